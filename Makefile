@@ -1,0 +1,35 @@
+# Everything happens in a virtual environment made on first use; `make test PYTHON=python3.12` chooses its Python.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SAMPLE := cards/linknet_camvid/samples/street.jpg
+
+.PHONY: help quickstart test
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make quickstart   train LinkNet on drawn street scenes, then segment a picture with the pretrained weights"
+	@echo "make test         ruff, mypy, import-linter and pytest"
+
+quickstart: $(VENV)/.installed
+	$(BIN)/zoo fit --recipe linknet_streets.yaml
+	$(BIN)/zoo predict linknet $(SAMPLE) -o runs/quickstart
+
+test: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+$(VENV)/.installed: pyproject.toml
+	@echo "installing into $(VENV), which takes minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	@echo "installing into $(VENV), which takes minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	@touch $(VENV)/.installed $@

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from zoo import files
+
+README = """---
+license: apache-2.0
+tags:
+- image-segmentation
+datasets:
+- camvid
+library_name: lightning-zoo
+pipeline_tag: image-segmentation
+---
+# A card
+
+Prose before.
+
+<!-- zoo:begin results -->
+<!-- zoo:end results -->
+
+Prose after.
+"""
+
+RESULTS = {
+    "figures": [
+        {"metric": "mIoU", "data": "CamVid", "split": "test", "value": 0.6125, "tolerance": 0.002},
+        {"metric": "pixel accuracy", "data": "CamVid", "split": "test", "value": 0.91, "tolerance": 0.001},
+        {"metric": "mIoU", "data": "CamVid", "split": "val", "value": 0.65, "tolerance": 0.002},
+    ],
+    "per_class": {"test": {"Sky": 0.9, "Pole": 0.3}, "val": {"Sky": 0.92}},
+    "parameters": 3518635,
+    "macs": {"480x360": 2.1e9},
+    "speed": [{"what": "zoo linknet, float32", "ms": 21.04, "machine": "2 cores"}],
+    "command": "zoo evaluate linknet_camvid --write",
+    "versions": {"torch": "2.15.0"},
+    "data_digest": {"test": "abc"},
+    "commit": "0123456",
+}
+
+
+def write_card(folder: Path) -> Path:
+    """A card that is complete but for its weights, which are no weights."""
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text(README)
+    (folder / "results.json").write_text(json.dumps(RESULTS))
+    (folder / "recipe.yaml").write_text("model: {}\n")
+    (folder / "model.safetensors").write_bytes(b"weights")
+    config = {
+        "architecture": "linknet",
+        "arguments": {"num_classes": 2, "labels": ["Sky", "Pole"]},
+        "zoo_version": "0.1.0",
+        "weights": {
+            "file": "model.safetensors",
+            "sha256": hashlib.sha256(b"weights").hexdigest(),
+            "bytes": 7_100_000,
+            "dtype": "float16",
+        },
+        "recipe": "linknet_camvid.yaml",
+        "data": "camvid",
+        "input": "RGB 0..1, any size",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation of its own, without recipes and cards yet."""
+    monkeypatch.setattr(files, "BUNDLED", tmp_path / "installation")
+    return tmp_path / "installation"
+
+
+@pytest.fixture
+def card(bundle: Path) -> Path:
+    return write_card(bundle / "cards" / "linknet_camvid")

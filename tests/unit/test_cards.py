@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from huggingface_hub import ModelCard
+
+from zoo import cards, list_models
+from zoo.errors import ZooError
+
+
+def edit(path: Path, **entries: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+
+
+def test_reads_a_card(card: Path):
+    read = cards.read("linknet")
+    assert read == cards.read(card)
+    assert (read.name, read.task, read.size) == ("linknet_camvid", "semantic segmentation", "7.1 MB")
+    assert read.front["license"] == "apache-2.0"
+    assert read.figures[0]["value"] == 0.6125
+
+
+def test_lists_by_pattern(card: Path):
+    assert list_models() == ["linknet_camvid"]
+    assert list_models("link*") == ["linknet_camvid"]
+    assert list_models("resnet*") == []
+
+
+def test_writing_fills_the_tables_and_leaves_the_prose(card: Path):
+    cards.write(card)
+    text = (card / "README.md").read_text()
+    assert "Prose before.\n\n<!-- zoo:begin results -->\n| figure" in text
+    assert text.endswith("<!-- zoo:end results -->\n\nProse after.\n")
+    assert "| mIoU | CamVid | test | 0.6125 | ± 0.002 |" in text
+    assert "| class | test | val |" in text
+    assert "| Sky | 0.9 | 0.92 |" in text
+    assert "| Pole | 0.3 |  |" in text
+    assert "3,518,635 parameters; multiply-adds: 2.10 G at 480x360." in text
+    assert "| zoo linknet, float32 | 21.0 | 2 cores |" in text
+    assert "`zoo evaluate linknet_camvid --write` at commit `0123456` with torch 2.15.0" in text
+    assert "test `abc`" in text
+    assert cards.check(card) == []
+    cards.write(card)
+    assert (card / "README.md").read_text() == text
+
+
+def test_the_hub_reads_the_model_index(card: Path):
+    cards.write(card)
+    data = ModelCard((card / "README.md").read_text()).data
+    assert data.model_name == "linknet_camvid"
+    figures = {(r.dataset_split, r.metric_type): r.metric_value for r in data.eval_results}
+    assert figures == {("test", "mIoU"): 0.6125, ("test", "pixel accuracy"): 0.91, ("val", "mIoU"): 0.65}
+    assert {r.task_type for r in data.eval_results} == {"image-segmentation"}
+    assert data.license == "apache-2.0"
+
+
+def test_a_readme_out_of_step_is_a_problem(card: Path):
+    assert "README.md has no model-index" in cards.check(card)
+    cards.write(card)
+    figures = cards.read(card).figures
+    edit(card / "results.json", figures=[{**figures[0], "value": 0.7}])
+    assert cards.check(card) == ["README.md is out of step with results.json"]
+
+
+def test_a_figure_typed_by_hand_is_a_problem(card: Path):
+    cards.write(card)
+    readme = card / "README.md"
+    readme.write_text(readme.read_text().replace("| 0.6125 |", "| 0.7125 |"))
+    assert cards.check(card) == ["README.md is out of step with results.json"]
+
+
+@pytest.mark.parametrize("name", ["README.md", "results.json", "recipe.yaml", "model.safetensors"])
+def test_a_missing_file_is_a_problem(card: Path, name: str):
+    cards.write(card)
+    (card / name).unlink()
+    assert cards.check(card) == [f"{name} is missing"]
+
+
+@pytest.mark.parametrize(("name", "text"), [("config.json", "{"), ("README.md", "---\na: [\n---\n")])
+def test_a_file_that_cannot_be_read_is_a_problem(card: Path, name: str, text: str):
+    (card / name).write_text(text)
+    [problem] = cards.check(card)
+    assert str(card / name) in problem
+
+
+def test_missing_fields_and_other_weights_are_problems(card: Path):
+    cards.write(card)
+    (card / "model.safetensors").write_bytes(b"other weights")
+    assert cards.check(card) == ["model.safetensors is not the file that config.json describes"]
+    edit(card / "results.json", commit="", figures=[{"metric": "mIoU", "data": "CamVid", "split": "test", "value": 1}])
+    edit(card / "config.json", architecture="resnet")
+    assert cards.check(card) == [
+        "results.json has no commit",
+        "figure 0 in results.json has no tolerance",
+        "config.json names no architecture: 'resnet'",
+    ]
+
+
+def test_nothing_is_written_from_incomplete_results(card: Path):
+    before = (card / "README.md").read_text()
+    edit(card / "results.json", data_digest={})
+    with pytest.raises(ZooError, match=r"results\.json has no data_digest"):
+        cards.write(card)
+    assert (card / "README.md").read_text() == before
+
+
+def test_markers_are_needed(card: Path):
+    readme = card / "README.md"
+    readme.write_text(readme.read_text().replace("<!-- zoo:end results -->", ""))
+    with pytest.raises(ZooError, match=r"README\.md: needs the markers"):
+        cards.write(card)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "<!-- zoo:begin a -->", "<!-- zoo:end a --><!-- zoo:begin a -->", "<!-- zoo:begin a --><!-- zoo:end b -->"],
+)
+def test_fill_refuses_broken_markers(text: str):
+    with pytest.raises(ZooError, match="zoo:begin a"):
+        cards.fill(text, "a", "body")
+
+
+def test_fill_replaces_only_its_own_part():
+    text = "1<!-- zoo:begin a -->old<!-- zoo:end a -->2<!-- zoo:begin b -->kept<!-- zoo:end b -->3"
+    want = "1<!-- zoo:begin a -->\nnew\n<!-- zoo:end a -->2<!-- zoo:begin b -->kept<!-- zoo:end b -->3"
+    assert cards.fill(text, "a", "new") == want
+
+
+def test_models_table(card: Path):
+    assert cards.models_table().splitlines() == [
+        "| model | task | data | main figure | parameters | size |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| [linknet_camvid](cards/linknet_camvid/README.md) | semantic segmentation | camvid | "
+        "mIoU 0.6125 ± 0.002 on CamVid test | 3.5 M | 7.1 MB |",
+    ]

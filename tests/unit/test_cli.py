@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import zoo
+from zoo import cli
+from zoo.errors import ZooError
+
+LIGHT = """
+import sys
+from pathlib import Path
+from zoo import cli, files
+files.BUNDLED = Path(sys.argv[1])
+try:
+    code = cli.main(sys.argv[2:])
+except SystemExit as stop:
+    code = stop.code
+heavy = {"albumentations", "cv2", "lightning", "numpy", "rich", "timm", "torch", "torchmetrics"} & set(sys.modules)
+sys.exit(f"imported {sorted(heavy)}" if heavy else code)
+"""
+
+
+def zoo_with(bundle: Path, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", LIGHT, str(bundle), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+@pytest.fixture
+def verb(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """Stands in for the modules behind the heavy verbs; returns what they are called with."""
+    calls: list[tuple] = []
+    for name in ("fit", "evaluate", "predict"):
+        module = ModuleType(f"zoo.{name}")
+        module.main = lambda *arguments, name=name: calls.append((name, *arguments)) or 0
+        monkeypatch.setitem(sys.modules, f"zoo.{name}", module)
+        monkeypatch.setattr(zoo, name, module, raising=False)
+    return calls
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def raise_it(argv: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_list", raise_it)
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["info", "linknet"], ["--help"], ["--version"], ["info", "--help"]])
+def test_light_verbs_import_nothing_heavy_and_answer_at_once(card: Path, bundle: Path, arguments: list[str]):
+    start = time.perf_counter()
+    done = zoo_with(bundle, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
+    assert time.perf_counter() - start < 3  # some 0.2 s where nothing else runs
+
+
+def test_list(card: Path, capsys: pytest.CaptureFixture):
+    assert cli.main(["list"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "architecture", "task", "main", "figure", "size"]
+    assert row.split("  ")[0] == "linknet_camvid"
+    assert "mIoU 0.6125 ± 0.002 on CamVid test" in row
+    assert head.index("size") == row.index("7.1 MB")
+    assert cli.main(["list", "resnet*"]) == 2
+    assert capsys.readouterr().err == "zoo: error: no model matches 'resnet*'\nthere are: linknet_camvid\n"
+
+
+def test_info(card: Path, capsys: pytest.CaptureFixture):
+    assert cli.main(["info", "linknet"]) == 0
+    lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert lines["parameters"] == "3,518,635"
+    assert lines["MACs"] == "2.10 G at 480x360"
+    assert lines["input"] == "RGB 0..1, any size"
+    assert lines["labels"] == "Sky, Pole"
+    assert lines["licence"] == "apache-2.0"
+    assert lines["size"] == "7.1 MB float16"
+    assert lines["folder"] == str(card)
+
+
+def test_a_card_without_results_is_listed(card: Path, capsys: pytest.CaptureFixture):
+    (card / "results.json").unlink()
+    assert cli.main(["list"]) == 0
+    assert cli.main(["info", "linknet"]) == 0
+    assert "not measured" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["fit", "validate", "test"])
+def test_lightning_verbs_get_all_their_arguments(verb: list[tuple], name: str):
+    argv = [name, "--recipe", "x", "--trainer.max_epochs=3", "--help"]
+    before = list(sys.argv)
+    assert cli.main(argv) == 0
+    assert verb == [("fit", name, argv[1:])]
+    assert sys.argv == before
+
+
+def test_other_verbs_get_all_their_arguments(verb: list[tuple]):
+    assert cli.main(["evaluate", "linknet", "--data.root", "d", "--write", "--debug"]) == 0
+    assert cli.main(["predict", "linknet", "a.jpg", "-o", "out"]) == 0
+    assert verb == [
+        ("evaluate", ["linknet", "--data.root", "d", "--write"]),
+        ("predict", ["linknet", "a.jpg", "-o", "out"]),
+    ]
+
+
+def test_arguments_of_the_process_are_taken_and_left(verb: list[tuple], monkeypatch: pytest.MonkeyPatch):
+    argv = ["zoo", "fit", "--recipe", "x", "--debug"]
+    monkeypatch.setattr(sys, "argv", argv)
+    assert cli.main() == 0
+    assert argv == ["zoo", "fit", "--recipe", "x", "--debug"]
+    assert verb == [("fit", "fit", ["--recipe", "x"])]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evalute"], "no verb 'evalute'; did you mean evaluate?"),
+        ([], "which verb? there are: fit, "),
+        (["--verson"], "did you mean --version?"),
+        (["info"], "name"),
+        (["info", "linknet_camvit"], "did you mean linknet_camvid?"),
+        (["info", "linknet", "--hlep"], "unrecognized arguments: --hlep; did you mean --help?"),
+    ],
+)
+def test_user_errors_are_one_or_two_lines(card: Path, arguments: list[str], message: str, capsys):
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("zoo: error: ")
+    assert message in captured.err
+    assert len(captured.err.splitlines()) <= 2
+
+
+def wrapped(error: Exception) -> Exception:
+    outer = RuntimeError("writing failed")
+    outer.__cause__ = error
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (ZooError("two\nlines"), 2, "zoo: error: two\nlines\n"),
+        (OSError(errno.ENOSPC, "No space left", "a.ckpt"), 2, "zoo: error: no space left on a.ckpt\n"),
+        (wrapped(OSError(errno.ENOSPC, "No")), 2, "zoo: error: no space left on the device that is written to\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "o"), 2, "zoo: error: o: Permission denied\n"),
+        (KeyboardInterrupt(), 130, "zoo: interrupted\n"),
+        (ValueError("one\ntwo"), 70, "zoo: bug: ValueError: one\nrun the same with --debug"),
+    ],
+)
+def test_every_error_has_its_line_and_code(monkeypatch, capsys, error: BaseException, code: int, text: str):
+    failing(monkeypatch, error)
+    assert cli.main(["list"]) == code
+    err = capsys.readouterr().err
+    assert err.startswith(text)
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "list"], ["list", "--debug"]])
+def test_debug_shows_the_traceback(monkeypatch, capsys, arguments: list[str]):
+    failing(monkeypatch, ValueError("a bug"))
+    assert cli.main(arguments) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_quiet(card: Path, bundle: Path):
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-c", LIGHT, str(bundle), "list"]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_no_space_for_the_output(card: Path, bundle: Path):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", LIGHT, str(bundle), "list"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 2
+    assert done.stderr == "zoo: error: no space left on the device that is written to\n"

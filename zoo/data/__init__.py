@@ -1,0 +1,27 @@
+"""Data sets and DataModules. Names are imported when asked for, since some need Lightning."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.data.camvid import CamVid as CamVid
+    from zoo.data.folder import SegmentationFolder as SegmentationFolder
+    from zoo.data.segmentation import Augment as Augment
+    from zoo.data.segmentation import SegmentationData as SegmentationData
+    from zoo.data.street_scenes import StreetScenes as StreetScenes
+
+_HOMES = {
+    "Augment": "zoo.data.segmentation",
+    "CamVid": "zoo.data.camvid",
+    "SegmentationData": "zoo.data.segmentation",
+    "SegmentationFolder": "zoo.data.folder",
+    "StreetScenes": "zoo.data.street_scenes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

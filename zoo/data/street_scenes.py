@@ -1,0 +1,44 @@
+"""Drawn street scenes as a data set that needs no download."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from zoo.data.labels import CAMVID
+from zoo.data.segmentation import Augment, Sample, SegmentationData, Split
+from zoo.data.streets import draw_street
+
+FIRST_SEED = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # so that no split shares a scene with another
+
+
+class StreetScenes(SegmentationData):
+    """Street scenes drawn by the program (:func:`zoo.data.streets.draw_street`), with CamVid's classes.
+
+    Args:
+        size: height and width of a scene, in pixels.
+        train: scenes to train on.
+        val: scenes to validate on, and as many others to test on.
+        batch_size: training samples per step and device.
+        num_workers: processes that augment; None chooses.
+        augment: how training samples are varied.
+        seed: of augmentation and order; the scenes are always the same.
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int] = (240, 320),
+        train: int = 400,
+        val: int = 60,
+        batch_size: int = 8,
+        num_workers: int | None = None,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(CAMVID, batch_size, num_workers, augment, seed)
+        self.size = size
+        self.counts = {"train": train, "val": val, "test": val}
+
+    def load(self, split: Split) -> list[Sample]:
+        first = FIRST_SEED[split]
+        with ThreadPoolExecutor() as pool:
+            return list(pool.map(lambda seed: draw_street(seed, self.size), range(first, first + self.counts[split])))

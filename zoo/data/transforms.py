@@ -1,0 +1,112 @@
+"""Training augmentation for segmentation: one albumentations pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+
+cv2.setNumThreads(0)  # the loader's workers are the parallelism
+
+
+class RandomScaleCrop(A.DualTransform):
+    """Cuts a random window and resizes it to ``height`` x ``width``: random scale and random crop in one resize.
+
+    Resizing only what is kept is several times faster than resizing the picture and then cropping it. Where the
+    window is larger than the picture, the rest is filled with ``fill`` and the mask with ``fill_mask``.
+
+    Args:
+        scale: range of the zoom, 2.0 shows things twice as large.
+        focus: classes of which one is looked for in a share ``focus_p`` of the crops: the window then holds a random
+            pixel of a random one of those that the picture shows. Evens out classes that cover few pixels.
+    """
+
+    _targets = (A.core.transforms_interface.Targets.IMAGE, A.core.transforms_interface.Targets.MASK)
+
+    class InitSchema(A.DualTransform.InitSchema):  # type: ignore[misc, name-defined]
+        height: int
+        width: int
+        scale: tuple[float, float]
+        focus: Sequence[int]
+        focus_p: float
+        fill: float
+        fill_mask: float
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        scale: tuple[float, float] = (0.5, 2.0),
+        focus: Sequence[int] = (),
+        focus_p: float = 0.0,
+        fill: float = 0,
+        fill_mask: float = 255,
+        p: float = 1.0,
+    ) -> None:
+        super().__init__(p=p)
+        self.height, self.width, self.scale = height, width, scale
+        self.focus, self.focus_p, self.fill, self.fill_mask = tuple(focus), focus_p, fill, fill_mask
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        zoom = self.py_random.uniform(*self.scale)
+        size = np.array([round(self.height / zoom), round(self.width / zoom)])
+        shape = np.array(params["shape"][:2])
+        low, high = np.minimum(0, shape - size), np.maximum(0, shape - size)
+        if self.py_random.random() < self.focus_p and (pixel := self._rare_pixel(data["mask"])) is not None:
+            low, high = np.clip(pixel - size + 1, low, high), np.clip(pixel, low, high)
+        top, left = (self.py_random.randint(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return {"window": (top, left, int(size[0]), int(size[1])), "zoom": zoom}
+
+    def _rare_pixel(self, mask: np.ndarray) -> np.ndarray | None:
+        present = np.bincount(mask.ravel(), minlength=256)
+        classes = [c for c in self.focus if present[c]]
+        if not classes:
+            return None
+        pixels = np.flatnonzero(mask == self.py_random.choice(classes))
+        return np.array(np.unravel_index(pixels[self.py_random.randrange(len(pixels))], mask.shape))
+
+    def apply(self, img: np.ndarray, window: tuple[int, ...], zoom: float, **params: Any) -> np.ndarray:
+        return self._cut(img, window, cv2.INTER_LINEAR if zoom >= 1 else cv2.INTER_AREA, self.fill)
+
+    def apply_to_mask(self, mask: np.ndarray, window: tuple[int, ...], **params: Any) -> np.ndarray:
+        return self._cut(mask, window, cv2.INTER_NEAREST, self.fill_mask)
+
+    def _cut(self, array: np.ndarray, window: tuple[int, ...], interpolation: int, fill: float) -> np.ndarray:
+        top, left, height, width = window
+        bottom, right = top + height - array.shape[0], left + width - array.shape[1]
+        cut = array[max(top, 0) : top + height, max(left, 0) : left + width]
+        border = [max(n, 0) for n in (-top, bottom, -left, right)]
+        if any(border):
+            cut = cv2.copyMakeBorder(cut, *border, cv2.BORDER_CONSTANT, value=[fill] * 3)
+        return cv2.resize(cut, (self.width, self.height), interpolation=interpolation)
+
+
+def train_transform(
+    crop: tuple[int, int],
+    scale: tuple[float, float],
+    ignore_index: int,
+    photometric: bool = True,
+    focus: Sequence[int] = (),
+    focus_p: float = 0.0,
+    seed: int | None = None,
+) -> A.Compose:
+    """Random scale and crop, flip and, with ``photometric``, brightness, contrast, gamma, colour and blur.
+
+    Args:
+        crop: height and width of what comes out, in pixels.
+    """
+    steps: list[Any] = [
+        RandomScaleCrop(*crop, scale=scale, focus=focus, focus_p=focus_p, fill_mask=ignore_index),
+        A.HorizontalFlip(p=0.5),
+    ]
+    if photometric:
+        steps += [
+            A.RandomBrightnessContrast(brightness_limit=0.3, contrast_limit=0.3, p=0.7),
+            A.RandomGamma(gamma_limit=(60, 160), p=0.3),
+            A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=40, val_shift_limit=0, p=0.5),
+            A.GaussianBlur(blur_limit=(3, 5), p=0.1),
+        ]
+    return A.Compose(steps, seed=seed)

@@ -1,0 +1,60 @@
+"""Bundled files, the message for a name that is none of them, and writing that leaves no halves."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from zoo.errors import ZooError
+
+_PACKAGE = Path(__file__).resolve().parent
+# The wheel carries recipes and cards inside the package; a checkout has them beside it.
+BUNDLED = _PACKAGE / "_bundled" if (_PACKAGE / "_bundled").is_dir() else _PACKAGE.parent
+
+
+def bundled(kind: str) -> Path:
+    """The folder of the bundled ``"recipes"`` or ``"cards"``; it need not exist."""
+    return BUNDLED / kind
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """``"; did you mean X?"`` with the nearest of the names, or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
+    """The error for a name that does not exist, with the nearest one and the list."""
+    known = sorted(set(names))
+    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {', '.join(known) or 'none'}")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        ZooError: no such file, or no JSON object in it.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise ZooError(f"{path}: no such file") from None
+    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of nesting
+        raise ZooError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise ZooError(f"{path}: holds a {type(content).__name__}, not an object")
+    return content
+
+
+def replace(path: Path, content: str | bytes) -> None:
+    """Writes a file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,186 @@
+"""``zoo fit``, ``zoo validate`` and ``zoo test``: a recipe, any Lightning flag, any number of GPUs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentError
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, OnExceptionCheckpoint, RichProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+
+from zoo import recipes, weights
+from zoo.errors import ZooError
+from zoo.nn.memory import keep_freed_memory
+
+LAST = Path("checkpoints", "last.ckpt")
+
+
+class ZooCLI(LightningCLI):
+    """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``."""
+
+    def __init__(self, args: list[str], run: str, resume: Path | None = None, **trainer: Any) -> None:
+        place = {"save_dir": "runs", "name": run}
+        if resume:
+            place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
+        logger = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": place}
+        if resume:
+            args = [*args, *(f"--trainer.logger.init_args.{key}={value}" for key, value in place.items())]
+        super().__init__(
+            LightningModule,
+            LightningDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            save_config_callback=SaveConfigCallback,
+            save_config_kwargs={"overwrite": resume is not None},
+            trainer_defaults={"logger": logger, **trainer},
+            parser_kwargs={"exit_on_error": False},
+            auto_configure_optimizers=False,
+            run=False,
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.link_arguments("data.labels", "model.init_args.labels", apply_on="instantiate")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        given = self._get(self.config_init, "trainer").callbacks or []
+        self._get(self.config_init, "trainer").callbacks = [*given, *default_callbacks(self.model, given)]
+        return super().instantiate_trainer(precision=usable_precision(self.config_init.trainer), **kwargs)
+
+
+def default_callbacks(model: LightningModule, given: list[Callback]) -> list[Callback]:
+    """What every run has unless the recipe brings its own of the same class: progress, best and last checkpoint."""
+    monitor, mode = getattr(model, "monitor", (None, "min"))
+    defaults: list[Callback] = [
+        RichProgressBar(),
+        LearningRateMonitor("step"),
+        ModelCheckpoint(monitor=monitor, mode=mode, filename="best", save_last=True, enable_version_counter=False),
+    ]
+    return [callback for callback in defaults if not any(isinstance(one, type(callback)) for one in given)]
+
+
+def usable_precision(trainer: Any) -> Any:
+    """The recipe's precision, or float32 where this machine would emulate bfloat16 and so be slower with it."""
+    if trainer.precision != "bf16-mixed" or trainer.accelerator not in ("auto", "cpu", "gpu", "cuda"):
+        return trainer.precision
+    if torch.cuda.is_available() and trainer.accelerator != "cpu":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    if native:
+        return trainer.precision
+    print("This machine has no native bfloat16: training in float32 (--trainer.precision overrides).")  # noqa: T201
+    return "32-true"
+
+
+def main(verb: str, argv: list[str]) -> int:
+    """Runs ``zoo fit|validate|test``; what is not of the zoo itself goes to Lightning's own command line."""
+    options, rest = _options(verb, argv)
+    prepare_process()
+    resume = Path(options.resume).resolve() if getattr(options, "resume", None) else None
+    args, run = _config_of(verb, options, rest, resume)
+    try:
+        cli = ZooCLI(args, run, resume)
+    except ArgumentError as error:
+        raise ZooError(_shorten(str(error))) from error
+    if options.weights:
+        start_from(cli.model, options.weights)
+    if verb == "fit":
+        return _fit(cli, resume)
+    if not (options.weights or options.ckpt_path):
+        raise ZooError(f"zoo {verb} needs something to {verb}: --weights NAME or --ckpt_path FILE")
+    getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=options.ckpt_path, weights_only=True, verbose=False)
+    return 0
+
+
+def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(prog=f"zoo {verb}", add_help=False, allow_abbrev=False)
+    parser.add_argument("--recipe")
+    parser.add_argument("--weights")
+    parser.add_argument("--ckpt_path")
+    if verb == "fit":
+        parser.add_argument("--resume", metavar="RUN_DIR")
+    return parser.parse_known_args(argv)
+
+
+def _config_of(
+    verb: str, options: argparse.Namespace, rest: list[str], resume: Path | None
+) -> tuple[list[str], str]:
+    if resume:
+        return _resumed(resume, options, rest), resume.parent.name
+    if options.recipe is None and not any(arg in ("-h", "--help", "--config", "-c") for arg in rest):
+        raise ZooError(f"zoo {verb} needs --recipe NAME; there are {', '.join(recipes.names())}")
+    if options.recipe is None:
+        return rest, "run"
+    path = recipes.find(options.recipe)
+    recipes.check(path)
+    return ["--config", str(path), *rest], path.stem
+
+
+def _resumed(run: Path, options: argparse.Namespace, rest: list[str]) -> list[str]:
+    for needed in (run / "config.yaml", run / LAST):
+        if not needed.is_file():
+            raise ZooError(f"{run} is no run that can be resumed: {needed.relative_to(run)} is missing")
+    changed = [arg for arg in rest if not arg.startswith("--trainer.")]
+    if changed or options.recipe or options.weights or options.ckpt_path:
+        what = changed[0] if changed else "another recipe or weights"
+        raise ZooError(
+            f"--resume continues {run.name} as it was, without {what}; a changed run is a fine-tune:\n"
+            f"zoo fit --recipe NAME --weights FOLDER"
+        )
+    return ["--config", str(run / "config.yaml"), *rest]
+
+
+def start_from(model: LightningModule, source: str) -> None:
+    """Copies the published weights ``source`` into the network; says in one line which layers stay new."""
+    new = weights.load_matching(model.net, source)
+    print(f"Weights of {source}; made anew: {', '.join(new) or 'nothing'}")  # noqa: T201
+
+
+def _fit(cli: ZooCLI, resume: Path | None) -> int:
+    trainer = cli.trainer
+    if trainer.log_dir and trainer.checkpoint_callback:
+        folder = Path(trainer.log_dir) / LAST.parent
+        trainer.callbacks.append(OnExceptionCheckpoint(folder, LAST.stem))
+    trainer.fit(cli.model, cli.datamodule, ckpt_path=str(resume / LAST) if resume else None, weights_only=True)
+    if trainer.interrupted:
+        print(f"\nStopped. zoo fit --resume {trainer.log_dir} goes on.")  # noqa: T201
+        return 130
+    best = getattr(trainer.checkpoint_callback, "best_model_path", "")
+    if best:
+        trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)
+    if trainer.is_global_zero and trainer.log_dir:
+        _leave_results(cli, Path(os.path.relpath(trainer.log_dir)))
+    return 0
+
+
+def _leave_results(cli: ZooCLI, run: Path) -> None:
+    """Puts the network where ``zoo predict`` and ``--weights`` find it, and says what lies where."""
+    architecture = type(cli.model).__module__.split(".")[2]
+    weights.save(cli.model.net, run / "model", architecture, cli.model.arguments)
+    sheets = sorted((run / "pictures").glob("*.png"))
+    print(f"Model:    {run / 'model'}  (zoo predict {run / 'model'} PICTURES -o OUT)")  # noqa: T201
+    if sheets:
+        print(f"Pictures: {sheets[-1]}")  # noqa: T201
+    print(f"Run:      {run}")  # noqa: T201
+
+
+def prepare_process() -> None:
+    """Quiets what users can't act on and sets memory up for training."""
+    keep_freed_memory()
+    for text in ("LightningCLI's args parameter", "does not have many workers", "The number of training batches"):
+        warnings.filterwarnings("ignore", f".*{text}")
+    logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # lists the classifier a features net leaves out
+
+
+def _shorten(message: str) -> str:
+    """The first lines of jsonargparse's message: the rest repeats the whole usage."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return "\n".join(line[:200] for line in lines[:2])

@@ -1,0 +1,102 @@
+"""Any picture that people have (path, PIL, array, tensor) to a tensor in 0..1, and back."""
+
+from __future__ import annotations
+
+import colorsys
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.files import replace
+
+Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Tensor"
+
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def open_rgb(path: str | Path) -> Image.Image:
+    """Decodes a picture file whole, upright by its EXIF orientation, without alpha.
+
+    Raises:
+        ZooError: the file is missing, no picture, truncated or a decompression bomb.
+    """
+    try:
+        with Image.open(path) as file:
+            return ImageOps.exif_transpose(file).convert("RGB")
+    except FileNotFoundError:
+        raise ZooError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise ZooError(f"{path}: not a picture that Pillow can read") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ZooError(f"{path}: damaged picture ({error})") from None
+
+
+def to_tensor(picture: Picture) -> Tensor:
+    """Makes an RGB tensor ``(3, H, W)``, float32 in 0..1.
+
+    Args:
+        picture: a path, a PIL picture of any mode, a uint8 array ``(H, W)`` or ``(H, W, 3)``, or a tensor
+            ``(3, H, W)``, uint8 or float in 0..1.
+    """
+    if isinstance(picture, Tensor):
+        if picture.ndim != 3 or picture.shape[0] != 3:
+            raise ZooError(f"a tensor picture is (3, H, W), this one {tuple(picture.shape)}")
+        return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
+    if isinstance(picture, (str, Path)):
+        picture = open_rgb(picture)
+    if isinstance(picture, Image.Image):
+        picture = np.array(picture.convert("RGB"))
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
+        raise ZooError(f"an array picture is uint8, (H, W) or (H, W, 3), this one {picture.dtype} {picture.shape}")
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., None], 3, axis=2)
+    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+
+
+def to_array(tensor: Tensor) -> np.ndarray:
+    """``(3, H, W)`` in 0..1 -> ``(H, W, 3)`` uint8."""
+    return tensor.detach().float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Writes a PNG whole or not at all."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    replace(path, buffer.getvalue())
+
+
+def colorize(mask: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """Class ids ``(H, W)`` -> RGB ``(H, W, 3)`` uint8; ids beyond the palette become black."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(palette)] = np.asarray(palette, np.uint8).reshape(-1, 3)
+    return table[mask]
+
+
+def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = (), width: int = 320) -> Image.Image:
+    """Lays pictures ``(H, W, 3)`` uint8 out as a table, each cell ``width`` pixels wide, with one title a column."""
+    cells = [[Image.fromarray(cell) for cell in row] for row in rows]
+    gap, top = 4, 18 if titles else 4
+    heights = [max(round(cell.height * width / cell.width) for cell in row) for row in cells]
+    columns = max(len(row) for row in cells)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, sum(h + gap for h in heights) + top), "white")
+    draw = ImageDraw.Draw(sheet)
+    for column, title in enumerate(titles):
+        draw.text((gap + column * (width + gap), 3), title, fill="black")
+    for row, height in zip(cells, heights, strict=True):
+        for column, cell in enumerate(row):
+            sheet.paste(cell.resize((width, height)), (gap + column * (width + gap), top))
+        top += height + gap
+    return sheet
+
+
+def distinct_colors(count: int) -> list[tuple[int, int, int]]:
+    """Colours far apart in hue, for classes that come without any."""
+    hues = ((i * 0.618034) % 1 for i in range(count))  # the golden ratio spreads any number of hues evenly
+    return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h, 0.65, 0.9)) for h in hues]  # type: ignore[misc]

@@ -1,0 +1,66 @@
+"""The protocol of LinkNet's figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from torchmetrics import ConfusionMatrix
+
+from zoo.data.segmentation import SegmentationData, Split
+from zoo.metrics.segmentation import SegmentationScores, segmentation_scores
+from zoo.models.linknet.net import LinkNet
+
+SPLITS: tuple[Split, ...] = ("test", "val")
+TOLERANCE = 0.002  # other kernels round differently
+
+
+def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
+    """Measures whole splits at the pictures' own size, single scale, float32, void left out.
+
+    Returns:
+        Figures, IoU of each class, cost and digest of the data, as ``results.json`` holds them.
+    """
+    if tuple(net.labels) != data.labels.names:
+        raise ValueError(f"the network's classes are {net.labels}, those of the data {data.labels.names}")
+    name = type(data).__name__
+    scores = {split: score(net, data, split) for split in SPLITS}
+    figures = [
+        {"metric": metric, "data": name, "split": split, "value": round(value, 4), "tolerance": TOLERANCE}
+        for split in SPLITS
+        for metric, value in (
+            ("mIoU", scores[split].miou),
+            ("mean class accuracy", scores[split].mean_accuracy),
+            ("pixel accuracy", scores[split].pixel_accuracy),
+        )
+    ]
+    per_class = {s: dict(zip(net.labels, [round(v, 4) for v in scores[s].iou.tolist()], strict=True)) for s in SPLITS}
+    height, width = data.samples("test")[0][1].shape
+    return {
+        "figures": figures,
+        "per_class": per_class,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "macs": {f"{width}x{height}": macs(net, height, width)},
+        "data_digest": {split: data.digest(split) for split in SPLITS},
+    }
+
+
+@torch.inference_mode()
+def score(net: LinkNet, data: SegmentationData, split: Split) -> SegmentationScores:
+    """One confusion matrix over a split."""
+    labels = data.labels
+    confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index)
+    for picture, mask in data.samples(split):
+        prediction = net.predict(picture).mask
+        confusion.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])
+    return segmentation_scores(confusion.compute())
+
+
+@torch.inference_mode()
+def macs(net: torch.nn.Module, height: int, width: int) -> int:
+    """Multiply-adds of the convolutions for one picture."""
+    parameter = next(net.parameters())
+    with FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, 3, height, width, device=parameter.device))
+    return counter.get_total_flops() // 2

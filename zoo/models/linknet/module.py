@@ -1,0 +1,164 @@
+"""How LinkNet learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torchmetrics import ConfusionMatrix
+
+from zoo.data.labels import LabelMap
+from zoo.errors import ZooError
+from zoo.images import save_png
+from zoo.metrics.segmentation import iou_table, segmentation_scores, soft_jaccard_loss
+from zoo.models.linknet.net import LinkNet
+from zoo.models.linknet.predict import segmentation_sheet
+from zoo.nn.depthwise import keep_depthwise_float32
+from zoo.nn.schedule import set_total_steps
+
+
+class LinkNetModule(LightningModule):
+    """Trains :class:`LinkNet` by cross entropy over the pixels that are not void.
+
+    Logs ``train/loss``, and after validation and test ``mIoU``, ``mean_accuracy`` (mean class accuracy) and
+    ``pixel_accuracy`` of one confusion matrix over the whole split.
+
+    Args:
+        labels: the classes; the command takes them from the data.
+        encoder: name of a timm model.
+        encoder_weights: ``"timm"``, the path of a safetensors file, or None; see :class:`LinkNet`.
+        stem_skip: whether the head sees the stride-2 feature.
+        optimizer: makes the optimiser.
+        lr_scheduler: makes the schedule, stepped after every batch.
+        encoder_lr: learning rate of the encoder as a share of the decoder's.
+        class_weighting: p in the class weights 1 / log(c + p): each class's share of the labelled training pixels
+            ("frequency", the paper), its pixels over those of the largest class ("max", the paper's code), or no
+            weights ("none").
+        class_weight_c: c in these weights.
+        jaccard: weight of the soft Jaccard loss that is added to the cross entropy.
+        log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
+    """
+
+    monitor = ("val/mIoU", "max")  # what the best checkpoint is chosen by
+
+    def __init__(
+        self,
+        labels: LabelMap | None = None,
+        encoder: str = "resnet18",
+        encoder_weights: str | None = "timm",
+        stem_skip: bool = False,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        encoder_lr: float = 1.0,
+        class_weighting: Literal["none", "frequency", "max"] = "frequency",
+        class_weight_c: float = 1.02,
+        jaccard: float = 0.0,
+        log_pictures_every: int = 5,
+    ) -> None:
+        super().__init__()
+        if labels is None:
+            raise ZooError("LinkNetModule needs the labels of its data")
+        self.labels = labels
+        self.optimizer, self.lr_scheduler, self.encoder_lr = optimizer, lr_scheduler, encoder_lr
+        self.class_weighting, self.class_weight_c, self.jaccard = class_weighting, class_weight_c, jaccard
+        self.log_pictures_every = log_pictures_every
+        self.arguments = {
+            "num_classes": len(labels),
+            "encoder": encoder,
+            "stem_skip": stem_skip,
+            "labels": list(labels.names),
+            "palette": [list(color) for color in labels.palette],
+        }
+        self.net = LinkNet(**self.arguments, encoder_weights=encoder_weights)  # type: ignore[arg-type]
+        keep_depthwise_float32(self.net)
+        self.class_weights: Tensor | None = None
+        self.confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index)
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.class_weighting != "none":
+            pixels = self.trainer.datamodule.class_pixels()  # type: ignore[attr-defined]
+            self.class_weights = class_weights(pixels, self.class_weighting, self.class_weight_c).to(self.device)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.net(pictures)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        pictures, masks = batch
+        loss = self.loss(self.net(pictures).float(), masks)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        ignore = self.labels.ignore_index
+        weights = self.class_weights.to(logits.device) if self.class_weights is not None else None
+        loss = F.cross_entropy(logits, masks, weights, ignore_index=ignore)
+        if self.jaccard:
+            loss = loss + self.jaccard * soft_jaccard_loss(logits, masks, ignore)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        pictures, masks = batch
+        prediction = self.net(pictures).argmax(1)
+        self.confusion.update(prediction, masks)
+        if batch_idx == 0 and self.trainer.is_global_zero and self.current_epoch % self.log_pictures_every == 0:
+            self._log_pictures(pictures, masks, prediction)
+        return prediction
+
+    test_step = validation_step
+
+    def _log_pictures(self, pictures: Tensor, masks: Tensor, prediction: Tensor) -> None:
+        if self.trainer.log_dir is None or self.trainer.sanity_checking:
+            return
+        sheet = segmentation_sheet(pictures, masks, prediction, self.labels)
+        path = Path(self.trainer.log_dir) / "pictures" / f"epoch_{self.current_epoch:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_png(sheet, path)
+        if isinstance(self.logger, TensorBoardLogger):
+            self.logger.experiment.add_image("val", np.array(sheet), self.global_step, dataformats="HWC")
+
+    def on_validation_epoch_end(self) -> None:
+        self._score("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._score("test")
+
+    def _score(self, split: str) -> None:
+        scores = segmentation_scores(self.confusion.compute())
+        self.confusion.reset()
+        means = {"mIoU": scores.miou, "mean_accuracy": scores.mean_accuracy, "pixel_accuracy": scores.pixel_accuracy}
+        self.log_dict({f"{split}/{name}": value for name, value in means.items()}, prog_bar=split == "val")
+        if self.trainer.state.fn != "fit" and self.trainer.is_global_zero:
+            print(iou_table(scores, self.labels.names, f"IoU on {split}"))  # noqa: T201
+
+    def configure_optimizers(self) -> Any:
+        encoder = set(self.net.encoder.parameters())
+        decoder = [parameter for parameter in self.net.parameters() if parameter not in encoder]
+        optimizer = self.optimizer([{"params": decoder}, {"params": list(self.net.encoder.parameters())}])
+        optimizer.param_groups[1]["lr"] *= self.encoder_lr
+        if self.lr_scheduler is None:
+            return optimizer
+        scheduler = self.lr_scheduler(optimizer)
+        set_total_steps(scheduler, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def class_weights(pixels: Tensor, weighting: str, c: float) -> Tensor:
+    """Weights 1 / log(c + p) ``(C,)`` float32, scaled to a mean of 1 over the labelled pixels.
+
+    The scale keeps the loss, and so the learning rate, comparable whatever c and p are.
+
+    Args:
+        pixels: of each class in the training annotations ``(C,)``.
+        weighting: "frequency" for p = pixels / their sum, "max" for p = pixels / their maximum.
+    """
+    frequency = pixels / pixels.sum()
+    share = frequency if weighting == "frequency" else pixels / pixels.max()
+    weights = 1 / torch.log(c + share)
+    return (weights / (weights * frequency).sum()).float()

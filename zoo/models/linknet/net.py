@@ -1,0 +1,182 @@
+"""LinkNet, an encoder-decoder for segmentation whose skips are additions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, overload
+
+import timm
+import torch
+from timm.layers import Conv2dSame
+from torch import Tensor, nn
+
+from zoo.errors import ZooError
+from zoo.images import Picture, distinct_colors
+from zoo.models.linknet.predict import Segmentation, segment
+
+PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
+
+
+class LinkNet(nn.Module):
+    """LinkNet (Chaurasia and Culurciello, 2017, https://arxiv.org/abs/1707.03718).
+
+    Input: RGB in 0..1, ``(B, 3, H, W)``, any size. Output: logits ``(B, num_classes, H, W)``.
+
+    Deviations from the paper:
+
+    - Any timm encoder with features at strides 4 to 32. Where its widths are not those of ResNet-18, a 1x1
+      convolution brings each feature to them, so that the decoder is the same one whatever the encoder.
+    - ``stem_skip`` adds the encoder's stride-2 feature in the head, which thin things need; off, as in the paper,
+      by default.
+    - What is upsampled is cropped to the size of its skip, so that no size needs padding.
+
+    Args:
+        num_classes: channels of the output.
+        encoder: name of a timm model.
+        encoder_weights: ``"timm"`` for timm's own pretrained weights, the path of a safetensors file with timm's
+            names, or None for a random start.
+        stem_skip: whether the head sees the stride-2 feature.
+        labels: names of the classes, for what :meth:`predict` returns.
+        palette: one RGB colour (0..255) a class, likewise.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        encoder: str = "resnet18",
+        encoder_weights: str | None = None,
+        stem_skip: bool = False,
+        labels: Sequence[str] | None = None,
+        palette: Sequence[Sequence[int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.labels = tuple(labels or (f"class {i}" for i in range(num_classes)))
+        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in palette or distinct_colors(num_classes))
+        if not len(self.labels) == len(self.palette) == num_classes:
+            raise ZooError(f"{num_classes} classes, but {len(self.labels)} labels and {len(self.palette)} colours")
+        self.encoder = create_encoder(encoder, encoder_weights)
+        widths = self.encoder.feature_info.channels()
+        self.laterals = nn.ModuleList(
+            nn.Identity() if have == want else conv_block(have, want, 1)
+            for have, want in zip(widths[-4:], PAPER_WIDTHS, strict=True)
+        )
+        w4, w8, w16, w32 = PAPER_WIDTHS
+        self.decoder = nn.ModuleList([Decoder(w32, w16), Decoder(w16, w8), Decoder(w8, w4), Decoder(w4, w4, stride=1)])
+        self.stem_lateral = nn.Conv2d(widths[0], 32, 1) if stem_skip else None
+        self.head_up = full_conv_block(w4, 32, stride=2, bias=True)
+        self.head_conv = conv_block(32, 32, 3, bias=True)
+        self.classifier = nn.ConvTranspose2d(32, num_classes, 2, 2)
+
+        cfg = self.encoder.pretrained_cfg
+        self.register_buffer("mean", torch.tensor(cfg["mean"]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(cfg["std"]).view(1, 3, 1, 1), persistent=False)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stem, *features = self.encoder((x - self.mean) / self.std)[-5:]
+        *skips, y = [lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True)]
+        *upward, last = self.decoder
+        for block, skip in zip(upward, reversed(skips), strict=True):
+            y = crop_to(block(y), skip) + skip
+        y = crop_to(self.head_up(last(y)), stem)
+        if self.stem_lateral is not None:
+            y = y + self.stem_lateral(stem)
+        return crop_to(self.classifier(self.head_conv(y)), x)
+
+    @overload
+    def predict(self, picture: str | Any, **options: Any) -> Segmentation: ...
+
+    @overload
+    def predict(self, picture: Sequence[Picture], **options: Any) -> list[Segmentation]: ...
+
+    def predict(
+        self,
+        picture: Picture | Sequence[Picture],
+        *,
+        probabilities: bool = False,
+        tile: int = 1024,
+        overlap: int = 256,
+        batch_size: int = 8,
+    ) -> Segmentation | list[Segmentation]:
+        """Segments a picture of any size, or a list or batch of them.
+
+        Args:
+            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or tensor ``(3, H, W)``; a list of these, or a
+                tensor ``(B, 3, H, W)``, gives a list.
+            probabilities: whether the result carries the probability of each class.
+            tile: pictures with a longer side than this are segmented by tiles, so that memory stays bounded.
+            overlap: pixels that neighbouring tiles share; each decides up to the middle of it.
+            batch_size: how many equally large pictures of a list are segmented at once.
+        """
+        many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
+        results = segment(
+            self,
+            picture if many else [picture],  # type: ignore[list-item, arg-type]
+            self.labels,
+            self.palette,
+            probabilities=probabilities,
+            tile=tile,
+            overlap=overlap,
+            batch_size=batch_size,
+        )
+        return results if many else results[0]
+
+
+class Decoder(nn.Sequential):
+    """The paper's decoder block: 1x1 n -> n/4, full convolution, 1x1 n/4 -> m."""
+
+    def __init__(self, n: int, m: int, stride: int = 2) -> None:
+        super().__init__(conv_block(n, n // 4, 1), full_conv_block(n // 4, n // 4, stride), conv_block(n // 4, m, 1))
+
+
+def conv_block(n: int, m: int, kernel: int, bias: bool = False) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(n, m, kernel, padding=kernel // 2, bias=bias), nn.BatchNorm2d(m), nn.ReLU(inplace=True)
+    )
+
+
+def full_conv_block(n: int, m: int, stride: int, bias: bool = False) -> nn.Sequential:
+    """3x3 "full" (transposed) convolution that multiplies the size by ``stride``."""
+    full_conv = nn.ConvTranspose2d(n, m, 3, stride, padding=1, output_padding=stride - 1, bias=bias)
+    return nn.Sequential(full_conv, nn.BatchNorm2d(m), nn.ReLU(inplace=True))
+
+
+def crop_to(y: Tensor, like: Tensor) -> Tensor:
+    return y[..., : like.shape[-2], : like.shape[-1]]
+
+
+def create_encoder(name: str, weights: str | None) -> Any:
+    """Makes a timm model that returns its features; its ``pretrained_cfg`` holds mean and deviation of the input."""
+    if weights in (None, "timm"):
+        return pad_symmetrically(_timm_features(name, pretrained=weights == "timm"))
+    if not str(weights).endswith(".safetensors"):
+        raise ZooError(f'encoder_weights is "timm", the path of a .safetensors file or null, not {weights!r}')
+    if not Path(str(weights)).is_file():
+        raise ZooError(f"{weights}: no such file; give the encoder's weights by --model.encoder_weights FILE")
+    return pad_symmetrically(_timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)}))
+
+
+def pad_symmetrically(encoder: nn.Module) -> nn.Module:
+    """Gives convolutions with TensorFlow's "same" padding the usual symmetric one.
+
+    With stride 2 that moves the grid they sample by one pixel and changes nothing else, so pretrained weights stay
+    valid. It makes the grid independent of the picture's size, and spares a copy that costs more than the convolution.
+    """
+    for conv in encoder.modules():
+        if isinstance(conv, Conv2dSame):
+            conv.__class__ = nn.Conv2d
+            conv.padding = tuple(dilation * (kernel - 1) // 2 for kernel, dilation in zip(conv.kernel_size, conv.dilation))
+    return encoder
+
+
+def _timm_features(name: str, **options: Any) -> Any:
+    try:
+        return timm.create_model(name, features_only=True, **options)
+    except RuntimeError as error:
+        if name in timm.list_models():
+            raise
+        nearest = get_close_matches(name, timm.list_models(), 1)
+        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        raise ZooError(f"timm has no encoder {name!r}{hint} ({error})") from None
