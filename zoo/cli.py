@@ -8,9 +8,9 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import NoReturn
 
 from zoo import __version__
+from zoo.arguments import Parser
 from zoo.errors import ZooError
 from zoo.files import did_you_mean
 
@@ -28,15 +28,6 @@ VERBS = {
     "list": "the models with weights: zoo list [PATTERN]",
     "info": "what is known about one: zoo info NAME",
 }
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports a wrong option in one line, with the nearest right one."""
-
-    def error(self, message: str) -> NoReturn:
-        wrong = message.removeprefix("unrecognized arguments: ").split()[0]
-        near = did_you_mean(wrong, self._option_string_actions) if wrong.startswith("-") else ""
-        raise ZooError(f"{message}{near}\nsee {self.prog} --help")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from zoo import __version__, cards, weights
+from zoo.arguments import Parser
 from zoo.errors import ZooError
 from zoo.files import replace
 from zoo.registry import architectures, import_object
@@ -25,8 +26,6 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 1 where a figure is out of its tolerance.
     """
-    from zoo.cli import Parser
-
     parser = Parser(prog="zoo evaluate", description="Measure what a card claims.")
     parser.add_argument("model", help="name of a model, or its folder")
     parser.add_argument("--write", action="store_true", help="put what was measured on the card")

@@ -20,6 +20,7 @@ from zoo.errors import ZooError
 from zoo.nn.memory import keep_freed_memory
 
 LAST = Path("checkpoints", "last.ckpt")
+INTERRUPTED = 130  # as a shell reports SIGINT
 
 
 class ZooCLI(LightningCLI):
@@ -110,9 +111,7 @@ def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]
     return parser.parse_known_args(argv)
 
 
-def _config_of(
-    verb: str, options: argparse.Namespace, rest: list[str], resume: Path | None
-) -> tuple[list[str], str]:
+def _config_of(verb: str, options: argparse.Namespace, rest: list[str], resume: Path | None) -> tuple[list[str], str]:
     if resume:
         return _resumed(resume, options, rest), resume.parent.name
     if options.recipe is None and not any(arg in ("-h", "--help", "--config", "-c") for arg in rest):
@@ -140,19 +139,20 @@ def _resumed(run: Path, options: argparse.Namespace, rest: list[str]) -> list[st
 
 def start_from(model: LightningModule, source: str) -> None:
     """Copies the published weights ``source`` into the network; says in one line which layers stay new."""
-    new = weights.load_matching(model.net, source)
+    new = weights.load_matching(model.net, source)  # type: ignore[arg-type]
     print(f"Weights of {source}; made anew: {', '.join(new) or 'nothing'}")  # noqa: T201
 
 
 def _fit(cli: ZooCLI, resume: Path | None) -> int:
     trainer = cli.trainer
     if trainer.log_dir and trainer.checkpoint_callback:
-        folder = Path(trainer.log_dir) / LAST.parent
-        trainer.callbacks.append(OnExceptionCheckpoint(folder, LAST.stem))
-    trainer.fit(cli.model, cli.datamodule, ckpt_path=str(resume / LAST) if resume else None, weights_only=True)
-    if trainer.interrupted:
-        print(f"\nStopped. zoo fit --resume {trainer.log_dir} goes on.")  # noqa: T201
-        return 130
+        on_exception = OnExceptionCheckpoint(Path(trainer.log_dir) / LAST.parent, LAST.stem)
+        trainer.callbacks.append(on_exception)  # type: ignore[attr-defined]
+    try:
+        trainer.fit(cli.model, cli.datamodule, ckpt_path=str(resume / LAST) if resume else None, weights_only=True)
+    except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
+        print(f"Stopped. It goes on with: zoo fit --resume {os.path.relpath(trainer.log_dir or '.')}")  # noqa: T201
+        return INTERRUPTED
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if best:
         trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)

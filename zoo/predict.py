@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.progress import track
 
 from zoo import weights
+from zoo.arguments import Parser
 from zoo.errors import ZooError
 from zoo.images import SUFFIXES
 
@@ -34,7 +35,7 @@ def main(argv: list[str]) -> int:
     failures = []
     for destination, picture in track(pictures.items(), description="Predicting", total=len(pictures)):
         try:
-            net.predict(picture).save(out / destination)
+            net.predict(picture).save(out / destination)  # type: ignore[operator]
         except ZooError as error:
             failures.append(str(error))
     print(f"{len(pictures) - len(failures)} of {len(pictures)} pictures: {out}")  # noqa: T201
@@ -44,8 +45,6 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from zoo.cli import Parser
-
     parser = Parser(prog="zoo predict", description="Run a model on pictures.")
     parser.add_argument("model", help="name of a model, of an architecture, or a folder")
     parser.add_argument("pictures", nargs="+", help="files, folders (with their subfolders) or patterns")

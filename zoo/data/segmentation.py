@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import albumentations as A
 import numpy as np
@@ -115,7 +115,7 @@ class SegmentationData(LightningDataModule):
         for picture, mask in self.samples(split):
             for array in (picture, mask):
                 digest.update(repr(array.shape).encode())
-                digest.update(np.ascontiguousarray(array))
+                digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def train_dataloader(self) -> DataLoader:
@@ -137,7 +137,7 @@ class SegmentationData(LightningDataModule):
         sampler = EverySampleOnce(samples, **_replicas(), shuffle=False)  # type: ignore[arg-type]
         return DataLoader(samples, self.batch_size if same_size else 1, sampler=sampler)  # type: ignore[arg-type]
 
-    def _worker_options(self) -> dict[str, object]:
+    def _worker_options(self) -> dict[str, Any]:
         # Forked workers share the pictures in memory; elsewhere each gets its own copy.
         context = "fork" if self.num_workers and sys.platform == "linux" else None
         return {
@@ -201,7 +201,7 @@ def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[S
         ZooError: a file is damaged, sizes disagree, or an annotation has a value outside the label map.
     """
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda pair: read_sample(*pair, labels), pairs))
+        return list(pool.map(lambda pair: read_sample(pair[0], pair[1], labels), pairs))
 
 
 def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample:

@@ -26,7 +26,7 @@ class RandomScaleCrop(A.DualTransform):
 
     _targets = (A.core.transforms_interface.Targets.IMAGE, A.core.transforms_interface.Targets.MASK)
 
-    class InitSchema(A.DualTransform.InitSchema):  # type: ignore[misc, name-defined]
+    class InitSchema(A.DualTransform.InitSchema):
         height: int
         width: int
         scale: tuple[float, float]
@@ -78,9 +78,9 @@ class RandomScaleCrop(A.DualTransform):
         top, left, height, width = window
         bottom, right = top + height - array.shape[0], left + width - array.shape[1]
         cut = array[max(top, 0) : top + height, max(left, 0) : left + width]
-        border = [max(n, 0) for n in (-top, bottom, -left, right)]
-        if any(border):
-            cut = cv2.copyMakeBorder(cut, *border, cv2.BORDER_CONSTANT, value=[fill] * 3)
+        above, below, before, after = (max(n, 0) for n in (-top, bottom, -left, right))
+        if above or below or before or after:
+            cut = cv2.copyMakeBorder(cut, above, below, before, after, cv2.BORDER_CONSTANT, value=[fill] * 3)
         return cv2.resize(cut, (self.width, self.height), interpolation=interpolation)
 
 

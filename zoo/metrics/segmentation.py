@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
@@ -48,23 +47,3 @@ def iou_table(scores: SegmentationScores, names: Sequence[str], title: str) -> s
     lines = [f"{name:<{width}}  {value:.4f}" for name, value in rows]
     lines.insert(len(names), "-" * (width + 8))
     return "\n".join([title, *lines])
-
-
-def soft_jaccard_loss(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    """One minus the mean soft IoU over the classes that the batch shows (Rahman and Wang, 2016), a scalar.
-
-    Args:
-        logits: ``(B, C, H, W)``.
-        target: class ids ``(B, H, W)``; pixels of ``ignore_index`` count nowhere.
-    """
-    labelled = target != ignore_index
-    classes = logits.shape[1]
-    probabilities = logits.float().softmax(1).permute(0, 2, 3, 1)[labelled]  # (N, C)
-    target = target[labelled]
-    hits = torch.gather(probabilities, 1, target[:, None])[:, 0]
-    zeros = torch.zeros(classes, device=logits.device)
-    intersection = zeros.scatter_add(0, target, hits)
-    annotated = torch.bincount(target, minlength=classes)
-    union = probabilities.sum(0) + annotated - intersection
-    present = annotated > 0
-    return 1 - (intersection[present] / union[present]).mean() if present.any() else logits.sum() * 0.0

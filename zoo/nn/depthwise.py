@@ -31,6 +31,6 @@ def _leave_autocast(conv: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch
     return (inputs[0].float(),)
 
 
-def _return_to_autocast(conv: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+def _return_to_autocast(conv: nn.Module, _inputs: Any, _output: torch.Tensor) -> None:
     if getattr(conv, AUTOCAST_WAS_ON):
         torch.set_autocast_enabled("cpu", True)

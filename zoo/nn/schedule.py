@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -22,7 +23,7 @@ class WarmupPolyLR(LRScheduler):
         self.total_steps, self.warmup, self.power = total_steps, warmup, power
         super().__init__(optimizer)
 
-    def get_lr(self) -> list[float]:
+    def get_lr(self) -> list[float | Tensor]:
         total = self.total_steps or 1
         done = min(self.last_epoch / total, 1.0)
         rise = min(1.0, (self.last_epoch + 1) / max(self.warmup * total, 1.0))

@@ -76,7 +76,9 @@ def leaves(t: Upright, rng: Random, foliage: Colour, centre: Point2, radii: Poin
     blob = min(rx, ry)
     size = blob * t.metre
     slant = t.canvas.light.slant[0]
-    crown = rng.choice(CROWNS)[(slant < 0) - (slant > 0)]  # drawn before what depends on the size: every size shows the same street
+    crown = rng.choice(CROWNS)[
+        (slant < 0) - (slant > 0)
+    ]  # drawn before what depends on the size: every size shows the same street
     if abs(t.u - t.canvas.width / 2) > t.canvas.width / 2 + 2 * rx * t.metre:
         return  # out of the picture
     if size < 5:

@@ -17,7 +17,8 @@ from torchmetrics import ConfusionMatrix
 from zoo.data.labels import LabelMap
 from zoo.errors import ZooError
 from zoo.images import save_png
-from zoo.metrics.segmentation import iou_table, segmentation_scores, soft_jaccard_loss
+from zoo.losses.segmentation import soft_jaccard_loss
+from zoo.metrics.segmentation import iou_table, segmentation_scores
 from zoo.models.linknet.net import LinkNet
 from zoo.models.linknet.predict import segmentation_sheet
 from zoo.nn.depthwise import keep_depthwise_float32
@@ -91,7 +92,7 @@ class LinkNetModule(LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         pictures, masks = batch
-        loss = self.loss(self.net(pictures).float(), masks)
+        loss = self.loss(self.net(pictures).float().contiguous(), masks)  # softmax is faster on contiguous logits
         self.log("train/loss", loss, prog_bar=True)
         return loss
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import timm
 import torch
-from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
 from zoo.images import Picture, distinct_colors
-from zoo.models.linknet.predict import Segmentation, segment
+from zoo.models.linknet.predict import segment
 
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 
@@ -52,6 +52,8 @@ class LinkNet(nn.Module):
         palette: Sequence[Sequence[int]] | None = None,
     ) -> None:
         super().__init__()
+        self.mean: Tensor
+        self.std: Tensor
         self.labels = tuple(labels or (f"class {i}" for i in range(num_classes)))
         self.palette = tuple((int(r), int(g), int(b)) for r, g, b in palette or distinct_colors(num_classes))
         if not len(self.labels) == len(self.palette) == num_classes:
@@ -85,12 +87,6 @@ class LinkNet(nn.Module):
             y = y + self.stem_lateral(stem)
         return crop_to(self.classifier(self.head_conv(y)), x)
 
-    @overload
-    def predict(self, picture: str | Any, **options: Any) -> Segmentation: ...
-
-    @overload
-    def predict(self, picture: Sequence[Picture], **options: Any) -> list[Segmentation]: ...
-
     def predict(
         self,
         picture: Picture | Sequence[Picture],
@@ -99,8 +95,8 @@ class LinkNet(nn.Module):
         tile: int = 1024,
         overlap: int = 256,
         batch_size: int = 8,
-    ) -> Segmentation | list[Segmentation]:
-        """Segments a picture of any size, or a list or batch of them.
+    ) -> Any:
+        """Segments a picture of any size: a :class:`Segmentation`, or a list of them for a list or a batch.
 
         Args:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or tensor ``(3, H, W)``; a list of these, or a
@@ -113,7 +109,7 @@ class LinkNet(nn.Module):
         many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
         results = segment(
             self,
-            picture if many else [picture],  # type: ignore[list-item, arg-type]
+            picture if many else [picture],  # type: ignore[arg-type, list-item]
             self.labels,
             self.palette,
             probabilities=probabilities,
@@ -166,8 +162,10 @@ def pad_symmetrically(encoder: nn.Module) -> nn.Module:
     """
     for conv in encoder.modules():
         if isinstance(conv, Conv2dSame):
-            conv.__class__ = nn.Conv2d
-            conv.padding = tuple(dilation * (kernel - 1) // 2 for kernel, dilation in zip(conv.kernel_size, conv.dilation))
+            conv.__class__ = nn.Conv2d  # type: ignore[assignment]
+            conv.padding = tuple(
+                dilation * (kernel - 1) // 2 for kernel, dilation in zip(conv.kernel_size, conv.dilation, strict=True)
+            )
     return encoder
 
 

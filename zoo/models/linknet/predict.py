@@ -97,9 +97,7 @@ def _batches(tensors: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:
 
 
 @torch.inference_mode()
-def _forward(
-    net: nn.Module, x: Tensor, tile: int, overlap: int, probabilities: bool
-) -> tuple[Tensor, Tensor | None]:
+def _forward(net: nn.Module, x: Tensor, tile: int, overlap: int, probabilities: bool) -> tuple[Tensor, Tensor | None]:
     """``(B, 3, H, W)`` -> masks ``(B, H, W)`` uint8 and, if asked for, probabilities ``(B, classes, H, W)``, on CPU.
 
     Memory is bounded by one tile of one batch and the masks themselves.
