@@ -11,13 +11,15 @@ AUTOCAST_WAS_ON = "_zoo_autocast_was_on"
 
 
 def keep_depthwise_float32(module: nn.Module) -> None:
-    """Makes depthwise convolutions in ``module`` step out of CPU autocast.
+    """Makes depthwise convolutions with a stride or a large kernel step out of CPU autocast.
 
-    oneDNN's bfloat16 backward pass of a depthwise convolution with stride 2 or a 5x5 kernel is 3 to 10 times slower
-    than its float32 one (`tests/benchmarks/depthwise.py`), which is half of a training step of EfficientNet-lite.
+    oneDNN's bfloat16 backward pass of these is several times slower than its float32 one, and they are a good part of
+    a training step of EfficientNet-lite (`tests/benchmarks/depthwise.py`). The others gain from bfloat16.
     """
     for conv in module.modules():
-        if isinstance(conv, nn.Conv2d) and conv.groups == conv.in_channels > 1:
+        if not isinstance(conv, nn.Conv2d) or not conv.groups == conv.in_channels > 1:
+            continue
+        if max(conv.kernel_size) > 3 or max(conv.stride) > 1:
             conv.register_forward_pre_hook(_leave_autocast)
             conv.register_forward_hook(_return_to_autocast, always_call=True)
 

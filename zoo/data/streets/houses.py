@@ -54,7 +54,7 @@ def _lots(
     garden_at = rng.uniform(0.9, 1.5) * canvas.nearest(side * line) if rng.random() < 0.75 else END
     while z < END - 15:
         length = rng.uniform(8, 14) * (1 + max(z, 0) / 60)  # fewer where one can hardly tell
-        if z + 4 > garden_at:
+        if garden_at < z + 4 < 60:
             end = z + length
             paint = functools.partial(_paint_garden, canvas, rng, side * line, max(z, 1.0), end, rng.choice(foliage))
             garden_at = end + rng.uniform(15, 40)

@@ -135,11 +135,11 @@ class Scene:
 
     def _plan_people(self) -> None:
         rng, nearest = self.rng, self.canvas.nearest
-        for k in range(rng.randint(3, 6)):
+        for k in range(rng.randint(3, 5)):
             x = (-1) ** k * rng.uniform(self.kerb + 0.9, self.line - 0.7)
-            self._walker(traffic.pedestrian, x, nearest(x) * rng.uniform(0.95, 1.9))
+            self._walker(traffic.pedestrian, x, nearest(x) * rng.uniform(1.0, 1.5))
         if rng.random() < 0.55:
-            self._walker(traffic.pedestrian, rng.uniform(-0.8, 0.8) * self.kerb, rng.uniform(6.5, 13))
+            self._walker(traffic.pedestrian, rng.uniform(-0.8, 0.8) * self.kerb, rng.uniform(6.0, 11.0))
         side, z = rng.choice((-1, 1)), rng.uniform(5.5, 9.0)
         for _ in range(rng.choice((1, 1, 2))):
             x = side * rng.uniform(0.2, 0.6) * self.kerb

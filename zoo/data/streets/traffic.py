@@ -23,8 +23,8 @@ CAR_PAINTS: tuple[Colour, ...] = (
     (112, 28, 62), (92, 150, 190),
 )  # fmt: skip
 CLOTHES: tuple[Colour, ...] = (
-    (206, 62, 54), (62, 98, 176), (84, 84, 96), (222, 204, 168), (98, 140, 90), (166, 82, 142), (232, 232, 228),
-    (64, 150, 156), (146, 100, 68),
+    (214, 62, 56), (58, 100, 196), (126, 94, 204), (226, 208, 172), (186, 78, 152), (236, 236, 232), (54, 164, 172),
+    (232, 92, 128),
 )  # fmt: skip
 TROUSERS: tuple[Colour, ...] = ((48, 60, 104), (58, 54, 56), (116, 100, 78), (82, 92, 116))
 SKIN: tuple[Colour, ...] = ((236, 194, 164), (206, 154, 116), (150, 104, 74), (98, 66, 48))
@@ -35,7 +35,7 @@ TYRE: Colour = (24, 24, 26)
 
 
 def pedestrian(canvas: Canvas, rng: Random, x: float, z: float) -> None:
-    p = canvas.upright(x, z, PEDESTRIAN, rng.choice((1.14, 1.08, 1.08, 1.02, 0.75)), rng.choice((-1, 1)))
+    p = canvas.upright(x, z, PEDESTRIAN, rng.choice((1.18, 1.12, 1.12, 1.06, 0.85)), rng.choice((-1, 1)))
     top, legs, hair = p.ink(rng.choice(CLOTHES)), p.ink(rng.choice(TROUSERS)), p.ink(rng.choice(HAIR))
     sleeve, skin = darker(top, 0.8), p.ink(rng.choice(SKIN))
     stride, swing = rng.uniform(0.06, 0.26), rng.uniform(0.05, 0.22)

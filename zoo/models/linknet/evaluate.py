@@ -50,7 +50,7 @@ def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
 def score(net: LinkNet, data: SegmentationData, split: Split) -> SegmentationScores:
     """One confusion matrix over a split."""
     labels = data.labels
-    confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index)
+    confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index, validate_args=False)
     for picture, mask in data.samples(split):
         prediction = net.predict(picture).mask
         confusion.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])

@@ -80,7 +80,7 @@ class LinkNetModule(LightningModule):
         self.net = LinkNet(**self.arguments, encoder_weights=encoder_weights)  # type: ignore[arg-type]
         keep_depthwise_float32(self.net)
         self.class_weights: Tensor | None = None
-        self.confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index)
+        self.confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index, validate_args=False)
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.class_weighting != "none":
