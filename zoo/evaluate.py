@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import ArgumentError, ArgumentParser
 
 from zoo import __version__, cards, weights
 from zoo.arguments import Parser
@@ -33,7 +34,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data.KEY", dest="_", help="an argument of the card's data, such as --data.root FOLDER")
     options, rest = parser.parse_known_args(argv)
     card = cards.read(options.model)
-    data = _data(card, _overrides(rest))
+    data = _data(card, rest)
     net = weights.load(card.folder, device=options.device)
     evaluator = import_object(architectures()[card.config["architecture"]].evaluate)
     measured = evaluator(net, data)
@@ -44,25 +45,17 @@ def main(argv: list[str]) -> int:
     return 0 if holds else 1
 
 
-def _overrides(rest: list[str]) -> dict[str, str]:
-    """``--data.root X`` and ``--data.root=X`` as ``{"root": "X"}``."""
-    overrides, words = {}, [word for text in rest for word in text.split("=", 1)]
-    for name, value in zip(words[::2], [*words[1::2], ""], strict=False):
-        if not name.startswith("--data.") or not value:
-            raise ZooError(f"zoo evaluate does not take {name!r}; arguments of the data are --data.KEY VALUE")
-        overrides[name.removeprefix("--data.")] = value
-    return overrides
-
-
-def _data(card: cards.Card, overrides: dict[str, str]) -> Any:
+def _data(card: cards.Card, overrides: list[str]) -> Any:
     """The DataModule of the card's recipe; the way it is augmented does not matter here."""
-    recipe = yaml.safe_load((card.folder / "recipe.yaml").read_text(encoding="utf-8"))
-    section = recipe["data"]
+    section = yaml.safe_load((card.folder / "recipe.yaml").read_text(encoding="utf-8"))["data"]
     arguments = {k: v for k, v in section.get("init_args", {}).items() if k not in ("augment", "batch_size")}
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(import_object(section["class_path"]), "data")
     try:
-        data = import_object(section["class_path"])(**{**arguments, **overrides})
-    except TypeError as error:
-        raise ZooError(f"{section['class_path']}: {error}") from error
+        given = parser.parse_args(overrides, namespace=parser.parse_object({"data": arguments}, defaults=False))
+    except ArgumentError as error:
+        raise ZooError(f"{str(error).splitlines()[0]}\narguments of the data are --data.KEY VALUE") from None
+    data = parser.instantiate_classes(given).data
     data.prepare_data()
     return data
 

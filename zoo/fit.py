@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from jsonargparse import ArgumentError
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, OnExceptionCheckpoint, RichProgressBar
@@ -26,7 +28,7 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 class ZooCLI(LightningCLI):
     """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``."""
 
-    def __init__(self, args: list[str], run: str, resume: Path | None = None, **trainer: Any) -> None:
+    def __init__(self, args: list[str], run: str, resume: Path | None = None) -> None:
         place = {"save_dir": "runs", "name": run}
         if resume:
             place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
@@ -40,7 +42,7 @@ class ZooCLI(LightningCLI):
             subclass_mode_data=True,
             save_config_callback=SaveConfigCallback,
             save_config_kwargs={"overwrite": resume is not None},
-            trainer_defaults={"logger": logger, **trainer},
+            trainer_defaults={"logger": logger, "enable_model_summary": False},
             parser_kwargs={"exit_on_error": False},
             auto_configure_optimizers=False,
             run=False,
@@ -54,6 +56,17 @@ class ZooCLI(LightningCLI):
         given = self._get(self.config_init, "trainer").callbacks or []
         self._get(self.config_init, "trainer").callbacks = [*given, *default_callbacks(self.model, given)]
         return super().instantiate_trainer(precision=usable_precision(self.config_init.trainer), **kwargs)
+
+
+class InterruptCheckpoint(OnExceptionCheckpoint):
+    """Keeps a run that was interrupted as its last checkpoint, which stays when the run is through."""
+
+    def on_exception(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        if trainer.global_step:  # else nothing was trained or resumed yet, and the last checkpoint is better
+            super().on_exception(trainer, *args, **kwargs)
+
+    def teardown(self, *args: Any, **kwargs: Any) -> None:
+        """Lightning's would remove the file."""
 
 
 def default_callbacks(model: LightningModule, given: list[Callback]) -> list[Callback]:
@@ -87,10 +100,13 @@ def main(verb: str, argv: list[str]) -> int:
     prepare_process()
     resume = Path(options.resume).resolve() if getattr(options, "resume", None) else None
     args, run = _config_of(verb, options, rest, resume)
+    if options.weights:
+        weights.read_state(options.weights)  # fails now rather than after everything was set up
+        args += _without_encoder_weights(args)
     try:
         cli = ZooCLI(args, run, resume)
-    except ArgumentError as error:
-        raise ZooError(_shorten(str(error))) from error
+    except (ArgumentError, ValueError) as error:
+        raise _user_error(error) from error
     if options.weights:
         start_from(cli.model, options.weights)
     if verb == "fit":
@@ -146,7 +162,7 @@ def start_from(model: LightningModule, source: str) -> None:
 def _fit(cli: ZooCLI, resume: Path | None) -> int:
     trainer = cli.trainer
     if trainer.log_dir and trainer.checkpoint_callback:
-        on_exception = OnExceptionCheckpoint(Path(trainer.log_dir) / LAST.parent, LAST.stem)
+        on_exception = InterruptCheckpoint(Path(trainer.log_dir) / LAST.parent, LAST.stem)
         trainer.callbacks.append(on_exception)  # type: ignore[attr-defined]
     try:
         trainer.fit(cli.model, cli.datamodule, ckpt_path=str(resume / LAST) if resume else None, weights_only=True)
@@ -172,15 +188,49 @@ def _leave_results(cli: ZooCLI, run: Path) -> None:
     print(f"Run:      {run}")  # noqa: T201
 
 
+def _without_encoder_weights(args: list[str]) -> list[str]:
+    """Full weights follow: a recipe's pretrained encoder need not be fetched first."""
+    recipe = yaml.safe_load(Path(args[1]).read_text(encoding="utf-8")) if args[:1] == ["--config"] else {}
+    given = recipe.get("model", {}).get("init_args", {})
+    return ["--model.init_args.encoder_weights=null"] if "encoder_weights" in given else []
+
+
 def prepare_process() -> None:
     """Quiets what users can't act on and sets memory up for training."""
     keep_freed_memory()
-    for text in ("LightningCLI's args parameter", "does not have many workers", "The number of training batches"):
+    for text in (
+        "LightningCLI's args parameter",
+        "does not have many workers",
+        "The number of training batches",
+        "was called without a model",  # the one given is meant
+        "there is no last checkpoint available",  # there is none before the first epoch
+        "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
+    ):
         warnings.filterwarnings("ignore", f".*{text}")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # lists the classifier a features net leaves out
 
 
-def _shorten(message: str) -> str:
-    """The first lines of jsonargparse's message: the rest repeats the whole usage."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return "\n".join(line[:200] for line in lines[:2])
+def _user_error(error: Exception) -> ZooError:
+    """What the user should know of jsonargparse's error, which wraps ours and repeats the whole usage."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ZooError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return ZooError(" ".join(re.sub(r"<class '(.*?)'>|typing\.", r"\1", _said(error)).split()))
+
+
+def _said(error: BaseException) -> str:
+    """The innermost of jsonargparse's chained messages that says what was expected of which key."""
+    chain: BaseException | None = error
+    messages = []
+    while chain is not None:
+        messages.append(str(chain))
+        chain = chain.__cause__ or chain.__context__
+    for message in reversed(messages):
+        if refused := re.search(r"(Option|Key) '.*' is not accepted", message):
+            return f"{refused[0]}; see zoo fit --help"
+        if re.match(r"Parser key .*:\s+Expected", message):
+            return message.removeprefix("Parser key ")
+    return messages[0].splitlines()[0]

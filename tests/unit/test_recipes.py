@@ -16,7 +16,7 @@ model:
     in_channels: 3
     padding_mode: zeros
 data:
-  class_path: zoo.data.labels.LabelMap
+  class_path: zoo.labels.LabelMap
   init_args:
     names: [a, b]
 trainer:

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.data.labels import LabelMap
 from zoo.data.segmentation import Augment, Sample, SegmentationData, Split, read_samples
 from zoo.errors import ZooError
 from zoo.images import SUFFIXES, distinct_colors
+from zoo.labels import LabelMap
 
 
 class SegmentationFolder(SegmentationData):

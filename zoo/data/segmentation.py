@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from zoo.data.labels import LabelMap
 from zoo.data.transforms import train_transform
 from zoo.errors import ZooError
 from zoo.images import open_rgb
+from zoo.labels import LabelMap
 
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
 Split: TypeAlias = Literal["train", "val", "test"]
@@ -227,8 +227,11 @@ def read_mask(path: Path) -> np.ndarray:
         with Image.open(path) as file:
             if file.mode not in ("L", "P", "1", "I", "I;16"):
                 raise ZooError(f"{path}: an annotation holds class ids (grey or palette PNG), this one is {file.mode}")
-            return np.array(file).astype(np.uint8)
+            ids = np.array(file)
     except FileNotFoundError:
         raise ZooError(f"{path}: no such file") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ZooError(f"{path}: damaged annotation ({error})") from None
+    if ids.min() < 0 or ids.max() > 255:  # of 16 or 32 bits
+        raise ZooError(f"{path}: values {ids.min()}..{ids.max()} are no class ids, which are 0..255")
+    return ids.astype(np.uint8)

@@ -27,7 +27,7 @@ def draw_street(seed: int, size: tuple[int, int] = (360, 480)) -> tuple[np.ndarr
         size: height and width in pixels, at least 32 each. The composition scales with it.
 
     Returns:
-        RGB picture ``(H, W, 3)`` uint8 and mask ``(H, W)`` uint8 with the ids of ``zoo.data.labels.CAMVID``.
+        RGB picture ``(H, W, 3)`` uint8 and mask ``(H, W)`` uint8 with the ids of ``zoo.labels.CAMVID``.
 
     Raises:
         ZooError: a side is too short to show anything.

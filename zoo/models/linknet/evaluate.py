@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from torchmetrics import ConfusionMatrix
 
 from zoo.data.segmentation import SegmentationData, Split
-from zoo.metrics.segmentation import SegmentationScores, segmentation_scores
+from zoo.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
 from zoo.models.linknet.net import LinkNet
 
 SPLITS: tuple[Split, ...] = ("test", "val")
@@ -50,7 +49,7 @@ def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
 def score(net: LinkNet, data: SegmentationData, split: Split) -> SegmentationScores:
     """One confusion matrix over a split."""
     labels = data.labels
-    confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index, validate_args=False)
+    confusion = confusion_matrix(labels)
     for picture, mask in data.samples(split):
         prediction = net.predict(picture).mask
         confusion.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])

@@ -12,13 +12,12 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
-from torchmetrics import ConfusionMatrix
 
-from zoo.data.labels import LabelMap
 from zoo.errors import ZooError
 from zoo.images import save_png
+from zoo.labels import LabelMap
 from zoo.losses.segmentation import soft_jaccard_loss
-from zoo.metrics.segmentation import iou_table, segmentation_scores
+from zoo.metrics.segmentation import confusion_matrix, iou_table, segmentation_scores
 from zoo.models.linknet.net import LinkNet
 from zoo.models.linknet.predict import segmentation_sheet
 from zoo.nn.depthwise import keep_depthwise_float32
@@ -69,7 +68,7 @@ class LinkNetModule(LightningModule):
         self.labels = labels
         self.optimizer, self.lr_scheduler, self.encoder_lr = optimizer, lr_scheduler, encoder_lr
         self.class_weighting, self.class_weight_c, self.jaccard = class_weighting, class_weight_c, jaccard
-        self.log_pictures_every = log_pictures_every
+        self.log_pictures_every, self.next_pictures = log_pictures_every, 0
         self.arguments = {
             "num_classes": len(labels),
             "encoder": encoder,
@@ -80,7 +79,7 @@ class LinkNetModule(LightningModule):
         self.net = LinkNet(**self.arguments, encoder_weights=encoder_weights)  # type: ignore[arg-type]
         keep_depthwise_float32(self.net)
         self.class_weights: Tensor | None = None
-        self.confusion = ConfusionMatrix("multiclass", num_classes=len(labels), ignore_index=labels.ignore_index, validate_args=False)
+        self.confusion = confusion_matrix(labels)
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.class_weighting != "none":
@@ -108,17 +107,23 @@ class LinkNetModule(LightningModule):
         pictures, masks = batch
         prediction = self.net(pictures).argmax(1)
         self.confusion.update(prediction, masks)
-        if batch_idx == 0 and self.trainer.is_global_zero and self.current_epoch % self.log_pictures_every == 0:
+        if batch_idx == 0:
             self._log_pictures(pictures, masks, prediction)
         return prediction
 
     test_step = validation_step
 
     def _log_pictures(self, pictures: Tensor, masks: Tensor, prediction: Tensor) -> None:
-        if self.trainer.log_dir is None or self.trainer.sanity_checking:
+        """A sheet every few epochs of a fit, and one of what is validated or tested by itself."""
+        trainer = self.trainer
+        fitting = trainer.state.fn == "fit"
+        too_early = fitting and (trainer.sanity_checking or self.current_epoch < self.next_pictures)
+        if too_early or trainer.log_dir is None or not trainer.is_global_zero:
             return
+        self.next_pictures = self.current_epoch + self.log_pictures_every
         sheet = segmentation_sheet(pictures, masks, prediction, self.labels)
-        path = Path(self.trainer.log_dir) / "pictures" / f"epoch_{self.current_epoch:03d}.png"
+        name = f"epoch_{self.current_epoch:03d}" if fitting else str(trainer.state.fn)
+        path = Path(trainer.log_dir) / "pictures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_png(sheet, path)
         if isinstance(self.logger, TensorBoardLogger):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import getproxies
 
+import huggingface_hub
 import timm
 import torch
 from timm.layers.conv2d_same import Conv2dSame
@@ -145,8 +149,10 @@ def crop_to(y: Tensor, like: Tensor) -> Tensor:
 
 def create_encoder(name: str, weights: str | None) -> Any:
     """Makes a timm model that returns its features; its ``pretrained_cfg`` holds mean and deviation of the input."""
-    if weights in (None, "timm"):
-        return pad_symmetrically(_timm_features(name, pretrained=weights == "timm"))
+    if weights is None:
+        return pad_symmetrically(_timm_features(name))
+    if weights == "timm":
+        return pad_symmetrically(_timm_pretrained(name))
     if not str(weights).endswith(".safetensors"):
         raise ZooError(f'encoder_weights is "timm", the path of a .safetensors file or null, not {weights!r}')
     if not Path(str(weights)).is_file():
@@ -167,6 +173,30 @@ def pad_symmetrically(encoder: nn.Module) -> nn.Module:
                 dilation * (kernel - 1) // 2 for kernel, dilation in zip(conv.kernel_size, conv.dilation, strict=True)
             )
     return encoder
+
+
+def _timm_pretrained(name: str) -> Any:
+    """Fails at once where there is no network, instead of after a minute of retries."""
+    host = urlparse(huggingface_hub.constants.ENDPOINT).hostname
+    way_out = "give a file by --model.encoder_weights FILE.safetensors, or start at random by null"
+    try:
+        if not getproxies():
+            socket.getaddrinfo(host, 443)
+        return _timm_features(name, pretrained=True)
+    except OSError as error:  # of the resolver, the connection, the Hub's client
+        cached = _cached_weights(name)
+        if cached:
+            return _timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": cached})
+        raise ZooError(
+            f"timm's weights of {name} are not on this machine and {host} cannot be reached;\n{way_out}"
+        ) from error
+
+
+def _cached_weights(name: str) -> str | None:
+    cfg = timm.get_pretrained_cfg(name)
+    source = cfg.hf_hub_id if cfg else None
+    found = huggingface_hub.try_to_load_from_cache(source, "model.safetensors") if source else None
+    return found if isinstance(found, str) else None
 
 
 def _timm_features(name: str, **options: Any) -> Any:

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.data.labels import LabelMap
 from zoo.images import Picture, colorize, contact_sheet, save_png, to_array, to_tensor
+from zoo.labels import LabelMap
 
 STRIDE = 32  # of the deepest feature: tiles that start at its multiples see the same grid as the whole picture
 

@@ -1,0 +1,130 @@
+"""What every architecture keeps to."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoo import load, registry, weights
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  # there is no trainer here
+SIZES = [(1, 1), (33, 47), (64, 64), (100, 101)]
+
+
+@pytest.fixture
+def net(model: ModuleType, name: str) -> nn.Module:
+    torch.manual_seed(0)
+    return registry.import_object(registry.architectures()[name].net)(**model.ARGUMENTS)
+
+
+@pytest.fixture
+def trained(net: nn.Module) -> nn.Module:
+    """In eval mode, with statistics of batch norm that are not its defaults."""
+    net.train()(torch.rand(4, 3, 64, 64))
+    return net.eval()
+
+
+def learn(model: ModuleType, steps: int) -> tuple[nn.Module, list[float]]:
+    """A module and its losses over some steps on one batch."""
+    torch.manual_seed(0)
+    module, batch = model.module().train(), model.batch()
+    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
+    losses = []
+    for _ in range(steps):
+        loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return module, losses
+
+
+def test_every_parameter_gets_a_finite_gradient(model: ModuleType):
+    module, _ = learn(model, 2)  # in the first step residual branches are zero
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_any_size(model: ModuleType, trained: nn.Module, size: tuple[int, int]):
+    with torch.inference_mode():
+        out = trained(torch.rand(2, 3, *size))
+    assert out.shape[-2:] == (model.SCALE * size[0], model.SCALE * size[1])
+    assert out.isfinite().all()
+
+
+def test_pictures_of_a_batch_do_not_see_each_other(trained: nn.Module):
+    pictures = torch.rand(3, 3, 64, 80)
+    with torch.inference_mode():
+        together = trained(pictures)
+        for picture, out in zip(pictures, together, strict=True):
+            torch.testing.assert_close(trained(picture[None])[0], out, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_saved_is_loaded(model: ModuleType, trained: nn.Module, name: str, tmp_path: Path):
+    weights.save(trained, tmp_path, name, model.ARGUMENTS, dtype="float32")
+    picture = torch.rand(1, 3, 65, 66)
+    net = load(tmp_path)
+    assert not net.training
+    with torch.inference_mode():
+        assert torch.equal(net(picture), trained(picture))
+
+
+def test_the_module_says_how_its_network_is_built(model: ModuleType, name: str, tmp_path: Path):
+    """``zoo fit`` leaves its network by these arguments."""
+    module = model.module().eval()
+    weights.save(module.net, tmp_path, name, module.arguments, dtype="float32")
+    picture = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        assert torch.equal(load(tmp_path)(picture), module(picture))
+
+
+def test_learns_one_batch_by_heart(model: ModuleType):
+    _, losses = learn(model, 40)
+    assert losses[-1] < 0.35 * losses[0]
+
+
+def test_the_same_seed_gives_the_same_network(model: ModuleType, one_thread: None):
+    (first, losses), (second, again) = learn(model, 3), learn(model, 3)
+    assert losses == again
+    for (name, one), other in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_the_network_normalises(trained: nn.Module):
+    """Its first layer sees what its encoder was trained on, whatever made the batch."""
+    seen: list[Tensor] = []
+    first = next(layer for layer in trained.modules() if isinstance(layer, nn.Conv2d))
+    first.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    with torch.inference_mode():
+        trained(torch.stack([torch.zeros(3, 32, 32), torch.ones(3, 32, 32)]))
+    black, white = seen[0][0].mean((1, 2)), seen[0][1].mean((1, 2))
+    assert (black < -0.5).all()
+    assert (white > 0.5).all()
+    assert (white - black > 1.5).all()  # 1 / deviation
+
+
+def test_declares_what_exists(name: str):
+    architecture = registry.architectures()[name]
+    for path in (architecture.net, architecture.module, architecture.data, architecture.evaluate):
+        assert callable(registry.import_object(path))
+    cls = registry.import_object(architecture.net)
+    assert architecture.paper.removeprefix("https://arxiv.org/abs/") in inspect.getdoc(cls)
+    assert architecture.weights
+    assert architecture.task
+
+
+def test_module_names_its_arguments(name: str):
+    """Few, typed and by name: a recipe's key is checked against them."""
+    architecture = registry.architectures()[name]
+    for path in (architecture.module, architecture.data):
+        for parameter in inspect.signature(registry.import_object(path)).parameters.values():
+            assert parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+            assert parameter.annotation is not inspect.Parameter.empty, parameter.name

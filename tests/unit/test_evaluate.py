@@ -1,0 +1,180 @@
+"""``zoo evaluate``: a card's claims against a measurement."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
+
+from zoo import cards, cli, load
+from zoo.data import StreetScenes
+from zoo.labels import CAMVID
+
+RECIPE = """\
+data:
+  class_path: zoo.data.StreetScenes
+  init_args:
+    size: [64, 64]
+    train: 2
+    val: 3
+    batch_size: 2
+    augment: {crop: [64, 64]}
+"""
+
+
+@pytest.fixture
+def claimed(card: Path, tiny_linknet: Path) -> Path:
+    """A card whose figures nobody measured yet, with the weights of a tiny network."""
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny_linknet / name, card / name)
+    config = json.loads((card / "config.json").read_text())
+    config |= {"recipe": "linknet_streets.yaml", "data": "street scenes"}
+    (card / "config.json").write_text(json.dumps(config))
+    (card / "recipe.yaml").write_text(RECIPE)
+    return card
+
+
+@pytest.fixture
+def measured(claimed: Path) -> Path:
+    assert cli.main(["evaluate", "linknet", "--write"]) == 0
+    return claimed
+
+
+def results(card: Path) -> dict:
+    return json.loads((card / "results.json").read_text())
+
+
+def edit(card: Path, change: float) -> None:
+    """Changes the main figure."""
+    content = results(card)
+    content["figures"][0]["value"] += change
+    (card / "results.json").write_text(json.dumps(content))
+    cards.write(card)
+
+
+def test_writes_a_card_that_is_in_step(measured: Path):
+    assert cards.check(measured) == []
+    content = results(measured)
+    assert content["command"] == "zoo evaluate linknet --write"
+    assert content["parameters"] == sum(p.numel() for p in load(measured).parameters())
+    assert set(content["per_class"]) == {"val", "test"}
+    assert tuple(content["per_class"]["test"]) == CAMVID.names
+    assert set(content["versions"]) >= {"zoo", "python", "torch", "timm"}
+    assert content["speed"]  # what it does not measure stays
+    assert all(len(digest) == 64 for digest in content["data_digest"].values())
+
+
+def test_figures_are_those_of_scikit_learn(measured: Path):
+    """Over all pixels of a split that are not void, at the pictures' own size."""
+    net, data = load(measured), StreetScenes((64, 64), train=2, val=3)
+    content = results(measured)
+    figures = {(figure["metric"], figure["split"]): figure["value"] for figure in content["figures"]}
+    for split in ("val", "test"):
+        truth = np.stack([mask for _, mask in data.samples(split)])
+        prediction = np.stack([net.predict(picture).mask for picture, _ in data.samples(split)])
+        truth, prediction = truth[truth != 11], prediction[truth != 11]
+        occurring = np.union1d(truth, prediction)
+        iou = jaccard_score(truth, prediction, average=None, labels=occurring)
+        assert figures["mIoU", split] == pytest.approx(iou.mean(), abs=1e-4)
+        assert figures["pixel accuracy", split] == pytest.approx(accuracy_score(truth, prediction), abs=1e-4)
+        recall = balanced_accuracy_score(truth, prediction)
+        assert figures["mean class accuracy", split] == pytest.approx(recall, abs=1e-4)
+        for index, value in zip(occurring, iou, strict=True):
+            assert content["per_class"][split][CAMVID.names[index]] == pytest.approx(value, abs=1e-4)
+
+
+def test_results_are_json_that_anything_reads(measured: Path):
+    """A class that does not occur is no NaN there."""
+    json.loads((measured / "results.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_macs_are_counted(measured: Path):
+    """A convolution of 3x3 from 32 to 32 channels at half the size alone is 9.4 M."""
+    (size, macs), *others = results(measured)["macs"].items()
+    assert (size, others) == ("64x64", [])
+    assert 9_437_184 < macs < 1e9
+
+
+def test_claims_that_hold(measured: Path, capsys: pytest.CaptureFixture):
+    capsys.readouterr()
+    before = (measured / "results.json").read_bytes()
+    assert cli.main(["evaluate", "linknet"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("holds") == 6
+    assert "OUT" not in out
+    assert "note:" not in out
+    assert (measured / "results.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", [0.01, -0.01])
+def test_a_claim_that_does_not_hold(measured: Path, capsys: pytest.CaptureFixture, change: float):
+    edit(measured, change)
+    capsys.readouterr()
+    assert cli.main(["evaluate", "linknet"]) == 1
+    out = capsys.readouterr().out
+    assert out.count("OUT of ±0.002") == 1
+    assert out.count("holds") == 5
+
+
+def test_a_claim_within_its_tolerance(measured: Path):
+    edit(measured, 0.001)
+    assert cli.main(["evaluate", "linknet"]) == 0
+
+
+def test_other_data_are_noted(measured: Path, capsys: pytest.CaptureFixture):
+    capsys.readouterr()
+    cli.main(["evaluate", "linknet", "--data.val", "2"])
+    out = capsys.readouterr().out
+    assert "note: the test data differ from those of the card" in out
+    assert "note: the val data differ from those of the card" in out
+
+
+def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.CaptureFixture):
+    (claimed / "results.json").unlink()
+    assert cli.main(["evaluate", "linknet"]) == 0
+    assert capsys.readouterr().out.count("not on the card yet") == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["linknet_camvit"], "no model 'linknet_camvit'; did you mean linknet_camvid"),
+        (["linknet", "--data.rot", "x"], "rot"),
+        (["linknet", "--root", "x"], "does not take '--root'"),
+        (["linknet", "--data.val"], "--data.val"),
+        (["linknet", "--data.val", "many"], "many"),
+        (["linknet", "--device", "abacus"], "device 'abacus'"),
+    ],
+)
+def test_errors_of_the_user(claimed: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str):
+    before = (claimed / "results.json").read_bytes()
+    assert cli.main(["evaluate", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) <= 3
+    assert (claimed / "results.json").read_bytes() == before
+
+
+def test_data_of_other_classes_are_refused(claimed: Path, capsys: pytest.CaptureFixture):
+    config = json.loads((claimed / "config.json").read_text())
+    config["arguments"]["labels"] = [f"class {i}" for i in range(11)]
+    (claimed / "config.json").write_text(json.dumps(config))
+    assert cli.main(["evaluate", "linknet"]) == 2
+    assert "classes" in capsys.readouterr().err
+
+
+def test_an_absolute_path_stays_off_the_card(claimed: Path):
+    assert cli.main(["evaluate", str(claimed), "--write"]) == 0
+    text = (claimed / "results.json").read_text() + (claimed / "README.md").read_text()
+    assert str(claimed.parent) not in text
+
+
+def test_a_value_may_hold_an_equals_sign(claimed: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    (claimed / "recipe.yaml").write_text("data: {class_path: zoo.data.CamVid}\n")
+    (tmp_path / "a=b" / "CamVid" / "val").mkdir(parents=True)  # which lacks everything else
+    assert cli.main(["evaluate", "linknet", f"--data.root={tmp_path / 'a=b'}"]) == 2
+    assert f"{tmp_path / 'a=b' / 'CamVid'} lacks train.txt" in capsys.readouterr().err

@@ -1,0 +1,321 @@
+from __future__ import annotations
+
+import hashlib
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.data import Augment, CamVid, SegmentationFolder, StreetScenes
+from zoo.data.segmentation import AugmentedSamples, EpochSampler, EverySampleOnce, read_mask, read_sample
+from zoo.data.transforms import train_transform
+from zoo.errors import ZooError
+from zoo.labels import CAMVID, LabelMap
+
+LABELS = LabelMap(("road", "sky", "car"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)), ignore_index=255)
+RNG = np.random.default_rng(0)
+
+
+def write(folder: Path, mask: np.ndarray, name: str = "a") -> tuple[Path, Path]:
+    """A picture of noise and its annotation."""
+    paths = folder / "pictures" / f"{name}.png", folder / "masks" / f"{name}.png"
+    for path, array in zip(paths, (RNG.integers(0, 256, (*mask.shape, 3), dtype=np.uint8), mask), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).save(path)
+    return paths
+
+
+def write_folder(folder: Path, count: int, first: int = 0, suffix: str = ".png") -> None:
+    for number in range(first, first + count):
+        picture, _ = write(folder, RNG.integers(0, 3, (16, 20), dtype=np.uint8), f"{number:03d}")
+        picture.rename(picture.with_suffix(suffix))
+
+
+def folder_data(folder: Path, **options) -> SegmentationFolder:
+    return SegmentationFolder(folder / "pictures", folder / "masks", ["road", "sky", "car"], **options)
+
+
+def names(data: SegmentationFolder, split: str) -> set[str]:
+    return {picture.name for picture, _ in data.pairs() if data._split_of(picture) == split}
+
+
+# One sample
+
+
+def test_reads_a_sample(tmp_path: Path):
+    mask = np.array([[0, 1], [2, 255]], np.uint8)
+    picture, read = read_sample(*write(tmp_path, mask), LABELS)
+    assert picture.shape == (2, 2, 3)
+    assert np.array_equal(read, mask)
+
+
+def test_a_value_outside_of_the_label_map_is_named_with_its_share(tmp_path: Path):
+    mask = np.zeros((10, 10), np.uint8)
+    mask[:3, 0], mask[4, 4] = 7, 9
+    with pytest.raises(ZooError, match=r"masks/a\.png: value 7 \(3\.0% of its pixels\).*are 0\.\.2, void is 255"):
+        read_sample(*write(tmp_path, mask), LABELS)
+
+
+def test_the_first_value_beyond_the_classes_is_refused(tmp_path: Path):
+    with pytest.raises(ZooError, match="value 3"):
+        read_sample(*write(tmp_path, np.full((4, 4), 3, np.uint8)), LABELS)
+
+
+def test_sizes_must_agree(tmp_path: Path):
+    picture, mask = write(tmp_path, np.zeros((8, 10), np.uint8))
+    Image.new("L", (10, 9)).save(mask)
+    with pytest.raises(ZooError, match=r"a\.png.*masks/a\.png differ in size: 10x8 and 10x9"):
+        read_sample(picture, mask, LABELS)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_truncated_file_names_itself(tmp_path: Path, which: int):
+    paths = write(tmp_path, RNG.integers(0, 3, (100, 100), dtype=np.uint8))
+    paths[which].write_bytes(paths[which].read_bytes()[:-600])
+    with pytest.raises(ZooError, match=rf"{paths[which].parent.name}/a\.png: damaged"):
+        read_sample(*paths, LABELS)
+
+
+def test_a_missing_annotation_is_named(tmp_path: Path):
+    with pytest.raises(ZooError, match=r"none\.png: no such file"):
+        read_mask(tmp_path / "none.png")
+
+
+def test_ids_of_a_palette_picture_are_its_values(tmp_path: Path):
+    ids = np.array([[0, 1], [2, 1]], np.uint8)
+    image = Image.fromarray(ids, mode="P")
+    image.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])
+    image.save(tmp_path / "a.png")
+    assert np.array_equal(read_mask(tmp_path / "a.png"), ids)
+
+
+def test_colours_are_no_ids(tmp_path: Path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(ZooError, match=r"a\.png: an annotation holds class ids.*this one is RGB"):
+        read_mask(tmp_path / "a.png")
+
+
+def test_ids_of_16_bits_do_not_wrap_around(tmp_path: Path):
+    """256 is not class 0."""
+    Image.fromarray(np.full((4, 4), 256, np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(ZooError, match=r"a\.png"):
+        read_mask(tmp_path / "a.png")
+
+
+# A folder of them
+
+
+def test_matches_pictures_of_any_format_in_subfolders(tmp_path: Path):
+    write_folder(tmp_path, 1)
+    write_folder(tmp_path, 1, first=1, suffix=".JPG")
+    write(tmp_path, np.zeros((4, 4), np.uint8), "sub/a")
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    pairs = [tuple(path.relative_to(tmp_path).as_posix() for path in pair) for pair in folder_data(tmp_path).pairs()]
+    assert pairs == [
+        ("pictures/000.png", "masks/000.png"), ("pictures/001.JPG", "masks/001.png"),
+        ("pictures/sub/a.png", "masks/sub/a.png"),
+    ]  # fmt: skip
+
+
+def test_new_pictures_move_no_other_to_another_split(tmp_path: Path):
+    write_folder(tmp_path, 60)
+    data = folder_data(tmp_path, val_share=0.2)
+    before = {split: names(data, split) for split in ("train", "val", "test")}
+    assert sum(map(len, before.values())) == 60
+    assert all(len(part) >= 4 for part in before.values())
+    write_folder(tmp_path, 30, first=60, suffix=".jpg")
+    (tmp_path / "pictures" / "000.png").rename(tmp_path / "pictures" / "000.bmp")  # nor does another format
+    for split, part in before.items():
+        old = {Path(name).stem for name in names(data, split) if int(Path(name).stem) < 60}
+        assert old == {Path(name).stem for name in part}
+
+
+def test_loads_its_splits(tmp_path: Path):
+    write_folder(tmp_path, 40)
+    data = folder_data(tmp_path, val_share=0.25)
+    for split in ("train", "val", "test"):
+        assert len(data.samples(split)) == len(names(data, split))
+
+
+def test_classes_from_a_text_file(tmp_path: Path):
+    (tmp_path / "classes.txt").write_text("road\n sky \n\ncar\n")
+    data = SegmentationFolder(tmp_path, tmp_path, [str(tmp_path / "classes.txt")])
+    assert data.labels.names == ("road", "sky", "car")
+    assert len(set(data.labels.palette)) == 3
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [(["none.txt"], r"none\.txt: no such file"), (["road"], "at least two"), (["road", "road"], "different names")],
+)
+def test_classes_that_are_none(tmp_path: Path, classes: list[str], message: str):
+    with pytest.raises(ZooError, match=message):
+        SegmentationFolder(tmp_path, tmp_path, classes)
+
+
+def test_folders_that_lack_something(tmp_path: Path):
+    with pytest.raises(ZooError, match=r"pictures: no such folder"):
+        folder_data(tmp_path).pairs()
+    for name in ("pictures", "masks"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ZooError, match=r"pictures: no pictures \(\.bmp"):
+        folder_data(tmp_path).pairs()
+    write_folder(tmp_path, 3)
+    (tmp_path / "masks" / "001.png").unlink()
+    with pytest.raises(ZooError, match=r"masks/001\.png: no such mask \(1 of 3 are missing\)"):
+        folder_data(tmp_path).pairs()
+
+
+def test_an_empty_split_is_named(tmp_path: Path):
+    write_folder(tmp_path, 3)
+    data = folder_data(tmp_path, val_share=0.0)
+    with pytest.raises(ZooError, match="SegmentationFolder: the val split is empty"):
+        data.setup("fit")
+
+
+# What training sees of them
+
+
+@pytest.fixture(scope="module")
+def scenes() -> StreetScenes:
+    return StreetScenes((64, 80), train=7, val=5, batch_size=2, num_workers=0, augment=Augment(crop=(32, 48)))
+
+
+def epoch(data: StreetScenes, number: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(number)
+    return list(loader)
+
+
+def same(one: list, other: list) -> bool:
+    return all(torch.equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def test_an_epoch_depends_on_its_number_alone(scenes: StreetScenes):
+    first = [epoch(scenes, number) for number in range(3)]
+    assert same(epoch(scenes, 2), first[2])  # whatever came before, as in a resumed run
+    assert same(epoch(scenes, 0), first[0])
+    assert not same(first[0], first[1])
+
+
+def test_a_seed_is_another_training(scenes: StreetScenes):
+    other = StreetScenes((64, 80), train=7, val=5, batch_size=2, num_workers=0, augment=scenes.augment, seed=1)
+    assert not same(epoch(other, 0), epoch(scenes, 0))
+    assert other.digest("train") == scenes.digest("train")
+
+
+def test_workers_change_nothing(scenes: StreetScenes):
+    other = StreetScenes((64, 80), train=7, val=5, batch_size=2, num_workers=2, augment=scenes.augment)
+    assert same(epoch(other, 1), epoch(scenes, 1))
+
+
+def test_an_augmented_sample_is_a_function_of_seed_epoch_and_index(scenes: StreetScenes):
+    transform = train_transform((32, 32), (0.5, 2.0), CAMVID.ignore_index)
+    samples = AugmentedSamples(scenes.samples("train"), transform, seed=3)
+    forward = [samples[key] for key in range(14)]
+    for key in reversed(range(14)):
+        again = samples[key]
+        assert all(np.array_equal(a, b) for a, b in zip(again, forward[key], strict=True))
+    pictures = {hashlib.sha256(picture.tobytes()).hexdigest() for picture, _ in forward}
+    assert len(pictures) == 14  # another epoch is another crop
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_every_sample_is_evaluated_once_over_all_ranks(ranks: int):
+    dealt = [list(EverySampleOnce(range(7), num_replicas=ranks, rank=rank, shuffle=False)) for rank in range(ranks)]
+    assert sorted(chain(*dealt)) == list(range(7))
+    for rank, indices in enumerate(dealt):
+        assert len(EverySampleOnce(range(7), num_replicas=ranks, rank=rank, shuffle=False)) == len(indices)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_training_samples_are_dealt_once_an_epoch(ranks: int):
+    orders = []
+    for number in range(3):
+        dealt = []
+        for rank in range(ranks):
+            sampler = EpochSampler(range(6), num_replicas=ranks, rank=rank, shuffle=True, seed=1)
+            sampler.set_epoch(number)
+            dealt.append(list(sampler))
+        keys = list(chain(*dealt))
+        assert {key // 6 for key in keys} == {number}
+        assert sorted(key % 6 for key in keys) == list(range(6))
+        orders.append([key % 6 for key in keys])
+    assert all(a != b for a, b in pairwise(orders))
+
+
+def test_batches_are_rgb_between_0_and_1(scenes: StreetScenes):
+    batch = next(iter(scenes.train_dataloader()))
+    assert batch[0].dtype == torch.uint8
+    pictures, masks = scenes.on_after_batch_transfer(batch, 0)
+    assert pictures.shape == (2, 3, 32, 48)
+    assert pictures.dtype == torch.float32
+    assert 0.2 < pictures.max() <= 1
+    assert masks.shape == (2, 32, 48)
+    assert masks.dtype == torch.int64
+
+
+def test_evaluation_sees_whole_pictures_in_order(scenes: StreetScenes):
+    for loader, split in ((scenes.val_dataloader(), "val"), (scenes.test_dataloader(), "test")):
+        pictures = torch.cat([pictures for pictures, _ in loader])
+        assert np.array_equal(pictures, np.stack([picture for picture, _ in scenes.samples(split)]))
+
+
+def test_pictures_of_different_sizes_are_evaluated_one_by_one(tmp_path: Path):
+    write_folder(tmp_path, 20)
+    for number in range(20, 40):
+        write(tmp_path, np.zeros((10, 12), np.uint8), f"{number:03d}")
+    batches = list(folder_data(tmp_path, val_share=0.3).val_dataloader())
+    assert {masks.shape[1:] for _, masks in batches} == {(16, 20), (10, 12)}
+
+
+def test_splits_share_no_scene(scenes: StreetScenes):
+    pictures = [picture for split in ("train", "val", "test") for picture, _ in scenes.samples(split)]
+    assert len({hashlib.sha256(picture.tobytes()).digest() for picture in pictures}) == 7 + 5 + 5
+
+
+def test_class_pixels_are_those_of_the_training_annotations(scenes: StreetScenes):
+    masks = np.concatenate([mask.ravel() for _, mask in scenes.samples("train")])
+    assert scenes.class_pixels().tolist() == [(masks == c).sum() for c in range(11)]
+
+
+def test_digest_tells_any_change(scenes: StreetScenes):
+    before = scenes.digest("val")
+    picture, mask = scenes.samples("val")[0]
+    for array in (picture, mask):
+        array[0, 0] ^= 1
+        assert scenes.digest("val") != before
+        array[0, 0] ^= 1
+    assert scenes.digest("val") == before
+
+
+def test_more_in_a_batch_than_pictures():
+    data = StreetScenes((64, 64), train=3, val=1, batch_size=4, num_workers=0)
+    with pytest.raises(ZooError, match="batch_size 4 is more than the 3 training pictures"):
+        data.train_dataloader()
+
+
+def test_a_focus_that_is_no_class():
+    with pytest.raises(ZooError, match=r"data\.augment\.focus: no class 'Pool'; there are Sky, Building, Pole"):
+        Augment(focus=("Pool",)).transform(CAMVID)
+
+
+# Real input
+
+
+def test_the_sample_of_camvid(real_data: Path):
+    data = CamVid(real_data / "camvid-sample")
+    data.prepare_data()
+    assert [len(data.samples(split)) for split in ("train", "val", "test")] == [12, 4, 4]
+    for split in ("train", "val", "test"):
+        for picture, mask in data.samples(split):
+            assert picture.shape == (360, 480, 3)
+            assert mask.shape == (360, 480)
+    share = data.class_pixels() / data.class_pixels().sum()
+    assert (share > 0).all()
+    assert share[3] > 0.2  # road
+    sky = np.concatenate([picture[mask == 0] for picture, mask in data.samples("train")])
+    assert sky.mean() > 150
