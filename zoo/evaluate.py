@@ -54,7 +54,7 @@ def _data(card: cards.Card, overrides: list[str]) -> Any:
     try:
         given = parser.parse_args(overrides, namespace=parser.parse_object({"data": arguments}, defaults=False))
     except ArgumentError as error:
-        raise ZooError(f"{str(error).splitlines()[0]}\narguments of the data are --data.KEY VALUE") from None
+        raise ZooError(f"{' '.join(str(error).split())}\narguments of the data are --data.KEY VALUE") from None
     data = parser.instantiate_classes(given).data
     data.prepare_data()
     return data

@@ -180,7 +180,8 @@ def _fit(cli: ZooCLI, resume: Path | None) -> int:
 def _leave_results(cli: ZooCLI, run: Path) -> None:
     """Puts the network where ``zoo predict`` and ``--weights`` find it, and says what lies where."""
     architecture = type(cli.model).__module__.split(".")[2]
-    weights.save(cli.model.net, run / "model", architecture, cli.model.arguments)
+    about = {"recipe": f"{run.parent.name}.yaml", "data": type(cli.datamodule).__name__, "input": "RGB 0..1, any size"}
+    weights.save(cli.model.net, run / "model", architecture, cli.model.arguments, **about)
     sheets = sorted((run / "pictures").glob("*.png"))
     print(f"Model:    {run / 'model'}  (zoo predict {run / 'model'} PICTURES -o OUT)")  # noqa: T201
     if sheets:

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import albumentations as A
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -24,6 +23,9 @@ from zoo.data.transforms import train_transform
 from zoo.errors import ZooError
 from zoo.images import open_rgb
 from zoo.labels import LabelMap
+
+if TYPE_CHECKING:
+    from albumentations import Compose
 
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
 Split: TypeAlias = Literal["train", "val", "test"]
@@ -47,7 +49,7 @@ class Augment:
     focus: tuple[str, ...] = ()
     focus_p: float = 0.5
 
-    def transform(self, labels: LabelMap) -> A.Compose:
+    def transform(self, labels: LabelMap) -> Compose:
         if unknown := set(self.focus) - set(labels.names):
             raise ZooError(f"data.augment.focus: no class {sorted(unknown)[0]!r}; there are {', '.join(labels.names)}")
         return train_transform(
@@ -158,7 +160,7 @@ class AugmentedSamples(Dataset):
     Indices come from :class:`EpochSampler` and carry the epoch: ``epoch * len(self) + index``.
     """
 
-    def __init__(self, samples: Sequence[Sample], transform: A.Compose, seed: int) -> None:
+    def __init__(self, samples: Sequence[Sample], transform: Compose, seed: int) -> None:
         self.samples, self.transform, self.seed = samples, transform, seed
 
     def __len__(self) -> int:

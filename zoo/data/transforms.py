@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
-import albumentations as A
 import cv2
 import numpy as np
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer version
+import albumentations as A
 
 cv2.setNumThreads(0)  # the loader's workers are the parallelism
 
@@ -15,8 +18,7 @@ cv2.setNumThreads(0)  # the loader's workers are the parallelism
 class RandomScaleCrop(A.DualTransform):
     """Cuts a random window and resizes it to ``height`` x ``width``: random scale and random crop in one resize.
 
-    Resizing only what is kept is several times faster than resizing the picture and then cropping it. Where the
-    window is larger than the picture, the rest is filled with ``fill`` and the mask with ``fill_mask``.
+    Where the window is larger than the picture, the rest is filled with ``fill`` and the mask with ``fill_mask``.
 
     Args:
         scale: range of the zoom, 2.0 shows things twice as large.

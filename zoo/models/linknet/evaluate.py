@@ -8,6 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.data.segmentation import SegmentationData, Split
+from zoo.errors import ZooError
 from zoo.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
 from zoo.models.linknet.net import LinkNet
 
@@ -22,7 +23,7 @@ def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
         Figures, IoU of each class, cost and digest of the data, as ``results.json`` holds them.
     """
     if tuple(net.labels) != data.labels.names:
-        raise ValueError(f"the network's classes are {net.labels}, those of the data {data.labels.names}")
+        raise ZooError(f"the network's classes are {net.labels}, those of the data {data.labels.names}")
     name = type(data).__name__
     scores = {split: score(net, data, split) for split in SPLITS}
     figures = [

@@ -122,7 +122,7 @@ class LinkNetModule(LightningModule):
             return
         self.next_pictures = self.current_epoch + self.log_pictures_every
         sheet = segmentation_sheet(pictures, masks, prediction, self.labels)
-        name = f"epoch_{self.current_epoch:03d}" if fitting else str(trainer.state.fn)
+        name = f"epoch_{self.current_epoch:03d}" if fitting else "test" if trainer.testing else "val"
         path = Path(trainer.log_dir) / "pictures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_png(sheet, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -13,10 +12,12 @@ from urllib.request import getproxies
 import huggingface_hub
 import timm
 import torch
+from safetensors import SafetensorError, safe_open
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
+from zoo.files import did_you_mean
 from zoo.images import Picture, distinct_colors
 from zoo.models.linknet.predict import segment
 
@@ -149,15 +150,35 @@ def crop_to(y: Tensor, like: Tensor) -> Tensor:
 
 def create_encoder(name: str, weights: str | None) -> Any:
     """Makes a timm model that returns its features; its ``pretrained_cfg`` holds mean and deviation of the input."""
+    if not timm.is_model(name):
+        raise ZooError(f"timm has no encoder {name!r}{did_you_mean(name, timm.list_models())}")
     if weights is None:
-        return pad_symmetrically(_timm_features(name))
-    if weights == "timm":
-        return pad_symmetrically(_timm_pretrained(name))
-    if not str(weights).endswith(".safetensors"):
-        raise ZooError(f'encoder_weights is "timm", the path of a .safetensors file or null, not {weights!r}')
-    if not Path(str(weights)).is_file():
-        raise ZooError(f"{weights}: no such file; give the encoder's weights by --model.encoder_weights FILE")
-    return pad_symmetrically(_timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)}))
+        encoder = _timm_features(name)
+    elif weights == "timm":
+        encoder = _timm_pretrained(name)
+    else:
+        _refuse_foreign(str(weights), name)
+        encoder = _timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)})
+    if (strides := encoder.feature_info.reduction())[-5:] != [2, 4, 8, 16, 32]:
+        raise ZooError(f"{name} gives features at strides {strides}; LinkNet needs 2, 4, 8, 16 and 32")
+    return pad_symmetrically(encoder)
+
+
+def _refuse_foreign(file: str, name: str) -> None:
+    """Refuses a file that holds no weights of the encoder, of which timm would take nothing and say little."""
+    if not file.endswith(".safetensors"):
+        raise ZooError(f'encoder_weights is "timm", the path of a .safetensors file or null, not {file!r}')
+    if not Path(file).is_file():
+        raise ZooError(f"{file}: no such file; give the encoder's weights by --model.encoder_weights FILE")
+    try:
+        with safe_open(file, "pt") as tensors:
+            stored = set(tensors.keys())
+    except SafetensorError as error:
+        raise ZooError(f"{file}: not a whole safetensors file: {error}") from None
+    with torch.device("meta"):
+        own = dict(timm.create_model(name).named_parameters())
+    if not stored & own.keys():
+        raise ZooError(f"{file}: none of its tensors belongs to {name}, as {next(iter(own))} does")
 
 
 def pad_symmetrically(encoder: nn.Module) -> nn.Module:
@@ -200,11 +221,4 @@ def _cached_weights(name: str) -> str | None:
 
 
 def _timm_features(name: str, **options: Any) -> Any:
-    try:
-        return timm.create_model(name, features_only=True, **options)
-    except RuntimeError as error:
-        if name in timm.list_models():
-            raise
-        nearest = get_close_matches(name, timm.list_models(), 1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
-        raise ZooError(f"timm has no encoder {name!r}{hint} ({error})") from None
+    return timm.create_model(name, features_only=True, **options)
