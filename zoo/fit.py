@@ -40,8 +40,7 @@ class ZooCLI(LightningCLI):
             LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            save_config_callback=SaveConfigCallback,
-            save_config_kwargs={"overwrite": resume is not None},
+            save_config_callback=None if resume else SaveConfigCallback,
             trainer_defaults={"logger": logger, "enable_model_summary": False},
             parser_kwargs={"exit_on_error": False},
             auto_configure_optimizers=False,
@@ -102,6 +101,7 @@ def main(verb: str, argv: list[str]) -> int:
     args, run = _config_of(verb, options, rest, resume)
     if options.weights:
         weights.read_state(options.weights)  # fails now rather than after everything was set up
+    if options.weights or options.ckpt_path or resume:
         args += _without_encoder_weights(args)
     try:
         cli = ZooCLI(args, run, resume)

@@ -46,8 +46,11 @@ def to_tensor(picture: Picture) -> Tensor:
             ``(3, H, W)``, uint8 or float in 0..1.
     """
     if isinstance(picture, Tensor):
-        if picture.ndim != 3 or picture.shape[0] != 3:
-            raise ZooError(f"a tensor picture is (3, H, W), this one {tuple(picture.shape)}")
+        known = picture.dtype == torch.uint8 or picture.is_floating_point()
+        if picture.ndim != 3 or picture.shape[0] != 3 or not known:
+            raise ZooError(
+                f"a tensor picture is uint8 or float, (3, H, W), this one {picture.dtype} {tuple(picture.shape)}"
+            )
         return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
     if isinstance(picture, (str, Path)):
         picture = open_rgb(picture)

@@ -55,8 +55,9 @@ def test_a_picture_stands_upright(tmp_path: Path):
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (torch.zeros(4, 8, 8), r"\(3, H, W\), this one \(4, 8, 8\)"),
-        (torch.zeros(8, 8), r"this one \(8, 8\)"),
+        (torch.zeros(4, 8, 8), r"\(3, H, W\), this one torch\.float32 \(4, 8, 8\)"),
+        (torch.zeros(8, 8), r"\(8, 8\)"),
+        (torch.zeros(3, 8, 8, dtype=torch.int64), r"uint8 or float.*torch\.int64"),
         (np.zeros((8, 8, 3)), "uint8.*float64"),
         (np.zeros((8, 8, 4), np.uint8), r"\(8, 8, 4\)"),
     ],

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from zoo.errors import ZooError
 from zoo.images import Picture, colorize, contact_sheet, save_png, to_array, to_tensor
 from zoo.labels import LabelMap
 
@@ -60,7 +61,7 @@ class Segmentation:
         """Share of the picture that each class covers, largest first; classes that don't occur are left out."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.labels))
         order = np.argsort(-counts, kind="stable")
-        return {self.labels[i]: counts[i] / self.mask.size for i in order if counts[i]}
+        return {self.labels[i]: float(counts[i] / self.mask.size) for i in order if counts[i]}
 
 
 def segment(
@@ -75,6 +76,8 @@ def segment(
     batch_size: int = 8,
 ) -> list[Segmentation]:
     """Segments pictures in order; runs of equally large ones share a batch. See :meth:`LinkNet.predict`."""
+    if overlap + STRIDE > tile:
+        raise ZooError(f"an overlap of {overlap} leaves too little of a tile of {tile}: take at most {tile - STRIDE}")
     results = []
     for batch in _batches((to_tensor(picture) for picture in pictures), batch_size):
         masks, maps = _forward(net, torch.stack(batch), tile, overlap, probabilities)
