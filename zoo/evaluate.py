@@ -50,12 +50,13 @@ def _data(card: cards.Card, overrides: list[str]) -> Any:
     section = yaml.safe_load((card.folder / "recipe.yaml").read_text(encoding="utf-8"))["data"]
     arguments = {k: v for k, v in section.get("init_args", {}).items() if k not in ("augment", "batch_size")}
     parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(import_object(section["class_path"]), "data")
+    data_class = import_object(section["class_path"])
+    parser.add_class_arguments(data_class, "data")
     try:
         given = parser.parse_args(overrides, namespace=parser.parse_object({"data": arguments}, defaults=False))
     except ArgumentError as error:
         raise ZooError(f"{' '.join(str(error).split())}\narguments of the data are --data.KEY VALUE") from None
-    data = parser.instantiate_classes(given).data
+    data = data_class(**given.data.as_dict())
     data.prepare_data()
     return data
 

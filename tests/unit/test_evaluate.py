@@ -144,7 +144,7 @@ def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.Captur
     [
         (["linknet_camvit"], "no model 'linknet_camvit'; did you mean linknet_camvid"),
         (["linknet", "--data.rot", "x"], "rot"),
-        (["linknet", "--root", "x"], "does not take '--root'"),
+        (["linknet", "--root", "x"], "unrecognized arguments: --root x"),
         (["linknet", "--data.val"], "--data.val"),
         (["linknet", "--data.val", "many"], "many"),
         (["linknet", "--device", "abacus"], "device 'abacus'"),

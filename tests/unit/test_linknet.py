@@ -271,13 +271,6 @@ def test_memory_is_bounded_by_the_tile(size: tuple[int, int], tile: int, overlap
     assert sum(shape[-2] * shape[-1] for shape in shapes) < 3 * size[0] * size[1] + 2 * tile**2
 
 
-def test_a_large_picture_is_segmented_whole(net: LinkNet):
-    shapes = largest_inputs(net)
-    result = net.predict(np.zeros((2000, 3000, 3), np.uint8))
-    assert result.mask.shape == (2000, 3000)
-    assert max(shape[-2] * shape[-1] for shape in shapes) <= 1024 * 1024
-
-
 def test_an_overlap_that_leaves_nothing_of_a_tile_is_refused(net: LinkNet):
     for tile, overlap in ((64, 64), (128, 200)):
         with pytest.raises(ZooError, match="overlap"):

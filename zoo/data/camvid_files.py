@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -60,12 +59,6 @@ def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
     if missing:
         raise ZooError(f"{folder / split}.txt lists {missing[0]}, which is missing ({len(missing)} files in all)")
     return files
-
-
-def digest(root: Path, split: str) -> str:
-    """SHA-256 of a split, over what ``sha256sum`` prints for its files in the order of their names."""
-    listing = "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(_sha256s(root, split).items()))
-    return hashlib.sha256(listing.encode()).hexdigest()
 
 
 def is_original(root: Path, split: str) -> bool:
