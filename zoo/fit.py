@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 class ZooCLI(LightningCLI):
     """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``."""
 
-    def __init__(self, args: list[str], run: str, resume: Path | None = None) -> None:
+    def __init__(self, args: list[str], run: str, resume: Path | None = None, keep_config: bool = False) -> None:
         place = {"save_dir": "runs", "name": run}
         if resume:
             place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
@@ -40,13 +41,18 @@ class ZooCLI(LightningCLI):
             LightningDataModule,
             subclass_mode_model=True,
             subclass_mode_data=True,
-            save_config_callback=None if resume else SaveConfigCallback,
+            save_config_callback=SaveConfigCallback if keep_config else None,
+            save_config_kwargs={"overwrite": True},  # without a logger it lies in the working directory
             trainer_defaults={"logger": logger, "enable_model_summary": False},
-            parser_kwargs={"exit_on_error": False},
+            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
             auto_configure_optimizers=False,
             run=False,
             args=args,
         )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
+        """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
+        return self
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.link_arguments("data.labels", "model.init_args.labels", apply_on="instantiate")
@@ -55,6 +61,19 @@ class ZooCLI(LightningCLI):
         given = self._get(self.config_init, "trainer").callbacks or []
         self._get(self.config_init, "trainer").callbacks = [*given, *default_callbacks(self.model, given)]
         return super().instantiate_trainer(precision=usable_precision(self.config_init.trainer), **kwargs)
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Finds its checkpoints again where a run is resumed from another folder, or was moved."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        def here(path: str) -> str:
+            return os.path.join(self.dirpath or "", os.path.basename(path)) if path else path  # noqa: PTH118, PTH119
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        best_k = {here(path): score for path, score in state["best_k_models"].items()}
+        moved = {"dirpath": self.dirpath, "best_k_models": best_k, **{name: here(state[name]) for name in paths}}
+        super().load_state_dict({**state, **moved})
 
 
 class InterruptCheckpoint(OnExceptionCheckpoint):
@@ -69,14 +88,14 @@ class InterruptCheckpoint(OnExceptionCheckpoint):
 
 
 def default_callbacks(model: LightningModule, given: list[Callback]) -> list[Callback]:
-    """What every run has unless the recipe brings its own of the same class: progress, best and last checkpoint."""
-    monitor, mode = getattr(model, "monitor", (None, "min"))
-    defaults: list[Callback] = [
-        RichProgressBar(),
-        LearningRateMonitor("step"),
-        ModelCheckpoint(monitor=monitor, mode=mode, filename="best", save_last=True, enable_version_counter=False),
-    ]
-    return [callback for callback in defaults if not any(isinstance(one, type(callback)) for one in given)]
+    """What every run has: the last checkpoint and, unless the recipe brings its own of the kind, progress and best."""
+    defaults: list[Callback] = [RichProgressBar(), LearningRateMonitor("step")]
+    if monitored := getattr(model, "monitor", None):
+        monitor, mode = monitored
+        defaults.append(RunCheckpoint(monitor=monitor, mode=mode, filename="best", enable_version_counter=False))
+    last = RunCheckpoint(filename=LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
+    kinds = tuple(type(one) for one in given)
+    return [*(one for one in defaults if not isinstance(one, kinds)), last]
 
 
 def usable_precision(trainer: Any) -> Any:
@@ -103,8 +122,10 @@ def main(verb: str, argv: list[str]) -> int:
         weights.read_state(options.weights)  # fails now rather than after everything was set up
     if options.weights or options.ckpt_path or resume:
         args += _without_encoder_weights(args)
+    if checkpoint := resume / LAST if resume else options.ckpt_path:
+        _refuse_broken(Path(checkpoint))
     try:
-        cli = ZooCLI(args, run, resume)
+        cli = ZooCLI(args, run, resume, keep_config=verb == "fit" and not resume)
     except (ArgumentError, ValueError) as error:
         raise _user_error(error) from error
     if options.weights:
@@ -153,6 +174,13 @@ def _resumed(run: Path, options: argparse.Namespace, rest: list[str]) -> list[st
     return ["--config", str(run / "config.yaml"), *rest]
 
 
+def _refuse_broken(checkpoint: Path) -> None:
+    if not checkpoint.is_file():
+        raise ZooError(f"{checkpoint}: no such file")
+    if not zipfile.is_zipfile(checkpoint):
+        raise ZooError(f"{checkpoint}: damaged, or no checkpoint of Lightning")
+
+
 def start_from(model: LightningModule, source: str) -> None:
     """Copies the published weights ``source`` into the network; says in one line which layers stay new."""
     new = weights.load_matching(model.net, source)  # type: ignore[arg-type]
@@ -172,6 +200,8 @@ def _fit(cli: ZooCLI, resume: Path | None) -> int:
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if best:
         trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)
+        # what was measured: weight averaging has swapped the weights of the last step back in
+        cli.model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     if trainer.is_global_zero and trainer.log_dir:
         _leave_results(cli, Path(os.path.relpath(trainer.log_dir)))
     return 0
@@ -234,4 +264,4 @@ def _said(error: BaseException) -> str:
             return f"{refused[0]}; see zoo fit --help"
         if re.match(r"Parser key .*:\s+Expected", message):
             return message.removeprefix("Parser key ")
-    return messages[0].splitlines()[0]
+    return messages[-1].splitlines()[0]

@@ -415,10 +415,14 @@ def test_errors_of_the_user_are_told_in_three_lines(
 
 
 @pytest.mark.parametrize("verb", ["validate", "test"])
-def test_something_must_be_validated(workplace: Path, capsys: pytest.CaptureFixture, verb: str):
+def test_something_must_be_validated(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, verb: str
+):
+    monkeypatch.chdir(tmp_path)
     recipe = ["--recipe", str(workplace / "mini.yaml"), "--trainer.logger=false"]
     fails(capsys, [verb, *recipe], f"zoo {verb} needs something to {verb}: --weights NAME or --ckpt_path FILE")
-    fails(capsys, [verb, *recipe, "--ckpt_path", "none.ckpt"], r"none\.ckpt")
+    fails(capsys, [verb, *recipe, "--ckpt_path", "none.ckpt"], r"none\.ckpt: no such file")
+    assert list(tmp_path.iterdir()) == []
 
 
 # Real input
