@@ -13,7 +13,8 @@ def keep_freed_memory() -> None:
     """Makes glibc keep freed memory instead of giving it back to the system after every tensor.
 
     A training step on the CPU frees and asks for gigabytes; each time the system would hand out fresh pages and zero
-    them, which took a third of a step of LinkNet (`tests/benchmarks/train_step.py`). No effect without glibc.
+    them: without this a step of LinkNet takes 1.4 times as long (`tests/benchmarks/memory.py`). No effect without
+    glibc.
     """
     if sys.platform != "linux":
         return
