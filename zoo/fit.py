@@ -189,21 +189,23 @@ def start_from(model: LightningModule, source: str) -> None:
 
 def _fit(cli: ZooCLI, resume: Path | None) -> int:
     trainer = cli.trainer
-    if trainer.log_dir and trainer.checkpoint_callback:
-        on_exception = InterruptCheckpoint(Path(trainer.log_dir) / LAST.parent, LAST.stem)
+    # not trainer.log_dir, which waits for the other ranks
+    run = Path(os.path.relpath(getattr(trainer.logger, "log_dir", None) or trainer.default_root_dir))
+    if trainer.checkpoint_callback:
+        on_exception = InterruptCheckpoint(run / LAST.parent, LAST.stem)
         trainer.callbacks.append(on_exception)  # type: ignore[attr-defined]
     try:
         trainer.fit(cli.model, cli.datamodule, ckpt_path=str(resume / LAST) if resume else None, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
-        print(f"Stopped. It goes on with: zoo fit --resume {os.path.relpath(trainer.log_dir or '.')}")  # noqa: T201
+        print(f"Stopped. It goes on with: zoo fit --resume {run}")  # noqa: T201
         return INTERRUPTED
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if best:
         trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)
         # what was measured: weight averaging has swapped the weights of the last step back in
         cli.model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
-    if trainer.is_global_zero and trainer.log_dir:
-        _leave_results(cli, Path(os.path.relpath(trainer.log_dir)))
+    if trainer.is_global_zero:
+        _leave_results(cli, run)
     return 0
 
 

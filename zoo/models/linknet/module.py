@@ -118,12 +118,13 @@ class LinkNetModule(LightningModule):
         trainer = self.trainer
         fitting = trainer.state.fn == "fit"
         too_early = fitting and (trainer.sanity_checking or self.current_epoch < self.next_pictures)
-        if too_early or trainer.log_dir is None or not trainer.is_global_zero:
+        folder = getattr(self.logger, "log_dir", None)  # trainer.log_dir would wait for the other ranks
+        if too_early or folder is None or not trainer.is_global_zero:
             return
         self.next_pictures = self.current_epoch + self.log_pictures_every
         sheet = segmentation_sheet(pictures, masks, prediction, self.labels)
         name = f"epoch_{self.current_epoch:03d}" if fitting else "test" if trainer.testing else "val"
-        path = Path(trainer.log_dir) / "pictures" / f"{name}.png"
+        path = Path(folder) / "pictures" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         save_png(sheet, path)
         if isinstance(self.logger, TensorBoardLogger):
