@@ -172,7 +172,7 @@ def test_folders_that_lack_something(tmp_path: Path):
 def test_an_empty_split_is_named(tmp_path: Path):
     write_folder(tmp_path, 3)
     data = folder_data(tmp_path, val_share=0.0)
-    with pytest.raises(ZooError, match="SegmentationFolder: the val split is empty"):
+    with pytest.raises(ZooError, match="none of the 3 pictures falls to val"):
         data.setup("fit")
 
 

@@ -48,7 +48,11 @@ class SegmentationFolder(SegmentationData):
         self.pictures, self.masks, self.val_share = Path(pictures), Path(masks), val_share
 
     def load(self, split: Split) -> list[Sample]:
-        return read_samples([pair for pair in self.pairs() if self._split_of(pair[0]) == split], self.labels)
+        pairs = self.pairs()
+        chosen = [pair for pair in pairs if self._split_of(pair[0]) == split]
+        if not chosen:
+            raise ZooError(f"none of the {len(pairs)} pictures falls to {split}: add some, or change data.val_share")
+        return read_samples(chosen, self.labels)
 
     def pairs(self) -> list[tuple[Path, Path]]:
         """Every picture with its mask, in the order of their names."""

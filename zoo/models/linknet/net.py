@@ -33,8 +33,7 @@ class LinkNet(nn.Module):
 
     - Any timm encoder with features at strides 4 to 32. Where its widths are not those of ResNet-18, a 1x1
       convolution brings each feature to them, so that the decoder is the same one whatever the encoder.
-    - ``stem_skip`` adds the encoder's stride-2 feature in the head, which thin things need; off, as in the paper,
-      by default.
+    - ``stem_skip`` adds the encoder's stride-2 feature in the head; off, as in the paper, by default.
     - What is upsampled is cropped to the size of its skip, so that no size needs padding.
 
     Args:
