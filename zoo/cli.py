@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)  # a copy: DDP starts its processes from sys.argv
     debug = "--debug" in arguments
+    if sys.stdout is None:  # closed by the shell
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     try:
         code = _run([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()  # a broken pipe shows here, not at exit

@@ -7,13 +7,13 @@ import logging
 import os
 import re
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, OnExceptionCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
@@ -58,9 +58,13 @@ class ZooCLI(LightningCLI):
         parser.link_arguments("data.labels", "model.init_args.labels", apply_on="instantiate")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        given = self._get(self.config_init, "trainer").callbacks or []
-        self._get(self.config_init, "trainer").callbacks = [*given, *default_callbacks(self.model, given)]
-        return super().instantiate_trainer(precision=usable_precision(self.config_init.trainer), **kwargs)
+        config = self._get(self.config_init, "trainer")
+        given = config.callbacks or []
+        config.callbacks = [*given, *default_callbacks(self.model, config, given)]
+        every, epochs = config.check_val_every_n_epoch, config.max_epochs
+        if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
+            kwargs["check_val_every_n_epoch"] = min(every, epochs)
+        return super().instantiate_trainer(precision=usable_precision(config), **kwargs)
 
 
 class RunCheckpoint(ModelCheckpoint):
@@ -77,19 +81,31 @@ class RunCheckpoint(ModelCheckpoint):
 
 
 class InterruptCheckpoint(OnExceptionCheckpoint):
-    """Keeps a run that was interrupted as its last checkpoint, which stays when the run is through."""
+    """Keeps a run that was interrupted in its first epoch.
+
+    Later the checkpoint of the last whole epoch stays: from there the run continues exactly as it would have been,
+    from the middle of an epoch it would not.
+    """
 
     def on_exception(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        if trainer.global_step:  # else nothing was trained or resumed yet, and the last checkpoint is better
+        if trainer.global_step and not Path(self.ckpt_path).exists():
             super().on_exception(trainer, *args, **kwargs)
 
     def teardown(self, *args: Any, **kwargs: Any) -> None:
         """Lightning's would remove the file."""
 
 
-def default_callbacks(model: LightningModule, given: list[Callback]) -> list[Callback]:
-    """What every run has: the last checkpoint and, unless the recipe brings its own of the kind, progress and best."""
-    defaults: list[Callback] = [RichProgressBar(), LearningRateMonitor("step")]
+def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback]) -> list[Callback]:
+    """What every run has: the last checkpoint and, unless the recipe brings its own of the kind, progress and best.
+
+    Args:
+        trainer: its arguments, of which some switch these off.
+    """
+    defaults: list[Callback] = [RichProgressBar()] if trainer.enable_progress_bar is not False else []
+    if trainer.logger:
+        defaults.append(LearningRateMonitor("step"))
+    if trainer.enable_checkpointing is False:
+        return [one for one in defaults if not isinstance(one, tuple(type(own) for own in given))]
     if monitored := getattr(model, "monitor", None):
         monitor, mode = monitored
         defaults.append(RunCheckpoint(monitor=monitor, mode=mode, filename="best", enable_version_counter=False))
@@ -120,21 +136,22 @@ def main(verb: str, argv: list[str]) -> int:
     args, run = _config_of(verb, options, rest, resume)
     if options.weights:
         weights.read_state(options.weights)  # fails now rather than after everything was set up
-    if options.weights or options.ckpt_path or resume:
+    ckpt_path = getattr(options, "ckpt_path", None)
+    if options.weights or ckpt_path or resume:
         args += _without_encoder_weights(args)
-    if checkpoint := resume / LAST if resume else options.ckpt_path:
+    if checkpoint := resume / LAST if resume else ckpt_path:
         _refuse_broken(Path(checkpoint))
     try:
         cli = ZooCLI(args, run, resume, keep_config=verb == "fit" and not resume)
-    except (ArgumentError, ValueError) as error:
+    except (ArgumentError, MisconfigurationException, ValueError) as error:
         raise _user_error(error) from error
     if options.weights:
         start_from(cli.model, options.weights)
     if verb == "fit":
         return _fit(cli, resume)
-    if not (options.weights or options.ckpt_path):
+    if not (options.weights or ckpt_path):
         raise ZooError(f"zoo {verb} needs something to {verb}: --weights NAME or --ckpt_path FILE")
-    getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=options.ckpt_path, weights_only=True, verbose=False)
+    getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=ckpt_path, weights_only=True, verbose=False)
     return 0
 
 
@@ -142,9 +159,10 @@ def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]
     parser = argparse.ArgumentParser(prog=f"zoo {verb}", add_help=False, allow_abbrev=False)
     parser.add_argument("--recipe")
     parser.add_argument("--weights")
-    parser.add_argument("--ckpt_path")
     if verb == "fit":
         parser.add_argument("--resume", metavar="RUN_DIR")
+    else:
+        parser.add_argument("--ckpt_path")
     return parser.parse_known_args(argv)
 
 
@@ -164,8 +182,8 @@ def _resumed(run: Path, options: argparse.Namespace, rest: list[str]) -> list[st
     for needed in (run / "config.yaml", run / LAST):
         if not needed.is_file():
             raise ZooError(f"{run} is no run that can be resumed: {needed.relative_to(run)} is missing")
-    changed = [arg for arg in rest if not arg.startswith("--trainer.")]
-    if changed or options.recipe or options.weights or options.ckpt_path:
+    changed = [arg for arg in rest if arg.startswith("-") and not arg.startswith("--trainer.")]
+    if changed or options.recipe or options.weights:
         what = changed[0] if changed else "another recipe or weights"
         raise ZooError(
             f"--resume continues {run.name} as it was, without {what}; a changed run is a fine-tune:\n"
@@ -177,7 +195,11 @@ def _resumed(run: Path, options: argparse.Namespace, rest: list[str]) -> list[st
 def _refuse_broken(checkpoint: Path) -> None:
     if not checkpoint.is_file():
         raise ZooError(f"{checkpoint}: no such file")
-    if not zipfile.is_zipfile(checkpoint):
+    try:
+        whole = "state_dict" in torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception:  # torch has no common error for what it cannot read
+        whole = False
+    if not whole:
         raise ZooError(f"{checkpoint}: damaged, or no checkpoint of Lightning")
 
 

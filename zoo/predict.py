@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import glob
 import sys
 from collections.abc import Iterator
@@ -38,6 +39,10 @@ def main(argv: list[str]) -> int:
             net.predict(picture).save(out / destination)  # type: ignore[operator]
         except ZooError as error:
             failures.append(str(error))
+        except OSError as error:  # such as a name too long for the results
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            failures.append(f"{picture}: {error.strerror}")
     print(f"{len(pictures) - len(failures)} of {len(pictures)} pictures: {out}")  # noqa: T201
     for failure in failures:
         print(f"zoo: {failure}", file=sys.stderr)  # noqa: T201
@@ -74,10 +79,10 @@ def _destinations(given: list[str]) -> Iterator[tuple[Path, Path]]:
 
 def _pictures(given: list[str]) -> Iterator[tuple[Path, Path]]:
     seen: set[Path] = set()
-    for text in given:
+    for text in filter(None, given):
         path = Path(text)
         if path.is_dir():
-            found = [(path, p) for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES]
+            found = [(path, p) for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
         elif path.is_file() or not glob.has_magic(text):
             found = [(path.parent, path)]  # a missing file is named with the other failures
         else:

@@ -265,13 +265,16 @@ def test_killed_and_resumed_ends_as_if_nothing_had_been(
     assert [path.name for path in killed.folder.parent.iterdir()] == ["version_0"]
 
 
-def test_ctrl_c_ends_cleanly_and_goes_on(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_ctrl_c_ends_cleanly_and_goes_on(whole: Run, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     done, stopped = interrupted(workplace, "stopped", STEPS + 2, signal.SIGINT)
     assert done.returncode == 130, done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
     assert "zoo fit --resume" in done.stdout
-    assert stopped.checkpoint()["global_step"] == STEPS + 2
-    assert resume(stopped, monkeypatch, tmp_path).checkpoint()["global_step"] == 3 * STEPS
+    assert stopped.checkpoint()["global_step"] == STEPS  # of the last whole epoch
+    resumed = resume(stopped, monkeypatch, tmp_path).checkpoint()
+    assert resumed["global_step"] == 3 * STEPS
+    for name, tensor in whole.checkpoint()["state_dict"].items():
+        assert torch.equal(resumed["state_dict"][name], tensor), name
 
 
 @pytest.fixture

@@ -319,3 +319,30 @@ def test_the_sample_of_camvid(real_data: Path):
     assert share[3] > 0.2  # road
     sky = np.concatenate([picture[mask == 0] for picture, mask in data.samples("train")])
     assert sky.mean() > 150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"crop": (0, 64)}, "crop"),
+        ({"crop": (64, 20_000)}, "crop"),
+        ({"scale": (2.0, 1.0)}, "scale"),
+        ({"scale": (0.0, 1.0)}, "scale"),
+    ],
+)
+def test_refuses_an_augmentation_that_cannot_be(arguments: dict, message: str):
+    with pytest.raises(ZooError, match=message):
+        Augment(**arguments)
+
+
+def test_masks_of_0_and_255_are_refused(tmp_path: Path):
+    """Else the second class would be ignored, silently."""
+    rng = np.random.default_rng(0)
+    for folder in ("pictures", "masks"):
+        (tmp_path / folder).mkdir()
+    for number in range(20):
+        Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / f"pictures/{number}.png")
+        Image.fromarray(rng.choice(np.array([0, 255], np.uint8), (16, 16))).save(tmp_path / f"masks/{number}.png")
+    data = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"])
+    with pytest.raises(ZooError, match=r"no training mask shows 'crack', class 1; their values are 0, 255"):
+        data.samples("train")

@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from zoo.data.segmentation import Augment, Sample, SegmentationData, Split, read_samples
 from zoo.errors import ZooError
 from zoo.images import SUFFIXES, distinct_colors
@@ -52,14 +54,28 @@ class SegmentationFolder(SegmentationData):
         chosen = [pair for pair in pairs if self._split_of(pair[0]) == split]
         if not chosen:
             raise ZooError(f"none of the {len(pairs)} pictures falls to {split}: add some, or change data.val_share")
-        return read_samples(chosen, self.labels)
+        samples = read_samples(chosen, self.labels)
+        if split == "train":
+            self._refuse_absent(samples)
+        return samples
+
+    def _refuse_absent(self, samples: list[Sample]) -> None:
+        """A class that no mask shows is a mistake, most often masks of 0 and 255 where 0 and 1 are meant."""
+        counts = sum(np.bincount(mask.ravel(), minlength=256) for _, mask in samples)
+        found = np.flatnonzero(counts)
+        for index, name in enumerate(self.labels.names):
+            if index not in found:
+                raise ZooError(
+                    f"no training mask shows {name!r}, class {index}; their values are {', '.join(map(str, found))}, "
+                    f"of which {self.labels.ignore_index} is ignored"
+                )
 
     def pairs(self) -> list[tuple[Path, Path]]:
         """Every picture with its mask, in the order of their names."""
         for folder in (self.pictures, self.masks):
             if not folder.is_dir():
                 raise ZooError(f"{folder}: no such folder")
-        found = sorted(p for p in self.pictures.rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in self.pictures.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         if not found:
             raise ZooError(f"{self.pictures}: no pictures ({', '.join(sorted(SUFFIXES))})")
         pairs = [(p, self.masks / p.relative_to(self.pictures).with_suffix(".png")) for p in found]

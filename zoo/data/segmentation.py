@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
 Split: TypeAlias = Literal["train", "val", "test"]
+MAX_CROP = 4096
 
 
 @dataclass
@@ -48,6 +49,12 @@ class Augment:
     photometric: bool = True
     focus: tuple[str, ...] = ()
     focus_p: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not all(1 <= side <= MAX_CROP for side in self.crop):
+            raise ZooError(f"data.augment.crop: height and width are 1 to {MAX_CROP} pixels, not {list(self.crop)}")
+        if not 0.1 <= self.scale[0] <= self.scale[1] <= 10:
+            raise ZooError(f"data.augment.scale: a range from 0.1 or more to 10 or less, not {list(self.scale)}")
 
     def transform(self, labels: LabelMap) -> Compose:
         if unknown := set(self.focus) - set(labels.names):
@@ -81,6 +88,8 @@ class SegmentationData(LightningDataModule):
         self, labels: LabelMap, batch_size: int, num_workers: int | None, augment: Augment | None, seed: int
     ) -> None:
         super().__init__()
+        if batch_size < 1 or (num_workers or 0) < 0:
+            raise ZooError(f"data.batch_size is 1 or more, num_workers 0 or more, not {batch_size} and {num_workers}")
         self.labels = labels
         self.batch_size = batch_size
         cores = os.cpu_count() or 1
@@ -122,9 +131,10 @@ class SegmentationData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         dataset = AugmentedSamples(self.samples("train"), self.augment.transform(self.labels), self.seed)
-        if len(dataset) < self.batch_size:
-            raise ZooError(f"batch_size {self.batch_size} is more than the {len(dataset)} training pictures")
         sampler = EpochSampler(dataset, **_replicas(), shuffle=True, seed=self.seed, drop_last=True)
+        if len(sampler) < self.batch_size:
+            count = f"{len(sampler)} training pictures" + (" of each device" if sampler.num_replicas > 1 else "")
+            raise ZooError(f"batch_size {self.batch_size} is more than the {count}")
         return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **self._worker_options())
 
     def val_dataloader(self) -> DataLoader:
