@@ -23,6 +23,10 @@ from zoo.errors import ZooError
 from zoo.nn.memory import keep_freed_memory
 
 LAST = Path("checkpoints", "last.ckpt")
+HELP = """zoo fit --recipe NAME [--weights NAME] [KEY VALUE ...], or zoo fit --resume RUN_DIR;
+zoo validate|test --recipe NAME --weights NAME|--ckpt_path FILE. A recipe is a bundled name or a file; --weights starts
+from a model, a folder or a safetensors file. Any key of the recipe is an option, such as --data.batch_size 4 or those
+below; --model.help CLASS and --data.help CLASS list theirs."""
 INTERRUPTED = 130  # as a shell reports SIGINT
 
 
@@ -44,7 +48,12 @@ class ZooCLI(LightningCLI):
             save_config_callback=SaveConfigCallback if keep_config else None,
             save_config_kwargs={"overwrite": True},  # without a logger it lies in the working directory
             trainer_defaults={"logger": logger, "enable_model_summary": False},
-            parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+            parser_kwargs={
+                "usage": "zoo fit|validate|test --recipe NAME [options]",
+                "description": HELP,
+                "exit_on_error": False,
+                "allow_abbrev": False,
+            },
             auto_configure_optimizers=False,
             run=False,
             args=args,
@@ -169,7 +178,7 @@ def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]
 def _config_of(verb: str, options: argparse.Namespace, rest: list[str], resume: Path | None) -> tuple[list[str], str]:
     if resume:
         return _resumed(resume, options, rest), resume.parent.name
-    if options.recipe is None and not any(arg in ("-h", "--help", "--config", "-c") for arg in rest):
+    if options.recipe is None and not any(arg in ("-h", "--help", "--config", "-c") or ".help" in arg for arg in rest):
         raise ZooError(f"zoo {verb} needs --recipe NAME; there are {', '.join(recipes.names())}")
     if options.recipe is None:
         return rest, "run"
