@@ -230,15 +230,17 @@ def test_names_a_host_that_does_not_resolve(site: Site, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     with pytest.raises(DownloadError, match="no connection: Name or service not known"):
-        fetch("http://host.invalid/file.bin", tmp_path / "file.bin")
+        fetch("http://127.0.0.2/file.bin", tmp_path / "file.bin")
 
 
 def test_goes_through_the_proxy_of_the_environment(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", site.url.rpartition("/")[0])
-    assert fetch("http://host.invalid/file.bin", tmp_path / "file.bin").read_bytes() == BODY
+    assert fetch("http://127.0.0.2/file.bin", tmp_path / "file.bin").read_bytes() == BODY
     monkeypatch.setenv("https_proxy", site.url.rpartition("/")[0])  # it knows no CONNECT
     with pytest.raises(DownloadError, match="through the proxy of https_proxy: Tunnel connection failed: 501"):
-        fetch("https://host.invalid/file.bin", tmp_path / "file.bin")
+        fetch("https://127.0.0.2/file.bin", tmp_path / "file.bin")
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/a", "data:,a", "file.bin"])
