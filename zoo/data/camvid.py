@@ -14,7 +14,7 @@ class CamVid(SegmentationData):
 
     Args:
         root: folder with ``train``, ``trainannot``, ``train.txt`` and so on, or its parent. Where it holds no data,
-            ``prepare_data`` downloads it (about 180 MB).
+            ``prepare_data`` downloads it (about 190 MB).
         batch_size: training samples per step and device.
         num_workers: processes that augment; None chooses.
         augment: how training samples are varied.

@@ -34,6 +34,7 @@ class LinkNet(nn.Module):
     - Any timm encoder with features at strides 4 to 32. Where its widths are not those of ResNet-18, a 1x1
       convolution brings each feature to them, so that the decoder is the same one whatever the encoder.
     - ``stem_skip`` adds the encoder's stride-2 feature in the head; off, as in the paper, by default.
+    - Encoders with TensorFlow's "same" padding get the symmetric one (:func:`pad_symmetrically`).
     - What is upsampled is cropped to the size of its skip, so that no size needs padding.
 
     Args:
@@ -183,8 +184,8 @@ def _refuse_foreign(file: str, name: str) -> None:
 def pad_symmetrically(encoder: nn.Module) -> nn.Module:
     """Gives convolutions with TensorFlow's "same" padding the usual symmetric one.
 
-    With stride 2 that moves the grid they sample by one pixel and changes nothing else, so pretrained weights stay
-    valid. It makes the grid independent of the picture's size, and spares a copy that costs more than the convolution.
+    With stride 2 that moves the grid they sample by one pixel, and away from the border changes nothing else, so
+    pretrained weights stay valid. It makes the grid independent of the picture's size and spares a copy of its input.
     """
     for conv in encoder.modules():
         if isinstance(conv, Conv2dSame):
