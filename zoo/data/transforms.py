@@ -93,7 +93,6 @@ def train_transform(
     photometric: bool = True,
     focus: Sequence[int] = (),
     focus_p: float = 0.0,
-    seed: int | None = None,
 ) -> A.Compose:
     """Random scale and crop, flip and, with ``photometric``, brightness, contrast, gamma, colour and blur.
 
@@ -111,4 +110,4 @@ def train_transform(
             A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=40, val_shift_limit=0, p=0.5),
             A.GaussianBlur(blur_limit=(3, 5), p=0.1),
         ]
-    return A.Compose(steps, seed=seed)
+    return A.Compose(steps)
