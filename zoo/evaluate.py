@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shlex
 import subprocess
@@ -47,7 +48,10 @@ def main(argv: list[str]) -> int:
 
 def _data(card: cards.Card, overrides: list[str]) -> Any:
     """The DataModule of the card's recipe; the way it is augmented does not matter here."""
-    section = yaml.safe_load((card.folder / "recipe.yaml").read_text(encoding="utf-8"))["data"]
+    recipe = card.folder / "recipe.yaml"
+    if not recipe.is_file():
+        raise ZooError(f"{recipe}: no such file; without it this is no card. A run is measured by zoo test --weights")
+    section = yaml.safe_load(recipe.read_text(encoding="utf-8"))["data"]
     arguments = {k: v for k, v in section.get("init_args", {}).items() if k not in ("augment", "batch_size")}
     parser = ArgumentParser(exit_on_error=False)
     data_class = import_object(section["class_path"])
@@ -83,8 +87,6 @@ def _report(card: cards.Card, measured: dict[str, Any]) -> bool:
 
 def write(card: cards.Card, measured: dict[str, Any], command: str) -> None:
     """Puts measured figures on the card, with the command, versions and commit that made them."""
-    import json
-
     provenance = {
         "command": command,
         "versions": {"zoo": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
