@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import logging
 import os
 import re
@@ -17,9 +18,11 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, OnExceptionCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo import recipes, weights
 from zoo.errors import ZooError
+from zoo.files import replace
 from zoo.nn.memory import keep_freed_memory
 
 LAST = Path("checkpoints", "last.ckpt")
@@ -70,10 +73,32 @@ class ZooCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         given = config.callbacks or []
         config.callbacks = [*given, *default_callbacks(self.model, config, given)]
+        if config.plugins is None:
+            kwargs["plugins"] = [WholeCheckpointIO()]
         every, epochs = config.check_val_every_n_epoch, config.max_epochs
         if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
             kwargs["check_val_every_n_epoch"] = min(every, epochs)
         return super().instantiate_trainer(precision=usable_precision(config), **kwargs)
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it.
+
+    Lightning's own writes it to the system's temporary folder, and where that is another file system moving it from
+    there is a copy, of which a kill or a full disk leaves a part.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        if "://" in str(path) or storage_options is not None:
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        try:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            replace(Path(path), buffer.getvalue())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 class RunCheckpoint(ModelCheckpoint):

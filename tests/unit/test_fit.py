@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from zoo import cards, cli, load
+from zoo.fit import WholeCheckpointIO
 from zoo.labels import CAMVID
 
 RECIPE = """\
@@ -448,3 +450,18 @@ def test_the_bundled_card_is_where_fine_tuning_starts():
     if "linknet_camvid" not in cards.names():
         pytest.skip("the card linknet_camvid is not in this checkout")
     assert load("linknet").labels == CAMVID.names
+
+
+def test_a_full_disk_costs_no_checkpoint_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    place = tmp_path / "checkpoints" / "last.ckpt"
+    WholeCheckpointIO().save_checkpoint({"epoch": 1}, place)
+
+    def full(path: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as raised:
+        WholeCheckpointIO().save_checkpoint({"epoch": 2}, place)
+    assert raised.value.filename == str(place)
+    assert list(place.parent.iterdir()) == [place]
+    assert torch.load(place, weights_only=True) == {"epoch": 1}
