@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import os
 import re
@@ -16,13 +15,12 @@ import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, OnExceptionCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo import recipes, weights
+from zoo.checkpoints import InterruptCheckpoint, RunCheckpoint, WholeCheckpointIO
 from zoo.errors import ZooError
-from zoo.files import replace
 from zoo.nn.memory import keep_freed_memory
 
 LAST = Path("checkpoints", "last.ckpt")
@@ -79,54 +77,6 @@ class ZooCLI(LightningCLI):
         if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
             kwargs["check_val_every_n_epoch"] = min(every, epochs)
         return super().instantiate_trainer(precision=usable_precision(config), **kwargs)
-
-
-class WholeCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it.
-
-    Lightning's own writes it to the system's temporary folder, and where that is another file system moving it from
-    there is a copy, of which a kill or a full disk leaves a part.
-    """
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        if "://" in str(path) or storage_options is not None:
-            super().save_checkpoint(checkpoint, path, storage_options)
-            return
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        try:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            replace(Path(path), buffer.getvalue())
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(path)) from error
-
-
-class RunCheckpoint(ModelCheckpoint):
-    """Finds its checkpoints again where a run is resumed from another folder, or was moved."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        def here(path: str) -> str:
-            return os.path.join(self.dirpath or "", os.path.basename(path)) if path else path  # noqa: PTH118, PTH119
-
-        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
-        best_k = {here(path): score for path, score in state["best_k_models"].items()}
-        moved = {"dirpath": self.dirpath, "best_k_models": best_k, **{name: here(state[name]) for name in paths}}
-        super().load_state_dict({**state, **moved})
-
-
-class InterruptCheckpoint(OnExceptionCheckpoint):
-    """Keeps a run that was interrupted in its first epoch.
-
-    Later the checkpoint of the last whole epoch stays: from there the run continues exactly as it would have been,
-    from the middle of an epoch it would not.
-    """
-
-    def on_exception(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        if trainer.global_step and not Path(self.ckpt_path).exists():
-            super().on_exception(trainer, *args, **kwargs)
-
-    def teardown(self, *args: Any, **kwargs: Any) -> None:
-        """Lightning's would remove the file."""
 
 
 def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback]) -> list[Callback]:

@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from zoo import cards, cli, load
-from zoo.fit import WholeCheckpointIO
+from zoo.checkpoints import WholeCheckpointIO
 from zoo.labels import CAMVID
 
 RECIPE = """\
