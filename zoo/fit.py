@@ -65,7 +65,7 @@ class ZooCLI(LightningCLI):
         return self
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.link_arguments("data.labels", "model.init_args.labels", apply_on="instantiate")
+        parser.link_arguments("data", "model.init_args.labels", compute_fn=labels_of, apply_on="instantiate")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self._get(self.config_init, "trainer")
@@ -77,6 +77,10 @@ class ZooCLI(LightningCLI):
         if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
             kwargs["check_val_every_n_epoch"] = min(every, epochs)
         return super().instantiate_trainer(precision=usable_precision(config), **kwargs)
+
+
+def labels_of(data: LightningDataModule) -> Any:
+    return getattr(data, "labels", None)
 
 
 def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback]) -> list[Callback]:

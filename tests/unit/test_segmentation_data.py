@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from zoo.data import Augment, CamVid, SegmentationFolder, StreetScenes
-from zoo.data.segmentation import AugmentedSamples, EpochSampler, EverySampleOnce, read_mask, read_sample
+from zoo.data.sampling import EpochSampler, EverySampleOnce
+from zoo.data.segmentation import AugmentedSamples, read_mask, read_sample
 from zoo.data.transforms import train_transform
 from zoo.errors import ZooError
 from zoo.labels import CAMVID, LabelMap

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo.data.camvid import CamVid as CamVid
     from zoo.data.folder import SegmentationFolder as SegmentationFolder
+    from zoo.data.homography import HomographyPairs as HomographyPairs
     from zoo.data.segmentation import Augment as Augment
     from zoo.data.segmentation import SegmentationData as SegmentationData
     from zoo.data.street_scenes import StreetScenes as StreetScenes
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Augment": "zoo.data.segmentation",
     "CamVid": "zoo.data.camvid",
+    "HomographyPairs": "zoo.data.homography",
     "SegmentationData": "zoo.data.segmentation",
     "SegmentationFolder": "zoo.data.folder",
     "StreetScenes": "zoo.data.street_scenes",

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset
 
+from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.transforms import train_transform
 from zoo.errors import ZooError
 from zoo.images import open_rgb
@@ -92,8 +90,7 @@ class SegmentationData(LightningDataModule):
             raise ZooError(f"data.batch_size is 1 or more, num_workers 0 or more, not {batch_size} and {num_workers}")
         self.labels = labels
         self.batch_size = batch_size
-        cores = os.cpu_count() or 1
-        self.num_workers = num_workers if num_workers is not None else (min(cores, 4) if cores > 2 else 0)
+        self.num_workers = default_workers() if num_workers is None else num_workers
         self.augment = augment or Augment()
         self.seed = seed
         self._samples: dict[str, list[Sample]] = {}
@@ -131,11 +128,11 @@ class SegmentationData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         dataset = AugmentedSamples(self.samples("train"), self.augment.transform(self.labels), self.seed)
-        sampler = EpochSampler(dataset, **_replicas(), shuffle=True, seed=self.seed, drop_last=True)
+        sampler = EpochSampler(dataset, **replicas(), shuffle=True, seed=self.seed, drop_last=True)
         if len(sampler) < self.batch_size:
             count = f"{len(sampler)} training pictures" + (" of each device" if sampler.num_replicas > 1 else "")
             raise ZooError(f"batch_size {self.batch_size} is more than the {count}")
-        return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **self._worker_options())
+        return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **worker_options(self.num_workers))
 
     def val_dataloader(self) -> DataLoader:
         return self._eval_dataloader("val")
@@ -146,18 +143,8 @@ class SegmentationData(LightningDataModule):
     def _eval_dataloader(self, split: Split) -> DataLoader:
         samples = self.samples(split)
         same_size = len({mask.shape for _, mask in samples}) == 1
-        sampler = EverySampleOnce(samples, **_replicas(), shuffle=False)  # type: ignore[arg-type]
+        sampler = EverySampleOnce(samples, **replicas(), shuffle=False)  # type: ignore[arg-type]
         return DataLoader(samples, self.batch_size if same_size else 1, sampler=sampler)  # type: ignore[arg-type]
-
-    def _worker_options(self) -> dict[str, Any]:
-        # Forked workers share the pictures in memory; elsewhere each gets its own copy.
-        context = "fork" if self.num_workers and sys.platform == "linux" else None
-        return {
-            "num_workers": self.num_workers,
-            "persistent_workers": self.num_workers > 0,
-            "multiprocessing_context": context,
-            "pin_memory": torch.cuda.is_available(),
-        }
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         pictures, masks = batch
@@ -181,29 +168,6 @@ class AugmentedSamples(Dataset):
         self.transform.set_random_seed(int(np.random.SeedSequence((self.seed, key)).generate_state(1)[0]))
         out = self.transform(image=picture, mask=mask)
         return out["image"], out["mask"]
-
-
-class EpochSampler(DistributedSampler):
-    """A distributed sampler whose indices carry the epoch. Lightning calls ``set_epoch`` and leaves it in place."""
-
-    def __iter__(self) -> Iterator[int]:
-        return (self.epoch * len(self.dataset) + index for index in super().__iter__())  # type: ignore[arg-type]
-
-
-class EverySampleOnce(DistributedSampler):
-    """Deals samples to ranks without repeating any, so that a metric over all ranks is that of one process."""
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
-
-    def __len__(self) -> int:
-        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
-
-
-def _replicas() -> dict[str, int]:
-    if dist.is_available() and dist.is_initialized():
-        return {"num_replicas": dist.get_world_size(), "rank": dist.get_rank()}
-    return {"num_replicas": 1, "rank": 0}
 
 
 def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[Sample]:

@@ -1,0 +1,280 @@
+"""Any folder of pictures, or drawn street scenes, as endless pairs with a known homography."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from zoo.data.pairs import (
+    HELD_OUT_SEEDS,
+    NET_SIZE,
+    PROTOCOLS,
+    Batch,
+    Protocol,
+    as_later_pass,
+    corner_points,
+    draw,
+    draw_held_out,
+    exact_pair,
+    matrix_from_corners,
+    net_offsets,
+    to_net_size,
+    transform_points,
+    warped_pair,
+)
+from zoo.data.photometric import differ
+from zoo.data.pictures import Split, find_pictures, fit, read_pictures, split_of
+from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
+from zoo.data.streets import draw_street
+from zoo.errors import ZooError
+
+STREETS = {"train": (0, 400), "val": (1_000_000, 50), "test": (2_000_000, 50)}  # first scene and how many
+LATER_ERROR = 12.0  # pixels by which a corner may be off after a first pass
+
+
+class HomographyPairs(LightningDataModule):
+    """Pairs of patches with a known homography (:mod:`zoo.data.pairs`), made from single pictures.
+
+    Batches are ``(pairs, offsets)``: uint8 ``(B, 2, 128, 128)`` on the way to the device, there float in 0..1; offsets
+    of the corners ``(B, 4, 2)`` in pixels of the 128x128 patches. Training pairs are drawn afresh every epoch, the
+    pairs of val and test are the same bit by bit on every machine.
+
+    Args:
+        root: folder of pictures; each goes to a split by the digest of its path. None: drawn street scenes.
+        extra: folders of further pictures to train on, never validated or tested on.
+        protocol: sizes: "A" has 256 pixels of 640x480 and corners that move by 64, "B" 128 of 320x240 and 32.
+        size: width and height that pictures are brought to, instead of the protocol's.
+        patch: side of the patches, likewise.
+        perturbation: by how much a corner moves in x and y, at most, likewise.
+        jitter: by how much the patch's place leaves the middle of the picture, at most; None: it lies anywhere.
+        grey: whether pictures become grey; else pairs are ``(B, 6, 128, 128)``.
+        later: share of the training pairs that look as they do after a first estimate: little is left to correct,
+            and where b ends its edge is repeated.
+        photometric: share of the training pairs whose patches differ in light, blur, noise, JPEG and occlusion too.
+        train_pairs: pairs of an epoch.
+        val_pairs: pairs to validate on.
+        test_pairs: pairs to test on.
+        held_out: share of the pictures of ``root`` for val, and as many for test.
+        batch_size: training pairs per step and device.
+        num_workers: processes that make pairs; None takes one a core, at most 4, and none on two cores.
+        seed: of the training pairs.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        extra: list[Path] | None = None,
+        protocol: Literal["A", "B"] = "B",
+        size: tuple[int, int] | None = None,
+        patch: int | None = None,
+        perturbation: int | None = None,
+        jitter: int | None = None,
+        grey: bool = True,
+        later: float = 0.25,
+        photometric: float = 0.0,
+        train_pairs: int = 25_600,
+        val_pairs: int = 500,
+        test_pairs: int = 1000,
+        held_out: float = 0.1,
+        batch_size: int = 64,
+        num_workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if protocol not in PROTOCOLS:
+            raise ZooError(f"data.protocol: there are {', '.join(PROTOCOLS)}, not {protocol!r}")
+        if batch_size < 1 or min(train_pairs, val_pairs, test_pairs) < 1 or (num_workers or 0) < 0:
+            raise ZooError("data.batch_size and the numbers of pairs are 1 or more, num_workers 0 or more")
+        if not (0 <= later <= 1 and 0 <= photometric <= 1 and 0 < held_out < 0.5):
+            raise ZooError("data.later and data.photometric are shares, 0 to 1, and held_out is between 0 and 0.5")
+        given = {"patch": patch, "perturbation": perturbation, "jitter": jitter}
+        if size:
+            given["width"], given["height"] = size
+        self.protocol = replace(PROTOCOLS[protocol], **{k: v for k, v in given.items() if v is not None})
+        self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
+        self.grey, self.later, self.photometric = grey, later, photometric
+        self.counts = {"train": train_pairs, "val": val_pairs, "test": test_pairs}
+        self.held_out, self.batch_size, self.seed = held_out, batch_size, seed
+        self.num_workers = default_workers() if num_workers is None else num_workers
+        self._pictures: dict[str, np.ndarray] = {}
+
+    def names(self, split: Split) -> list[Path]:
+        """The pictures of a split, those in ``root`` before those in ``extra``; none where they are drawn."""
+        if self.root is None:
+            return []
+        root = self.root
+        found = find_pictures(root)
+        own = [p for p in found if self._split_of(p.relative_to(root)) == split]
+        return own + ([path for folder in self.extra for path in find_pictures(folder)] if split == "train" else [])
+
+    def _split_of(self, path: Path) -> Split:
+        return split_of(path.with_suffix("").as_posix(), self.held_out)
+
+    def pictures(self, split: Split) -> np.ndarray:
+        """The pictures of a split at the protocol's size, ``(N, H, W)`` or ``(N, H, W, 3)`` uint8, kept in memory."""
+        if split not in self._pictures:
+            self._pictures[split] = self._draw(split) if self.root is None else self._read(split)
+        return self._pictures[split]
+
+    def _draw(self, split: Split) -> np.ndarray:
+        first, count = STREETS[split]
+        width, height = self.protocol.width, self.protocol.height
+        scenes = (Image.fromarray(draw_street(first + i, (240, 320))[0]) for i in range(count))
+        return np.stack([fit(scene.convert("L") if self.grey else scene, width, height) for scene in scenes])
+
+    def _read(self, split: Split) -> np.ndarray:
+        paths, protocol = self.names(split), self.protocol
+        if not paths:
+            raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
+        pictures, skipped = read_pictures(paths, protocol.width, protocol.height, self.grey, protocol.patch)
+        if not len(pictures):
+            raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
+        if skipped:
+            print(f"{split}: {len(skipped)} of {len(paths)} pictures skipped; {skipped[0]}", file=sys.stderr)  # noqa: T201
+        return pictures
+
+    def setup(self, stage: str) -> None:
+        needed: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
+        for split in needed.get(stage, ()):
+            self.pictures(split)
+
+    def held_out_pairs(self, split: Split) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
+        """Patches a and b of the protocol's own size, and where a's corners lie in b less where they lie in a.
+
+        Returns:
+            Pairs of ``(patch, patch)`` or ``(patch, patch, 3)`` uint8, and whole pixels ``(N, 4, 2)``.
+        """
+        pictures = self.pictures(split)
+        places, offsets = draw_held_out(HELD_OUT_SEEDS[split], self.counts[split], self.protocol)
+        pairs = [
+            exact_pair(pictures[i % len(pictures)], place, offset, self.protocol)
+            for i, (place, offset) in enumerate(zip(places, offsets, strict=True))
+        ]
+        return pairs, offsets
+
+    def digest(self, split: Split) -> str:
+        """SHA-256 over the held-out pairs: for each a, b (rows, uint8) and offsets (int16, little-endian)."""
+        digest = hashlib.sha256()
+        pairs, offsets = self.held_out_pairs(split)
+        for (a, b), offset in zip(pairs, offsets, strict=True):
+            for part in (a, np.ascontiguousarray(b), offset.astype("<i2")):
+                digest.update(part.tobytes())
+        return digest.hexdigest()
+
+    def train_dataloader(self) -> DataLoader:
+        batches = max(self.counts["train"] // self.batch_size, 1)
+        dataset = TrainingPairs(
+            self.pictures("train"), self.protocol, batches, self.batch_size, self.later, self.photometric, self.seed
+        )
+        sampler = EpochSampler(dataset, **replicas(), shuffle=False, drop_last=True)
+        return DataLoader(dataset, batch_size=None, sampler=sampler, **worker_options(self.num_workers))
+
+    def val_dataloader(self) -> DataLoader:
+        return self._held_out_dataloader("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._held_out_dataloader("test")
+
+    def _held_out_dataloader(self, split: Split) -> DataLoader:
+        pairs, offsets = self.held_out_pairs(split)
+        stacked = np.stack([as_input(to_net_size(a), to_net_size(b)) for a, b in pairs])
+        matrices = matrix_from_corners(corner_points(self.protocol.patch) + offsets, self.protocol.patch)
+        targets = net_offsets(matrices, self.protocol.patch)
+        dataset = TensorDataset(torch.from_numpy(stacked), torch.from_numpy(targets))
+        return DataLoader(dataset, self.batch_size, sampler=EverySampleOnce(dataset, **replicas(), shuffle=False))
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        pairs, offsets = batch
+        return (pairs.float() / 255).contiguous(memory_format=torch.channels_last), offsets
+
+
+class TrainingPairs(Dataset):
+    """Batches of training pairs, each a pure function of seed, epoch and index, so that a resumed run is the same run.
+
+    Indices come from :class:`EpochSampler` and carry the epoch.
+    """
+
+    def __init__(
+        self,
+        pictures: np.ndarray,
+        protocol: Protocol,
+        batches: int,
+        batch_size: int,
+        later: float,
+        photometric: float,
+        seed: int,
+    ) -> None:
+        self.pictures, self.protocol, self.batches, self.batch_size = pictures, protocol, batches, batch_size
+        self.later, self.photometric, self.seed = later, photometric, seed
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, key: int) -> Batch:
+        rng = np.random.default_rng((self.seed, key))
+        return training_batch(rng, self.pictures, self.batch_size, self.protocol, self.later, self.photometric)
+
+
+def training_batch(
+    rng: np.random.Generator,
+    pictures: np.ndarray,
+    count: int,
+    protocol: Protocol,
+    later: float = 0.0,
+    photometric: float = 0.0,
+) -> Batch:
+    """Random pairs; see :class:`HomographyPairs`.
+
+    Args:
+        rng: the only source of chance.
+        pictures: ``(N, H, W)`` or ``(N, H, W, 3)`` uint8 at the protocol's size.
+        count: how many.
+        protocol: the sizes.
+        later: share of pairs as they look after a first estimate.
+        photometric: share of pairs whose patches differ in more than the view.
+    """
+    chosen = rng.integers(0, len(pictures), count)
+    places, moves = draw(rng, count, protocol)
+    corners = corner_points(protocol.patch) + moves
+    into_picture = matrix_from_corners(corners + places[:, None], protocol.patch)
+    truth = net_offsets(matrix_from_corners(corners, protocol.patch), protocol.patch)
+    again, unlike = rng.random(count) < later, rng.random(count) < photometric
+    pairs = np.empty((count, *_net_shape(pictures)), np.uint8)
+    for i, picture in enumerate(pictures[chosen]):
+        a, b = (to_net_size(patch) for patch in warped_pair(picture, places[i], into_picture[i], protocol))
+        if unlike[i]:
+            a, b = differ(a, rng), differ(b, rng)
+        if again[i]:
+            b, truth[i] = _after_first_pass(rng, b, truth[i])
+        pairs[i] = as_input(a, b)
+    return pairs, truth
+
+
+def _after_first_pass(rng: np.random.Generator, b: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """b and the remaining offsets after an estimate that is off by a few pixels."""
+    corners = corner_points(NET_SIZE)
+    error = rng.uniform(-1, 1, (4, 2)) * rng.uniform(0, LATER_ERROR)
+    estimate = matrix_from_corners((corners + truth + error)[None], NET_SIZE)[0]
+    left = transform_points(np.linalg.inv(estimate), corners + truth) - corners
+    return as_later_pass(b, estimate), left.astype(np.float32)
+
+
+def as_input(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Two patches ``(128, 128)`` or ``(128, 128, 3)`` as channels of one ``(2 or 6, 128, 128)``."""
+    if a.ndim == 2:
+        return np.stack((a, b))
+    return np.concatenate((a.transpose(2, 0, 1), b.transpose(2, 0, 1)))
+
+
+def _net_shape(pictures: np.ndarray) -> tuple[int, int, int]:
+    return (2 if pictures.ndim == 3 else 6, NET_SIZE, NET_SIZE)

@@ -1,0 +1,60 @@
+"""What makes two photographs of one scene differ though nothing moved. On uint8 patches, with strengths that are given.
+
+:func:`differ` draws strengths for training; tests of robustness call the others with fixed ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+
+def light(patch: np.ndarray, contrast: float, brightness: float) -> np.ndarray:
+    """``contrast * value + brightness``, brightness in 1/255, clipped."""
+    return cv2.convertScaleAbs(np.maximum(patch.astype(np.float32) * contrast + brightness, 0.0))
+
+
+def blur(patch: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur, sigma in pixels."""
+    return cv2.GaussianBlur(patch, (0, 0), sigma)
+
+
+def noise(patch: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise, sigma in 1/255, independent a pixel and channel."""
+    grain = rng.standard_normal(patch.shape, np.float32) * np.float32(sigma)
+    return np.clip(np.rint(patch + grain), 0, 255).astype(np.uint8)
+
+
+def jpeg(patch: np.ndarray, quality: int) -> np.ndarray:
+    """Through JPEG and back, quality 1..100."""
+    _, encoded = cv2.imencode(".jpg", patch, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+
+
+def occlude(patch: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """One rectangle of ``share`` of the area, somewhere, of one random value."""
+    height, width = patch.shape[:2]
+    aspect = np.exp(rng.uniform(-0.5, 0.5))
+    h = int(np.clip(round(height * np.sqrt(share) * aspect), 1, height))
+    w = int(np.clip(round(height * width * share / h), 1, width))
+    y, x = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    patch = patch.copy()
+    patch[y : y + h, x : x + w] = rng.integers(0, 256, patch.shape[2:])
+    return patch
+
+
+def differ(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Light nearly always, and each of the others with a probability of one quarter."""
+    changes: list[tuple[float, Callable[[np.ndarray], np.ndarray]]] = [
+        (0.8, lambda p: light(p, rng.uniform(0.6, 1.4), rng.uniform(-40, 40))),
+        (0.25, lambda p: blur(p, rng.uniform(0.5, 2.5))),
+        (0.25, lambda p: occlude(p, rng.uniform(0.05, 0.35), rng)),
+        (0.25, lambda p: noise(p, rng.uniform(2, 25), rng)),
+        (0.25, lambda p: jpeg(p, int(rng.integers(10, 80)))),
+    ]
+    for probability, change in changes:
+        if rng.random() < probability:
+            patch = change(patch)
+    return patch

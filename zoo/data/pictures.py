@@ -1,0 +1,94 @@
+"""Folders of pictures, decoded once into memory at one size."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import ZooError
+from zoo.images import SUFFIXES, open_rgb
+
+Split: TypeAlias = Literal["train", "val", "test"]
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Every picture in a folder and its subfolders, in the order of their paths below it.
+
+    Raises:
+        ZooError: no such folder, or no pictures in it.
+    """
+    if not folder.is_dir():
+        raise ZooError(f"{folder}: no such folder")
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
+    if not found:
+        raise ZooError(f"{folder}: no pictures ({', '.join(sorted(SUFFIXES))})")
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def split_of(name: str, share: float) -> Split:
+    """The split of what has this name, by its SHA-256, so that adding others never moves it to another split.
+
+    Args:
+        name: such as a path below the data's folder without its suffix.
+        share: of val, and as large a one of test.
+    """
+    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    if place < share:
+        return "val"
+    return "test" if place < 2 * share else "train"
+
+
+def read_pictures(
+    paths: Sequence[Path], width: int, height: int, grey: bool, smallest: int
+) -> tuple[np.ndarray, list[str]]:
+    """Pictures at one size: upright, grey or RGB, cropped to the middle of that aspect, then resized by Pillow.
+
+    Args:
+        paths: of the pictures.
+        width: of the result.
+        height: of the result.
+        grey: by ITU-R BT.601, as Pillow's mode "L".
+        smallest: pictures with a side below this, in pixels, are skipped.
+
+    Returns:
+        ``(N, height, width)`` or ``(N, height, width, 3)`` uint8, and why others were skipped, a line each.
+    """
+
+    def read(path: Path) -> np.ndarray | str:
+        try:
+            picture = open_rgb(path)
+        except ZooError as error:
+            return str(error)
+        if min(picture.size) < smallest:
+            return f"{path}: {picture.width}x{picture.height} is smaller than {smallest} pixels"
+        return fit(picture.convert("L") if grey else picture, width, height)
+
+    with ThreadPoolExecutor() as pool:
+        return _sorted_out(pool.map(read, paths), (height, width) if grey else (height, width, 3))
+
+
+def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:
+    """The largest middle part of this aspect, resized with Pillow's antialiased bilinear filter."""
+    have_width, have_height = picture.size
+    part_width = min(have_width, max(1, have_height * width // height))
+    part_height = min(have_height, max(1, have_width * height // width))
+    left, top = (have_width - part_width) // 2, (have_height - part_height) // 2
+    part = picture.crop((left, top, left + part_width, top + part_height))
+    return np.asarray(part.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def _sorted_out(results: Iterable[np.ndarray | str], shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
+    kept: list[np.ndarray] = []
+    skipped: list[str] = []
+    for result in results:
+        if isinstance(result, str):
+            skipped.append(result)
+        else:
+            kept.append(result)
+    return np.stack(kept) if kept else np.empty((0, *shape), np.uint8), skipped

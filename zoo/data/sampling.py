@@ -1,0 +1,56 @@
+"""How samples are dealt to epochs, processes and ranks, so that every run is the same run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch.utils.data import DistributedSampler
+
+
+class EpochSampler(DistributedSampler):
+    """A distributed sampler whose indices carry the epoch, ``epoch * len(dataset) + index``.
+
+    Lightning calls ``set_epoch`` and leaves it in place.
+    """
+
+    def __iter__(self) -> Iterator[int]:
+        return (self.epoch * len(self.dataset) + index for index in super().__iter__())  # type: ignore[arg-type]
+
+
+class EverySampleOnce(DistributedSampler):
+    """Deals samples to ranks without repeating any, so that a metric over all ranks is that of one process."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return len(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
+
+
+def replicas() -> dict[str, int]:
+    """This process among those that train together, as the samplers take it."""
+    if dist.is_available() and dist.is_initialized():
+        return {"num_replicas": dist.get_world_size(), "rank": dist.get_rank()}
+    return {"num_replicas": 1, "rank": 0}
+
+
+def default_workers() -> int:
+    """One process a core, at most 4; none on machines of two cores, where they would take time from the network."""
+    cores = os.cpu_count() or 1
+    return min(cores, 4) if cores > 2 else 0
+
+
+def worker_options(num_workers: int) -> dict[str, Any]:
+    """Of a DataLoader. Forked workers share what is in memory; where they cannot be forked each gets its own copy."""
+    context = "fork" if num_workers and sys.platform == "linux" else None
+    return {
+        "num_workers": num_workers,
+        "persistent_workers": num_workers > 0,
+        "multiprocessing_context": context,
+        "pin_memory": torch.cuda.is_available(),
+    }
