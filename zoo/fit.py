@@ -22,6 +22,7 @@ from zoo import recipes, weights
 from zoo.checkpoints import InterruptCheckpoint, RunCheckpoint, WholeCheckpointIO
 from zoo.errors import ZooError
 from zoo.nn.memory import keep_freed_memory
+from zoo.registry import architectures
 
 LAST = Path("checkpoints", "last.ckpt")
 HELP = """zoo fit --recipe NAME [--weights NAME] [KEY VALUE ...], or zoo fit --resume RUN_DIR;
@@ -221,11 +222,13 @@ def _fit(cli: ZooCLI, resume: Path | None) -> int:
 
 def _leave_results(cli: ZooCLI, run: Path) -> None:
     """Puts the network where ``zoo predict`` and ``--weights`` find it, and says what lies where."""
-    architecture = type(cli.model).__module__.split(".")[2]
-    about = {"recipe": f"{run.parent.name}.yaml", "data": type(cli.datamodule).__name__, "input": "RGB 0..1, any size"}
-    weights.save(cli.model.net, run / "model", architecture, cli.model.arguments, **about)
+    name = type(cli.model).__module__.split(".")[2]
+    declared = architectures()[name]
+    about = {"recipe": f"{run.parent.name}.yaml", "data": type(cli.datamodule).__name__, "input": declared.input}
+    weights.save(cli.model.net, run / "model", name, cli.model.arguments, **about)
     sheets = sorted((run / "pictures").glob("*.png"))
-    print(f"Model:    {run / 'model'}  (zoo predict {run / 'model'} PICTURES -o OUT)")  # noqa: T201
+    pictures = "PICTURES" if declared.pictures == 1 else " ".join("ABCD"[: declared.pictures])
+    print(f"Model:    {run / 'model'}  (zoo predict {run / 'model'} {pictures} -o OUT)")  # noqa: T201
     if sheets:
         print(f"Pictures: {sheets[-1]}")  # noqa: T201
     print(f"Run:      {run}")  # noqa: T201

@@ -25,6 +25,8 @@ class Architecture:
         weights: names of its cards; ``load`` takes the first for the architecture's own name.
         task: in the field's words, such as "semantic segmentation".
         paper: address.
+        input: what the network takes, for its cards.
+        pictures: how many of them its ``predict`` takes for one result.
     """
 
     net: str
@@ -34,6 +36,8 @@ class Architecture:
     weights: tuple[str, ...]
     task: str
     paper: str
+    input: str
+    pictures: int = 1
 
 
 def architectures() -> dict[str, Architecture]:

@@ -23,7 +23,7 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 import zoo
 picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-zoo.load(sys.argv[1]).predict(picture)
+zoo.load(sys.argv[1]).predict(*[picture] * int(sys.argv[2]))
 sys.exit("lightning is imported" if {"lightning", "pytorch_lightning", "albumentations"} & set(sys.modules) else 0)
 """
 
@@ -64,8 +64,9 @@ def test_shows_pictures_that_are_there(card: cards.Card):
             assert (card.folder / word).is_file(), word
 
 
-def offline(folder: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", OFFLINE, str(folder)], capture_output=True, text=True)
+def offline(folder: Path, architecture: str) -> None:
+    pictures = str(architectures()[architecture].pictures)
+    done = subprocess.run([sys.executable, "-c", OFFLINE, str(folder), pictures], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -75,8 +76,8 @@ def test_loads_and_predicts_without_a_socket_and_without_lightning(name: str, ti
 
     arguments = tiny(name).ARGUMENTS
     weights.save(registry.import_object(architectures()[name].net)(**arguments), tmp_path, name, arguments)
-    offline(tmp_path)
+    offline(tmp_path, name)
 
 
 def test_card_loads_and_predicts_without_a_socket_and_without_lightning(card: cards.Card):
-    offline(card.folder)
+    offline(card.folder, card.config["architecture"])

@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from zoo import cli, load, recipes
+from zoo.registry import architectures
 
 RECIPES = recipes.names()
 
@@ -55,5 +56,6 @@ def test_runs_two_steps(
     run = tmp_path / "runs" / recipe.stem / "version_0"
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 2
-    result = load(run / "model").predict(torch.rand(3, 40, 50))
+    picture = torch.rand(3, 40, 50)
+    result = load(run / "model").predict(*[picture] * architectures()[name].pictures)
     assert type(result).__dataclass_params__.frozen

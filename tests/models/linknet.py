@@ -21,8 +21,13 @@ ARGUMENTS = {
     "labels": list(CAMVID.names),
     "palette": [list(color) for color in CAMVID.palette],
 }
-SCALE = 1  # size of the output over that of the input
+CHANNELS = 3
+SIZES = [(1, 1), (33, 47), (100, 101), (64, 64)]
 COUNTS = {"train": 4, "val": 3, "test": 2}
+
+
+def out_shape(height: int, width: int) -> tuple[int, int, int]:
+    return len(CAMVID), height, width
 
 
 def module() -> LinkNetModule:
@@ -120,3 +125,17 @@ def test_class_weights_of_the_paper():
     assert torch.allclose(frequency / frequency[0], torch.tensor(by_hand / by_hand[0]).float())
     by_hand = 1 / np.log(1.02 + np.array([1, 0.1, 1 / 90]))
     assert torch.allclose(largest / largest[0], torch.tensor(by_hand / by_hand[0]).float())
+
+
+def test_the_network_normalises():
+    """Its first layer sees what its encoder was trained on, whatever made the batch."""
+    seen: list[Tensor] = []
+    net = LinkNet(**ARGUMENTS).eval()
+    first = next(layer for layer in net.modules() if isinstance(layer, nn.Conv2d))
+    first.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    with torch.inference_mode():
+        net(torch.stack([torch.zeros(3, 32, 32), torch.ones(3, 32, 32)]))
+    black, white = seen[0][0].mean((1, 2)), seen[0][1].mean((1, 2))
+    assert (black < -0.5).all()
+    assert (white > 0.5).all()
+    assert (white - black > 1.5).all()  # 1 / deviation

@@ -20,6 +20,8 @@ ARCHITECTURE = Architecture(
     weights=("homographynet_photos", "homographynet_photos_classification"),
     task="homography estimation",
     paper="https://arxiv.org/abs/1606.03798",
+    input="two pictures of any sizes",
+    pictures=2,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -78,13 +79,13 @@ class HomographyNet(nn.Module):
             want = (2 * self.channels, SIZE, SIZE)
             raise ZooError(f"pairs are (B, {', '.join(map(str, want))}), not {tuple(pairs.shape)}; predict takes any")
         raw = self.layers(standardize(pairs, self.channels))
-        return raw if self.head == "regression" else raw.unflatten(1, (8, self.BINS))
+        return raw if self.head == "regression" else raw.reshape(-1, 8, self.BINS)
 
     def offsets(self, raw: Tensor) -> Tensor:
         """Offsets in pixels ``(B, 4, 2)`` from what :meth:`raw` gives."""
         if self.head == "regression":
-            return raw.unflatten(1, (4, 2)) * self.max_offset
-        return (raw.softmax(-1) * self.centers).sum(-1).unflatten(1, (4, 2))
+            return raw.reshape(-1, 4, 2) * self.max_offset
+        return (raw.softmax(-1) * self.centers).sum(-1).reshape(-1, 4, 2)
 
     def predict(
         self,
@@ -108,7 +109,7 @@ class HomographyNet(nn.Module):
 
 def standardize(pairs: Tensor, channels: int = 1) -> Tensor:
     """Each picture of each pair with mean 0 and deviation 1; one without contrast becomes 0, not noise."""
-    pictures = pairs.unflatten(1, (2, channels))
+    pictures = pairs.reshape(-1, 2, channels, *pairs.shape[-2:])
     mean = pictures.mean((2, 3, 4), keepdim=True)
     variance = (pictures - mean).square().mean((2, 3, 4), keepdim=True)
     return ((pictures - mean) * torch.rsqrt(variance + 1e-4)).flatten(1, 2)
@@ -132,9 +133,9 @@ class Fire(nn.Module):
 
 
 class Correlation(nn.Module):
-    """How well each cell of a agrees with the cells of b around its place: ``(2B, C, n, n)`` -> ``(B, (2r+1)^2, n, n)``.
+    """How well each cell of a agrees with the cells of b around its place.
 
-    The pictures of a pair follow each other in the batch. Agreement is the cosine between the cells' features, times
+    ``(2B, C, n, n)`` -> ``(B, (2r+1)^2, n, n)``. The pictures of a pair follow each other in the batch. Agreement is the cosine between the cells' features, times
     ``scale``; cells outside b agree with nothing, 0.
     """
 
@@ -147,7 +148,7 @@ class Correlation(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         n = features.shape[-1]
         unit = features * torch.rsqrt(features.float().square().sum(1, keepdim=True) + 1e-6).to(features.dtype)
-        a, b = unit.flatten(2).unflatten(0, (-1, 2)).unbind(1)
+        a, b = unit.reshape(-1, 2, unit.shape[1], n * n).unbind(1)
         agreement = F.pad(torch.bmm(a.transpose(1, 2), b), (0, 1)) * self.scale  # each cell of a with each of b, and 0
         near = agreement.gather(2, self.places.expand(agreement.shape[0], -1, -1))
         return near.reshape(-1, n, n, self.around).permute(0, 3, 1, 2)
@@ -157,9 +158,8 @@ def neighbours(cells: int, radius: int) -> Tensor:
     """Index of the cells around each cell, row by row: ``(1, n * n, (2r+1)^2)``; those outside have index n * n."""
     steps = torch.arange(-radius, radius + 1)
     place = torch.arange(cells)
-    y = place[:, None, None, None] + steps[:, None]
-    x = place[None, :, None, None] + steps[None, :]
-    y, x = torch.broadcast_tensors(y, x)
+    y = (place[:, None, None, None] + steps[:, None]).expand(cells, cells, 2 * radius + 1, 2 * radius + 1)
+    x = y.permute(1, 0, 3, 2)
     inside = (y >= 0) & (y < cells) & (x >= 0) & (x < cells)
     return torch.where(inside, y * cells + x, cells * cells).reshape(1, cells * cells, -1)
 
@@ -196,7 +196,7 @@ class Apart(nn.Module):
         self.channels = channels
 
     def forward(self, pairs: Tensor) -> Tensor:
-        return pairs.unflatten(1, (2, self.channels)).flatten(0, 1)
+        return pairs.reshape(-1, self.channels, *pairs.shape[-2:])
 
 
 def squeeze_layers(channels: int, outputs: int) -> nn.Sequential:
@@ -227,7 +227,7 @@ def paper_layers(channels: int, outputs: int) -> nn.Sequential:
     """The paper's figure: eight 3x3 convolutions, a pool after each pair but the last, two dense layers."""
     widths = (2 * channels, 64, 64, 64, 64, 128, 128, 128, 128)
     layers: list[nn.Module] = []
-    for i, (n, m) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (n, m) in enumerate(pairwise(widths)):
         layers.append(conv_block(n, m, 3, bias=True))
         if i in (1, 3, 5):
             layers.append(nn.MaxPool2d(2))
@@ -241,5 +241,3 @@ def conv_block(
     padding = kernel // 2 if padding is None else padding
     conv = nn.Conv2d(n, m, kernel, stride, padding, bias=bias)
     return nn.Sequential(conv, nn.BatchNorm2d(m), nn.ReLU(inplace=True))
-
-

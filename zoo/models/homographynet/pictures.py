@@ -15,7 +15,7 @@ MARGIN = 40  # pixels around b, since the corners of a may lie outside
 
 
 def corner_sheet(pairs: Tensor, offsets: Tensor, estimates: Tensor, rows: int = 6) -> Image.Image:
-    """a beside b, and over b the corners of a: truth in blue, estimate in red, the error in pixels beside them.
+    """Picture a beside b, and over b the corners of a: truth in blue, estimate in red, the error in pixels beside them.
 
     Args:
         pairs: ``(B, 2, 128, 128)`` or ``(B, 6, 128, 128)`` in 0..1.
@@ -30,7 +30,7 @@ def corner_sheet(pairs: Tensor, offsets: Tensor, estimates: Tensor, rows: int = 
     for pair, truth, estimate, error in zip(pairs[:rows], offsets, estimates, errors, strict=False):
         a, b = (to_array(p.expand(3, -1, -1)) for p in (pair[:channels], pair[channels:]))
         quads = [(corners + truth.cpu().numpy(), TRUTH), (corners + estimate.cpu().numpy(), ESTIMATE)]
-        lines.append([np.pad(a, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))), draw_corners(b, quads, f"{error:.2f} px")])
+        lines.append([draw_corners(a, []), draw_corners(b, quads, f"{error:.2f} px")])
     return contact_sheet(lines, ("a", "the corners of a in b: truth blue, estimate red"))
 
 

@@ -20,6 +20,7 @@ ARCHITECTURE = Architecture(
     weights=("linknet_camvid",),
     task="semantic segmentation",
     paper="https://arxiv.org/abs/1707.03718",
+    input="RGB 0..1, any size",
 )
 
 
