@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,15 @@ from zoo.errors import ZooError
 from zoo.files import read_json, replace
 from zoo.registry import architectures, card_folder, card_names
 
-PIPELINE_TASKS = {"semantic segmentation": "image-segmentation"}  # of ours, in the Hub's words
+PIPELINE_TASKS = {  # of ours, in the Hub's words
+    "semantic segmentation": "image-segmentation",
+    "homography estimation": "keypoint-detection",  # it has none of its own; the answer is four points
+}
 FRONT_FIELDS = ("license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
 CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")
 RESULT_FIELDS = ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit")
 FIGURE_FIELDS = ("metric", "data", "split", "value", "tolerance")
+TABLE_FIELDS = ("title", "columns", "rows")
 FILES = ("README.md", "config.json", "results.json", "recipe.yaml")
 
 
@@ -90,24 +94,31 @@ def figure_text(figure: Mapping[str, Any]) -> str:
 
 
 def tables(results: Mapping[str, Any]) -> str:
-    """The generated part of a card's README as Markdown: figures, classes, cost, speed and where they come from."""
+    """The generated part of a card's README as Markdown: figures, further tables, cost, speed, where they come from."""
     figures = [
         [f["metric"], f["data"], f["split"], f"{f['value']:.4g}", f"± {f['tolerance']:.2g}"] for f in results["figures"]
     ]
     parts = [_table(("figure", "data", "split", "value", "tolerance"), figures)]
-    if per_class := results.get("per_class"):
-        classes = dict.fromkeys(name for split in per_class.values() for name in split)
-        rows = [[name, *(_optional(split.get(name)) for split in per_class.values())] for name in classes]
-        parts.append(_table(("class", *per_class), rows))
+    for table in results.get("tables", []):
+        rows = [[cell_text(cell) for cell in row] for row in table["rows"]]
+        parts.append(f"{table['title']}:\n\n{_table(table['columns'], rows)}")
     parts.append(f"{results['parameters']:,} parameters; multiply-adds: {macs_text(results['macs'])}.")
     if speed := results.get("speed"):
         parts.append(_table(("speed", "ms", "machine"), [[s["what"], f"{s['ms']:.1f}", s["machine"]] for s in speed]))
     return "\n\n".join([*parts, _provenance(results)])
 
 
+def cell_text(cell: str | float | None) -> str:
+    """What stands in a cell of a results' table: a text, a number to four digits, or nothing."""
+    return "" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}"
+
+
 def macs_text(macs: Mapping[str, float]) -> str:
     """Such as "2.10 G at 480x360"."""
-    return ", ".join(f"{count / 1e9:.2f} G at {size}" for size, count in macs.items())
+    return ", ".join(
+        f"{count / 1e9:.2f} G at {size}" if count >= 1e9 else f"{count / 1e6:.1f} M at {size}"
+        for size, count in macs.items()
+    )
 
 
 def model_index(card: Card) -> list[dict[str, Any]]:
@@ -227,6 +238,8 @@ def _missing_fields(card: Card) -> list[str]:
     missing += [f"results.json has no {field}" for field in RESULT_FIELDS if not card.results.get(field)]
     for index, figure in enumerate(card.figures):
         missing += [f"figure {index} in results.json has no {field}" for field in FIGURE_FIELDS if field not in figure]
+    for index, table in enumerate(card.results.get("tables", [])):
+        missing += [f"table {index} in results.json has no {field}" for field in TABLE_FIELDS if field not in table]
     return missing
 
 
@@ -239,10 +252,6 @@ def _provenance(results: Mapping[str, Any]) -> str:
     )
 
 
-def _optional(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
-
-
-def _table(head: tuple[str, ...], rows: list[list[str]]) -> str:
+def _table(head: Sequence[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

@@ -6,6 +6,7 @@ import json
 import platform
 import shlex
 import subprocess
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from zoo.errors import ZooError
 from zoo.files import replace
 from zoo.registry import architectures, import_object
 
-PACKAGES = ("torch", "timm", "lightning", "numpy")
+PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
 
 
 def main(argv: list[str]) -> int:
@@ -28,26 +29,33 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 1 where a figure is out of its tolerance.
     """
-    parser = Parser(prog="zoo evaluate", description="Measure what a card claims.")
+    parser = Parser(
+        prog="zoo evaluate",
+        description="Measure what a card claims.",
+        epilog="Some measurements take more, such as --real FOLDER, real pairs of pictures for homographynet.",
+    )
     parser.add_argument("model", help="name of a model, or its folder")
     parser.add_argument("--write", action="store_true", help="put what was measured on the card")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--data.KEY", dest="_", help="an argument of the card's data, such as --data.root FOLDER")
     options, rest = parser.parse_known_args(argv)
     card = cards.read(options.model)
-    data = _data(card, rest)
     net = weights.load(card.folder, device=options.device)
     evaluator = import_object(architectures()[card.config["architecture"]].evaluate)
-    measured = evaluator(net, data)
+    data, arguments = _arguments(card, evaluator, rest)
+    measured = evaluator(net, data, **arguments)
     holds = _report(card, measured)
     if options.write:
-        write(card, measured, command=shlex.join(["zoo", "evaluate", *_portable(argv)]))
+        write(card, measured, command(argv))
         return 0
     return 0 if holds else 1
 
 
-def _data(card: cards.Card, overrides: list[str]) -> Any:
-    """The DataModule of the card's recipe; the way it is augmented does not matter here."""
+def _arguments(card: cards.Card, evaluator: Callable[..., Any], given: list[str]) -> tuple[Any, dict[str, Any]]:
+    """The DataModule of the card's recipe, and what the evaluator takes beside network and data.
+
+    The way the data are augmented does not matter here.
+    """
     recipe = card.folder / "recipe.yaml"
     if not recipe.is_file():
         raise ZooError(f"{recipe}: no such file; without it this is no card. A run is measured by zoo test --weights")
@@ -56,33 +64,55 @@ def _data(card: cards.Card, overrides: list[str]) -> Any:
     parser = ArgumentParser(exit_on_error=False)
     data_class = import_object(section["class_path"])
     parser.add_class_arguments(data_class, "data")
+    parser.add_function_arguments(evaluator, skip={"net", "data"})
     try:
-        given = parser.parse_args(overrides, namespace=parser.parse_object({"data": arguments}, defaults=False))
+        parsed = parser.parse_args(given, namespace=parser.parse_object({"data": arguments}, defaults=False))
     except ArgumentError as error:
         raise ZooError(f"{' '.join(str(error).split())}\narguments of the data are --data.KEY VALUE") from None
-    data = data_class(**given.data.as_dict())
+    own = parsed.as_dict()
+    data = data_class(**own.pop("data"))
     data.prepare_data()
-    return data
+    return data, own
 
 
 def _report(card: cards.Card, measured: dict[str, Any]) -> bool:
-    claims = {(f["metric"], f["data"], f["split"]): f for f in card.figures}
-    digests = card.results.get("data_digest", {})
+    """Prints the measured tables, and claim, measurement and verdict a figure."""
+    for table in measured.get("tables", []):
+        print(f"{table['title']}:\n{_aligned([table['columns'], *table['rows']])}\n")  # noqa: T201
+    claims = {_name(figure): figure for figure in card.figures}
+    rows: list[list[str | float | None]] = [["figure", "claim", "measured", ""]]
     holds = True
     for figure in measured["figures"]:
-        claim = claims.get((figure["metric"], figure["data"], figure["split"]))
-        name = f"{figure['data']} {figure['split']} {figure['metric']}"
+        name, value = _name(figure), figure["value"]
+        claim = claims.pop(name, None)
         if claim is None:
-            print(f"{name:<34} {'-':>8} {figure['value']:8.4f}  not on the card yet")  # noqa: T201
+            rows.append([name, None, value, "not on the card yet"])
             continue
-        good = abs(figure["value"] - claim["value"]) <= claim["tolerance"]
+        good = abs(value - claim["value"]) <= claim["tolerance"]
         holds &= good
-        verdict = "holds" if good else f"OUT of ±{claim['tolerance']}"
-        print(f"{name:<34} {claim['value']:8.4f} {figure['value']:8.4f}  {verdict}")  # noqa: T201
+        rows.append([name, claim["value"], value, "holds" if good else f"OUT of ±{claim['tolerance']}"])
+    rows += [[name, claim["value"], None, "not measured"] for name, claim in claims.items()]
+    print(_aligned(rows))  # noqa: T201
+    digests = card.results.get("data_digest", {})
     for split, digest in measured["data_digest"].items():
         if digests.get(split, digest) != digest:
             print(f"note: the {split} data differ from those of the card (SHA-256 {digest[:12]}...)")  # noqa: T201
     return holds
+
+
+def _name(figure: Mapping[str, Any]) -> str:
+    return f"{figure['data']} {figure['split']} {figure['metric']}"
+
+
+def _aligned(rows: Sequence[Sequence[str | float | None]]) -> str:
+    """A table for the terminal, its head first; texts start below each other, numbers end there."""
+    columns = []
+    for column in zip(*rows, strict=True):
+        cells = [cards.cell_text(cell) for cell in column]
+        width = max(map(len, cells))
+        texts = any(isinstance(cell, str) for cell in column[1:])
+        columns.append([cell.ljust(width) if texts else cell.rjust(width) for cell in cells])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
 def write(card: cards.Card, measured: dict[str, Any], command: str) -> None:
@@ -98,9 +128,11 @@ def write(card: cards.Card, measured: dict[str, Any], command: str) -> None:
     print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
 
 
-def _portable(argv: list[str]) -> list[str]:
-    """The command without the folders of this machine."""
-    return [Path(word).name if Path(word).is_absolute() else word for word in argv]
+def command(argv: list[str]) -> str:
+    """The command as a card shows it, without the folders of this machine."""
+    split = (word.rpartition("=") for word in argv)  # --data.root=FOLDER, or a word without "="
+    words = [f"{key}{sign}{Path(value).name if Path(value).is_absolute() else value}" for key, sign, value in split]
+    return shlex.join(["zoo", "evaluate", *words])
 
 
 def _commit(folder: Path) -> str:

@@ -29,7 +29,7 @@ def open_rgb(path: str | Path) -> Image.Image:
     """
     try:
         with Image.open(path) as file:
-            return ImageOps.exif_transpose(file).convert("RGB")
+            return _to_rgb(ImageOps.exif_transpose(file))
     except FileNotFoundError:
         raise ZooError(f"{path}: no such file") from None
     except UnidentifiedImageError:
@@ -42,8 +42,8 @@ def to_tensor(picture: Picture) -> Tensor:
     """Makes an RGB tensor ``(3, H, W)``, float32 in 0..1.
 
     Args:
-        picture: a path, a PIL picture of any mode, a uint8 array ``(H, W)`` or ``(H, W, 3)``, or a tensor
-            ``(3, H, W)``, uint8 or float in 0..1.
+        picture: a path, a PIL picture of any mode (16 bits are scaled to 8), a uint8 array ``(H, W)`` or
+            ``(H, W, 3)``, or a tensor ``(3, H, W)``, uint8 or float in 0..1.
     """
     if isinstance(picture, Tensor):
         known = picture.dtype == torch.uint8 or picture.is_floating_point()
@@ -55,12 +55,20 @@ def to_tensor(picture: Picture) -> Tensor:
     if isinstance(picture, (str, Path)):
         picture = open_rgb(picture)
     if isinstance(picture, Image.Image):
-        picture = np.array(picture.convert("RGB"))
+        picture = np.array(_to_rgb(picture))
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
         raise ZooError(f"an array picture is uint8, (H, W) or (H, W, 3), this one {picture.dtype} {picture.shape}")
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
-    return torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1).float() / 255
+    return torch.from_numpy(np.require(picture, requirements=["C", "W"])).permute(2, 0, 1).float() / 255
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Any mode to RGB; what has 16 bits is scaled, where Pillow would clip it to white."""
+    if picture.mode.startswith("I"):  # I;16 of PNG and TIFF; Pillow reads a 16-bit PGM as I
+        values = np.asarray(picture).clip(0, 65535) / 257
+        picture = Image.fromarray(np.rint(values).astype(np.uint8))
+    return picture.convert("RGB")
 
 
 def to_array(tensor: Tensor) -> np.ndarray:

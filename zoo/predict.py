@@ -1,20 +1,29 @@
-"""``zoo predict NAME FILES|FOLDERS|GLOBS -o OUT``."""
+"""``zoo predict NAME FILES|FOLDERS|GLOBS -o OUT``, or of a model of pairs ``A B`` or ``PAIRS.csv``."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import errno
 import glob
+import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from rich.progress import track
+from torch import nn
 
 from zoo import weights
 from zoo.arguments import Parser
 from zoo.errors import ZooError
+from zoo.files import read_json
 from zoo.images import SUFFIXES
+from zoo.registry import architectures, card_folder
+
+Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
+OPTIONS = ("passes", "refine")  # that reach predict, where it has them
 
 
 def main(argv: list[str]) -> int:
@@ -24,26 +33,30 @@ def main(argv: list[str]) -> int:
         0, or 2 where a picture failed; the failures are named at the end.
     """
     options = _parser().parse_args(argv)
-    pictures = dict(_destinations(options.pictures))
-    if not pictures:
+    out, failures = Path(options.output), list[str]()
+    count = _pictures_a_prediction(options.model)
+    found = (
+        _pictures(options.pictures, out) if count == 1 else _groups(options.model, options.pictures, count, failures)
+    )
+    work = dict(_destinations(found))
+    if not work and not failures:
         raise ZooError(f"no pictures in {', '.join(options.pictures)} ({', '.join(sorted(SUFFIXES))})")
-    out = Path(options.output)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise ZooError(f"{out} is a file; -o names a folder") from None
     net = weights.load(options.model, device=options.device or _fastest_device())
-    failures = []
-    for destination, picture in track(pictures.items(), description="Predicting", total=len(pictures)):
+    total, keywords = len(work) + len(failures), _keywords(net, options)
+    for destination, inputs in track(work.items(), description="Predicting", total=len(work)):
         try:
-            net.predict(picture).save(out / destination)  # type: ignore[operator]
+            net.predict(*inputs, **keywords).save(out / destination)  # type: ignore[operator]
         except ZooError as error:
             failures.append(str(error))
         except OSError as error:  # such as a name too long for the results
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            failures.append(f"{picture}: {error.strerror}")
-    print(f"{len(pictures) - len(failures)} of {len(pictures)} pictures: {out}")  # noqa: T201
+            failures.append(f"{', '.join(map(str, inputs))}: {error.strerror}")
+    print(f"{total - len(failures)} of {total} {_noun(count)}: {out}")  # noqa: T201
     for failure in failures:
         print(f"zoo: {failure}", file=sys.stderr)  # noqa: T201
     return 2 if failures else 0
@@ -52,10 +65,22 @@ def main(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="zoo predict", description="Run a model on pictures.")
     parser.add_argument("model", help="name of a model, of an architecture, or a folder")
-    parser.add_argument("pictures", nargs="+", help="files, folders (with their subfolders) or patterns")
+    parser.add_argument(
+        "pictures",
+        nargs="+",
+        help="files, folders (with their subfolders) or patterns; for a model of pairs two files, or a .csv of pairs",
+    )
     parser.add_argument("-o", "--output", required=True, help="folder for the results")
     parser.add_argument("--device", help="such as cpu or cuda; the GPU if there is one")
+    parser.add_argument("--passes", type=_positive, help="how often a model of pairs looks at one")
+    parser.add_argument("--refine", choices=["ecc"], help="how the estimate of a model of pairs is polished")
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r}")
+    return int(text)
 
 
 def _fastest_device() -> str:
@@ -64,25 +89,44 @@ def _fastest_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _destinations(given: list[str]) -> Iterator[tuple[Path, Path]]:
-    """Each picture once, with where its results go: below a folder that was given its subfolders are kept."""
+def _pictures_a_prediction(model: str) -> int:
+    known = architectures().get(str(read_json(card_folder(model) / weights.CONFIG_FILE).get("architecture")))
+    return known.pictures if known else 1  # loading refuses what is not known
+
+
+def _keywords(net: nn.Module, options: argparse.Namespace) -> dict[str, Any]:
+    """The options that were given, as keyword arguments of the network's ``predict``."""
+    given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
+    known = inspect.signature(net.predict).parameters  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            raise ZooError(f"--{name} means nothing to {options.model}: {type(net).__name__} has no such thing")
+    return given
+
+
+def _noun(count: int) -> str:
+    return {1: "pictures", 2: "pairs"}.get(count, f"groups of {count}")
+
+
+def _destinations(found: Iterator[tuple[Path, Inputs]]) -> Iterator[tuple[Path, Inputs]]:
+    """Where the results of each prediction go: under the name that is proposed for them, or a free one like it."""
     taken: set[Path] = set()
-    for root, picture in _pictures(given):
-        stem = picture.relative_to(root).with_suffix("")
+    for stem, inputs in found:
         destination, count = stem, 1
         while destination in taken:  # a/street.jpg and b/street.jpg, or street.jpg and street.png
             count += 1
             destination = stem.with_name(f"{stem.name}_{count}")
         taken.add(destination)
-        yield destination, picture
+        yield destination, inputs
 
 
-def _pictures(given: list[str]) -> Iterator[tuple[Path, Path]]:
+def _pictures(given: list[str], out: Path) -> Iterator[tuple[Path, Inputs]]:
+    """Each picture once, by its name below the folder that was given; see :func:`_destinations`."""
     seen: set[Path] = set()
     for text in filter(None, given):
         path = Path(text)
         if path.is_dir():
-            found = [(path, p) for p in sorted(path.rglob("*")) if p.suffix.lower() in SUFFIXES and p.is_file()]
+            found = [(path, picture) for picture in _in_folder(path, out)]
         elif path.is_file() or not glob.has_magic(text):
             found = [(path.parent, path)]  # a missing file is named with the other failures
         else:
@@ -92,4 +136,61 @@ def _pictures(given: list[str]) -> Iterator[tuple[Path, Path]]:
         for root, picture in found:
             if picture.resolve() not in seen:
                 seen.add(picture.resolve())
-                yield root, picture
+                yield picture.relative_to(root).with_suffix(""), (picture,)
+
+
+def _in_folder(folder: Path, out: Path) -> list[Path]:
+    """Its pictures without those of earlier runs that write into a part of it."""
+    results = out.resolve()
+    if results == folder.resolve():
+        raise ZooError(
+            f"{out}: results would be taken for pictures the next time\n-o names another folder, or one in it"
+        )
+    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not results.is_relative_to(folder.resolve()):
+        return pictures
+    return [path for path in pictures if not path.resolve().is_relative_to(results)]
+
+
+def _groups(model: str, given: list[str], count: int, failures: list[str]) -> Iterator[tuple[Path, Inputs]]:
+    """Pictures that belong together, by their names: the ones that were given, or the lines of tables.
+
+    Args:
+        model: name of it.
+        given: as many pictures, or .csv files.
+        count: how many belong together.
+        failures: gets a line for each line of a table that does not name as many.
+    """
+    paths = [Path(text) for text in given]
+    tables = [path for path in paths if path.suffix.lower() == ".csv"]
+    if tables != paths and (tables or len(paths) != count):
+        raise ZooError(f"{model} takes {count} pictures, or tables .csv with {count} a line, not {' '.join(given)}")
+    for path in paths:
+        if path.is_dir():
+            raise ZooError(f"{path} is a folder; {model} takes {count} pictures, or tables .csv with {count} a line")
+    groups = [group for table in tables for group in _read_table(table, count, failures)] if tables else [tuple(paths)]
+    for group in groups:
+        yield Path("_".join(path.stem for path in group)), group
+
+
+def _read_table(table: Path, count: int, failures: list[str]) -> Iterator[Inputs]:
+    """The lines of a CSV with or without the header a,b; paths are relative to its folder."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = [
+                (reader.line_num, [cell.strip() for cell in row]) for reader in [csv.reader(file)] for row in reader
+            ]
+    except FileNotFoundError:
+        raise ZooError(f"{table}: no such file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ZooError(f"{table}: not a CSV in UTF-8: {error}") from None
+    rows = [(line, row) for line, row in rows if any(row)]
+    if rows and [cell.lower() for cell in rows[0][1]] == list("abcdefgh"[:count]):
+        rows = rows[1:]
+    if not rows:
+        raise ZooError(f"{table}: names no pictures; a line is {count} paths, relative to the folder of the table")
+    for line, row in rows:
+        if len(row) != count or not all(row):
+            failures.append(f"{table}, line {line}: {count} pictures make a line, not {','.join(row)!r}")
+        else:
+            yield tuple(table.parent / cell for cell in row)

@@ -33,7 +33,13 @@ RESULTS = {
         {"metric": "pixel accuracy", "data": "CamVid", "split": "test", "value": 0.91, "tolerance": 0.001},
         {"metric": "mIoU", "data": "CamVid", "split": "val", "value": 0.65, "tolerance": 0.002},
     ],
-    "per_class": {"test": {"Sky": 0.9, "Pole": 0.3}, "val": {"Sky": 0.92}},
+    "tables": [
+        {
+            "title": "IoU of each class",
+            "columns": ["class", "test", "val"],
+            "rows": [["Sky", 0.9, 0.92], ["Pole", 0.3, None]],
+        }
+    ],
     "parameters": 3518635,
     "macs": {"480x360": 2.1e9},
     "speed": [{"what": "zoo linknet, float32", "ms": 21.04, "machine": "2 cores"}],

@@ -8,6 +8,7 @@ from huggingface_hub import ModelCard
 
 from zoo import cards, list_models
 from zoo.errors import ZooError
+from zoo.registry import architectures
 
 
 def edit(path: Path, **entries: object) -> None:
@@ -34,7 +35,7 @@ def test_writing_fills_the_tables_and_leaves_the_prose(card: Path):
     assert "Prose before.\n\n<!-- zoo:begin results -->\n| figure" in text
     assert text.endswith("<!-- zoo:end results -->\n\nProse after.\n")
     assert "| mIoU | CamVid | test | 0.6125 | ± 0.002 |" in text
-    assert "| class | test | val |" in text
+    assert "\n\nIoU of each class:\n\n| class | test | val |" in text
     assert "| Sky | 0.9 | 0.92 |" in text
     assert "| Pole | 0.3 |  |" in text
     assert "3,518,635 parameters; multiply-adds: 2.10 G at 480x360." in text
@@ -44,6 +45,20 @@ def test_writing_fills_the_tables_and_leaves_the_prose(card: Path):
     assert cards.check(card) == []
     cards.write(card)
     assert (card / "README.md").read_text() == text
+
+
+def test_small_counts_are_told_in_millions():
+    assert cards.macs_text({"128x128": 90_473_472, "640x480": 1_260_000_000}) == "90.5 M at 128x128, 1.26 G at 640x480"
+
+
+def test_a_table_without_a_field_is_a_problem(card: Path):
+    cards.write(card)
+    edit(card / "results.json", tables=[{"title": "T", "columns": ["a"], "rows": []}, {"title": "U", "rows": []}])
+    assert cards.check(card) == ["table 1 in results.json has no columns"]
+
+
+def test_a_task_is_named_in_the_words_of_the_hub():
+    assert {architecture.task for architecture in architectures().values()} <= set(cards.PIPELINE_TASKS)
 
 
 def test_the_hub_reads_the_model_index(card: Path):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 
-from zoo import cards, cli, load
-from zoo.data import StreetScenes
+from zoo import cards, cli, evaluate, load
+from zoo.data import StreetScenes, camvid_files
 from zoo.labels import CAMVID
 
 RECIPE = """\
@@ -61,9 +63,10 @@ def test_writes_a_card_that_is_in_step(measured: Path):
     content = results(measured)
     assert content["command"] == "zoo evaluate linknet --write"
     assert content["parameters"] == sum(p.numel() for p in load(measured).parameters())
-    assert set(content["per_class"]) == {"val", "test"}
-    assert tuple(content["per_class"]["test"]) == CAMVID.names
-    assert set(content["versions"]) >= {"zoo", "python", "torch", "timm"}
+    [table] = content["tables"]
+    assert table["columns"] == ["class", "test", "val"]
+    assert tuple(row[0] for row in table["rows"]) == CAMVID.names
+    assert set(content["versions"]) >= {"zoo", "python", "torch", "timm", "opencv-python-headless"}
     assert content["speed"]  # what it does not measure stays
     assert all(len(digest) == 64 for digest in content["data_digest"].values())
 
@@ -73,6 +76,7 @@ def test_figures_are_those_of_scikit_learn(measured: Path):
     net, data = load(measured), StreetScenes((64, 64), train=2, val=3)
     content = results(measured)
     figures = {(figure["metric"], figure["split"]): figure["value"] for figure in content["figures"]}
+    per_class = {name: {"test": test, "val": val} for name, test, val in content["tables"][0]["rows"]}
     for split in ("val", "test"):
         truth = np.stack([mask for _, mask in data.samples(split)])
         prediction = np.stack([net.predict(picture).mask for picture, _ in data.samples(split)])
@@ -84,7 +88,7 @@ def test_figures_are_those_of_scikit_learn(measured: Path):
         recall = balanced_accuracy_score(truth, prediction)
         assert figures["mean class accuracy", split] == pytest.approx(recall, abs=1e-4)
         for index, value in zip(occurring, iou, strict=True):
-            assert content["per_class"][split][CAMVID.names[index]] == pytest.approx(value, abs=1e-4)
+            assert per_class[CAMVID.names[index]][split] == pytest.approx(value, abs=1e-4)
 
 
 def test_results_are_json_that_anything_reads(measured: Path):
@@ -171,6 +175,62 @@ def test_an_absolute_path_stays_off_the_card(claimed: Path):
     assert cli.main(["evaluate", str(claimed), "--write"]) == 0
     text = (claimed / "results.json").read_text() + (claimed / "README.md").read_text()
     assert str(claimed.parent) not in text
+
+
+@pytest.mark.parametrize("separator", [" ", "="])
+def test_nor_does_one_that_is_a_value(tmp_path: Path, separator: str):
+    argv = f"linknet --data.root{separator}{tmp_path / 'own'} --data.seed{separator}3".split()
+    assert evaluate.command(argv) == f"zoo evaluate linknet --data.root{separator}own --data.seed{separator}3"
+
+
+def test_leaves_nothing_behind_where_the_data_are_missing(
+    claimed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    (claimed / "recipe.yaml").write_text("data: {class_path: zoo.data.CamVid}\n")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(camvid_files, "URL", f"http://127.0.0.1:{unused.getsockname()[1]}/camvid.tar.gz")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert cli.main(["evaluate", "linknet"]) == 2
+        assert "could not be downloaded" in capsys.readouterr().err
+        assert sorted(tmp_path.rglob("*")) == before
+        (tmp_path / "data").mkdir()  # what was there stays
+        assert cli.main(["evaluate", "linknet"]) == 2
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "data"])
+
+
+def take(net: object, data: object, *, real: Path | None = None, times: int = 1) -> dict:
+    """An evaluator with arguments of its own."""
+    table = {"title": f"A table of {real}", "columns": ["method", "error"], "rows": [["one", 1.5], ["other", None]]}
+    figure = {"metric": "m", "data": "d", "split": "test", "value": float(times), "tolerance": 0.1}
+    return {"figures": [figure], "tables": [table], "data_digest": {}}
+
+
+@pytest.fixture
+def own_evaluator(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = evaluate.import_object
+    path = "zoo.models.linknet.evaluate.evaluate"
+    monkeypatch.setattr(evaluate, "import_object", lambda name: take if name == path else real(name))
+
+
+def test_an_evaluator_may_take_arguments(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):
+    assert cli.main(["evaluate", "linknet", "--real", "pairs", "--times=3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:5] == ["A table of pairs:", "method  error", "one       1.5", "other", ""]
+    assert re.search(r"d test m +3 +not on the card yet", "\n".join(lines))
+
+
+@pytest.mark.parametrize("wrong", [["--reel", "pairs"], ["--times", "many"]])
+def test_their_wrong_arguments(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture, wrong: list[str]):
+    assert cli.main(["evaluate", "linknet", *wrong]) == 2
+    assert wrong[0].strip("-") in capsys.readouterr().err
+
+
+def test_a_claim_that_was_not_measured_is_named(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):
+    assert cli.main(["evaluate", "linknet"]) == 0
+    assert len(re.findall(r"CamVid \w+ [\w ]+ 0\.\d+ +not measured", capsys.readouterr().out)) == 3
 
 
 def test_a_value_may_hold_an_equals_sign(claimed: Path, tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -126,3 +126,12 @@ def test_colours_are_distinct():
     colors = distinct_colors(40)
     assert len(set(colors)) == 40
     assert all(0 <= channel <= 255 for color in colors for channel in color)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_sixteen_bits_are_scaled(array: np.ndarray, tmp_path: Path, suffix: str):
+    """Not clipped, which would make nearly all of them white."""
+    deep = array[..., 0].astype(np.uint16) * 257
+    Image.fromarray(deep).save(tmp_path / f"deep{suffix}")
+    for picture in (tmp_path / f"deep{suffix}", Image.open(tmp_path / f"deep{suffix}")):
+        assert torch.equal(to_tensor(picture), to_tensor(array[..., 0]))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from zoo import cli, load
+from zoo import cli, load, weights
+from zoo.models.homographynet.net import HomographyNet
 
 
 @pytest.fixture
@@ -107,3 +110,99 @@ def test_an_unknown_model(here: Path, capsys: pytest.CaptureFixture):
 def test_a_device_that_is_not_there(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
     assert cli.main(["predict", str(tiny_linknet), "single.webp", "-o", "out", "--device", "abacus"]) == 2
     assert "device 'abacus'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["in/out", "in/sub/../out"])
+def test_results_of_an_earlier_run_are_no_pictures(here: Path, tiny_linknet: Path, out: str):
+    for _ in range(2):
+        assert cli.main(["predict", str(tiny_linknet), "in", "-o", out, "--device", "cpu"]) == 0
+    names = sorted(path.relative_to("in/out").as_posix() for path in Path("in/out").rglob("*_mask.png"))
+    assert names == ["street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
+
+
+def test_results_do_not_go_among_the_pictures_of_a_folder(
+    here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture
+):
+    assert cli.main(["predict", str(tiny_linknet), "in", "-o", "in/sub/.."]) == 2
+    assert "results would be taken for pictures the next time" in capsys.readouterr().err
+    assert not list(Path("in").rglob("*_mask.png"))
+    assert predict(tiny_linknet, "in/sub", "in/street.png") == 0  # a folder beside the results is one like any other
+    assert cli.main(["predict", str(tiny_linknet), "out/street_overlay.png", "-o", "out"]) == 0  # named directly
+    assert "street_overlay_mask.png" in written("mask")
+
+
+def test_options_of_other_models_are_refused(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
+    for option in (["--passes", "2"], ["--refine", "ecc"]):
+        assert predict(tiny_linknet, "single.webp", *option) == 2
+        assert f"{option[0]} means nothing to {tiny_linknet}: LinkNet has no such thing" in capsys.readouterr().err
+    assert predict(tiny_linknet, "single.webp", "--passes", "0") == 2
+    assert "a number from 1 on, not '0'" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="session")
+def tiny_homographynet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder, arguments = tmp_path_factory.mktemp("models") / "pairs", {"backbone": "squeeze"}
+    weights.save(HomographyNet(**arguments), folder, "homographynet", arguments, dtype="float32")
+    return folder
+
+
+def results() -> list[str]:
+    return sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.json"))
+
+
+def test_a_pair(here: Path, tiny_homographynet: Path, capsys: pytest.CaptureFixture):
+    assert predict(tiny_homographynet, "in/street.png", "single.webp", "--passes", "2", "--refine", "ecc") == 0
+    names = ["street_single.json", "street_single_overlay.png", "street_single_warped.png"]
+    assert sorted(path.name for path in Path("out").iterdir()) == names
+    content = json.loads(Path("out/street_single.json").read_text())
+    assert content["passes"] == 2
+    assert content["refined"] is not None
+    assert content["a"]["name"] == str(Path("in/street.png"))
+    assert "1 of 1 pairs: out" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("header", ["", "a,b\n", "\ufeffA, B\r\n\r\n"])
+def test_a_table_of_pairs(here: Path, tiny_homographynet: Path, capsys: pytest.CaptureFixture, header: str):
+    """Relative to its folder; one bad pair costs none of the others."""
+    Path("in/torn.png").write_bytes(Path("in/street.png").read_bytes()[:900])
+    lines = (
+        "street.jpg,../single.webp",
+        "torn.png,street.png",
+        "street.png",
+        " street.png , ../single.webp",
+        "sub/street.jpg,no.png",
+    )
+    Path("in/pairs.csv").write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
+    assert predict(tiny_homographynet, "in/pairs.csv", "--passes", "1") == 2
+    out, err = capsys.readouterr()
+    assert results() == ["street_single.json", "street_single_2.json"]
+    assert "2 of 5 pairs" in out
+    assert len(err.splitlines()) == 3
+    assert f"pairs.csv, line {3 + len(header.splitlines())}: 2 pictures make a line, not 'street.png'" in err
+    assert "torn.png: damaged picture" in err
+    assert "no.png: no such file" in err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["single.webp"], "takes 2 pictures, or tables .csv with 2 a line, not single.webp"),
+        (["single.webp"] * 3, "takes 2 pictures"),
+        (["pairs.csv", "single.webp"], "takes 2 pictures"),
+        (["in", "other"], "in is a folder"),
+        (["none.csv"], "none.csv: no such file"),
+        (["empty.csv"], "empty.csv: names no pictures"),
+        (["binary.csv"], "binary.csv: not a CSV in UTF-8"),
+    ],
+)
+def test_what_is_no_pair(
+    here: Path, tiny_homographynet: Path, capsys: pytest.CaptureFixture, given: list[str], message: str
+):
+    Path("empty.csv").write_text("a,b\n")
+    Path("binary.csv").write_bytes(b"\xff\xfe\x00,\x00")
+    assert predict(tiny_homographynet, *given) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not Path("out").exists()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from zoo.data.segmentation import Augment, Sample, SegmentationData, Split, read_samples
+from zoo.data.pictures import Split, find_pictures, split_of
+from zoo.data.segmentation import Augment, Sample, SegmentationData, read_samples
 from zoo.errors import ZooError
-from zoo.images import SUFFIXES, distinct_colors
+from zoo.images import distinct_colors
 from zoo.labels import LabelMap
 
 
@@ -72,23 +72,16 @@ class SegmentationFolder(SegmentationData):
 
     def pairs(self) -> list[tuple[Path, Path]]:
         """Every picture with its mask, in the order of their names."""
-        for folder in (self.pictures, self.masks):
-            if not folder.is_dir():
-                raise ZooError(f"{folder}: no such folder")
-        found = sorted(p for p in self.pictures.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        if not found:
-            raise ZooError(f"{self.pictures}: no pictures ({', '.join(sorted(SUFFIXES))})")
+        found = find_pictures(self.pictures)
+        if not self.masks.is_dir():
+            raise ZooError(f"{self.masks}: no such folder")
         pairs = [(p, self.masks / p.relative_to(self.pictures).with_suffix(".png")) for p in found]
         if missing := [mask for _, mask in pairs if not mask.is_file()]:
             raise ZooError(f"{missing[0]}: no such mask ({len(missing)} of {len(pairs)} are missing)")
         return pairs
 
     def _split_of(self, picture: Path) -> Split:
-        name = picture.relative_to(self.pictures).with_suffix("").as_posix()
-        place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-        if place < self.val_share:
-            return "val"
-        return "test" if place < 2 * self.val_share else "train"
+        return split_of(picture.relative_to(self.pictures).with_suffix("").as_posix(), self.val_share)
 
 
 def _class_names(classes: Sequence[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import hashlib
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from zoo.data.device_pairs import Keys, as_pictures, can_make, device_batch, fits
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
     NET_SIZE,
@@ -23,13 +24,12 @@ from zoo.data.pairs import (
     Protocol,
     as_later_pass,
     corner_points,
-    draw,
     draw_held_out,
+    draw_training,
     exact_pair,
     matrix_from_corners,
     net_offsets,
     to_net_size,
-    transform_points,
     warped_pair,
 )
 from zoo.data.photometric import differ
@@ -39,7 +39,6 @@ from zoo.data.streets import draw_street
 from zoo.errors import ZooError
 
 STREETS = {"train": (0, 400), "val": (1_000_000, 50), "test": (2_000_000, 50)}  # first scene and how many
-LATER_ERROR = 12.0  # pixels by which a corner may be off after a first pass
 
 
 class HomographyPairs(LightningDataModule):
@@ -68,6 +67,8 @@ class HomographyPairs(LightningDataModule):
         batch_size: training pairs per step and device.
         num_workers: processes that make pairs; None takes one a core, at most 4, and none on two cores.
         seed: of the training pairs.
+        make_on: where training pairs are made. "device": where the network is, which wants patches of 128, 256, ...
+            pixels and room for all training pictures; "auto": there if it is a GPU and both hold, else on the CPU.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class HomographyPairs(LightningDataModule):
         batch_size: int = 64,
         num_workers: int | None = None,
         seed: int = 0,
+        make_on: Literal["auto", "cpu", "device"] = "auto",
     ) -> None:
         super().__init__()
         if protocol not in PROTOCOLS:
@@ -102,11 +104,22 @@ class HomographyPairs(LightningDataModule):
             given["width"], given["height"] = size
         self.protocol = replace(PROTOCOLS[protocol], **{k: v for k, v in given.items() if v is not None})
         self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
-        self.grey, self.later, self.photometric = grey, later, photometric
+        self._refuse_overlap()
+        self.grey = grey
         self.counts = {"train": train_pairs, "val": val_pairs, "test": test_pairs}
         self.held_out, self.batch_size, self.seed = held_out, batch_size, seed
         self.num_workers = default_workers() if num_workers is None else num_workers
+        if make_on == "device" and not can_make(self.protocol):
+            raise ZooError(f"data.make_on: patches of {self.protocol.patch} pixels can only be made on the CPU")
+        self.make_on = make_on
         self._pictures: dict[str, np.ndarray] = {}
+        self._on_device = torch.empty(0)  # the training pictures, where pairs are made on the device
+        self._options: dict[str, Any] = {
+            "count": batch_size,
+            "protocol": self.protocol,
+            "later": later,
+            "photometric": photometric,
+        }
 
     def names(self, split: Split) -> list[Path]:
         """The pictures of a split, those in ``root`` before those in ``extra``; none where they are drawn."""
@@ -116,6 +129,13 @@ class HomographyPairs(LightningDataModule):
         found = find_pictures(root)
         own = [p for p in found if self._split_of(p.relative_to(root)) == split]
         return own + ([path for folder in self.extra for path in find_pictures(folder)] if split == "train" else [])
+
+    def _refuse_overlap(self) -> None:
+        """Else pictures of val and test would be trained on."""
+        for folder in self.extra if self.root else ():
+            own, other = Path(self.root or "").resolve(), folder.resolve()
+            if own.is_relative_to(other) or other.is_relative_to(own):
+                raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); take folders beside it")
 
     def _split_of(self, path: Path) -> Split:
         return split_of(path.with_suffix("").as_posix(), self.held_out)
@@ -172,12 +192,23 @@ class HomographyPairs(LightningDataModule):
         return digest.hexdigest()
 
     def train_dataloader(self) -> DataLoader:
-        batches = max(self.counts["train"] // self.batch_size, 1)
-        dataset = TrainingPairs(
-            self.pictures("train"), self.protocol, batches, self.batch_size, self.later, self.photometric, self.seed
-        )
+        pictures = self.pictures("train")
+        batches = max(self.counts["train"] // self.batch_size, replicas()["num_replicas"])
+        there = self._makes_on_device()
+        self._on_device = as_pictures(pictures, self._device()) if there else torch.empty(0)
+        dataset = Keys(batches) if there else TrainingPairs(pictures, batches, self.seed, self._options)
         sampler = EpochSampler(dataset, **replicas(), shuffle=False, drop_last=True)
-        return DataLoader(dataset, batch_size=None, sampler=sampler, **worker_options(self.num_workers))
+        workers = worker_options(0 if there else self.num_workers)
+        return DataLoader(dataset, batch_size=None, sampler=sampler, **workers)
+
+    def _device(self) -> torch.device:
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+
+    def _makes_on_device(self) -> bool:
+        if self.make_on != "auto":
+            return self.make_on == "device"
+        device = self._device()
+        return device.type == "cuda" and can_make(self.protocol) and fits(self.pictures("train"), device)
 
     def val_dataloader(self) -> DataLoader:
         return self._held_out_dataloader("val")
@@ -191,10 +222,14 @@ class HomographyPairs(LightningDataModule):
         matrices = matrix_from_corners(corner_points(self.protocol.patch) + offsets, self.protocol.patch)
         targets = net_offsets(matrices, self.protocol.patch)
         dataset = TensorDataset(torch.from_numpy(stacked), torch.from_numpy(targets))
-        return DataLoader(dataset, self.batch_size, sampler=EverySampleOnce(dataset, **replicas(), shuffle=False))
+        sampler = EverySampleOnce(dataset, **replicas(), shuffle=False)  # type: ignore[arg-type]
+        return DataLoader(dataset, self.batch_size, sampler=sampler)
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        pairs, offsets = batch
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor] | int, dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        if isinstance(batch, int):
+            pairs, offsets = device_batch(np.random.default_rng((self.seed, batch)), self._on_device, **self._options)
+        else:
+            pairs, offsets = batch
         return (pairs.float() / 255).contiguous(memory_format=torch.channels_last), offsets
 
 
@@ -204,25 +239,14 @@ class TrainingPairs(Dataset):
     Indices come from :class:`EpochSampler` and carry the epoch.
     """
 
-    def __init__(
-        self,
-        pictures: np.ndarray,
-        protocol: Protocol,
-        batches: int,
-        batch_size: int,
-        later: float,
-        photometric: float,
-        seed: int,
-    ) -> None:
-        self.pictures, self.protocol, self.batches, self.batch_size = pictures, protocol, batches, batch_size
-        self.later, self.photometric, self.seed = later, photometric, seed
+    def __init__(self, pictures: np.ndarray, batches: int, seed: int, options: dict[str, Any]) -> None:
+        self.pictures, self.batches, self.seed, self.options = pictures, batches, seed, options
 
     def __len__(self) -> int:
         return self.batches
 
     def __getitem__(self, key: int) -> Batch:
-        rng = np.random.default_rng((self.seed, key))
-        return training_batch(rng, self.pictures, self.batch_size, self.protocol, self.later, self.photometric)
+        return training_batch(np.random.default_rng((self.seed, key)), self.pictures, **self.options)
 
 
 def training_batch(
@@ -243,38 +267,24 @@ def training_batch(
         later: share of pairs as they look after a first estimate.
         photometric: share of pairs whose patches differ in more than the view.
     """
-    chosen = rng.integers(0, len(pictures), count)
-    places, moves = draw(rng, count, protocol)
-    corners = corner_points(protocol.patch) + moves
-    into_picture = matrix_from_corners(corners + places[:, None], protocol.patch)
-    truth = net_offsets(matrix_from_corners(corners, protocol.patch), protocol.patch)
-    again, unlike = rng.random(count) < later, rng.random(count) < photometric
-    pairs = np.empty((count, *_net_shape(pictures)), np.uint8)
-    for i, picture in enumerate(pictures[chosen]):
-        a, b = (to_net_size(patch) for patch in warped_pair(picture, places[i], into_picture[i], protocol))
-        if unlike[i]:
+    drawn = draw_training(rng, len(pictures), count, protocol, later, photometric)
+    channels = 1 if pictures.ndim == 3 else 3
+    pairs = np.empty((count, 2, channels, NET_SIZE, NET_SIZE), np.uint8)
+    for i, (picture, place) in enumerate(zip(drawn.chosen.tolist(), drawn.places.tolist(), strict=True)):
+        a, b = warped_pair(pictures[picture], place, drawn.matrices[i], protocol.patch)
+        a, b = to_net_size(a), to_net_size(b)
+        if drawn.unlike[i]:
             a, b = differ(a, rng), differ(b, rng)
-        if again[i]:
-            b, truth[i] = _after_first_pass(rng, b, truth[i])
-        pairs[i] = as_input(a, b)
-    return pairs, truth
-
-
-def _after_first_pass(rng: np.random.Generator, b: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """b and the remaining offsets after an estimate that is off by a few pixels."""
-    corners = corner_points(NET_SIZE)
-    error = rng.uniform(-1, 1, (4, 2)) * rng.uniform(0, LATER_ERROR)
-    estimate = matrix_from_corners((corners + truth + error)[None], NET_SIZE)[0]
-    left = transform_points(np.linalg.inv(estimate), corners + truth) - corners
-    return as_later_pass(b, estimate), left.astype(np.float32)
+        if drawn.later[i]:
+            b = as_later_pass(b, drawn.estimates[i])
+        pairs[i, 0], pairs[i, 1] = _channels_first(a), _channels_first(b)
+    return pairs.reshape(count, 2 * channels, NET_SIZE, NET_SIZE), drawn.offsets
 
 
 def as_input(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Two patches ``(128, 128)`` or ``(128, 128, 3)`` as channels of one ``(2 or 6, 128, 128)``."""
-    if a.ndim == 2:
-        return np.stack((a, b))
-    return np.concatenate((a.transpose(2, 0, 1), b.transpose(2, 0, 1)))
+    return np.concatenate((_channels_first(a), _channels_first(b)))
 
 
-def _net_shape(pictures: np.ndarray) -> tuple[int, int, int]:
-    return (2 if pictures.ndim == 3 else 6, NET_SIZE, NET_SIZE)
+def _channels_first(patch: np.ndarray) -> np.ndarray:
+    return patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)

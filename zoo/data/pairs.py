@@ -4,18 +4,53 @@ b is a patch of the picture; a shows the same place through a homography, so tha
 show the same point. M takes the corners of a to where they lie in b: each moved by its own random offset. DeTone et
 al. (https://arxiv.org/abs/1606.03798) make pairs the same way and call a the second patch.
 
-Coordinates are ``(x, y)``, pixel centres are whole, corners are the centres of the corner pixels, clockwise from the
-upper left.
+Coordinates are ``(x, y)``, pixel centres are whole, corners are those of corner pixels, clockwise from the upper left.
 
-**Held-out pairs** are fixed bit by bit, so that any program can make them. Pair i of a split with seed s (val 1, test
-2) over N pictures takes picture i mod N and draws its integers k = 0, 1, ... as ``z = splitmix64(s * 2^40 + i * 2^8 +
-k)``, from a range of n values as ``lowest + z mod n``: k = 0 the patch's left side, 1 its top, 2 to 9 the offsets of
-the corners in the order x, y, x, y, ... If the corners then are not convex, k = 16 to 25 draw all again, and so on. a
-is sampled bilinearly in float64 and rounded half up (:func:`sample`); matrices are :func:`matrix_from_corners`.
+**Held-out pairs** are fixed bit by bit, so that any program can make them. All arithmetic is float64, one rounding an
+operation, in the order of the parentheses and else from the left.
+
+*Pictures.* The N pictures of the split that can be read and are large enough, sorted by their path below the root
+(:func:`zoo.data.pictures.find_pictures`, :func:`zoo.data.pictures.split_of`), brought to the protocol's width and
+height as :mod:`zoo.data.pictures` says. Pair i takes picture i mod N.
+
+*Numbers.* Of pair i of a split with seed s (val 1, test 2), in integers of 64 bits that wrap around, number k is::
+
+    z = s * 2^40 + i * 2^8 + k + 0x9E3779B97F4A7C15            (SplitMix64, Steele et al., 2014)
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9
+    z = (z ^ z >> 27) * 0x94D049BB133111EB
+    z = z ^ z >> 31
+
+and becomes one of n values as ``lowest + z mod n``. k = 0 gives the left side of b and k = 1 its top, between the
+bounds of :meth:`Protocol.places`, which count too: without jitter from ``perturbation`` to ``side - patch -
+perturbation``, where side is the picture's width or height. k = 2 to 9 give the offsets of the corners in the order
+x, y, x, y, ..., from ``-perturbation`` to ``perturbation``. Unless the corners c_j with these offsets are strictly
+convex, ``(c_j - c_j-1) x (c_j+1 - c_j) > 0`` for all four, all ten are drawn again from k = 16 to 25, then 32 to 41.
+
+*Matrix.* Let ``(x0, y0) ... (x3, y3)`` be corner + left and top of b + offset, and e = patch - 1::
+
+    X = x0 - x1 + x2 - x3                    Y = y0 - y1 + y2 - y3
+    d = (x1 - x2) * (y3 - y2) - (x3 - x2) * (y1 - y2)
+    g = (X * (y3 - y2) - (x3 - x2) * Y) / d  h = ((x1 - x2) * Y - X * (y1 - y2)) / d
+
+        (x1 - x0 + g * x1) / e   (x3 - x0 + h * x3) / e   x0
+    M = (y1 - y0 + g * y1) / e   (y3 - y0 + h * y3) / e   y0
+        g / e                    h / e                    1
+
+*Patches.* b is a copy. Pixel (u, v) of a shows the picture P, indexed by row and column, at (x, y)::
+
+    w = (M20 * u + M21 * v) + M22
+    x = ((M00 * u + M01 * v) + M02) / w      y = ((M10 * u + M11 * v) + M12) / w
+    l = floor(x), p = x - l                  t = floor(y), q = y - t
+    upper = (1 - p) * P[t, l] + p * P[t, l + 1]
+    lower = (1 - p) * P[t + 1, l] + p * P[t + 1, l + 1]
+    a[v, u] = floor(((1 - q) * upper + q * lower) + 0.5)
+
+where a column or row just beyond the last is the last. RGB goes channel by channel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -28,6 +63,7 @@ NET_SIZE = 128  # pixels of a side of what the networks see
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
 HELD_OUT_SEEDS = {"val": 1, "test": 2}
 DRAWS = 10  # integers that one attempt at a pair takes
+LATER_ERROR = 0.375  # by which share of the perturbation a corner may be off after a first pass: 12 pixels of 32
 
 
 @dataclass(frozen=True)
@@ -78,14 +114,13 @@ PROTOCOLS = {
 
 def corner_points(size: int) -> np.ndarray:
     """``(4, 2)`` float64."""
-    end = size - 1.0
-    return np.array([[0.0, 0.0], [end, 0.0], [end, end], [0.0, end]])
+    return np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]) * (size - 1)
 
 
 def matrix_from_corners(corners: np.ndarray, size: int) -> np.ndarray:
     """The homographies ``(B, 3, 3)`` that take the corners of a square patch to given ones ``(B, 4, 2)``, float64.
 
-    The operations and their order are those of :func:`zoo.nn.homography.matrix_from_corners`.
+    As the module's docstring fixes it; :func:`zoo.nn.homography.matrix_from_corners` gives the same but for rounding.
     """
     x0, x1, x2, x3 = np.moveaxis(corners[..., 0].astype(np.float64), -1, 0)
     y0, y1, y2, y3 = np.moveaxis(corners[..., 1].astype(np.float64), -1, 0)
@@ -124,6 +159,52 @@ def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.n
         fresh = (int((~fine).sum()), 4, 2)
         offsets[~fine] = rng.integers(-protocol.perturbation, protocol.perturbation + 1, fresh)
     return places, offsets
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What chance decides of B training pairs, but for their photometric differences."""
+
+    chosen: np.ndarray  # index of the picture, (B,)
+    places: np.ndarray  # left and top of b, (B, 2)
+    matrices: np.ndarray  # from the pixels of a to those of the picture, (B, 3, 3)
+    later: np.ndarray  # whether the pair looks as after a first pass, (B,)
+    estimates: np.ndarray  # what that pass gave, at the networks' 128 pixels, (B, 3, 3); else without meaning
+    unlike: np.ndarray  # whether the patches differ photometrically, (B,)
+    offsets: np.ndarray  # what a network should answer, (B, 4, 2) float32
+
+
+def draw_training(
+    rng: np.random.Generator, pictures: int, count: int, protocol: Protocol, later: float, photometric: float
+) -> Drawn:
+    """Draws pairs, shares of which are ``later`` and ``photometric``.
+
+    Where a first pass leaves more to correct than the perturbation, since it squeezes b, the pair stays as it was.
+    """
+    chosen = rng.integers(0, pictures, count)
+    places, moves = draw(rng, count, protocol)
+    corners = corner_points(protocol.patch) + moves
+    offsets = net_offsets(matrix_from_corners(corners, protocol.patch), protocol.patch)
+    again, unlike = rng.random(count) < later, rng.random(count) < photometric
+    estimates = np.zeros((count, 3, 3))
+    if again.any():
+        reach = protocol.perturbation * NET_SIZE / protocol.patch
+        estimates[again], offsets[again], again[again] = _draw_first_pass(rng, offsets[again], reach)
+    matrices = matrix_from_corners(corners + places[:, None], protocol.patch)
+    return Drawn(chosen, places, matrices, again, estimates, unlike, offsets)
+
+
+def _draw_first_pass(
+    rng: np.random.Generator, offsets: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimates, the offsets that remain after them, and whether these are small enough."""
+    corners, count = corner_points(NET_SIZE), len(offsets)
+    errors = rng.uniform(-1, 1, (count, 4, 2)) * rng.uniform(0, LATER_ERROR * reach, (count, 1, 1))
+    estimated = corners + offsets + errors
+    estimates = matrix_from_corners(estimated, NET_SIZE)
+    left = transform_points(np.linalg.inv(estimates), corners + offsets) - corners
+    fine = is_convex(estimated) & (np.abs(left) <= reach).all((1, 2))
+    return estimates, np.where(fine[:, None, None], left, offsets), fine
 
 
 def draw_held_out(seed: int, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -184,23 +265,19 @@ def exact_pair(
 
 
 def warped_pair(
-    picture: np.ndarray, place: np.ndarray, matrix: np.ndarray, protocol: Protocol
+    picture: np.ndarray, place: Sequence[int], matrix: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same within interpolation error, at OpenCV's speed. It warps the patch, not the picture.
+    """The same within interpolation error, at OpenCV's speed: it warps the patch, not the picture.
 
-    Args:
-        picture: ``(H, W)`` or ``(H, W, 3)`` uint8.
-        place: left and top of b.
-        matrix: from the pixels of a to those of the picture.
-        protocol: says the size.
+    ``matrix`` takes pixels of a to those of the picture.
     """
-    (x, y), size = place, protocol.patch
-    a = cv2.warpPerspective(picture, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return a, picture[y : y + size, x : x + size]
+    x, y = place
+    b = picture[y : y + size, x : x + size].copy()  # first: row by row, it brings into the cache what the warp jumps in
+    return cv2.warpPerspective(picture, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), b
 
 
 def as_later_pass(b: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """b as it looks after a first estimate: pixel p shows b at ``estimate @ p``, its edge repeated where b ends."""
+    """As after a first estimate: pixel p shows b at ``estimate @ p``, its edge repeated where b ends."""
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpPerspective(b, estimate, b.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
 

@@ -10,6 +10,12 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+PROBABILITIES = {"light": 0.8, "blur": 0.25, "occlude": 0.25, "noise": 0.25, "jpeg": 0.25}  # in this order
+CONTRAST, BRIGHTNESS = (0.6, 1.4), (-40.0, 40.0)
+BLUR, NOISE = (0.5, 2.5), (2.0, 25.0)
+OCCLUSION, LOG_ASPECT = (0.05, 0.35), (-0.5, 0.5)
+QUALITY = (10, 80)
+
 
 def light(patch: np.ndarray, contrast: float, brightness: float) -> np.ndarray:
     """``contrast * value + brightness``, brightness in 1/255, clipped."""
@@ -30,14 +36,14 @@ def noise(patch: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarr
 def jpeg(patch: np.ndarray, quality: int) -> np.ndarray:
     """Through JPEG and back, quality 1..100."""
     _, encoded = cv2.imencode(".jpg", patch, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED))
 
 
 def occlude(patch: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
     """One rectangle of ``share`` of the area, somewhere, of one random value."""
     height, width = patch.shape[:2]
-    aspect = np.exp(rng.uniform(-0.5, 0.5))
-    h = int(np.clip(round(height * np.sqrt(share) * aspect), 1, height))
+    relative = np.clip(np.sqrt(share) * np.exp(rng.uniform(*LOG_ASPECT)), share, 1.0)
+    h = max(round(height * relative), 1)
     w = int(np.clip(round(height * width * share / h), 1, width))
     y, x = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
     patch = patch.copy()
@@ -47,14 +53,14 @@ def occlude(patch: np.ndarray, share: float, rng: np.random.Generator) -> np.nda
 
 def differ(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Light nearly always, and each of the others with a probability of one quarter."""
-    changes: list[tuple[float, Callable[[np.ndarray], np.ndarray]]] = [
-        (0.8, lambda p: light(p, rng.uniform(0.6, 1.4), rng.uniform(-40, 40))),
-        (0.25, lambda p: blur(p, rng.uniform(0.5, 2.5))),
-        (0.25, lambda p: occlude(p, rng.uniform(0.05, 0.35), rng)),
-        (0.25, lambda p: noise(p, rng.uniform(2, 25), rng)),
-        (0.25, lambda p: jpeg(p, int(rng.integers(10, 80)))),
-    ]
-    for probability, change in changes:
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "light": lambda p: light(p, rng.uniform(*CONTRAST), rng.uniform(*BRIGHTNESS)),
+        "blur": lambda p: blur(p, rng.uniform(*BLUR)),
+        "occlude": lambda p: occlude(p, rng.uniform(*OCCLUSION), rng),
+        "noise": lambda p: noise(p, rng.uniform(*NOISE), rng),
+        "jpeg": lambda p: jpeg(p, int(rng.integers(*QUALITY))),
+    }
+    for kind, probability in PROBABILITIES.items():
         if rng.random() < probability:
-            patch = change(patch)
+            patch = changes[kind](patch)
     return patch

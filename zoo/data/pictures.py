@@ -1,4 +1,13 @@
-"""Folders of pictures, decoded once into memory at one size."""
+"""Folders of pictures, decoded once into memory at one size.
+
+A picture becomes upright by its EXIF orientation, then 8-bit RGB without alpha, then, where grey is asked for, grey by
+ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that has the aspect of the wanted w x h::
+
+    part_width = min(W, H * w // h)         left = (W - part_width) // 2
+    part_height = min(H, W * h // w)        top = (H - part_height) // 2
+
+(both at least 1) and resized by Pillow's ``Resampling.BILINEAR``, which averages where it makes smaller.
+"""
 
 from __future__ import annotations
 
@@ -47,13 +56,13 @@ def split_of(name: str, share: float) -> Split:
 def read_pictures(
     paths: Sequence[Path], width: int, height: int, grey: bool, smallest: int
 ) -> tuple[np.ndarray, list[str]]:
-    """Pictures at one size: upright, grey or RGB, cropped to the middle of that aspect, then resized by Pillow.
+    """Pictures at one size, as the module's docstring says, on all cores.
 
     Args:
         paths: of the pictures.
         width: of the result.
         height: of the result.
-        grey: by ITU-R BT.601, as Pillow's mode "L".
+        grey: or RGB.
         smallest: pictures with a side below this, in pixels, are skipped.
 
     Returns:
@@ -74,7 +83,7 @@ def read_pictures(
 
 
 def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:
-    """The largest middle part of this aspect, resized with Pillow's antialiased bilinear filter."""
+    """The largest middle part of this aspect at this size, ``(height, width)`` or ``(height, width, 3)``."""
     have_width, have_height = picture.size
     part_width = min(have_width, max(1, have_height * width // height))
     part_height = min(have_height, max(1, have_width * height // width))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.data.pictures import Split as Split
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.transforms import train_transform
 from zoo.errors import ZooError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from albumentations import Compose
 
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
-Split: TypeAlias = Literal["train", "val", "test"]
 MAX_CROP = 4096
 
 

@@ -20,7 +20,7 @@ def corner_points(width: int, height: int) -> Tensor:
 
 
 def matrix_from_corners(corners: Tensor, width: int, height: int) -> Tensor:
-    """The homography that takes the corners of a picture to given ones; differentiable, and finite whatever comes.
+    """The homography that takes the corners of a picture to given ones; differentiable, and finite where they are.
 
     Square to quadrilateral in closed form (Heckbert, 1989, "Fundamentals of Texture Mapping and Image Warping"), so
     that it can be exported. Of a degenerate quadrilateral (:func:`is_convex`) the result is finite and meaningless.
@@ -50,7 +50,7 @@ def matrix_from_corners(corners: Tensor, width: int, height: int) -> Tensor:
 
 
 def transform_points(matrix: Tensor, points: Tensor) -> Tensor:
-    """Points ``(B, N, 2)`` or ``(N, 2)`` through homographies ``(B, 3, 3)`` -> ``(B, N, 2)``, finite at infinity too."""
+    """Points ``(B, N, 2)`` or ``(N, 2)`` through homographies ``(B, 3, 3)``: ``(B, N, 2)``, finite at infinity too."""
     x, y = points[..., 0, None], points[..., 1, None]
     columns = matrix[..., None, :, :]
     moved = x * columns[..., 0] + y * columns[..., 1] + columns[..., 2]
@@ -94,15 +94,13 @@ def warp(pictures: Tensor, matrix: Tensor, width: int, height: int, padding: str
         height: of the result.
         padding: what lies outside the pictures: "border" repeats their edge, "zeros" is black.
     """
-    ys, xs = torch.meshgrid(
-        torch.arange(height, device=matrix.device, dtype=matrix.dtype),
-        torch.arange(width, device=matrix.device, dtype=matrix.dtype),
-        indexing="ij",
-    )
-    points = transform_points(matrix, torch.stack((xs, ys), -1).reshape(-1, 2))
-    size = torch.tensor([pictures.shape[-1], pictures.shape[-2]], device=matrix.device, dtype=matrix.dtype)
-    grid = ((points + 0.5) * 2 / size - 1).reshape(-1, height, width, 2)
-    return F.grid_sample(pictures, grid, mode="bilinear", padding_mode=padding, align_corners=False)
+    like = {"device": matrix.device, "dtype": matrix.dtype}
+    x, y = torch.arange(width, **like), torch.arange(height, **like)[:, None]
+    rows = matrix[..., None, None]  # (B, 3, 3, 1, 1)
+    moved = rows[:, :, 0] * x + (rows[:, :, 1] * y + rows[:, :, 2])  # (B, 3, height, width)
+    size = torch.tensor([pictures.shape[-1], pictures.shape[-2]], **like).view(2, 1, 1)
+    grid = moved[:, :2] * (2 / size) / _away_from_zero(moved[:, 2:]) + (1 / size - 1)
+    return F.grid_sample(pictures, grid.permute(0, 2, 3, 1), mode="bilinear", padding_mode=padding, align_corners=False)
 
 
 def _away_from_zero(value: Tensor) -> Tensor:

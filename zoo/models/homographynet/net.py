@@ -135,8 +135,8 @@ class Fire(nn.Module):
 class Correlation(nn.Module):
     """How well each cell of a agrees with the cells of b around its place.
 
-    ``(2B, C, n, n)`` -> ``(B, (2r+1)^2, n, n)``. The pictures of a pair follow each other in the batch. Agreement is the cosine between the cells' features, times
-    ``scale``; cells outside b agree with nothing, 0.
+    ``(2B, C, n, n)`` -> ``(B, (2r+1)^2, n, n)``; the pictures of a pair follow each other in the batch. Agreement is
+    the cosine between the cells' features, times ``scale``; cells outside b agree with nothing, 0.
     """
 
     def __init__(self, cells: int, radius: int, scale: float = 4.0) -> None:

@@ -35,11 +35,12 @@ def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
             ("pixel accuracy", scores[split].pixel_accuracy),
         )
     ]
-    per_class = {s: dict(zip(net.labels, [round(v, 4) for v in scores[s].iou.tolist()], strict=True)) for s in SPLITS}
+    ious = [[round(value, 4) for value in scores[split].iou.tolist()] for split in SPLITS]
+    per_class = [list(row) for row in zip(net.labels, *ious, strict=True)]
     height, width = data.samples("test")[0][1].shape
     return {
         "figures": figures,
-        "per_class": per_class,
+        "tables": [{"title": "IoU of each class", "columns": ["class", *SPLITS], "rows": per_class}],
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
         "macs": {f"{width}x{height}": macs(net, height, width)},
         "data_digest": {split: data.digest(split) for split in SPLITS},

@@ -1,0 +1,59 @@
+"""ms a pair, one pass on one core in float32: our network and the paper's, in turns in one run.
+
+python tests/benchmarks/homographynet_speed.py [--write cards/homographynet_photos]
+"""
+
+import argparse
+import json
+import platform
+import time
+from pathlib import Path
+
+import torch
+
+import zoo
+from zoo import cards
+from zoo.files import replace
+from zoo.models.homographynet import HomographyNet
+
+ROUNDS, REPEATS = 15, 10
+PEER = "the paper's network of 34 M parameters"
+
+
+@torch.inference_mode()
+def seconds(net: torch.nn.Module) -> float:
+    pairs = torch.rand(1, 2, 128, 128)
+    net(pairs)
+    start = time.perf_counter()
+    for _ in range(REPEATS):
+        net(pairs)
+    return (time.perf_counter() - start) / REPEATS
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", type=Path, help="card folder whose results.json takes the figures")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    nets = {
+        "zoo, squeeze with correlation, as loaded": zoo.load(options.write or "homographynet"),
+        "zoo, squeeze with both pictures stacked": HomographyNet(fusion="stack").eval(),
+        PEER: HomographyNet("vgg").eval(),
+    }
+    best = dict.fromkeys(nets, float("inf"))
+    for _ in range(ROUNDS):
+        for name, net in nets.items():
+            best[name] = min(best[name], seconds(net))
+    for name, value in best.items():
+        print(f"{1000 * value:7.2f} ms  {best[PEER] / value:5.2f} x  {name}")
+    if options.write:
+        machine = f"1 core, {platform.machine()}, torch {torch.__version__}"
+        path = options.write / "results.json"
+        results = json.loads(path.read_text())
+        results["speed"] = [{"what": n, "ms": round(1000 * v, 1), "machine": machine} for n, v in best.items()]
+        replace(path, json.dumps(results, indent=2) + "\n")
+        cards.write(options.write)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,400 @@
+"""The DataModule of pairs: whose pictures, the same every time, true whatever was done to them, on CPU and device."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.data import HomographyPairs
+from zoo.data.device_pairs import as_pictures, device_batch
+from zoo.data.homography import training_batch
+from zoo.data.pairs import NET_SIZE, PROTOCOLS, Protocol, corner_points, draw_training, matrix_from_corners
+from zoo.data.pictures import fit, read_pictures, split_of
+from zoo.data.sampling import EpochSampler
+from zoo.errors import ZooError
+
+SPLITS = ("train", "val", "test")
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def write_pictures(folder: Path, count: int, first: int = 0, size: tuple[int, int] = (160, 140)) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        Image.new("RGB", size, (number % 256, 128, 7)).save(folder / f"{number:03d}.png")
+
+
+def small(root: Path | None, **options) -> HomographyPairs:
+    """Pictures of 64x48 and patches of 24 pixels of them."""
+    sizes = {"size": (64, 48), "patch": 24, "perturbation": 6, "batch_size": 3, "num_workers": 0}
+    return HomographyPairs(root, **{**sizes, "train_pairs": 12, "val_pairs": 5, "test_pairs": 5, **options})
+
+
+def streets(**options) -> HomographyPairs:
+    data = HomographyPairs(**{"train_pairs": 12, "val_pairs": 5, "batch_size": 3, "num_workers": 0, **options})
+    channels = () if data.grey else (3,)
+    shape = (5, data.protocol.height, data.protocol.width, *channels)
+    for split in ("train", "val"):  # noise is drawn faster than streets
+        data._pictures[split] = rng().integers(0, 256, shape, dtype=np.uint8)
+    return data
+
+
+def smooth(protocol: Protocol, channels: tuple[int, ...] = (), count: int = 4) -> np.ndarray:
+    pictures = []
+    for seed in range(count):
+        noise = rng(seed).normal(0, 1, (protocol.height, protocol.width, *channels))
+        blurred = cv2.GaussianBlur(noise, (0, 0), protocol.patch / 16)
+        pictures.append(np.clip(128 + 50 * blurred / blurred.std(), 0, 255).astype(np.uint8))
+    return np.stack(pictures)
+
+
+def detailed(protocol: Protocol, channels: tuple[int, ...] = ()) -> np.ndarray:
+    return rng().integers(0, 256, (4, protocol.height, protocol.width, *channels), dtype=np.uint8)
+
+
+# Truth is truth
+
+
+def disagreement(pair: np.ndarray, offsets: np.ndarray) -> float:
+    """Mean absolute difference, in grey levels, of a at p and b at M p, where b has that."""
+    a, b = (np.ascontiguousarray(part.transpose(1, 2, 0)).astype(np.float32) for part in np.split(pair, 2))
+    matrix = matrix_from_corners((corner_points(NET_SIZE) + offsets)[None], NET_SIZE)[0]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (NET_SIZE, NET_SIZE)
+    shown = cv2.warpPerspective(b, matrix, size, flags=flags)
+    inside = cv2.warpPerspective(np.ones(size, np.float32), matrix, size, flags=flags) > 0.999
+    assert inside.mean() > 0.1
+    return float(np.abs(shown.reshape(a.shape) - a)[inside].mean())
+
+
+@pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "RGB"])
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_b_shows_at_the_moved_place_what_a_shows(protocol: Protocol, channels: tuple[int, ...]):
+    pairs, offsets = training_batch(rng(), smooth(protocol, channels), 12, protocol)
+    assert pairs.shape == (12, 6 if channels else 2, 128, 128)
+    errors = [disagreement(*pair) for pair in zip(pairs, offsets, strict=True)]
+    assert max(errors) < 1.5
+    wrong = [disagreement(*pair) for pair in zip(pairs, offsets + 2.0, strict=True)]
+    assert min(wrong) > 2 * max(errors)  # two pixels are seen
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_so_do_pairs_of_a_later_pass(protocol: Protocol):
+    """But where b ended and its edge is repeated."""
+    pictures = smooth(protocol)
+    drawn = draw_training(rng(), len(pictures), 12, protocol, 1.0, 0.0)
+    pairs, offsets = training_batch(rng(), pictures, 12, protocol, later=1.0)
+    assert np.array_equal(offsets, drawn.offsets)
+    seen = [shown_by_b(estimate) for estimate in drawn.estimates]
+    for pair, offset, known in zip(pairs, offsets, seen, strict=True):
+        a, b = pair.astype(np.float32)
+        matrix = matrix_from_corners((corner_points(NET_SIZE) + offset)[None], NET_SIZE)[0]
+        shown, inside = (
+            cv2.warpPerspective(part, matrix, (128, 128), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+            for part in (b, known)
+        )
+        assert (inside > 0.999).mean() > 0.2
+        assert np.abs(shown - a)[inside > 0.999].mean() < 1.5
+
+
+def shown_by_b(estimate: np.ndarray) -> np.ndarray:
+    """1 where a pixel of the warped b lies inside of b."""
+    ones = np.ones((128, 128), np.float32)
+    return cv2.warpPerspective(ones, estimate, (128, 128), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def test_photometric_differences_move_nothing():
+    protocol = PROTOCOLS["B"]
+    plain, changed = (training_batch(rng(), smooth(protocol), 8, protocol, 0.5, share) for share in (0.0, 1.0))
+    assert np.array_equal(plain[1], changed[1])
+    assert (plain[0] != changed[0]).mean((1, 2, 3)).min() > 0.1
+
+
+# On the device: OpenCV rounds what it interpolates, the device does not
+
+
+@pytest.mark.parametrize("later", [0.0, 1.0])
+@pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "RGB"])
+@pytest.mark.parametrize(("protocol", "roundings"), [("A", 2), ("B", 1)])
+def test_the_device_makes_the_same_pairs(protocol: str, roundings: int, channels: tuple[int, ...], later: float):
+    """Within 0.5 grey levels a rounding, and 0.1 for the interpolation: 1/32 pixel before OpenCV 5, exact since."""
+    sizes = PROTOCOLS[protocol]
+    pictures = smooth(sizes, channels)
+    expected, offsets = training_batch(rng(3), pictures, 6, sizes, later)
+    pairs, same = device_batch(rng(3), as_pictures(pictures, torch.device("cpu")), 6, sizes, later)
+    assert torch.equal(torch.from_numpy(offsets), same)
+    assert pairs.dtype == torch.float32
+    error = (pairs - torch.from_numpy(expected)).abs()
+    roundings += later > 0
+    assert error.mean() < 0.25 * roundings + 0.1
+    assert error.max() < 0.5 * roundings + (0.1 if int(cv2.__version__.split(".")[0]) >= 5 else 2.0)
+
+
+def test_the_device_makes_the_same_pairs_of_noise():
+    """Where a neighbour is another grey altogether an error of a tenth of a pixel would be 10 grey levels and more."""
+    protocol = PROTOCOLS["B"]
+    pictures = detailed(protocol)
+    expected, _ = training_batch(rng(3), pictures, 6, protocol)
+    pairs, _ = device_batch(rng(3), as_pictures(pictures, torch.device("cpu")), 6, protocol)
+    error = (pairs - torch.from_numpy(expected)).abs()
+    assert error[:, 1].max() == 0  # b is a copy
+    assert error.mean() < 1.0
+
+
+def test_batches_from_the_device_are_those_from_the_cpu():
+    there, here = (streets(make_on=place, later=0.5) for place in ("device", "cpu"))
+    for on_device, on_cpu in zip(epoch(there, 2), epoch(here, 2), strict=True):
+        assert torch.equal(on_device[1], on_cpu[1])
+        assert (on_device[0] - on_cpu[0]).abs().mean() < 1.5 / 255
+        assert on_device[0].shape == (3, 2, 128, 128)
+        assert 0.9 < on_device[0].max() <= 1
+
+
+@pytest.mark.parametrize("photometric", [0.0, 1.0])
+def test_the_device_repeats_itself(photometric: float):
+    data = streets(make_on="device", photometric=photometric)
+    first, later, again = epoch(data, 1), epoch(data, 2), epoch(data, 1)
+    assert same(first, again)
+    assert not same(first, later)
+
+
+def test_photometric_differences_on_the_device_meet_their_share():
+    protocol = PROTOCOLS["B"]
+    pictures = as_pictures(smooth(protocol), torch.device("cpu"))
+    drawn = draw_training(rng(), 4, 20, protocol, 0.0, 0.5)
+    plain, changed = (device_batch(rng(), pictures, 20, protocol, 0.0, share)[0] for share in (0.0, 0.5))
+    differs = (plain != changed).flatten(1).any(1).numpy()
+    assert not differs[~drawn.unlike].any()
+    assert differs[drawn.unlike].mean() > 0.8
+
+
+def test_patches_that_the_device_cannot_make():
+    with pytest.raises(ZooError, match=r"data\.make_on: patches of 100 pixels can only be made on the CPU"):
+        HomographyPairs(patch=100, make_on="device")
+    assert not HomographyPairs(patch=100)._makes_on_device()
+    assert not HomographyPairs()._makes_on_device()  # without a GPU
+
+
+# The same run every time
+
+
+def epoch(data: HomographyPairs, number: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    loader = data.train_dataloader()
+    loader.sampler.set_epoch(number)
+    return [data.on_after_batch_transfer(batch, 0) for batch in loader]
+
+
+def same(one: list, other: list) -> bool:
+    return all(torch.equal(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def test_an_epoch_depends_on_its_number_alone():
+    data = streets(later=0.5, photometric=0.5)
+    first = [epoch(data, number) for number in range(3)]
+    assert len(first[0]) == 4
+    assert same(epoch(streets(later=0.5, photometric=0.5), 2), first[2])  # as in a resumed run
+    assert not same(first[0], first[1])
+    batches = [batch for part in first for batch in part]
+    assert len({batch[0].numpy().tobytes() for batch in batches}) == 12
+
+
+def test_a_seed_is_another_training():
+    assert not same(epoch(streets(seed=1), 0), epoch(streets(), 0))
+    assert streets(seed=1).digest("val") == streets().digest("val")
+
+
+def test_workers_change_nothing():
+    assert same(epoch(streets(num_workers=2, later=0.5), 1), epoch(streets(later=0.5), 1))
+
+
+def test_ranks_get_different_batches():
+    dataset = streets().train_dataloader().dataset
+    dealt = []
+    for rank in range(2):
+        sampler = EpochSampler(dataset, num_replicas=2, rank=rank, shuffle=False, drop_last=True)
+        sampler.set_epoch(3)
+        dealt.append(list(sampler))
+    assert sorted(dealt[0] + dealt[1]) == [12, 13, 14, 15]
+    offsets = [dataset[key][1].tobytes() for keys in dealt for key in keys]
+    assert len(set(offsets)) == 4
+
+
+def test_held_out_pairs_as_the_network_sees_them():
+    data = streets()
+    pairs, offsets = data.held_out_pairs("val")
+    batches = [data.on_after_batch_transfer(batch, 0) for batch in data.val_dataloader()]
+    inputs, targets = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    assert np.array_equal((inputs * 255).round().numpy(), np.stack(pairs))
+    assert np.allclose(targets, offsets, atol=1e-4)
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_batches_are_floats_between_0_and_1(grey: bool):
+    for loader in ("train_dataloader", "val_dataloader"):
+        data = streets(protocol="A", grey=grey)
+        batch = next(iter(getattr(data, loader)()))
+        assert batch[0].dtype == torch.uint8
+        pairs, offsets = data.on_after_batch_transfer(batch, 0)
+        assert pairs.shape == (3, 2 if grey else 6, 128, 128)
+        assert pairs.dtype == offsets.dtype == torch.float32
+        assert 0.9 < pairs.max() <= 1
+
+
+# Whose pictures
+
+
+def test_new_pictures_move_no_other_to_another_split(tmp_path: Path):
+    write_pictures(tmp_path / "a", 60)
+    data = small(tmp_path, held_out=0.2)
+    before = {split: data.names(split) for split in SPLITS}
+    assert sum(map(len, before.values())) == 60
+    assert all(len(part) >= 4 for part in before.values())
+    write_pictures(tmp_path / "a", 30, first=60)
+    write_pictures(tmp_path / "b", 30)
+    (tmp_path / "a" / "000.png").rename(tmp_path / "a" / "000.bmp")  # nor does another format
+    for split, part in before.items():
+        old = {p.stem for p in data.names(split) if p.parent.name == "a" and int(p.stem) < 60}
+        assert old == {p.stem for p in part}
+
+
+def test_splits_are_shares():
+    splits = [split_of(f"folder/{number}", 0.1) for number in range(4000)]
+    assert splits.count("val") / 4000 == pytest.approx(0.1, abs=0.02)
+    assert splits.count("test") / 4000 == pytest.approx(0.1, abs=0.02)
+
+
+def test_further_folders_are_trained_on_alone(tmp_path: Path):
+    write_pictures(tmp_path / "own", 40)
+    write_pictures(tmp_path / "more", 40)
+    alone, more = (small(tmp_path / "own", extra=extra, held_out=0.2) for extra in ([], [tmp_path / "more"]))
+    for split in ("val", "test"):
+        assert more.names(split) == alone.names(split)
+    added = set(more.names("train")) - set(alone.names("train"))
+    assert {path.parent.name for path in added} == {"more"}
+    assert len(added) == 40
+    assert len(more.pictures("train")) == len(alone.pictures("train")) + 40
+
+
+@pytest.mark.parametrize("extra", ["", "own", "own/part"])
+def test_further_folders_hold_no_pictures_of_val_and_test(tmp_path: Path, extra: str):
+    with pytest.raises(ZooError, match=r"data\.extra: .* overlaps data\.root"):
+        small(tmp_path / "own", extra=[tmp_path / extra])
+
+
+def test_held_out_pairs_go_through_the_pictures_in_the_order_of_their_paths(tmp_path: Path):
+    for name in ("b.png", "a/2.png", "a/10.png", "B.png"):
+        write_pictures(tmp_path, 1)
+        (tmp_path / "a").mkdir(exist_ok=True)
+        (tmp_path / "000.png").rename(tmp_path / name)
+    names = [path.relative_to(tmp_path).as_posix() for split in SPLITS for path in small(tmp_path).names(split)]
+    assert sorted(names) == ["B.png", "a/10.png", "a/2.png", "b.png"]
+    train = [path.relative_to(tmp_path).as_posix() for path in small(tmp_path, held_out=1e-9).names("train")]
+    assert train == sorted(names)
+
+
+def test_useless_pictures_are_skipped_and_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_pictures(tmp_path, 6)
+    write_pictures(tmp_path, 1, first=6, size=(300, 23))
+    write_pictures(tmp_path, 1, first=7, size=(24, 24))
+    whole = (tmp_path / "000.png").read_bytes()
+    (tmp_path / "001.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "002.png").write_text("no picture")
+    data = small(tmp_path, held_out=1e-9)
+    assert data.pictures("train").shape == (5, 48, 64)
+    assert capsys.readouterr().err.startswith("train: 3 of 8 pictures skipped; ")
+    assert len(epoch(data, 0)) == 4
+
+
+def test_an_error_where_no_picture_is_left(tmp_path: Path):
+    write_pictures(tmp_path, 3, size=(23, 100))
+    with pytest.raises(
+        ZooError, match=r"none of 3 pictures of train can be used; .*000\.png: 23x100 is smaller than 24"
+    ):
+        small(tmp_path, held_out=1e-9).setup("fit")
+
+
+def test_folders_that_lack_something(tmp_path: Path):
+    with pytest.raises(ZooError, match="nowhere: no such folder"):
+        small(tmp_path / "nowhere").setup("fit")
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(ZooError, match=r"no pictures \(\.bmp"):
+        small(tmp_path).setup("fit")
+    write_pictures(tmp_path / "own", 1)
+    with pytest.raises(ZooError, match=r"own: none of its pictures falls to (train|val): add some"):
+        small(tmp_path / "own").setup("fit")
+    with pytest.raises(ZooError, match="missing: no such folder"):
+        small(tmp_path / "own", extra=[tmp_path / "missing"]).names("train")
+
+
+def test_a_folder_that_moved_has_the_same_pairs(tmp_path: Path):
+    write_pictures(tmp_path / "one", 20)
+    before = small(tmp_path / "one", held_out=0.3).digest("test")
+    shutil.move(tmp_path / "one", tmp_path / "other")
+    assert small(tmp_path / "other", held_out=0.3).digest("test") == before
+
+
+# How they are read
+
+
+def test_pictures_of_any_kind(tmp_path: Path):
+    ramp = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
+    for name, mode in (("grey", "L"), ("colour", "RGB"), ("alpha", "RGBA"), ("palette", "P")):
+        Image.fromarray(ramp).convert(mode).save(tmp_path / f"{name}.png")
+    turned = Image.fromarray(np.ascontiguousarray(ramp.T[:, ::-1]))  # its upper left corner is the upper right one
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    turned.save(tmp_path / "turned.png", exif=exif)
+    pictures, skipped = read_pictures(sorted(tmp_path.iterdir()), 64, 48, True, 8)
+    assert not skipped
+    for picture in pictures:
+        assert np.abs(picture.astype(int) - ramp).max() <= 4
+
+
+def test_the_middle_of_another_aspect():
+    wide = np.zeros((48, 128), np.uint8)
+    wide[:, 32:96] = np.arange(64)
+    assert np.array_equal(fit(Image.fromarray(wide), 64, 48), np.tile(np.arange(64), (48, 1)))
+    tall = np.zeros((96, 64), np.uint8)
+    tall[24:72] = 200
+    assert np.array_equal(fit(Image.fromarray(tall), 64, 48), np.full((48, 64), 200))
+    assert fit(Image.new("RGB", (1, 500)), 64, 48).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"protocol": "C"}, "there are A, B, not 'C'"),
+        ({"batch_size": 0}, "1 or more"),
+        ({"val_pairs": 0}, "1 or more"),
+        ({"later": 1.5}, "shares"),
+        ({"held_out": 0.5}, "held_out"),
+        ({"patch": 300}, "needs pictures of at least 364x364"),
+    ],
+)
+def test_refuses_arguments_that_cannot_be(arguments: dict, message: str):
+    with pytest.raises(ZooError, match=message):
+        HomographyPairs(**arguments)
+
+
+# Real input
+
+
+def test_real_photographs(real_data: Path):
+    """Photographs have edges: places right to a fraction of a pixel disagree by few grey levels, wrong ones by many."""
+    photographs = sorted((real_data / "homogr").rglob("*.jpg"))[:4] or sorted((real_data / "photos").rglob("*.jpg"))[:4]
+    if not photographs:
+        pytest.skip("no photographs in ZOO_TEST_DATA")
+    protocol = PROTOCOLS["B"]
+    pictures, _ = read_pictures(photographs, protocol.width, protocol.height, True, protocol.patch)
+    pairs, offsets = training_batch(rng(), pictures, 20, protocol)
+    right = np.mean([disagreement(*pair) for pair in zip(pairs, offsets, strict=True)])
+    wrong = np.mean([disagreement(*pair) for pair in zip(pairs, offsets + 2.0, strict=True)])
+    assert right < 0.5 * wrong

@@ -1,0 +1,316 @@
+"""What HomographyNet's figures are made of."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo import cards
+from zoo.data import HomographyPairs, homography
+from zoo.data.pairs import PROTOCOLS, corner_points, matrix_from_corners
+from zoo.data.streets import draw_street
+from zoo.errors import ZooError
+from zoo.models.homographynet import HomographyNet
+from zoo.models.homographynet import evaluate as evaluation
+from zoo.models.homographynet.evaluate import ECC, IDENTITY, ONE, ORB, POLISHED, SIFT, THREE, Trial, methods, scores
+from zoo.models.homographynet.real import REACH, RealPair, read_real_pairs, real_table
+from zoo.models.homographynet.robustness import CHANGES, changed, gradient_energy, low_texture
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_streets() -> Iterator[None]:
+    """Drawing them would take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(homography, "STREETS", {"test": (2_000_000, 4)})
+        yield
+
+
+@pytest.fixture(scope="module")
+def net() -> HomographyNet:
+    torch.manual_seed(0)
+    return HomographyNet().eval()
+
+
+@pytest.fixture(scope="module")
+def trial() -> Trial:
+    """Pairs that are easy for what looks at them: corners move by at most 12 pixels."""
+    return Trial.of(HomographyPairs(perturbation=12, test_pairs=6, num_workers=0))
+
+
+class Told:
+    """A network that was told the answers: offsets ``(B, 4, 2)`` for the pairs in their order, plus an error."""
+
+    def __init__(self, offsets: np.ndarray, error: float = 0.0) -> None:
+        self.offsets, self.error = torch.from_numpy(offsets).float(), error
+        self.head, self.channels = "regression", 1
+
+    def parameters(self):
+        return iter([torch.zeros(1)])
+
+    def __call__(self, pairs: torch.Tensor) -> torch.Tensor:
+        return self.offsets[: len(pairs)] + self.error
+
+
+def truth(trial: Trial) -> np.ndarray:
+    size = trial.pairs[0][0].shape[0]
+    return matrix_from_corners(corner_points(size) + trial.offsets, size)
+
+
+def test_errors_are_those_of_the_corners(trial: Trial):
+    """Against OpenCV's transformation of points; identity, truth, and truth beside itself by 3 and 4 pixels."""
+    assert trial.errors(lambda _: list(truth(trial))) == pytest.approx(0, abs=1e-9)
+    shift = np.array([[1, 0, 3], [0, 1, 4], [0, 0, 1.0]])
+    assert trial.errors(lambda _: [shift @ matrix for matrix in truth(trial)]) == pytest.approx(5)
+    assert trial.errors(lambda pairs: [np.eye(3)] * len(pairs)) == pytest.approx(trial.still())
+    corners = corner_points(128)
+    for matrix, offsets, error in zip(truth(trial), trial.offsets, trial.still(), strict=True):
+        found = cv2.perspectiveTransform(corners[None], matrix)[0]
+        assert found == pytest.approx(corners + offsets)
+        assert np.linalg.norm(found - corners, axis=1).mean() == pytest.approx(error)
+
+
+def test_what_nobody_would_believe_is_no_estimate(trial: Trial):
+    thrown = np.array([[1, 0, 129.0], [0, 1, 0], [0, 0, 1]])
+    almost = np.array([[1, 0, 128.0], [0, 1, 0], [0, 0, 1]])
+    endless = np.array([[1, 0, 0], [0, 1, 0], [-1 / 127, 0, 1]])
+    given = [None, thrown, almost, endless, np.full((3, 3), np.nan), np.eye(3)]
+    assert np.isnan(trial.errors(lambda _: given)).tolist() == [True, True, False, True, True, False]
+
+
+def test_scores():
+    """Of five pairs: exact, good, fair, without an estimate, and worse than doing nothing."""
+    errors, still = np.array([0.0, 0.5, 2.0, np.nan, 30.0]), np.array([20.0, 20, 20, 10, 25])
+    assert scores(errors, still) == {
+        "mean": 8.5,  # (0 + 0.5 + 2 + 10 + 30) / 5
+        "median": 2.0,
+        "< 1 px": 0.4,
+        "< 3 px": 0.6,
+        "no estimate": 0.2,
+        "failures": 0.4,
+    }
+
+
+@pytest.mark.parametrize("method", [ORB, SIFT, ECC])
+def test_classical_methods_map_a_to_b(net: HomographyNet, trial: Trial, method: str):
+    errors = trial.errors(methods(net)[method])
+    assert np.nanmedian(errors) < 0.3 * np.median(trial.still())
+
+
+def test_the_network_is_measured_at_the_size_of_the_patches():
+    """Answers in pixels of 128 become a matrix in pixels of 256; further looks add to it."""
+    trial = Trial.of(HomographyPairs(protocol="A", perturbation=20, test_pairs=4, num_workers=0))
+    scaling = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])
+    seen = scaling @ truth(trial) @ np.linalg.inv(scaling)
+    corners = corner_points(128)
+    moved = np.stack([cv2.perspectiveTransform(corners[None], matrix)[0] for matrix in seen])
+    every = methods(Told(moved - corners))
+    assert trial.errors(every[ONE]) == pytest.approx(0, abs=1e-3)
+    assert (trial.errors(every[THREE]) > 10).all()  # it answers the same again
+
+
+def test_ecc_polishes_what_the_network_says_or_leaves_it(trial: Trial):
+    every = methods(Told(trial.offsets, error=1.0))
+    rough = trial.errors(every[ONE])
+    assert rough == pytest.approx(2**0.5, abs=1e-3)
+    starts = every[ONE](trial.pairs)
+    polished = trial.errors(lambda pairs: evaluation.each(evaluation.polish, pairs, starts))
+    assert np.median(polished) < 0.2
+    blank = [(np.zeros_like(a), b) for a, b in trial.pairs]  # where ECC finds nothing
+    kept = evaluation.each(evaluation.polish, blank, starts)
+    assert all(np.array_equal(one, other) for one, other in zip(kept, starts, strict=True))
+    assert evaluation.polish(trial.pairs[0], None) is None
+
+
+def test_polishing_is_part_of_the_methods(net: HomographyNet, trial: Trial):
+    every = methods(net)
+    want = [evaluation.polish(pair, start) for pair, start in zip(trial.pairs, every[THREE](trial.pairs), strict=True)]
+    assert trial.errors(every[POLISHED]) == pytest.approx(trial.errors(lambda _: want), nan_ok=True)
+
+
+@pytest.fixture(scope="module")
+def measured(net: HomographyNet) -> dict:
+    return evaluation.evaluate(net, HomographyPairs(test_pairs=4, num_workers=0))
+
+
+def test_results_are_what_a_card_holds(measured: dict):
+    names = [(figure["metric"], figure["data"]) for figure in measured["figures"]]
+    assert names[0] == ("MACE, 1 pass", "drawn streets, Protocol B")
+    assert ("MACE, 3 passes", "drawn streets, Protocol A") in names
+    assert len(set(names)) == len(names)
+    assert {figure["split"] for figure in measured["figures"]} == {"test"}
+    assert 300_000 < measured["parameters"] < 1_000_000
+    (size, count), *others = measured["macs"].items()
+    assert (size, others) == ("128x128", [])
+    assert 50e6 < count < 200e6
+    assert measured["data_digest"]["test"] == HomographyPairs(test_pairs=4, num_workers=0).digest("test")
+    provenance = {"command": "", "commit": "", "versions": {}}
+    text = cards.tables({**measured, **provenance})
+    assert "| identity |" in text
+
+
+def test_tables_hold_every_method_and_change(measured: dict):
+    small, large, robustness = measured["tables"]
+    assert [row[0] for row in small["rows"]] == list(methods(None))
+    assert small["columns"][0] == "method"
+    assert small["columns"][-1] == "ms"
+    assert all(row[-1] > 0 for row in small["rows"])
+    assert [row[0] for row in large["rows"]] == list(evaluation.UNDER_PROTOCOL_A)
+    assert [row[0] for row in robustness["rows"]] == [*CHANGES, "none, little texture"]
+    assert all(len(row) == len(table["columns"]) for table in measured["tables"] for row in table["rows"])
+    identity = dict(zip(small["columns"], small["rows"][0], strict=True))
+    assert identity["method"] == IDENTITY
+    offsets = HomographyPairs(test_pairs=4, num_workers=0).held_out_pairs("test")[1]
+    assert identity["mean"] == pytest.approx(np.linalg.norm(offsets, axis=2).mean(), abs=1e-4)
+    claimed = {f["metric"]: f["value"] for f in measured["figures"] if f["data"].endswith("B")}
+    by_name = {row[0]: row[1] for row in small["rows"]}
+    assert (claimed["MACE, 1 pass"], claimed["MACE, 3 passes"]) == (by_name[ONE], by_name[THREE])
+
+
+def test_threads_are_as_they_were(measured: dict, net: HomographyNet, trial: Trial):
+    threads = cv2.getNumThreads(), torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), evaluation.opencv_on_one_thread():
+        evaluation.ms_a_pair(lambda _: 1 / 0, trial.pairs)
+    assert (cv2.getNumThreads(), torch.get_num_threads()) == threads
+
+
+def test_a_protocol_of_its_own_is_described_by_its_sizes(tmp_path: Path):
+    data = HomographyPairs(tmp_path / "photos", perturbation=20)
+    assert evaluation.describe(data).startswith("photos, ")
+    assert "perturbation=20" in evaluation.describe(data)
+    assert evaluation.under_protocol_a(data).protocol == PROTOCOLS["A"]
+
+
+def test_colours_must_agree(net: HomographyNet):
+    with pytest.raises(ZooError, match=r"1 channels, but data\.grey is False"):
+        evaluation.evaluate(net, HomographyPairs(grey=False))
+
+
+def test_colour_is_grey_to_classical_methods(trial: Trial):
+    colour = [(cv2.merge([a] * 3), cv2.merge([b] * 3)) for a, b in trial.pairs[:2]]
+    every, rgb = methods(None), methods(HomographyNet(channels=3).eval())
+    for one, other in zip(every[SIFT](trial.pairs[:2]), every[SIFT](colour), strict=True):
+        assert one == pytest.approx(other)
+    assert len(rgb[ONE](colour)) == 2
+
+
+def test_changes(trial: Trial):
+    for name in CHANGES:
+        pairs = changed(trial.pairs, name)
+        again = changed(trial.pairs[:2], name)
+        for (a, b), (a2, b2), (was_a, was_b) in zip(pairs, again, trial.pairs, strict=False):
+            assert np.array_equal(a, a2), name
+            assert np.array_equal(b, b2), name
+            assert np.array_equal(a, was_a) == (name == "none" or "of b" in name), name
+            assert np.array_equal(b, was_b) == (name == "none"), name
+
+
+@pytest.mark.parametrize("name", ["noise, sigma 20 of 255", "occlusion of 40 %"])
+def test_chance_meets_each_patch_by_itself(name: str):
+    grey = np.full((128, 128), 128, np.uint8)
+    (a, b), (c, _) = changed([(grey, grey)] * 2, name)
+    assert not np.array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+def test_low_texture_is_the_flattest_quarter():
+    rng = np.random.default_rng(0)
+    patches = [
+        np.clip(128 + s * rng.standard_normal((32, 32)), 0, 255).astype(np.uint8) for s in (9, 1, 7, 3, 8, 2, 6, 5)
+    ]
+    assert low_texture([(patch, patch) for patch in patches]).tolist() == [1, 5]
+    ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
+    assert gradient_energy(ramp[:, 2:-2]) == pytest.approx(64, rel=0.1)  # Sobel's weights sum to 8
+
+
+def real_pair(shift: float = 40.0, points: int = 8) -> RealPair:
+    """A street, and the same at half the size, moved."""
+    a = draw_street(3, (240, 320))[0]
+    matrix = np.array([[0.5, 0, shift / 2], [0, 0.5, 0], [0, 0, 1]])
+    b = cv2.warpPerspective(a, matrix, (160, 120))
+    points_a = np.random.default_rng(0).uniform((40, 20), (250, 220), (points, 2))
+    return RealPair("street", a, b, points_a, points_a / 2 + (shift / 2, 0))
+
+
+def write_pair(folder: Path, pair: RealPair) -> Path:
+    for which, picture in (("A", pair.a), ("B", pair.b)):
+        Image.fromarray(picture).save(folder / f"{pair.name}{which}.jpg", quality=95)
+    with (folder / f"{pair.name}.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["xA", "yA", "xB", "yB"], *np.hstack((pair.points_a, pair.points_b)).tolist()])
+    return folder
+
+
+def test_real_pairs_are_read(tmp_path: Path):
+    pair = real_pair()
+    [read] = read_real_pairs(write_pair(tmp_path, pair))
+    assert (read.name, read.a.shape, read.b.shape) == ("street", (240, 320, 3), (120, 160, 3))
+    assert read.points_a == pytest.approx(pair.points_a)
+    assert read.points_b == pytest.approx(pair.points_b)
+
+
+@pytest.mark.parametrize("points", [3, 8])
+def test_displacement_is_told_in_pixels_of_128(points: int):
+    """40 of 320 pixels are 16 of 128, and the half has its pixels' centres a quarter of its pixels aside.
+
+    By a fitted homography as by the points alone.
+    """
+    assert real_pair(40, points).displacement() == pytest.approx(16.2, abs=0.01)
+    assert real_pair(120, points).displacement() > REACH
+
+
+def test_reprojection_error_is_in_pixels_of_b():
+    pair = real_pair(40)
+    assert pair.error(np.array([[0.5, 0, 20], [0, 0.5, 0], [0, 0, 1]])) == pytest.approx(0)
+    assert pair.error(np.array([[0.5, 0, 23], [0, 0.5, 4], [0, 0, 1]])) == pytest.approx(5)
+
+
+def test_real_table(net: HomographyNet):
+    table = real_table([real_pair(40)], {**methods(net), "nothing": lambda _: [None]})
+    row = dict(zip(table["columns"], table["rows"][0], strict=True))
+    assert row["pair"] == "street"
+    assert row["within reach"] == "yes"
+    assert row[IDENTITY] == pytest.approx(20.25)  # the half has its pixels' centres a quarter of a pixel aside
+    assert row[SIFT] < 1
+    assert row["nothing"] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("", "expected the head"),
+        ("x,y\n1,2\n", "expected the head"),
+        ("xA,yA,xB,yB\n", "expected the head"),
+        ("xA,yA,xB,yB\n1,2,3\n", "not four numbers"),
+        ("xA,yA,xB,yB\n1,2,3,four\n", "not four numbers"),
+        ("xA,yA,xB,yB\n1,2,3,nan\n", "not four numbers"),
+        ("xA,yA,xB,yB\n1,2,3,4\n", r"wrongA\.jpg: no such file"),
+    ],
+)
+def test_wrong_tables_are_refused(tmp_path: Path, table: str, message: str):
+    (tmp_path / "wrong.csv").write_text(table)
+    with pytest.raises(ZooError, match=message):
+        read_real_pairs(tmp_path)
+
+
+def test_a_folder_without_pairs_is_refused(tmp_path: Path):
+    with pytest.raises(ZooError, match="no pairs there"):
+        read_real_pairs(tmp_path)
+    with pytest.raises(ZooError, match="no pairs there"):
+        read_real_pairs(tmp_path / "missing")
+
+
+def test_the_real_pairs_of_homogr(real_data: Path):
+    """Their tables agree with a homography, and SIFT finds it for some."""
+    pairs = read_real_pairs(real_data / "homogr")
+    assert len(pairs) == 8
+    fitted = [cv2.findHomography(pair.points_a, pair.points_b)[0] for pair in pairs]
+    assert max(pair.error(matrix) for pair, matrix in zip(pairs, fitted, strict=True)) < 5
+    graf = next(pair for pair in pairs if pair.name == "graf")
+    [matrix] = methods(None)[SIFT]([(graf.a, graf.b)])
+    assert graf.error(matrix) < 3

@@ -1,0 +1,189 @@
+"""Training pairs made where the network is, a batch at a time, from pictures that lie there.
+
+What chance decides is drawn as :func:`zoo.data.homography.training_batch` draws it, so that the same generator gives
+the same places, offsets and estimates; the patches differ by interpolation and rounding. Photometric differences have
+the same distribution and other random numbers; JPEG treats each channel as grey.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from zoo.data import photometric as ph
+from zoo.data.pairs import NET_SIZE, Protocol, draw_training
+from zoo.nn.homography import warp
+
+
+class Keys(Dataset):
+    """Keys of batches that are made later: each item is its own index."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, key: int) -> int:
+        return key
+
+
+def as_pictures(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """``(N, H, W)`` or ``(N, H, W, 3)`` uint8 -> ``(N, C, H, W)`` uint8 on the device."""
+    tensor = torch.from_numpy(pictures).to(device)
+    return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
+
+
+def fits(pictures: np.ndarray, device: torch.device) -> bool:
+    """Whether the pictures take less than half of the free memory of a CUDA device."""
+    return pictures.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+
+
+def can_make(protocol: Protocol) -> bool:
+    """Patches come to the networks' size by the mean over whole pixels."""
+    return protocol.patch % NET_SIZE == 0
+
+
+def device_batch(
+    rng: np.random.Generator,
+    pictures: Tensor,
+    count: int,
+    protocol: Protocol,
+    later: float = 0.0,
+    photometric: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Random pairs, on the device of the pictures.
+
+    Args:
+        rng: the only source of chance.
+        pictures: ``(N, C, H, W)`` uint8 at the protocol's size.
+        count: how many.
+        protocol: the sizes; the patches' is a multiple of 128.
+        later: share of pairs as they look after a first estimate.
+        photometric: share of pairs whose patches differ in more than the view.
+
+    Returns:
+        Pairs ``(B, 2 * C, 128, 128)`` float32 in 0..255, not rounded, and offsets ``(B, 4, 2)`` float32.
+    """
+    drawn = draw_training(rng, len(pictures), count, protocol, later, photometric)
+    moved = partial(_moved, device=pictures.device)
+    chosen, size = moved(drawn.chosen), protocol.patch
+    a = warp(pictures[chosen].float(), moved(drawn.matrices), size, size)
+    b = crop(pictures, chosen, moved(drawn.places), size)
+    patches = torch.stack([to_net_size(patch) for patch in (a, b)])
+    if (unlike := np.flatnonzero(drawn.unlike)).size:
+        which = moved(unlike)
+        alike = patches[:, which]
+        patches[:, which] = differ(alike.flatten(0, 1), rng).view_as(alike)
+    if (again := np.flatnonzero(drawn.later)).size:
+        which = moved(again)
+        patches[1, which] = warp(patches[1, which], moved(drawn.estimates[again]), NET_SIZE, NET_SIZE)
+    return patches.transpose(0, 1).flatten(1, 2), moved(drawn.offsets)
+
+
+def to_net_size(patches: Tensor) -> Tensor:
+    factor = patches.shape[-1] // NET_SIZE
+    return patches if factor == 1 else F.avg_pool2d(patches, factor)
+
+
+def crop(pictures: Tensor, chosen: Tensor, places: Tensor, size: int) -> Tensor:
+    """Square parts of chosen pictures, by their left and top ``(B, 2)``: ``(B, C, size, size)`` float32."""
+    windows = pictures.unfold(2, size, 1).unfold(3, size, 1)  # (N, C, tops, lefts, size, size), a view
+    return windows[chosen, :, places[:, 1], places[:, 0]].float()
+
+
+def differ(patches: Tensor, rng: np.random.Generator) -> Tensor:
+    """:func:`zoo.data.photometric.differ` for patches ``(B, C, H, W)`` float in 0..255, each by its own strengths."""
+    count, channels, device = len(patches), patches.shape[1], patches.device
+    grain = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
+
+    def drawn(kind: str, *ranges: tuple[float, float]) -> list[Tensor]:
+        """Strengths, each ``(B, 1, 1, 1)``, of a kind of difference, and at last whether a patch has it."""
+        values = [rng.uniform(*each, count) for each in ranges] + [rng.random(count) < ph.PROBABILITIES[kind]]
+        return [_moved(v, device).view(-1, 1, 1, 1) for v in values]
+
+    contrast, brightness, has = drawn("light", ph.CONTRAST, ph.BRIGHTNESS)
+    patches = torch.where(has, light(patches, contrast, brightness), patches)
+    sigma, has = drawn("blur", ph.BLUR)
+    patches = torch.where(has, blur(patches, sigma), patches)
+    share, aspect, x, y, has = drawn("occlude", ph.OCCLUSION, ph.LOG_ASPECT, (0, 1), (0, 1))
+    value = _moved(rng.integers(0, 256, (count, channels, 1, 1)), device).float()
+    patches = torch.where(has, occlude(patches, share, aspect.exp(), x, y, value), patches)
+    sigma, has = drawn("noise", ph.NOISE)
+    patches = torch.where(has, noise(patches, sigma, grain), patches)
+    quality, has = drawn("jpeg", ph.QUALITY)
+    return torch.where(has, jpeg(patches, quality.floor()), patches)
+
+
+def _moved(array: np.ndarray, device: torch.device) -> Tensor:
+    """On the device, float32 instead of float64, which not every device has."""
+    return torch.from_numpy(array.astype(np.float32) if array.dtype == np.float64 else array).to(device)
+
+
+def light(patches: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
+    return (patches * contrast + brightness).clamp(0, 255)
+
+
+def blur(patches: Tensor, sigma: Tensor) -> Tensor:
+    """Gaussian blur; the kernel reaches 3 sigma of the strongest, beyond the edges patches are mirrored."""
+    radius = int(np.ceil(3 * max(ph.BLUR)))
+    channels = patches.shape[1]
+    steps = torch.arange(-radius, radius + 1, device=patches.device)
+    kernel = torch.exp(-0.5 * (steps / sigma.flatten()[:, None]).square())
+    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(channels, 0)
+    padded = F.pad(patches, (radius,) * 4, mode="reflect").flatten(0, 1)[None]
+    rows = F.conv2d(padded, kernel[:, None, None], groups=len(kernel))
+    return F.conv2d(rows, kernel[:, None, :, None], groups=len(kernel)).reshape(-1, channels, *patches.shape[-2:])
+
+
+def occlude(patches: Tensor, share: Tensor, aspect: Tensor, x: Tensor, y: Tensor, value: Tensor) -> Tensor:
+    """A rectangle of ``share`` of the area, its height ``aspect`` times that of one with the patch's proportions.
+
+    ``x`` and ``y`` in 0..1 say where it lies between the edges, all but ``value`` have the shape ``(B, 1, 1, 1)``.
+    """
+    height, width = patches.shape[-2:]
+    h = (height * (share.sqrt() * aspect).clamp(share, torch.ones_like(share))).round()
+    w = (height * width * share / h).round()
+    top, left = ((height - h + 1) * y).floor(), ((width - w + 1) * x).floor()
+    rows = torch.arange(height, device=patches.device)[:, None]
+    columns = torch.arange(width, device=patches.device)
+    covered = (rows >= top) & (rows < top + h) & (columns >= left) & (columns < left + w)
+    return torch.where(covered, value, patches)
+
+
+def noise(patches: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
+    grain = torch.randn(patches.shape, generator=generator, device=patches.device)
+    return (patches + grain * sigma).clamp(0, 255)
+
+
+def jpeg(patches: Tensor, quality: Tensor) -> Tensor:
+    """What JPEG (ITU-T T.81) loses of a grey picture with sides that are multiples of 8, by libjpeg's quality."""
+    scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
+    table = torch.tensor(LUMINANCE, device=patches.device, dtype=torch.float32).view(8, 1, 8)
+    table = ((table * scale[..., None, None] + 50) / 100).floor().clamp(1, 255)
+    n = torch.arange(8, device=patches.device)
+    dct = torch.cos((2 * n + 1) * n[:, None] * (torch.pi / 16)) / 2
+    dct[0] *= 0.5**0.5
+    count, channels, height, width = patches.shape
+    blocks = (patches.round() - 128).reshape(count, channels, height // 8, 8, width // 8, 8)
+    waves = torch.einsum("iy,bcryqx,jx->bcriqj", dct, blocks, dct)
+    waves = (waves / table).round() * table
+    blocks = torch.einsum("iy,bcriqj,jx->bcryqx", dct, waves, dct) + 128
+    return blocks.reshape(patches.shape).round().clamp(0, 255)
+
+
+LUMINANCE = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)  # ITU-T T.81, table K.1

@@ -1,0 +1,169 @@
+"""What one does without a network, on grey pictures ``(H, W)`` uint8: features that match, and ECC.
+
+Each takes pictures a and b of any sizes and gives the homography ``(3, 3)`` from the pixels of a to those of b, or None
+where it finds none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from zoo.data.pairs import is_convex, transform_points
+
+MATCH_RATIO = 0.8  # Lowe's: of the distances to the nearest descriptor and to the next
+LONG_SIDE = 640  # pixels of what ECC sees, at most: its time grows with the area, its accuracy hardly
+FILTERS = (15, 5, 3)  # sides of the Gaussian filters that ECC goes through, coarse to fine, odd
+ITERATIONS, EPSILON = 50, 1e-4  # of ECC with each filter
+
+
+def orb_ransac(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """ORB features, mutual nearest neighbours, RANSAC; made for patches as small as 128 pixels."""
+    detector = cv2.ORB.create(nfeatures=1000, edgeThreshold=8, patchSize=15, fastThreshold=5)
+    (points_a, found_a), (points_b, found_b) = _features(detector, a), _features(detector, b)
+    if found_a is None or found_b is None:
+        return None
+    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(found_a, found_b)
+    return _fit(points_a, points_b, matches, (a.shape, b.shape), cv2.RANSAC, 3.0)
+
+
+def sift_magsac(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
+    """SIFT features, Lowe's ratio test, MAGSAC++ (https://arxiv.org/abs/1912.05909)."""
+    detector = cv2.SIFT.create(contrastThreshold=0.01)
+    (points_a, found_a), (points_b, found_b) = _features(detector, a), _features(detector, b)
+    if found_a is None or found_b is None:
+        return None
+    nearest = [pair for pair in cv2.BFMatcher().knnMatch(found_a, found_b, k=2) if len(pair) == 2]
+    matches = [first for first, second in nearest if first.distance < MATCH_RATIO * second.distance]
+    return _fit(points_a, points_b, matches, (a.shape, b.shape), cv2.USAC_MAGSAC, 1.0)
+
+
+def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach: float = 3 / 8) -> np.ndarray | None:
+    """The enhanced correlation coefficient's maximum near a start (Evangelidis and Psarakis, 2008), by OpenCV.
+
+    Large pictures are worked on at a reduced size, and both at about the same resolution. None where OpenCV gives up,
+    where the result is degenerate or far away, or where the pictures correlate less under it than under the start.
+
+    Args:
+        a: picture.
+        b: picture.
+        start: a homography to start from; None takes a to the size of b.
+        reach: by how much the corners of a may move from there, in the mean, as a share of b's long side.
+    """
+    if start is None:
+        start = _resizing(a.shape, b.shape)
+    (small_a, to_a), (small_b, to_b) = _at_one_resolution(a, b, start)
+    first = to_b @ start @ np.linalg.inv(to_a)
+    first = (first / first[2, 2]).astype(np.float32)
+    everywhere = np.full(small_b.shape, 255, np.uint8)
+    criteria, found = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, ITERATIONS, EPSILON), first
+    try:
+        for side in FILTERS:
+            _, found = cv2.findTransformECC(
+                small_a, small_b, found.copy(), cv2.MOTION_HOMOGRAPHY, criteria, everywhere, side
+            )
+    except cv2.error:  # it did not converge, or one of the pictures is blank
+        return None
+    if not correlation(small_a, small_b, found) >= correlation(small_a, small_b, first):
+        return None
+    matrix = usable(np.linalg.inv(to_b) @ found.astype(np.float64) @ to_a, a.shape, b.shape)
+    if matrix is None:
+        return None
+    corners = _corners(a.shape)
+    moved = np.linalg.norm(transform_points(matrix, corners) - transform_points(start, corners), axis=1).mean()
+    return matrix if moved <= reach * max(b.shape) else None
+
+
+def polish(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> np.ndarray | None:
+    """ECC from an estimate that is about right; None as well where it leaves that for something else."""
+    return ecc(a, b, start=start, reach=1 / 8)
+
+
+def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int] | None = None) -> np.ndarray | None:
+    """A homography with 1 in the lower right, or None if it takes a to no convex quadrilateral, or far out of b.
+
+    Args:
+        matrix: ``(3, 3)`` or None.
+        a: shape of the picture, height first.
+        b: likewise, by default that of a; corners of a lie at most its long side away from it.
+    """
+    if matrix is None or not np.isfinite(matrix).all() or not matrix[2, 2]:
+        return None
+    matrix, corners = matrix / matrix[2, 2], _corners(a)
+    if not (corners @ matrix[2, :2] + 1 > 1e-6).all():
+        return None
+    b = a if b is None else b
+    moved, far = transform_points(matrix, corners), max(b[:2])
+    inside = (moved >= -far).all() and (moved <= (b[1] + far, b[0] + far)).all()
+    return matrix if inside and is_convex(moved) else None
+
+
+def _corners(shape: Sequence[int]) -> np.ndarray:
+    right, bottom = shape[1] - 1.0, shape[0] - 1.0
+    return np.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
+
+
+def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
+    """Correlation coefficient of a and of b as seen from a, where b reaches; NaN where nothing varies there."""
+    flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, a.shape[1::-1]
+    seen = cv2.warpPerspective(b, matrix, size, flags=flags)
+    reached = cv2.warpPerspective(np.full_like(b, 255), matrix, size, flags=flags) == 255
+    if not reached.any():
+        return float("nan")
+    x, y = (part[reached].astype(np.float64) for part in (a, seen))
+    x, y = x - x.mean(), y - y.mean()
+    energy = float((x @ x) * (y @ y))
+    return float(x @ y) / energy**0.5 if energy else float("nan")
+
+
+def _features(detector: cv2.Feature2D, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    try:
+        points, found = detector.detectAndCompute(np.ascontiguousarray(picture), None)
+    except cv2.error:  # the picture is too small for the detector's pyramid
+        return np.empty((0, 2), np.float32), None
+    return np.array([point.pt for point in points], np.float32).reshape(-1, 2), found
+
+
+def _fit(
+    a: np.ndarray,
+    b: np.ndarray,
+    matches: Sequence[cv2.DMatch],
+    shapes: tuple[Sequence[int], Sequence[int]],
+    method: int,
+    threshold: float,
+) -> np.ndarray | None:
+    """The homography that most matches of points ``(N, 2)`` agree with, within ``threshold`` pixels."""
+    if len(matches) < 4:
+        return None
+    from_a, to_b = a[[match.queryIdx for match in matches]], b[[match.trainIdx for match in matches]]
+    matrix, _ = cv2.findHomography(from_a, to_b, method, threshold, maxIters=2000, confidence=0.999)
+    return usable(matrix, *shapes)
+
+
+def _at_one_resolution(
+    a: np.ndarray, b: np.ndarray, matrix: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Each picture, reduced where it is large or shows more detail than the other, and the map to its pixels."""
+    scale_a, scale_b = (min(1.0, LONG_SIDE / max(picture.shape)) for picture in (a, b))
+    finer = magnification(matrix, a.shape) * scale_b / scale_a  # pixels of b on one of a
+    return _reduced(a, scale_a * min(1.0, finer)), _reduced(b, scale_b / max(1.0, finer))
+
+
+def magnification(matrix: np.ndarray, shape: Sequence[int]) -> float:
+    """How many pixels of b one pixel in the middle of a covers, as a length."""
+    u = matrix @ ((shape[1] - 1) / 2, (shape[0] - 1) / 2, 1)
+    return float((abs(np.linalg.det(matrix)) / abs(u[2]) ** 3) ** 0.5)
+
+
+def _reduced(picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    height, width = (max(1, round(side * scale)) for side in picture.shape)
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return small, _resizing(picture.shape, small.shape)
+
+
+def _resizing(old: Sequence[int], new: Sequence[int]) -> np.ndarray:
+    """The map ``(3, 3)`` between the pixels of a picture at two sizes ``(height, width)``."""
+    sx, sy = new[1] / old[1], new[0] / old[0]
+    return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])

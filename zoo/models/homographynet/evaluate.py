@@ -1,0 +1,289 @@
+"""The protocol of HomographyNet's figures, and how other methods fare on the same pairs."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from zoo.data.homography import HomographyPairs
+from zoo.data.pairs import NET_SIZE, PROTOCOLS, corner_points, transform_points
+from zoo.errors import ZooError
+from zoo.metrics.homography import corner_error
+from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
+from zoo.models.homographynet.net import HomographyNet
+from zoo.models.homographynet.predict import estimate, to_input
+from zoo.models.homographynet.real import Method, read_real_pairs, real_table, scaling
+from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
+
+Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
+Table: TypeAlias = "dict[str, Any]"
+
+IDENTITY, ORB, SIFT, ECC = "identity", "ORB + RANSAC", "SIFT + MAGSAC", "ECC from identity"
+ONE, TWO, THREE, POLISHED = "network, 1 pass", "network, 2 passes", "network, 3 passes", "network, 3 passes + ECC"
+SCORES = ("mean", "median", "< 1 px", "< 3 px", "no estimate", "failures")
+SHORT_SCORES = ("mean", "< 3 px", "failures")
+CLAIMS = (  # metric, method, score, tolerance: other kernels round differently, and tip a few pairs over
+    ("MACE, 1 pass", ONE, "mean", 0.02),
+    ("MACE, 3 passes", THREE, "mean", 0.02),
+    ("MACE, 3 passes + ECC", POLISHED, "mean", 0.05),
+    ("share < 3 px, 3 passes", THREE, "< 3 px", 0.005),
+    ("share < 1 px, 3 passes + ECC", POLISHED, "< 1 px", 0.01),
+    ("share < 3 px, 3 passes + ECC", POLISHED, "< 3 px", 0.01),
+)
+UNDER_PROTOCOL_A = (IDENTITY, ORB, SIFT, ONE, THREE)
+WHEN_CHANGED = {"network": THREE, "+ ECC": POLISHED, "SIFT": SIFT}
+CHANGED_PAIRS, TIMED_PAIRS, BATCH = 300, 50, 100
+
+
+def evaluate(net: HomographyNet, data: HomographyPairs, *, real: Path | None = None) -> dict[str, Any]:
+    """Measures the network, and what is done without one, on the test pairs of the data, in pixels of their patches.
+
+    A pair for which a method has no estimate counts with the error of the identity; one that throws a corner further
+    than a side of the patch is none, as anybody sees without the truth. Failures are the share of these pairs and of
+    those whose error is no smaller than the identity's. Classical methods see grey patches. Where the data follow
+    Protocol B, the network is measured under Protocol A too, and on pairs that were changed.
+
+    Args:
+        net: the network.
+        data: only the pairs of test are used.
+        real: folder of real pairs (:func:`zoo.models.homographynet.real.read_real_pairs`), to be measured as well.
+
+    Returns:
+        Figures, tables, cost and digest of the data, as ``results.json`` holds them.
+    """
+    if data.grey is not (net.channels == 1):
+        raise ZooError(f"the network's pictures have {net.channels} channels, but data.grey is {data.grey}")
+    real_pairs = read_real_pairs(real) if real else []
+    every, trial = methods(net), Trial.of(data)
+    with opencv_on_one_thread():
+        errors = {name: trial.errors(method) for name, method in every.items()}
+        times = {name: ms_a_pair(method, trial.pairs[:TIMED_PAIRS]) for name, method in every.items()}
+        figures, tables = claims(trial, errors), [comparison(trial, errors, times)]
+        digests = {"test": data.digest("test")}
+        if data.protocol == PROTOCOLS["B"]:
+            large = under_protocol_a(data)
+            trial_a = Trial.of(large)
+            errors_a = {name: trial_a.errors(every[name]) for name in UNDER_PROTOCOL_A}
+            figures += claims(trial_a, errors_a)
+            tables += [comparison(trial_a, errors_a), robustness(trial, every)]
+            digests["test of Protocol A"] = large.digest("test")
+        if real_pairs:
+            tables.append(real_table(real_pairs, {name: every[name] for name in every if name != TWO}))
+    return {
+        "figures": figures,
+        "tables": tables,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "macs": {f"{NET_SIZE}x{NET_SIZE}": macs(net)},
+        "data_digest": digests,
+    }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Pairs whose homography is known.
+
+    Args:
+        name: of source and protocol.
+        pairs: square patches of one size.
+        offsets: where the corners of a lie in b less where they lie in a, ``(N, 4, 2)`` in pixels.
+    """
+
+    name: str
+    pairs: list[Pair]
+    offsets: np.ndarray
+
+    @classmethod
+    def of(cls, data: HomographyPairs) -> Trial:
+        return cls(describe(data), *data.held_out_pairs("test"))
+
+    def errors(self, method: Method) -> np.ndarray:
+        """Mean distance of the four corners from where they belong, ``(N,)`` pixels; NaN where no estimate is."""
+        size = self.pairs[0][0].shape[0]
+        corners, nowhere = corner_points(size), np.full((3, 3), np.nan)
+        matrices = np.stack([nowhere if matrix is None else matrix for matrix in method(self.pairs)])
+        with np.errstate(divide="ignore", invalid="ignore"):  # corners at infinity
+            found = transform_points(matrices, corners)
+        errors = corner_error(torch.from_numpy(found), torch.from_numpy(corners + self.offsets)).numpy()
+        believable = (np.abs(found - corners) <= size).all((1, 2))
+        return np.where(believable, errors, np.nan)
+
+    def still(self) -> np.ndarray:
+        """The error of the identity, ``(N,)`` pixels."""
+        return np.linalg.norm(self.offsets, axis=2).mean(1)
+
+    def take(self, chosen: np.ndarray) -> Trial:
+        return Trial(self.name, [self.pairs[i] for i in chosen], self.offsets[chosen])
+
+
+def methods(net: HomographyNet) -> dict[str, Method]:
+    """What is compared. The pictures of a pair may differ in size."""
+    return {
+        IDENTITY: lambda pairs: [stretch(*pair) for pair in pairs],
+        ORB: partial(each, lambda pair: orb_ransac(*map(grey, pair))),
+        SIFT: partial(each, lambda pair: sift_magsac(*map(grey, pair))),
+        ECC: partial(each, lambda pair: ecc(*map(grey, pair))),
+        ONE: partial(look, net, 1),
+        TWO: partial(look, net, 2),
+        THREE: partial(look, net, 3),
+        POLISHED: lambda pairs: each(polish, pairs, look(net, 3, pairs)),
+    }
+
+
+def each(work: Callable[..., Matrix], *arguments: Sequence[Any]) -> list[Matrix]:
+    """What OpenCV does to each, on all cores: it needs no interpreter."""
+    if len(arguments[0]) == 1:  # which is how time is measured
+        return [work(*next(zip(*arguments, strict=True)))]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, *arguments))
+
+
+def look(net: HomographyNet, passes: int, pairs: Sequence[Pair]) -> list[Matrix]:
+    """The network's estimates at the pictures' own sizes, as ``predict`` makes them."""
+    device = next(net.parameters()).device
+    found: list[Matrix] = []
+    for first in range(0, len(pairs), BATCH):
+        batch = pairs[first : first + BATCH]
+        inputs = torch.stack([torch.cat([to_input(picture, net.channels) for picture in pair]) for pair in batch])
+        answer = estimate(net, inputs.to(device), passes)
+        for (a, b), matrix, valid in zip(batch, answer.matrix.numpy(), answer.valid.tolist(), strict=True):
+            found.append(usable(np.linalg.inv(scaling(b)) @ matrix @ scaling(a), a.shape) if valid else None)
+    return found
+
+
+def polish(pair: Pair, start: Matrix) -> Matrix:
+    """An estimate improved by ECC at the pictures' own sizes; where that diverges, as it was."""
+    if start is None:
+        return None
+    better = ecc(*map(grey, pair), start=start)
+    return start if better is None else better
+
+
+def stretch(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The homography ``(3, 3)`` that brings a to the size of b: the identity where both are equally large."""
+    return np.linalg.inv(scaling(b)) @ scaling(a)
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+
+
+def scores(errors: np.ndarray, still: np.ndarray) -> dict[str, float]:
+    """By the names in ``SCORES``, of errors with NaN where no estimate is and of those of the identity, ``(N,)``."""
+    none = np.isnan(errors)
+    counted = np.where(none, still, errors)
+    values = (
+        counted.mean(),
+        np.median(counted),
+        (counted < 1).mean(),
+        (counted < 3).mean(),
+        none.mean(),
+        (counted >= still).mean(),
+    )
+    return dict(zip(SCORES, [round(float(value), 4) for value in values], strict=True))
+
+
+def claims(trial: Trial, errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Figures of the methods that were measured."""
+    return [
+        {
+            "metric": metric,
+            "data": trial.name,
+            "split": "test",
+            "value": scores(errors[method], trial.still())[score],
+            "tolerance": tolerance,
+        }
+        for metric, method, score, tolerance in CLAIMS
+        if method in errors
+    ]
+
+
+def comparison(trial: Trial, errors: dict[str, np.ndarray], times: dict[str, float] | None = None) -> Table:
+    """Every method on the same pairs."""
+    size = trial.pairs[0][0].shape[0]
+    title = f"{trial.name}, {len(trial.pairs)} test pairs of {size}x{size}, errors in their pixels"
+    columns = ["method", *SCORES]
+    rows = [[name, *scores(found, trial.still()).values()] for name, found in errors.items()]
+    if times:
+        title += f", ms a pair on one thread ({platform.machine()})"
+        columns, rows = [*columns, "ms"], [[*row, round(times[str(row[0])], 2)] for row in rows]
+    return {"title": title, "columns": columns, "rows": rows}
+
+
+def robustness(trial: Trial, every: dict[str, Method]) -> Table:
+    """Some methods on the first pairs after each of ``CHANGES``, and on those of them that have little texture."""
+    first = trial.take(np.arange(min(CHANGED_PAIRS, len(trial.pairs))))
+    harder = {change: Trial(first.name, changed(first.pairs, change), first.offsets) for change in CHANGES}
+    harder["none, little texture"] = first.take(low_texture(first.pairs))
+    rows: list[list[str | float]] = []
+    for change, one in harder.items():
+        found = [scores(one.errors(every[name]), one.still()) for name in WHEN_CHANGED.values()]
+        rows.append([change, *(values[score] for values in found for score in SHORT_SCORES)])
+    return {
+        "title": f"The first {len(first.pairs)} of these pairs, changed: the network's three passes, these polished by "
+        "ECC, and SIFT + MAGSAC",
+        "columns": ["change", *(f"{name} {score}" for name in WHEN_CHANGED for score in SHORT_SCORES)],
+        "rows": rows,
+    }
+
+
+def describe(data: HomographyPairs) -> str:
+    """Source and protocol, such as "photos, Protocol B"."""
+    source = data.root.resolve().name if data.root else "drawn streets"
+    for name, protocol in PROTOCOLS.items():
+        if protocol == data.protocol:
+            return f"{source}, Protocol {name}"
+    return f"{source}, {data.protocol}"
+
+
+def under_protocol_a(data: HomographyPairs) -> HomographyPairs:
+    """The same pictures, enlarged where they are below 640x480."""
+    return HomographyPairs(
+        data.root, protocol="A", grey=data.grey, test_pairs=data.counts["test"], held_out=data.held_out, num_workers=0
+    )
+
+
+@contextmanager
+def opencv_on_one_thread() -> Iterator[None]:
+    """Pairs go to the cores instead."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def ms_a_pair(method: Method, pairs: Sequence[Pair]) -> float:
+    """Mean wall-clock time, one pair at a time, the network on one thread too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        method(pairs[:1])
+        start = time.perf_counter()
+        for pair in pairs:
+            method([pair])
+        return 1000 * (time.perf_counter() - start) / len(pairs)
+    finally:
+        torch.set_num_threads(threads)
+
+
+@torch.inference_mode()
+def macs(net: HomographyNet) -> int:
+    """Multiply-adds for one pair and one pass."""
+    device = next(net.parameters()).device
+    with FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, 2 * net.channels, NET_SIZE, NET_SIZE, device=device))
+    return counter.get_total_flops() // 2

@@ -1,0 +1,106 @@
+"""Real pairs of pictures with correspondences that somebody checked by hand."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+
+from zoo.data.pairs import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
+from zoo.errors import ZooError
+from zoo.images import open_rgb
+
+Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
+REACH = 32  # by how much corners move in training, in pixels of 128x128
+COLUMNS = ["xA", "yA", "xB", "yB"]
+
+
+@dataclass(frozen=True)
+class RealPair:
+    """Two pictures ``(H, W, 3)`` uint8, which may differ in size, and points ``(N, 2)`` that show the same in both."""
+
+    name: str
+    a: np.ndarray
+    b: np.ndarray
+    points_a: np.ndarray
+    points_b: np.ndarray
+
+    def error(self, matrix: np.ndarray) -> float:
+        """Mean distance in pixels of b between where a homography takes the points of a and where they lie."""
+        return float(np.linalg.norm(transform_points(matrix, self.points_a) - self.points_b, axis=1).mean())
+
+    def displacement(self) -> float:
+        """By how much a corner of a moves at most, in x or y, in pixels of the 128x128 that the networks see.
+
+        Of the homography fitted to the points; where it is not defined by them or folds the picture, of the points
+        themselves.
+        """
+        a = transform_points(scaling(self.a), self.points_a)
+        b = transform_points(scaling(self.b), self.points_b)
+        if len(a) >= 4:
+            matrix, _ = cv2.findHomography(a, b)
+            corners = corner_points(NET_SIZE)
+            if matrix is not None and is_convex(moved := transform_points(matrix, corners)):
+                return float(np.abs(moved - corners).max())
+        return float(np.abs(b - a).max())
+
+
+def read_real_pairs(folder: Path) -> list[RealPair]:
+    """Every ``NAME.csv`` of a folder with its ``NAMEA.jpg`` and ``NAMEB.jpg``, by name.
+
+    The table has the columns xA, yA, xB, yB, in pixels.
+
+    Raises:
+        ZooError: no such folder, no tables in it, one that is not like that, or a picture that is missing or damaged.
+    """
+    tables = sorted(folder.glob("*.csv"))
+    if not tables:
+        raise ZooError(f"{folder}: no pairs there; a pair is NAMEA.jpg, NAMEB.jpg and NAME.csv ({','.join(COLUMNS)})")
+    return [_read(path) for path in tables]
+
+
+def _read(table: Path) -> RealPair:
+    points = _read_points(table)
+    a, b = (np.array(open_rgb(table.with_name(f"{table.stem}{which}.jpg"))) for which in "AB")
+    return RealPair(table.stem, a, b, points[:, :2], points[:, 2:])
+
+
+def _read_points(table: Path) -> np.ndarray:
+    """``(N, 4)`` float64."""
+    with table.open(newline="", encoding="utf-8") as file:
+        head, *rows = list(csv.reader(file)) or [[]]
+    if head != COLUMNS or not rows:
+        raise ZooError(f"{table}: expected the head {','.join(COLUMNS)} and a line a point, not {','.join(head)!r}")
+    try:
+        points = np.array([[float(cell) for cell in row] for row in rows]).reshape(len(rows), 4)
+    except ValueError:
+        raise ZooError(f"{table}: a line is not four numbers") from None
+    if not np.isfinite(points).all():
+        raise ZooError(f"{table}: a line is not four numbers")
+    return points
+
+
+def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> dict[str, Any]:
+    """What each method reaches on each pair, and whether the network was made for what moves there."""
+    rows: list[list[str | float | None]] = []
+    for pair in pairs:
+        found = [method([(pair.a, pair.b)])[0] for method in methods.values()]
+        errors = [None if matrix is None else round(pair.error(matrix), 2) for matrix in found]
+        moved = pair.displacement()
+        rows.append([pair.name, round(moved, 1), "yes" if moved <= REACH else "no", *errors])
+    return {
+        "title": f"Real pairs: mean reprojection error in pixels of b at its own size. The network was made for "
+        f"corners that move by at most {REACH} of 128 pixels",
+        "columns": ["pair", "corners move by", "within reach", *methods],
+        "rows": rows,
+    }
+
+
+def scaling(picture: np.ndarray) -> np.ndarray:
+    """The map ``(3, 3)`` from a picture's pixels to those of it at 128x128."""
+    return net_scaling(picture.shape[1], picture.shape[0])

@@ -1,0 +1,238 @@
+"""The homography between two pictures, and what is done with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from zoo.errors import ZooError
+from zoo.files import replace
+from zoo.images import Picture, open_rgb, save_png, to_array, to_tensor
+
+OUTLINE = (255, 40, 40)
+STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
+LONGEST = 32_766  # pixels of a side that OpenCV can warp
+FARTHEST = 1e6  # pixels from the picture to which a line is drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Homography:
+    """Where the pixels of picture a lie in picture b. Points are (x, y); a pixel's centre has whole coordinates.
+
+    Args:
+        matrix: ``(3, 3)`` float64 with 1 in the lower right: pixels of a to pixels of b. Where ``valid`` is False it
+            merely brings a to the size of b.
+        confidence: 0 to 1, from what the network would still correct after all is done: e pixels of 128x128 give
+            1 / (1 + (e / 3)^2); see :class:`zoo.models.homographynet.predict.Estimate` for e. 0 where not valid.
+        valid: whether an estimate was found: both pictures show something, and a becomes a convex quadrilateral that
+            reaches no farther out of b than b is long.
+        refined: whether ECC polished the estimate; False: it diverged and the network's own was kept; None: it was not
+            asked for.
+        passes: how often the network estimated.
+        seconds: that all of it took, without reading the pictures.
+        a: ``(H, W, 3)`` uint8.
+        b: likewise, of any other size.
+        names: of the files, None for what is no file.
+    """
+
+    matrix: np.ndarray
+    confidence: float
+    valid: bool
+    refined: bool | None
+    passes: int
+    seconds: float
+    a: np.ndarray = field(repr=False)
+    b: np.ndarray = field(repr=False)
+    names: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def corners(self) -> np.ndarray:
+        """The corners of a in b, ``(4, 2)`` float64: centres of corner pixels, clockwise from the upper left."""
+        return transform(self.matrix, corners_of(self.a))
+
+    def inverse(self) -> Homography:
+        """The homography from b to a."""
+        matrix = normalized(np.linalg.inv(self.matrix))
+        return changed(self, matrix=matrix, a=self.b, b=self.a, names=self.names[::-1])
+
+    def warp(self, picture: Picture | None = None) -> Image.Image:
+        """What a would show if it were taken with b: at the size of a, black where b does not reach.
+
+        Args:
+            picture: another one of b's size that is warped instead.
+        """
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return Image.fromarray(_warp(_instead(picture, self.b), self.matrix, self.a.shape, flags))
+
+    def overlay(self) -> Image.Image:
+        """The outline of a over b, and a half transparent within: sharp where they agree, double where not."""
+        a = _warp(self.a, self.matrix, self.b.shape).astype(np.float32)
+        opacity = 0.5 * _warp(np.ones(self.a.shape[:2], np.float32), self.matrix, self.b.shape)[..., None]
+        mixed = np.rint(a * 0.5 + self.b * (1 - opacity)).clip(0, 255).astype(np.uint8)  # a fades at its edge by itself
+        outline = np.rint(self.corners.clip(-FARTHEST, FARTHEST)).astype(np.int32)
+        thickness = max(1, round(max(mixed.shape) / 400))
+        return Image.fromarray(cv2.polylines(mixed, [outline], True, OUTLINE, thickness, cv2.LINE_AA))
+
+    def stitch(
+        self,
+        a: Picture | None = None,
+        b: Picture | None = None,
+        blend: Literal["feather", "over"] = "feather",
+        max_pixels: int = 100_000_000,
+    ) -> Image.Image:
+        """Both pictures in one, in the frame of b, large enough for them and black where neither is.
+
+        Args:
+            a: another picture of its size instead of a.
+            b: likewise.
+            blend: "feather": each counts the less, the nearer its edge is; "over": a lies over b.
+            max_pixels: of the mosaic.
+
+        Raises:
+            ZooError: no valid homography, or one under which the mosaic would be larger than that.
+        """
+        if blend not in ("feather", "over"):
+            raise ZooError(f'blend is "feather" or "over", not {blend!r}')
+        pictures = _instead(a, self.a), _instead(b, self.b)
+        left, top, width, height = self._canvas(max_pixels)
+        weights = [tent(*picture.shape[:2]) for picture in pictures]
+        if blend == "over":
+            weights = [np.ones_like(weights[0]), np.full_like(weights[1], 1e-6)]
+        mosaic = np.empty((height, width, 3), np.uint8)
+        for y in range(0, height, STRIP):
+            strip = mosaic[y : y + STRIP]
+            shift = np.array([[1.0, 0, -left], [0, 1, -top - y], [0, 0, 1]])
+            _blend(strip, pictures, weights, (shift @ self.matrix, shift))
+        return Image.fromarray(mosaic)
+
+    def _canvas(self, max_pixels: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height of both pictures in the frame of b."""
+        if not self.valid:
+            raise ZooError("there is nothing to stitch: no homography was found between these pictures")
+        if not reaches(self.matrix, self.a):
+            raise ZooError("the mosaic would be endless: the homography takes a part of the first picture to infinity")
+        points = np.concatenate((self.corners, corners_of(self.b)))
+        left, top = np.floor(points.min(0)).tolist()
+        right, bottom = np.ceil(points.max(0)).tolist()
+        width, height = right - left + 1, bottom - top + 1
+        if width * height > max_pixels or max(width, height) > LONGEST:
+            raise ZooError(
+                f"the mosaic would have {width:,.0f}x{height:,.0f} pixels, and {max_pixels:,} are allowed, sides to "
+                f"{LONGEST:,}\nresize the pictures first, or stitch the inverse()"
+            )
+        return int(left), int(top), int(width), int(height)
+
+    def save(self, destination: Path) -> list[Path]:
+        """Writes ``DESTINATION_overlay.png``, ``DESTINATION_warped.png`` and ``DESTINATION.json``."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        written = []
+        for kind, image in (("overlay", self.overlay()), ("warped", self.warp())):
+            written.append(destination.with_name(f"{destination.name}_{kind}.png"))
+            save_png(image, written[-1])
+        written.append(destination.with_name(f"{destination.name}.json"))
+        replace(written[-1], json.dumps(self._summary(), indent=2, allow_nan=False) + "\n")
+        return written
+
+    def _summary(self) -> dict[str, Any]:
+        plain = ("confidence", "valid", "refined", "passes", "seconds")
+        sizes = ({"width": picture.shape[1], "height": picture.shape[0]} for picture in (self.a, self.b))
+        return {
+            "matrix": self.matrix.tolist(),
+            "corners": self.corners.tolist(),
+            **{name: getattr(self, name) for name in plain},
+            **{which: {"name": name, **size} for which, name, size in zip("ab", self.names, sizes, strict=True)},
+        }
+
+
+def read(picture: Picture) -> np.ndarray:
+    """RGB ``(H, W, 3)`` uint8 of what :func:`zoo.images.to_tensor` takes, and of arrays with an alpha channel."""
+    if isinstance(picture, (str, Path)):
+        return np.array(open_rgb(picture))
+    if isinstance(picture, np.ndarray) and picture.shape[2:] == (4,):
+        picture = picture[..., :3]
+    array = to_array(to_tensor(picture))
+    if not array.size:
+        raise ZooError(f"a picture has pixels, this one is {array.shape[1]}x{array.shape[0]}")
+    return array
+
+
+def corners_of(picture: np.ndarray) -> np.ndarray:
+    """``(4, 2)`` float64."""
+    right, bottom = picture.shape[1] - 1.0, picture.shape[0] - 1.0
+    return np.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
+
+
+def normalized(matrix: np.ndarray) -> np.ndarray:
+    """The same homography with 1 in the lower right, and finite where that maps the first pixel to infinity."""
+    scale = matrix[2, 2] if abs(matrix[2, 2]) > 1e-12 * np.abs(matrix).max() else 1e-12 * np.abs(matrix).max()
+    result = matrix / scale
+    result[2, 2] = 1.0
+    return result
+
+
+def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points ``(N, 2)`` through a homography, finite at infinity too."""
+    moved = points @ matrix[:, :2].T + matrix[:, 2]
+    depth = moved[:, 2:]
+    return moved[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
+
+
+def reaches(matrix: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether a homography keeps all of a picture on one side of infinity."""
+    return bool((corners_of(picture) @ matrix[2, :2] + 1 > 1e-9).all())
+
+
+def tent(height: int, width: int) -> np.ndarray:
+    """Weights of a picture's pixels ``(H, W)`` float32: 1 in the middle, falling towards the nearest edge."""
+    y, x = (
+        (np.minimum(np.arange(n) + 1, n - np.arange(n)) / (n / 2 + 0.5)).astype(np.float32) for n in (height, width)
+    )
+    return np.minimum.outer(y, x)
+
+
+def _blend(
+    strip: np.ndarray,
+    pictures: tuple[np.ndarray, np.ndarray],
+    weights: list[np.ndarray],
+    maps: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Fills a part of a mosaic ``(H, W, 3)`` with the weighted mean of pictures under homographies into it."""
+    total = np.zeros((*strip.shape[:2], 1), np.float32)
+    mixed = np.zeros(strip.shape, np.float32)
+    for picture, weight, matrix in zip(pictures, weights, maps, strict=True):
+        share = _warp(weight, matrix, strip.shape)[..., None]
+        mixed += share * _warp(picture, matrix, strip.shape, border=cv2.BORDER_REPLICATE)
+        total += share
+    np.rint(mixed / np.maximum(total, 1e-12), out=mixed)
+    strip[:] = mixed
+
+
+def _warp(
+    picture: np.ndarray,
+    matrix: np.ndarray,
+    shape: tuple[int, ...],
+    flags: int = cv2.INTER_LINEAR,
+    border: int = cv2.BORDER_CONSTANT,
+) -> np.ndarray:
+    try:
+        return cv2.warpPerspective(picture, matrix, (shape[1], shape[0]), flags=flags, borderMode=border)
+    except cv2.error as error:
+        sizes = f"{picture.shape[1]}x{picture.shape[0]} to {shape[1]}x{shape[0]}"
+        raise ZooError(f"OpenCV cannot warp a picture of {sizes} pixels: {error.err}") from error
+
+
+def _instead(picture: Picture | None, own: np.ndarray) -> np.ndarray:
+    if picture is None:
+        return own
+    array = read(picture)
+    if array.shape != own.shape:
+        have, want = (f"{shape[1]}x{shape[0]}" for shape in (array.shape, own.shape))
+        raise ZooError(f"the homography belongs to a picture of {want} pixels, this one has {have}")
+    return array
