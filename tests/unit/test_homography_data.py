@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 
 from zoo.data import HomographyPairs
@@ -20,6 +21,7 @@ from zoo.data.sampling import EpochSampler
 from zoo.errors import ZooError
 
 SPLITS = ("train", "val", "test")
+pytestmark = pytest.mark.usefixtures("one_thread")  # small batches: threads would wait for each other
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -156,6 +158,30 @@ def test_batches_from_the_device_are_those_from_the_cpu():
         assert (on_device[0] - on_cpu[0]).abs().mean() < 1.5 / 255
         assert on_device[0].shape == (3, 2, 128, 128)
         assert 0.9 < on_device[0].max() <= 1
+
+
+class Listener(LightningModule):
+    """Learns nothing and keeps what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.batches = torch.nn.Linear(1, 1), []
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        self.batches.append(batch)
+        return self.layer(torch.ones(1)).sum()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_lightning_hands_over_what_the_device_makes():
+    data, listener = streets(make_on="device", later=0.5), Listener()
+    quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    Trainer(max_epochs=2, accelerator="cpu", limit_val_batches=0, **quiet).fit(listener, data)
+    other = streets(make_on="device", later=0.5)
+    assert same(listener.batches, epoch(other, 0) + epoch(other, 1))
 
 
 @pytest.mark.parametrize("photometric", [0.0, 1.0])

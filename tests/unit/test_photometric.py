@@ -11,6 +11,8 @@ from torch import Tensor
 from zoo.data import device_pairs, photometric
 from zoo.data.photometric import blur, differ, jpeg, light, noise, occlude
 
+pytestmark = pytest.mark.usefixtures("one_thread")  # small batches: threads would wait for each other
+
 CHANGES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
     "light": lambda p, _: light(p, 1.3, -20),
     "blur": lambda p, _: blur(p, 1.5),

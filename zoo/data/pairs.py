@@ -62,6 +62,7 @@ from zoo.errors import ZooError
 NET_SIZE = 128  # pixels of a side of what the networks see
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
 HELD_OUT_SEEDS = {"val": 1, "test": 2}
+LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 DRAWS = 10  # integers that one attempt at a pair takes
 LATER_ERROR = 0.375  # by which share of the perturbation a corner may be off after a first pass: 12 pixels of 32
 
@@ -267,19 +268,15 @@ def exact_pair(
 def warped_pair(
     picture: np.ndarray, place: Sequence[int], matrix: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same within interpolation error, at OpenCV's speed: it warps the patch, not the picture.
-
-    ``matrix`` takes pixels of a to those of the picture.
-    """
+    """The same within interpolation error, at OpenCV's speed; ``matrix`` takes pixels of a to those of the picture."""
     x, y = place
     b = picture[y : y + size, x : x + size].copy()  # first: row by row, it brings into the cache what the warp jumps in
-    return cv2.warpPerspective(picture, matrix, (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP), b
+    return cv2.warpPerspective(picture, matrix, (size, size), flags=LINEAR), b
 
 
 def as_later_pass(b: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """As after a first estimate: pixel p shows b at ``estimate @ p``, its edge repeated where b ends."""
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(b, estimate, b.shape[1::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpPerspective(b, estimate, b.shape[1::-1], flags=LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def to_net_size(patch: np.ndarray) -> np.ndarray:

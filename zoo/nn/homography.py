@@ -94,11 +94,10 @@ def warp(pictures: Tensor, matrix: Tensor, width: int, height: int, padding: str
         height: of the result.
         padding: what lies outside the pictures: "border" repeats their edge, "zeros" is black.
     """
-    like = {"device": matrix.device, "dtype": matrix.dtype}
-    x, y = torch.arange(width, **like), torch.arange(height, **like)[:, None]
+    x, y = (torch.arange(side, device=matrix.device, dtype=matrix.dtype) for side in (width, height))
     rows = matrix[..., None, None]  # (B, 3, 3, 1, 1)
-    moved = rows[:, :, 0] * x + (rows[:, :, 1] * y + rows[:, :, 2])  # (B, 3, height, width)
-    size = torch.tensor([pictures.shape[-1], pictures.shape[-2]], **like).view(2, 1, 1)
+    moved = rows[:, :, 0] * x + (rows[:, :, 1] * y[:, None] + rows[:, :, 2])  # (B, 3, height, width)
+    size = matrix.new_tensor([pictures.shape[-1], pictures.shape[-2]]).view(2, 1, 1)
     grid = moved[:, :2] * (2 / size) / _away_from_zero(moved[:, 2:]) + (1 / size - 1)
     return F.grid_sample(pictures, grid.permute(0, 2, 3, 1), mode="bilinear", padding_mode=padding, align_corners=False)
 

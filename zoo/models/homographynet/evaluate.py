@@ -16,17 +16,18 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import NET_SIZE, PROTOCOLS, corner_points, transform_points
 from zoo.errors import ZooError
 from zoo.metrics.homography import corner_error
+from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.predict import estimate, to_input
 from zoo.models.homographynet.real import Method, read_real_pairs, real_table, scaling
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
+from zoo.nn.cost import macs
 
 Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
 Table: TypeAlias = "dict[str, Any]"
@@ -86,7 +87,7 @@ def evaluate(net: HomographyNet, data: HomographyPairs, *, real: Path | None = N
         "figures": figures,
         "tables": tables,
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "macs": {f"{NET_SIZE}x{NET_SIZE}": macs(net)},
+        "macs": {f"{NET_SIZE}x{NET_SIZE}": macs(net, 2 * net.channels, NET_SIZE, NET_SIZE)},
         "data_digest": digests,
     }
 
@@ -159,7 +160,7 @@ def look(net: HomographyNet, passes: int, pairs: Sequence[Pair]) -> list[Matrix]
         inputs = torch.stack([torch.cat([to_input(picture, net.channels) for picture in pair]) for pair in batch])
         answer = estimate(net, inputs.to(device), passes)
         for (a, b), matrix, valid in zip(batch, answer.matrix.numpy(), answer.valid.tolist(), strict=True):
-            found.append(usable(np.linalg.inv(scaling(b)) @ matrix @ scaling(a), a.shape) if valid else None)
+            found.append(usable(np.linalg.inv(scaling(b)) @ matrix @ scaling(a), a.shape, b.shape) if valid else None)
     return found
 
 
@@ -167,7 +168,8 @@ def polish(pair: Pair, start: Matrix) -> Matrix:
     """An estimate improved by ECC at the pictures' own sizes; where that diverges, as it was."""
     if start is None:
         return None
-    better = ecc(*map(grey, pair), start=start)
+    a, b = map(grey, pair)
+    better = classical.polish(a, b, start)
     return start if better is None else better
 
 
@@ -278,12 +280,3 @@ def ms_a_pair(method: Method, pairs: Sequence[Pair]) -> float:
         return 1000 * (time.perf_counter() - start) / len(pairs)
     finally:
         torch.set_num_threads(threads)
-
-
-@torch.inference_mode()
-def macs(net: HomographyNet) -> int:
-    """Multiply-adds for one pair and one pass."""
-    device = next(net.parameters()).device
-    with FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, 2 * net.channels, NET_SIZE, NET_SIZE, device=device))
-    return counter.get_total_flops() // 2

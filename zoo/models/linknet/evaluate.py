@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.data.segmentation import SegmentationData, Split
 from zoo.errors import ZooError
 from zoo.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
 from zoo.models.linknet.net import LinkNet
+from zoo.nn.cost import macs
 
 SPLITS: tuple[Split, ...] = ("test", "val")
 TOLERANCE = 0.002  # other kernels round differently
@@ -42,7 +42,7 @@ def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
         "figures": figures,
         "tables": [{"title": "IoU of each class", "columns": ["class", *SPLITS], "rows": per_class}],
         "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "macs": {f"{width}x{height}": macs(net, height, width)},
+        "macs": {f"{width}x{height}": macs(net, 3, height, width)},
         "data_digest": {split: data.digest(split) for split in SPLITS},
     }
 
@@ -56,12 +56,3 @@ def score(net: LinkNet, data: SegmentationData, split: Split) -> SegmentationSco
         prediction = net.predict(picture).mask
         confusion.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])
     return segmentation_scores(confusion.compute())
-
-
-@torch.inference_mode()
-def macs(net: torch.nn.Module, height: int, width: int) -> int:
-    """Multiply-adds of the convolutions for one picture."""
-    parameter = next(net.parameters())
-    with FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, 3, height, width, device=parameter.device))
-    return counter.get_total_flops() // 2
