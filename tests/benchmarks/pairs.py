@@ -1,6 +1,6 @@
 """Training pairs a second of Protocol B from pictures in memory, against other ways to make them, in turns in one run.
 
-python tests/benchmarks/pairs.py [FOLDER]     (drawn street scenes without a folder; kornia: pip install kornia)
+python tests/benchmarks/pairs.py [FOLDER]     (drawn street scenes without one; kornia is in the extra "benchmarks")
 """
 
 from __future__ import annotations
