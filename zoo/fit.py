@@ -135,7 +135,9 @@ def main(verb: str, argv: list[str]) -> int:
     except (ArgumentError, MisconfigurationException, ValueError) as error:
         raise _user_error(error) from error
     if options.weights:
-        start_from(cli.model, options.weights)
+        new = start_from(cli.model, options.weights)
+        if new and verb != "fit":
+            raise ZooError(f"{options.weights} has no {new[0]} of that shape: a layer made anew is not worth a figure")
     if verb == "fit":
         return _fit(cli, resume)
     if not (options.weights or ckpt_path):
@@ -192,10 +194,11 @@ def _refuse_broken(checkpoint: Path) -> None:
         raise ZooError(f"{checkpoint}: damaged, or no checkpoint of Lightning")
 
 
-def start_from(model: LightningModule, source: str) -> None:
-    """Copies the published weights ``source`` into the network; says in one line which layers stay new."""
+def start_from(model: LightningModule, source: str) -> list[str]:
+    """Copies the published weights ``source`` into the network; says in one line, and gives, which layers stay new."""
     new = weights.load_matching(model.net, source)  # type: ignore[arg-type]
     print(f"Weights of {source}; made anew: {', '.join(new) or 'nothing'}")  # noqa: T201
+    return new
 
 
 def _fit(cli: ZooCLI, resume: Path | None) -> int:

@@ -18,6 +18,7 @@ from zoo.files import replace
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Tensor"
 
+SLACK = 0.1  # by which floats may leave 0..1: bicubic resizing overshoots
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -32,6 +33,8 @@ def open_rgb(path: str | Path) -> Image.Image:
             return _to_rgb(ImageOps.exif_transpose(file))
     except FileNotFoundError:
         raise ZooError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ZooError(f"{path}: a folder, not a picture") from None
     except UnidentifiedImageError:
         raise ZooError(f"{path}: not a picture that Pillow can read") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -51,11 +54,18 @@ def to_tensor(picture: Picture) -> Tensor:
             raise ZooError(
                 f"a tensor picture is uint8 or float, (3, H, W), this one {picture.dtype} {tuple(picture.shape)}"
             )
-        return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()
+        if picture.dtype == torch.uint8:
+            return picture.float() / 255
+        low, high = (float(value) for value in picture.detach().aminmax()) if picture.numel() else (0.0, 0.0)
+        if not -SLACK <= low <= high <= 1 + SLACK:  # NaN compares false
+            raise ZooError(f"values of a float picture are 0..1, these are {low:.4g}..{high:.4g}")
+        return picture.float()
     if isinstance(picture, (str, Path)):
         picture = open_rgb(picture)
     if isinstance(picture, Image.Image):
         picture = np.array(_to_rgb(picture))
+    if not isinstance(picture, np.ndarray):
+        raise ZooError(f"a picture is a path, a PIL picture, an array or a tensor, not {type(picture).__name__}")
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
         raise ZooError(f"an array picture is uint8, (H, W) or (H, W, 3), this one {picture.dtype} {picture.shape}")
     if picture.ndim == 2:
@@ -65,6 +75,8 @@ def to_tensor(picture: Picture) -> Tensor:
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
     """Any mode to RGB; what has 16 bits is scaled, where Pillow would clip it to white."""
+    if picture.mode == "F":
+        raise ZooError("a picture of floats has no known range: save it with 8 or 16 bits")
     if picture.mode.startswith("I"):  # I;16 of PNG and TIFF; Pillow reads a 16-bit PGM as I
         values = np.asarray(picture).clip(0, 65535) / 257
         picture = Image.fromarray(np.rint(values).astype(np.uint8))

@@ -150,7 +150,9 @@ def test_an_invalid_first_answer_is_flagged_and_an_invalid_later_one_changes_not
     assert found.confidence == 0
     assert found.refined is False
     np.testing.assert_allclose(found.corners, [[0.25, 0.75], [88.75, 0.75], [88.75, 98.25], [0.25, 98.25]])
-    later = align(Oracle(np.eye(3), np.array([5.0, 0]), FLIPPED - np.array([5.0, 0])), a, a, passes=2)
+    moved = picture(60, 40, (9, 9, 9))
+    moved[10:20, 12:22] = 250
+    later = align(Oracle(np.eye(3), np.array([5.0, 0]), FLIPPED - np.array([5.0, 0])), a, moved, passes=2)
     assert later.valid
     np.testing.assert_allclose(later.matrix, [[1, 0, 5 * 60 / 128], [0, 1, 0], [0, 0, 1]], atol=1e-6)
 

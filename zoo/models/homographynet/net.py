@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.errors import ZooError
 from zoo.images import Picture
 from zoo.models.homographynet.predict import Homography, align
+from zoo.nn.mode import evaluating
 
 SIZE = 128  # pixels of a side of what the network sees
 CELLS = SIZE // 8  # of a side of what it compares
@@ -104,7 +105,8 @@ class HomographyNet(nn.Module):
             refine: "ecc" polishes the estimate with OpenCV's ECC; where that diverges, the estimate stays and
                 ``refined`` of the result says so.
         """
-        return align(self, a, b, passes=passes, refine=refine)
+        with evaluating(self):
+            return align(self, a, b, passes=passes, refine=refine)
 
 
 def standardize(pairs: Tensor, channels: int = 1) -> Tensor:

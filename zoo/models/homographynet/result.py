@@ -129,8 +129,11 @@ class Homography:
             )
         return int(left), int(top), int(width), int(height)
 
-    def save(self, destination: Path) -> list[Path]:
+    def save(self, destination: str | Path) -> list[Path]:
         """Writes ``DESTINATION_overlay.png``, ``DESTINATION_warped.png`` and ``DESTINATION.json``."""
+        destination = Path(destination)
+        if not destination.name:
+            raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
         destination.parent.mkdir(parents=True, exist_ok=True)
         written = []
         for kind, image in (("overlay", self.overlay()), ("warped", self.warp())):

@@ -20,6 +20,7 @@ from zoo.errors import ZooError
 from zoo.files import did_you_mean
 from zoo.images import Picture, distinct_colors
 from zoo.models.linknet.predict import segment
+from zoo.nn.mode import evaluating
 
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 
@@ -112,16 +113,17 @@ class LinkNet(nn.Module):
             batch_size: how many equally large pictures of a list are segmented at once.
         """
         many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
-        results = segment(
-            self,
-            picture if many else [picture],  # type: ignore[arg-type, list-item]
-            self.labels,
-            self.palette,
-            probabilities=probabilities,
-            tile=tile,
-            overlap=overlap,
-            batch_size=batch_size,
-        )
+        with evaluating(self):
+            results = segment(
+                self,
+                picture if many else [picture],  # type: ignore[arg-type, list-item]
+                self.labels,
+                self.palette,
+                probabilities=probabilities,
+                tile=tile,
+                overlap=overlap,
+                batch_size=batch_size,
+            )
         return results if many else results[0]
 
 

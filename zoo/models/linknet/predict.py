@@ -47,8 +47,11 @@ class Segmentation:
         """The colours of the classes laid over the picture."""
         return Image.blend(Image.fromarray(self.picture), Image.fromarray(colorize(self.mask, self.palette)), opacity)
 
-    def save(self, destination: Path) -> list[Path]:
+    def save(self, destination: str | Path) -> list[Path]:
         """Writes ``DESTINATION_mask.png`` (palette, values are class ids) and ``DESTINATION_overlay.png``."""
+        destination = Path(destination)
+        if not destination.name:
+            raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
         destination.parent.mkdir(parents=True, exist_ok=True)
         written = []
         for kind, image in (("mask", self.colored()), ("overlay", self.overlay())):
