@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo import load, registry, weights
+from zoo.errors import ZooError
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  # there is no trainer here
 
@@ -88,6 +89,18 @@ def test_the_module_says_how_its_network_is_built(model: ModuleType, name: str, 
     picture = pictures(model, 1)
     with torch.inference_mode():
         assert torch.equal(load(tmp_path)(picture), module(picture))
+
+
+def test_a_prediction_leaves_the_network_as_it_was(trained: nn.Module, name: str, tmp_path: Path):
+    """In train mode too, where batch norm would take the picture into its statistics."""
+    trained.train()
+    before = {key: value.clone() for key, value in trained.state_dict().items()}
+    result = trained.predict(*[torch.rand(3, 70, 80)] * registry.architectures()[name].pictures)
+    assert trained.training
+    assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
+    assert all(path.is_file() for path in result.save(str(tmp_path / "out" / "result")))
+    with pytest.raises(ZooError, match="names no files"):
+        result.save(".")
 
 
 def test_learns_one_batch_by_heart(model: ModuleType):

@@ -378,6 +378,17 @@ def test_fine_tuning_makes_the_head_anew_and_says_so(whole: Run, own: list[str],
             torch.testing.assert_close(parameter, start[name].float(), rtol=1e-3, atol=1e-3, msg=name)
 
 
+def test_weights_that_leave_a_layer_at_random_are_not_tested(
+    whole: Run, own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    recipe = yaml.safe_load(RECIPE)
+    del recipe["data"]
+    Path("own.yaml").write_text(yaml.safe_dump(recipe))
+    weights = str(whole.folder / "model")
+    fails(capsys, ["test", "--recipe", "own.yaml", *own, "--weights", weights], "no classifier.weight of that shape")
+
+
 def test_the_recipe_of_one_data_set_trains_on_another(own: list[str], tmp_path: Path):
     """The one documented command: the recipe's own data section gives way."""
     in_folder(tmp_path, "fit", "--recipe", "mini.yaml", *own, "--trainer.max_epochs=1")

@@ -135,3 +135,23 @@ def test_sixteen_bits_are_scaled(array: np.ndarray, tmp_path: Path, suffix: str)
     Image.fromarray(deep).save(tmp_path / f"deep{suffix}")
     for picture in (tmp_path / f"deep{suffix}", Image.open(tmp_path / f"deep{suffix}")):
         assert torch.equal(to_tensor(picture), to_tensor(array[..., 0]))
+
+
+@pytest.mark.parametrize("values", [255.0, -1.0, float("nan"), float("inf")])
+def test_floats_outside_their_range_are_refused(values: float):
+    with pytest.raises(ZooError, match=r"values of a float picture are 0\.\.1, these are"):
+        to_tensor(torch.full((3, 4, 4), values))
+
+
+@pytest.mark.parametrize("thing", [None, 3, b"abc", [1, 2]])
+def test_what_is_no_picture_is_named(thing: object):
+    with pytest.raises(ZooError, match=f"not {type(thing).__name__}$"):
+        to_tensor(thing)  # type: ignore[arg-type]
+
+
+def test_a_picture_of_floats_and_a_folder_are_refused(tmp_path: Path):
+    Image.new("F", (4, 4), 0.5).save(tmp_path / "f.tif")
+    with pytest.raises(ZooError, match="no known range"):
+        open_rgb(tmp_path / "f.tif")
+    with pytest.raises(ZooError, match="a folder, not a picture"):
+        open_rgb(tmp_path)
