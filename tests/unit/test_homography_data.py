@@ -424,3 +424,8 @@ def test_real_photographs(real_data: Path):
     right = np.mean([disagreement(*pair) for pair in zip(pairs, offsets, strict=True)])
     wrong = np.mean([disagreement(*pair) for pair in zip(pairs, offsets + 2.0, strict=True)])
     assert right < 0.5 * wrong
+
+
+def test_pairs_that_do_not_move_teach_nothing():
+    with pytest.raises(ZooError, match="perturbation is 1 or more"):
+        HomographyPairs(perturbation=0)

@@ -247,6 +247,16 @@ def test_ecc_polishes_between_sizes_and_says_where_it_cannot(pair: tuple[np.ndar
     assert error_of(unrelated, MATRIX) < 1e-3
 
 
+def test_the_same_picture_twice_has_not_moved(pair: tuple[np.ndarray, np.ndarray]):
+    """To the bit, though the network is off by a pixel; a slightly moved one is not taken for the same."""
+    off = np.array([[1.0, -1], [1, 1], [-1, 1], [1, 1]])
+    found = align(Oracle(np.eye(3), off), pair[0], pair[0], passes=1)
+    np.testing.assert_allclose(found.matrix, np.eye(3), atol=1e-12)
+    assert found.valid
+    moved = align(Oracle(np.array([[1.0, 0, 6], [0, 1, 0], [0, 0, 1]])), pair[0], np.roll(pair[0], 9, 1), passes=1)
+    assert moved.matrix[0, 2] > 9
+
+
 def test_everything_people_have_is_the_same_picture(tmp_path: Path, pair: tuple[np.ndarray, np.ndarray]):
     a, b = pair
     grey = a[..., 0]

@@ -103,6 +103,8 @@ class HomographyPairs(LightningDataModule):
         if size:
             given["width"], given["height"] = size
         self.protocol = replace(PROTOCOLS[protocol], **{k: v for k, v in given.items() if v is not None})
+        if not self.protocol.perturbation:
+            raise ZooError("data.perturbation is 1 or more: without it there is nothing to learn")
         self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
         self._refuse_overlap()
         self.grey = grey

@@ -86,8 +86,8 @@ class Protocol:
     jitter: int | None = None
 
     def __post_init__(self) -> None:
-        if self.patch < 2 or self.perturbation < 1 or (self.jitter or 0) < 0:
-            raise ZooError("data.patch is 2 pixels or more, data.perturbation 1 or more, data.jitter 0 or more")
+        if self.patch < 2 or self.perturbation < 0 or (self.jitter or 0) < 0:
+            raise ZooError("data.patch is 2 pixels or more, data.perturbation and data.jitter 0 or more")
         need = self.patch + 2 * self.perturbation
         if min(self.width, self.height) < need:
             raise ZooError(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "Homography", "align", "estimate"]
 
 CONTRAST = 1 / 255  # standard deviation below which a picture shows nothing
+SAME = 0.9  # correlation of pictures that agree
 DOUBTFUL = 3.0  # pixels of 128x128 left to correct that halve the confidence
 
 
@@ -116,7 +117,7 @@ def align(
 ) -> Homography:
     """The homography from a to b, pictures of any sizes; see :meth:`HomographyNet.predict`.
 
-    Where the pictures agree better as they are than under the estimate, nothing has moved.
+    Where the pictures agree as they are, and better than under the estimate, nothing has moved.
     After the passes, and the refinement if one is asked for, the network looks once more for the confidence.
     """
     if refine not in (None, "ecc"):
@@ -146,9 +147,9 @@ def align(
 
 
 def nothing_moved(pair: Tensor, matrix: np.ndarray) -> bool:
-    """Whether the pictures of ``(2C, 128, 128)`` in 0..1 correlate better as they are than under an estimate."""
+    """Whether the pictures of ``(2C, 128, 128)`` in 0..1 agree as they are, and better than under an estimate."""
     a, b = ((part.mean(0) * 255).round().byte().cpu().numpy() for part in pair.chunk(2))
-    return correlation(a, b, np.eye(3)) >= correlation(a, b, matrix)
+    return correlation(a, b, np.eye(3)) >= max(correlation(a, b, matrix), SAME)
 
 
 def to_input(picture: np.ndarray, channels: int) -> Tensor:
