@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.metrics.homography import MeanAverageCornerError, corner_error
+from zoo.metrics import MeanAverageCornerError
+from zoo.metrics.homography import corner_error
 
 CORNERS = np.array([[0, 0], [127, 0], [127, 127], [0, 127]], np.float32)
 

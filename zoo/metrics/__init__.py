@@ -1,1 +1,17 @@
-"""Metrics that torchmetrics lacks."""
+"""Metrics that torchmetrics lacks. Names are imported when asked for, since torchmetrics is slow to import."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from zoo.metrics.homography import MeanAverageCornerError as MeanAverageCornerError
+
+_HOMES = {"MeanAverageCornerError": "zoo.metrics.homography"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
