@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -93,6 +93,24 @@ def save_png(image: Image.Image, path: Path) -> None:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     replace(path, buffer.getvalue())
+
+
+def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> list[Path]:
+    """Writes ``DESTINATION_KIND.png`` a picture, each whole or not at all, and makes the folder.
+
+    Args:
+        pictures: by their kind.
+        destination: beginning of the files' names, such as ``out/street``.
+    """
+    destination = Path(destination)
+    if not destination.name:
+        raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    for kind, picture in pictures.items():
+        written.append(destination.with_name(f"{destination.name}_{kind}.png"))
+        save_png(picture, written[-1])
+    return written
 
 
 def colorize(mask: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:

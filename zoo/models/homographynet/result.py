@@ -14,7 +14,7 @@ from PIL import Image
 
 from zoo.errors import ZooError
 from zoo.files import replace
-from zoo.images import Picture, open_rgb, save_png, to_array, to_tensor
+from zoo.images import Picture, open_rgb, save_pngs, to_array, to_tensor
 
 OUTLINE = (255, 40, 40)
 STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
@@ -131,14 +131,8 @@ class Homography:
 
     def save(self, destination: str | Path) -> list[Path]:
         """Writes ``DESTINATION_overlay.png``, ``DESTINATION_warped.png`` and ``DESTINATION.json``."""
+        written = save_pngs({"overlay": self.overlay(), "warped": self.warp()}, destination)
         destination = Path(destination)
-        if not destination.name:
-            raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        written = []
-        for kind, image in (("overlay", self.overlay()), ("warped", self.warp())):
-            written.append(destination.with_name(f"{destination.name}_{kind}.png"))
-            save_png(image, written[-1])
         written.append(destination.with_name(f"{destination.name}.json"))
         replace(written[-1], json.dumps(self._summary(), indent=2, allow_nan=False) + "\n")
         return written

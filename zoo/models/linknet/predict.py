@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
-from zoo.images import Picture, colorize, contact_sheet, save_png, to_array, to_tensor
+from zoo.images import Picture, colorize, contact_sheet, save_pngs, to_array, to_tensor
 from zoo.labels import LabelMap
 
 STRIDE = 32  # of the deepest feature: tiles that start at its multiples see the same grid as the whole picture
@@ -49,16 +49,7 @@ class Segmentation:
 
     def save(self, destination: str | Path) -> list[Path]:
         """Writes ``DESTINATION_mask.png`` (palette, values are class ids) and ``DESTINATION_overlay.png``."""
-        destination = Path(destination)
-        if not destination.name:
-            raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        written = []
-        for kind, image in (("mask", self.colored()), ("overlay", self.overlay())):
-            path = destination.with_name(f"{destination.name}_{kind}.png")
-            save_png(image, path)
-            written.append(path)
-        return written
+        return save_pngs({"mask": self.colored(), "overlay": self.overlay()}, destination)
 
     def shares(self) -> dict[str, float]:
         """Share of the picture that each class covers, largest first; classes that don't occur are left out."""
