@@ -71,7 +71,7 @@ def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach:
     matrix = usable(np.linalg.inv(to_b) @ found.astype(np.float64) @ to_a, a.shape, b.shape)
     if matrix is None:
         return None
-    corners = _corners(a.shape)
+    corners = corners_of(a.shape)
     moved = np.linalg.norm(transform_points(matrix, corners) - transform_points(start, corners), axis=1).mean()
     return matrix if moved <= reach * max(b.shape) else None
 
@@ -91,7 +91,7 @@ def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int] | None 
     """
     if matrix is None or not np.isfinite(matrix).all() or not matrix[2, 2]:
         return None
-    matrix, corners = matrix / matrix[2, 2], _corners(a)
+    matrix, corners = matrix / matrix[2, 2], corners_of(a)
     if not (corners @ matrix[2, :2] + 1 > 1e-6).all():
         return None
     b = a if b is None else b
@@ -100,7 +100,8 @@ def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int] | None 
     return matrix if inside and is_convex(moved) else None
 
 
-def _corners(shape: Sequence[int]) -> np.ndarray:
+def corners_of(shape: Sequence[int]) -> np.ndarray:
+    """Of a picture of this shape, height first: ``(4, 2)`` float64, clockwise from the upper left."""
     right, bottom = shape[1] - 1.0, shape[0] - 1.0
     return np.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
 

@@ -15,6 +15,7 @@ from PIL import Image
 from zoo.errors import ZooError
 from zoo.files import replace
 from zoo.images import Picture, open_rgb, save_pngs, to_array, to_tensor
+from zoo.models.homographynet.classical import corners_of
 
 OUTLINE = (255, 40, 40)
 STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
@@ -55,7 +56,7 @@ class Homography:
     @property
     def corners(self) -> np.ndarray:
         """The corners of a in b, ``(4, 2)`` float64: centres of corner pixels, clockwise from the upper left."""
-        return transform(self.matrix, corners_of(self.a))
+        return transform(self.matrix, corners_of(self.a.shape))
 
     def inverse(self) -> Homography:
         """The homography from b to a."""
@@ -118,7 +119,7 @@ class Homography:
             raise ZooError("there is nothing to stitch: no homography was found between these pictures")
         if not reaches(self.matrix, self.a):
             raise ZooError("the mosaic would be endless: the homography takes a part of the first picture to infinity")
-        points = np.concatenate((self.corners, corners_of(self.b)))
+        points = np.concatenate((self.corners, corners_of(self.b.shape)))
         left, top = np.floor(points.min(0)).tolist()
         right, bottom = np.ceil(points.max(0)).tolist()
         width, height = right - left + 1, bottom - top + 1
@@ -160,12 +161,6 @@ def read(picture: Picture) -> np.ndarray:
     return array
 
 
-def corners_of(picture: np.ndarray) -> np.ndarray:
-    """``(4, 2)`` float64."""
-    right, bottom = picture.shape[1] - 1.0, picture.shape[0] - 1.0
-    return np.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
-
-
 def normalized(matrix: np.ndarray) -> np.ndarray:
     """The same homography with 1 in the lower right, and finite where that maps the first pixel to infinity."""
     scale = matrix[2, 2] if abs(matrix[2, 2]) > 1e-12 * np.abs(matrix).max() else 1e-12 * np.abs(matrix).max()
@@ -183,7 +178,7 @@ def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 def reaches(matrix: np.ndarray, picture: np.ndarray) -> bool:
     """Whether a homography keeps all of a picture on one side of infinity."""
-    return bool((corners_of(picture) @ matrix[2, :2] + 1 > 1e-9).all())
+    return bool((corners_of(picture.shape) @ matrix[2, :2] + 1 > 1e-9).all())
 
 
 def tent(height: int, width: int) -> np.ndarray:
