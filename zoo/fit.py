@@ -66,6 +66,7 @@ class ZooCLI(LightningCLI):
         return self
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument("--weights", type=str | None, help="a model, folder or safetensors file to start from")
         parser.link_arguments("data", "model.init_args.labels", compute_fn=labels_of, apply_on="instantiate")
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -123,10 +124,12 @@ def main(verb: str, argv: list[str]) -> int:
     prepare_process()
     resume = Path(options.resume).resolve() if getattr(options, "resume", None) else None
     args, run = _config_of(verb, options, rest, resume)
-    if options.weights:
-        weights.read_state(options.weights)  # fails now rather than after everything was set up
+    start = _start(verb, options, args) if not resume else None
+    if start:
+        weights.read_state(start)  # fails now rather than after everything was set up
+        args += ["--weights", start]
     ckpt_path = getattr(options, "ckpt_path", None)
-    if options.weights or ckpt_path or resume:
+    if start or ckpt_path or resume:
         args += _without_encoder_weights(args)
     if checkpoint := resume / LAST if resume else ckpt_path:
         _refuse_broken(Path(checkpoint))
@@ -134,13 +137,13 @@ def main(verb: str, argv: list[str]) -> int:
         cli = ZooCLI(args, run, resume, keep_config=verb == "fit" and not resume)
     except (ArgumentError, MisconfigurationException, ValueError) as error:
         raise _user_error(error) from error
-    if options.weights:
-        new = start_from(cli.model, options.weights)
+    if start:
+        new = start_from(cli.model, start)
         if new and verb != "fit":
-            raise ZooError(f"{options.weights} has no {new[0]} of that shape: a layer made anew is not worth a figure")
+            raise ZooError(f"{start} has no {new[0]} of that shape: a layer made anew is not worth a figure")
     if verb == "fit":
         return _fit(cli, resume)
-    if not (options.weights or ckpt_path):
+    if not (start or ckpt_path):
         raise ZooError(f"zoo {verb} needs something to {verb}: --weights NAME or --ckpt_path FILE")
     getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=ckpt_path, weights_only=True, verbose=False)
     return 0
@@ -155,6 +158,13 @@ def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]
     else:
         parser.add_argument("--ckpt_path")
     return parser.parse_known_args(argv)
+
+
+def _start(verb: str, options: argparse.Namespace, args: list[str]) -> str | None:
+    """What the network starts from: ``--weights``, or for a fit what its recipe names; "null" is nothing."""
+    named = _recipe(args).get("weights") if verb == "fit" else None
+    start = options.weights or named
+    return None if start == "null" else start
 
 
 def _config_of(verb: str, options: argparse.Namespace, rest: list[str], resume: Path | None) -> tuple[list[str], str]:
@@ -239,9 +249,13 @@ def _leave_results(cli: ZooCLI, run: Path) -> None:
 
 def _without_encoder_weights(args: list[str]) -> list[str]:
     """Full weights follow: a recipe's pretrained encoder need not be fetched first."""
-    recipe = yaml.safe_load(Path(args[1]).read_text(encoding="utf-8")) if args[:1] == ["--config"] else {}
-    given = recipe.get("model", {}).get("init_args", {})
+    given = _recipe(args).get("model", {}).get("init_args", {})
     return ["--model.init_args.encoder_weights=null"] if "encoder_weights" in given else []
+
+
+def _recipe(args: list[str]) -> dict[str, Any]:
+    """What stands in the recipe of a command line, which is its first argument."""
+    return yaml.safe_load(Path(args[1]).read_text(encoding="utf-8")) if args[:1] == ["--config"] else {}
 
 
 def prepare_process() -> None:

@@ -143,4 +143,4 @@ def _top_level_keys() -> tuple[str, ...]:
     from lightning.pytorch.cli import LightningCLI
 
     fit = set(inspect.signature(Trainer.fit).parameters) - {"self"} - LightningCLI.subcommands()["fit"]
-    return ("seed_everything", "trainer", "model", "data", *sorted(fit))
+    return ("seed_everything", "trainer", "model", "data", "weights", *sorted(fit))

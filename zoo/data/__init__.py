@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zoo.data.segmentation import Augment as Augment
     from zoo.data.segmentation import SegmentationData as SegmentationData
     from zoo.data.street_scenes import StreetScenes as StreetScenes
+    from zoo.data.super_resolution import SuperResolutionPairs as SuperResolutionPairs
 
 _HOMES = {
     "Augment": "zoo.data.segmentation",
@@ -20,6 +21,7 @@ _HOMES = {
     "SegmentationData": "zoo.data.segmentation",
     "SegmentationFolder": "zoo.data.folder",
     "StreetScenes": "zoo.data.street_scenes",
+    "SuperResolutionPairs": "zoo.data.super_resolution",
 }
 
 

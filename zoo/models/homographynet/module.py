@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.images import save_png
 from zoo.metrics.homography import MeanAverageCornerError, corner_error
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.pictures import corner_sheet
-from zoo.nn.schedule import set_total_steps
+from zoo.training import PictureLog, optimizers
 
 
 class HomographyNetModule(LightningModule):
@@ -57,7 +53,7 @@ class HomographyNetModule(LightningModule):
         self.arguments = {"backbone": backbone, "head": head, "fusion": fusion, "channels": channels}
         self.net = HomographyNet(**self.arguments)  # type: ignore[arg-type]
         self.optimizer, self.lr_scheduler, self.regression_loss = optimizer, lr_scheduler, loss
-        self.log_pictures_every, self.next_pictures = log_pictures_every, 0
+        self.pictures = PictureLog(log_pictures_every)
         self.error = MeanAverageCornerError()
 
     def setup(self, stage: str) -> None:
@@ -87,27 +83,10 @@ class HomographyNetModule(LightningModule):
         estimate = self.net(pairs).float()
         self.error.update(estimate, offsets)
         if batch_idx == 0:
-            self._log_pictures(pairs, offsets, estimate)
+            self.pictures(self, lambda: corner_sheet(pairs, offsets, estimate))
         return corner_error(estimate, offsets)
 
     test_step = validation_step
-
-    def _log_pictures(self, pairs: Tensor, offsets: Tensor, estimate: Tensor) -> None:
-        """A sheet every few epochs of a fit, and one of what is validated or tested by itself."""
-        trainer = self.trainer
-        fitting = trainer.state.fn == "fit"
-        too_early = fitting and (trainer.sanity_checking or self.current_epoch < self.next_pictures)
-        folder = getattr(self.logger, "log_dir", None)  # trainer.log_dir would wait for the other ranks
-        if too_early or folder is None or not trainer.is_global_zero:
-            return
-        self.next_pictures = self.current_epoch + self.log_pictures_every
-        sheet = corner_sheet(pairs, offsets, estimate)
-        name = f"epoch_{self.current_epoch:03d}" if fitting else "test" if trainer.testing else "val"
-        path = Path(folder) / "pictures" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_png(sheet, path)
-        if isinstance(self.logger, TensorBoardLogger):
-            self.logger.experiment.add_image("val", np.array(sheet), self.global_step, dataformats="HWC")
 
     def on_validation_epoch_end(self) -> None:
         self._score("val")
@@ -123,12 +102,7 @@ class HomographyNetModule(LightningModule):
             print(f"MACE on {split}: {error:.3f} px of 128x128 patches, one pass")  # noqa: T201
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.net.parameters())
-        if self.lr_scheduler is None:
-            return optimizer
-        scheduler = self.lr_scheduler(optimizer)
-        set_total_steps(scheduler, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())
 
 
 def soft_cross_entropy(logits: Tensor, values: Tensor, centers: Tensor) -> Tensor:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.images import save_png
 from zoo.labels import LabelMap
 from zoo.losses.segmentation import soft_jaccard_loss
 from zoo.metrics.segmentation import confusion_matrix, iou_table, segmentation_scores
 from zoo.models.linknet.net import LinkNet
 from zoo.models.linknet.predict import segmentation_sheet
 from zoo.nn.depthwise import keep_depthwise_float32
-from zoo.nn.schedule import set_total_steps
+from zoo.training import PictureLog, optimizers
 
 
 class LinkNetModule(LightningModule):
@@ -68,7 +64,7 @@ class LinkNetModule(LightningModule):
         self.labels = labels
         self.optimizer, self.lr_scheduler, self.encoder_lr = optimizer, lr_scheduler, encoder_lr
         self.class_weighting, self.class_weight_c, self.jaccard = class_weighting, class_weight_c, jaccard
-        self.log_pictures_every, self.next_pictures = log_pictures_every, 0
+        self.pictures = PictureLog(log_pictures_every)
         self.arguments = {
             "num_classes": len(labels),
             "encoder": encoder,
@@ -108,27 +104,10 @@ class LinkNetModule(LightningModule):
         prediction = self.net(pictures).argmax(1)
         self.confusion.update(prediction, masks)
         if batch_idx == 0:
-            self._log_pictures(pictures, masks, prediction)
+            self.pictures(self, lambda: segmentation_sheet(pictures, masks, prediction, self.labels))
         return prediction
 
     test_step = validation_step
-
-    def _log_pictures(self, pictures: Tensor, masks: Tensor, prediction: Tensor) -> None:
-        """A sheet every few epochs of a fit, and one of what is validated or tested by itself."""
-        trainer = self.trainer
-        fitting = trainer.state.fn == "fit"
-        too_early = fitting and (trainer.sanity_checking or self.current_epoch < self.next_pictures)
-        folder = getattr(self.logger, "log_dir", None)  # trainer.log_dir would wait for the other ranks
-        if too_early or folder is None or not trainer.is_global_zero:
-            return
-        self.next_pictures = self.current_epoch + self.log_pictures_every
-        sheet = segmentation_sheet(pictures, masks, prediction, self.labels)
-        name = f"epoch_{self.current_epoch:03d}" if fitting else "test" if trainer.testing else "val"
-        path = Path(folder) / "pictures" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_png(sheet, path)
-        if isinstance(self.logger, TensorBoardLogger):
-            self.logger.experiment.add_image("val", np.array(sheet), self.global_step, dataformats="HWC")
 
     def on_validation_epoch_end(self) -> None:
         self._score("val")
@@ -149,11 +128,7 @@ class LinkNetModule(LightningModule):
         decoder = [parameter for parameter in self.net.parameters() if parameter not in encoder]
         optimizer = self.optimizer([{"params": decoder}, {"params": list(self.net.encoder.parameters())}])
         optimizer.param_groups[1]["lr"] *= self.encoder_lr
-        if self.lr_scheduler is None:
-            return optimizer
-        scheduler = self.lr_scheduler(optimizer)
-        set_total_steps(scheduler, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return optimizers(self, optimizer, self.lr_scheduler)
 
 
 def class_weights(pixels: Tensor, weighting: str, c: float) -> Tensor:

@@ -1,0 +1,268 @@
+"""Any folder of pictures, or drawn street scenes, as endless pairs of a low and a high resolution."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low
+from zoo.data.pictures import Split, find_pictures, split_of
+from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
+from zoo.data.streets import draw_street
+from zoo.errors import ZooError
+from zoo.images import open_rgb
+
+Pair: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # low (h, w, 3) and truth (4h, 4w, 3), uint8
+STREETS = {"train": (0, 120), "val": (1_000_000, 10), "test": (2_000_000, 20)}  # first scene and how many
+STREET_SIZE = 360, 480
+OVERLAPPING = 64  # pixels of a side under which a benchmark's metrics are undefined
+
+
+class SuperResolutionPairs(LightningDataModule):
+    """Pairs of a low picture and the truth four times as large (:mod:`zoo.data.low_resolution`).
+
+    Batches are ``(low, truth)``: uint8 ``(B, 3, h, w)`` and ``(B, 3, 4h, 4w)`` on the way to the device, there float in
+    0..1. Training pairs are parts of the pictures, drawn afresh every epoch, turned and mirrored; a pair of val or test
+    is a whole picture. All pictures stay in memory, decoded.
+
+    Args:
+        root: folder of pictures; each goes to a split by the digest of its path. None: drawn street scenes.
+        extra: folders of further pictures to train on, never validated or tested on.
+        val: folders to validate on as they are, instead of a share of ``root``.
+        test: folders to test on as they are, such as Set5 and Set14, likewise.
+        crop: side of the parts of the truth, a multiple of 4.
+        blur: deviation in pixels of a Gaussian before the truth is made smaller; 1 in the paper.
+        shrink: what the sides of pictures to train on are multiplied with first, which takes traces of JPEG away.
+        largest: of their longer side after that, in pixels.
+        min_detail: pictures to train on are skipped as blurred or blank where making them smaller loses less than
+            this (:func:`zoo.data.low_resolution.detail`).
+        train_pairs: of an epoch.
+        held_out: share of the pictures of ``root`` for val, and as many for test.
+        held_out_pictures: of val, and of test, at most.
+        batch_size: training pairs per step and device.
+        num_workers: processes that make pairs; None takes one a core, at most 4, and none on two cores.
+        seed: of the training pairs.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        extra: list[Path] | None = None,
+        val: list[Path] | None = None,
+        test: list[Path] | None = None,
+        crop: int = 288,
+        blur: float = 0.0,
+        shrink: float = 1.0,
+        largest: int = 1200,
+        min_detail: float = 1.0,
+        train_pairs: int = 16_000,
+        held_out: float = 0.05,
+        held_out_pictures: int = 50,
+        batch_size: int = 16,
+        num_workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if crop < SCALE or crop % SCALE:
+            raise ZooError(f"data.crop is a multiple of {SCALE}, not {crop}")
+        if min(batch_size, train_pairs, held_out_pictures, largest) < 1 or (num_workers or 0) < 0:
+            raise ZooError("data.batch_size, train_pairs, held_out_pictures and largest are 1 or more, num_workers 0")
+        if not (0 < shrink <= 1 and 0 < held_out < 0.5 and blur >= 0 and min_detail >= 0):
+            raise ZooError("data.shrink is in 0..1, held_out in 0..0.5, blur and min_detail are 0 or more")
+        self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
+        self.folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
+        self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
+        self.train_pairs, self.held_out, self.held_out_pictures = train_pairs, held_out, held_out_pictures
+        self.batch_size, self.seed = batch_size, seed
+        self.num_workers = default_workers() if num_workers is None else num_workers
+        self._train: list[Pair] = []
+
+    def names(self, split: Split) -> list[Path]:
+        """The pictures of ``root`` that fall to a split; for train followed by those of ``extra``."""
+        if self.root is None:
+            return []
+        own = [p for p in find_pictures(self.root) if self._split_of(p.relative_to(self.root)) == split]
+        if split != "train":
+            return own[: self.held_out_pictures]
+        return own + [path for folder in self.extra for path in find_pictures(folder)]
+
+    def _split_of(self, path: Path) -> Split:
+        return split_of(path.with_suffix("").as_posix(), self.held_out)
+
+    def train_pictures(self) -> list[Pair]:
+        """The pairs that are cut from, each at least ``crop`` large, kept in memory."""
+        if not self._train:
+            self._train = self._read_train() if self.root else [self._pair(p) for p in drawn("train")]
+        return self._train
+
+    def _read_train(self) -> list[Pair]:
+        paths = self.names("train")
+        if not paths:
+            raise ZooError(f"{self.root}: none of its pictures falls to train: add some, or change data.held_out")
+        with ThreadPoolExecutor() as pool:
+            read = list(pool.map(self._read_one, paths))
+        pairs, skipped = [r for r in read if not isinstance(r, str)], [r for r in read if isinstance(r, str)]
+        if not pairs:
+            raise ZooError(f"{self.root}: none of {len(paths)} pictures can be trained on; {skipped[0]}")
+        if skipped:
+            print(f"train: {len(skipped)} of {len(paths)} pictures skipped; {skipped[0]}", file=sys.stderr)  # noqa: T201
+        return pairs
+
+    def _read_one(self, path: Path) -> Pair | str:
+        """A pair to train on, or why it is none."""
+        try:
+            picture = self._shrunk(open_rgb(path))
+        except ZooError as error:
+            return str(error)
+        if min(picture.shape[:2]) < self.crop:
+            size = f"{picture.shape[1]}x{picture.shape[0]}"
+            return f"{path}: {size}, as it is trained on, is smaller than data.crop, {self.crop}"
+        low, truth = self._pair(picture)
+        if (lost := detail(truth, low)) < self.min_detail:
+            return f"{path}: blurred or blank, its detail is {lost:.2f} of 255"
+        return low, truth
+
+    def _shrunk(self, picture: Image.Image) -> np.ndarray:
+        factor = min(self.shrink, self.largest / max(picture.size))
+        if factor < 1:
+            size = tuple(max(1, round(side * factor)) for side in picture.size)
+            picture = picture.resize(size, Image.Resampling.BICUBIC)  # type: ignore[arg-type]
+        return np.asarray(picture)
+
+    def _pair(self, picture: np.ndarray) -> Pair:
+        truth = np.ascontiguousarray(crop_to_multiple(picture))
+        return make_low(truth, self.blur), truth
+
+    def benchmarks(self, split: Split = "test") -> dict[str, list[tuple[str, np.ndarray]]]:
+        """Name and truth ``(H, W, 3)`` uint8 of each picture, by the folder it is from, or by the split's name.
+
+        Raises:
+            ZooError: a folder is missing or empty, a picture damaged or too small to be measured.
+        """
+        if self.folders[split]:
+            return {
+                folder.name: [(p.stem, truth_of(p)) for p in find_pictures(folder)] for folder in self.folders[split]
+            }
+        if self.root is None:
+            return {f"streets {split}": [(str(i), crop_to_multiple(p)) for i, p in enumerate(drawn(split))]}
+        paths = self.names(split)
+        if not paths:
+            raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or give data.{split}")
+        return {f"{self.root.name} {split}": [(p.stem, crop_to_multiple(self._shrunk(open_rgb(p)))) for p in paths]}
+
+    def digest(self, split: Split = "test") -> str:
+        """SHA-256 over the truths: for each its height and width (int32, little-endian) and its values, row by row."""
+        digest = hashlib.sha256()
+        for pictures in self.benchmarks(split).values():
+            for _, truth in pictures:
+                digest.update(np.asarray(truth.shape[:2], "<i4").tobytes() + np.ascontiguousarray(truth).tobytes())
+        return digest.hexdigest()
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":
+            self.train_pictures()
+
+    def train_dataloader(self) -> DataLoader:
+        batches = max(self.train_pairs // self.batch_size, replicas()["num_replicas"])
+        dataset = TrainingPairs(self.train_pictures(), batches, self.seed, self.batch_size, self.crop // SCALE)
+        sampler = EpochSampler(dataset, **replicas(), shuffle=False, drop_last=True)
+        return DataLoader(dataset, batch_size=None, sampler=sampler, **worker_options(self.num_workers))
+
+    def val_dataloader(self) -> DataLoader:
+        return self._whole_pictures("val")
+
+    def test_dataloader(self) -> DataLoader:
+        return self._whole_pictures("test")
+
+    def _whole_pictures(self, split: Split) -> DataLoader:
+        truths = [truth for pictures in self.benchmarks(split).values() for _, truth in pictures]
+        pairs = [tuple(map(as_tensor, self._pair(truth))) for truth in truths]
+        sampler = EverySampleOnce(pairs, **replicas(), shuffle=False)  # type: ignore[arg-type]
+        return DataLoader(pairs, 1, sampler=sampler)  # type: ignore[arg-type]
+
+    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        low, truth = ((part.float() / 255).contiguous(memory_format=torch.channels_last) for part in batch)
+        return low, truth
+
+
+@dataclass
+class TrainingPairs(Dataset):
+    """Batches of training pairs, each a pure function of seed, epoch and index, so that a resumed run is the same run.
+
+    Indices come from :class:`EpochSampler` and carry the epoch. Each pixel of the pictures is as likely as any other.
+
+    Args:
+        pairs: whole pictures.
+        batches: of an epoch.
+        seed: of all of them.
+        batch_size: pairs of a batch.
+        size: side of the low parts.
+    """
+
+    pairs: Sequence[Pair]
+    batches: int
+    seed: int
+    batch_size: int
+    size: int
+
+    def __post_init__(self) -> None:
+        places = [(low.shape[0] - self.size + 1) * (low.shape[1] - self.size + 1) for low, _ in self.pairs]
+        self.until = np.cumsum(places)
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, key: int) -> tuple[Tensor, Tensor]:
+        rng = np.random.default_rng((self.seed, key))
+        size, large = self.size, self.size * SCALE
+        lows = np.empty((self.batch_size, size, size, 3), np.uint8)
+        truths = np.empty((self.batch_size, large, large, 3), np.uint8)
+        places, turns = rng.integers(self.until[-1], size=self.batch_size), rng.integers(8, size=self.batch_size)
+        for i, (place, turn) in enumerate(zip(places.tolist(), turns.tolist(), strict=True)):
+            chosen = int(np.searchsorted(self.until, place, "right"))
+            low, truth = self.pairs[chosen]
+            y, x = divmod(place - (int(self.until[chosen - 1]) if chosen else 0), low.shape[1] - size + 1)
+            lows[i] = turned(low[y : y + size, x : x + size], turn)
+            y, x = y * SCALE, x * SCALE
+            truths[i] = turned(truth[y : y + large, x : x + large], turn)
+        return as_tensor(lows), as_tensor(truths)
+
+
+def turned(square: np.ndarray, turn: int) -> np.ndarray:
+    """One of the eight symmetries of a square ``(N, N, 3)``."""
+    if turn & 1:
+        square = square[::-1]
+    if turn & 2:
+        square = square[:, ::-1]
+    return square.transpose(1, 0, 2) if turn & 4 else square
+
+
+def as_tensor(pictures: np.ndarray) -> Tensor:
+    """``(..., H, W, 3)`` -> ``(..., 3, H, W)``, channels last in memory."""
+    return torch.from_numpy(pictures).movedim(-1, -3)
+
+
+def truth_of(path: Path) -> np.ndarray:
+    """A picture of a benchmark as it is, but for the crop."""
+    truth = crop_to_multiple(np.asarray(open_rgb(path)))
+    if min(truth.shape[:2]) < OVERLAPPING:
+        raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to be measured: {OVERLAPPING} at least")
+    return truth
+
+
+def drawn(split: Split) -> list[np.ndarray]:
+    """Street scenes ``(360, 480, 3)`` uint8."""
+    first, count = STREETS[split]
+    return [draw_street(first + i, STREET_SIZE)[0] for i in range(count)]

@@ -1,0 +1,115 @@
+"""How super resolution learns: by pixels, by the features of a loss network, or both."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+
+from zoo.data.low_resolution import SCALE
+from zoo.errors import ZooError
+from zoo.losses.perceptual import FeatureLoss, total_variation
+from zoo.metrics import LumaPSNR, LumaSSIM
+from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.models.perceptual_sr.pictures import upscaling_sheet
+from zoo.nn.resize import BicubicUpsample
+from zoo.nn.vgg import VGGFeatures
+from zoo.training import PictureLog, optimizers
+
+PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
+
+
+class PerceptualSRModule(LightningModule):
+    """Trains :class:`PerceptualSR` by the sum of three losses, each with its weight.
+
+    Logs ``train/loss``, and after validation and test ``PSNR`` in dB and ``SSIM``, both of the luma, with ``bicubic``,
+    the PSNR of bicubic interpolation, beside them, and where there is a feature loss ``features``, that loss. Its
+    smallest, or else the largest PSNR, makes the best checkpoint.
+
+    Args:
+        upsampling: "pixel_shuffle" or "paper"; see :class:`PerceptualSR`.
+        channels: of the trunk.
+        blocks: residual blocks of the trunk; None is the default of the upsampling.
+        pixel_loss: "l1" or "l2", mean over values in 0..1.
+        pixel_weight: of the pixel loss.
+        feature_weight: of the feature reconstruction loss (Johnson et al., equation 2).
+        feature_layers: of VGG-16, by the paper's names, with their weights in the feature loss.
+        vgg: "timm", or the path of a safetensors file with VGG-16; not needed without a feature loss.
+        tv_weight: of the total variation.
+        optimizer: makes the optimiser.
+        lr_scheduler: makes the schedule, stepped after every batch.
+        log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
+    """
+
+    def __init__(
+        self,
+        upsampling: Literal["pixel_shuffle", "paper"] = "pixel_shuffle",
+        channels: int = 64,
+        blocks: int | None = None,
+        pixel_loss: Literal["l1", "l2"] = "l1",
+        pixel_weight: float = 1.0,
+        feature_weight: float = 0.0,
+        feature_layers: dict[str, float] | None = None,
+        vgg: str = "timm",
+        tv_weight: float = 0.0,
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        log_pictures_every: int = 5,
+    ) -> None:
+        super().__init__()
+        if min(pixel_weight, feature_weight, tv_weight) < 0 or pixel_weight + feature_weight <= 0:
+            raise ZooError("model.pixel_weight, feature_weight and tv_weight are 0 or more, one of the first two more")
+        self.arguments = {"upsampling": upsampling, "channels": channels, "blocks": blocks}
+        self.net = PerceptualSR(**self.arguments)  # type: ignore[arg-type]
+        self.pixel_loss, self.pixel_weight = PIXEL_LOSSES[pixel_loss], pixel_weight
+        self.feature_weight, self.tv_weight = feature_weight, tv_weight
+        self.feature_loss: FeatureLoss | None = None
+        if feature_weight:
+            layers = feature_layers or {"relu2_2": 1.0}
+            self.feature_loss = FeatureLoss(VGGFeatures(list(layers), weights=vgg), layers)
+        self.monitor = ("val/features", "min") if feature_weight else ("val/PSNR", "max")
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.pictures = PictureLog(log_pictures_every)
+        self.psnr, self.ssim, self.bicubic_psnr, self.bicubic = LumaPSNR(), LumaSSIM(), LumaPSNR(), BicubicUpsample(SCALE)
+
+    def forward(self, low: Tensor) -> Tensor:
+        return self.net(low)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        low, truth = batch
+        loss = self.loss(self.net(low).float(), truth)
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def loss(self, prediction: Tensor, truth: Tensor) -> Tensor:
+        """The weighted sum for pictures ``(B, 3, H, W)`` in 0..1."""
+        loss = self.pixel_weight * self.pixel_loss(prediction, truth)
+        if self.feature_loss is not None:
+            loss = loss + self.feature_weight * self.feature_loss(prediction, truth)
+        if self.tv_weight:
+            loss = loss + self.tv_weight * total_variation(prediction)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        low, truth = batch
+        prediction = self.net(low).float()
+        self.psnr.update(prediction, truth)
+        self.ssim.update(prediction, truth)
+        self.bicubic_psnr.update(self.bicubic(low), truth)
+        split = "test" if self.trainer.testing else "val"
+        figures = {"PSNR": self.psnr, "SSIM": self.ssim, "bicubic": self.bicubic_psnr}
+        self.log_dict({f"{split}/{k}": v for k, v in figures.items()}, on_epoch=True, prog_bar=split == "val")
+        if self.feature_loss is not None:
+            self.log(f"{split}/features", self.feature_loss(prediction, truth), on_epoch=True, sync_dist=True)
+        if batch_idx == 0:
+            self.pictures(self, lambda: upscaling_sheet(low, prediction, truth))
+        return prediction
+
+    test_step = validation_step
+
+    def configure_optimizers(self) -> Any:
+        return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())

@@ -1,0 +1,35 @@
+"""Pictures that show what super resolution does."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from zoo.data.low_resolution import SCALE, resize
+from zoo.images import contact_sheet, to_array
+
+SHOWN = 320, 240  # pixels of the truth that a cell shows, at natural size
+
+
+def upscaling_sheet(low: Tensor, prediction: Tensor, truth: Tensor, rows: int = 4) -> Image.Image:
+    """Bicubic, network and truth, the middle of each, a row a picture.
+
+    Args:
+        low: ``(B, 3, H, W)`` in 0..1.
+        prediction: ``(B, 3, 4H, 4W)``.
+        truth: likewise.
+        rows: at most.
+    """
+    lines = []
+    for small, *large in zip(low[:rows], prediction, truth, strict=False):
+        picture = to_array(small)
+        bicubic = resize(picture, picture.shape[1] * SCALE, picture.shape[0] * SCALE)
+        lines.append([middle(cell, *SHOWN) for cell in (bicubic, *map(to_array, large))])
+    return contact_sheet(lines, ("bicubic", "network", "truth"), width=lines[0][0].shape[1])
+
+
+def middle(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The middle of a picture ``(H, W, 3)``, at most this large."""
+    top, left = max(0, (picture.shape[0] - height) // 2), max(0, (picture.shape[1] - width) // 2)
+    return picture[top : top + height, left : left + width]

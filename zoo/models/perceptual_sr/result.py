@@ -1,0 +1,88 @@
+"""A picture four times as large, and what is done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import ZooError
+from zoo.files import replacing
+from zoo.images import SUFFIXES, contact_sheet, save_pngs
+
+SCALE = 4
+SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
+
+
+@dataclass(frozen=True, eq=False)
+class Upscaled:
+    """A picture four times as large as its source.
+
+    Args:
+        picture: RGB, or L where the source is grey, with an A where it is transparent.
+        source: what was enlarged, of the same mode.
+        notes: what a user should know of, such as "16 bits a channel became 8".
+    """
+
+    picture: Image.Image
+    source: Image.Image = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.picture.size
+
+    @property
+    def mode(self) -> str:
+        return self.picture.mode
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("the pixels of a PIL picture can only be copied")
+        return np.array(self.picture, dtype)
+
+    def bicubic(self) -> Image.Image:
+        """What Pillow's bicubic interpolation makes of the source."""
+        return self.source.resize(self.size, Image.Resampling.BICUBIC)
+
+    def compare(self) -> Image.Image:
+        """The middle of the picture beside that of :meth:`bicubic`, pixel by pixel, transparent parts on white."""
+        width, height = (min(shown, side) for shown, side in zip(SHOWN, self.source.size, strict=True))
+        left, top = (self.source.width - width) // 2, (self.source.height - height) // 2
+        box = (left, top, left + width, top + height)
+        size = (SCALE * width, SCALE * height)
+        bicubic = self.source.resize(size, Image.Resampling.BICUBIC, box)
+        own = self.picture.crop(tuple(SCALE * edge for edge in box))  # type: ignore[arg-type]
+        zoom = max(1, min(SHOWN[0] // width, SHOWN[1] // height))  # pixels of small pictures become squares
+        cells = [_on_white(part).resize((zoom * size[0], zoom * size[1]), 0) for part in (bicubic, own)]
+        return contact_sheet([[np.asarray(cell) for cell in cells]], ("bicubic", "network"), width=cells[0].width)
+
+    def save(self, destination: str | Path) -> list[Path]:
+        """Writes ``DESTINATION_x4.png`` and ``DESTINATION_compare.png``, or one file of the format its suffix names.
+
+        Args:
+            destination: beginning of the files' names, such as ``out/street``, or a file such as ``street_x4.jpg``.
+        """
+        destination = Path(destination)
+        if destination.suffix.lower() not in SUFFIXES:
+            return save_pngs({"x4": self.picture, "compare": self.compare()}, destination)
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        format_ = Image.registered_extensions()[destination.suffix.lower()]
+        try:
+            with replacing(destination) as temporary:
+                self.picture.save(temporary, format_)
+        except (OSError, ValueError) as error:  # of the format: no transparency, or no sides as long
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise ZooError(f"{destination}: {error}; save it as .png") from None
+        return [destination]
+
+
+def _on_white(picture: Image.Image) -> Image.Image:
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
