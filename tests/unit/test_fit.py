@@ -381,6 +381,22 @@ def test_fine_tuning_makes_the_head_anew_and_says_so(whole: Run, own: list[str],
             torch.testing.assert_close(parameter, start[name].float(), rtol=1e-3, atol=1e-3, msg=name)
 
 
+def test_a_recipe_names_what_it_starts_from(whole: Run, tmp_path: Path):
+    (tmp_path / "second.yaml").write_text(f"weights: {whole.folder / 'model'}\n{RECIPE}")
+    frozen = ["--model.optimizer.class_path=torch.optim.SGD", "--model.optimizer.lr=0.0", "--trainer.callbacks=null"]
+    command = ["fit", "--recipe", "second.yaml", "--trainer.max_epochs=1", *frozen]
+    assert "made anew: nothing" in in_folder(tmp_path, *command)
+    assert "made anew" not in in_folder(tmp_path, *command, "--weights=null", "--seed_everything=2")
+    runs = tmp_path / "runs" / "second"
+    start, kept, anew = (
+        load_file(folder / "model" / "model.safetensors")["classifier.weight"].float()
+        for folder in (whole.folder, runs / "version_0", runs / "version_1")
+    )
+    torch.testing.assert_close(kept, start, rtol=1e-3, atol=1e-3)
+    assert (anew - start).abs().max() > 1e-2
+    in_folder(tmp_path, "fit", "--resume", runs / "version_0", "--trainer.max_epochs=2")
+
+
 def test_weights_that_leave_a_layer_at_random_are_not_tested(
     whole: Run, own: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -113,25 +114,26 @@ class SuperResolutionPairs(LightningDataModule):
             raise ZooError(f"{self.root}: none of its pictures falls to train: add some, or change data.held_out")
         with ThreadPoolExecutor() as pool:
             read = list(pool.map(self._read_one, paths))
-        pairs, skipped = [r for r in read if not isinstance(r, str)], [r for r in read if isinstance(r, str)]
+        pairs = [one for one in read if not isinstance(one, Skipped)]
+        skipped = [one for one in read if isinstance(one, Skipped)]
         if not pairs:
-            raise ZooError(f"{self.root}: none of {len(paths)} pictures can be trained on; {skipped[0]}")
+            raise ZooError(f"{self.root}: none of {len(paths)} pictures can be trained on; {skipped[0].why}")
         if skipped:
-            print(f"train: {len(skipped)} of {len(paths)} pictures skipped; {skipped[0]}", file=sys.stderr)  # noqa: T201
+            kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in skipped).items())
+            print(f"train: of {len(paths)} pictures skipped {kinds}; {skipped[0].why}", file=sys.stderr)  # noqa: T201
         return pairs
 
-    def _read_one(self, path: Path) -> Pair | str:
-        """A pair to train on, or why it is none."""
+    def _read_one(self, path: Path) -> Pair | Skipped:
         try:
             picture = self._shrunk(open_rgb(path))
         except ZooError as error:
-            return str(error)
+            return Skipped("broken", str(error))
         if min(picture.shape[:2]) < self.crop:
             size = f"{picture.shape[1]}x{picture.shape[0]}"
-            return f"{path}: {size}, as it is trained on, is smaller than data.crop, {self.crop}"
+            return Skipped("small", f"{path}: {size}, as it is trained on, is smaller than data.crop, {self.crop}")
         low, truth = self._pair(picture)
         if (lost := detail(truth, low)) < self.min_detail:
-            return f"{path}: blurred or blank, its detail is {lost:.2f} of 255"
+            return Skipped("blurred", f"{path}: blurred or blank, its detail is {lost:.2f} of 255")
         return low, truth
 
     def _shrunk(self, picture: Image.Image) -> np.ndarray:
@@ -139,7 +141,7 @@ class SuperResolutionPairs(LightningDataModule):
         if factor < 1:
             size = tuple(max(1, round(side * factor)) for side in picture.size)
             picture = picture.resize(size, Image.Resampling.BICUBIC)  # type: ignore[arg-type]
-        return np.asarray(picture)
+        return np.array(picture)  # which may be written, as torch wants it
 
     def _pair(self, picture: np.ndarray) -> Pair:
         truth = np.ascontiguousarray(crop_to_multiple(picture))
@@ -195,6 +197,13 @@ class SuperResolutionPairs(LightningDataModule):
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         low, truth = ((part.float() / 255).contiguous(memory_format=torch.channels_last) for part in batch)
         return low, truth
+
+
+class Skipped(NamedTuple):
+    """Why a picture is not trained on: "small", "blurred" or "broken", and in a line."""
+
+    kind: str
+    why: str
 
 
 @dataclass
@@ -256,7 +265,7 @@ def as_tensor(pictures: np.ndarray) -> Tensor:
 
 def truth_of(path: Path) -> np.ndarray:
     """A picture of a benchmark as it is, but for the crop."""
-    truth = crop_to_multiple(np.asarray(open_rgb(path)))
+    truth = crop_to_multiple(np.array(open_rgb(path)))
     if min(truth.shape[:2]) < OVERLAPPING:
         raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to be measured: {OVERLAPPING} at least")
     return truth

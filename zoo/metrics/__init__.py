@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.metrics.homography import MeanAverageCornerError as MeanAverageCornerError
+    from zoo.metrics.super_resolution_metrics import LumaPSNR as LumaPSNR
+    from zoo.metrics.super_resolution_metrics import LumaSSIM as LumaSSIM
 
-_HOMES = {"MeanAverageCornerError": "zoo.metrics.homography"}
+_HOMES = {
+    "MeanAverageCornerError": "zoo.metrics.homography",
+    "LumaPSNR": "zoo.metrics.super_resolution_metrics",
+    "LumaSSIM": "zoo.metrics.super_resolution_metrics",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import getproxies
 
-import huggingface_hub
 import timm
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +17,7 @@ from zoo.files import did_you_mean
 from zoo.images import Picture, distinct_colors
 from zoo.models.linknet.predict import segment
 from zoo.nn.mode import evaluating
+from zoo.nn.pretrained import timm_pretrained
 
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 
@@ -199,27 +196,11 @@ def pad_symmetrically(encoder: nn.Module) -> nn.Module:
 
 
 def _timm_pretrained(name: str) -> Any:
-    """Fails at once where there is no network, instead of after a minute of retries."""
-    host = urlparse(huggingface_hub.constants.ENDPOINT).hostname
+    def create(file: str | None) -> Any:
+        return _timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": file} if file else None)
+
     way_out = "give a file by --model.encoder_weights FILE.safetensors, or start at random by null"
-    try:
-        if not getproxies():
-            socket.getaddrinfo(host, 443)
-        return _timm_features(name, pretrained=True)
-    except OSError as error:  # of the resolver, the connection, the Hub's client
-        cached = _cached_weights(name)
-        if cached:
-            return _timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": cached})
-        raise ZooError(
-            f"timm's weights of {name} are not on this machine and {host} cannot be reached;\n{way_out}"
-        ) from error
-
-
-def _cached_weights(name: str) -> str | None:
-    cfg = timm.get_pretrained_cfg(name)
-    source = cfg.hf_hub_id if cfg else None
-    found = huggingface_hub.try_to_load_from_cache(source, "model.safetensors") if source else None
-    return found if isinstance(found, str) else None
+    return timm_pretrained(name, create, way_out)
 
 
 def _timm_features(name: str, **options: Any) -> Any:

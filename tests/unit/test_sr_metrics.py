@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import math
+import socket
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.color
+import skimage.data
+import skimage.metrics
+import torch
+import torchmetrics.functional.image as reference
+from PIL import Image
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.metrics import LumaPSNR, LumaSSIM
+from zoo.metrics.super_resolution import feature_distance, luma, psnr, ssim
+from zoo.nn.vgg import VGGFeatures
+
+SKIMAGE = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+
+
+def to_tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(array)).permute(2, 0, 1)[None].float() / 255
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[np.ndarray]:
+    return [skimage.data.astronaut()[30:126, 180:260], skimage.data.chelsea()[100:196, 120:200]]
+
+
+@pytest.fixture(scope="module")
+def noisy(photographs: list[np.ndarray]) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [
+        (photograph + rng.normal(0, sigma, photograph.shape)).round().clip(0, 255).astype(np.uint8)
+        for photograph, sigma in zip(photographs, (4, 15), strict=True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def pairs(photographs: list[np.ndarray], noisy: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """Predictions and targets, two of them."""
+    return torch.cat([to_tensor(picture) for picture in noisy]), torch.cat([to_tensor(p) for p in photographs])
+
+
+def luma_by_hand(picture: np.ndarray) -> np.ndarray:
+    """The matrix of ITU-R BT.601 for 8 bits, as it is published."""
+    r, g, b = picture.astype(np.float64).transpose(2, 0, 1)
+    return 16 + (65.481 * r + 128.553 * g + 24.966 * b) / 255
+
+
+def cropped(picture: np.ndarray, crop: int) -> np.ndarray:
+    return picture[crop : len(picture) - crop, crop : picture.shape[1] - crop]
+
+
+# Luma
+
+
+@pytest.mark.parametrize(
+    ("rgb", "y"),
+    [
+        ((0, 0, 0), 16),
+        ((1, 1, 1), 235),
+        ((1, 0, 0), 81.481),
+        ((0, 1, 0), 144.553),
+        ((0, 0, 1), 40.966),
+        ((1, 1, 0), 210.034),
+        ((0.5, 0.5, 0.5), 125.5),
+    ],
+)
+def test_luma_of_the_corner_colours(rgb: tuple[float, ...], y: float):
+    out = luma(torch.tensor(rgb).view(1, 3, 1, 1))
+    assert out.shape == (1, 1, 1, 1)
+    assert out.dtype == torch.float64
+    assert out.item() == pytest.approx(y, abs=1e-9)
+
+
+def test_luma_is_that_of_scikit_image(photographs: list[np.ndarray]):
+    ours = luma(to_tensor(photographs[0]))[0, 0].numpy()
+    assert np.allclose(ours, skimage.color.rgb2ycbcr(photographs[0])[..., 0], atol=1e-5)
+
+
+# Against scikit-image and torchmetrics
+
+
+@pytest.mark.parametrize("crop", [0, 4, 7])
+def test_psnr_is_that_of_others(
+    crop: int, pairs: tuple[Tensor, Tensor], photographs: list[np.ndarray], noisy: list[np.ndarray]
+):
+    y, rgb = psnr(*pairs, crop=crop), psnr(*pairs, crop=crop, channels="rgb")
+    assert y.shape == rgb.shape == (2,)
+    assert y.dtype == torch.float64
+    for i, (a, b) in enumerate(zip(noisy, photographs, strict=True)):
+        lumas = [cropped(luma_by_hand(picture), crop) for picture in (b, a)]
+        expected = skimage.metrics.peak_signal_noise_ratio(*lumas, data_range=255)
+        assert y[i].item() == pytest.approx(expected, abs=1e-5)
+        theirs = reference.peak_signal_noise_ratio(*map(torch.from_numpy, lumas), data_range=255.0)
+        assert y[i].item() == pytest.approx(theirs.item(), abs=1e-4)
+        expected = skimage.metrics.peak_signal_noise_ratio(cropped(b, crop), cropped(a, crop), data_range=255)
+        assert rgb[i].item() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("crop", [0, 4, 7])
+def test_ssim_is_that_of_others(
+    crop: int, pairs: tuple[Tensor, Tensor], photographs: list[np.ndarray], noisy: list[np.ndarray]
+):
+    y, rgb = ssim(*pairs, crop=crop), ssim(*pairs, crop=crop, channels="rgb")
+    assert y.shape == rgb.shape == (2,)
+    assert y.dtype == torch.float64
+    for i, (a, b) in enumerate(zip(noisy, photographs, strict=True)):
+        lumas = [cropped(luma_by_hand(picture), crop) for picture in (b, a)]
+        assert y[i].item() == pytest.approx(skimage.metrics.structural_similarity(*lumas, **SKIMAGE), abs=1e-6)
+        planes = [torch.from_numpy(plane)[None, None] for plane in lumas]
+        _, everywhere = reference.structural_similarity_index_measure(*planes, data_range=255.0, return_full_image=True)
+        theirs = everywhere[..., 5:-5, 5:-5].mean()  # its own mean is over a reflected border too
+        assert y[i].item() == pytest.approx(theirs.item(), abs=1e-6)
+        expected = skimage.metrics.structural_similarity(cropped(b, crop), cropped(a, crop), channel_axis=-1, **SKIMAGE)
+        assert rgb[i].item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("folder", "low", "high"), [("Set5", 28.42, 28.42), ("Set14", 25.99, 26.10)])
+def test_bicubic_has_its_published_figure(real_data: Path, folder: str, low: float, high: float):
+    figures = []
+    for file in sorted((real_data / folder).glob("*.png")):
+        with Image.open(file) as picture:
+            width, height = picture.width // 4, picture.height // 4
+            truth = picture.convert("RGB").crop((0, 0, 4 * width, 4 * height))
+        bicubic = truth.resize((width, height), Image.Resampling.BICUBIC).resize(truth.size, Image.Resampling.BICUBIC)
+        figures.append(psnr(to_tensor(np.asarray(bicubic)), to_tensor(np.asarray(truth))))
+    assert low - 0.05 < torch.cat(figures).mean().item() < high + 0.05
+
+
+# Rounding, cropping
+
+
+def test_both_are_rounded_to_eight_bits(pairs: tuple[Tensor, Tensor]):
+    prediction, target = pairs
+    near = prediction + 0.3 / 255 * torch.rand(prediction.shape, generator=torch.Generator().manual_seed(0))
+    for figure in (psnr, ssim):
+        assert torch.equal(figure(near, target), figure(prediction, target))
+        assert torch.equal(figure(target, near), figure(target, prediction))
+        assert (figure(near, target, quantize=False) - figure(prediction, target, quantize=False)).abs().min() > 1e-6
+
+
+def test_what_leaves_the_range_is_clipped_by_rounding_only(pairs: tuple[Tensor, Tensor]):
+    target = pairs[1]
+    bright = 2 * target - 0.5
+    assert torch.equal(psnr(bright, target), psnr(bright.clamp(0, 1), target))
+    assert (psnr(bright, target, quantize=False) < psnr(bright.clamp(0, 1), target, quantize=False)).all()
+
+
+def test_the_border_does_not_count(pairs: tuple[Tensor, Tensor]):
+    prediction, target = pairs
+    framed = torch.zeros_like(prediction)
+    framed[..., 4:-4, 4:-4] = prediction[..., 4:-4, 4:-4]
+    for figure in (psnr, ssim):
+        assert torch.equal(figure(framed, target), figure(prediction, target))
+        assert (figure(framed, target, crop=3) < figure(prediction, target, crop=3)).all()
+
+
+def test_identical_pictures(pairs: tuple[Tensor, Tensor]):
+    assert psnr(pairs[0], pairs[0]).tolist() == [math.inf, math.inf]
+    assert ssim(pairs[0], pairs[0]).tolist() == pytest.approx([1, 1], abs=1e-12)
+
+
+def test_pictures_of_a_batch_do_not_meet(pairs: tuple[Tensor, Tensor]):
+    for figure in (psnr, ssim):
+        for channels in ("y", "rgb"):
+            alone = torch.cat([figure(a[None], b[None], channels=channels) for a, b in zip(*pairs, strict=True)])
+            assert torch.allclose(figure(*pairs, channels=channels), alone, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_any_float(dtype: torch.dtype, pairs: tuple[Tensor, Tensor]):
+    prediction, target = (pictures.to(dtype) for pictures in pairs)
+    assert torch.equal(psnr(prediction, target), psnr(prediction.double(), target.double()))
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("figure", "size", "crop", "message"),
+    [
+        (psnr, (8, 40), 4, "40x8 are too small .* 1 pixels and 4 more at each border"),
+        (ssim, (40, 18), 4, "18x40 are too small .* 11 pixels and 4 more"),
+        (ssim, (10, 10), 0, "10x10 are too small to be compared: each side needs 11 pixels$"),
+    ],
+)
+def test_too_small(figure: object, size: tuple[int, int], crop: int, message: str):
+    with pytest.raises(ZooError, match=message):
+        figure(torch.zeros(1, 3, *size), torch.zeros(1, 3, *size), crop=crop)
+
+
+def test_the_smallest_that_will_do():
+    a, b = torch.zeros(1, 3, 19, 19), torch.ones(1, 3, 19, 19)
+    assert psnr(a[..., :9, :9], b[..., :9, :9]).item() == pytest.approx(20 * math.log10(255 / 219))
+    assert 0 < ssim(a, b).item() < 1
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 30, 31), (1, 1, 30, 30), (3, 30, 30), (2, 3, 30, 30)])
+def test_refuses_other_shapes(shape: tuple[int, ...]):
+    for compare in (psnr, ssim, lambda a, b: feature_distance(lambda x: {"x": x}, a, b)):
+        with pytest.raises(ValueError, match=r"pictures are \(B, 3, H, W\)"):
+            compare(torch.zeros(shape), torch.zeros(1, 3, 30, 30))
+
+
+@pytest.mark.parametrize("options", [{"channels": "Y"}, {"crop": -1}])
+def test_refuses_other_options(options: dict):
+    with pytest.raises(ValueError, match='"y" or "rgb" and crop 0 or more'):
+        psnr(torch.zeros(1, 3, 30, 30), torch.zeros(1, 3, 30, 30), **options)
+
+
+# Feature distance
+
+
+def test_feature_distance_by_picture_and_layer(pairs: tuple[Tensor, Tensor]):
+    vgg = VGGFeatures(["relu1_1", "relu2_1"], weights=None)
+    prediction, target = (pictures.requires_grad_() for pictures in (pairs[0].clone(), pairs[1]))
+    distances = feature_distance(vgg, prediction, target)
+    assert list(distances) == ["relu1_1", "relu2_1"]
+    for layer, distance in distances.items():
+        assert not distance.requires_grad
+        features, truth = vgg(prediction)[layer].detach().numpy(), vgg(target)[layer].detach().numpy()
+        expected = [((a - b) ** 2).sum() / a.size for a, b in zip(features, truth, strict=True)]
+        assert distance.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+# Over a data set
+
+
+@pytest.mark.parametrize(("metric", "figure"), [(LumaPSNR, psnr), (LumaSSIM, ssim)])
+def test_classes_are_the_mean_of_the_functions(metric: type, figure: object, pairs: tuple[Tensor, Tensor]):
+    for crop in (0, 4):
+        over_set = metric(crop=crop)
+        over_set.update(*pairs)
+        over_set.update(pairs[0][:1, :, 10:50], pairs[1][:1, :, 10:50])  # of another size
+        figures = torch.cat([figure(*pairs, crop=crop), figure(*(p[:1, :, 10:50] for p in pairs), crop=crop)])
+        assert over_set.compute().item() == pytest.approx(figures.mean().item(), rel=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torchmetrics says that nothing was measured
+        assert metric().compute().isnan()
+
+
+def measure(rank: int, port: int, folder: str, pairs: tuple[Tensor, Tensor]) -> None:
+    """What one of two processes does; the second has fewer pictures."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    metric = LumaPSNR()
+    for i in ((0, 1, 0), (1,))[rank]:
+        metric.update(pairs[0][i : i + 1], pairs[1][i : i + 1])
+    torch.save(metric.compute(), Path(folder, f"{rank}.pt"))
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_measure_as_one(tmp_path: Path, pairs: tuple[Tensor, Tensor], one_thread: None):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.start_processes(measure, (port, str(tmp_path), pairs), nprocs=2, start_method="fork")
+    expected = psnr(*pairs).mean().item()  # each was seen twice
+    for rank in range(2):
+        assert torch.load(tmp_path / f"{rank}.pt").item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_functions_do_without_torchmetrics():
+    code = "import sys, zoo.metrics.super_resolution; sys.exit('torchmetrics' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

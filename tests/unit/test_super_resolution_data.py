@@ -1,0 +1,188 @@
+"""Pairs of a low picture and the truth: sizes, alignment, splits, what is left out, and that a run is the same run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low, resize
+from zoo.data.super_resolution import SuperResolutionPairs, TrainingPairs, turned
+from zoo.errors import ZooError
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Twelve parts of a photograph, 160x123."""
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for i in range(12):
+        part = data.astronaut()[30 * i : 30 * i + 123, 40 : 40 + 160]
+        Image.fromarray(part).save(folder / f"{i}.png")
+    return folder
+
+
+def pairs_of(photographs: Path, **options) -> SuperResolutionPairs:
+    options = {"crop": 32, "batch_size": 4, "train_pairs": 8, "held_out": 0.2, "num_workers": 0, **options}
+    return SuperResolutionPairs(photographs, **options)
+
+
+def test_a_low_picture_is_a_quarter_of_the_truth():
+    truth = crop_to_multiple(data.coffee()[:43, :58])
+    assert truth.shape == (40, 56, 3)
+    assert make_low(truth).shape == (10, 14, 3)
+    blurred = cv2.GaussianBlur(truth, (0, 0), 1.0)
+    assert np.array_equal(make_low(truth, blur=1.0), resize(blurred, 14, 10))
+
+
+def test_detail_is_what_bicubic_loses():
+    blank = np.full((40, 40, 3), 77, np.uint8)
+    assert detail(blank, make_low(blank)) == 0
+    sharp = crop_to_multiple(data.chelsea())
+    soft = cv2.GaussianBlur(sharp, (0, 0), 4.0)
+    assert detail(soft, make_low(soft)) < 1 < 4 < detail(sharp, make_low(sharp))
+
+
+def test_batches_are_parts_that_belong_together(photographs: Path):
+    pairs = pairs_of(photographs)
+    low, truth = next(iter(pairs.train_dataloader()))
+    assert (low.shape, truth.shape) == ((4, 3, 8, 8), (4, 3, 32, 32))
+    assert low.dtype == truth.dtype == torch.uint8
+    for small, large in zip(low, truth, strict=True):
+        again = make_low(large.permute(1, 2, 0).numpy()).astype(int)
+        difference = np.abs(again - small.permute(1, 2, 0).numpy())[2:-2, 2:-2]  # the border saw its neighbours
+        assert difference.max() <= 1
+    low, truth = pairs.on_after_batch_transfer((low, truth), 0)
+    assert low.dtype == torch.float32
+    assert 0 <= low.min() < low.max() <= 1
+    assert low.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_each_place_and_each_turn_is_drawn():
+    """Of pictures of two sizes, each with its number; the values are the places."""
+    lows = [np.zeros((h, w, 3), np.uint8) for h, w in ((3, 4), (5, 2))]
+    for number, low in enumerate(lows):
+        rows, columns = np.mgrid[: low.shape[0], : low.shape[1]]
+        low[..., 0], low[..., 1], low[..., 2] = number, rows, columns
+    pairs = [(low, low.repeat(SCALE, 0).repeat(SCALE, 1)) for low in lows]
+    batch, truth = TrainingPairs(pairs, batches=1, seed=0, batch_size=2000, size=2)[0]
+    assert torch.equal(torch.nn.functional.interpolate(batch, scale_factor=SCALE), truth)
+    corners = batch[:, :, 0, 0].tolist()  # some corner of each, by its turn
+    upper_left = [(n, *batch[i, 1:].amin((1, 2)).tolist()) for i, (n, _, _) in enumerate(corners)]
+    counts = {place: upper_left.count(place) for place in set(upper_left)}
+    assert set(counts) == {(0, y, x) for y in range(2) for x in range(3)} | {(1, y, 0) for y in range(4)}
+    assert min(counts.values()) > 140  # of 200 that are expected
+
+
+def test_turns_are_the_symmetries_of_a_square():
+    square = np.arange(12).reshape(2, 2, 3)
+    assert len({turned(square, turn).tobytes() for turn in range(8)}) == 8
+
+
+def test_the_same_seed_is_the_same_run_and_epochs_differ(photographs: Path):
+    def run(seed: int, epoch: int) -> torch.Tensor:
+        loader = pairs_of(photographs, seed=seed).train_dataloader()
+        loader.sampler.set_epoch(epoch)
+        return torch.stack([truth for _, truth in loader])
+
+    assert torch.equal(run(0, 1), run(0, 1))
+    assert not torch.equal(run(0, 1), run(0, 0))
+    assert not torch.equal(run(0, 1), run(1, 1))
+
+
+def test_splits_share_no_picture(photographs: Path):
+    pairs = pairs_of(photographs)
+    names = {split: {path.name for path in pairs.names(split)} for split in ("train", "val", "test")}
+    assert sum(map(len, names.values())) == 12
+    assert len(set.union(*names.values())) == 12
+    assert all(names.values())
+
+
+def test_held_out_pictures_are_whole(photographs: Path):
+    pairs = pairs_of(photographs)
+    low, truth = next(iter(pairs.val_dataloader()))
+    assert (low.shape, truth.shape) == ((1, 3, 30, 40), (1, 3, 120, 160))
+    ((name, pictures),) = pairs.benchmarks("test").items()
+    assert name == "photographs test"
+    assert [stem for stem, _ in pictures] == [path.stem for path in pairs.names("test")]
+    assert len(pairs_of(photographs, held_out=0.4, held_out_pictures=1).names("val")) == 1
+
+
+def test_benchmarks_are_folders_as_they_are(photographs: Path, tmp_path: Path):
+    for name, photograph in (("SetA", data.chelsea()), ("SetB", data.coffee())):
+        (tmp_path / name).mkdir()
+        Image.fromarray(photograph).save(tmp_path / name / "one.png")
+    pairs = pairs_of(photographs, test=[tmp_path / "SetA", tmp_path / "SetB"], shrink=0.5)
+    benchmarks = pairs.benchmarks("test")
+    assert list(benchmarks) == ["SetA", "SetB"]
+    ((stem, truth),) = benchmarks["SetA"]
+    assert stem == "one"
+    assert np.array_equal(truth, data.chelsea()[:300, :448])
+    assert [tuple(truth.shape[-2:]) for _, truth in pairs.test_dataloader()] == [(300, 448), (400, 600)]
+    digest = pairs.digest()
+    assert digest == pairs.digest()
+    Image.fromarray(data.coffee()[::-1]).save(tmp_path / "SetB" / "one.png")
+    assert digest != pairs.digest()
+
+
+def test_pictures_to_train_on_are_made_smaller(photographs: Path):
+    half = pairs_of(photographs, shrink=0.5).train_pictures()
+    assert {truth.shape for _, truth in half} == {(60, 80, 3)}  # 62x80, then multiples of 4
+    limited = pairs_of(photographs, largest=100).train_pictures()
+    assert {truth.shape for _, truth in limited} == {(76, 100, 3)}
+
+
+def test_what_cannot_be_trained_on_is_skipped_and_counted(photographs: Path, capsys: pytest.CaptureFixture[str]):
+    extra = photographs.parent / "extra"
+    extra.mkdir()
+    Image.fromarray(data.coffee()[:31, :31]).save(extra / "small.png")
+    Image.fromarray(cv2.GaussianBlur(data.coffee(), (0, 0), 6.0)).save(extra / "soft.png")
+    (extra / "torn.png").write_bytes((photographs / "0.png").read_bytes()[:700])
+    (extra / "page.jpg").write_text("<html>")
+    Image.fromarray(data.coffee()).convert("L").save(extra / "grey.png")
+    pairs = pairs_of(photographs, extra=[extra])
+    kept = pairs.train_pictures()
+    assert len(kept) == len(pairs.names("train")) - 4
+    assert f"of {len(kept) + 4} pictures skipped 2 broken, 1 small, 1 blurred; " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"crop": 30}, "data.crop is a multiple of 4, not 30"),
+        ({"crop": 0}, "data.crop"),
+        ({"batch_size": 0}, "data.batch_size"),
+        ({"held_out": 0.5}, "held_out"),
+        ({"shrink": 1.5}, "data.shrink"),
+        ({"blur": -1.0}, "blur"),
+    ],
+)
+def test_refuses_what_makes_no_sense(photographs: Path, options: dict, said: str):
+    with pytest.raises(ZooError, match=said):
+        pairs_of(photographs, **options)
+
+
+def test_says_what_is_missing(photographs: Path, tmp_path: Path):
+    with pytest.raises(ZooError, match="no such folder"):
+        pairs_of(tmp_path / "nowhere").train_pictures()
+    with pytest.raises(ZooError, match=r"none of \d+ pictures can be trained on"):
+        pairs_of(photographs, crop=288).train_pictures()
+    with pytest.raises(ZooError, match="no such folder"):
+        pairs_of(photographs, test=[tmp_path / "Set5"]).benchmarks()
+    (tmp_path / "tiny").mkdir()
+    Image.fromarray(data.coffee()[:40, :200]).save(tmp_path / "tiny" / "a.png")
+    with pytest.raises(ZooError, match="200x40 is too small"):
+        pairs_of(photographs, test=[tmp_path / "tiny"]).benchmarks()
+
+
+def test_without_a_folder_streets_are_drawn():
+    pairs = SuperResolutionPairs(crop=64, batch_size=2, train_pairs=4, num_workers=0)
+    ((name, pictures),) = pairs.benchmarks("test").items()
+    assert name == "streets test"
+    assert {truth.shape for _, truth in pictures} == {(360, 480, 3)}
+    assert pairs.names("train") == []

@@ -1,0 +1,169 @@
+"""VGG as a loss network: features by the names that the papers give its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from zoo.errors import ZooError
+from zoo.files import did_you_mean
+
+CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each block
+WIDTHS = (64, 128, 256, 512, 512)
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def layer_names(depth: int) -> list[str]:
+    """``conv1_1``, ``relu1_1``, ..., ``pool5``: a layer's place in the list is its number in timm's ``features``."""
+    names = []
+    for block, convolutions in enumerate(CONVOLUTIONS[depth], start=1):
+        names += [f"{kind}{block}_{i}" for i in range(1, convolutions + 1) for kind in ("conv", "relu")]
+        names.append(f"pool{block}")
+    return names
+
+
+class VGGFeatures(nn.Module):
+    """Features of VGG (Simonyan and Zisserman, 2014, https://arxiv.org/abs/1409.1556), computed no deeper than asked.
+
+    Input: RGB in 0..1, ``(B, 3, H, W)``; normalised here. Output: the features ``(B, C, h, w)`` of each layer asked
+    for, by its name and in the order asked. A layer after n poolings has ``h = H // 2**n``.
+
+    A frozen part of a loss: its weights are buffers, so that no optimiser sees them, and not persistent, so that the
+    state dict of what holds it does not either. Gradients reach its input.
+
+    Args:
+        layers: names as ``relu2_2``: conv, relu and pool of blocks 1 to 5.
+        depth: 16 or 19 layers with weights.
+        weights: ``"timm"`` for those of ImageNet, the path of a safetensors file with timm's names, or None for a
+            random start (He et al., 2015).
+        pooling: "max", or "average" as Gatys et al. (2016) have it.
+
+    Raises:
+        ZooError: unknown layer, or weights that are not there or do not fit.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[str],
+        depth: Literal[16, 19] = 16,
+        weights: str | Path | None = "timm",
+        pooling: Literal["max", "average"] = "max",
+    ) -> None:
+        super().__init__()
+        if depth not in CONVOLUTIONS or pooling not in ("max", "average"):
+            raise ZooError(f'VGG has depth 16 or 19 and pooling "max" or "average", not {depth!r} and {pooling!r}')
+        names = layer_names(depth)
+        for layer in layers:
+            if layer not in names:
+                siblings = [name for name in names if name[:5] == layer[:5]]  # nearer than the same number elsewhere
+                raise ZooError(f"VGG-{depth} has no layer {layer!r}{did_you_mean(layer, siblings or names)}")
+        if not layers:
+            raise ZooError("name at least one layer of VGG, as relu2_2")
+        self.mean: Tensor
+        self.std: Tensor
+        self.layers, self.depth, self.pooling = tuple(layers), depth, pooling
+        self.computed = tuple(names[: 1 + max(map(names.index, layers))])
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        for name, tensor in self._start(weights).items():
+            self.register_buffer(name, tensor, persistent=False)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        self._check(x)
+        x = (x - self.mean) / self.std
+        features: dict[str, Tensor] = {}
+        for before, name in pairwise(("", *self.computed)):
+            if name.startswith("conv"):
+                x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1)
+            elif name.startswith("relu"):
+                x = F.relu(x, inplace=before not in self.layers)
+            else:
+                x = F.max_pool2d(x, 2) if self.pooling == "max" else F.avg_pool2d(x, 2)
+            if name in self.layers:
+                features[name] = x
+        return {name: features[name] for name in self.layers}
+
+    def _start(self, weights: str | Path | None) -> dict[str, Tensor]:
+        """Weights and biases of the convolutions computed, by the names of their buffers."""
+        buffers = {
+            f"features.{number}.{kind}": f"{layer}_{kind}"
+            for number, layer in enumerate(self.computed)
+            if layer.startswith("conv")
+            for kind in ("weight", "bias")
+        }
+        shapes = {name: shape for name, shape in _shapes(self.depth).items() if name in buffers}
+        tensors = _random(shapes) if weights is None else _read(_find(weights, self.depth), shapes, self.depth)
+        return {buffers[name]: tensor for name, tensor in tensors.items()}
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != 3:
+            raise ValueError(f"pictures are (B, 3, H, W), not {tuple(x.shape)}")
+        least = 2 ** sum(name.startswith("pool") for name in self.computed)
+        height, width = x.shape[-2:]
+        if min(height, width) < least:
+            raise ZooError(
+                f"{width}x{height} pixels are too few for {self.computed[-1]} of VGG; it needs {least}x{least}"
+            )
+
+
+def _shapes(depth: int) -> dict[str, tuple[int, ...]]:
+    """Of all weights and biases, by timm's names."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    inputs = 3
+    for number, layer in enumerate(layer_names(depth)):
+        if layer.startswith("conv"):
+            outputs = WIDTHS[int(layer[4]) - 1]
+            shapes |= {f"features.{number}.weight": (outputs, inputs, 3, 3), f"features.{number}.bias": (outputs,)}
+            inputs = outputs
+    return shapes
+
+
+def _random(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    return {
+        name: nn.init.kaiming_normal_(torch.empty(shape), nonlinearity="relu") if len(shape) > 1 else torch.zeros(shape)
+        for name, shape in shapes.items()
+    }
+
+
+def _find(weights: str | Path, depth: int) -> Path:
+    """The file that the argument of :class:`VGGFeatures` means."""
+    if weights == "timm":
+        from zoo.nn.pretrained import timm_file  # timm is slow to import
+
+        way_out = 'give the path of a .safetensors file with timm\'s names instead of "timm"'
+        return Path(timm_file(f"vgg{depth}.tv_in1k", way_out))
+    path = Path(weights)
+    if path.suffix != ".safetensors":
+        raise ZooError(f'weights of VGG are "timm", the path of a .safetensors file or null, not {str(weights)!r}')
+    if not path.is_file():
+        raise ZooError(f'{path}: no such file; give the weights of VGG-{depth} with timm\'s names, or "timm"')
+    return path
+
+
+def _read(path: Path, shapes: Mapping[str, tuple[int, ...]], depth: int) -> dict[str, Tensor]:
+    """The tensors named, as float32; others are ignored, unless they tell that the network is another one."""
+    tensors = {}
+    try:
+        with safe_open(path, "pt") as file:
+            stored = set(file.keys())
+            for name in sorted(stored - _shapes(depth).keys()):
+                if name.startswith("features."):
+                    raise ZooError(f"{path}: not VGG-{depth}, which has no {name}")
+            for name, shape in shapes.items():
+                if name not in stored:
+                    raise ZooError(f"{path}: lacks {name} of VGG-{depth}")
+                if (found := tuple(file.get_slice(name).get_shape())) != shape:
+                    raise ZooError(f"{path}: {name} of VGG-{depth} is {shape}, not {found}")
+                tensors[name] = file.get_tensor(name).float()
+    except SafetensorError as error:
+        raise ZooError(f"{path}: not a whole safetensors file: {error}") from None
+    return tensors
