@@ -22,6 +22,7 @@ from zoo.registry import architectures, card_folder, card_names
 PIPELINE_TASKS = {  # of ours, in the Hub's words
     "semantic segmentation": "image-segmentation",
     "homography estimation": "keypoint-detection",  # it has none of its own; the answer is four points
+    "super resolution": "image-to-image",
 }
 FRONT_FIELDS = ("license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
 CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import platform
 import shlex
@@ -13,6 +14,7 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
+from torch import nn
 
 from zoo import __version__, cards, weights
 from zoo.arguments import Parser
@@ -21,6 +23,7 @@ from zoo.files import replace
 from zoo.registry import architectures, import_object
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
+OTHERS = "others"  # the argument of evaluators that measure further weights of the architecture, by their names
 
 
 def main(argv: list[str]) -> int:
@@ -32,7 +35,8 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="zoo evaluate",
         description="Measure what a card claims.",
-        epilog="Some measurements take more, such as --real FOLDER, real pairs of pictures for homographynet.",
+        epilog="Some measurements take more: --real FOLDER, real pairs of pictures for homographynet; "
+        "--vgg FILE, weights of VGG-16 for perceptual_sr.",
     )
     parser.add_argument("model", help="name of a model, or its folder")
     parser.add_argument("--write", action="store_true", help="put what was measured on the card")
@@ -43,6 +47,8 @@ def main(argv: list[str]) -> int:
     net = weights.load(card.folder, device=options.device)
     evaluator = import_object(architectures()[card.config["architecture"]].evaluate)
     data, arguments = _arguments(card, evaluator, rest)
+    if OTHERS in inspect.signature(evaluator).parameters:
+        arguments[OTHERS] = _others(card, options.device)
     measured = evaluator(net, data, **arguments)
     holds = _report(card, measured)
     if options.write:
@@ -64,7 +70,7 @@ def _arguments(card: cards.Card, evaluator: Callable[..., Any], given: list[str]
     parser = ArgumentParser(exit_on_error=False)
     data_class = import_object(section["class_path"])
     parser.add_class_arguments(data_class, "data")
-    parser.add_function_arguments(evaluator, skip={"net", "data"})
+    parser.add_function_arguments(evaluator, skip={"net", "data", OTHERS})
     try:
         parsed = parser.parse_args(given, namespace=parser.parse_object({"data": arguments}, defaults=False))
     except ArgumentError as error:
@@ -73,6 +79,12 @@ def _arguments(card: cards.Card, evaluator: Callable[..., Any], given: list[str]
     data = data_class(**own.pop("data"))
     data.prepare_data()
     return data, own
+
+
+def _others(card: cards.Card, device: str) -> dict[str, nn.Module]:
+    """Networks with the other weights of the card's architecture that are in this installation."""
+    declared = architectures()[card.config["architecture"]].weights
+    return {name: weights.load(name, device=device) for name in declared if name != card.name and cards.names(name)}
 
 
 def _report(card: cards.Card, measured: dict[str, Any]) -> bool:

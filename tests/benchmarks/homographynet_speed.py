@@ -4,16 +4,13 @@ python tests/benchmarks/homographynet_speed.py [--write cards/homographynet_phot
 """
 
 import argparse
-import json
-import platform
 import time
 from pathlib import Path
 
 import torch
+from speed import put_on_card
 
 import zoo
-from zoo import cards
-from zoo.files import replace
 from zoo.models.homographynet import HomographyNet
 
 ROUNDS, REPEATS = 15, 10
@@ -47,12 +44,7 @@ def main() -> None:
     for name, value in best.items():
         print(f"{1000 * value:7.2f} ms  {best[PEER] / value:5.2f} x  {name}")
     if options.write:
-        machine = f"1 core, {platform.machine()}, torch {torch.__version__}"
-        path = options.write / "results.json"
-        results = json.loads(path.read_text())
-        results["speed"] = [{"what": n, "ms": round(1000 * v, 1), "machine": machine} for n, v in best.items()]
-        replace(path, json.dumps(results, indent=2) + "\n")
-        cards.write(options.write)
+        put_on_card(options.write, best)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,14 @@ python tests/benchmarks/linknet_speed.py [--write cards/linknet_camvid]     (nee
 
 import argparse
 import contextlib
-import json
-import platform
 import time
 from pathlib import Path
 
 import segmentation_models_pytorch as smp
 import torch
+from speed import put_on_card
 
 import zoo
-from zoo import cards
-from zoo.files import replace
 from zoo.models.linknet import LinkNet
 
 ROUNDS, REPEATS = 15, 4
@@ -64,12 +61,7 @@ def main() -> None:
     for name, value in best.items():
         print(f"{1000 * value:7.1f} ms  {best[PEER] / value:5.2f} x  {name}")
     if options.write:
-        machine = f"{torch.get_num_threads()} cores, {platform.machine()}, torch {torch.__version__}"
-        path = options.write / "results.json"
-        results = json.loads(path.read_text())
-        results["speed"] = [{"what": n, "ms": round(1000 * v, 1), "machine": machine} for n, v in best.items()]
-        replace(path, json.dumps(results, indent=2) + "\n")
-        cards.write(options.write)
+        put_on_card(options.write, best)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -163,14 +162,6 @@ class SuperResolutionPairs(LightningDataModule):
         if not paths:
             raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or give data.{split}")
         return {f"{self.root.name} {split}": [(p.stem, crop_to_multiple(self._shrunk(open_rgb(p)))) for p in paths]}
-
-    def digest(self, split: Split = "test") -> str:
-        """SHA-256 over the truths: for each its height and width (int32, little-endian) and its values, row by row."""
-        digest = hashlib.sha256()
-        for pictures in self.benchmarks(split).values():
-            for _, truth in pictures:
-                digest.update(np.asarray(truth.shape[:2], "<i4").tobytes() + np.ascontiguousarray(truth).tobytes())
-        return digest.hexdigest()
 
     def setup(self, stage: str) -> None:
         if stage == "fit":

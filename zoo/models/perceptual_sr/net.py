@@ -67,19 +67,9 @@ class PerceptualSR(nn.Module):
             self.steps = nn.Sequential(Upsampling(channels), Upsampling(channels))
             self.last = edge_conv(channels, 3)
         else:
-            self.last = nn.Conv2d(channels, 3 * SCALE**2, 3, padding=1)
+            self.last = starts_small(nn.Conv2d(channels, 3 * SCALE**2, 3, padding=1))
             self.bicubic = BicubicUpsample(SCALE)
-        self._start_near_identity()
         self.to(memory_format=torch.channels_last)
-
-    def _start_near_identity(self) -> None:
-        """What is added starts small, in residual blocks and to the bicubic picture."""
-        for block in self.trunk:
-            last = block.layers[-1]
-            if isinstance(last, nn.Conv2d):
-                last.weight.data.mul_(0.1)
-        if self.upsampling == "pixel_shuffle":
-            self.last.weight.data.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.first(x - 0.5)
@@ -117,10 +107,10 @@ class PerceptualSR(nn.Module):
             progress: called after each part with how many are done, and of how many.
         """
         many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
+        pictures: Any = picture if many else [picture]
         with evaluating(self):
             results = [
-                upscale(self, one, match_histogram=match_histogram, tile=tile, progress=progress)
-                for one in (picture if many else [picture])  # type: ignore[union-attr]
+                upscale(self, one, match_histogram=match_histogram, tile=tile, progress=progress) for one in pictures
             ]
         return results if many else results[0]
 
@@ -131,6 +121,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int, norm: bool) -> None:
         super().__init__()
         self.layers = nn.Sequential(conv(channels, norm), nn.ReLU(inplace=True), conv(channels, norm))
+        if isinstance(second := self.layers[-1], nn.Conv2d):
+            starts_small(second)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
@@ -141,6 +133,13 @@ class Upsampling(nn.Sequential):
 
     def __init__(self, channels: int) -> None:
         super().__init__(nn.Upsample(scale_factor=2), conv(channels, norm=True), nn.ReLU(inplace=True))
+
+
+def starts_small(layer: nn.Conv2d) -> nn.Conv2d:
+    """What it gives is added to something that is nearly right from the start."""
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+    return layer
 
 
 def conv(channels: int, norm: bool) -> nn.Module:

@@ -1,0 +1,167 @@
+"""The protocol of the figures of super resolution, and how bicubic interpolation and other weights fare by it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from statistics import fmean
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from zoo.data.low_resolution import SCALE, make_low, resize
+from zoo.data.super_resolution import SuperResolutionPairs
+from zoo.errors import ZooError
+from zoo.images import to_array, to_tensor
+from zoo.metrics.super_resolution import feature_distance, psnr, ssim
+from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.nn.cost import macs
+from zoo.nn.mode import evaluating
+from zoo.nn.vgg import VGGFeatures
+
+Method: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) to (4H, 4W, 3), uint8
+Scores: TypeAlias = "dict[str, float]"
+Truths: TypeAlias = "Sequence[tuple[str, np.ndarray]]"  # name and (H, W, 3) uint8 of each picture
+
+BICUBIC, NETWORK, MATCHED = "bicubic", "network", "network + histogram"
+PIXEL = "perceptual_sr_pixel"  # the weights that perceptual ones are compared with
+LAYERS = ("relu2_2", "relu3_3")  # of VGG-16
+TOLERANCES = {"PSNR Y": 0.02, "SSIM Y": 0.001}  # other kernels round differently
+SHARE_TOLERANCE = 0.01  # and other VGG-16 weights are a little different
+WIDTH, HEIGHT = 320, 240  # of the picture that the cost is counted for
+
+
+def evaluate(
+    net: PerceptualSR,
+    data: SuperResolutionPairs,
+    *,
+    vgg: str = "timm",
+    others: Mapping[str, nn.Module] | None = None,
+) -> dict[str, Any]:
+    """Measures whole pictures of each benchmark of the data in float32, beside bicubic interpolation and other weights.
+
+    Low pictures are made without blur, whatever was trained on. PSNR and SSIM are those of
+    :mod:`zoo.metrics.super_resolution`; features are those of results rounded to 8 bits, of the whole picture.
+
+    Args:
+        net: the network.
+        data: of which the test pictures are used.
+        vgg: weights of the loss network, as :class:`VGGFeatures` takes them.
+        others: networks with other weights, by the names of their cards.
+
+    Returns:
+        Figures, tables, cost and digests of the pictures and of VGG's weights, as ``results.json`` holds them.
+    """
+    features = loss_network(vgg, next(net.parameters()).device)
+    every = methods(net, others or {})
+    figures: list[dict[str, Any]] = []
+    tables, digests = [], {}
+    for name, truths in data.benchmarks().items():
+        scores = measure(every, truths, features)
+        figures += claims(name.removesuffix(" test"), scores)
+        tables.append(comparison(f"{name}, {len(truths)} pictures", scores))
+        digests[name] = digest(truth for _, truth in truths)
+    digests["weights of VGG-16"] = digest(buffer.cpu().contiguous().numpy() for buffer in features.buffers())
+    return {
+        "figures": figures,
+        "tables": tables,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "macs": {f"{WIDTH}x{HEIGHT}": macs(net, 3, HEIGHT, WIDTH)},
+        "data_digest": digests,
+    }
+
+
+def loss_network(weights: str, device: torch.device) -> VGGFeatures:
+    try:
+        return VGGFeatures(LAYERS, weights=weights).to(device)
+    except ZooError as error:
+        raise ZooError(f"{error}\nzoo evaluate takes such a file as --vgg FILE.safetensors") from error
+
+
+def methods(net: PerceptualSR, others: Mapping[str, nn.Module]) -> dict[str, Method]:
+    """What is compared."""
+    return {
+        BICUBIC: lambda low: resize(low, low.shape[1] * SCALE, low.shape[0] * SCALE),
+        NETWORK: partial(enlarge, net),
+        MATCHED: lambda low: np.asarray(net.predict(low, match_histogram=True).picture),
+        **{name: partial(enlarge, other) for name, other in others.items()},
+    }
+
+
+@torch.inference_mode()
+def enlarge(net: nn.Module, low: np.ndarray) -> np.ndarray:
+    """A whole picture ``(H, W, 3)`` at once, on the network's device: ``(4H, 4W, 3)`` uint8."""
+    with evaluating(net):
+        return to_array(net(as_batch(low, next(net.parameters()).device))[0])
+
+
+def as_batch(picture: np.ndarray, device: torch.device) -> Tensor:
+    return to_tensor(picture)[None].to(device)
+
+
+@torch.inference_mode()
+def measure(every: Mapping[str, Method], truths: Truths, vgg: VGGFeatures) -> dict[str, Scores]:
+    """Means over the pictures of each score, by method."""
+    found: dict[str, list[Scores]] = {name: [] for name in every}
+    for _, picture in truths:
+        low, truth = make_low(picture), as_batch(picture, vgg.mean.device)
+        features = remembering(vgg, truth)
+        for name, method in every.items():
+            result = as_batch(method(low), truth.device)
+            scores = {
+                "PSNR Y": psnr(result, truth),
+                "SSIM Y": ssim(result, truth),
+                "PSNR RGB": psnr(result, truth, channels="rgb"),
+                **feature_distance(features, result, truth),
+            }
+            found[name].append({score: value.item() for score, value in scores.items()})
+    return {name: {score: fmean(s[score] for s in each) for score in each[0]} for name, each in found.items()}
+
+
+def remembering(vgg: VGGFeatures, truth: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
+    """The loss network, with the features of the truth computed once."""
+    known = vgg(truth)
+    return lambda x: known if x is truth else vgg(x)
+
+
+def claims(data: str, scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
+    """Figures of the network: quality, and the shares of others' feature distances that are left."""
+    own = scores[NETWORK]
+    values = [(score, own[score], tolerance) for score, tolerance in TOLERANCES.items()]
+    values += [
+        (f"{layer}, share of {other}'s", own[layer] / scores[other][layer], SHARE_TOLERANCE)
+        for other in (BICUBIC, PIXEL)
+        if other in scores
+        for layer in LAYERS
+    ]
+    return [
+        {"metric": metric, "data": data, "split": "test", "value": round(value, 4), "tolerance": tolerance}
+        for metric, value, tolerance in values
+    ]
+
+
+def comparison(title: str, scores: Mapping[str, Scores]) -> dict[str, Any]:
+    """Every method on the same pictures, with how much less its feature distances are than those of bicubic."""
+    quality = ("PSNR Y", "SSIM Y", "PSNR RGB")
+    rows = []
+    for name, own in scores.items():
+        row: list[str | float] = [name, *(round(own[score], 4) for score in quality)]
+        for layer in LAYERS:
+            row += [round(own[layer], 4), round(100 * (1 - own[layer] / scores[BICUBIC][layer]), 1)]
+        rows.append(row)
+    return {
+        "title": f"{title}; PSNR in dB, feature distances in VGG-16 and by how many % they are below bicubic's",
+        "columns": ["method", *quality, *(column for layer in LAYERS for column in (layer, f"{layer}, % less"))],
+        "rows": rows,
+    }
+
+
+def digest(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 over the shape of each (int32, little-endian) and its values, row by row."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.asarray(array.shape, "<i4").tobytes() + np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
