@@ -74,7 +74,8 @@ class PerceptualSRModule(LightningModule):
         self.monitor = ("val/features", "min") if feature_weight else ("val/PSNR", "max")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
-        self.psnr, self.ssim, self.bicubic_psnr, self.bicubic = LumaPSNR(), LumaSSIM(), LumaPSNR(), BicubicUpsample(SCALE)
+        self.psnr, self.ssim = LumaPSNR(), LumaSSIM()
+        self.bicubic, self.bicubic_psnr = BicubicUpsample(SCALE), LumaPSNR()
 
     def forward(self, low: Tensor) -> Tensor:
         return self.net(low)
