@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import os
 import re
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -215,6 +217,7 @@ def _fit(cli: ZooCLI, resume: Path | None) -> int:
     trainer = cli.trainer
     # not trainer.log_dir, which waits for the other ranks
     run = Path(os.path.relpath(getattr(trainer.logger, "log_dir", None) or trainer.default_root_dir))
+    fresh = not run.exists()
     if trainer.checkpoint_callback:
         on_exception = InterruptCheckpoint(run / LAST.parent, LAST.stem)
         trainer.callbacks.append(on_exception)  # type: ignore[attr-defined]
@@ -223,6 +226,10 @@ def _fit(cli: ZooCLI, resume: Path | None) -> int:
     except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
         print(f"Stopped. It goes on with: zoo fit --resume {run}")  # noqa: T201
         return INTERRUPTED
+    except ZooError:
+        if fresh and not (run / LAST.parent).exists():
+            _remove_run(run)
+        raise
     best = getattr(trainer.checkpoint_callback, "best_model_path", "")
     if best:
         trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)
@@ -231,6 +238,14 @@ def _fit(cli: ZooCLI, resume: Path | None) -> int:
     if trainer.is_global_zero:
         _leave_results(cli, run)
     return 0
+
+
+def _remove_run(run: Path) -> None:
+    """Takes away the folder of a run that never began, and those above it that were made for it."""
+    shutil.rmtree(run, ignore_errors=True)
+    with contextlib.suppress(OSError):  # other runs are in it
+        run.parent.rmdir()
+        run.parent.parent.rmdir()
 
 
 def _leave_results(cli: ZooCLI, run: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import colorsys
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.files import replace
+from zoo.files import replacing
 
 Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Tensor"
 
@@ -28,17 +28,75 @@ def open_rgb(path: str | Path) -> Image.Image:
     Raises:
         ZooError: the file is missing, no picture, truncated or a decompression bomb.
     """
+    with _opened(path) as file:
+        return _to_rgb(ImageOps.exif_transpose(file))
+
+
+def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
+    """Makes a PIL picture with 8 bits a channel that keeps grey and transparency: L, LA, RGB or RGBA.
+
+    Args:
+        picture: what :func:`to_tensor` takes, or a uint8 array ``(H, W, 4)``.
+
+    Returns:
+        It, and what of the original it has not, such as "16 bits a channel became 8".
+    """
+    if isinstance(picture, (str, Path)):
+        with _opened(picture) as file:
+            lost = _lost(file)  # decoding forgets it
+            return _to_8_bits(ImageOps.exif_transpose(file)), lost
+    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape[2:] in ((), (4,)):
+        picture = Image.fromarray(picture)
+    if isinstance(picture, Image.Image):
+        return _to_8_bits(picture), _lost(picture)
+    return Image.fromarray(to_array(to_tensor(picture))), ()
+
+
+def _lost(picture: Image.Image) -> tuple[str, ...]:
+    """What :func:`_to_8_bits` would not keep of a picture that is not decoded yet."""
+    lost = []
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1 and picture.format != "MPO":  # a photograph with its preview
+        lost.append(f"{frames} frames: only the first was taken")
+    if picture.mode.startswith("I") or ";16" in str(getattr(picture, "tile", "")):
+        lost.append("16 bits a channel became 8")
+    if picture.mode == "CMYK":
+        lost.append("CMYK became RGB")
+    return tuple(lost)
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator[Image.Image]:
+    """Opens a picture file; what is wrong with it, then or when it is decoded, is told in one line with its name."""
     try:
         with Image.open(path) as file:
-            return _to_rgb(ImageOps.exif_transpose(file))
+            yield file
     except FileNotFoundError:
         raise ZooError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ZooError(f"{path}: a folder, not a picture") from None
     except UnidentifiedImageError:
         raise ZooError(f"{path}: not a picture that Pillow can read") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise ZooError(
+            f"{path}: {_stated_size(path)} may be a decompression bomb; resize it, or raise "
+            "PIL.Image.MAX_IMAGE_PIXELS where it can be trusted"
+        ) from None
+    except ZooError as error:
+        raise ZooError(f"{path}: {error}") from None
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError, RuntimeError) as error:  # of Pillow's plugins
         raise ZooError(f"{path}: damaged picture ({error})") from None
+
+
+def _stated_size(path: str | Path) -> str:
+    """The size that a picture's header claims, where ``Image.open`` refuses it: by the first plugin that knows it."""
+    for factory, accept in Image.OPEN.values():
+        with suppress(Exception), Path(path).open("rb") as file:
+            if accept is None or accept(file.read(16)) is True:
+                file.seek(0)
+                width, height = factory(file, "").size
+                return f"{width}x{height} pixels ({width * height / 1e6:,.0f} megapixels)"
+    return "its size"
 
 
 def to_tensor(picture: Picture) -> Tensor:
@@ -74,13 +132,27 @@ def to_tensor(picture: Picture) -> Tensor:
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
-    """Any mode to RGB; what has 16 bits is scaled, where Pillow would clip it to white."""
+    return _to_8_bits(picture, "RGB")
+
+
+def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
+    """Any mode to one of L, LA, RGB, RGBA; what has 16 bits is scaled, where Pillow would clip it to white.
+
+    Args:
+        mode: None: that which keeps grey and transparency.
+    """
     if picture.mode == "F":
         raise ZooError("a picture of floats has no known range: save it with 8 or 16 bits")
     if picture.mode.startswith("I"):  # I;16 of PNG and TIFF; Pillow reads a 16-bit PGM as I
         values = np.asarray(picture).clip(0, 65535) / 257
         picture = Image.fromarray(np.rint(values).astype(np.uint8))
-    return picture.convert("RGB")
+    if mode is None:
+        colors = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
+        mode = colors + "A" * picture.has_transparency_data
+    converted = picture.convert(mode)
+    if picture.mode == "CMYK":
+        converted.info.pop("icc_profile", None)  # of the inks
+    return converted
 
 
 def to_array(tensor: Tensor) -> np.ndarray:
@@ -89,10 +161,9 @@ def to_array(tensor: Tensor) -> np.ndarray:
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Writes a PNG whole or not at all."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    replace(path, buffer.getvalue())
+    """Writes a PNG whole or not at all, and without a copy of it in memory."""
+    with replacing(path) as temporary:
+        image.save(temporary, "PNG", compress_level=4)  # half the time of Pillow's 6, and hardly larger
 
 
 def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> list[Path]:

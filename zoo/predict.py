@@ -8,11 +8,13 @@ import errno
 import glob
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rich.progress import track
+from rich.console import Console
+from rich.progress import Progress
 from torch import nn
 
 from zoo import weights
@@ -23,7 +25,7 @@ from zoo.images import SUFFIXES
 from zoo.registry import architectures, card_folder
 
 Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
-OPTIONS = ("passes", "refine")  # that reach predict, where it has them
+OPTIONS = ("passes", "refine", "tile", "match_histogram")  # that reach predict, where it has them
 
 
 def main(argv: list[str]) -> int:
@@ -41,25 +43,74 @@ def main(argv: list[str]) -> int:
     work = dict(_destinations(found))
     if not work and not failures:
         raise ZooError(f"no pictures in {', '.join(options.pictures)} ({', '.join(sorted(SUFFIXES))})")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise ZooError(f"{out} is a file; -o names a folder") from None
-    net = weights.load(options.model, device=options.device or _fastest_device())
-    total, keywords = len(work) + len(failures), _keywords(net, options)
-    for destination, inputs in track(work.items(), description="Predicting", total=len(work)):
-        try:
-            net.predict(*inputs, **keywords).save(out / destination)  # type: ignore[operator]
-        except ZooError as error:
-            failures.append(str(error))
-        except OSError as error:  # such as a name too long for the results
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            failures.append(f"{', '.join(map(str, inputs))}: {error.strerror}")
+    total = len(work) + len(failures)
+    with _folder(out):
+        net = weights.load(options.model, device=options.device or _fastest_device())
+        with _bars() as bars:
+            task = bars.add_task("Predicting", total=len(work))
+            keywords = _keywords(net, options, bars)
+            for destination, inputs in bars.track(work.items(), task_id=task):
+                failure = _predict(net, inputs, keywords, out / destination)
+                failures += [failure] if failure else []
     print(f"{total - len(failures)} of {total} {_noun(count)}: {out}")  # noqa: T201
     for failure in failures:
-        print(f"zoo: {failure}", file=sys.stderr)  # noqa: T201
+        _say(failure)
     return 2 if failures else 0
+
+
+def _predict(net: nn.Module, inputs: Inputs, keywords: dict[str, Any], destination: Path) -> str | None:
+    """Writes the results of one prediction and says what is to be known of them; returns what went wrong."""
+    names = ", ".join(map(str, inputs))
+    try:
+        result = net.predict(*inputs, **keywords)  # type: ignore[operator]
+        result.save(destination)
+    except ZooError as error:
+        return str(error)
+    except OSError as error:  # such as a name too long for the results
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return f"{names}: {error.strerror}"
+    for note in getattr(result, "notes", ()):
+        _say(f"{names}: {note}")
+    return None
+
+
+def _say(text: str) -> None:
+    print(f"zoo: {text}", file=sys.stderr)  # noqa: T201
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[None]:
+    """Makes a folder, and takes it away again where nothing came into it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise ZooError(f"{path} is a file; -o names a folder") from None
+    try:
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+
+
+def _bars() -> Progress:
+    """Where bars are drawn: on a terminal, and nowhere else."""
+    console = Console(stderr=True)
+    return Progress(console=console, disable=not console.is_terminal)
+
+
+def _part_bar(bars: Progress) -> Callable[[int, int], None]:
+    """Draws how much of one picture is done, while it is done by parts."""
+    task = bars.add_task("Parts", visible=False)
+
+    def show(done: int, total: int) -> None:
+        if done == 1:
+            bars.reset(task, total=total)  # starts its clock
+        bars.update(task, completed=done, visible=done < total)
+
+    return show
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,7 +125,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", help="such as cpu or cuda; the GPU if there is one")
     parser.add_argument("--passes", type=_positive, help="how often a model of pairs looks at one")
     parser.add_argument("--refine", choices=["ecc"], help="how the estimate of a model of pairs is polished")
+    parser.add_argument(
+        "--tile", type=_tile, metavar="N|auto", help="side of the parts of a picture that are seen at a time"
+    )
+    parser.add_argument("--match-histogram", action="store_true", default=None, help="keep the colours of a picture")
     return parser
+
+
+def _tile(text: str) -> int | str:
+    return text if text == "auto" else _positive(text)
 
 
 def _positive(text: str) -> int:
@@ -94,14 +153,16 @@ def _pictures_a_prediction(model: str) -> int:
     return known.pictures if known else 1  # loading refuses what is not known
 
 
-def _keywords(net: nn.Module, options: argparse.Namespace) -> dict[str, Any]:
-    """The options that were given, as keyword arguments of the network's ``predict``."""
+def _keywords(net: nn.Module, options: argparse.Namespace, bars: Progress) -> dict[str, Any]:
+    """Keyword arguments of the network's ``predict``: the options that were given, and a bar where it has parts."""
     given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
     known = inspect.signature(net.predict).parameters  # type: ignore[arg-type]
     for name in given:
         if name not in known:
-            raise ZooError(f"--{name} means nothing to {options.model}: {type(net).__name__} has no such thing")
-    return given
+            option = f"--{name.replace('_', '-')}"
+            raise ZooError(f"{option} means nothing to {options.model}: {type(net).__name__} has no such thing")
+    keywords = {name: value for name, value in given.items() if value != "auto"}  # what predict does by itself
+    return {**keywords, "progress": _part_bar(bars)} if "progress" in known else keywords
 
 
 def _noun(count: int) -> str:

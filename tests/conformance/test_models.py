@@ -103,6 +103,12 @@ def test_a_prediction_leaves_the_network_as_it_was(trained: nn.Module, name: str
         result.save(".")
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_predicts_in_another_precision(trained: nn.Module, name: str, dtype: torch.dtype, tmp_path: Path):
+    pictures = [torch.rand(3, 70, 80)] * registry.architectures()[name].pictures
+    assert trained.to(dtype).predict(*pictures).save(tmp_path / "result")
+
+
 def test_learns_one_batch_by_heart(model: ModuleType):
     _, losses = learn(model, 40)
     assert losses[-1] < 0.35 * losses[0]

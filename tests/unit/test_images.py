@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from zoo.errors import ZooError
-from zoo.images import colorize, contact_sheet, distinct_colors, open_rgb, save_png, to_array, to_tensor
+from zoo.images import colorize, contact_sheet, distinct_colors, open_rgb, save_png, to_array, to_picture, to_tensor
 
 
 @pytest.fixture
@@ -85,23 +90,33 @@ def test_what_cannot_be_read_names_itself(tmp_path: Path):
             open_rgb(tmp_path / message.partition(":")[0].replace("\\", ""))
 
 
-def test_a_decompression_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    Image.new("L", (100, 100)).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(ZooError, match=r"bomb\.png"):
-        open_rgb(tmp_path / "bomb.png")
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG with a header and little else."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = b""
+    for kind, content in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b"")):
+        chunks += struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+@pytest.mark.parametrize("read", [open_rgb, to_picture, to_tensor])
+def test_a_decompression_bomb_is_refused_with_its_size(tmp_path: Path, read: Callable):
+    (tmp_path / "bomb.png").write_bytes(png_that_claims(30000, 30000))
+    limit = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(ZooError, match=r"bomb\.png: 30000x30000 pixels \(900 megapixels\).*resize it, or raise"):
+        read(tmp_path / "bomb.png")
+    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 def test_a_png_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     save_png(Image.new("L", (4, 4)), tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
 
-    def fail(self: Path, content: bytes) -> None:
-        with self.open("wb") as file:
-            file.write(content[:10])
+    def fail(self: Image.Image, path: Path, *args: object, **kwargs: object) -> None:
+        path.write_bytes(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(Image.Image, "save", fail)
     with pytest.raises(OSError, match="no space"):
         save_png(Image.new("L", (9, 9)), tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
@@ -155,3 +170,62 @@ def test_a_picture_of_floats_and_a_folder_are_refused(tmp_path: Path):
         open_rgb(tmp_path / "f.tif")
     with pytest.raises(ZooError, match="a folder, not a picture"):
         open_rgb(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept"),
+    [
+        ("1", "L"), ("L", "L"), ("I;16", "L"), ("I", "L"), ("LA", "LA"), ("La", "LA"), ("RGB", "RGB"), ("P", "RGB"),
+        ("CMYK", "RGB"), ("YCbCr", "RGB"), ("RGBA", "RGBA"), ("RGBa", "RGBA"), ("PA", "RGBA"),
+    ],
+)  # fmt: skip
+def test_grey_and_transparency_are_kept(mode: str, kept: str):
+    picture, _ = to_picture(Image.new(mode, (5, 3)))
+    assert picture.mode == kept
+    assert picture.size == (5, 3)
+
+
+@pytest.mark.parametrize(("mode", "kept"), [("P", "RGBA"), ("L", "LA"), ("RGB", "RGBA")])
+def test_a_transparent_colour_becomes_alpha(mode: str, kept: str, tmp_path: Path):
+    """GIF and PNG name one instead of a channel."""
+    Image.new(mode, (5, 3)).save(tmp_path / "a.png", transparency=(0, 0, 0) if mode == "RGB" else 0)
+    picture, _ = to_picture(tmp_path / "a.png")
+    assert picture.mode == kept
+    assert picture.getchannel("A").getextrema() == (0, 0)
+
+
+def test_arrays_and_tensors_become_pictures(array: np.ndarray):
+    for given in (array, array[..., 0], np.dstack([array, array[..., 0]])):
+        assert np.array_equal(to_picture(given)[0], given)
+    assert np.array_equal(to_picture(torch.from_numpy(array).permute(2, 0, 1).double() / 255)[0], array)
+    with pytest.raises(ZooError, match=r"uint8, .*float64"):
+        to_picture(array / 255)
+
+
+def test_what_a_picture_loses_is_said(tmp_path: Path):
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "a.mpo", save_all=True, append_images=frames[1:])
+    frames[0].convert("CMYK").save(tmp_path / "a.jpg", icc_profile=b"inks")
+    Image.fromarray(np.full((4, 4), 257, np.uint16)).save(tmp_path / "a.png")
+    cv2.imwrite(str(tmp_path / "a.tif"), np.full((4, 4, 3), 257, np.uint16))
+    lost = {path.suffix: to_picture(path)[1] for path in tmp_path.iterdir()}
+    deep = ("16 bits a channel became 8",)
+    gif = ("3 frames: only the first was taken",)
+    assert lost == {".gif": gif, ".mpo": (), ".jpg": ("CMYK became RGB",), ".png": deep, ".tif": deep}
+    assert to_picture(tmp_path / "a.gif")[0].getpixel((0, 0)) == (255, 0, 0)
+    assert "icc_profile" not in to_picture(tmp_path / "a.jpg")[0].info
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_torn_animation_is_a_damaged_picture(tmp_path: Path):
+    """Counting its frames fails in other ways than decoding."""
+    frames = [Image.effect_noise((40, 40), 50) for _ in range(3)]
+    for suffix in (".gif", ".tif", ".webp"):
+        path = tmp_path / f"a{suffix}"
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+        content = path.read_bytes()
+        for part in range(1, 20):
+            path.write_bytes(content[: part * len(content) // 20])
+            with suppress(ZooError):  # and nothing else
+                to_picture(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.progress import Progress
 
 from zoo import cli, load, weights
 from zoo.models.homographynet.net import HomographyNet
+from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.predict import _part_bar
 
 
 @pytest.fixture
@@ -137,6 +141,74 @@ def test_options_of_other_models_are_refused(here: Path, tiny_linknet: Path, cap
         assert f"{option[0]} means nothing to {tiny_linknet}: LinkNet has no such thing" in capsys.readouterr().err
     assert predict(tiny_linknet, "single.webp", "--passes", "0") == 2
     assert "a number from 1 on, not '0'" in capsys.readouterr().err
+    for option in (["--tile", "0"], ["--tile", "all"]):
+        assert predict(tiny_linknet, "single.webp", *option) == 2
+        assert f"--tile: a number from 1 on, not {option[1]!r}" in capsys.readouterr().err
+    assert predict(tiny_linknet, "single.webp", "--match-histogram") == 2
+    assert "--match-histogram means nothing to" in capsys.readouterr().err
+    assert not Path("out").exists()
+    assert predict(tiny_linknet, "single.webp", "--tile", "auto") == 0  # the network's own way
+    assert predict(tiny_linknet, "single.webp", "--tile", "600") == 0
+
+
+def test_a_folder_for_results_goes_where_there_are_none(here: Path, tiny_linknet: Path):
+    Path("kept").mkdir()
+    for out in ("new/deep", "kept", "kept/new"):
+        assert cli.main(["predict", str(tiny_linknet), "missing.png", "-o", out, "--device", "cpu"]) == 2
+    assert cli.main(["predict", str(tiny_linknet), "single.webp", "-o", "new", "--device", "abacus"]) == 2
+    assert not Path("new").exists()
+    assert not list(Path("kept").iterdir())
+
+
+def test_without_a_terminal_there_are_no_bars(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
+    assert predict(tiny_linknet, "single.webp") == 0
+    assert capsys.readouterr() == ("1 of 1 pictures: out\n", "")
+
+
+@pytest.fixture(scope="session")
+def tiny_sr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    folder, arguments = tmp_path_factory.mktemp("models") / "sr", {"channels": 4, "blocks": 1}
+    weights.save(PerceptualSR(**arguments), folder, "perceptual_sr", arguments, dtype="float32")
+    return folder
+
+
+def test_enlarges_with_its_options(here: Path, tiny_sr: Path, monkeypatch: pytest.MonkeyPatch):
+    calls = []
+    original = PerceptualSR.predict
+
+    def seen(self: PerceptualSR, *args: object, progress: object, **options: object) -> object:
+        calls.append((callable(progress), options))
+        return original(self, *args, progress=progress, **options)
+
+    seen.__signature__ = inspect.signature(original)
+    monkeypatch.setattr(PerceptualSR, "predict", seen)
+    assert predict(tiny_sr, "single.webp", "--tile", "20", "--match-histogram") == 0
+    assert predict(tiny_sr, "in/street.png", "--tile", "auto") == 0
+    assert calls == [(True, {"tile": 20, "match_histogram": True}), (True, {})]
+    names = [f"{stem}_{kind}.png" for stem in ("single", "street") for kind in ("compare", "x4")]
+    assert sorted(path.name for path in Path("out").iterdir()) == names
+    expected = original(load(tiny_sr), "single.webp", match_histogram=True)
+    assert np.array_equal(Image.open("out/single_x4.png"), expected)
+
+
+def test_what_a_picture_lost_is_said(here: Path, tiny_sr: Path, street: Image.Image, capsys: pytest.CaptureFixture):
+    street.save("in/a.gif", save_all=True, append_images=[Image.new("RGB", street.size)])
+    street.convert("CMYK").save("in/b.jpg")
+    assert predict(tiny_sr, "in/a.gif", "in/b.jpg", "in/street.png") == 0
+    said = f"zoo: {Path('in/a.gif')}: 2 frames: only the first was taken\nzoo: {Path('in/b.jpg')}: CMYK became RGB\n"
+    assert capsys.readouterr() == ("3 of 3 pictures: out\n", said)
+
+
+def test_a_bar_of_parts_is_there_while_a_picture_has_several():
+    bars = Progress(disable=True)
+    show = _part_bar(bars)
+    (task,) = bars.tasks
+    states = []
+    for call in ((1, 1), (1, 3), (2, 3), (3, 3), (1, 2)):
+        show(*call)
+        states.append((task.visible, task.completed, task.total))
+    assert states == [(False, 1, 1), (True, 1, 3), (True, 2, 3), (False, 3, 3), (True, 1, 2)]
 
 
 @pytest.fixture(scope="session")

@@ -80,6 +80,7 @@ def estimate(net: HomographyNet, pairs: Tensor, passes: int = 1, start: Tensor |
 
 def answer(net: HomographyNet, pairs: Tensor) -> tuple[Tensor, Tensor]:
     """Offsets ``(B, 4, 2)`` of one look, and the residual ``(B,)`` that they speak of; see :class:`Estimate`."""
+    pairs = pairs.to(next(net.parameters()).dtype)
     if net.head == "regression":
         offsets = net(pairs).double().cpu()
         return offsets, offsets.norm(dim=-1).mean(-1)

@@ -99,12 +99,12 @@ def _forward(net: nn.Module, x: Tensor, tile: int, overlap: int, probabilities: 
 
     Memory is bounded by one tile of one batch and the masks themselves.
     """
-    device = next(net.parameters()).device
+    like = next(net.parameters())
     masks = torch.empty(len(x), *x.shape[-2:], dtype=torch.uint8)
     maps: Tensor | None = None
     for rows, keep_rows in _windows(x.shape[-2], tile, overlap):
         for columns, keep_columns in _windows(x.shape[-1], tile, overlap):
-            logits = net(x[..., rows, columns].to(device))
+            logits = net(x[..., rows, columns].to(like.device, like.dtype)).float()
             inner = (..., _relative(keep_rows, rows), _relative(keep_columns, columns))
             outer = (..., keep_rows, keep_columns)
             masks[outer] = logits[inner].argmax(1).byte().cpu()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from zoo.data.low_resolution import SCALE
 from zoo.errors import ZooError
 from zoo.files import replacing
 from zoo.images import SUFFIXES, contact_sheet, save_pngs
 
-SCALE = 4
 SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
 
 
@@ -74,7 +74,7 @@ class Upscaled:
         format_ = Image.registered_extensions()[destination.suffix.lower()]
         try:
             with replacing(destination) as temporary:
-                self.picture.save(temporary, format_)
+                self.picture.save(temporary, format_, quality=95)  # where it has such
         except (OSError, ValueError) as error:  # of the format: no transparency, or no sides as long
             if isinstance(error, OSError) and error.errno is not None:
                 raise

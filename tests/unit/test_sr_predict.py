@@ -1,0 +1,301 @@
+"""From any picture to one four times as large, by networks that make much of their surroundings."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+from skimage.exposure import match_histograms
+from torch import Tensor, nn
+
+from zoo.errors import ZooError
+from zoo.models.perceptual_sr import memory
+from zoo.models.perceptual_sr.net import PerceptualSR
+
+MODES = {
+    "1": "L", "L": "L", "I;16": "L", "LA": "LA", "RGB": "RGB", "P": "RGB", "CMYK": "RGB", "RGBA": "RGBA", "PA": "RGBA",
+}  # fmt: skip
+
+
+def loud(upsampling: str) -> PerceptualSR:
+    """Untrained, with an answer that is far from the bicubic picture and from grey."""
+    torch.manual_seed(0)
+    net = PerceptualSR(upsampling, channels=8, blocks=2).eval()
+    for parameter in net.parameters():
+        parameter.data.mul_(1.5)
+    net.last.weight.data.mul_(3)
+    return net
+
+
+@pytest.fixture(scope="module")
+def net() -> PerceptualSR:
+    return loud("pixel_shuffle")
+
+
+@pytest.fixture(scope="module")
+def cat() -> np.ndarray:
+    """An odd size."""
+    return data.chelsea()[100:145, 120:187]
+
+
+@pytest.mark.parametrize("upsampling", ["pixel_shuffle", "paper"])
+def test_parts_make_the_same_picture_as_the_whole(upsampling: str, cat: np.ndarray):
+    net = loud(upsampling)
+    whole = np.asarray(net.predict(cat, tile=None)).astype(int)
+    assert whole.std() > 20
+    assert whole.shape == (180, 268, 3)
+    for tile in (5, 16, 33, 45, 66):  # the first is smaller than what it sees around it
+        assert abs(np.asarray(net.predict(cat, tile=tile)) - whole).max() <= 1, tile
+    with torch.inference_mode():
+        x = torch.from_numpy(cat.copy()).permute(2, 0, 1)[None] / 255
+        assert abs(255 * net(x)[0].clamp(0, 1).permute(1, 2, 0).numpy() - whole).max() <= 0.51
+
+
+def test_less_around_the_parts_would_show(cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+    """That the test above can fail."""
+    net = loud("pixel_shuffle")
+    whole = np.asarray(net.predict(cat, tile=None)).astype(int)
+    monkeypatch.setattr(PerceptualSR, "reach", net.reach // 2)
+    assert abs(np.asarray(net.predict(cat, tile=16)) - whole).max() > 1
+
+
+def test_progress_counts_the_parts(net: PerceptualSR, cat: np.ndarray):
+    calls: list[tuple[int, int]] = []
+    net.predict(cat, tile=30, progress=lambda *call: calls.append(call))
+    assert calls == [(done, 6) for done in range(1, 7)]
+    calls.clear()
+    net.predict(cat, progress=lambda *call: calls.append(call))
+    assert calls == [(1, 1)]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_grey_and_transparency_are_kept(net: PerceptualSR, cat: np.ndarray, mode: str):
+    rgba = Image.fromarray(np.dstack([cat, cat[..., 0]]))
+    if mode == "I;16":
+        given = Image.fromarray(np.asarray(rgba.convert("L")).astype(np.uint16) * 257)
+    elif mode == "PA":
+        given = Image.fromarray(cat).convert("P").convert("PA")
+    else:
+        given = (rgba if mode.endswith("A") else Image.fromarray(cat)).convert(mode)
+    result = net.predict(given, tile=20)
+    assert result.mode == result.source.mode == result.bicubic().mode == MODES[mode]
+    assert result.size == result.bicubic().size == (268, 180)
+    colors = net.predict(result.source.convert("RGB"), tile=20).picture
+    if MODES[mode].startswith("L"):
+        colors = colors.convert("L")
+    for channel in colors.getbands():
+        assert np.array_equal(result.picture.getchannel(channel), colors.getchannel(channel)), channel
+    if MODES[mode].endswith("A"):
+        alpha = result.source.getchannel("A").resize(result.size, Image.Resampling.BICUBIC)
+        assert np.array_equal(result.picture.getchannel("A"), alpha)
+
+
+def test_everything_people_have_gives_the_same(net: PerceptualSR, cat: np.ndarray, tmp_path: Path):
+    Image.fromarray(cat).save(tmp_path / "a.png")
+    expected = np.asarray(net.predict(cat))
+    tensor = torch.from_numpy(cat.copy()).permute(2, 0, 1)
+    for picture in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(cat), tensor, tensor / 255):
+        assert np.array_equal(net.predict(picture), expected)
+    assert net.predict(cat[..., 0]).mode == "L"
+    assert [result.size for result in net.predict([cat, cat[:2, :3]])] == [(268, 180), (12, 8)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (1, 40)])
+@pytest.mark.parametrize("upsampling", ["pixel_shuffle", "paper"])
+def test_tiny_pictures(upsampling: str, size: tuple[int, int], tmp_path: Path):
+    result = loud(upsampling).predict(Image.new("LA", size, (100, 50)), match_histogram=True)
+    assert result.size == (4 * size[0], 4 * size[1])
+    assert np.asarray(result).max(axis=(0, 1)).tolist() == [100, 50]
+    assert len(result.save(tmp_path / "a")) == 2
+
+
+def test_a_picture_without_pixels_is_refused(net: PerceptualSR):
+    for picture in (np.zeros((0, 5, 3), np.uint8), np.zeros((5, 0), np.uint8), torch.zeros(3, 0, 5)):
+        with pytest.raises(ZooError, match="a picture has pixels, this one is"):
+            net.predict(picture)
+
+
+def test_histograms_are_those_of_scikit_image(net: PerceptualSR, cat: np.ndarray):
+    rgba = np.dstack([cat, cat[..., 0]])
+    for given in (cat, cat[..., :1], rgba, rgba[:2, :2]):
+        picture = given[..., 0] if given.shape[2] == 1 else given
+        plain = np.asarray(net.predict(picture)).reshape(4 * given.shape[0], 4 * given.shape[1], -1)
+        matched = np.asarray(net.predict(picture, match_histogram=True)).reshape(plain.shape)
+        expected = match_histograms(plain, given, channel_axis=-1)
+        expected[..., 3:] = plain[..., 3:]
+        assert np.array_equal(matched, expected)
+        assert not np.array_equal(plain, expected)
+
+
+def test_histograms_of_more_rows_than_a_strip(net: PerceptualSR):
+    picture = data.chelsea()[:, :9]
+    matched = net.predict(picture, match_histogram=True)
+    assert matched.size[1] > 1000
+    assert np.array_equal(matched, match_histograms(np.asarray(net.predict(picture)), picture, channel_axis=-1))
+
+
+def test_what_was_lost_is_said(net: PerceptualSR, cat: np.ndarray, tmp_path: Path):
+    first, second = Image.fromarray(cat), Image.fromarray(cat[::-1])
+    first.save(tmp_path / "a.webp", save_all=True, append_images=[second], lossless=True)
+    result = net.predict(tmp_path / "a.webp")
+    assert result.notes == ("2 frames: only the first was taken",)
+    assert np.array_equal(np.asarray(result)[..., :3], net.predict(cat))
+    assert net.predict(cat).notes == ()
+
+
+def test_colour_profiles_and_the_upright_position_are_kept(net: PerceptualSR, cat: np.ndarray, tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(cat).save(tmp_path / "a.png", exif=exif, icc_profile=b"colours")
+    result = net.predict(tmp_path / "a.png")
+    assert result.size == (180, 268)
+    written = result.save(tmp_path / "b")[0]
+    with Image.open(written) as picture:
+        assert picture.info["icc_profile"] == b"colours"
+        assert np.array_equal(picture, result)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_other_precision(cat: np.ndarray, dtype: torch.dtype):
+    expected = np.asarray(loud("pixel_shuffle").predict(cat)).astype(int)
+    assert abs(np.asarray(loud("pixel_shuffle").to(dtype).predict(cat)) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("tile", [0, -3, 1.5, "all", True])
+def test_what_is_no_tile(net: PerceptualSR, cat: np.ndarray, tile: object):
+    with pytest.raises(ZooError, match=f'tile is a number of pixels from 1 on, "auto" or None, not {tile!r}$'):
+        net.predict(cat, tile=tile)
+
+
+def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+    picture = Image.fromarray(cat).resize((3000, 2000))
+    sides = []
+    for free in (math.inf, 400e6, 1e9):
+        monkeypatch.setattr(memory, "free_bytes", lambda _, free=free: free)
+        side = memory.tile_side(net, picture, "auto")
+        room = min(memory.BUDGET, (free - 3000 * 2000 * 64) / 2)
+        need = (side + 2 * net.reach) ** 2 * memory.bytes_a_pixel(net)
+        assert need <= room < 1.1 * need or side == memory.SMALLEST
+        sides.append(side)
+    assert sides[0] > sides[2] > sides[1]
+    assert memory.tile_side(net, Image.fromarray(cat), "auto") == 67
+    assert memory.tile_side(net, picture, 100) == 100
+
+
+def test_what_does_not_fit_is_refused_at_once(net: PerceptualSR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 0.4e9)
+    Image.new("RGB", (4000, 2000)).save(tmp_path / "a.png")
+    with pytest.raises(ZooError, match=r"a\.png: 4000x2000 pixels x4: needs 0\.5 GB of memory and 0\.4 GB are free"):
+        net.predict(tmp_path / "a.png")
+    for tile in (None, 500):
+        with pytest.raises(ZooError, match=r"and 0\.4 GB are free; give smaller parts, by --tile \d+ or") as error:
+            net.predict(Image.new("RGB", (2000, 1000)), tile=tile)
+        assert len(str(error.value).splitlines()) == 1
+
+
+class Greedy(nn.Module):
+    """Asks for more memory than there is."""
+
+    upsampling, channels, reach = "pixel_shuffle", 1, 1
+
+    def __init__(self, error: Exception | None = None):
+        super().__init__()
+        self.weight, self.error = nn.Parameter(torch.zeros(1)), error
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.error is not None:
+            raise self.error
+        return torch.empty(2**60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [None, MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("could not create a memory")],
+)
+def test_memory_that_runs_out_is_said(error: Exception | None, tmp_path: Path):
+    Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
+    net = Greedy(error)
+    net.predict = PerceptualSR.predict.__get__(net)
+    with pytest.raises(ZooError, match=r"a\.png: memory ran out by parts of 80 pixels; give .* --tile 40 or tile=40$"):
+        net.predict(tmp_path / "a.png")
+    net.error = RuntimeError("of another kind")
+    with pytest.raises(RuntimeError, match="of another kind"):
+        net.predict(tmp_path / "a.png")
+
+
+def test_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """No more than what a container leaves."""
+    free = memory.free_bytes(torch.device("cpu"))
+    assert 50e6 < free < 1e14
+    (tmp_path / "memory.max").write_text("30000000\n")
+    (tmp_path / "memory.stat").write_text("anon 10000000\nfile 5000000\n")
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.free_bytes(torch.device("cpu")) == 20e6
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_bytes(torch.device("cpu")) > 50e6
+
+
+PEAKS = """
+import numpy as np, torch
+from zoo.models.perceptual_sr.net import PerceptualSR
+torch.set_num_threads(1)
+net = PerceptualSR(channels=8, blocks=1).eval()
+picture = np.zeros((512, 512, 3), np.uint8)
+for given, tile in ((picture[:8, :8], None), (picture, 64), (picture, None)):
+    net.predict(given, tile=tile)
+    print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_parts_take_less_memory():
+    done = subprocess.run([sys.executable, "-c", PEAKS], capture_output=True, text=True, check=True)
+    start, tiled, whole = (1024 * int(line) for line in done.stdout.split())
+    estimate = 512**2 * memory.bytes_a_pixel(PerceptualSR(channels=8, blocks=1))
+    assert tiled - start < 0.4 * (whole - start)
+    assert 0.2 * estimate < whole - start < 1.2 * estimate
+
+
+def test_a_result_is_a_picture(net: PerceptualSR, cat: np.ndarray):
+    result = net.predict(cat)
+    assert (result.size, result.mode) == ((268, 180), "RGB")
+    assert np.array_equal(result, np.asarray(result.picture))
+    assert np.asarray(result, dtype=np.float32).dtype == np.float32
+    assert np.array_equal(result.source, cat)
+    assert np.array_equal(result.bicubic(), Image.fromarray(cat).resize((268, 180), Image.Resampling.BICUBIC))
+
+
+def test_a_comparison_shows_pixels(net: PerceptualSR):
+    result = net.predict(data.chelsea())
+    sheet = np.asarray(result.compare())
+    left, top = 4 * ((451 - 120) // 2), 4 * ((300 - 90) // 2)
+    bicubic, own = (np.asarray(p)[top : top + 360, left : left + 480] for p in (result.bicubic(), result.picture))
+    assert np.array_equal(sheet[18 : 18 + 360, 4 + 480 + 4 :][:, :480], own)
+    assert abs(sheet[18 : 18 + 360, 4 : 4 + 480].astype(float) - bicubic).mean() < 0.1
+    clear = net.predict(Image.new("RGBA", (30, 20))).compare()  # on white
+    assert clear.size == (2 * (480 + 4) + 4, 18 + 320 + 4)
+    assert clear.getpixel((200, 200)) == (255, 255, 255)
+
+
+def test_saves_two_files_or_the_one_that_is_named(net: PerceptualSR, cat: np.ndarray, tmp_path: Path):
+    result = net.predict(cat)
+    assert [path.name for path in result.save(tmp_path / "new" / "v1.2")] == ["v1.2_x4.png", "v1.2_compare.png"]
+    for name, kind in (("a.png", "PNG"), ("b.JPG", "JPEG"), ("c.webp", "WEBP"), ("d.tif", "TIFF")):
+        assert result.save(tmp_path / name) == [tmp_path / name]
+        with Image.open(tmp_path / name) as picture:
+            assert (picture.format, picture.size) == (kind, result.size)
+    with pytest.raises(ZooError, match="names no files"):
+        result.save(".")
+
+
+def test_what_a_format_cannot_hold_leaves_nothing(net: PerceptualSR, cat: np.ndarray, tmp_path: Path):
+    with pytest.raises(ZooError, match=r"a\.jpg: cannot write mode RGBA as JPEG; save it as \.png"):
+        net.predict(np.dstack([cat, cat[..., 0]])).save(tmp_path / "a.jpg")
+    assert not list(tmp_path.iterdir())
