@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -37,7 +36,10 @@ INTERRUPTED = 130  # as a shell reports SIGINT
 class ZooCLI(LightningCLI):
     """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``."""
 
-    def __init__(self, args: list[str], run: str, resume: Path | None = None, keep_config: bool = False) -> None:
+    def __init__(
+        self, args: list[str], run: str, resume: Path | None = None, keep_config: bool = False, whole: bool = False
+    ) -> None:
+        self.whole = whole  # a checkpoint with all weights follows
         place = {"save_dir": "runs", "name": run}
         if resume:
             place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
@@ -70,6 +72,18 @@ class ZooCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--weights", type=str | None, help="a model, folder or safetensors file to start from")
         parser.link_arguments("data", "model.init_args.labels", compute_fn=labels_of, apply_on="instantiate")
+
+    @property
+    def start(self) -> str | None:
+        """What the network starts from, by option or recipe."""
+        return self._get(self.config, "weights")
+
+    def before_instantiate_classes(self) -> None:
+        if self.start:
+            weights.read_state(self.start)  # fails now rather than after everything was set up
+        arguments = self._get(self.config, "model", default={}).get("init_args", {})
+        if (self.start or self.whole) and "encoder_weights" in arguments:
+            arguments["encoder_weights"] = None  # full weights follow: they need not be fetched
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self._get(self.config_init, "trainer")
@@ -126,26 +140,23 @@ def main(verb: str, argv: list[str]) -> int:
     prepare_process()
     resume = Path(options.resume).resolve() if getattr(options, "resume", None) else None
     args, run = _config_of(verb, options, rest, resume)
-    start = _start(verb, options, args) if not resume else None
-    if start:
-        weights.read_state(start)  # fails now rather than after everything was set up
-        args += ["--weights", start]
     ckpt_path = getattr(options, "ckpt_path", None)
-    if start or ckpt_path or resume:
-        args += _without_encoder_weights(args)
+    if options.weights or resume or verb != "fit":
+        args += [f"--weights={options.weights or 'null'}"]  # instead of what the recipe starts from
     if checkpoint := resume / LAST if resume else ckpt_path:
         _refuse_broken(Path(checkpoint))
     try:
-        cli = ZooCLI(args, run, resume, keep_config=verb == "fit" and not resume)
+        keep_config, whole = verb == "fit" and not resume, bool(resume or ckpt_path)
+        cli = ZooCLI(args, run, resume, keep_config, whole)
     except (ArgumentError, MisconfigurationException, ValueError) as error:
         raise _user_error(error) from error
-    if start:
-        new = start_from(cli.model, start)
+    if cli.start:
+        new = start_from(cli.model, cli.start)
         if new and verb != "fit":
-            raise ZooError(f"{start} has no {new[0]} of that shape: a layer made anew is not worth a figure")
+            raise ZooError(f"{cli.start} has no {new[0]} of that shape: a layer made anew is not worth a figure")
     if verb == "fit":
         return _fit(cli, resume)
-    if not (start or ckpt_path):
+    if not (cli.start or ckpt_path):
         raise ZooError(f"zoo {verb} needs something to {verb}: --weights NAME or --ckpt_path FILE")
     getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=ckpt_path, weights_only=True, verbose=False)
     return 0
@@ -160,13 +171,6 @@ def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]
     else:
         parser.add_argument("--ckpt_path")
     return parser.parse_known_args(argv)
-
-
-def _start(verb: str, options: argparse.Namespace, args: list[str]) -> str | None:
-    """What the network starts from: ``--weights``, or for a fit what its recipe names; "null" is nothing."""
-    named = _recipe(args).get("weights") if verb == "fit" else None
-    start = options.weights or named
-    return None if start == "null" else start
 
 
 def _config_of(verb: str, options: argparse.Namespace, rest: list[str], resume: Path | None) -> tuple[list[str], str]:
@@ -260,17 +264,6 @@ def _leave_results(cli: ZooCLI, run: Path) -> None:
     if sheets:
         print(f"Pictures: {sheets[-1]}")  # noqa: T201
     print(f"Run:      {run}")  # noqa: T201
-
-
-def _without_encoder_weights(args: list[str]) -> list[str]:
-    """Full weights follow: a recipe's pretrained encoder need not be fetched first."""
-    given = _recipe(args).get("model", {}).get("init_args", {})
-    return ["--model.init_args.encoder_weights=null"] if "encoder_weights" in given else []
-
-
-def _recipe(args: list[str]) -> dict[str, Any]:
-    """What stands in the recipe of a command line, which is its first argument."""
-    return yaml.safe_load(Path(args[1]).read_text(encoding="utf-8")) if args[:1] == ["--config"] else {}
 
 
 def prepare_process() -> None:

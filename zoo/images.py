@@ -45,7 +45,11 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
         with _opened(picture) as file:
             lost = _lost(file)  # decoding forgets it
             return _to_8_bits(ImageOps.exif_transpose(file)), lost
-    if isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape[2:] in ((), (4,)):
+    if (
+        isinstance(picture, np.ndarray)
+        and picture.dtype == np.uint8
+        and (picture.ndim == 2 or picture.shape[2:] == (4,))
+    ):
         picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
         return _to_8_bits(picture), _lost(picture)
@@ -84,6 +88,8 @@ def _opened(path: str | Path) -> Iterator[Image.Image]:
         ) from None
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from None
+    except MemoryError:
+        raise ZooError(f"{path}: memory ran out when it was decoded") from None
     except (OSError, SyntaxError, ValueError, IndexError, TypeError, RuntimeError) as error:  # of Pillow's plugins
         raise ZooError(f"{path}: damaged picture ({error})") from None
 
@@ -144,8 +150,10 @@ def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
     if picture.mode == "F":
         raise ZooError("a picture of floats has no known range: save it with 8 or 16 bits")
     if picture.mode.startswith("I"):  # I;16 of PNG and TIFF; Pillow reads a 16-bit PGM as I
-        values = np.asarray(picture).clip(0, 65535) / 257
-        picture = Image.fromarray(np.rint(values).astype(np.uint8))
+        values, transparent = np.asarray(picture), picture.info.get("transparency")
+        picture = Image.fromarray(np.rint(values.clip(0, 65535) / 257).astype(np.uint8))
+        if transparent is not None:
+            picture.putalpha(Image.fromarray(values != transparent))
     if mode is None:
         colors = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
         mode = colors + "A" * picture.has_transparency_data

@@ -25,6 +25,7 @@ from zoo.images import SUFFIXES
 from zoo.registry import architectures, card_folder
 
 Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
+PICTURES = SUFFIXES | {".gif"}  # found in folders
 OPTIONS = ("passes", "refine", "tile", "match_histogram")  # that reach predict, where it has them
 
 
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
     )
     work = dict(_destinations(found))
     if not work and not failures:
-        raise ZooError(f"no pictures in {', '.join(options.pictures)} ({', '.join(sorted(SUFFIXES))})")
+        raise ZooError(f"no pictures in {', '.join(options.pictures)} ({', '.join(sorted(PICTURES))})")
     total = len(work) + len(failures)
     with _folder(out):
         net = weights.load(options.model, device=options.device or _fastest_device())
@@ -69,7 +70,9 @@ def _predict(net: nn.Module, inputs: Inputs, keywords: dict[str, Any], destinati
     except OSError as error:  # such as a name too long for the results
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return f"{names}: {error.strerror}"
+        return f"{names}: {error.strerror or error}"
+    except MemoryError:
+        return f"{names}: memory ran out"
     for note in getattr(result, "notes", ()):
         _say(f"{names}: {note}")
     return None
@@ -173,6 +176,8 @@ def _destinations(found: Iterator[tuple[Path, Inputs]]) -> Iterator[tuple[Path, 
     """Where the results of each prediction go: under the name that is proposed for them, or a free one like it."""
     taken: set[Path] = set()
     for stem, inputs in found:
+        while stem.suffix.lower() in PICTURES:  # of photo.jpg.png: save would take photo.jpg for a file to write
+            stem = stem.with_suffix("")
         destination, count = stem, 1
         while destination in taken:  # a/street.jpg and b/street.jpg, or street.jpg and street.png
             count += 1
@@ -207,7 +212,7 @@ def _in_folder(folder: Path, out: Path) -> list[Path]:
         raise ZooError(
             f"{out}: results would be taken for pictures the next time\n-o names another folder, or one in it"
         )
-    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    pictures = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
     if not results.is_relative_to(folder.resolve()):
         return pictures
     return [path for path in pictures if not path.resolve().is_relative_to(results)]

@@ -395,6 +395,11 @@ def test_a_recipe_names_what_it_starts_from(whole: Run, tmp_path: Path):
     torch.testing.assert_close(kept, start, rtol=1e-3, atol=1e-3)
     assert (anew - start).abs().max() > 1e-2
     in_folder(tmp_path, "fit", "--resume", runs / "version_0", "--trainer.max_epochs=2")
+    recorded = [yaml.safe_load((runs / f"version_{i}" / "config.yaml").read_text())["weights"] for i in range(2)]
+    assert recorded == [str(whole.folder / "model"), None]
+    assert "made anew: nothing" in in_folder(
+        tmp_path, "fit", "--trainer.logger=false", "--config", "second.yaml", "--trainer.max_epochs=1", *frozen
+    )
 
 
 def test_weights_that_leave_a_layer_at_random_are_not_tested(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from zoo.errors import ZooError
 from zoo.images import colorize, contact_sheet, distinct_colors, open_rgb, save_png, to_array, to_picture, to_tensor
@@ -198,8 +198,32 @@ def test_arrays_and_tensors_become_pictures(array: np.ndarray):
     for given in (array, array[..., 0], np.dstack([array, array[..., 0]])):
         assert np.array_equal(to_picture(given)[0], given)
     assert np.array_equal(to_picture(torch.from_numpy(array).permute(2, 0, 1).double() / 255)[0], array)
-    with pytest.raises(ZooError, match=r"uint8, .*float64"):
-        to_picture(array / 255)
+    for wrong in (array / 255, array[0, 0], array[0, 0, 0:1].reshape(())):
+        with pytest.raises(ZooError, match=r"an array picture is uint8, \(H, W\) or"):
+            to_picture(wrong)
+
+
+def test_a_transparent_value_of_sixteen_bits_becomes_alpha(tmp_path: Path):
+    """That one and none of those that round to the same 8 bits."""
+    picture = Image.fromarray(np.array([[1000, 1001, 65535]], np.uint16))
+    picture.save(tmp_path / "a.png", transparency=1000)
+    kept, _ = to_picture(tmp_path / "a.png")
+    assert kept.mode == "LA"
+    assert np.asarray(kept).tolist() == [[[4, 0], [4, 255], [255, 255]]]
+
+
+@pytest.mark.parametrize("read", [open_rgb, to_picture])
+def test_memory_that_runs_out_by_decoding_is_said(
+    array: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable
+):
+    Image.fromarray(array).save(tmp_path / "a.png")
+
+    def fail(self: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(ZooError, match=r"a\.png: memory ran out when it was decoded$"):
+        read(tmp_path / "a.png")
 
 
 def test_what_a_picture_loses_is_said(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.progress import Progress
 from zoo import cli, load, weights
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.models.perceptual_sr.result import Upscaled
 from zoo.predict import _part_bar
 
 
@@ -198,6 +200,52 @@ def test_what_a_picture_lost_is_said(here: Path, tiny_sr: Path, street: Image.Im
     assert predict(tiny_sr, "in/a.gif", "in/b.jpg", "in/street.png") == 0
     said = f"zoo: {Path('in/a.gif')}: 2 frames: only the first was taken\nzoo: {Path('in/b.jpg')}: CMYK became RGB\n"
     assert capsys.readouterr() == ("3 of 3 pictures: out\n", said)
+
+
+def test_no_picture_is_replaced_by_the_result_of_another(
+    here: Path, tiny_sr: Path, street: Image.Image, monkeypatch: pytest.MonkeyPatch
+):
+    """``save`` would take a.jpg for one file to write."""
+    monkeypatch.chdir("other")
+    for name in ("a.jpg", "a.jpg.png", "b.tar.png", "c.GIF.Tif"):
+        street.save(name)
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    arguments = ["predict", str(tiny_sr), "a.jpg.png", "a.jpg", "b.tar.png", "c.GIF.Tif", "-o", ".", "--device", "cpu"]
+    assert cli.main(arguments) == 0
+    after = {path.name: path.read_bytes() for path in Path().iterdir()}
+    assert before.items() < after.items()
+    names = [f"{stem}_{kind}.png" for stem in ("a", "a_2", "b.tar", "c") for kind in ("compare", "x4")]
+    assert sorted(after.keys() - before.keys()) == sorted(names)
+    assert cli.main(["predict", str(tiny_sr), ".", "-o", ".", "--device", "cpu"]) == 2  # refused
+
+
+def test_a_gif_in_a_folder_is_a_picture(here: Path, tiny_sr: Path, street: Image.Image):
+    street.save("in/sub/moving.GIF")
+    assert predict(tiny_sr, "in/sub") == 0
+    assert written("x4") == ["moving_x4.png", "street_x4.png"]
+
+
+@pytest.mark.parametrize(("owner", "name"), [(PerceptualSR, "predict"), (Upscaled, "compare")])
+def test_a_picture_that_memory_cannot_hold_costs_none_of_the_others(
+    here: Path, tiny_sr: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, owner: type, name: str
+):
+    original, calls = getattr(owner, name), []
+
+    @functools.wraps(original)
+    def fails_once(*args: object, **kwargs: object) -> object:
+        calls.append(args)
+        if len(calls) == 1:
+            raise MemoryError
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, fails_once)
+    assert predict(tiny_sr, "in/street.png", "single.webp") == 2
+    assert written("x4") == ["single_x4.png"]
+    out, err = capsys.readouterr()
+    assert "1 of 2 pictures" in out
+    assert len(err.splitlines()) == 1
+    assert "street" in err
+    assert "memory ran out" in err
 
 
 def test_a_bar_of_parts_is_there_while_a_picture_has_several():

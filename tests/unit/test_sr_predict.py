@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,53 @@ def test_grey_and_transparency_are_kept(net: PerceptualSR, cat: np.ndarray, mode
         assert np.array_equal(result.picture.getchannel("A"), alpha)
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+@pytest.mark.parametrize("match_histogram", [False, True])
+def test_what_is_not_seen_leaves_no_rims(mode: str, match_histogram: bool):
+    """A white shape on black that is wholly transparent."""
+    torch.manual_seed(0)
+    net = PerceptualSR(channels=8, blocks=1).eval()  # nearly bicubic
+    picture = Image.new(mode, (61, 47))
+    picture.paste("white", (20, 15, 37, 30))
+    result = np.asarray(net.predict(picture, match_histogram=match_histogram))
+    seen = result[..., -1] > 60
+    assert 17 * 15 * 16 <= seen.sum() < 19 * 17 * 16
+    assert result[seen].min(axis=0)[:-1].min() > 240
+
+
+def test_colours_that_are_seen_are_as_without_transparency(net: PerceptualSR, cat: np.ndarray):
+    """The gaps lie farther away than the network sees."""
+    alpha = np.full(cat.shape[:2], 255, np.uint8)
+    alpha[:, 40:] = 0
+    result, opaque = (np.asarray(net.predict(picture)) for picture in (np.dstack([cat, alpha]), cat))
+    clear = 4 * (40 - net.reach)
+    assert np.array_equal(result[:, :clear, :3], opaque[:, :clear])
+    assert not np.array_equal(result[..., :3], opaque)
+
+
+@pytest.mark.parametrize("hidden", [0, 255])
+def test_parts_agree_on_what_is_not_seen(net: PerceptualSR, cat: np.ndarray, hidden: int):
+    """And what is stored there does not matter."""
+    alpha = np.where(cat[..., 0] > 110, 200, 0).astype(np.uint8)
+    assert 0.2 < (alpha > 0).mean() < 0.8
+    whole = np.asarray(net.predict(np.dstack([cat, alpha]), tile=None)).astype(int)
+    given = np.dstack([np.where(alpha[..., None] > 0, cat, hidden).astype(np.uint8), alpha])
+    for tile in (5, 16, 33):
+        assert abs(np.asarray(net.predict(given, tile=tile)) - whole).max() <= 1
+
+
+def test_histograms_are_of_what_is_seen(net: PerceptualSR, cat: np.ndarray):
+    alpha = np.zeros(cat.shape[:2], np.uint8)
+    alpha[8:32, 8:50] = 255
+    given = np.dstack([np.where(alpha[..., None] > 0, cat, 0).astype(np.uint8), alpha])
+    plain, matched = (np.asarray(net.predict(given, match_histogram=match)) for match in (False, True))
+    seen = plain[..., 3] > 0
+    expected = match_histograms(plain[seen][None, :, :3], cat[8:32, 8:50].reshape(1, -1, 3), channel_axis=-1)
+    assert np.array_equal(matched[seen][:, :3], expected[0])
+    nothing = np.dstack([cat, 0 * alpha])
+    assert np.array_equal(net.predict(nothing, match_histogram=True), net.predict(nothing))
+
+
 def test_everything_people_have_gives_the_same(net: PerceptualSR, cat: np.ndarray, tmp_path: Path):
     Image.fromarray(cat).save(tmp_path / "a.png")
     expected = np.asarray(net.predict(cat))
@@ -120,6 +168,9 @@ def test_a_picture_without_pixels_is_refused(net: PerceptualSR):
     for picture in (np.zeros((0, 5, 3), np.uint8), np.zeros((5, 0), np.uint8), torch.zeros(3, 0, 5)):
         with pytest.raises(ZooError, match="a picture has pixels, this one is"):
             net.predict(picture)
+    for shape in ((), (5,)):
+        with pytest.raises(ZooError, match=r"an array picture is uint8, \(H, W\) or"):
+            net.predict(np.zeros(shape, np.uint8))
 
 
 def test_histograms_are_those_of_scikit_image(net: PerceptualSR, cat: np.ndarray):
@@ -168,9 +219,10 @@ def test_networks_of_other_precision(cat: np.ndarray, dtype: torch.dtype):
     assert abs(np.asarray(loud("pixel_shuffle").to(dtype).predict(cat)) - expected).mean() < 2
 
 
-@pytest.mark.parametrize("tile", [0, -3, 1.5, "all", True])
+@pytest.mark.parametrize("tile", [0, -3, 1.5, "all", True, np.int64(0)])
 def test_what_is_no_tile(net: PerceptualSR, cat: np.ndarray, tile: object):
-    with pytest.raises(ZooError, match=f'tile is a number of pixels from 1 on, "auto" or None, not {tile!r}$'):
+    message = f'tile is a number of pixels from 1 on, "auto" or None, not {tile!r}'
+    with pytest.raises(ZooError, match=f"{re.escape(message)}$"):
         net.predict(cat, tile=tile)
 
 
@@ -186,7 +238,8 @@ def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray,
         sides.append(side)
     assert sides[0] > sides[2] > sides[1]
     assert memory.tile_side(net, Image.fromarray(cat), "auto") == 67
-    assert memory.tile_side(net, picture, 100) == 100
+    for tile in (100, np.int64(100), np.uint8(100)):
+        assert memory.tile_side(net, picture, tile) == 100
 
 
 def test_what_does_not_fit_is_refused_at_once(net: PerceptualSR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -198,6 +251,10 @@ def test_what_does_not_fit_is_refused_at_once(net: PerceptualSR, tmp_path: Path,
         with pytest.raises(ZooError, match=r"and 0\.4 GB are free; give smaller parts, by --tile \d+ or") as error:
             net.predict(Image.new("RGB", (2000, 1000)), tile=tile)
         assert len(str(error.value).splitlines()) == 1
+
+
+def out_of_memory(*args: object, **kwargs: object) -> None:
+    raise MemoryError
 
 
 class Greedy(nn.Module):
@@ -228,6 +285,36 @@ def test_memory_that_runs_out_is_said(error: Exception | None, tmp_path: Path):
     net.error = RuntimeError("of another kind")
     with pytest.raises(RuntimeError, match="of another kind"):
         net.predict(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ((Image, "fromarray"), "^memory ran out when it was converted; cut the picture into parts$"),
+        ((Image, "new"), "^memory ran out for a result of 268x180 pixels; cut the picture into parts$"),
+        ((Image.Image, "putalpha"), "^memory ran out for a result of 268x180 pixels; cut the picture into parts$"),
+        ((Image.Image, "histogram"), "^memory ran out for a result of 268x180 pixels; cut the picture into parts$"),
+    ],
+)
+def test_smaller_parts_are_advised_where_they_help(
+    net: PerceptualSR, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch, place: tuple[object, str], message: str
+):
+    monkeypatch.setattr(*place, out_of_memory)
+    with pytest.raises(ZooError, match=message):
+        net.predict(np.dstack([cat, cat[..., 0]]), match_histogram=True)
+
+
+@pytest.mark.parametrize("name", ["a", "a.png"])
+@pytest.mark.parametrize("place", [(Image.Image, "save"), (Image.Image, "crop")])
+def test_memory_that_runs_out_by_saving_is_said(
+    net: PerceptualSR, cat: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: tuple
+):
+    result = net.predict(cat)
+    monkeypatch.setattr(*place, out_of_memory)
+    if (name, place[1]) != ("a.png", "crop"):  # of the comparison
+        with pytest.raises(ZooError, match=f"{name}: memory ran out when it was saved$"):
+            result.save(tmp_path / name)
+        assert not list(tmp_path.iterdir())
 
 
 def test_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

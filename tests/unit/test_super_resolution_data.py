@@ -147,6 +147,24 @@ def test_what_cannot_be_trained_on_is_skipped_and_counted(photographs: Path, cap
     assert f"of {len(kept) + 4} pictures skipped 2 broken, 1 small, 1 blurred; " in capsys.readouterr().err
 
 
+def test_what_cannot_be_measured_is_skipped_and_counted_too(photographs: Path, capsys: pytest.CaptureFixture[str]):
+    """One of each kind falls to val, which would end in an error or an infinite PSNR."""
+    val = [path.name for path in pairs_of(photographs, held_out=0.45).names("val")]
+    Image.new("RGB", (100, 100), "white").save(photographs / val[0])
+    (photographs / val[1]).write_bytes(b"torn")
+    Image.fromarray(data.coffee()[:3, :3]).save(photographs / val[2])
+    pairs = pairs_of(photographs, held_out=0.45)
+    assert len(pairs.val_dataloader()) == len(val) - 3
+    assert f"val: of {len(val)} pictures skipped" in capsys.readouterr().err
+
+
+def test_fewer_pictures_than_devices_are_refused(photographs: Path, monkeypatch: pytest.MonkeyPatch):
+    """Rather than leave a device without any, for which the others would wait."""
+    monkeypatch.setattr("zoo.data.super_resolution.replicas", lambda: {"num_replicas": 50, "rank": 1})
+    with pytest.raises(ZooError, match=r"val has \d+ pictures for 50 devices"):
+        pairs_of(photographs).val_dataloader()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -166,10 +184,14 @@ def test_refuses_what_makes_no_sense(photographs: Path, options: dict, said: str
 def test_says_what_is_missing(photographs: Path, tmp_path: Path):
     with pytest.raises(ZooError, match="no such folder"):
         pairs_of(tmp_path / "nowhere").train_pictures()
-    with pytest.raises(ZooError, match=r"none of \d+ pictures can be trained on"):
+    with pytest.raises(ZooError, match=r"none of \d+ pictures of train can be used"):
         pairs_of(photographs, crop=288).train_pictures()
-    with pytest.raises(ZooError, match="no such folder"):
+    with pytest.raises(ZooError, match=r"Set5: no such folder\nhttps://github.com/jbhuang0604/SelfExSR"):
         pairs_of(photographs, test=[tmp_path / "Set5"]).benchmarks()
+    with pytest.raises(ZooError, match=r"no data\.extra"):
+        SuperResolutionPairs(extra=[photographs])
+    with pytest.raises(ZooError, match=r"data\.crop up to 360"):
+        SuperResolutionPairs(crop=400)
     (tmp_path / "tiny").mkdir()
     Image.fromarray(data.coffee()[:40, :200]).save(tmp_path / "tiny" / "a.png")
     with pytest.raises(ZooError, match="200x40 is too small"):

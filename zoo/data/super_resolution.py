@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -27,7 +28,8 @@ from zoo.images import open_rgb
 Pair: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # low (h, w, 3) and truth (4h, 4w, 3), uint8
 STREETS = {"train": (0, 120), "val": (1_000_000, 10), "test": (2_000_000, 20)}  # first scene and how many
 STREET_SIZE = 360, 480
-OVERLAPPING = 64  # pixels of a side under which a benchmark's metrics are undefined
+SMALLEST = 64  # pixels of a side that is validated or tested: metrics leave a border out and slide a window
+SOURCE = "https://github.com/jbhuang0604/SelfExSR has Set5, Set14 and BSD100, their truths are data/*/*SRF_4/*_HR.png"
 
 
 class SuperResolutionPairs(LightningDataModule):
@@ -41,13 +43,14 @@ class SuperResolutionPairs(LightningDataModule):
         root: folder of pictures; each goes to a split by the digest of its path. None: drawn street scenes.
         extra: folders of further pictures to train on, never validated or tested on.
         val: folders to validate on as they are, instead of a share of ``root``.
-        test: folders to test on as they are, such as Set5 and Set14, likewise.
+        test: folders to test on as they are, such as Set5 and Set14, likewise; ``zoo test`` gives the mean over all of
+            their pictures, ``zoo evaluate`` that of each folder.
         crop: side of the parts of the truth, a multiple of 4.
         blur: deviation in pixels of a Gaussian before the truth is made smaller; 1 in the paper.
         shrink: what the sides of pictures to train on are multiplied with first, which takes traces of JPEG away.
         largest: of their longer side after that, in pixels.
-        min_detail: pictures to train on are skipped as blurred or blank where making them smaller loses less than
-            this (:func:`zoo.data.low_resolution.detail`).
+        min_detail: pictures of ``root`` and ``extra`` are skipped as blurred or blank where making them smaller loses
+            less than this (:func:`zoo.data.low_resolution.detail`).
         train_pairs: of an epoch.
         held_out: share of the pictures of ``root`` for val, and as many for test.
         held_out_pictures: of val, and of test, at most.
@@ -81,6 +84,10 @@ class SuperResolutionPairs(LightningDataModule):
             raise ZooError("data.batch_size, train_pairs, held_out_pictures and largest are 1 or more, num_workers 0")
         if not (0 < shrink <= 1 and 0 < held_out < 0.5 and blur >= 0 and min_detail >= 0):
             raise ZooError("data.shrink is in 0..1, held_out in 0..0.5, blur and min_detail are 0 or more")
+        if root is None and (extra or crop > min(STREET_SIZE)):
+            raise ZooError(
+                f"without data.root streets are drawn: no data.extra, and data.crop up to {min(STREET_SIZE)}"
+            )
         self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
         self.folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
         self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
@@ -104,36 +111,38 @@ class SuperResolutionPairs(LightningDataModule):
     def train_pictures(self) -> list[Pair]:
         """The pairs that are cut from, each at least ``crop`` large, kept in memory."""
         if not self._train:
-            self._train = self._read_train() if self.root else [self._pair(p) for p in drawn("train")]
+            found = self._read("train", self.crop) if self.root else {str(i): p for i, p in enumerate(drawn("train"))}
+            self._train = [self._pair(picture) for picture in found.values()]
         return self._train
 
-    def _read_train(self) -> list[Pair]:
-        paths = self.names("train")
+    def _read(self, split: Split, least: int) -> dict[str, np.ndarray]:
+        """The pictures of ``root`` that fall to a split and can be used, by their paths, smaller as asked for."""
+        paths = self.names(split)
         if not paths:
-            raise ZooError(f"{self.root}: none of its pictures falls to train: add some, or change data.held_out")
+            raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
         with ThreadPoolExecutor() as pool:
-            read = list(pool.map(self._read_one, paths))
-        pairs = [one for one in read if not isinstance(one, Skipped)]
-        skipped = [one for one in read if isinstance(one, Skipped)]
-        if not pairs:
-            raise ZooError(f"{self.root}: none of {len(paths)} pictures can be trained on; {skipped[0].why}")
-        if skipped:
+            read = dict(zip(map(str, paths), pool.map(partial(self._read_one, least=least), paths), strict=True))
+        pictures = {name: one for name, one in read.items() if not isinstance(one, Skipped)}
+        skipped = [one for one in read.values() if isinstance(one, Skipped)]
+        if not pictures:
+            raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0].why}")
+        if skipped and not replicas()["rank"]:
             kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in skipped).items())
-            print(f"train: of {len(paths)} pictures skipped {kinds}; {skipped[0].why}", file=sys.stderr)  # noqa: T201
-        return pairs
+            print(f"{split}: of {len(paths)} pictures skipped {kinds}; {skipped[0].why}", file=sys.stderr)  # noqa: T201
+        return pictures
 
-    def _read_one(self, path: Path) -> Pair | Skipped:
+    def _read_one(self, path: Path, least: int) -> np.ndarray | Skipped:
         try:
             picture = self._shrunk(open_rgb(path))
         except ZooError as error:
             return Skipped("broken", str(error))
-        if min(picture.shape[:2]) < self.crop:
+        if min(picture.shape[:2]) < least:
             size = f"{picture.shape[1]}x{picture.shape[0]}"
-            return Skipped("small", f"{path}: {size}, as it is trained on, is smaller than data.crop, {self.crop}")
+            return Skipped("small", f"{path}: {size}, as it is used, is smaller than {least} pixels")
         low, truth = self._pair(picture)
         if (lost := detail(truth, low)) < self.min_detail:
             return Skipped("blurred", f"{path}: blurred or blank, its detail is {lost:.2f} of 255")
-        return low, truth
+        return truth
 
     def _shrunk(self, picture: Image.Image) -> np.ndarray:
         factor = min(self.shrink, self.largest / max(picture.size))
@@ -152,16 +161,12 @@ class SuperResolutionPairs(LightningDataModule):
         Raises:
             ZooError: a folder is missing or empty, a picture damaged or too small to be measured.
         """
-        if self.folders[split]:
-            return {
-                folder.name: [(p.stem, truth_of(p)) for p in find_pictures(folder)] for folder in self.folders[split]
-            }
+        if folders := self.folders[split]:
+            return {folder.name: [(p.stem, truth_of(p)) for p in benchmark_files(folder)] for folder in folders}
         if self.root is None:
             return {f"streets {split}": [(str(i), crop_to_multiple(p)) for i, p in enumerate(drawn(split))]}
-        paths = self.names(split)
-        if not paths:
-            raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or give data.{split}")
-        return {f"{self.root.name} {split}": [(p.stem, crop_to_multiple(self._shrunk(open_rgb(p)))) for p in paths]}
+        pictures = self._read(split, SMALLEST)
+        return {f"{self.root.name} {split}": [(Path(name).stem, picture) for name, picture in pictures.items()]}
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
@@ -181,7 +186,10 @@ class SuperResolutionPairs(LightningDataModule):
 
     def _whole_pictures(self, split: Split) -> DataLoader:
         truths = [truth for pictures in self.benchmarks(split).values() for _, truth in pictures]
-        pairs = [tuple(map(as_tensor, self._pair(truth))) for truth in truths]
+        if len(truths) < (ranks := replicas()["num_replicas"]):  # a rank without any would leave the others waiting
+            raise ZooError(f"{split} has {len(truths)} pictures for {ranks} devices: add some, or train on fewer")
+        blur = 0.0 if self.folders[split] else self.blur  # benchmarks are taken as they are
+        pairs = [(as_tensor(make_low(truth, blur)), as_tensor(truth)) for truth in truths]
         sampler = EverySampleOnce(pairs, **replicas(), shuffle=False)  # type: ignore[arg-type]
         return DataLoader(pairs, 1, sampler=sampler)  # type: ignore[arg-type]
 
@@ -191,7 +199,7 @@ class SuperResolutionPairs(LightningDataModule):
 
 
 class Skipped(NamedTuple):
-    """Why a picture is not trained on: "small", "blurred" or "broken", and in a line."""
+    """Why a picture is not used: "small", "blurred" or "broken", and in a line."""
 
     kind: str
     why: str
@@ -254,11 +262,17 @@ def as_tensor(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(pictures).movedim(-1, -3)
 
 
+def benchmark_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ZooError(f"{folder}: no such folder\n{SOURCE}; --data.test '[FOLDER, ...]' takes others")
+    return find_pictures(folder)
+
+
 def truth_of(path: Path) -> np.ndarray:
     """A picture of a benchmark as it is, but for the crop."""
-    truth = crop_to_multiple(np.array(open_rgb(path)))
-    if min(truth.shape[:2]) < OVERLAPPING:
-        raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to be measured: {OVERLAPPING} at least")
+    truth = np.ascontiguousarray(crop_to_multiple(np.array(open_rgb(path))))
+    if min(truth.shape[:2]) < SMALLEST:
+        raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to be measured: {SMALLEST} at least")
     return truth
 
 

@@ -64,7 +64,7 @@ def evaluate(
         figures += claims(name.removesuffix(" test"), scores)
         tables.append(comparison(f"{name}, {len(truths)} pictures", scores))
         digests[name] = digest(truth for _, truth in truths)
-    digests["weights of VGG-16"] = digest(buffer.cpu().contiguous().numpy() for buffer in features.buffers())
+    digests["weights of VGG-16"] = digest(buffer.half().cpu().contiguous().numpy() for buffer in features.buffers())
     return {
         "figures": figures,
         "tables": tables,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -33,7 +35,7 @@ def tile_side(net: PerceptualSR, source: Image.Image, tile: int | Literal["auto"
     Raises:
         ZooError: no such tile, or too little memory.
     """
-    if tile not in ("auto", None) and (not isinstance(tile, int) or isinstance(tile, bool) or tile < 1):
+    if tile not in ("auto", None) and (not isinstance(tile, Integral) or isinstance(tile, bool) or tile < 1):
         raise ZooError(f'tile is a number of pixels from 1 on, "auto" or None, not {tile!r}')
     device = next(net.parameters()).device
     result, host = result_bytes(source), free_bytes(torch.device("cpu"))
@@ -44,7 +46,7 @@ def tile_side(net: PerceptualSR, source: Image.Image, tile: int | Literal["auto"
         if need > there:
             raise ZooError(f"{task}: needs {_gb(need)} of memory and {_gb(there)} are free; cut the picture into parts")
     fitting = _largest_side(net, source.size, int(min(BUDGET, (free - taken) / 2)))
-    side = fitting if tile == "auto" else tile or max(source.size)
+    side = fitting if tile == "auto" else int(tile or max(source.size))
     need = taken + part_bytes(net, source.size, side)
     if need > free:
         way_out = f"give smaller parts, by --tile {fitting} or tile={fitting}"
@@ -74,7 +76,10 @@ def bytes_a_pixel(net: PerceptualSR) -> int:
 
 
 def free_bytes(device: torch.device) -> float:
-    """Memory that can still be had, infinite where nobody says."""
+    """Memory that can still be had, infinite where nobody says.
+
+    Of the limits of containers those of cgroup v2 are known, not those of v1.
+    """
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + kept
@@ -94,6 +99,17 @@ def free_bytes(device: torch.device) -> float:
 def _read_table(path: Path) -> dict[str, int]:
     """Lines of a name, a number and perhaps its unit."""
     return {line.split()[0]: int(line.split()[1]) for line in path.read_text().splitlines()}
+
+
+@contextmanager
+def running_out(message: str) -> Iterator[None]:
+    """Makes a :class:`ZooError` of this text of each error that says that memory cannot be had."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
+            raise
+        raise ZooError(message) from error
 
 
 def ran_out(error: Exception) -> bool:

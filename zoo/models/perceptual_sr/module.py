@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from zoo.data.low_resolution import SCALE
 from zoo.errors import ZooError
@@ -20,6 +21,8 @@ from zoo.nn.resize import BicubicUpsample
 from zoo.nn.vgg import VGGFeatures
 from zoo.training import PictureLog, optimizers
 
+Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, 4H, 4W)
+ROWS = 4  # of a sheet of validation pictures
 PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
@@ -75,14 +78,15 @@ class PerceptualSRModule(LightningModule):
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
         self.psnr, self.ssim = LumaPSNR(), LumaSSIM()
-        self.bicubic, self.bicubic_psnr = BicubicUpsample(SCALE), LumaPSNR()
+        self.bicubic, self.bicubic_psnr, self.features = BicubicUpsample(SCALE), LumaPSNR(), MeanMetric()
+        self.shown: list[Tensors] = []
 
     def forward(self, low: Tensor) -> Tensor:
-        return self.net(low)
+        return self.net(low.to(next(self.net.parameters()).dtype)).float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
-        loss = self.loss(self.net(low).float(), truth)
+        loss = self.loss(self(low), truth)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -97,7 +101,7 @@ class PerceptualSRModule(LightningModule):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
-        prediction = self.net(low).float()
+        prediction = self(low)
         self.psnr.update(prediction, truth)
         self.ssim.update(prediction, truth)
         self.bicubic_psnr.update(self.bicubic(low), truth)
@@ -105,12 +109,19 @@ class PerceptualSRModule(LightningModule):
         figures = {"PSNR": self.psnr, "SSIM": self.ssim, "bicubic": self.bicubic_psnr}
         self.log_dict({f"{split}/{k}": v for k, v in figures.items()}, on_epoch=True, prog_bar=split == "val")
         if self.feature_loss is not None:
-            self.log(f"{split}/features", self.feature_loss(prediction, truth), on_epoch=True, sync_dist=True)
-        if batch_idx == 0:
-            self.pictures(self, lambda: upscaling_sheet(low, prediction, truth))
+            self.features.update(self.feature_loss(prediction, truth))
+            self.log(f"{split}/features", self.features, on_epoch=True)
+        if batch_idx < ROWS:
+            self.shown.append((low[0], prediction[0], truth[0]))
         return prediction
 
     test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        self.pictures(self, lambda: upscaling_sheet(self.shown))
+        self.shown = []
+
+    on_test_epoch_end = on_validation_epoch_end
 
     def configure_optimizers(self) -> Any:
         return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())

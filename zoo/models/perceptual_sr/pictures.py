@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image
 from torch import Tensor
@@ -12,21 +14,18 @@ from zoo.images import contact_sheet, to_array
 SHOWN = 320, 240  # pixels of the truth that a cell shows, at natural size
 
 
-def upscaling_sheet(low: Tensor, prediction: Tensor, truth: Tensor, rows: int = 4) -> Image.Image:
-    """Bicubic, network and truth, the middle of each, a row a picture.
+def upscaling_sheet(rows: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Image.Image:
+    """Bicubic, network and truth, the middle of each.
 
     Args:
-        low: ``(B, 3, H, W)`` in 0..1.
-        prediction: ``(B, 3, 4H, 4W)``.
-        truth: likewise.
-        rows: at most.
+        rows: low ``(3, H, W)``, prediction and truth ``(3, 4H, 4W)``, in 0..1.
     """
     lines = []
-    for small, *large in zip(low[:rows], prediction, truth, strict=False):
-        picture = to_array(small)
+    for low, *large in rows:
+        picture = to_array(low)
         bicubic = resize(picture, picture.shape[1] * SCALE, picture.shape[0] * SCALE)
         lines.append([middle(cell, *SHOWN) for cell in (bicubic, *map(to_array, large))])
-    return contact_sheet(lines, ("bicubic", "network", "truth"), width=lines[0][0].shape[1])
+    return contact_sheet(lines, ("bicubic", "network", "truth"), width=SHOWN[0])
 
 
 def middle(picture: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from zoo.data.low_resolution import SCALE
 from zoo.errors import ZooError
 from zoo.files import replacing
 from zoo.images import SUFFIXES, contact_sheet, save_pngs
+from zoo.models.perceptual_sr.memory import running_out
 
 SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
 
@@ -68,8 +69,12 @@ class Upscaled:
             destination: beginning of the files' names, such as ``out/street``, or a file such as ``street_x4.jpg``.
         """
         destination = Path(destination)
-        if destination.suffix.lower() not in SUFFIXES:
+        with running_out(f"{destination}: memory ran out when it was saved"):
+            if destination.suffix.lower() in SUFFIXES:
+                return self._save_one(destination)
             return save_pngs({"x4": self.picture, "compare": self.compare()}, destination)
+
+    def _save_one(self, destination: Path) -> list[Path]:
         destination.parent.mkdir(parents=True, exist_ok=True)
         format_ = Image.registered_extensions()[destination.suffix.lower()]
         try:
