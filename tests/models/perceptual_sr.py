@@ -11,7 +11,8 @@ from PIL import Image
 from skimage import data
 from torch import Tensor, nn
 
-from zoo.data.low_resolution import make_low
+from zoo import load
+from zoo.data.low_resolution import make_low, resize
 from zoo.errors import ZooError
 from zoo.losses.perceptual import total_variation
 from zoo.models.perceptual_sr.module import PerceptualSRModule
@@ -188,3 +189,19 @@ def test_the_low_picture_is_the_protocol_s():
     low = np.asarray(Image.fromarray(truth).resize((112, 74), Image.Resampling.BICUBIC))
     assert np.array_equal(make_low(truth), low)
     assert np.abs(make_low(truth, blur=1.0).astype(int) - low).max() > 1
+
+
+@pytest.mark.parametrize("card", ["perceptual_sr", "perceptual_sr_pixel"])
+def test_published_weights_draw_no_border(card: str):
+    """What is beyond the border is zero for the trunk, which PSNR, that leaves the border out, would not notice."""
+    net = load(card)
+    for level in (0, 60, 128, 255):
+        blank = np.asarray(net.predict(np.full((24, 30, 3), level, np.uint8))).astype(int)
+        assert np.abs(blank - level).max() <= 3, level
+    truth = data.astronaut()
+    error = (np.asarray(net.predict(make_low(truth))).astype(float) - truth) ** 2
+    border = np.ones(truth.shape[:2], bool)
+    border[4:-4, 4:-4] = False
+    bicubic = (resize(make_low(truth), 512, 512).astype(float) - truth) ** 2
+    gain_inside, gain_border = (bicubic[part].mean() / error[part].mean() for part in (~border, border))
+    assert gain_border > 0.85 * gain_inside

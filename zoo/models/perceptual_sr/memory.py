@@ -35,7 +35,7 @@ def tile_side(net: PerceptualSR, source: Image.Image, tile: int | Literal["auto"
     Raises:
         ZooError: no such tile, or too little memory.
     """
-    if tile not in ("auto", None) and (not isinstance(tile, Integral) or isinstance(tile, bool) or tile < 1):
+    if tile not in ("auto", None) and (not isinstance(tile, (int, Integral)) or isinstance(tile, bool) or tile < 1):
         raise ZooError(f'tile is a number of pixels from 1 on, "auto" or None, not {tile!r}')
     device = next(net.parameters()).device
     result, host = result_bytes(source), free_bytes(torch.device("cpu"))
