@@ -36,7 +36,7 @@ def module() -> PerceptualSRModule:
 def batch() -> tuple[Tensor, Tensor]:
     """Squares of half a low pixel, which only their places in it tell apart: to be learnt by heart."""
     rows, columns = np.mgrid[:64, :64] // 2
-    truth = torch.from_numpy(0.25 + 0.5 * ((rows + columns) % 2)).float().expand(2, 3, 64, 64)
+    truth = torch.from_numpy(0.1 + 0.5 * ((rows + columns) % 2)).float().expand(2, 3, 64, 64)
     return nn.functional.avg_pool2d(truth, 4), truth.clone()
 
 
@@ -191,13 +191,13 @@ def test_the_low_picture_is_the_protocol_s():
     assert np.abs(make_low(truth, blur=1.0).astype(int) - low).max() > 1
 
 
-@pytest.mark.parametrize("card", ["perceptual_sr", "perceptual_sr_pixel"])
-def test_published_weights_draw_no_border(card: str):
+@pytest.mark.parametrize(("card", "most"), [("perceptual_sr", 6), ("perceptual_sr_pixel", 1)])
+def test_published_weights_draw_no_border(card: str, most: int):
     """What is beyond the border is zero for the trunk, which PSNR, that leaves the border out, would not notice."""
     net = load(card)
     for level in (0, 60, 128, 255):
         blank = np.asarray(net.predict(np.full((24, 30, 3), level, np.uint8))).astype(int)
-        assert np.abs(blank - level).max() <= 3, level
+        assert np.abs(blank - level).max() <= most, level
     truth = data.astronaut()
     error = (np.asarray(net.predict(make_low(truth))).astype(float) - truth) ** 2
     border = np.ones(truth.shape[:2], bool)
