@@ -190,6 +190,8 @@ def test_says_what_is_missing(photographs: Path, tmp_path: Path):
         pairs_of(photographs, test=[tmp_path / "Set5"]).benchmarks()
     with pytest.raises(ZooError, match=r"no data\.extra"):
         SuperResolutionPairs(extra=[photographs])
+    with pytest.raises(ZooError, match=r"overlaps data\.root"):
+        pairs_of(photographs, extra=[photographs.parent])
     with pytest.raises(ZooError, match=r"data\.crop up to 360"):
         SuperResolutionPairs(crop=400)
     (tmp_path / "tiny").mkdir()

@@ -33,7 +33,7 @@ from zoo.data.pairs import (
     warped_pair,
 )
 from zoo.data.photometric import differ
-from zoo.data.pictures import Split, find_pictures, fit, read_pictures, split_of
+from zoo.data.pictures import Split, find_pictures, fit, read_pictures, refuse_overlap, split_of
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
 from zoo.errors import ZooError
@@ -106,7 +106,7 @@ class HomographyPairs(LightningDataModule):
         if not self.protocol.perturbation:
             raise ZooError("data.perturbation is 1 or more: without it there is nothing to learn")
         self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
-        self._refuse_overlap()
+        refuse_overlap(self.root, self.extra)
         self.grey = grey
         self.counts = {"train": train_pairs, "val": val_pairs, "test": test_pairs}
         self.held_out, self.batch_size, self.seed = held_out, batch_size, seed
@@ -131,13 +131,6 @@ class HomographyPairs(LightningDataModule):
         found = find_pictures(root)
         own = [p for p in found if self._split_of(p.relative_to(root)) == split]
         return own + ([path for folder in self.extra for path in find_pictures(folder)] if split == "train" else [])
-
-    def _refuse_overlap(self) -> None:
-        """Else pictures of val and test would be trained on."""
-        for folder in self.extra if self.root else ():
-            own, other = Path(self.root or "").resolve(), folder.resolve()
-            if own.is_relative_to(other) or other.is_relative_to(own):
-                raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); take folders beside it")
 
     def _split_of(self, path: Path) -> Split:
         return split_of(path.with_suffix("").as_posix(), self.held_out)

@@ -40,6 +40,14 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
+def refuse_overlap(root: Path | None, extra: Sequence[Path]) -> None:
+    """Refuses further folders to train on that hold, or lie in, ``root``: its val and test would be trained on."""
+    for folder in extra if root else ():
+        own, other = Path(root or "").resolve(), folder.resolve()
+        if own.is_relative_to(other) or other.is_relative_to(own):
+            raise ZooError(f"data.extra: {folder} overlaps data.root ({root}); take folders beside it")
+
+
 def split_of(name: str, share: float) -> Split:
     """The split of what has this name, by its SHA-256, so that adding others never moves it to another split.
 

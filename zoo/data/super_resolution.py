@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low
-from zoo.data.pictures import Split, find_pictures, split_of
+from zoo.data.pictures import Split, find_pictures, refuse_overlap, split_of
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
 from zoo.errors import ZooError
@@ -89,6 +89,7 @@ class SuperResolutionPairs(LightningDataModule):
                 f"without data.root streets are drawn: no data.extra, and data.crop up to {min(STREET_SIZE)}"
             )
         self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
+        refuse_overlap(self.root, self.extra)
         self.folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
         self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
         self.train_pairs, self.held_out, self.held_out_pictures = train_pairs, held_out, held_out_pictures
