@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 from skimage import data
 from torch import Tensor, nn
 
-from zoo import load
+from zoo import cli, load, recipes
 from zoo.data.low_resolution import make_low, resize
 from zoo.errors import ZooError
 from zoo.losses.perceptual import total_variation
@@ -182,6 +184,16 @@ def test_the_loss_network_is_in_no_checkpoint(tmp_path: Path):
     module = PerceptualSRModule(channels=8, blocks=1, feature_weight=1.0, vgg=str(random_vgg(tmp_path)))
     assert all(key.startswith("net.") for key in module.state_dict())
     assert sum(p.numel() for p in module.parameters()) == count(module.net)
+
+
+def test_what_is_validated_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    recipe = yaml.safe_load(recipes.find("perceptual_sr_pixel").read_text())
+    small = miniature(recipe, tmp_path)
+    options = ["--weights=perceptual_sr_pixel", "--trainer.logger=false", "--trainer.accelerator=cpu"]
+    assert cli.main(["validate", "--recipe", "perceptual_sr_pixel", *small, *options]) == 0
+    told = re.search(r"PSNR on val: ([\d.]+) dB, of bicubic ([\d.]+); SSIM 0\.\d+", capsys.readouterr().out)
+    assert told
+    assert float(told[1]) > float(told[2]) + 0.5
 
 
 def test_the_low_picture_is_the_protocol_s():

@@ -121,10 +121,19 @@ class PerceptualSRModule(LightningModule):
     test_step = validation_step
 
     def on_validation_epoch_end(self) -> None:
+        self._end("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._end("test")
+
+    def _end(self, split: str) -> None:
         self.pictures(self, lambda: upscaling_sheet(self.shown))
         self.shown = []
-
-    on_test_epoch_end = on_validation_epoch_end
+        if self.trainer.state.fn == "fit":
+            return
+        psnr, bicubic, ssim = (float(metric.compute()) for metric in (self.psnr, self.bicubic_psnr, self.ssim))
+        if self.trainer.is_global_zero:
+            print(f"PSNR on {split}: {psnr:.2f} dB, of bicubic {bicubic:.2f}; SSIM {ssim:.4f}")  # noqa: T201
 
     def configure_optimizers(self) -> Any:
         return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())
