@@ -203,13 +203,20 @@ def _is_harmless(name: str, value: Any) -> bool:
     """Whether an argument is a plain value that neither fetches nor opens anything.
 
     Arguments that name further weights must be None, since full weights follow. Text must be a plain name: timm would
-    take ``hf-hub:user/repo`` for an address. Text in lists, such as the labels, is only ever shown.
+    take ``hf-hub:user/repo`` for an address. Text in lists, such as the labels, is only ever shown, and a table holds
+    numbers by the names of layers.
     """
     if name == "weights" or name.endswith("_weights"):
         return value is None
     if isinstance(value, str):
-        return re.fullmatch(r"[\w.-]+", value) is not None
+        return _is_name(value)
+    if isinstance(value, dict):
+        return all(_is_name(key) and isinstance(number, (int, float)) for key, number in value.items())
     return _is_plain(value)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[\w.-]+", value) is not None
 
 
 def _is_plain(value: Any) -> bool:

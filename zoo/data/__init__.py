@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zoo.data.camvid import CamVid as CamVid
+    from zoo.data.crops import PictureCrops as PictureCrops
     from zoo.data.folder import SegmentationFolder as SegmentationFolder
     from zoo.data.homography import HomographyPairs as HomographyPairs
     from zoo.data.segmentation import Augment as Augment
@@ -18,6 +19,7 @@ _HOMES = {
     "Augment": "zoo.data.segmentation",
     "CamVid": "zoo.data.camvid",
     "HomographyPairs": "zoo.data.homography",
+    "PictureCrops": "zoo.data.crops",
     "SegmentationData": "zoo.data.segmentation",
     "SegmentationFolder": "zoo.data.folder",
     "StreetScenes": "zoo.data.street_scenes",

@@ -33,7 +33,7 @@ from zoo.data.pairs import (
     warped_pair,
 )
 from zoo.data.photometric import differ
-from zoo.data.pictures import Split, find_pictures, fit, read_pictures, refuse_overlap, split_of
+from zoo.data.pictures import PictureFolders, Split, fit, read_pictures
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
 from zoo.errors import ZooError
@@ -97,19 +97,18 @@ class HomographyPairs(LightningDataModule):
             raise ZooError(f"data.protocol: there are {', '.join(PROTOCOLS)}, not {protocol!r}")
         if batch_size < 1 or min(train_pairs, val_pairs, test_pairs) < 1 or (num_workers or 0) < 0:
             raise ZooError("data.batch_size and the numbers of pairs are 1 or more, num_workers 0 or more")
-        if not (0 <= later <= 1 and 0 <= photometric <= 1 and 0 < held_out < 0.5):
-            raise ZooError("data.later and data.photometric are shares, 0 to 1, and held_out is between 0 and 0.5")
+        if not (0 <= later <= 1 and 0 <= photometric <= 1):
+            raise ZooError("data.later and data.photometric are shares, 0 to 1")
         given = {"patch": patch, "perturbation": perturbation, "jitter": jitter}
         if size:
             given["width"], given["height"] = size
         self.protocol = replace(PROTOCOLS[protocol], **{k: v for k, v in given.items() if v is not None})
         if not self.protocol.perturbation:
             raise ZooError("data.perturbation is 1 or more: without it there is nothing to learn")
-        self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
-        refuse_overlap(self.root, self.extra)
+        self.folders = PictureFolders(root, extra, held_out)
         self.grey = grey
         self.counts = {"train": train_pairs, "val": val_pairs, "test": test_pairs}
-        self.held_out, self.batch_size, self.seed = held_out, batch_size, seed
+        self.batch_size, self.seed = batch_size, seed
         self.num_workers = default_workers() if num_workers is None else num_workers
         if make_on == "device" and not can_make(self.protocol):
             raise ZooError(f"data.make_on: patches of {self.protocol.patch} pixels can only be made on the CPU")
@@ -125,20 +124,12 @@ class HomographyPairs(LightningDataModule):
 
     def names(self, split: Split) -> list[Path]:
         """The pictures of a split, those in ``root`` before those in ``extra``; none where they are drawn."""
-        if self.root is None:
-            return []
-        root = self.root
-        found = find_pictures(root)
-        own = [p for p in found if self._split_of(p.relative_to(root)) == split]
-        return own + ([path for folder in self.extra for path in find_pictures(folder)] if split == "train" else [])
-
-    def _split_of(self, path: Path) -> Split:
-        return split_of(path.with_suffix("").as_posix(), self.held_out)
+        return self.folders.names(split)
 
     def pictures(self, split: Split) -> np.ndarray:
         """The pictures of a split at the protocol's size, ``(N, H, W)`` or ``(N, H, W, 3)`` uint8, kept in memory."""
         if split not in self._pictures:
-            self._pictures[split] = self._draw(split) if self.root is None else self._read(split)
+            self._pictures[split] = self._draw(split) if self.folders.root is None else self._read(split)
         return self._pictures[split]
 
     def _draw(self, split: Split) -> np.ndarray:
@@ -148,12 +139,10 @@ class HomographyPairs(LightningDataModule):
         return np.stack([fit(scene.convert("L") if self.grey else scene, width, height) for scene in scenes])
 
     def _read(self, split: Split) -> np.ndarray:
-        paths, protocol = self.names(split), self.protocol
-        if not paths:
-            raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
+        paths, protocol = self.folders.some(split), self.protocol
         pictures, skipped = read_pictures(paths, protocol.width, protocol.height, self.grey, protocol.patch)
         if not len(pictures):
-            raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
+            raise ZooError(f"{self.folders.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
         if skipped:
             print(f"{split}: {len(skipped)} of {len(paths)} pictures skipped; {skipped[0]}", file=sys.stderr)  # noqa: T201
         return pictures

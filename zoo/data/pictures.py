@@ -40,12 +40,49 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def refuse_overlap(root: Path | None, extra: Sequence[Path]) -> None:
-    """Refuses further folders to train on that hold, or lie in, ``root``: its val and test would be trained on."""
-    for folder in extra if root else ():
-        own, other = Path(root or "").resolve(), folder.resolve()
-        if own.is_relative_to(other) or other.is_relative_to(own):
-            raise ZooError(f"data.extra: {folder} overlaps data.root ({root}); take folders beside it")
+class PictureFolders:
+    """Folders of pictures to learn from, whose splits stay as they are when pictures are added.
+
+    Args:
+        root: its pictures go to a split by the digest of their paths. None: there are no folders at all.
+        extra: further folders to train on, never validated or tested on.
+        held_out: share of the pictures of ``root`` for val, and as many for test.
+
+    Raises:
+        ZooError: a folder of ``extra`` holds ``root`` or lies in it, whose val and test would be trained on; or
+            ``held_out`` is not between 0 and 0.5.
+    """
+
+    def __init__(self, root: Path | None, extra: Sequence[Path] | None, held_out: float) -> None:
+        self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
+        self.held_out = held_out
+        if not 0 < held_out < 0.5:
+            raise ZooError(f"data.held_out is between 0 and 0.5, not {held_out}")
+        for folder in self.extra:
+            if self.root is None:
+                raise ZooError("data.extra: without data.root streets are drawn")
+            own, other = self.root.resolve(), folder.resolve()
+            if own.is_relative_to(other) or other.is_relative_to(own):
+                raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); take folders beside it")
+
+    def names(self, split: Split) -> list[Path]:
+        """The pictures of a split, those of ``root`` before those of ``extra``; none where there is no ``root``."""
+        if self.root is None:
+            return []
+        root = self.root
+        names = [p for p in find_pictures(root) if self._split_of(p.relative_to(root)) == split]
+        if split == "train":
+            names += [path for folder in self.extra for path in find_pictures(folder)]
+        return names
+
+    def some(self, split: Split) -> list[Path]:
+        """:meth:`names`, of which there must be some."""
+        if found := self.names(split):
+            return found
+        raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
+
+    def _split_of(self, path: Path) -> Split:
+        return split_of(path.with_suffix("").as_posix(), self.held_out)
 
 
 def split_of(name: str, share: float) -> Split:

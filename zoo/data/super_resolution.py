@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low
-from zoo.data.pictures import Split, find_pictures, refuse_overlap, split_of
+from zoo.data.pictures import PictureFolders, Split, find_pictures
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
 from zoo.errors import ZooError
@@ -82,51 +82,47 @@ class SuperResolutionPairs(LightningDataModule):
             raise ZooError(f"data.crop is a multiple of {SCALE}, not {crop}")
         if min(batch_size, train_pairs, held_out_pictures, largest) < 1 or (num_workers or 0) < 0:
             raise ZooError("data.batch_size, train_pairs, held_out_pictures and largest are 1 or more, num_workers 0")
-        if not (0 < shrink <= 1 and 0 < held_out < 0.5 and blur >= 0 and min_detail >= 0):
-            raise ZooError("data.shrink is in 0..1, held_out in 0..0.5, blur and min_detail are 0 or more")
-        if root is None and (extra or crop > min(STREET_SIZE)):
-            raise ZooError(
-                f"without data.root streets are drawn: no data.extra, and data.crop up to {min(STREET_SIZE)}"
-            )
-        self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
-        refuse_overlap(self.root, self.extra)
-        self.folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
+        if not (0 < shrink <= 1 and blur >= 0 and min_detail >= 0):
+            raise ZooError("data.shrink is in 0..1, blur and min_detail are 0 or more")
+        if root is None and crop > min(STREET_SIZE):
+            raise ZooError(f"data.crop: without data.root streets are drawn, and it is up to {min(STREET_SIZE)}")
+        self.folders = PictureFolders(root, extra, held_out)
+        self.benchmark_folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
         self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
-        self.train_pairs, self.held_out, self.held_out_pictures = train_pairs, held_out, held_out_pictures
+        self.train_pairs, self.held_out_pictures = train_pairs, held_out_pictures
         self.batch_size, self.seed = batch_size, seed
         self.num_workers = default_workers() if num_workers is None else num_workers
         self._train: list[Pair] = []
 
     def names(self, split: Split) -> list[Path]:
-        """The pictures of ``root`` that fall to a split; for train followed by those of ``extra``."""
-        if self.root is None:
-            return []
-        own = [p for p in find_pictures(self.root) if self._split_of(p.relative_to(self.root)) == split]
-        if split != "train":
-            return own[: self.held_out_pictures]
-        return own + [path for folder in self.extra for path in find_pictures(folder)]
-
-    def _split_of(self, path: Path) -> Split:
-        return split_of(path.with_suffix("").as_posix(), self.held_out)
+        """The pictures of a split, those of ``root`` before those of ``extra``."""
+        names = self.folders.names(split)
+        return names if split == "train" else names[: self.held_out_pictures]
 
     def train_pictures(self) -> list[Pair]:
         """The pairs that are cut from, each at least ``crop`` large, kept in memory."""
         if not self._train:
-            found = self._read("train", self.crop) if self.root else {str(i): p for i, p in enumerate(drawn("train"))}
+            found = (
+                self._read("train", self.crop)
+                if self.folders.root
+                else {str(i): p for i, p in enumerate(drawn("train"))}
+            )
             self._train = [self._pair(picture) for picture in found.values()]
         return self._train
 
     def _read(self, split: Split, least: int) -> dict[str, np.ndarray]:
         """The pictures of ``root`` that fall to a split and can be used, by their paths, smaller as asked for."""
-        paths = self.names(split)
-        if not paths:
-            raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
+        paths = self.folders.some(split)
+        if split != "train":
+            paths = paths[: self.held_out_pictures]
         with ThreadPoolExecutor() as pool:
             read = dict(zip(map(str, paths), pool.map(partial(self._read_one, least=least), paths), strict=True))
         pictures = {name: one for name, one in read.items() if not isinstance(one, Skipped)}
         skipped = [one for one in read.values() if isinstance(one, Skipped)]
         if not pictures:
-            raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0].why}")
+            raise ZooError(
+                f"{self.folders.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0].why}"
+            )
         if skipped and not replicas()["rank"]:
             kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in skipped).items())
             print(f"{split}: of {len(paths)} pictures skipped {kinds}; {skipped[0].why}", file=sys.stderr)  # noqa: T201
@@ -162,12 +158,12 @@ class SuperResolutionPairs(LightningDataModule):
         Raises:
             ZooError: a folder is missing or empty, a picture damaged or too small to be measured.
         """
-        if folders := self.folders[split]:
+        if folders := self.benchmark_folders[split]:
             return {folder.name: [(p.stem, truth_of(p)) for p in benchmark_files(folder)] for folder in folders}
-        if self.root is None:
+        if self.folders.root is None:
             return {f"streets {split}": [(str(i), crop_to_multiple(p)) for i, p in enumerate(drawn(split))]}
         pictures = self._read(split, SMALLEST)
-        return {f"{self.root.name} {split}": [(Path(name).stem, picture) for name, picture in pictures.items()]}
+        return {f"{self.folders.root.name} {split}": [(Path(name).stem, picture) for name, picture in pictures.items()]}
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
@@ -189,7 +185,7 @@ class SuperResolutionPairs(LightningDataModule):
         truths = [truth for pictures in self.benchmarks(split).values() for _, truth in pictures]
         if len(truths) < (ranks := replicas()["num_replicas"]):  # a rank without any would leave the others waiting
             raise ZooError(f"{split} has {len(truths)} pictures for {ranks} devices: add some, or train on fewer")
-        blur = 0.0 if self.folders[split] else self.blur  # benchmarks are taken as they are
+        blur = 0.0 if self.benchmark_folders[split] else self.blur  # benchmarks are taken as they are
         pairs = [(as_tensor(make_low(truth, blur)), as_tensor(truth)) for truth in truths]
         sampler = EverySampleOnce(pairs, **replicas(), shuffle=False)  # type: ignore[arg-type]
         return DataLoader(pairs, 1, sampler=sampler)  # type: ignore[arg-type]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -38,10 +39,13 @@ def style_loss(features: Tensor, target_gram: Tensor, normalize: bool = False) -
         features: ``(B, C, H, W)``.
         target_gram: ``(C, C)`` or ``(1, C, C)`` for the whole batch, or ``(B, C, C)``; the pictures they come from
             may have any size.
-        normalize: whether it is divided by the squared norm of the target.
+        normalize: whether it is divided by the squared norm of the target, unless that is 0.
     """
     squared = (gram_matrix(features) - target_gram).square().sum((-2, -1))
-    return (squared / target_gram.square().sum((-2, -1)) if normalize else squared).mean()
+    if normalize:
+        norm = target_gram.square().sum((-2, -1))
+        squared = squared / torch.where(norm > 0, norm, 1)
+    return squared.mean()
 
 
 def total_variation(pictures: Tensor) -> Tensor:
@@ -85,21 +89,40 @@ class StyleLoss(nn.Module):
 
     Args:
         vgg: as :class:`FeatureLoss` has it.
-        style: picture ``(1, 3, H, W)`` whose style all predictions shall have, or one for each of a batch. Its Gram
-            matrices are computed here, once, and are no part of the state dict.
+        style: picture ``(1, 3, H, W)`` whose style all predictions shall have, or one for each of a batch; or a list
+            of such, of any sizes, whose Gram matrices are mixed. They are computed here, once, and are no part of the
+            state dict.
         weights: of layers; None: 1 for each that ``vgg`` returns.
         normalize: whether each layer's term is divided by the squared norm of its target, so that layers weigh alike.
+        blend: share of each of several styles, in any unit; None: the same of each.
+
+    Raises:
+        ZooError: other layers, or another number of shares, none of which may be negative nor all 0.
     """
 
     def __init__(
-        self, vgg: nn.Module, style: Tensor, weights: Mapping[str, float] | None = None, normalize: bool = False
+        self,
+        vgg: nn.Module,
+        style: Tensor | Sequence[Tensor],
+        weights: Mapping[str, float] | None = None,
+        normalize: bool = False,
+        blend: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.vgg, self.weights, self.normalize = vgg, _layer_weights(vgg, weights), normalize
-        with torch.no_grad():
-            features = self.vgg(style)
-        for layer in self.weights:
-            self.register_buffer(f"gram_{layer}", gram_matrix(features[layer]), persistent=False)
+        styles = [style] if isinstance(style, Tensor) else list(style)
+        shares = [1.0] * len(styles) if blend is None else list(blend)
+        if len(shares) != len(styles) or not all(share >= 0 for share in shares) or not 0 < sum(shares) < math.inf:
+            raise ZooError(f"{len(styles)} styles need as many shares, 0 or more and not all 0, not {shares}")
+        for one, share in zip(styles, shares, strict=True):
+            with torch.no_grad():
+                features = self.vgg(one)
+            for layer in self.weights:
+                part = gram_matrix(features[layer]) * (share / sum(shares))
+                name = f"gram_{layer}"
+                if name in dict(self.named_buffers()):
+                    part = part + getattr(self, name)
+                self.register_buffer(name, part, persistent=False)
 
     def forward(self, prediction: Tensor) -> Tensor:
         """Takes pictures ``(B, 3, H, W)``."""

@@ -77,20 +77,23 @@ class VGGFeatures(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        self._check(x)
+    def forward(self, x: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Features of all layers asked for, or of ``layers`` among them, and no deeper than these."""
+        wanted = self.layers if layers is None else tuple(layers)
+        computed = self.computed[: 1 + max(map(self.computed.index, wanted))]
+        self._check(x, computed)
         x = (x - self.mean) / self.std
         features: dict[str, Tensor] = {}
-        for before, name in pairwise(("", *self.computed)):
+        for before, name in pairwise(("", *computed)):
             if name.startswith("conv"):
                 x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1)
             elif name.startswith("relu"):
-                x = F.relu(x, inplace=before not in self.layers)
+                x = F.relu(x, inplace=before not in wanted)
             else:
                 x = F.max_pool2d(x, 2) if self.pooling == "max" else F.avg_pool2d(x, 2)
-            if name in self.layers:
+            if name in wanted:
                 features[name] = x
-        return {name: features[name] for name in self.layers}
+        return {name: features[name] for name in wanted}
 
     def _start(self, weights: str | Path | None) -> dict[str, Tensor]:
         """Weights and biases of the convolutions computed, by the names of their buffers."""
@@ -104,15 +107,13 @@ class VGGFeatures(nn.Module):
         tensors = _random(shapes) if weights is None else _read(_find(weights, self.depth), shapes, self.depth)
         return {buffers[name]: tensor for name, tensor in tensors.items()}
 
-    def _check(self, x: Tensor) -> None:
+    def _check(self, x: Tensor, computed: Sequence[str]) -> None:
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f"pictures are (B, 3, H, W), not {tuple(x.shape)}")
-        least = 2 ** sum(name.startswith("pool") for name in self.computed)
+        least = 2 ** sum(name.startswith("pool") for name in computed)
         height, width = x.shape[-2:]
         if min(height, width) < least:
-            raise ZooError(
-                f"{width}x{height} pixels are too few for {self.computed[-1]} of VGG; it needs {least}x{least}"
-            )
+            raise ZooError(f"{width}x{height} pixels are too few for {computed[-1]} of VGG; it needs {least}x{least}")
 
 
 def _shapes(depth: int) -> dict[str, tuple[int, ...]]:

@@ -243,7 +243,7 @@ def robustness(trial: Trial, every: dict[str, Method]) -> Table:
 
 def describe(data: HomographyPairs) -> str:
     """Source and protocol, such as "photos, Protocol B"."""
-    source = data.root.resolve().name if data.root else "drawn streets"
+    source = data.folders.root.resolve().name if data.folders.root else "drawn streets"
     for name, protocol in PROTOCOLS.items():
         if protocol == data.protocol:
             return f"{source}, Protocol {name}"
@@ -253,7 +253,12 @@ def describe(data: HomographyPairs) -> str:
 def under_protocol_a(data: HomographyPairs) -> HomographyPairs:
     """The same pictures, enlarged where they are below 640x480."""
     return HomographyPairs(
-        data.root, protocol="A", grey=data.grey, test_pairs=data.counts["test"], held_out=data.held_out, num_workers=0
+        data.folders.root,
+        protocol="A",
+        grey=data.grey,
+        test_pairs=data.counts["test"],
+        held_out=data.folders.held_out,
+        num_workers=0,
     )
 
 

@@ -13,8 +13,9 @@ from PIL import Image
 from zoo.data.low_resolution import SCALE
 from zoo.errors import ZooError
 from zoo.images import Picture, to_array, to_picture, to_tensor
-from zoo.models.perceptual_sr.memory import running_out, tile_side
+from zoo.models.perceptual_sr.memory import tile_side
 from zoo.models.perceptual_sr.result import Upscaled
+from zoo.nn.memory import running_out
 
 if TYPE_CHECKING:
     from zoo.models.perceptual_sr.net import PerceptualSR

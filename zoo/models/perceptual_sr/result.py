@@ -10,10 +10,8 @@ import numpy as np
 from PIL import Image
 
 from zoo.data.low_resolution import SCALE
-from zoo.errors import ZooError
-from zoo.files import replacing
-from zoo.images import SUFFIXES, contact_sheet, save_pngs
-from zoo.models.perceptual_sr.memory import running_out
+from zoo.images import SUFFIXES, contact_sheet, on_white, save_as, save_pngs
+from zoo.nn.memory import running_out
 
 SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
 
@@ -59,7 +57,7 @@ class Upscaled:
         bicubic = self.source.resize(size, Image.Resampling.BICUBIC, box)
         own = self.picture.crop(tuple(SCALE * edge for edge in box))  # type: ignore[arg-type]
         zoom = max(1, min(SHOWN[0] // width, SHOWN[1] // height))  # pixels of small pictures become squares
-        cells = [_on_white(part).resize((zoom * size[0], zoom * size[1]), 0) for part in (bicubic, own)]
+        cells = [on_white(part).resize((zoom * size[0], zoom * size[1]), 0) for part in (bicubic, own)]
         return contact_sheet([[np.asarray(cell) for cell in cells]], ("bicubic", "network"), width=cells[0].width)
 
     def save(self, destination: str | Path) -> list[Path]:
@@ -71,23 +69,5 @@ class Upscaled:
         destination = Path(destination)
         with running_out(f"{destination}: memory ran out when it was saved"):
             if destination.suffix.lower() in SUFFIXES:
-                return self._save_one(destination)
+                return save_as(self.picture, destination)
             return save_pngs({"x4": self.picture, "compare": self.compare()}, destination)
-
-    def _save_one(self, destination: Path) -> list[Path]:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        format_ = Image.registered_extensions()[destination.suffix.lower()]
-        try:
-            with replacing(destination) as temporary:
-                self.picture.save(temporary, format_, quality=95)  # where it has such
-        except (OSError, ValueError) as error:  # of the format: no transparency, or no sides as long
-            if isinstance(error, OSError) and error.errno is not None:
-                raise
-            raise ZooError(f"{destination}: {error}; save it as .png") from None
-        return [destination]
-
-
-def _on_white(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")

@@ -1,0 +1,58 @@
+"""Style pictures: read from a file at the size that decides how large strokes are, or drawn by the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.images import Picture, to_picture, to_tensor
+
+SMALLEST = 32  # pixels of a side below which a picture shows no style
+COLORS = ((24, 42, 92), (48, 96, 160), (236, 190, 64), (246, 236, 210), (196, 72, 40))
+
+
+def read_style(picture: Picture | None, size: int) -> Tensor:
+    """A style picture ``(1, 3, H, W)`` in 0..1, whose shorter side is ``size`` pixels.
+
+    Args:
+        picture: transparent parts become white. None: :func:`draw_pattern`.
+        size: which decides how large strokes are.
+
+    Raises:
+        ZooError: a picture that cannot be read, or one too small to show a style.
+    """
+    if size < SMALLEST:
+        raise ZooError(f"a style is used at {SMALLEST} pixels or more, not {size}")
+    source = Image.fromarray(draw_pattern()) if picture is None else on_white(to_picture(picture)[0])
+    name = str(picture) if isinstance(picture, (str, Path)) else "the style"
+    if min(source.size) < SMALLEST:
+        raise ZooError(f"{name}: {source.width}x{source.height} pixels show no style; it needs {SMALLEST} a side")
+    factor = size / min(source.size)
+    width, height = (max(size, round(side * factor)) for side in source.size)
+    return to_tensor(source.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))[None]
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB, with what is transparent on white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+
+
+def draw_pattern(height: int = 256, width: int = 256, seed: int = 0) -> np.ndarray:
+    """Waves of five colours with dark outlines, ``(height, width, 3)`` uint8."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width] / 48.0
+    field = np.zeros((height, width))
+    for octave in (1, 2, 3):
+        for _ in range(3):
+            across, down = rng.normal(0, octave, 2)
+            field += np.sin(across * x + down * y + rng.uniform(0, 2 * np.pi)) / octave
+    level = 1.7 * field
+    colors = np.asarray(COLORS, np.float64)[np.floor(level).astype(int) % len(COLORS)]
+    outline = np.abs(level - np.rint(level)) < 0.12
+    return np.where(outline[..., None], 0.35 * colors, colors).astype(np.uint8)

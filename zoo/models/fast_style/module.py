@@ -1,0 +1,132 @@
+"""How fast style learns: one style, from any pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from zoo.data.style import read_style
+from zoo.errors import ZooError
+from zoo.images import contact_sheet, to_array
+from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.models.fast_style.net import FastStyle
+from zoo.nn.vgg import VGGFeatures
+from zoo.training import PictureLog, optimizers
+
+CONTENT_LAYERS = {"relu2_2": 1.0}
+STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
+ROWS = 4  # of a sheet of validation pictures
+
+
+class FastStyleModule(LightningModule):
+    """Trains :class:`FastStyle` for one style by :class:`StyleTransferLoss`.
+
+    Logs the loss and its terms ``content``, ``style`` and ``tv``, in training as ``train/...`` and after validation and
+    test as means over the pictures. The smallest ``val/loss`` makes the best checkpoint.
+
+    Args:
+        channels: of the first layer; see :class:`FastStyle`.
+        blocks: residual blocks.
+        style: picture whose style is learnt; None: a pattern that the program draws.
+        style_size: the style's shorter side is brought to this many pixels; larger makes larger strokes.
+        content_layers: of VGG-16, by the paper's names, with their weights in the content term; None: its relu2_2.
+        style_layers: likewise of the style term; None: the paper's relu1_2, relu2_2, relu3_3 and relu4_3.
+        content_weight: of the content term.
+        style_weight: of the style term.
+        tv_weight: of the total variation.
+        vgg: "timm", or the path of a safetensors file with VGG-16. None: random weights, which show colours and
+            roughness but no shapes, for a try without any download.
+        optimizer: makes the optimiser.
+        lr_scheduler: makes the schedule, stepped after every batch.
+        log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        blocks: int = 5,
+        style: Path | None = None,
+        style_size: int = 256,
+        content_layers: dict[str, float] | None = None,
+        style_layers: dict[str, float] | None = None,
+        content_weight: float = 0.01,
+        style_weight: float = 1.0,
+        tv_weight: float = 0.0,
+        vgg: str | None = "timm",
+        optimizer: OptimizerCallable = torch.optim.Adam,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        log_pictures_every: int = 1,
+    ) -> None:
+        super().__init__()
+        self.arguments = {"channels": channels, "blocks": blocks}
+        self.net = FastStyle(channels, blocks)
+        content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
+        try:
+            features = VGGFeatures(list({**style_layers, **content_layers}), weights=vgg)
+        except ZooError as error:
+            raise ZooError(f"{error}\nzoo fit takes such a file as --model.vgg FILE.safetensors") from error
+        self.criterion = StyleTransferLoss(
+            features,
+            read_style(style, style_size),
+            content_layers=content_layers,
+            style_layers=style_layers,
+            content_weight=content_weight,
+            style_weight=style_weight,
+            tv_weight=tv_weight,
+        )
+        self.monitor = ("val/loss", "min")
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.pictures = PictureLog(log_pictures_every)
+        self.means = torch.nn.ModuleDict({name: MeanMetric() for name in ("content", "style", "tv", "loss")})
+        self.shown: list[tuple[Tensor, Tensor]] = []
+
+    def forward(self, content: Tensor) -> Tensor:
+        return self.net(content.to(next(self.net.parameters()).dtype)).float()
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        terms = self.criterion.terms(self(batch), self.criterion.targets(batch))
+        loss = torch.stack(list(terms.values())).sum()
+        self.log("train/loss", loss, prog_bar=True)
+        self.log_dict({f"train/{name}": term for name, term in terms.items()})
+        return loss
+
+    def validation_step(self, batch: Tensor, batch_idx: int) -> Tensor:
+        picture = self(batch)
+        terms = self.criterion.terms(picture, self.criterion.targets(batch))
+        terms["loss"] = torch.stack(list(terms.values())).sum()
+        split = "test" if self.trainer.testing else "val"
+        for name, term in terms.items():
+            mean: Any = self.means[name]
+            mean.update(term)
+            self.log(f"{split}/{name}", mean, on_epoch=True, prog_bar=name == "loss")
+        if batch_idx < ROWS:
+            self.shown.append((batch[0], picture[0]))
+        return picture
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        self._end("val")
+
+    def on_test_epoch_end(self) -> None:
+        self._end("test")
+
+    def _end(self, split: str) -> None:
+        rows = [[to_array(one) for one in pair] for pair in self.shown]
+        self.pictures(self, lambda: contact_sheet(rows, ("content", "result"), width=self.shown[0][0].shape[-1]))
+        self.shown = []
+        if self.trainer.state.fn == "fit":
+            return
+        found = {name: float(mean.compute()) for name, mean in self.means.items()}  # type: ignore[operator]
+        if self.trainer.is_global_zero:
+            parts = ", ".join(f"{name} {found[name]:.4f}" for name in ("content", "style", "tv"))
+            print(f"Loss on {split}: {found['loss']:.4f} ({parts})")  # noqa: T201
+
+    def configure_optimizers(self) -> Any:
+        return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())

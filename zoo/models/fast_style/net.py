@@ -1,0 +1,83 @@
+"""The image transformation network of fast neural style: a picture in the style it was trained for."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.errors import ZooError
+from zoo.nn.instance_norm import InstanceNorm
+
+OVERSHOOT = 0.05  # by which tanh may leave 0..1
+STRIDE = 4  # of the deepest features
+SMALLEST = 8  # pixels of a side that the deepest layers can reflect
+
+
+class FastStyle(nn.Module):
+    """A picture in one style, in one pass (Johnson et al., 2016, https://arxiv.org/abs/1603.08155).
+
+    Input: RGB in 0..1, ``(B, 3, H, W)``, any size. Output: the same shape; it may leave 0..1 by 5 %, and is not
+    clipped, so that a loss sees it.
+
+    9x9 convolution, two of stride 2, five residual blocks, two steps of upsampling, 9x9 convolution to RGB, scaled
+    tanh. Deviations from the paper:
+
+    - Instance norm instead of batch norm (https://arxiv.org/abs/1607.08022).
+    - Half as many channels: 16, 32 and 64; ``channels=32`` is the paper's width.
+    - Every convolution pads by reflection, so that no border is drawn; the paper reflects 40 pixels first, and pads by
+      zeros then.
+    - A step of upsampling is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
+      overlap draws a checkerboard (https://distill.pub/2016/deconv-checkerboard).
+    - The tanh spans 0..1 and 5 % of it on each side, so that black and white can be reached.
+
+    Args:
+        channels: of the first layer; twice and four times as many follow.
+        blocks: residual blocks.
+    """
+
+    def __init__(self, channels: int = 16, blocks: int = 5) -> None:
+        super().__init__()
+        if channels < 1 or blocks < 1:
+            raise ZooError(f"channels and blocks are 1 or more, not {channels} and {blocks}")
+        self.channels, self.blocks = channels, blocks
+        self.layers = nn.Sequential(
+            *layer(3, channels, 9),
+            *layer(channels, 2 * channels, 3, stride=2),
+            *layer(2 * channels, 4 * channels, 3, stride=2),
+            *(ResidualBlock(4 * channels) for _ in range(blocks)),
+            nn.Upsample(scale_factor=2),
+            *layer(4 * channels, 2 * channels, 3),
+            nn.Upsample(scale_factor=2),
+            *layer(2 * channels, channels, 3),
+            conv(channels, 3, 9, bias=True),
+        )
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        right, below = (max(-side % STRIDE, SMALLEST - side) for side in (width, height))
+        if right or below:
+            x = F.pad(x, (0, right, 0, below), "replicate")
+        y = self.layers(x - 0.5)[..., :height, :width]
+        return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y)) / 2
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and what went in, with nothing after the addition."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layer(channels, channels, 3), conv(channels, channels, 3), InstanceNorm(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def layer(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    return [conv(inputs, outputs, kernel, stride), InstanceNorm(outputs), nn.ReLU(inplace=True)]
+
+
+def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
+    """Without a bias, which the norm after it would take away again."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="reflect", bias=bias)
