@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.images import Picture, to_picture, to_tensor
+from zoo.images import Picture, on_white, to_picture, to_tensor
 
 SMALLEST = 32  # pixels of a side below which a picture shows no style
 COLORS = ((24, 42, 92), (48, 96, 160), (236, 190, 64), (246, 236, 210), (196, 72, 40))
@@ -34,13 +34,6 @@ def read_style(picture: Picture | None, size: int) -> Tensor:
     factor = size / min(source.size)
     width, height = (max(size, round(side * factor)) for side in source.size)
     return to_tensor(source.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))[None]
-
-
-def on_white(picture: Image.Image) -> Image.Image:
-    """RGB, with what is transparent on white."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
 
 
 def draw_pattern(height: int = 256, width: int = 256, seed: int = 0) -> np.ndarray:

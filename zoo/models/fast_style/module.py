@@ -11,21 +11,16 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torchmetrics import MeanMetric
 
-from zoo.data.style import read_style
-from zoo.errors import ZooError
 from zoo.images import contact_sheet, to_array
-from zoo.losses.style_transfer import StyleTransferLoss
 from zoo.models.fast_style.net import FastStyle
-from zoo.nn.vgg import VGGFeatures
+from zoo.models.fast_style.objective import objective
 from zoo.training import PictureLog, optimizers
 
-CONTENT_LAYERS = {"relu2_2": 1.0}
-STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
 ROWS = 4  # of a sheet of validation pictures
 
 
 class FastStyleModule(LightningModule):
-    """Trains :class:`FastStyle` for one style by :class:`StyleTransferLoss`.
+    """Trains :class:`FastStyle` for one style by :class:`zoo.losses.style_transfer.StyleTransferLoss`.
 
     Logs the loss and its terms ``content``, ``style`` and ``tv``, in training as ``train/...`` and after validation and
     test as means over the pictures. The smallest ``val/loss`` makes the best checkpoint.
@@ -66,19 +61,8 @@ class FastStyleModule(LightningModule):
         super().__init__()
         self.arguments = {"channels": channels, "blocks": blocks}
         self.net = FastStyle(channels, blocks)
-        content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
-        try:
-            features = VGGFeatures(list({**style_layers, **content_layers}), weights=vgg)
-        except ZooError as error:
-            raise ZooError(f"{error}\nzoo fit takes such a file as --model.vgg FILE.safetensors") from error
-        self.criterion = StyleTransferLoss(
-            features,
-            read_style(style, style_size),
-            content_layers=content_layers,
-            style_layers=style_layers,
-            content_weight=content_weight,
-            style_weight=style_weight,
-            tv_weight=tv_weight,
+        self.criterion = objective(
+            style, style_size, content_layers, style_layers, content_weight, style_weight, tv_weight, vgg
         )
         self.monitor = ("val/loss", "min")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler

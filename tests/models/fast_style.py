@@ -1,0 +1,176 @@
+"""Fast style in miniature for the conformance suite, and the checks of its papers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from safetensors.torch import save_file
+from skimage import data
+from torch import Tensor, nn
+
+from zoo import cli, recipes
+from zoo.data.style import draw_pattern, read_style
+from zoo.errors import ZooError
+from zoo.losses.perceptual import gram_matrix, total_variation
+from zoo.models.fast_style.module import FastStyleModule
+from zoo.models.fast_style.net import FastStyle
+from zoo.nn.instance_norm import InstanceNorm
+from zoo.nn.vgg import VGGFeatures
+
+ARGUMENTS = {"channels": 4, "blocks": 1}
+CHANNELS = 3
+SIZES = [(1, 1), (3, 5), (1, 40), (31, 17), (13, 50), (24, 32)]
+LAYERS = {"style_layers": {"relu1_2": 1.0, "relu2_2": 1.0}, "content_layers": {"relu2_2": 1.0}}
+
+
+def out_shape(height: int, width: int) -> tuple[int, int, int]:
+    return 3, height, width
+
+
+def module() -> FastStyleModule:
+    return FastStyleModule(channels=8, blocks=1, vgg=None, style_size=64, content_weight=1e-3, **LAYERS)
+
+
+def batch() -> Tensor:
+    pictures = np.stack([data.astronaut()[:64, 200:264], data.coffee()[100:164, 200:264]])
+    return torch.from_numpy(pictures).movedim(-1, 1).float() / 255
+
+
+def miniature(recipe: dict, folder: Path) -> list[str]:
+    """Arguments that make two steps of a recipe a matter of seconds, on data of their own in ``folder``."""
+    arguments = ["--data.crop=32", "--data.size=40", "--data.batch_size=2", "--data.train_crops=4"]
+    arguments += ["--data.num_workers=0", "--model.style_size=32"]
+    if "root" in recipe["data"]["init_args"]:
+        for part, photograph in (("pictures", data.astronaut()), ("extra", data.coffee())):
+            (folder / part).mkdir(parents=True)
+            for i, y in enumerate(range(0, 360, 30)):
+                Image.fromarray(photograph[y : y + 40, y : y + 60]).save(folder / part / f"{i}.png")
+        extra = folder / "extra"
+        arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.held_out=0.3"]
+    if recipe["model"]["init_args"].get("style"):
+        Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")
+        arguments += [f"--model.style={folder / 'style.png'}", f"--model.vgg={random_vgg(folder)}"]
+    return arguments
+
+
+def random_vgg(folder: Path) -> Path:
+    """A file of VGG-16, as deep as relu4_3, untrained."""
+    vgg = VGGFeatures(["relu4_3"], weights=None)
+    convolutions = [i for i, name in enumerate(vgg.computed) if name.startswith("conv")]
+    tensors = dict(vgg.named_buffers())
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {
+            f"features.{i}.{kind}": tensors[f"{vgg.computed[i]}_{kind}"].contiguous()
+            for i in convolutions
+            for kind in ("weight", "bias")
+        },
+        folder / "vgg16.safetensors",
+    )
+    return folder / "vgg16.safetensors"
+
+
+def count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def test_as_many_layers_and_parameters_as_the_paper():
+    """1.68 M: 9x9 of 32 channels, two of stride 2, five residual blocks of 128, two steps of upsampling, 9x9."""
+    net = FastStyle(channels=32)
+    convs = [layer for layer in net.modules() if isinstance(layer, nn.Conv2d)]
+    assert [conv.kernel_size[0] for conv in convs] == [9] + [3] * 14 + [9]
+    assert [conv.stride[0] for conv in convs] == [1, 2, 2] + [1] * 13
+    assert [conv.out_channels for conv in convs] == [32, 64, 128] + [128] * 10 + [64, 32, 3]
+    assert count(net) == 1_677_635
+    assert count(FastStyle()) == 424_099
+
+
+def test_instance_norm_is_torch_s():
+    torch.manual_seed(0)
+    own, other = InstanceNorm(5), nn.InstanceNorm2d(5, affine=True)
+    nn.init.normal_(own.weight)
+    nn.init.normal_(own.bias)
+    other.load_state_dict(own.state_dict())
+    x = torch.randn(2, 5, 7, 9)
+    torch.testing.assert_close(own(x), other(x))
+    assert own(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_contrast_does_not_matter():
+    """What instance norm is for: beyond the first layer nothing is left of the contrast of the content."""
+    torch.manual_seed(0)
+    net, x = FastStyle(**ARGUMENTS).eval(), batch()
+    with torch.inference_mode():
+        assert net(x).std() > 0.1
+        torch.testing.assert_close(net(0.5 + (x - 0.5) / 2), net(x), rtol=0, atol=0.02)
+
+
+def test_a_blank_picture_has_no_border():
+    """Every convolution reflects, so that what is beyond the border is like what is inside."""
+    torch.manual_seed(0)
+    net = FastStyle(**ARGUMENTS).eval()
+    with torch.inference_mode():
+        out = net(torch.full((1, 3, 32, 44), 0.2))
+    torch.testing.assert_close(out, out[..., 16:17, 16:17].expand_as(out), rtol=0, atol=1e-5)
+
+
+def test_can_be_exported():
+    net, x = FastStyle(**ARGUMENTS).eval(), torch.rand(1, 3, 20, 24)
+    exported = torch.export.export(net, (x,)).module()
+    with torch.inference_mode():
+        torch.testing.assert_close(exported(x), net(x), rtol=1e-4, atol=1e-4)
+
+
+def test_refuses_what_it_cannot_be():
+    with pytest.raises(ZooError, match="1 or more"):
+        FastStyle(blocks=0)
+    with pytest.raises(ZooError, match="has no layer 'relu2_3'; did you mean"):
+        FastStyleModule(vgg=None, content_layers={"relu2_3": 1.0})
+    with pytest.raises(ZooError, match="0 or more"):
+        FastStyleModule(vgg=None, style_weight=-1, **LAYERS)
+    with pytest.raises(ZooError, match=r"nowhere\.safetensors: no such file.*\n.*--model\.vgg FILE"):
+        FastStyleModule(vgg="nowhere.safetensors")
+    with pytest.raises(ZooError, match=r"nowhere\.jpg: no such file"):
+        FastStyleModule(vgg=None, style=Path("nowhere.jpg"), **LAYERS)
+
+
+def test_the_loss_is_the_weighted_sum(tmp_path: Path):
+    vgg = random_vgg(tmp_path)
+    module = FastStyleModule(
+        channels=4, blocks=1, vgg=str(vgg), style_size=40, content_weight=0.5, style_weight=3.0, tv_weight=0.1, **LAYERS
+    )
+    content, picture = batch(), batch().flip(-1)
+    features = VGGFeatures(["relu1_2", "relu2_2"], weights=vgg)
+    style = features(read_style(None, 40))
+    near, far = features(picture), features(content)
+    by_hand = 0.5 * (near["relu2_2"] - far["relu2_2"]).square().mean() + 0.1 * total_variation(picture)
+    for layer in ("relu1_2", "relu2_2"):
+        target = gram_matrix(style[layer])
+        distance = (gram_matrix(near[layer]) - target).square().sum((1, 2)).mean()
+        by_hand += 3.0 * distance / target.square().sum()
+    torch.testing.assert_close(module.criterion(picture, module.criterion.targets(content)), by_hand)
+
+
+def test_the_loss_network_and_the_style_are_in_no_checkpoint():
+    own = module()
+    assert all(key.startswith("net.") for key in own.state_dict())
+    assert sum(p.numel() for p in own.parameters()) == count(own.net)
+
+
+def test_what_is_validated_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    recipe = yaml.safe_load(recipes.find("fast_style_streets").read_text())
+    options = ["--trainer.max_steps=2", "--trainer.accelerator=cpu", "--trainer.logger=false"]
+    options += [f"--trainer.default_root_dir={tmp_path}", *miniature(recipe, tmp_path)]
+    assert cli.main(["fit", "--recipe", "fast_style_streets", *options, "--debug"]) == 0
+    told = re.search(
+        r"Loss on val: ([\d.]+) \(content ([\d.]+), style ([\d.]+), tv ([\d.]+)\)", capsys.readouterr().out
+    )
+    assert told
+    total, *terms = map(float, told.groups())
+    assert total == pytest.approx(sum(terms), abs=2e-4)
