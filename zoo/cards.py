@@ -23,12 +23,15 @@ PIPELINE_TASKS = {  # of ours, in the Hub's words
     "semantic segmentation": "image-segmentation",
     "homography estimation": "keypoint-detection",  # it has none of its own; the answer is four points
     "super resolution": "image-to-image",
+    "style transfer": "image-to-image",
 }
 FRONT_FIELDS = ("license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
 CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")
 RESULT_FIELDS = ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit")
 FIGURE_FIELDS = ("metric", "data", "split", "value", "tolerance")
 TABLE_FIELDS = ("title", "columns", "rows")
+ABSENT: tuple[Any, ...] = (None, "", [], {})  # while 0 parameters are a count
+EMPTY = 64  # bytes: a safetensors file with a tensor is larger
 FILES = ("README.md", "config.json", "results.json", "recipe.yaml")
 
 
@@ -62,9 +65,11 @@ class Card:
 
     @property
     def size(self) -> str:
-        """Of the weights, such as "7.1 MB"."""
+        """Of the weights, such as "7.1 MB", or "none"."""
         size = self.config.get("weights", {}).get("bytes")
-        return "" if size is None else f"{size / 1e6:.1f} MB"
+        if size is None:
+            return ""
+        return f"{size / 1e6:.1f} MB" if size >= EMPTY else "none"
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -103,7 +108,8 @@ def tables(results: Mapping[str, Any]) -> str:
     for table in results.get("tables", []):
         rows = [[cell_text(cell) for cell in row] for row in table["rows"]]
         parts.append(f"{table['title']}:\n\n{_table(table['columns'], rows)}")
-    parts.append(f"{results['parameters']:,} parameters; multiply-adds: {macs_text(results['macs'])}.")
+    parameters = f"{results['parameters']:,} parameters" if results["parameters"] else "No parameters"
+    parts.append(f"{parameters}; multiply-adds: {macs_text(results['macs'])}.")
     if speed := results.get("speed"):
         parts.append(_table(("speed", "ms", "machine"), [[s["what"], f"{s['ms']:.1f}", s["machine"]] for s in speed]))
     return "\n\n".join([*parts, _provenance(results)])
@@ -187,7 +193,8 @@ def models_table(prefix: str = "cards/") -> str:
     rows = []
     for card in map(read, names()):
         main = figure_text(card.figures[0]) if card.figures else ""
-        parameters = f"{card.results['parameters'] / 1e6:.1f} M" if "parameters" in card.results else ""
+        count = card.results.get("parameters")
+        parameters = "" if count is None else f"{count / 1e6:.1f} M" if count else "none"
         link = f"[{card.name}]({prefix}{card.name}/README.md)"
         rows.append([link, card.task, card.config.get("data", ""), main, parameters, card.size])
     return _table(("model", "task", "data", "main figure", "parameters", "size"), rows)
@@ -236,7 +243,7 @@ def _split(readme: Path) -> tuple[dict[str, Any], str]:
 
 def _missing_fields(card: Card) -> list[str]:
     missing = [f"config.json has no {field}" for field in CONFIG_FIELDS if field not in card.config]
-    missing += [f"results.json has no {field}" for field in RESULT_FIELDS if not card.results.get(field)]
+    missing += [f"results.json has no {field}" for field in RESULT_FIELDS if card.results.get(field) in ABSENT]
     for index, figure in enumerate(card.figures):
         missing += [f"figure {index} in results.json has no {field}" for field in FIGURE_FIELDS if field not in figure]
     for index, table in enumerate(card.results.get("tables", [])):

@@ -24,6 +24,7 @@ from zoo.registry import architectures, import_object
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
 OTHERS = "others"  # the argument of evaluators that measure further weights of the architecture, by their names
+RECIPE = "recipe"  # the argument of those that have to know more of it than the data
 
 
 def main(argv: list[str]) -> int:
@@ -36,7 +37,9 @@ def main(argv: list[str]) -> int:
         prog="zoo evaluate",
         description="Measure what a card claims.",
         epilog="Some measurements take more: --real FOLDER, real pairs of pictures for homographynet; "
-        "--vgg FILE, weights of VGG-16 for perceptual_sr.",
+        "--vgg FILE, weights of VGG-16 for perceptual_sr, fast_style and neural_style; --style FILE, the picture that "
+        "fast_style learnt from, --sizes and --iterations, such as '[256]' and '[50, 100]', to measure a part, and "
+        "--reference FILE, which keeps what takes long.",
     )
     parser.add_argument("model", help="name of a model, or its folder")
     parser.add_argument("--write", action="store_true", help="put what was measured on the card")
@@ -46,9 +49,12 @@ def main(argv: list[str]) -> int:
     card = cards.read(options.model)
     net = weights.load(card.folder, device=options.device)
     evaluator = import_object(architectures()[card.config["architecture"]].evaluate)
-    data, arguments = _arguments(card, evaluator, rest)
+    recipe = _recipe(card)
+    data, arguments = _arguments(recipe["data"], evaluator, rest)
     if OTHERS in inspect.signature(evaluator).parameters:
         arguments[OTHERS] = _others(card, options.device)
+    if RECIPE in inspect.signature(evaluator).parameters:
+        arguments[RECIPE] = recipe
     measured = evaluator(net, data, **arguments)
     holds = _report(card, measured)
     if options.write:
@@ -57,20 +63,25 @@ def main(argv: list[str]) -> int:
     return 0 if holds else 1
 
 
-def _arguments(card: cards.Card, evaluator: Callable[..., Any], given: list[str]) -> tuple[Any, dict[str, Any]]:
-    """The DataModule of the card's recipe, and what the evaluator takes beside network and data.
+def _recipe(card: cards.Card) -> dict[str, Any]:
+    path = card.folder / "recipe.yaml"
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file; without it this is no card. A run is measured by zoo test --weights")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def _arguments(
+    section: Mapping[str, Any], evaluator: Callable[..., Any], given: list[str]
+) -> tuple[Any, dict[str, Any]]:
+    """The DataModule of a recipe's section, and what the evaluator takes beside network and data.
 
     The way the data are augmented does not matter here.
     """
-    recipe = card.folder / "recipe.yaml"
-    if not recipe.is_file():
-        raise ZooError(f"{recipe}: no such file; without it this is no card. A run is measured by zoo test --weights")
-    section = yaml.safe_load(recipe.read_text(encoding="utf-8"))["data"]
     arguments = {k: v for k, v in section.get("init_args", {}).items() if k not in ("augment", "batch_size")}
     parser = ArgumentParser(exit_on_error=False)
     data_class = import_object(section["class_path"])
     parser.add_class_arguments(data_class, "data")
-    parser.add_function_arguments(evaluator, skip={"net", "data", OTHERS})
+    parser.add_function_arguments(evaluator, skip={"net", "data", OTHERS, RECIPE})
     try:
         parsed = parser.parse_args(given, namespace=parser.parse_object({"data": arguments}, defaults=False))
     except ArgumentError as error:

@@ -192,6 +192,31 @@ def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> l
     return written
 
 
+def save_as(picture: Image.Image, path: Path) -> list[Path]:
+    """Writes one file, whole or not at all, in the format that its suffix names, and makes the folder.
+
+    Raises:
+        ZooError: the format cannot hold the picture.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    format_ = Image.registered_extensions()[path.suffix.lower()]
+    try:
+        with replacing(path) as temporary:
+            picture.save(temporary, format_, quality=95)  # where it has such
+    except (OSError, ValueError) as error:  # of the format: no transparency, or no sides as long
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ZooError(f"{path}: {error}; save it as .png") from None
+    return [path]
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB, with what is transparent on white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+
+
 def colorize(mask: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
     """Class ids ``(H, W)`` -> RGB ``(H, W, 3)`` uint8; ids beyond the palette become black."""
     table = np.zeros((256, 3), np.uint8)

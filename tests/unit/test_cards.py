@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
+import torch
 from huggingface_hub import ModelCard
 
 from zoo import cards, list_models
@@ -45,6 +48,30 @@ def test_writing_fills_the_tables_and_leaves_the_prose(card: Path):
     assert cards.check(card) == []
     cards.write(card)
     assert (card / "README.md").read_text() == text
+
+
+def test_a_model_without_weights_of_its_own(card: Path):
+    """No parameters are a count, not a gap in the results."""
+    edit(card / "results.json", parameters=0)
+    (card / "model.safetensors").write_bytes(content := safetensors.torch.save({}, metadata={"format": "pt"}))
+    described = {"file": "model.safetensors", "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    edit(card / "config.json", weights=described)
+    cards.write(card)
+    assert cards.check(card) == []
+    assert cards.read(card).size == "none"
+    assert "\n\nNo parameters; multiply-adds: 2.10 G at 480x360.\n" in (card / "README.md").read_text()
+    assert cards.models_table().endswith(" | none | none |")
+
+
+def test_one_number_is_a_weight():
+    content = safetensors.torch.save({"a": torch.zeros(1, dtype=torch.float16)})
+    card = cards.Card("a", Path(), {"weights": {"bytes": len(content)}}, {}, {})
+    assert card.size == "0.0 MB"
+
+
+def test_parameters_must_be_told(card: Path):
+    edit(card / "results.json", parameters=None)
+    assert "results.json has no parameters" in cards.check(card)
 
 
 def test_small_counts_are_told_in_millions():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 
 from zoo import cards, cli, evaluate, load
@@ -226,6 +227,25 @@ def test_an_evaluator_may_take_arguments(own_evaluator: None, claimed: Path, cap
 def test_their_wrong_arguments(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture, wrong: list[str]):
     assert cli.main(["evaluate", "linknet", *wrong]) == 2
     assert wrong[0].strip("-") in capsys.readouterr().err
+
+
+def test_an_evaluator_may_ask_for_the_recipe(
+    claimed: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    given = []
+
+    def ask(net: object, data: object, recipe: dict) -> dict:
+        given.append(recipe)
+        return take(net, data)
+
+    real = evaluate.import_object
+    path = "zoo.models.linknet.evaluate.evaluate"
+    monkeypatch.setattr(evaluate, "import_object", lambda name: ask if name == path else real(name))
+    assert cli.main(["evaluate", "linknet"]) == 0
+    assert given == [yaml.safe_load(RECIPE)]
+    capsys.readouterr()
+    assert cli.main(["evaluate", "linknet", "--recipe", "other"]) == 2  # it is that of the card
+    assert "--recipe" in capsys.readouterr().err
 
 
 def test_a_claim_that_was_not_measured_is_named(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):

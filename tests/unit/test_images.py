@@ -13,7 +13,18 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from zoo.errors import ZooError
-from zoo.images import colorize, contact_sheet, distinct_colors, open_rgb, save_png, to_array, to_picture, to_tensor
+from zoo.images import (
+    colorize,
+    contact_sheet,
+    distinct_colors,
+    on_white,
+    open_rgb,
+    save_as,
+    save_png,
+    to_array,
+    to_picture,
+    to_tensor,
+)
 
 
 @pytest.fixture
@@ -253,3 +264,22 @@ def test_a_torn_animation_is_a_damaged_picture(tmp_path: Path):
             path.write_bytes(content[: part * len(content) // 20])
             with suppress(ZooError):  # and nothing else
                 to_picture(path)
+
+
+@pytest.mark.parametrize(("name", "format_"), [("a.PNG", "PNG"), ("a.jpeg", "JPEG"), ("a.webp", "WEBP")])
+def test_one_file_in_the_format_of_its_suffix(array: np.ndarray, tmp_path: Path, name: str, format_: str):
+    assert save_as(Image.fromarray(array), tmp_path / "new" / name) == [tmp_path / "new" / name]
+    with Image.open(tmp_path / "new" / name) as saved:
+        assert saved.format == format_
+    with pytest.raises(ZooError, match=r"b\.jpg: .*RGBA.*; save it as \.png"):
+        save_as(Image.new("RGBA", (4, 4)), tmp_path / "b.jpg")
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+def test_on_white(array: np.ndarray):
+    picture = Image.fromarray(array)
+    assert np.array_equal(on_white(picture), array)
+    picture.putalpha(Image.fromarray(np.repeat(np.uint8([[0, 255]]), 10, 0)).resize((30, 20), Image.Resampling.NEAREST))
+    pixels = np.asarray(on_white(picture))
+    assert (pixels[:, :15] == 255).all()
+    assert np.array_equal(pixels[:, 15:], array[:, 15:])

@@ -6,18 +6,22 @@ import functools
 import inspect
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from rich.progress import Progress
+from torch import nn
 
 from zoo import cli, load, weights
+from zoo.models.fast_style.net import FastStyle
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.models.perceptual_sr.result import Upscaled
 from zoo.predict import _part_bar
+from zoo.stylized import Stylized
 
 
 @pytest.fixture
@@ -326,3 +330,82 @@ def test_what_is_no_pair(
     assert message in err
     assert len(err.splitlines()) == 1
     assert not Path("out").exists()
+
+
+class Painter(nn.Module):
+    """Takes a style, as `neural_style` does."""
+
+    seen: ClassVar[list[dict[str, object]]] = []
+
+    def predict(
+        self, content: Path, style: object, *, blend: object = None, strength: float = 1.0, size: int = 512,
+        preserve_color: bool = False, iterations: int = 500, start: str = "content", seed: int = 0,
+        vgg: str = "timm", preview_every: int = 0,
+    ) -> Stylized:  # fmt: skip
+        given = {"style": style, "blend": blend, "strength": strength, "preserve_color": preserve_color, "size": size}
+        given |= {"iterations": iterations, "start": start, "seed": seed, "vgg": vgg, "preview_every": preview_every}
+        self.seen.append(given)
+        picture = Image.open(content).convert("RGB")
+        return Stylized(picture, picture)
+
+
+@pytest.fixture
+def painter(tiny_linknet: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model in whose stead a :class:`Painter` is loaded."""
+    monkeypatch.setattr(weights, "load", lambda name, device: Painter())
+    monkeypatch.setattr(Painter, "seen", [])
+    return tiny_linknet
+
+
+@pytest.mark.parametrize(
+    ("given", "style"),
+    [
+        (["--style", "a.jpg"], Path("a.jpg")),
+        (["--style", "a.jpg", "b.jpg"], [Path("a.jpg"), Path("b.jpg")]),
+        (["--style", "a.jpg", "--style", "b.jpg"], [Path("a.jpg"), Path("b.jpg")]),
+        (["--style=a.jpg", "--style", "b.jpg", "c.jpg"], [Path("a.jpg"), Path("b.jpg"), Path("c.jpg")]),
+    ],
+)
+def test_styles(here: Path, painter: Path, given: list[str], style: object):
+    assert predict(painter, "single.webp", "in/street.png", *given) == 0
+    assert [call["style"] for call in Painter.seen] == [style, style]
+    assert written("styled") == ["single_styled.png", "street_styled.png"]
+    assert cli.main(["predict", *given, "-o", "out", str(painter), "single.webp"]) == 0  # before the model
+    assert Painter.seen[-1]["style"] == style
+
+
+def test_options_of_styles_reach_predict(here: Path, painter: Path):
+    given = (
+        "--style a b --blend 1 0.5 --strength 0.3 --preserve-color --size 300 --iterations 20 --start noise --seed 0"
+    )
+    assert predict(painter, "single.webp", *given.split(), "--vgg", "vgg.safetensors", "--preview-every", "5") == 0
+    (call,) = Painter.seen
+    assert call == {
+        "style": [Path("a"), Path("b")], "blend": [1.0, 0.5], "strength": 0.3, "preserve_color": True, "size": 300,
+        "iterations": 20, "start": "noise", "seed": 0, "vgg": "vgg.safetensors", "preview_every": 5,
+    }  # fmt: skip
+
+
+def test_a_style_that_is_needed(here: Path, painter: Path, capsys: pytest.CaptureFixture):
+    assert predict(painter, "single.webp", "--strength", "0.5") == 2
+    assert capsys.readouterr().err == f"zoo: error: {painter} needs --style FILE\n"
+    assert not Path("out").exists()
+    assert not Painter.seen
+
+
+def test_options_of_styles_mean_nothing_to_others(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
+    for option in ("--style a.jpg", "--preserve-color", "--strength 1", "--blend 1", "--preview-every 3", "--seed 0"):
+        assert predict(tiny_linknet, "single.webp", *option.split()) == 2
+        assert f"{option.split()[0]} means nothing to {tiny_linknet}" in capsys.readouterr().err
+    for option in ("--strength much", "--blend a", "--size 0", "--iterations -1", "--seed x"):
+        assert predict(tiny_linknet, "single.webp", *option.split()) == 2
+        assert option.split()[0] in capsys.readouterr().err
+
+
+def test_bad_strength_costs_no_work(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    arguments = {"channels": 4, "blocks": 1}
+    weights.save(FastStyle(**arguments), tmp_path / "style", "fast_style", arguments)
+    assert predict(tmp_path / "style", "single.webp", "--strength", "1.5") == 2
+    assert "strength is a number from 0, the original, to 1, the result, not 1.5" in capsys.readouterr().err
+    assert predict(tmp_path / "style", "single.webp", "--strength", "0.5", "--preserve-color", "--tile", "16") == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["single_compare.png", "single_styled.png"]

@@ -17,5 +17,22 @@ class InstanceNorm(nn.InstanceNorm2d):
         super().__init__(channels, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        # torch's own leaves channels first, and the convolutions after it then cost more than this copy
-        return super().forward(x).contiguous(memory_format=torch.channels_last)
+        if torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu":
+            # torch's own leaves channels first, and the convolutions after it then cost more than this copy
+            return super().forward(x).contiguous(memory_format=torch.channels_last)
+        x, pixels = x.contiguous(memory_format=torch.channels_last), x.shape[2] * x.shape[3]
+        total, squares = sums(x)  # faster on CPUs than torch's own: `tests/benchmarks/fast_style_speed.py`
+        return self.normalize(x, total / pixels, squares / pixels)
+
+    def normalize(self, x: Tensor, mean: Tensor, mean_square: Tensor) -> Tensor:
+        """Normalises by statistics ``(B, C)`` that are known, such as those of a picture of which x is a part."""
+        variance = (mean_square - mean.square()).clamp_min(0)
+        scale = self.weight * torch.rsqrt(variance + self.eps).to(x)
+        shift = self.bias - mean.to(x) * scale
+        return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
+
+
+def sums(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of the values and of their squares, each ``(B, C)``, of x ``(B, C, H, W)``."""
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last
+    return pixels.sum(1), pixels.square().sum(1)

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
 from zoo.images import contact_sheet, to_array
@@ -111,6 +112,16 @@ class FastStyleModule(LightningModule):
         if self.trainer.is_global_zero:
             parts = ", ".join(f"{name} {found[name]:.4f}" for name in ("content", "style", "tv"))
             print(f"Loss on {split}: {found['loss']:.4f} ({parts})")  # noqa: T201
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Leaves out a step whose gradient is not finite.
+
+        A blank part of a picture has no variance, and every instance norm multiplies its gradient by 300.
+        """
+        parameters = list(self.net.parameters())
+        if not all(p.grad is None or p.grad.isfinite().all() for p in parameters):
+            for parameter in parameters:
+                parameter.grad = None
 
     def configure_optimizers(self) -> Any:
         return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())

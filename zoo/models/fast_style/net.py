@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import ZooError
+from zoo.images import Picture
 from zoo.nn.instance_norm import InstanceNorm
+from zoo.nn.mode import evaluating
 
 OVERSHOOT = 0.05  # by which tanh may leave 0..1
 STRIDE = 4  # of the deepest features
@@ -61,6 +67,44 @@ class FastStyle(nn.Module):
             x = F.pad(x, (0, right, 0, below), "replicate")
         y = self.layers(x - 0.5)[..., :height, :width]
         return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y)) / 2
+
+    def predict(
+        self,
+        picture: Picture | Sequence[Picture],
+        *,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        tile: int | Literal["auto"] | None = "auto",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """Styles a picture of any size: a :class:`zoo.stylized.Stylized`, or a list of them for a list or a batch.
+
+        Grey pictures become RGB; transparency is kept.
+
+        Args:
+            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
+                these, or a tensor ``(B, 3, H, W)``, gives a list.
+            strength: how much of the result is mixed with the picture, from 0, the picture, to 1.
+            preserve_color: whether the result gives only its luminance, and the picture its colours.
+            tile: rows of the picture that are computed at a time, which changes the result by at most a level of 8
+                bits; "auto" takes what suits memory, None the whole.
+            progress: called after each part of the work with how many are done, and of how many.
+        """
+        from zoo.models.fast_style.predict import stylize  # which knows the layers
+
+        many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
+        pictures: Any = picture if many else [picture]
+        options: dict[str, Any] = {"strength": strength, "preserve_color": preserve_color, "tile": tile}
+        with evaluating(self):
+            results = [stylize(self, one, progress=progress, **options) for one in pictures]
+        return results if many else results[0]
+
+    def predict_frame(self, frame: np.ndarray, *, strength: float = 1.0, preserve_color: bool = False) -> np.ndarray:
+        """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`."""
+        from zoo.models.fast_style.predict import stylize_frame
+
+        with evaluating(self):
+            return stylize_frame(self, frame, strength=strength, preserve_color=preserve_color)
 
 
 class ResidualBlock(nn.Module):

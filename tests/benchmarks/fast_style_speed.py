@@ -1,0 +1,120 @@
+"""Seconds of `fast_style` a picture in float32, beside the same network with torch's own norm and channels first.
+
+python tests/benchmarks/fast_style_speed.py [--threads 2] [--rounds 5]
+python tests/benchmarks/fast_style_speed.py --memory
+"""
+
+import argparse
+import copy
+import ctypes
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from zoo.models.fast_style.memory import bytes_a_pixel, strips_bytes
+from zoo.models.fast_style.net import FastStyle
+from zoo.models.fast_style.strips import stylize_by_strips
+from zoo.nn.instance_norm import InstanceNorm
+
+SIZES = ((256, 256), (512, 512), (1920, 1080))
+WIDTHS = (16, 32)
+ROWS = 64  # of a strip
+
+
+def plain(net: FastStyle) -> nn.Module:
+    """The same network as it is mostly written."""
+    net = copy.deepcopy(net)
+    for module in [*net.modules()]:
+        for name, child in module.named_children():
+            if isinstance(child, InstanceNorm):
+                norm = nn.InstanceNorm2d(child.num_features, affine=True)
+                norm.load_state_dict(child.state_dict())
+                setattr(module, name, norm)
+    return net.to(memory_format=torch.contiguous_format).eval()
+
+
+def picture(width: int, height: int) -> Image.Image:
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x ^ y, x, y], -1).astype(np.uint8))
+
+
+def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Medians, measured in turns."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times[1:]) for name, times in taken.items()}
+
+
+def speed(rounds: int) -> None:
+    print("channels, size: ms of the network, by strips, and plain; plain / network")
+    for channels in WIDTHS:
+        torch.manual_seed(0)
+        net = FastStyle(channels).eval()
+        other = plain(net)
+        for width, height in SIZES:
+            source = picture(width, height)
+            x = torch.from_numpy(np.array(source)).permute(2, 0, 1)[None] / 255  # channels last
+            first = x.contiguous()
+            with torch.inference_mode():
+                assert (net(x) - other(first)).abs().max() < 1e-3
+                calls = {
+                    "network": lambda net=net, x=x: net(x),
+                    "strips": lambda net=net, source=source: stylize_by_strips(net, source, ROWS),
+                    "plain": lambda other=other, x=first: other(x),
+                }
+                found = seconds(calls, rounds)
+            ms = ", ".join(f"{1000 * value:,.0f}" for value in found.values())
+            print(f"{channels:>2}, {width}x{height}: {ms}; {found['plain'] / found['network']:.2f}", flush=True)
+
+
+def resident(which: str) -> int:
+    """``VmRSS``, the resident memory now, or ``VmHWM``, its peak, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(which))
+
+
+def peak(call: Callable[[], object]) -> int:
+    """Bytes by which a call raises the resident memory."""
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    before = resident("VmRSS")
+    call()
+    return resident("VmHWM") - before
+
+
+def memory() -> None:
+    print("channels, size: measured bytes a pixel of the whole and formula; of strips and formula")
+    for channels in (4, 8, *WIDTHS):
+        net = FastStyle(channels).eval()
+        with torch.inference_mode():
+            net(torch.rand(1, 3, 64, 64))
+            for width, height in ((640, 480), (1280, 960)):
+                source, pixels = picture(width, height), width * height
+                x = torch.from_numpy(np.array(source)).permute(2, 0, 1)[None] / 255
+                whole = peak(lambda net=net, x=x: net(x)) / pixels
+                del x
+                strips = peak(lambda net=net, source=source: stylize_by_strips(net, source, ROWS)) / pixels
+                kept = strips_bytes(net, (width, height), ROWS) / pixels
+                print(
+                    f"{channels:>2}, {width}x{height}: {whole:,.0f}, {bytes_a_pixel(net):,}; {strips:,.0f}, {kept:,.0f}"
+                )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", action="store_true")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    memory() if options.memory else speed(options.rounds)

@@ -1,0 +1,182 @@
+"""From any picture to one in a style, whole and by strips, by networks that make much of their surroundings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from skimage import data
+
+from zoo import load
+from zoo.errors import ZooError
+from zoo.files import bundled
+from zoo.models.fast_style import memory, strips
+from zoo.models.fast_style.net import FastStyle
+from zoo.models.fast_style.predict import restyle
+
+
+@pytest.fixture(scope="module")
+def net() -> FastStyle:
+    """Untrained, with results of high contrast."""
+    torch.manual_seed(0)
+    net = FastStyle(channels=6, blocks=2).eval()
+    for name, parameter in net.named_parameters():
+        if parameter.ndim == 4:
+            parameter.data.mul_(2)
+        elif "weight" in name:
+            parameter.data.uniform_(0.5, 2)
+    return net
+
+
+@pytest.fixture(scope="module")
+def cat() -> np.ndarray:
+    """An odd size."""
+    return data.chelsea()[100:191, 120:187]
+
+
+def levels(a: object, b: object) -> np.ndarray:
+    return abs(np.asarray(a).astype(int) - np.asarray(b).astype(int))
+
+
+@pytest.mark.parametrize("rows", [1, 4, 13, 32, 500])
+def test_strips_make_the_same_picture_as_the_whole(net: FastStyle, cat: np.ndarray, rows: int):
+    """At most a level of 8 bits apart, where sums are rounded in another order."""
+    whole = net.predict(cat, tile=None)
+    assert np.asarray(whole).std() > 30
+    assert levels(net.predict(cat, tile=rows), whole).max() <= 1
+
+
+def test_statistics_of_the_strip_alone_would_show(net: FastStyle, cat: np.ndarray):
+    """That the test above can fail: a crop with all that its pixels see, but with norms of its own."""
+    whole = np.asarray(net.predict(cat, tile=None))
+    assert levels(np.asarray(net.predict(cat[:64], tile=None))[:20], whole[:20]).mean() > 3
+
+
+def test_less_around_the_strips_would_show(net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+    whole = net.predict(cat, tile=None)
+    monkeypatch.setattr(strips, "HALO", 4)
+    assert levels(net.predict(cat, tile=16), whole).max() > 1
+
+
+def test_strips_of_weights_that_are_published(cat: np.ndarray):
+    if not (bundled("cards") / "fast_style_starry").is_dir():
+        pytest.skip("no card fast_style_starry")
+    net = load("fast_style_starry")
+    picture = data.astronaut()[:253, 100:371]
+    assert levels(net.predict(picture, tile=64), net.predict(picture, tile=None)).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (5, 3), (16, 16), (1, 300)])
+def test_small_pictures(net: FastStyle, size: tuple[int, int]):
+    picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    whole = net.predict(picture, tile=None)
+    assert whole.size == (size[1], size[0])
+    assert levels(net.predict(picture, tile=4), whole).max() <= 1
+
+
+def test_all_black_has_a_picture_without_noise(net: FastStyle):
+    for tile in (None, 16):
+        result = np.asarray(net.predict(np.zeros((70, 90, 3), np.uint8), tile=tile))
+        middle = result[24:48, 24:64]
+        assert levels(middle, middle[0, 0]).max() <= 2
+
+
+def test_everything_people_have_gives_the_same(net: FastStyle, cat: np.ndarray, tmp_path: Path):
+    Image.fromarray(cat).save(tmp_path / "cat.png")
+    tensor = torch.from_numpy(cat.copy()).permute(2, 0, 1)
+    given = [cat, Image.fromarray(cat), tensor, tensor / 255, tmp_path / "cat.png", str(tmp_path / "cat.png")]
+    results = net.predict(given)
+    assert len(results) == 6
+    assert all(levels(result, results[0]).max() == 0 for result in results)
+    (batched,) = net.predict(tensor[None])
+    assert levels(batched, results[0]).max() == 0
+    with torch.inference_mode():
+        expected = 255 * net(tensor[None] / 255)[0].clamp(0, 1).permute(1, 2, 0)
+    assert levels(expected.round(), results[0]).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "CMYK", "RGBA", "I;16"])
+def test_kinds_of_pictures(net: FastStyle, cat: np.ndarray, mode: str):
+    picture = Image.fromarray(cat).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+    result = net.predict(picture)
+    assert result.mode == result.content.mode == ("RGBA" if mode.endswith("A") else "RGB")
+    assert result.size == picture.size
+    assert np.asarray(result)[..., :3].std() > 30
+
+
+def test_options_reach_the_result(net: FastStyle, cat: np.ndarray):
+    assert levels(net.predict(cat, strength=0), cat).max() == 0
+    assert levels(net.predict(cat, strength=1), cat).mean() > 10
+    colors = np.asarray(net.predict(cat, preserve_color=True))
+    assert levels(colors, cat).mean() > 10
+    assert levels(colors, net.predict(cat)).mean() > 10
+    for frame, options in ((cat, {"strength": 0.4}), (cat, {"preserve_color": True})):
+        assert levels(net.predict_frame(frame, **options), net.predict(frame, **options)).max() == 0
+
+
+def test_a_network_in_training_predicts_alike_and_goes_on(net: FastStyle, cat: np.ndarray):
+    expected = net.predict(cat)
+    net.train()
+    assert levels(net.predict(cat), expected).max() == 0
+    assert net.training
+    net.eval()
+
+
+def test_progress(net: FastStyle, cat: np.ndarray):
+    calls: list[tuple[int, int]] = []
+    net.predict(cat, progress=lambda *call: calls.append(call))
+    assert calls == [(1, 1)]
+    calls.clear()
+    net.predict(cat, tile=16, progress=lambda *call: calls.append(call))
+    assert calls == [(done, len(calls)) for done in range(1, len(calls) + 1)]
+    assert len(calls) > 5
+
+
+@pytest.mark.parametrize("tile", [0, -3, 2.5, "all", True])
+def test_a_tile_that_is_none(net: FastStyle, cat: np.ndarray, tile: object):
+    with pytest.raises(ZooError, match="tile is a number of rows from 1 on"):
+        net.predict(cat, tile=tile)
+
+
+def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
+    net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    size = (6000, 4000)
+    assert memory.rows_at_a_time(net, (640, 480), "auto") is None
+    rows = memory.rows_at_a_time(net, size, "auto")
+    assert rows == 2**17 // 6000
+    assert memory.strips_bytes(net, size, rows) < 6000 * 4000 * memory.bytes_a_pixel(net) / 5
+    strips_need = 6000 * 4000 * memory.HOST + memory.strips_bytes(net, size, rows)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: strips_need + 1)
+    assert memory.rows_at_a_time(net, size, "auto") == rows
+    with pytest.raises(ZooError, match=r'6000x4000 pixels: needs .* GB of memory and .* GB are free; .*tile="auto"'):
+        memory.rows_at_a_time(net, size, None)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
+    Image.fromarray(cat).save(tmp_path / "cat.png")
+    with pytest.raises(ZooError, match=r"cat\.png: 67x91 pixels: needs .* make the picture smaller"):
+        net.predict(tmp_path / "cat.png")
+
+
+def test_strips_are_used(net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory, "BUDGET", 0)
+    monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
+    assert restyle(net, Image.fromarray(cat)).size == (67, 91)
+
+
+@pytest.mark.parametrize("strength", [2, -1, float("nan")])
+def test_a_strength_that_is_none_is_refused_before_the_work(net: FastStyle, strength: float, monkeypatch):
+    monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
+    with pytest.raises(ZooError, match="strength is a number from 0"):
+        net.predict(np.zeros((9, 9, 3), np.uint8), strength=strength)
+
+
+def test_bad_files(net: FastStyle, tmp_path: Path):
+    (tmp_path / "text.png").write_text("no picture")
+    for name, message in (("text.png", "not a picture"), ("none.png", "no such file")):
+        with pytest.raises(ZooError, match=f"{name}: {message}"):
+            net.predict(tmp_path / name)

@@ -1,0 +1,58 @@
+"""Instance norm that is fast where channels come last."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from zoo.nn.instance_norm import InstanceNorm, sums
+
+
+def with_parameters(channels: int) -> InstanceNorm:
+    torch.manual_seed(0)
+    norm = InstanceNorm(channels)
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    return norm
+
+
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("size", [(2, 5, 2, 2), (1, 16, 65, 130), (3, 1, 7, 9)])
+def test_is_that_of_torch(size: tuple[int, ...], memory_format: torch.memory_format):
+    """Also where the mean is far from zero; with gradients and without."""
+    norm = with_parameters(size[1])
+    x = (3 * torch.randn(size) + 20).contiguous(memory_format=memory_format)
+    plain = nn.InstanceNorm2d(size[1], affine=True).double()
+    plain.load_state_dict(norm.state_dict())
+    expected = plain(x.double())
+    with torch.inference_mode():
+        fast = norm(x)
+    for result in (norm(x), fast):
+        assert result.is_contiguous(memory_format=torch.channels_last)
+        assert torch.allclose(result.double(), expected, atol=2e-4, rtol=0)
+    assert norm(x).requires_grad
+
+
+@pytest.mark.parametrize("value", [0.0, 0.7, -1000.0])
+def test_a_channel_of_one_value_becomes_the_shift(value: float):
+    norm = with_parameters(3)
+    with torch.inference_mode():
+        result = norm(torch.full((1, 3, 40, 31), value))
+    assert torch.allclose(result, norm.bias[:, None, None].expand_as(result), atol=0.05)
+
+
+def test_sums_of_parts_are_those_of_the_whole():
+    x = torch.randn(2, 4, 30, 11)
+    parts = [sums(part) for part in x.split([7, 3, 20], dim=2)]
+    for whole, pieces in zip(sums(x), zip(*parts, strict=True), strict=True):
+        assert torch.allclose(whole, sum(pieces), atol=1e-3)
+    assert torch.allclose(sums(x)[1], (x**2).sum((2, 3)), atol=1e-3)
+
+
+def test_half_precision_is_left_to_torch():
+    norm = with_parameters(4)
+    x = torch.randn(1, 4, 16, 16) + 5
+    with torch.inference_mode():
+        exact = norm(x)
+        assert torch.allclose(norm.bfloat16()(x.bfloat16()).float(), exact, atol=0.1)

@@ -1,0 +1,190 @@
+"""The protocol of fast style's figures: the loss it was trained with, against optimising that on the same picture."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from inspect import signature
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.progress import Progress
+from torch import Tensor
+
+from zoo.data.crops import PictureCrops
+from zoo.data.digest import digest
+from zoo.data.style import read_style
+from zoo.errors import ZooError
+from zoo.images import open_rgb, to_array, to_tensor
+from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.models.fast_style.net import FastStyle
+from zoo.models.fast_style.objective import objective
+from zoo.models.fast_style.reference import Reference, Scores, Start, score
+from zoo.nn.cost import macs
+from zoo.nn.memory import keep_freed_memory
+from zoo.nn.mode import evaluating
+
+CONTENT, NETWORK = "the content itself", "network"
+TERMS = ("loss", "content", "style", "tv")
+SIDE = 512  # of the picture that the cost is counted for
+TOLERANCE = 0.03  # of the ratio: with other kernels L-BFGS goes other ways, on one picture by 3 % at 50 iterations
+
+
+def evaluate(
+    net: FastStyle,
+    data: PictureCrops,
+    recipe: Mapping[str, Any],
+    *,
+    vgg: str | None = None,
+    style: Path | None = None,
+    sizes: Sequence[int] = (256, 512),
+    iterations: Sequence[int] = (50, 100, 500),
+    start: Start = "noise",
+    photographs: int = 10,
+    reference: Path | None = None,
+) -> dict[str, Any]:
+    """Measures the network's loss as a share of what L-BFGS has reached after so many iterations on the same picture.
+
+    The loss is that of the recipe, in float32, of pictures clipped to 0..1. An iteration of L-BFGS is one evaluation of
+    loss and gradient, and the best of the pictures that it went through counts. Shares are means over the pictures.
+
+    Args:
+        net: the network.
+        data: of which the pictures of test are used, whole, where the network was trained on squares.
+        recipe: of the card, which says what the loss is.
+        vgg: instead of the recipe's weights of VGG-16.
+        style: instead of the recipe's style picture.
+        sizes: to which the pictures' longer side is brought, in pixels.
+        iterations: of L-BFGS.
+        start: of L-BFGS.
+        photographs: how many pictures at most.
+        reference: JSON file that keeps what L-BFGS reached, which takes hours: what is there is not computed again.
+
+    Returns:
+        Figures, tables, cost and digests of the pictures, the style and VGG's weights, as ``results.json`` holds them.
+    """
+    if not (sizes and iterations) or min([*sizes, *iterations, photographs]) < 1:
+        raise ZooError("sizes, iterations and photographs are 1 or more")
+    keep_freed_memory()
+    contents = held_out(data, photographs)
+    criterion, identity = loss_of(recipe, vgg=vgg, style=style)
+    device = next(net.parameters()).device
+    criterion, optimum, source = criterion.to(device), Reference(reference, identity), data.folders.root
+    figures, tables = [], []
+    with bars() as shown:
+        for size in sizes:
+            task, scores = shown.add_task(f"{size} px", total=len(contents)), []
+            for done, content in enumerate(contents, 1):
+                x = brought_to(content, size).to(device)
+                reached = optimum(criterion, x, iterations, start, partial(shown.advance, task, 1 / max(iterations)))
+                scores.append({**own_scores(net, criterion, x), **{lbfgs(n, start): s for n, s in reached.items()}})
+                shown.update(task, completed=done)
+            name = f"{source.name if source else 'street scenes'}, {size} px"
+            figures += claims(name, scores)
+            tables.append(comparison(f"{name}, {len(contents)} pictures, L-BFGS from {start}", scores))
+    return {
+        "figures": figures,
+        "tables": tables,
+        "parameters": sum(parameter.numel() for parameter in net.parameters()),
+        "macs": {f"{SIDE}x{SIDE}": macs(net, 3, SIDE, SIDE)},
+        "data_digest": {"test": digest(map(np.asarray, contents)), **identity["digests"]},
+    }
+
+
+def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLoss, dict[str, Any]]:
+    """The loss that a recipe's network was trained with, and what tells it from any other.
+
+    Args:
+        recipe: of whose model those arguments are taken that :func:`objective` has.
+        instead: of the recipe's arguments, unless None.
+    """
+    given = {**recipe["model"].get("init_args", {}), **{name: value for name, value in instead.items() if value}}
+    bound = signature(objective).bind_partial(**{n: given[n] for n in signature(objective).parameters if n in given})
+    bound.apply_defaults()
+    arguments = {**bound.arguments, "option": "zoo evaluate takes such a file as --"}
+    criterion = objective(**arguments)
+    picture = to_array(read_style(arguments["style"], arguments["style_size"])[0])
+    weights = (buffer.half().contiguous().numpy() for buffer in criterion.vgg.buffers())
+    return criterion, {
+        "content": [criterion.content_weight, criterion.content.weights],
+        "style": [criterion.style_weight, criterion.style.weights],
+        "tv": criterion.tv_weight,
+        "digests": {"style": digest([picture]), "weights of VGG-16": digest(weights)},
+    }
+
+
+def held_out(data: PictureCrops, most: int) -> list[Image.Image]:
+    """The first of the test pictures, whole; of drawn scenes the squares."""
+    if data.folders.root is None:
+        return [Image.fromarray(square) for square in data.pictures("test")[:most]]
+    return [open_rgb(path) for path in data.folders.some("test")[:most]]
+
+
+def brought_to(picture: Image.Image, size: int) -> Tensor:
+    """``(1, 3, H, W)`` in 0..1, whose longer side is ``size``."""
+    width, height = (max(1, round(side * size / max(picture.size))) for side in picture.size)
+    return to_tensor(picture.resize((width, height), Image.Resampling.BICUBIC))[None]
+
+
+def own_scores(net: FastStyle, criterion: StyleTransferLoss, content: Tensor) -> dict[str, Scores]:
+    """Scores of a picture ``(1, 3, H, W)`` itself and of what the network makes of it."""
+    targets = criterion.targets(content)
+    result, seconds = timed(net, content)
+    return {CONTENT: score(criterion, content, targets, 0), NETWORK: score(criterion, result, targets, seconds)}
+
+
+@torch.inference_mode()
+def timed(net: FastStyle, content: Tensor) -> tuple[Tensor, float]:
+    """The result of a pass, and the seconds of a second one, which finds its memory ready."""
+    with evaluating(net):
+        result = net(content)
+        float(result.sum())  # a GPU is waited for
+        began = time.perf_counter()
+        float(net(content).sum())
+    return result, time.perf_counter() - began
+
+
+def lbfgs(iterations: int, start: Start) -> str:
+    return f"L-BFGS({iterations})" if start == "noise" else f"L-BFGS({iterations}, {start})"
+
+
+def claims(data: str, scores: Sequence[Mapping[str, Scores]]) -> list[dict[str, Any]]:
+    """The network's loss divided by that of each count of iterations, in the mean over the pictures."""
+    shares = {
+        name: fmean(each[NETWORK]["loss"] / each[name]["loss"] for each in scores)
+        for name in scores[0]
+        if name not in (CONTENT, NETWORK)
+    }
+    return [
+        {"metric": f"loss / {name}", "data": data, "split": "test", "value": round(share, 4), "tolerance": TOLERANCE}
+        for name, share in shares.items()
+    ]
+
+
+def comparison(title: str, scores: Sequence[Mapping[str, Scores]]) -> dict[str, Any]:
+    """Means over the pictures of the loss, its terms and the seconds of each way to a picture."""
+    rows: list[list[str | float | None]] = []
+    seconds = {name: fmean(each[name]["seconds"] for each in scores) for name in scores[0]}
+    for name, taken in seconds.items():
+        terms = (round(fmean(each[name][term] for each in scores), 4) for term in TERMS)
+        times = [round(taken, 3), round(taken / seconds[NETWORK], 1)] if taken else [None, None]
+        rows.append([name, *terms, *times])
+    where = f"{torch.get_num_threads()} threads of {platform.machine()}"
+    return {
+        "title": f"{title}; weighted terms of the loss, and seconds a picture on {where}",
+        "columns": ["picture", *TERMS, "seconds", "times the network's"],
+        "rows": rows,
+    }
+
+
+def bars() -> Progress:
+    """Drawn on a terminal, and nowhere else."""
+    console = Console(stderr=True)
+    return Progress(console=console, disable=not console.is_terminal)

@@ -1,0 +1,69 @@
+"""How much memory a picture takes, how much there is, and how many rows of it are computed at a time."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from zoo.errors import ZooError
+from zoo.nn.memory import free_bytes, gigabytes
+
+if TYPE_CHECKING:
+    from zoo.models.fast_style.net import FastStyle
+
+BUDGET = 512 * 2**20  # bytes up to which a picture is seen whole
+STRIP = 2**17  # pixels of a strip
+SMALLEST = 16  # rows: below that a strip is mostly what lies around it
+AROUND = 16  # rows around a strip
+HOST = 16  # bytes a pixel of pictures with 8 bits: of the source, as an array, and of the result
+
+
+def rows_at_a_time(net: FastStyle, size: tuple[int, int], tile: int | Literal["auto"] | None) -> int | None:
+    """Rows of a strip of the picture, or None where it is seen whole.
+
+    Args:
+        size: width and height.
+        tile: see :meth:`FastStyle.predict`.
+
+    Raises:
+        ZooError: no such tile, or too little memory.
+    """
+    if tile not in ("auto", None) and (not isinstance(tile, (int, Integral)) or isinstance(tile, bool) or tile < 1):
+        raise ZooError(f'tile is a number of rows from 1 on, "auto" or None, not {tile!r}')
+    width, height = size
+    device = next(net.parameters()).device
+    host, there = width * height * HOST, free_bytes(torch.device("cpu"))
+    taken, free = (host, there) if device.type == "cpu" else (0, free_bytes(device))
+    whole = taken + width * height * bytes_a_pixel(net)
+    rows = None
+    if isinstance(tile, str):
+        rows = max(STRIP // width, SMALLEST) if whole > min(BUDGET, free / 2) else None
+    elif tile is not None:
+        rows = int(tile)
+    need = whole if rows is None or rows >= height else taken + strips_bytes(net, size, rows)
+    for wanted, had in ((host, there), (need, free)):
+        if wanted > had:
+            way_out = 'give --tile auto or tile="auto"' if tile is None else "make the picture smaller"
+            raise ZooError(
+                f"{width}x{height} pixels: needs {gigabytes(wanted)} of memory and {gigabytes(had)} are free; {way_out}"
+            )
+    return rows
+
+
+def bytes_a_pixel(net: FastStyle) -> int:
+    """Float32 memory by pixels of a picture that is seen whole: six of the first layer's outputs, and ten planes.
+
+    ``python tests/benchmarks/fast_style_speed.py --memory`` prints what is measured beside it, also of strips.
+    """
+    return 4 * (6 * net.channels + 10)
+
+
+def strips_bytes(net: FastStyle, size: tuple[int, int], rows: int) -> int:
+    """What is kept of all of a picture, and three strips: not all that is freed can be used again at once.
+
+    Half and a quarter of the resolution with two and four times the channels of the first layer take 3/4 of its output.
+    """
+    width, height = size
+    return width * (3 * height * net.channels + 3 * (rows + AROUND) * bytes_a_pixel(net))

@@ -1,0 +1,128 @@
+"""What L-BFGS reaches on a picture by the loss that a network was trained with: the yardstick of fast style."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ZooError
+from zoo.files import read_json, replace
+from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.nn.descent import descend
+
+Scores: TypeAlias = "dict[str, float]"  # the loss, its terms, and the seconds it took
+Start: TypeAlias = Literal["noise", "content"]
+
+SEED = 0  # of the noise
+
+
+def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor], seconds: float) -> Scores:
+    """Loss and terms of a picture ``(1, 3, H, W)``, clipped to 0..1, in float32."""
+    with torch.no_grad():
+        terms = {name: float(term) for name, term in criterion.terms(picture.float().clamp(0, 1), targets).items()}
+    return {"loss": math.fsum(terms.values()), **terms, "seconds": seconds}
+
+
+def begin(content: Tensor, start: Start) -> Tensor:
+    """The content, or noise of its shape, the same on every device."""
+    if start == "content":
+        return content
+    return torch.rand(content.shape, generator=torch.Generator().manual_seed(SEED)).to(content)
+
+
+def optimize(
+    criterion: StyleTransferLoss,
+    content: Tensor,
+    iterations: Sequence[int],
+    start: Start,
+    tick: Callable[[], object] = lambda: None,
+) -> dict[int, Scores]:
+    """Descends the loss by L-BFGS, in float32: after 500 iterations bfloat16 is behind.
+
+    Args:
+        criterion: the loss.
+        content: ``(1, 3, H, W)`` in 0..1.
+        iterations: after which the best clipped picture so far is scored; each evaluates loss and gradient once.
+        start: what is descended from.
+        tick: called after every iteration.
+
+    Returns:
+        By the number of iterations; the seconds are those of the iterations, without scoring.
+    """
+    targets, picture = criterion.targets(content), begin(content, start)
+    best, smallest, spent = picture, math.inf, 0.0
+    reached: dict[int, Scores] = {}
+    clock = time.perf_counter()
+    for step in descend(picture, partial(_loss, criterion, targets, start), max(iterations)):
+        spent += time.perf_counter() - clock
+        if step.loss < smallest:  # that of the picture before
+            smallest, best = step.loss, picture
+        picture = step.picture
+        if step.number in iterations:
+            found = [score(criterion, each, targets, spent) for each in (best, picture)]
+            earlier = [{**scores, "seconds": spent} for scores in reached.values()]
+            reached[step.number] = min(found + earlier, key=lambda scores: scores["loss"])
+        tick()
+        clock = time.perf_counter()
+    return reached
+
+
+def _loss(criterion: StyleTransferLoss, targets: dict[str, Tensor], start: Start, picture: Tensor) -> Tensor:
+    if start == "content":  # values would leave 0..1 for good; from noise, clipping on the way only slows it down
+        picture = picture.clamp(0, 1)
+    return criterion(picture, targets)
+
+
+class Reference:
+    """What :func:`optimize` reached, kept in a file: it takes hours, and does not depend on the network.
+
+    Args:
+        path: of a JSON file, which need not exist; None: nothing is kept.
+        objective: what identifies the loss, such as its weights and the digest of its style.
+    """
+
+    def __init__(self, path: Path | None, objective: dict[str, Any]) -> None:
+        self.path, self.objective = path, objective
+        self.kept: dict[str, Scores] = {}
+        if path is None:
+            return
+        if not path.parent.is_dir():
+            raise ZooError(f"{path}: no such folder")
+        if path.exists():
+            self.kept = read_json(path)
+        if not all(isinstance(entry, dict) and {"loss", "seconds"} <= entry.keys() for entry in self.kept.values()):
+            raise ZooError(f"{path}: holds something else than what L-BFGS reached; name a file that need not exist")
+
+    def __call__(
+        self,
+        criterion: StyleTransferLoss,
+        content: Tensor,
+        iterations: Sequence[int],
+        start: Start,
+        tick: Callable[[], object] = lambda: None,
+    ) -> dict[int, Scores]:
+        """As :func:`optimize`, which is asked only for what is not kept yet."""
+        keys = {number: self._key(content, number, start) for number in iterations}
+        if missing := [number for number, key in keys.items() if key not in self.kept]:
+            found = optimize(criterion, content, missing, start, tick)
+            self.kept |= {keys[number]: scores for number, scores in found.items()}
+            if self.path is not None:
+                replace(self.path, json.dumps(self.kept, indent=1) + "\n")
+        return {number: self.kept[key] for number, key in keys.items()}
+
+    def _key(self, content: Tensor, number: int, start: Start) -> str:
+        """Of all that result and time depend on."""
+        said = {**self.objective, "iterations": number, "start": start, "shape": list(content.shape)}
+        said |= {"device": content.device.type, "threads": torch.get_num_threads()}
+        found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+        found.update(content.cpu().numpy().tobytes())
+        return found.hexdigest()

@@ -1,0 +1,124 @@
+"""A large picture through the network in a fraction of the memory, with the result of the whole.
+
+An instance norm needs the statistics of all of the picture, so that tiles that are styled one after the other disagree.
+Here every layer is done with, strip of rows by strip, before the next one begins. Features are kept between layers only
+at half and a quarter of the resolution; those of the full one, which are large and cheap, are computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from zoo.images import to_array, to_tensor
+from zoo.models.fast_style.net import OVERSHOOT, SMALLEST, STRIDE, FastStyle, ResidualBlock
+from zoo.nn.instance_norm import InstanceNorm, sums
+
+Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)
+HALO = 8  # rows of the picture beyond a strip: 9x9 and 3x3 convolutions reach 5
+
+
+@torch.inference_mode()
+def stylize_by_strips(
+    net: FastStyle, picture: Image.Image, rows: int, progress: Callable[[int, int], None] | None = None
+) -> Image.Image:
+    """Styles an RGB picture.
+
+    Args:
+        net: in eval mode.
+        rows: of a strip.
+        progress: called after each layer with how many are done, and of how many.
+    """
+    right, below = (max(-side % STRIDE, SMALLEST - side) for side in picture.size)
+    pixels = np.pad(np.asarray(picture), ((0, below), (0, right), (0, 0)), "edge")
+    like = next(net.parameters())
+
+    def read(top: int, bottom: int) -> Tensor:
+        strip = to_tensor(pixels[top:bottom])[None].to(like.device, like.dtype, memory_format=torch.channels_last)
+        return strip - 0.5
+
+    strips = Strips(read, pixels.shape[0], -(-rows // STRIDE) * STRIDE)
+    for done, layer in enumerate(net.layers, 1):
+        strips.append(layer)
+        if progress is not None:
+            progress(done, len(net.layers))
+    result = Image.new("RGB", picture.size)
+    for top, y in strips.outputs():
+        result.paste(Image.fromarray(to_array((1 + (1 + 2 * OVERSHOOT) * torch.tanh(y[0])) / 2)), (0, top))
+    return result
+
+
+class Strips:
+    """What the layers so far make of a picture, of which a strip is computed at a time.
+
+    Args:
+        read: gives rows of what is kept: of the picture, and later of features.
+        height: of the picture, a multiple of STRIDE.
+        rows: of the picture that make a strip, a multiple of STRIDE.
+        stride: pixels of the picture between two rows of what is kept.
+    """
+
+    def __init__(self, read: Rows, height: int, rows: int, stride: int = 1) -> None:
+        self.read, self.height, self.rows = read, height, rows
+        self.kept_stride = self.stride = stride  # of what is kept, and of the output
+        self.pending: list[Callable[[Tensor], Tensor]] = []  # layers after what is kept
+
+    def append(self, layer: nn.Module) -> None:
+        if isinstance(layer, InstanceNorm):
+            self.normalize(layer)
+        elif isinstance(layer, ResidualBlock):
+            self.add(layer)
+        else:
+            self.pending.append(layer)
+            if isinstance(layer, nn.Conv2d):
+                self.stride *= layer.stride[0]
+            elif isinstance(layer, nn.Upsample):
+                self.stride //= int(layer.scale_factor)  # type: ignore[arg-type]
+
+    def outputs(self) -> Iterator[tuple[int, Tensor]]:
+        """Strips of the output, each with the number of its first row."""
+        for top in range(0, self.height, self.rows):
+            bottom = min(top + self.rows, self.height)
+            first, last = max(top - HALO, 0), min(bottom + HALO, self.height)
+            y = self.read(first // self.kept_stride, last // self.kept_stride)
+            for layer in self.pending:
+                y = layer(y)
+            yield top // self.stride, y[:, :, (top - first) // self.stride : (bottom - first) // self.stride]
+
+    def kept_outputs(self) -> Iterator[tuple[int, Tensor]]:
+        """Likewise, and keeps them where they are smaller than the picture."""
+        kept: Tensor | None = None
+        for top, y in self.outputs():
+            if kept is None and self.stride > 1:
+                size = (1, y.shape[1], self.height // self.stride, y.shape[3])
+                kept = torch.empty(size, dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
+            if kept is not None:
+                kept[:, :, top : top + y.shape[2]] = y
+            yield top, y
+        if kept is not None:
+            features = kept
+            self.read = lambda top, bottom: features[:, :, top:bottom]
+            self.kept_stride, self.pending = self.stride, []
+
+    def normalize(self, norm: InstanceNorm) -> None:
+        total, squares, pixels = torch.zeros(()), torch.zeros(()), 0
+        for _, y in self.kept_outputs():
+            own_total, own_squares = (own.cpu().double() for own in sums(y.float()))
+            total, squares, pixels = total + own_total, squares + own_squares, pixels + y.shape[2] * y.shape[3]
+        self.pending.append(partial(norm.normalize, mean=total / pixels, mean_square=squares / pixels))
+
+    def add(self, block: ResidualBlock) -> None:
+        if self.pending:
+            for _ in self.kept_outputs():
+                pass
+        change = Strips(self.read, self.height, self.rows, self.kept_stride)
+        for layer in block.layers:
+            change.append(layer)
+        for top, y in change.outputs():
+            self.read(top, top + y.shape[2]).add_(y)
