@@ -19,17 +19,18 @@ from zoo.files import read_json, replace
 from zoo.losses.style_transfer import StyleTransferLoss
 from zoo.nn.descent import descend
 
-Scores: TypeAlias = "dict[str, float]"  # the loss, its terms, and the seconds it took
+Scores: TypeAlias = "dict[str, float]"  # the loss and its terms
 Start: TypeAlias = Literal["noise", "content"]
 
 SEED = 0  # of the noise
+TIMED = 3  # iterations
 
 
-def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor], seconds: float) -> Scores:
+def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor]) -> Scores:
     """Loss and terms of a picture ``(1, 3, H, W)``, clipped to 0..1, in float32."""
     with torch.no_grad():
         terms = {name: float(term) for name, term in criterion.terms(picture.float().clamp(0, 1), targets).items()}
-    return {"loss": math.fsum(terms.values()), **terms, "seconds": seconds}
+    return {"loss": math.fsum(terms.values()), **terms}
 
 
 def begin(content: Tensor, start: Start) -> Tensor:
@@ -56,23 +57,19 @@ def optimize(
         tick: called after every iteration.
 
     Returns:
-        By the number of iterations; the seconds are those of the iterations, without scoring.
+        By the number of iterations.
     """
     targets, picture = criterion.targets(content), begin(content, start)
-    best, smallest, spent = picture, math.inf, 0.0
+    best, smallest = picture, math.inf
     reached: dict[int, Scores] = {}
-    clock = time.perf_counter()
     for step in descend(picture, partial(_loss, criterion, targets, start), max(iterations)):
-        spent += time.perf_counter() - clock
         if step.loss < smallest:  # that of the picture before
             smallest, best = step.loss, picture
         picture = step.picture
         if step.number in iterations:
-            found = [score(criterion, each, targets, spent) for each in (best, picture)]
-            earlier = [{**scores, "seconds": spent} for scores in reached.values()]
-            reached[step.number] = min(found + earlier, key=lambda scores: scores["loss"])
+            found = [score(criterion, each, targets) for each in (best, picture)]
+            reached[step.number] = min([*found, *reached.values()], key=lambda scores: scores["loss"])
         tick()
-        clock = time.perf_counter()
     return reached
 
 
@@ -80,6 +77,17 @@ def _loss(criterion: StyleTransferLoss, targets: dict[str, Tensor], start: Start
     if start == "content":  # values would leave 0..1 for good; from noise, clipping on the way only slows it down
         picture = picture.clamp(0, 1)
     return criterion(picture, targets)
+
+
+def seconds_an_iteration(criterion: StyleTransferLoss, content: Tensor, start: Start) -> float:
+    """Of L-BFGS, the mean of some after two others, which find memory and begin the history."""
+    loss = partial(_loss, criterion, criterion.targets(content), start)
+    steps = descend(begin(content, start), loss, 2 + TIMED)
+    next(steps), next(steps)
+    began = time.perf_counter()
+    for _ in steps:
+        pass
+    return (time.perf_counter() - began) / TIMED
 
 
 class Reference:
@@ -99,7 +107,10 @@ class Reference:
             raise ZooError(f"{path}: no such folder")
         if path.exists():
             self.kept = read_json(path)
-        if not all(isinstance(entry, dict) and {"loss", "seconds"} <= entry.keys() for entry in self.kept.values()):
+        if not all(
+            isinstance(entry, dict) and {"loss", "content", "style", "tv"} <= entry.keys()
+            for entry in self.kept.values()
+        ):
             raise ZooError(f"{path}: holds something else than what L-BFGS reached; name a file that need not exist")
 
     def __call__(
@@ -120,9 +131,8 @@ class Reference:
         return {number: self.kept[key] for number, key in keys.items()}
 
     def _key(self, content: Tensor, number: int, start: Start) -> str:
-        """Of all that result and time depend on."""
+        """Of all that the result depends on."""
         said = {**self.objective, "iterations": number, "start": start, "shape": list(content.shape)}
-        said |= {"device": content.device.type, "threads": torch.get_num_threads()}
         found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         found.update(content.cpu().numpy().tobytes())
         return found.hexdigest()
