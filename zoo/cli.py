@@ -7,7 +7,8 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from zoo import __version__
 from zoo.arguments import Parser
@@ -165,11 +166,15 @@ def _info(arguments: list[str]) -> int:
         ("labels", ", ".join(card.config.get("arguments", {}).get("labels") or ())),
         ("licence", str(card.front.get("license", ""))),
         *(("figure", cards.figure_text(figure)) for figure in card.figures),
-        ("size", f"{card.size} {card.config.get('weights', {}).get('dtype', '')}"),
+        ("size", card.size if card.size == "none" else f"{card.size} {_dtype(card.config)}"),
         ("folder", str(card.folder)),
     ]
     _print_aligned([row for row in rows if row[1]])
     return 0
+
+
+def _dtype(config: Mapping[str, Any]) -> str:
+    return config.get("weights", {}).get("dtype", "")
 
 
 def _print_aligned(rows: Sequence[Sequence[str]]) -> None:

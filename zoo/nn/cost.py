@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 @torch.inference_mode()
 def macs(net: nn.Module, channels: int, height: int, width: int) -> int:
     """Multiply-adds of convolutions and matrix products for one input ``(1, channels, height, width)``."""
-    device = next(net.parameters()).device
+    device = next(chain(net.parameters(), net.buffers())).device
     with FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, channels, height, width, device=device))
     return counter.get_total_flops() // 2
