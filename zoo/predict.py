@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
                 failure = _predict(net, paths, keywords, out / destination, bars)
                 failures += [failure] if failure else []
     print(f"{total - len(failures)} of {total} {_noun(count, work.values())}: {out}")  # noqa: T201
-    for failure in failures:
+    for failure in dict.fromkeys(failures):  # what is wrong with an option is said once
         _say(failure)
     return 2 if failures else 0
 
@@ -101,7 +101,12 @@ def _predict_video(
             path,
             destination.with_name(f"{destination.name}_styled.mp4"),
             change,
-            lambda done, total: bars.update(task, completed=done, total=total),
+            lambda done, total: bars.update(
+                task,
+                completed=done,
+                total=total,
+                description=f"Frames, {done / (time.perf_counter() - start):.1f} a second",
+            ),
         )
     finally:
         bars.remove_task(task)

@@ -25,6 +25,7 @@ Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to t
 Progress: TypeAlias = "Callable[[int, int | None], None]"  # frames that are done, and of how many where that is known
 
 SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+SLACK = 0.98  # headers count a frame or two that are none
 QUALITY = {"crf": "18"}  # of x264: hardly to be told from the frames that were given
 BT709, BT601 = 1, 5  # matrices from RGB to luma and chroma, by swscale's numbers
 MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}  # those of H.273, by which frames are marked -> swscale's
@@ -77,9 +78,17 @@ def change_frames(source: Path, destination: Path, change: Change, progress: Pro
             if progress is not None:
                 progress(writer.frames, video.frames or None)
         writer.finish()
-    if writer.frames < video.frames:
-        notes.append(f"it ends after {writer.frames} of {video.frames} frames")
+        expected = _expected_frames(container, video)
+    if writer.frames < SLACK * expected - 1:
+        notes.append(f"it ends after {writer.frames} of {expected} frames")
     return Written(writer.frames, (*writer.notes, *notes))
+
+
+def _expected_frames(container: InputContainer, video: VideoStream) -> int:
+    """As many as the header says, or as its duration has room for; 0 where it says neither."""
+    if video.frames or not (container.duration and video.average_rate):
+        return video.frames
+    return round(container.duration / 1e6 * video.average_rate)
 
 
 class _Writer:
@@ -167,6 +176,9 @@ def _sounds(container: InputContainer, output: OutputContainer) -> tuple[dict[An
             copies[stream] = output.add_stream_from_template(stream)
         else:
             notes.append(f"its sound is left out: {stream.codec.canonical_name} cannot be in an MP4")
+    others = [kind for kind in ("subtitles", "data", "attachments") if getattr(container.streams, kind)]
+    if others:
+        notes.append(f"left out: its {' and '.join(others)}")
     return copies, notes
 
 

@@ -113,7 +113,9 @@ class StyleLoss(nn.Module):
         styles = [style] if isinstance(style, Tensor) else list(style)
         shares = [1.0] * len(styles) if blend is None else list(blend)
         if len(shares) != len(styles) or not all(share >= 0 for share in shares) or not 0 < sum(shares) < math.inf:
-            raise ZooError(f"{len(styles)} styles need as many shares, 0 or more and not all 0, not {shares}")
+            raise ZooError(
+                f"blend needs a share for each style, {len(styles)} here, 0 or more and not all of them 0; not {shares}"
+            )
         for one, share in zip(styles, shares, strict=True):
             with torch.no_grad():
                 features = self.vgg(one)

@@ -99,12 +99,19 @@ class FastStyle(nn.Module):
             results = [stylize(self, one, progress=progress, **options) for one in pictures]
         return results if many else results[0]
 
-    def predict_frame(self, frame: np.ndarray, *, strength: float = 1.0, preserve_color: bool = False) -> np.ndarray:
+    def predict_frame(
+        self,
+        frame: np.ndarray,
+        *,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        tile: int | Literal["auto"] | None = "auto",
+    ) -> np.ndarray:
         """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`."""
         from zoo.models.fast_style.predict import stylize_frame
 
         with evaluating(self):
-            return stylize_frame(self, frame, strength=strength, preserve_color=preserve_color)
+            return stylize_frame(self, frame, strength=strength, preserve_color=preserve_color, tile=tile)
 
 
 class ResidualBlock(nn.Module):

@@ -47,12 +47,17 @@ def stylize(
 
 
 def stylize_frame(
-    net: FastStyle, frame: np.ndarray, *, strength: float = 1.0, preserve_color: bool = False
+    net: FastStyle,
+    frame: np.ndarray,
+    *,
+    strength: float = 1.0,
+    preserve_color: bool = False,
+    tile: int | Literal["auto"] | None = "auto",
 ) -> np.ndarray:
     """Styles one frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`FastStyle.predict_frame`."""
     content = Image.fromarray(frame)
     with running_out(f"memory ran out for frames of {content.width}x{content.height} pixels"):
-        result = restyle(net, content)
+        result = restyle(net, content, tile)
         return np.asarray(finish(result, content, strength=strength, preserve_color=preserve_color))
 
 
