@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ from zoo import recipes, weights
 from zoo.checkpoints import InterruptCheckpoint, RunCheckpoint, WholeCheckpointIO
 from zoo.errors import ZooError
 from zoo.nn.memory import keep_freed_memory
+from zoo.nn.precision import native_bfloat16
 from zoo.registry import architectures
 
 LAST = Path("checkpoints", "last.ckpt")
@@ -124,11 +126,8 @@ def usable_precision(trainer: Any) -> Any:
     """The recipe's precision, or float32 where this machine would emulate bfloat16 and so be slower with it."""
     if trainer.precision != "bf16-mixed" or trainer.accelerator not in ("auto", "cpu", "gpu", "cuda"):
         return trainer.precision
-    if torch.cuda.is_available() and trainer.accelerator != "cpu":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    if native:
+    gpu = torch.cuda.is_available() and trainer.accelerator != "cpu"
+    if native_bfloat16(torch.device("cuda" if gpu else "cpu")):
         return trainer.precision
     print("This machine has no native bfloat16: training in float32 (--trainer.precision overrides).")  # noqa: T201
     return "32-true"
@@ -259,11 +258,18 @@ def _leave_results(cli: ZooCLI, run: Path) -> None:
     about = {"recipe": f"{run.parent.name}.yaml", "data": type(cli.datamodule).__name__, "input": declared.input}
     weights.save(cli.model.net, run / "model", name, cli.model.arguments, **about)
     sheets = sorted((run / "pictures").glob("*.png"))
+    results = {"Pictures": sheets[-1]} if sheets else {}
+    if leave := getattr(cli.model, "leave_results", None):
+        results = leave(run)
     pictures = "PICTURES" if declared.pictures == 1 else " ".join("ABCD"[: declared.pictures])
-    print(f"Model:    {run / 'model'}  (zoo predict {run / 'model'} {pictures} -o OUT)")  # noqa: T201
-    if sheets:
-        print(f"Pictures: {sheets[-1]}")  # noqa: T201
-    print(f"Run:      {run}")  # noqa: T201
+    if "style" in inspect.signature(cli.model.net.predict).parameters:
+        pictures += " --style STYLE"
+    for what, where in {
+        "Model": f"{run / 'model'}  (zoo predict {run / 'model'} {pictures} -o OUT)",
+        **results,
+        "Run": run,
+    }.items():
+        print(f"{what + ':':<9} {where}")  # noqa: T201
 
 
 def prepare_process() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -13,6 +15,8 @@ from zoo import cards, load
 from zoo.registry import architectures
 
 OFFLINE = """
+import inspect
+import json
 import sys
 import numpy as np
 
@@ -23,7 +27,9 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 import zoo
 picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
-zoo.load(sys.argv[1]).predict(*[picture] * int(sys.argv[2]))
+predict = zoo.load(sys.argv[1]).predict
+needed = [p for p in inspect.signature(predict).parameters.values() if p.default is p.empty]
+predict(*[picture] * len(needed), **json.loads(sys.argv[2]))
 sys.exit("lightning is imported" if {"lightning", "pytorch_lightning", "albumentations"} & set(sys.modules) else 0)
 """
 
@@ -64,9 +70,9 @@ def test_shows_pictures_that_are_there(card: cards.Card):
             assert (card.folder / word).is_file(), word
 
 
-def offline(folder: Path, architecture: str) -> None:
-    pictures = str(architectures()[architecture].pictures)
-    done = subprocess.run([sys.executable, "-c", OFFLINE, str(folder), pictures], capture_output=True, text=True)
+def offline(folder: Path, model: ModuleType) -> None:
+    keywords = json.dumps(getattr(model, "PREDICT", {}))
+    done = subprocess.run([sys.executable, "-c", OFFLINE, str(folder), keywords], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -76,8 +82,8 @@ def test_loads_and_predicts_without_a_socket_and_without_lightning(name: str, ti
 
     arguments = tiny(name).ARGUMENTS
     weights.save(registry.import_object(architectures()[name].net)(**arguments), tmp_path, name, arguments)
-    offline(tmp_path, name)
+    offline(tmp_path, tiny(name))
 
 
-def test_card_loads_and_predicts_without_a_socket_and_without_lightning(card: cards.Card):
-    offline(card.folder, card.config["architecture"])
+def test_card_loads_and_predicts_without_a_socket_and_without_lightning(card: cards.Card, tiny):
+    offline(card.folder, tiny(card.config["architecture"]))

@@ -12,7 +12,6 @@ import torch
 import yaml
 
 from zoo import cli, load, recipes
-from zoo.registry import architectures
 
 RECIPES = recipes.names()
 
@@ -46,7 +45,7 @@ def test_stays_portable(recipe: Path):
 
 
 def test_runs_two_steps(
-    recipe: Path, tiny: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Path, tiny: Callable[[str], ModuleType], predict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     content = yaml.safe_load(recipe.read_text())
     name = content["model"]["class_path"].split(".")[2]
@@ -57,6 +56,5 @@ def test_runs_two_steps(
     run = tmp_path / "runs" / recipe.stem / "version_0"
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 2
-    picture = torch.rand(3, 40, 50)
-    result = load(run / "model").predict(*[picture] * architectures()[name].pictures)
+    result = predict(tiny(name), load(run / "model"), torch.rand(3, 40, 50))
     assert type(result).__dataclass_params__.frozen

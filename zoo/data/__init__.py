@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo.data.segmentation import Augment as Augment
     from zoo.data.segmentation import SegmentationData as SegmentationData
     from zoo.data.street_scenes import StreetScenes as StreetScenes
+    from zoo.data.style_pair import StylePair as StylePair
     from zoo.data.super_resolution import SuperResolutionPairs as SuperResolutionPairs
 
 _HOMES = {
@@ -23,6 +24,7 @@ _HOMES = {
     "SegmentationData": "zoo.data.segmentation",
     "SegmentationFolder": "zoo.data.folder",
     "StreetScenes": "zoo.data.street_scenes",
+    "StylePair": "zoo.data.style_pair",
     "SuperResolutionPairs": "zoo.data.super_resolution",
 }
 

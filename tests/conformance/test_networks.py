@@ -1,0 +1,98 @@
+"""What every network keeps to through which pictures go: ``tests/models/NAME.py`` says in ``SIZES`` of which sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from zoo import load, weights
+from zoo.registry import architectures
+
+MODELS = Path(__file__).parents[1] / "models"
+# read, not imported, since all of them together import much
+NETWORKS = [name for name in sorted(architectures()) if "\nSIZES = " in (MODELS / f"{name}.py").read_text()]
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  # there is no trainer here
+
+
+@pytest.fixture(params=NETWORKS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def pictures(model: ModuleType, count: int) -> Tensor:
+    """A batch of the last, most usual of the sizes that the network takes."""
+    return torch.rand(count, model.CHANNELS, *model.SIZES[-1])
+
+
+def learn(model: ModuleType, steps: int) -> tuple[nn.Module, list[float]]:
+    """A module and its losses over some steps on one batch."""
+    torch.manual_seed(0)
+    module, batch = model.module().train(), model.batch()
+    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
+    losses = []
+    for _ in range(steps):
+        loss = module.training_step(batch, 0)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return module, losses
+
+
+def test_every_parameter_gets_a_finite_gradient(model: ModuleType):
+    module, _ = learn(model, 2)  # in the first step residual branches are zero
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+def test_every_size_that_it_takes(model: ModuleType, trained: nn.Module):
+    for height, width in model.SIZES:
+        with torch.inference_mode():
+            out = trained(torch.rand(2, model.CHANNELS, height, width))
+        assert out.shape == (2, *model.out_shape(height, width)), (height, width)
+        assert out.isfinite().all(), (height, width)
+
+
+def test_pictures_of_a_batch_do_not_see_each_other(model: ModuleType, trained: nn.Module):
+    batch = pictures(model, 3)
+    with torch.inference_mode():
+        together = trained(batch)
+        for picture, out in zip(batch, together, strict=True):
+            torch.testing.assert_close(trained(picture[None])[0], out, rtol=1e-4, atol=1e-4)
+
+
+def test_what_is_saved_is_loaded(model: ModuleType, trained: nn.Module, name: str, tmp_path: Path):
+    weights.save(trained, tmp_path, name, model.ARGUMENTS, dtype="float32")
+    picture = pictures(model, 1)
+    net = load(tmp_path)
+    assert not net.training
+    with torch.inference_mode():
+        assert torch.equal(net(picture), trained(picture))
+
+
+def test_the_module_says_how_its_network_is_built(model: ModuleType, name: str, tmp_path: Path):
+    """``zoo fit`` leaves its network by these arguments."""
+    module = model.module().eval()
+    weights.save(module.net, tmp_path, name, module.arguments, dtype="float32")
+    picture = pictures(model, 1)
+    with torch.inference_mode():
+        assert torch.equal(load(tmp_path)(picture), module(picture))
+
+
+def test_learns_one_batch_by_heart(model: ModuleType):
+    _, losses = learn(model, 40)
+    assert losses[-1] < 0.35 * losses[0]
+
+
+def test_the_same_seed_gives_the_same_network(model: ModuleType, one_thread: None):
+    (first, losses), (second, again) = learn(model, 3), learn(model, 3)
+    assert losses == again
+    for (name, one), other in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, other), name

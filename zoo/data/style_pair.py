@@ -1,0 +1,60 @@
+"""One content and one or more styles, as the data of a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lightning.pytorch import LightningDataModule
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from zoo.data.streets import draw_street
+from zoo.errors import ZooError
+from zoo.images import Picture
+
+STREET = 2_000_000  # the scene that is drawn
+
+
+class StylePair(LightningDataModule):
+    """The pictures of neural style. A batch is the number of an iteration in its epoch, and stands for all of them.
+
+    Args:
+        content: picture. None: a street scene that the program draws.
+        style: picture, or several, which are blended. None: a pattern that the program draws.
+        blend: share of each of several styles, in any unit; None: the same of each.
+        every: iterations of an epoch, after which there is a preview and a checkpoint; of a run of ``max_steps`` the
+            divisor nearest to this, so that it ends with an epoch. A prime number of steps is one epoch.
+    """
+
+    def __init__(
+        self,
+        content: Path | None = None,
+        style: Path | list[Path] | None = None,
+        blend: list[float] | None = None,
+        every: int = 25,
+    ) -> None:
+        super().__init__()
+        if every < 1:
+            raise ZooError(f"data.every is 1 or more, not {every}")
+        paths = style if isinstance(style, list) else [style]
+        if not paths or (blend is not None and len(blend) != len(paths)):
+            raise ZooError(f"data.blend has a share for each of the {len(paths)} styles, one at least, not {blend}")
+        self.content: Picture = Image.fromarray(draw_street(STREET, (240, 320))[0]) if content is None else content
+        self.styles: list[Path | None] = list(paths)
+        self.blend, self.every = blend, every
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(range(self._epoch()), batch_size=None)  # type: ignore[arg-type]
+
+    def _epoch(self) -> int:
+        """The divisor of all iterations that is nearest to ``every``: the last of them ends an epoch."""
+        steps = self.trainer.max_steps if self.trainer else -1
+        if steps < 1:
+            return self.every
+        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
+        return min(divisors, key=lambda n: max(n / self.every, self.every / n))
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(range(1), batch_size=None)  # type: ignore[arg-type]
+
+    test_dataloader = val_dataloader

@@ -1,0 +1,151 @@
+"""The protocol of neural style's figures: what coarse to fine and bfloat16 do to loss, picture and time."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from zoo.data.digest import digest
+from zoo.data.style import read_style
+from zoo.data.style_pair import StylePair
+from zoo.images import to_array, to_tensor
+from zoo.models.neural_style.net import NeuralStyle
+from zoo.models.neural_style.objective import Objective
+from zoo.models.neural_style.predict import optimize, shrink
+from zoo.nn.cost import macs
+from zoo.nn.memory import keep_freed_memory
+from zoo.nn.precision import native_bfloat16
+from zoo.stylized import as_content
+
+TERMS = ("loss", "content", "style", "tv")
+DEFAULT, FLOAT32, ONE_SIZE = "as it is", "float32", "one size"
+SAME_TIME = "one size, as long as it takes"  # as the first
+SHARE_TOLERANCE, PSNR_TOLERANCE = 0.05, 3.0  # L-BFGS goes other ways with other kernels
+
+
+@dataclass
+class Made:
+    """A picture and what it took.
+
+    Args:
+        picture: ``(1, 3, H, W)`` in 0..1.
+        iterations: that made it.
+        seconds: likewise.
+    """
+
+    picture: Tensor
+    iterations: int
+    seconds: float
+
+
+def evaluate(net: NeuralStyle, data: StylePair, *, vgg: str = "timm", iterations: int = 100) -> dict[str, Any]:
+    """Styles one pair as it is, in float32 throughout, and at its full size alone.
+
+    Losses are those of the clipped picture at its full size, in float32. Where bfloat16 is not native the first two are
+    the same.
+
+    Args:
+        net: the settings.
+        data: content and styles.
+        vgg: weights of the loss network, as :class:`zoo.nn.vgg.VGGFeatures` takes them.
+        iterations: of each picture.
+
+    Returns:
+        Figures, a table, cost and digests of the pictures and of VGG's weights, as ``results.json`` holds them.
+    """
+    keep_freed_memory()
+    device = net.get_buffer("place").device
+    features = net.loss_network(vgg, "zoo evaluate takes a file with VGG-{depth} as --vgg FILE.safetensors").to(device)
+    content = to_tensor(shrink(as_content(data.content)[0], net.size))[None].to(device)
+    objective = Objective(net, features, content, data.styles, data.blend)
+    made = pictures(objective, iterations, native_bfloat16(device))
+    scores = {name: score(objective, one.picture) for name, one in made.items()}
+    height, width = content.shape[2:]
+    style = (to_array(read_style(style, min(height, width))[0]) for style in data.styles)
+    weights = (buffer.half().cpu().contiguous().numpy() for buffer in features.buffers())
+    return {
+        "figures": claims(made, scores, f"{width}x{height} pixels, {iterations} iterations"),
+        "tables": [comparison(made, scores)],
+        "parameters": 0,
+        "macs": {f"{width}x{height}": macs(features, 3, height, width)},
+        "data_digest": {
+            "content": digest([np.ascontiguousarray(to_array(content[0]))]),
+            "style": digest(style),
+            f"weights of VGG-{net.depth}": digest(weights),
+        },
+    }
+
+
+def pictures(objective: Objective, iterations: int, bfloat16: bool) -> dict[str, Made]:
+    """By what differs in the way they are made; the net's own choices stay as they are otherwise."""
+    net, found = objective.net, {}
+    for name, fast in ((DEFAULT, bfloat16), (FLOAT32, False)):
+        *_, found[name] = run(objective, iterations, fast)
+    coarse_to_fine, net.coarse_to_fine = net.coarse_to_fine, False
+    try:
+        for one in run(objective, iterations, bfloat16):
+            if one.seconds <= found[DEFAULT].seconds or SAME_TIME not in found:
+                found[SAME_TIME] = one
+            found[ONE_SIZE] = one
+    finally:
+        net.coarse_to_fine = coarse_to_fine
+    return found
+
+
+def run(objective: Objective, iterations: int, bfloat16: bool) -> Any:
+    """The picture after each iteration. Targets are computed before the clock starts, as they are only once."""
+    start = objective.net.start
+    for _ in optimize(objective, 2 if iterations > 1 else 1, start, 0, bfloat16):
+        pass
+    began = time.perf_counter()
+    for step in optimize(objective, iterations, start, 0, bfloat16):
+        yield Made(step.picture, step.number, time.perf_counter() - began)
+
+
+@torch.no_grad()
+def score(objective: Objective, picture: Tensor) -> dict[str, float]:
+    """Loss and terms at the full size, in float32."""
+    height, width = objective.content.shape[2:]
+    terms = {name: float(term) for name, term in objective.terms(picture.clamp(0, 1), (height, width)).items()}
+    return {"loss": math.fsum(terms.values()), **terms}
+
+
+def psnr(one: Tensor, other: Tensor) -> float | None:
+    """In dB over RGB, of values in 0..1; None where they are the same."""
+    error = float((one - other).square().mean())
+    return -10 * math.log10(error) if error else None
+
+
+def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], data: str) -> list[dict[str, Any]]:
+    """How much of the others' losses is left, and how far bfloat16 moves the picture."""
+    own = scores[DEFAULT]["loss"]
+    values: list[tuple[str, float | None, float]] = [
+        ("loss / one size's", own / scores[ONE_SIZE]["loss"], SHARE_TOLERANCE),
+        ("loss / float32's", own / scores[FLOAT32]["loss"], SHARE_TOLERANCE),
+        ("PSNR to float32", psnr(made[DEFAULT].picture, made[FLOAT32].picture), PSNR_TOLERANCE),
+    ]
+    return [
+        {"metric": metric, "data": data, "split": "pair", "value": round(value, 4), "tolerance": tolerance}
+        for metric, value, tolerance in values
+        if value is not None
+    ]
+
+
+def comparison(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Loss, its terms, iterations and seconds of each."""
+    rows = [
+        [name, *(round(scores[name][term], 4) for term in TERMS), one.iterations, round(one.seconds, 1)]
+        for name, one in made.items()
+    ]
+    return {
+        "title": f"Weighted terms of the loss at full size, and seconds on {torch.get_num_threads()} threads",
+        "columns": ["picture", *TERMS, "iterations", "seconds"],
+        "rows": rows,
+    }

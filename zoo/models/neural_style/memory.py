@@ -1,0 +1,45 @@
+"""How much memory an optimisation takes, told before it starts."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from zoo.errors import ZooError
+from zoo.nn.descent import HISTORY
+from zoo.nn.memory import free_bytes, gigabytes
+from zoo.nn.vgg import WIDTHS, VGGFeatures
+
+PLANES = 3 * (2 * HISTORY + 16)  # values a pixel: the history of L-BFGS, the picture, its gradient and copies
+GRADIENT = 4  # times the first layer: what is in flight when its gradient is computed
+FIXED = 200e6  # bytes of the convolutions' workspace
+
+
+def check_memory(features: VGGFeatures, height: int, width: int, device: torch.device) -> None:
+    """Refuses what would not fit into the memory that is free.
+
+    Raises:
+        ZooError: with the size that would fit.
+    """
+    need, free = needed_bytes(features, height, width), free_bytes(device)
+    if need > free:
+        share = max(free - FIXED, 0) / (need - FIXED)
+        fitting = math.floor(max(height, width) * math.sqrt(share) / 32) * 32
+        raise ZooError(
+            f"{width}x{height} pixels: neural style needs {gigabytes(need)} of memory and {gigabytes(free)} are free\n"
+            f"make the picture smaller: --size {max(fitting, 32)} or size={max(fitting, 32)}"
+        )
+
+
+def needed_bytes(features: VGGFeatures, height: int, width: int) -> float:
+    """Float32 memory beside the weights: what VGG keeps for the gradient of its input, and the optimiser's history."""
+    values, area = 0.0, 1.0
+    for name in features.computed:
+        if name.startswith("pool"):
+            area /= 4
+        if not name.startswith("relu") or name.replace("relu", "conv") in features.layers:  # else in place
+            values += area * WIDTHS[int(name[4]) - 1]
+        if name in features.layers:
+            values += area * WIDTHS[int(name[4]) - 1]  # flattened for the Gram matrix, or the difference from content
+    return FIXED + 4.0 * height * width * (values + GRADIENT * WIDTHS[0] + PLANES)

@@ -1,0 +1,176 @@
+"""Neural style as a training whose one parameter is the picture."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningModule
+from PIL import Image
+from torch import Tensor, nn
+
+from zoo.data.style_pair import StylePair
+from zoo.errors import ZooError
+from zoo.files import replace
+from zoo.images import save_png, to_array, to_tensor
+from zoo.models.neural_style.memory import check_memory
+from zoo.models.neural_style.net import NeuralStyle
+from zoo.models.neural_style.objective import Objective, Stage, plan
+from zoo.models.neural_style.predict import shrink
+from zoo.models.neural_style.result import strip_of
+from zoo.nn.descent import keep_finite, make_optimizer
+from zoo.stylized import as_content, finish
+from zoo.training import PictureLog
+
+WAY_OUT = "zoo fit takes a file with VGG-{depth} as --model.vgg FILE.safetensors"
+
+
+class NeuralStyleModule(LightningModule):
+    """Optimises a picture as :meth:`NeuralStyle.predict` does; a step of the trainer is an iteration.
+
+    Logs ``train/loss``, at the size of the stage, and after every epoch ``val/loss`` with its terms ``content``,
+    ``style`` and ``tv``, those of the clipped picture at its full size. Leaves the picture after every epoch in
+    ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``.
+
+    Args:
+        content_layers: see :class:`NeuralStyle`, as all down to ``coarse_to_fine``.
+        style_layers: see there.
+        content_weight: see there.
+        style_weight: see there.
+        tv_weight: see there.
+        pooling: see there.
+        depth: see there.
+        start: see there.
+        optimizer: see there.
+        lr: see there.
+        size: see there. The number of iterations is the trainer's, by ``max_steps`` or by epochs.
+        coarse_to_fine: see there.
+        vgg: "timm", or the path of a safetensors file with VGG. None: random weights, which show colours but hardly
+            shapes, for a try without any download.
+        preserve_color: whether ``picture.png`` has the colours of the content.
+    """
+
+    def __init__(
+        self,
+        content_layers: dict[str, float] | None = None,
+        style_layers: dict[str, float] | None = None,
+        content_weight: float = 5e-3,
+        style_weight: float = 1.0,
+        tv_weight: float = 10.0,
+        pooling: Literal["average", "max"] = "average",
+        depth: Literal[16, 19] = 16,
+        start: Literal["content", "noise", "style"] = "content",
+        optimizer: Literal["lbfgs", "adam"] = "lbfgs",
+        lr: float | None = None,
+        size: int = 512,
+        coarse_to_fine: bool = True,
+        vgg: str | None = "timm",
+        preserve_color: bool = False,
+    ) -> None:
+        super().__init__()
+        self.arguments: dict[str, Any] = {
+            "content_layers": content_layers,
+            "style_layers": style_layers,
+            "content_weight": content_weight,
+            "style_weight": style_weight,
+            "tv_weight": tv_weight,
+            "pooling": pooling,
+            "depth": depth,
+            "start": start,
+            "optimizer": optimizer,
+            "lr": lr,
+            "size": size,
+            "coarse_to_fine": coarse_to_fine,
+        }
+        self.net = NeuralStyle(**self.arguments)
+        self.features = self.net.loss_network(vgg, WAY_OUT)
+        self.preserve_color = preserve_color
+        self.picture = nn.Parameter(torch.zeros(1, 3, 1, 1))  # until its size is known
+        self.monitor = ("val/loss", "min")
+        self.previews = PictureLog(1)
+        self.stages: list[Stage] = []
+        self.losses: list[float] = []
+        self._objective: Objective | None = None
+
+    def setup(self, stage: str) -> None:
+        if self._objective is not None:  # validation after the fit
+            return
+        pair = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(pair, StylePair):
+            raise ZooError(f"neural style learns from zoo.data.StylePair, not {type(pair).__name__}")
+        self.source, self.alpha, _ = as_content(pair.content)
+        colors = shrink(self.source, self.net.size)
+        check_memory(self.features, colors.height, colors.width, self.trainer.strategy.root_device)
+        self._objective = Objective(self.net, self.features, to_tensor(colors)[None], pair.styles, pair.blend)
+        iterations = self._iterations() if stage == "fit" else 1
+        self.arguments["iterations"] = iterations
+        self.stages = plan(colors.height, colors.width, iterations, self.net.coarse_to_fine)
+        start = self._objective.begin(self.net.start, self.stages[0].size)
+        self.picture = nn.Parameter(start.contiguous())
+
+    def _iterations(self) -> int:
+        count = self.trainer.estimated_stepping_batches
+        if not 0 < count < math.inf:
+            raise ZooError("neural style is told how many iterations there are, such as by --trainer.max_steps 300")
+        return int(count)
+
+    @property
+    def objective(self) -> Objective:
+        assert self._objective is not None, "setup() was not called"
+        return self._objective
+
+    def configure_optimizers(self) -> Any:
+        return make_optimizer(self.picture, self.net.optimizer, self.net.lr)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if self.global_step and self.global_step == self._stage().first:
+            self.picture.data.clamp_(0, 1)
+            self.trainer.optimizers[0].state.clear()  # what it knows is of another loss
+
+    def _stage(self) -> Stage:
+        return next((stage for stage in self.stages if self.global_step < stage.end), self.stages[-1])
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = self.objective(self.picture, self._stage().size)
+        self.log("train/loss", loss, prog_bar=True, batch_size=1)
+        self.losses.append(float(loss.detach()))
+        return loss
+
+    def on_after_backward(self) -> None:
+        keep_finite(self.picture)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        terms = self.objective.terms(self.picture.clamp(0, 1), self.stages[-1].size)
+        split = "test" if self.trainer.testing else "val"
+        terms["loss"] = torch.stack(list(terms.values())).sum()
+        self.log_dict({f"{split}/{name}": term for name, term in terms.items()}, batch_size=1)
+        self.previews(self, self._image)
+        if self.trainer.state.fn != "fit" and self.trainer.is_global_zero:
+            parts = ", ".join(f"{name} {float(terms[name]):.4f}" for name in ("content", "style", "tv"))
+            print(f"Loss at full size: {float(terms['loss']):.4f} ({parts})")  # noqa: T201
+
+    test_step = validation_step
+
+    def _image(self) -> Image.Image:
+        return Image.fromarray(to_array(self.picture[0]))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["losses"] = list(self.losses)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        losses = checkpoint.get("losses", ())
+        if len(losses) > len(self.losses):  # the best after the fit has not the last ones
+            self.losses = list(losses)
+
+    def leave_results(self, run: Path) -> dict[str, Path]:
+        """Writes the picture, those on the way to it and the losses into the run folder; returns what to tell of."""
+        made = finish(self.picture[0], self.source, self.alpha, preserve_color=self.preserve_color)
+        save_png(made.picture, run / "picture.png")
+        previews = sorted((int(path.stem[6:]) + 1, path) for path in (run / "pictures").glob("epoch_*.png"))
+        images = [(f"epoch {number}", Image.open(path).convert("RGB")) for number, path in previews]
+        save_png(strip_of([("content", made.content), *images], made.picture), run / "strip.png")
+        lines = ["iteration,loss", *(f"{number},{loss:.6g}" for number, loss in enumerate(self.losses, 1))]
+        replace(run / "loss.csv", "\n".join(lines) + "\n")
+        return {"Picture": run / "picture.png"}

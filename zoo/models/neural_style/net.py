@@ -1,0 +1,169 @@
+"""Neural style: not a network that was trained, but an optimiser over the features of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from zoo.errors import ZooError
+from zoo.images import Picture
+from zoo.nn.descent import LEARNING_RATES
+from zoo.nn.vgg import VGGFeatures
+
+CONTENT_LAYERS = {"conv4_2": 1.0}
+STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
+STARTS = ("content", "noise", "style")
+SMALLEST = 32  # pixels of a side below which a picture is refused
+WAYS_OUT = "a file with VGG-{depth} is given by zoo predict --vgg FILE.safetensors, or in Python by vgg=FILE"
+
+
+class NeuralStyle(nn.Module):
+    """The content of one picture in the style of another (Gatys et al., 2015, https://arxiv.org/abs/1508.06576).
+
+    The result is what minimises :class:`zoo.losses.style_transfer.StyleTransferLoss` over VGG, by gradient descent on
+    its pixels. There is nothing to train: this holds the settings, no parameters, and no VGG.
+
+    Deviations from the paper:
+
+    - It starts from the content, not from noise: after as many iterations the loss is lower and the content is clearer.
+    - A large picture is optimised at half its size first, and that at half again, down to 300 pixels; strokes get
+      larger and time shorter. ``coarse_to_fine=False`` is the paper's.
+    - VGG-16, which all of the zoo takes as a loss network, has the paper's layers too; ``depth=19`` is the paper's.
+    - Each style layer's term is divided by the squared norm of its target, so that weights mean the same for every
+      style and size; a total variation keeps the grain of VGG's gradient down.
+
+    Args:
+        content_layers: of VGG with their weights in the content term; None: the paper's conv4_2.
+        style_layers: likewise of the style term; None: the paper's conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1.
+        content_weight: of the content term; smaller is more of the style.
+        style_weight: of the style term.
+        tv_weight: of the total variation; larger is smoother.
+        pooling: "average", the paper's, or "max", with which VGG was trained.
+        depth: of VGG, 16 or 19.
+        start: "content", "noise" or "style".
+        optimizer: "lbfgs" or "adam".
+        lr: its rate; None: 1 of L-BFGS and 0.02 of Adam.
+        iterations: evaluations of loss and gradient, of all sizes together.
+        size: pixels of the result's longer side, at most; pictures are never enlarged.
+        coarse_to_fine: whether large pictures are optimised at smaller sizes first.
+    """
+
+    def __init__(
+        self,
+        content_layers: dict[str, float] | None = None,
+        style_layers: dict[str, float] | None = None,
+        content_weight: float = 5e-3,
+        style_weight: float = 1.0,
+        tv_weight: float = 10.0,
+        pooling: Literal["average", "max"] = "average",
+        depth: Literal[16, 19] = 16,
+        start: Literal["content", "noise", "style"] = "content",
+        optimizer: Literal["lbfgs", "adam"] = "lbfgs",
+        lr: float | None = None,
+        iterations: int = 300,
+        size: int = 512,
+        coarse_to_fine: bool = True,
+    ) -> None:
+        super().__init__()
+        self.content_layers, self.style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
+        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.pooling, self.depth, self.start = pooling, depth, checked_start(start)
+        self.optimizer, self.lr = optimizer, lr
+        if optimizer not in LEARNING_RATES:
+            raise ZooError(f'the optimiser is "lbfgs" or "adam", not {optimizer!r}')
+        self.iterations, self.size = checked_count("iterations", iterations), checked_count("size", size)
+        self.coarse_to_fine = coarse_to_fine
+        self.register_buffer("place", torch.empty(0), persistent=False)  # on the device where predictions are made
+
+    def loss_network(self, weights: str | Path | None, way_out: str = WAYS_OUT) -> VGGFeatures:
+        """VGG up to the deepest layer that has a weight.
+
+        Args:
+            weights: "timm", the path of a safetensors file, or None for random ones.
+            way_out: last line of the error where they are missing.
+        """
+        layers = list({**self.style_layers, **self.content_layers})
+        try:
+            return VGGFeatures(layers, self.depth, weights, self.pooling)
+        except ZooError as error:
+            if "no layer" in str(error):
+                raise
+            raise ZooError(f"{error}\n{way_out.format(depth=self.depth)}") from error
+
+    def predict(
+        self,
+        content: Picture | Sequence[Picture],
+        style: Picture | Sequence[Picture],
+        *,
+        vgg: str | Path | None = "timm",
+        blend: Sequence[float] | None = None,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        size: int | None = None,
+        iterations: int | None = None,
+        start: Literal["content", "noise", "style"] | None = None,
+        seed: int = 0,
+        preview_every: int | None = None,
+        preview: Callable[[int, Image.Image], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """Styles a picture: a :class:`zoo.models.neural_style.result.Painting`, or a list of them.
+
+        Args:
+            content: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
+                these, or a tensor ``(B, 3, H, W)``, gives a list. Transparency is kept.
+            style: one such, or several, whose styles are blended. Their shorter side is brought to that of the result.
+            vgg: weights of the loss network: "timm", or the path of a safetensors file with timm's names. None takes
+                random ones, which show colours but hardly shapes.
+            blend: share of each of several styles, in any unit; None: the same of each.
+            strength: how much of the result is mixed with the picture, from 0, the picture, to 1.
+            preserve_color: whether the result gives only its luminance, and the picture its colours.
+            size: see :class:`NeuralStyle`, as ``iterations`` and ``start``; None: what it was made with.
+            iterations: see there.
+            start: see there.
+            seed: of the noise, and of random weights.
+            preview_every: iterations between two pictures on the way, which the result keeps.
+            preview: called with each of these when it is made, and with the number of the iteration.
+            progress: called after each iteration with how many are done, and of how many.
+
+        Raises:
+            ZooError: pictures that cannot be read or are too small, weights of VGG that are not there, or too little
+                memory.
+        """
+        from zoo.models.neural_style.predict import Previews, paint
+
+        many = isinstance(content, (list, tuple)) or (isinstance(content, Tensor) and content.ndim == 4)
+        contents: Any = content if many else [content]
+        styles: Any = list(style) if isinstance(style, (list, tuple)) else [style]
+        chosen = {
+            "size": self.size if size is None else checked_count("size", size),
+            "iterations": self.iterations if iterations is None else checked_count("iterations", iterations),
+            "start": self.start if start is None else checked_start(start),
+        }
+        previews = Previews(None if preview_every is None else checked_count("preview_every", preview_every), preview)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            features = self.loss_network(vgg).to(self.get_buffer("place").device)
+        options: dict[str, Any] = {**chosen, "strength": strength, "preserve_color": preserve_color, "seed": seed}
+        results = [
+            paint(self, features, one, styles, blend, previews=previews, progress=progress, **options)
+            for one in contents
+        ]
+        return results if many else results[0]
+
+
+def checked_count(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ZooError(f"{name} is a number from 1 on, not {value!r}")
+    return value
+
+
+def checked_start(start: Any) -> Any:
+    if start not in STARTS:
+        raise ZooError(f"the start is {', '.join(STARTS[:-1])} or {STARTS[-1]}, not {start!r}")
+    return start

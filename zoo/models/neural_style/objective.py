@@ -1,0 +1,122 @@
+"""What a picture is optimised for, coarse to fine: the loss of the whole at one size after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from zoo.data.style import read_style
+from zoo.images import Picture
+from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.nn.vgg import VGGFeatures
+
+if TYPE_CHECKING:
+    from zoo.models.neural_style.net import NeuralStyle
+
+COARSEST = 300  # pixels of the longer side: larger ones are optimised at half the size first
+LEAST = 64  # pixels of the shorter side of what is halved
+LAST = 1 / 3  # share of the iterations that a size gets of those that are left to it and to smaller ones
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Iterations at one size.
+
+    Args:
+        size: height and width.
+        first: iteration, from 0.
+        end: that after the last.
+    """
+
+    size: tuple[int, int]
+    first: int
+    end: int
+
+
+def plan(height: int, width: int, iterations: int, coarse_to_fine: bool) -> list[Stage]:
+    """The stages of a picture of this size, the smallest first; each is half as wide as the next."""
+    sizes = [(height, width)]
+    while coarse_to_fine and max(sizes[-1]) > COARSEST and min(sizes[-1]) >= LEAST:
+        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    stages, left = [], iterations
+    for size in sizes:
+        first = 0 if size == sizes[-1] else left - max(1, round(left * LAST))
+        stages.append(Stage(size, first, left))
+        left = first
+    return [stage for stage in reversed(stages) if stage.end > stage.first]
+
+
+class Objective:
+    """The loss of a picture by a content and styles, at any size up to that of the content.
+
+    The picture always has its full size; a smaller one is made of it where the loss is computed. So the gradient of a
+    coarse stage changes only what is coarse, nothing is enlarged between stages, and checkpoints have one shape.
+
+    Args:
+        net: the settings.
+        features: on the device of the pictures.
+        content: ``(1, 3, H, W)`` in 0..1.
+        styles: pictures, read anew at each size. None: a pattern that the program draws.
+        blend: share of each of several styles; None: the same of each.
+    """
+
+    def __init__(
+        self,
+        net: NeuralStyle,
+        features: VGGFeatures,
+        content: Tensor,
+        styles: Sequence[Picture | None],
+        blend: Sequence[float] | None = None,
+    ) -> None:
+        self.net, self.features, self.content, self.styles, self.blend = net, features, content, styles, blend
+        self._made: dict[tuple[int, int], tuple[StyleTransferLoss, dict[str, Tensor]]] = {}
+
+    def begin(self, start: str, size: tuple[int, int], generator: torch.Generator | None = None) -> Tensor:
+        """The picture to start from, ``(1, 3, H, W)``: the content, the style, or noise of this size, enlarged."""
+        full = (self.content.shape[2], self.content.shape[3])
+        if start == "content":
+            return self.content.clone()
+        if start == "style":
+            style = read_style(self.styles[0], min(full))
+            return F.interpolate(style, full, mode="bilinear", antialias=True)
+        noise = torch.rand((1, 3, *size), generator=generator)
+        return noise if size == full else F.interpolate(noise, full, mode="bilinear")
+
+    def __call__(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
+        """The loss of a picture ``(1, 3, H, W)`` at a size."""
+        return torch.stack(list(self.terms(picture, size).values())).sum()
+
+    def terms(self, picture: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+        """Its weighted parts ``content``, ``style`` and ``tv``."""
+        criterion, targets = self.at(size)
+        return criterion.terms(at_size(picture, size), targets)
+
+    def at(self, size: tuple[int, int]) -> tuple[StyleTransferLoss, dict[str, Tensor]]:
+        """Criterion and content features at a size, in float32, computed once."""
+        if size not in self._made:
+            device = self.features.mean.device
+            with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
+                criterion = StyleTransferLoss(
+                    self.features,
+                    [read_style(style, min(size)).to(device) for style in self.styles],
+                    content_layers=self.net.content_layers,
+                    style_layers=self.net.style_layers,
+                    content_weight=self.net.content_weight,
+                    style_weight=self.net.style_weight,
+                    tv_weight=self.net.tv_weight,
+                    blend=self.blend,
+                )
+                self._made[size] = criterion, criterion.targets(at_size(self.content.to(device), size))
+        return self._made[size]
+
+
+def at_size(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture ``(1, 3, H, W)`` at this or a smaller height and width."""
+    if picture.shape[2:] == size:
+        return picture
+    return F.interpolate(picture, size, mode="bilinear", antialias=True)

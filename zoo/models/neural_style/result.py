@@ -1,0 +1,50 @@
+"""A picture in a style, and how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from zoo.images import SUFFIXES, contact_sheet, on_white, save_png
+from zoo.stylized import Stylized
+
+SHOWN = 6  # pictures of a strip at most
+WIDTH = 240  # pixels of each
+
+
+@dataclass(frozen=True, eq=False)
+class Painting(Stylized):
+    """A picture in a style, with pictures on the way to it.
+
+    Args:
+        previews: by the number of their iteration.
+        losses: of all iterations; those of smaller sizes cannot be compared with those of larger ones.
+    """
+
+    previews: dict[int, Image.Image] = field(default_factory=dict, repr=False)
+    losses: tuple[float, ...] = field(default=(), repr=False)
+
+    def strip(self) -> Image.Image:
+        """The content, pictures on the way, and the result, beside each other."""
+        return strip_of([("content", self.content), *((str(n), p) for n, p in self.previews.items())], self.picture)
+
+    def save(self, destination: str | Path) -> list[Path]:
+        """As :meth:`Stylized.save`, and ``DESTINATION_strip.png`` where there are previews."""
+        written = super().save(destination)
+        destination = Path(destination)
+        if self.previews and destination.suffix.lower() not in SUFFIXES:
+            written.append(destination.with_name(f"{destination.name}_strip.png"))
+            save_png(self.strip(), written[-1])
+        return written
+
+
+def strip_of(pictures: Sequence[tuple[str, Image.Image]], result: Image.Image) -> Image.Image:
+    """Some of the pictures, evenly chosen, with their titles, and the result."""
+    places = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), SHOWN - 1)).round().astype(int))
+    chosen = [*(pictures[place] for place in places), ("result", result)]
+    cells = [np.asarray(on_white(picture)) for _, picture in chosen]
+    return contact_sheet([cells], [title for title, _ in chosen], width=WIDTH)
