@@ -114,3 +114,13 @@ def test_blank_pictures_and_styles_lose_a_finite_amount(vgg: VGGFeatures, value:
     total.backward()
     assert total.isfinite()
     assert blank.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_of_the_gram_matrix(layout: torch.memory_format):
+    """It has its own, which takes one product instead of two."""
+    x = torch.rand(2, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(gram_matrix, x.contiguous(memory_format=layout).requires_grad_())
+    half = x.detach().bfloat16().requires_grad_()
+    gram_matrix(half).square().sum().backward()
+    assert half.grad.dtype == torch.bfloat16

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from zoo.errors import ZooError
 from zoo.files import did_you_mean
@@ -27,9 +28,29 @@ def gram_matrix(features: Tensor) -> Tensor:
     In float32 at least, also under autocast: the sums are over thousands of pixels.
     """
     channels, height, width = features.shape[1:]
+    pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last in memory
     with torch.autocast(features.device.type, enabled=False):
-        flat = _at_least_float32(features).flatten(2)
-        return flat @ flat.transpose(1, 2) / (channels * height * width)
+        return _Products.apply(pixels) / (channels * height * width)
+
+
+class _Products(torch.autograd.Function):
+    """``x^T x`` of ``(B, N, C)``.
+
+    Autograd would keep float32 copies and multiply twice for the gradient, which is ``x (g + g^T)``; here it has the
+    precision and the layout of ``x``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        x = _at_least_float32(x)
+        return x.transpose(1, 2) @ x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return x @ (gradient + gradient.transpose(1, 2)).to(x.dtype)
 
 
 def style_loss(features: Tensor, target_gram: Tensor, normalize: bool = False) -> Tensor:
