@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from zoo.errors import ZooError
 
+LINE = 200  # characters of a line of names
 _PACKAGE = Path(__file__).resolve().parent
 # The wheel carries recipes and cards inside the package; a checkout has them beside it.
 BUNDLED = _PACKAGE / "_bundled" if (_PACKAGE / "_bundled").is_dir() else _PACKAGE.parent
@@ -31,7 +33,12 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
     """The error for a name that does not exist, with the nearest one and the list."""
     known = sorted(set(names))
-    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {', '.join(known) or 'none'}")
+    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {listing(known) or 'none'}")
+
+
+def listing(names: Iterable[str]) -> str:
+    """Names in as few lines as can be read, long as terminals are wide nowadays."""
+    return textwrap.fill(", ".join(names), LINE)
 
 
 def read_json(path: Path) -> dict[str, Any]:

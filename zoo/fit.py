@@ -23,6 +23,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveCon
 from zoo import recipes, weights
 from zoo.checkpoints import InterruptCheckpoint, RunCheckpoint, WholeCheckpointIO
 from zoo.errors import ZooError
+from zoo.files import listing
 from zoo.nn.memory import keep_freed_memory
 from zoo.nn.precision import native_bfloat16
 from zoo.registry import architectures
@@ -176,7 +177,7 @@ def _config_of(verb: str, options: argparse.Namespace, rest: list[str], resume: 
     if resume:
         return _resumed(resume, options, rest), resume.parent.name
     if options.recipe is None and not any(arg in ("-h", "--help", "--config", "-c") or ".help" in arg for arg in rest):
-        raise ZooError(f"zoo {verb} needs --recipe NAME; there are {', '.join(recipes.names())}")
+        raise ZooError(f"zoo {verb} needs --recipe NAME; there are {listing(recipes.names())}")
     if options.recipe is None:
         return rest, "run"
     path = recipes.find(options.recipe)

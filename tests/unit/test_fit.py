@@ -313,7 +313,7 @@ def fails(capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> 
     assert code == 2, error
     assert error.startswith("zoo: error: ")
     assert len(error.splitlines()) <= 3
-    assert max(map(len, error.splitlines())) < 500  # all names of recipes are in it
+    assert max(map(len, error.splitlines())) < 300
 
 
 @pytest.mark.parametrize(
