@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any, TypeAlias
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo.data.digest import digest
 from zoo.data.low_resolution import SCALE, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
 from zoo.errors import ZooError
@@ -157,11 +157,3 @@ def comparison(title: str, scores: Mapping[str, Scores]) -> dict[str, Any]:
         "columns": ["method", *quality, *(column for layer in LAYERS for column in (layer, f"{layer}, % less"))],
         "rows": rows,
     }
-
-
-def digest(arrays: Iterable[np.ndarray]) -> str:
-    """SHA-256 over the shape of each (int32, little-endian) and its values, row by row."""
-    found = hashlib.sha256()
-    for array in arrays:
-        found.update(np.asarray(array.shape, "<i4").tobytes() + np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
