@@ -12,7 +12,18 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.errors import ZooError
-from zoo.images import SUFFIXES, Picture, contact_sheet, on_white, save_as, save_pngs, to_array, to_picture, to_tensor
+from zoo.images import (
+    SUFFIXES,
+    Picture,
+    PictureResult,
+    contact_sheet,
+    on_white,
+    save_as,
+    save_pngs,
+    to_array,
+    to_picture,
+    to_tensor,
+)
 from zoo.nn.memory import running_out
 
 SHOWN = 640  # pixels of the longer side of each picture of a comparison
@@ -21,7 +32,7 @@ LUMA = (0.299, 0.587, 0.114)  # of R, G and B: Y of YIQ and of ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)
-class Stylized:
+class Stylized(PictureResult):
     """A picture in a style.
 
     Args:
@@ -33,20 +44,6 @@ class Stylized:
     picture: Image.Image
     content: Image.Image = field(repr=False)
     notes: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return self.picture.size
-
-    @property
-    def mode(self) -> str:
-        return self.picture.mode
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError("the pixels of a PIL picture can only be copied")
-        return np.array(self.picture, dtype)
 
     def compare(self) -> Image.Image:
         """The content beside the picture, transparent parts on white."""

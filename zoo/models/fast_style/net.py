@@ -62,11 +62,11 @@ class FastStyle(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
-        right, below = (max(-side % STRIDE, SMALLEST - side) for side in (width, height))
+        right, below = lacking(width), lacking(height)
         if right or below:
             x = F.pad(x, (0, right, 0, below), "replicate")
         y = self.layers(x - 0.5)[..., :height, :width]
-        return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y)) / 2
+        return squashed(y)
 
     def predict(
         self,
@@ -112,6 +112,16 @@ class FastStyle(nn.Module):
 
         with evaluating(self):
             return stylize_frame(self, frame, strength=strength, preserve_color=preserve_color, tile=tile)
+
+
+def lacking(side: int) -> int:
+    """Pixels that a side is short of what the strides and the deepest reflection take."""
+    return max(-side % STRIDE, SMALLEST - side)
+
+
+def squashed(y: Tensor) -> Tensor:
+    """The last layer's output to 0..1 and a little beyond."""
+    return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y)) / 2
 
 
 class ResidualBlock(nn.Module):

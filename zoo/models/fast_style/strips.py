@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.images import to_array, to_tensor
-from zoo.models.fast_style.net import OVERSHOOT, SMALLEST, STRIDE, FastStyle, ResidualBlock
+from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking, squashed
 from zoo.nn.instance_norm import InstanceNorm, sums
 
 Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)
@@ -35,7 +35,7 @@ def stylize_by_strips(
         rows: of a strip.
         progress: called after each layer with how many are done, and of how many.
     """
-    right, below = (max(-side % STRIDE, SMALLEST - side) for side in picture.size)
+    right, below = map(lacking, picture.size)
     pixels = np.pad(np.asarray(picture), ((0, below), (0, right), (0, 0)), "edge")
     like = next(net.parameters())
 
@@ -50,7 +50,7 @@ def stylize_by_strips(
             progress(done, len(net.layers))
     result = Image.new("RGB", picture.size)
     for top, y in strips.outputs():
-        result.paste(Image.fromarray(to_array((1 + (1 + 2 * OVERSHOOT) * torch.tanh(y[0])) / 2)), (0, top))
+        result.paste(Image.fromarray(to_array(squashed(y[0]))), (0, top))
     return result
 
 

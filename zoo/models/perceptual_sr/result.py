@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from zoo.data.low_resolution import SCALE
-from zoo.images import SUFFIXES, contact_sheet, on_white, save_as, save_pngs
+from zoo.images import SUFFIXES, PictureResult, contact_sheet, on_white, save_as, save_pngs
 from zoo.nn.memory import running_out
 
 SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
 
 
 @dataclass(frozen=True, eq=False)
-class Upscaled:
+class Upscaled(PictureResult):
     """A picture four times as large as its source.
 
     Args:
@@ -29,20 +28,6 @@ class Upscaled:
     picture: Image.Image
     source: Image.Image = field(repr=False)
     notes: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return self.picture.size
-
-    @property
-    def mode(self) -> str:
-        return self.picture.mode
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError("the pixels of a PIL picture can only be copied")
-        return np.array(self.picture, dtype)
 
     def bicubic(self) -> Image.Image:
         """What Pillow's bicubic interpolation makes of the source."""
