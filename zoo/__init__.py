@@ -13,20 +13,28 @@ __version__ = "0.1.0"
 __all__ = ["list_models", "load"]
 
 
-def load(name: str | Path, *, device: str | torch.device = "cpu") -> torch.nn.Module:
+def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> torch.nn.Module:
     """Loads a network with verified weights, in eval mode.
 
+    Only safetensors and JSON are read, and the network is a class of this package, so that a stranger's model is safe
+    to load. What is bundled or in the cache needs no connection.
+
     Args:
-        name: a card ("linknet_camvid"), an architecture ("linknet", which is its first-listed card), or a folder with
-            ``config.json`` and weights.
+        name: a card ("linknet_camvid"); an architecture ("linknet", which is its first-listed card); the path of a
+            folder with ``config.json`` and weights, or of a bundle that ``zoo bundle`` made; or a repository on the
+            Hugging Face Hub ("user/name", or "user/name@revision": a branch, a tag, or at least 7 digits of a commit).
+            Without a commit, the one that was found first is kept until ``zoo pull`` asks for the newest.
         device: where the network goes.
+        check: whether the golden input of the model is replayed, which proves that the network answers on this machine
+            as it did where it was published.
 
     Raises:
-        ZooError: unknown name, or files that are not what ``config.json`` says.
+        ZooError: unknown name, no connection, files that are not what the Hub or ``config.json`` says, or a golden
+            output that differs.
     """
     from zoo import weights
 
-    return weights.load(name, device=device)
+    return weights.load(name, device=device, check=check)
 
 
 def list_models(pattern: str = "*") -> list[str]:

@@ -6,7 +6,6 @@ written by a person; its figures come from ``results.json``, which ``zoo evaluat
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ from typing import Any
 
 import yaml
 
+from zoo import contents, eval_results, sources
 from zoo.errors import ZooError
-from zoo.files import read_json, replace
-from zoo.registry import architectures, card_folder, card_names
+from zoo.files import read_json, replace, sha256_of
+from zoo.registry import architectures, card_names
 
 PIPELINE_TASKS = {  # of ours, in the Hub's words
     "semantic segmentation": "image-segmentation",
@@ -25,14 +25,16 @@ PIPELINE_TASKS = {  # of ours, in the Hub's words
     "super resolution": "image-to-image",
     "style transfer": "image-to-image",
 }
-FRONT_FIELDS = ("license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
+FRONT_FIELDS = ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
 CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")
 RESULT_FIELDS = ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit")
 FIGURE_FIELDS = ("metric", "data", "split", "value", "tolerance")
 TABLE_FIELDS = ("title", "columns", "rows")
 ABSENT: tuple[Any, ...] = (None, "", [], {})  # while 0 parameters are a count
 EMPTY = 64  # bytes: a safetensors file with a tensor is larger
-FILES = ("README.md", "config.json", "results.json", "recipe.yaml")
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+TEXTS = ("README.md", "config.json", "results.json")
+FILES = (*TEXTS, "recipe.yaml")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Card:
     """A model's folder as read.
 
     Args:
-        name: the folder's name.
+        name: its own, or else that of its folder.
         folder: where it is.
         config: content of ``config.json``.
         results: content of ``results.json``; empty before the first measurement.
@@ -78,19 +80,21 @@ def names(pattern: str = "*") -> list[str]:
 
 
 def read(name: str | Path) -> Card:
-    """Reads a card by its name, its architecture's name, or its folder.
+    """Reads a card by any name that :func:`zoo.sources.find` takes.
 
     Raises:
         ZooError: no such card, or one that cannot be read.
     """
-    folder = card_folder(name)
-    results, readme = folder / "results.json", folder / "README.md"
+    source = sources.find(name)
+    paths = {file: source.file(file, contents.PROSE) for file in TEXTS if file == "config.json" or source.has(file)}
+    config = read_json(paths["config.json"])
+    own = config.get("name")
     return Card(
-        name=folder.resolve().name,
-        folder=folder,
-        config=read_json(folder / "config.json"),
-        results=read_json(results) if results.is_file() else {},
-        front=_split(readme)[0] if readme.is_file() else {},
+        name=own if isinstance(own, str) and NAME.fullmatch(own) else source.name,
+        folder=source.folder,
+        config=config,
+        results=read_json(paths["results.json"]) if "results.json" in paths else {},
+        front=_split(paths["README.md"])[0] if "README.md" in paths else {},
     )
 
 
@@ -152,6 +156,14 @@ def write(folder: str | Path) -> None:
     if problems := _missing_fields(card):
         raise ZooError(f"{card.folder}: {'; '.join(problems)}")
     replace(card.folder / "README.md", _render(card))
+    eval_results.write(card.folder, card.figures, card.front.get("datasets") or ())
+
+
+def begin(folder: Path, front: Mapping[str, Any], body: str | None = None) -> None:
+    """Gives a card's README its front matter and, where one is given, its text, for :func:`write` to complete."""
+    readme = folder / "README.md"
+    text = _split(readme)[1] if body is None else body
+    replace(readme, f"---\n{_dump(front)}---\n{text}")
 
 
 def check(folder: str | Path) -> list[str]:
@@ -167,21 +179,14 @@ def check(folder: str | Path) -> list[str]:
         *_missing_fields(card),
         *(f"README.md has no {field}" for field in FRONT_FIELDS if field not in card.front),
     ]
-    if card.config.get("architecture") not in architectures():
+    architecture = architectures().get(str(card.config.get("architecture")))
+    if architecture is None:
         problems.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
+    elif architecture.example and "golden" not in card.config:
+        problems.append("config.json has no golden, the file that zoo export makes")
     if problems:
         return problems
-    weights = card.folder / card.config["weights"]["file"]
-    if not weights.is_file():
-        problems.append(f"{weights.name} is missing")
-    elif hashlib.sha256(weights.read_bytes()).hexdigest() != card.config["weights"]["sha256"]:
-        problems.append(f"{weights.name} is not the file that config.json describes")
-    try:
-        if (card.folder / "README.md").read_text(encoding="utf-8") != _render(card):
-            problems.append("README.md is out of step with results.json")
-    except ZooError as error:
-        problems.append(str(error))
-    return problems
+    return [*_differing_files(card), *_out_of_step(card)]
 
 
 def models_table(prefix: str = "cards/") -> str:
@@ -217,13 +222,15 @@ def fill(text: str, name: str, body: str) -> str:
 def _render(card: Card) -> str:
     """The README as it should be."""
     _, body = _split(card.folder / "README.md")
-    front = yaml.safe_dump(
-        {**card.front, "model-index": model_index(card)}, sort_keys=False, allow_unicode=True, width=120
-    )
+    front = _dump({**card.front, "model-index": model_index(card)})
     try:
         return f"---\n{front}---\n{fill(body, 'results', tables(card.results))}"
     except ZooError as error:
         raise ZooError(f"{card.folder / 'README.md'}: {error}") from None
+
+
+def _dump(front: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(front), sort_keys=False, allow_unicode=True, width=120)
 
 
 def _split(readme: Path) -> tuple[dict[str, Any], str]:
@@ -249,6 +256,32 @@ def _missing_fields(card: Card) -> list[str]:
     for index, table in enumerate(card.results.get("tables", [])):
         missing += [f"table {index} in results.json has no {field}" for field in TABLE_FIELDS if field not in table]
     return missing
+
+
+def _differing_files(card: Card) -> list[str]:
+    """Of the files whose digests are in ``config.json``."""
+    problems = []
+    for described in filter(None, (card.config["weights"], card.config.get("golden"))):
+        path = card.folder / described["file"]
+        if not path.is_file():
+            problems.append(f"{path.name} is missing")
+        elif sha256_of(path) != described["sha256"]:
+            problems.append(f"{path.name} is not the file that config.json describes")
+    return problems
+
+
+def _out_of_step(card: Card) -> list[str]:
+    """Generated files that are not what would be generated now."""
+    problems = []
+    try:
+        if (card.folder / "README.md").read_text(encoding="utf-8") != _render(card):
+            problems.append("README.md is out of step with results.json")
+    except ZooError as error:
+        return [str(error)]
+    path, text = card.folder / eval_results.FILE, eval_results.text(card.figures, card.front["datasets"] or ())
+    if text != (path.read_text(encoding="utf-8") if path.is_file() else ""):
+        problems.append(f"{eval_results.FILE} is out of step with results.json")
+    return problems
 
 
 def _provenance(results: Mapping[str, Any]) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
@@ -61,3 +62,19 @@ class InterruptCheckpoint(OnExceptionCheckpoint):
 
     def teardown(self, *args: Any, **kwargs: Any) -> None:
         """Lightning's would remove the file."""
+
+
+class Described(Callback):
+    """Writes into every checkpoint what the network is and how it was trained, so that it can be exported by itself.
+
+    Args:
+        about: plain values, for :func:`zoo.export.read`.
+    """
+
+    KEY = "zoo"
+
+    def __init__(self, about: Mapping[str, Any]) -> None:
+        self.about = dict(about)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[self.KEY] = {**self.about, "arguments": pl_module.arguments}

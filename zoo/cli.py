@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from zoo import __version__
 from zoo.arguments import Parser
 from zoo.errors import ZooError
-from zoo.files import did_you_mean
+from zoo.files import did_you_mean, printable
+from zoo.troubles import redact
 
 USER_ERROR = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
@@ -26,8 +27,24 @@ VERBS = {
     "test": "run the test of a recipe on a checkpoint",
     "evaluate": "measure what a card claims: zoo evaluate NAME",
     "predict": "run a model on pictures: zoo predict NAME FILES -o OUT",
+    "export": "make a card of a run: zoo export RUN_DIR --name NAME",
+    "publish": "put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME",
+    "pull": "fetch a model and verify it: zoo pull USER/NAME[@REVISION]",
+    "bundle": "a model in one file, to carry over: zoo bundle NAME -o FILE.zip",
     "list": "the models with weights: zoo list [PATTERN]",
     "info": "what is known about one: zoo info NAME",
+}
+
+
+MAINS = {  # imported when called
+    "evaluate": "zoo.evaluate",
+    "predict": "zoo.predict",
+    "export": "zoo.export",
+    "publish": "zoo.publish",
+    "pull": "zoo.pull:main_pull",
+    "bundle": "zoo.pull:main_bundle",
+    "list": "zoo.show:main_list",
+    "info": "zoo.show:main_info",
 }
 
 
@@ -54,9 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
         if debug:
-            traceback.print_exc()
+            print(redact(traceback.format_exc()), file=sys.stderr)  # noqa: T201
         code, text = _explain(error)
-        print(f"zoo: {text}", file=sys.stderr)  # noqa: T201
+        print(printable(f"zoo: {redact(text)}", keep="\n"), file=sys.stderr)  # noqa: T201
         _discard_unwritten()
         return code
 
@@ -100,17 +117,9 @@ def _run(arguments: list[str]) -> int:
         from zoo import fit
 
         return fit.main(verb, rest)
-    if verb == "evaluate":
-        from zoo import evaluate
-
-        return evaluate.main(rest)
-    if verb == "predict":
-        from zoo import predict
-
-        return predict.main(rest)
-    light: dict[str, Callable[[list[str]], int]] = {"list": _list, "info": _info}
-    if verb in light:
-        return light[verb](rest)
+    if verb in MAINS:
+        module, _, name = MAINS[verb].partition(":")
+        return getattr(importlib.import_module(module), name or "main")(rest)
     raise ZooError(f"no verb {verb!r}{did_you_mean(verb, VERBS)}\nthere are: {', '.join(VERBS)}")
 
 
@@ -128,59 +137,6 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error; goes after a verb too")
     return parser
-
-
-def _list(arguments: list[str]) -> int:
-    from zoo import cards
-
-    parser = Parser(prog="zoo list", description="Lists the models with weights.", allow_abbrev=False)
-    parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern, such as 'linknet*'")
-    pattern = parser.parse_args(arguments).pattern
-    rows = [("name", "architecture", "task", "main figure", "size")]
-    for card in map(cards.read, cards.names(pattern)):
-        figure = cards.figure_text(card.figures[0]) if card.figures else "not measured"
-        rows.append((card.name, card.config.get("architecture", ""), card.task, figure, card.size))
-    if len(rows) == 1:
-        raise ZooError(f"no model matches {pattern!r}\nthere are: {', '.join(cards.names()) or 'none'}")
-    _print_aligned(rows)
-    return 0
-
-
-def _info(arguments: list[str]) -> int:
-    from zoo import cards
-    from zoo.registry import architectures
-
-    parser = Parser(prog="zoo info", description="Says what is known about a model.", allow_abbrev=False)
-    parser.add_argument("name", help="of a model or an architecture, or a folder")
-    card = cards.read(parser.parse_args(arguments).name)
-    architecture = card.config.get("architecture", "")
-    known = architectures().get(architecture)
-    rows = [
-        ("name", card.name),
-        ("architecture", architecture),
-        ("task", card.task),
-        ("paper", known.paper if known else ""),
-        ("parameters", f"{card.results['parameters']:,}" if "parameters" in card.results else ""),
-        ("MACs", cards.macs_text(card.results.get("macs", {}))),
-        ("input", card.config.get("input", "")),
-        ("labels", ", ".join(card.config.get("arguments", {}).get("labels") or ())),
-        ("licence", str(card.front.get("license", ""))),
-        *(("figure", cards.figure_text(figure)) for figure in card.figures),
-        ("size", card.size if card.size == "none" else f"{card.size} {_dtype(card.config)}"),
-        ("folder", str(card.folder)),
-    ]
-    _print_aligned([row for row in rows if row[1]])
-    return 0
-
-
-def _dtype(config: Mapping[str, Any]) -> str:
-    return config.get("weights", {}).get("dtype", "")
-
-
-def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser
+from lightning.pytorch import LightningDataModule
 from torch import nn
 
-from zoo import __version__, cards, weights
+from zoo import __version__, cards, contents, sources, weights
 from zoo.arguments import Parser
 from zoo.errors import ZooError
 from zoo.files import replace
@@ -46,28 +47,51 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--data.KEY", dest="_", help="an argument of the card's data, such as --data.root FOLDER")
     options, rest = parser.parse_known_args(argv)
-    card = cards.read(options.model)
-    net = weights.load(card.folder, device=options.device)
-    evaluator = import_object(architectures()[card.config["architecture"]].evaluate)
-    recipe = _recipe(card)
-    data, arguments = _arguments(recipe["data"], evaluator, rest)
-    if OTHERS in inspect.signature(evaluator).parameters:
-        arguments[OTHERS] = _others(card, options.device)
-    if RECIPE in inspect.signature(evaluator).parameters:
-        arguments[RECIPE] = recipe
-    measured = evaluator(net, data, **arguments)
+    source, card = sources.find(options.model), cards.read(options.model)
+    if options.write and source.foreign:
+        raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")
+    net = weights.load(options.model, device=options.device)
+    measured = prepare(card.config["architecture"], _recipe(source), rest, card.name, options.device)(net)
     holds = _report(card, measured)
     if options.write:
         write(card, measured, command(argv))
+        print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
         return 0
     return 0 if holds else 1
 
 
-def _recipe(card: cards.Card) -> dict[str, Any]:
-    path = card.folder / "recipe.yaml"
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file; without it this is no card. A run is measured by zoo test --weights")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+def prepare(
+    architecture: str, recipe: Mapping[str, Any], given: list[str], name: str = "", device: str = "cpu"
+) -> Callable[[nn.Module], dict[str, Any]]:
+    """What measures a network, once its data were found.
+
+    Args:
+        architecture: name in the registry.
+        recipe: says what data there are.
+        given: further arguments of the command, for the data and the evaluator.
+        name: of the card, which is not compared with itself.
+        device: where the networks go that it is compared with.
+
+    Raises:
+        ZooError: data that cannot be found, or an argument that nothing takes.
+    """
+    evaluator = import_object(architectures()[architecture].evaluate)
+    data, arguments = _arguments(recipe["data"], evaluator, given)
+    taken = inspect.signature(evaluator).parameters
+    if OTHERS in taken:
+        arguments[OTHERS] = _others(architecture, name, device)
+    if RECIPE in taken:
+        arguments[RECIPE] = recipe
+    return lambda net: evaluator(net, data, **arguments)
+
+
+def _recipe(source: sources.Source) -> dict[str, Any]:
+    if not source.has("recipe.yaml"):
+        raise ZooError(f"{source} has no recipe.yaml, and so is no card. A run is measured by zoo test --weights")
+    recipe = yaml.safe_load(source.file("recipe.yaml", contents.PROSE).read_text(encoding="utf-8"))
+    if not isinstance(recipe, dict) or "class_path" not in (recipe.get("data") or ()):
+        raise ZooError(f"{source}: recipe.yaml names no data")
+    return recipe
 
 
 def _arguments(
@@ -80,6 +104,8 @@ def _arguments(
     arguments = {k: v for k, v in section.get("init_args", {}).items() if k not in ("augment", "batch_size")}
     parser = ArgumentParser(exit_on_error=False)
     data_class = import_object(section["class_path"])
+    if not (isinstance(data_class, type) and issubclass(data_class, LightningDataModule)):
+        raise ZooError(f"data.class_path names no LightningDataModule: {section['class_path']}")
     parser.add_class_arguments(data_class, "data")
     parser.add_function_arguments(evaluator, skip={"net", "data", OTHERS, RECIPE})
     try:
@@ -92,10 +118,10 @@ def _arguments(
     return data, own
 
 
-def _others(card: cards.Card, device: str) -> dict[str, nn.Module]:
-    """Networks with the other weights of the card's architecture that are in this installation."""
-    declared = architectures()[card.config["architecture"]].weights
-    return {name: weights.load(name, device=device) for name in declared if name != card.name and cards.names(name)}
+def _others(architecture: str, name: str, device: str) -> dict[str, nn.Module]:
+    """Networks with the other weights of an architecture that are in this installation."""
+    declared = architectures()[architecture].weights
+    return {other: weights.load(other, device=device) for other in declared if other != name and cards.names(other)}
 
 
 def _report(card: cards.Card, measured: dict[str, Any]) -> bool:
@@ -148,7 +174,6 @@ def write(card: cards.Card, measured: dict[str, Any], command: str) -> None:
     results = {**card.results, **measured, **provenance}
     replace(card.folder / "results.json", json.dumps(results, indent=2) + "\n")
     cards.write(card.folder)
-    print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
 
 
 def command(argv: list[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import os
 import textwrap
@@ -13,6 +14,7 @@ from typing import Any
 
 from zoo.errors import ZooError
 
+CHUNK = 1 << 20  # bytes
 LINE = 200  # characters of a line of names
 _PACKAGE = Path(__file__).resolve().parent
 # The wheel carries recipes and cards inside the package; a checkout has them beside it.
@@ -39,6 +41,23 @@ def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
 def listing(names: Iterable[str]) -> str:
     """Names in as few lines as can be read, long as terminals are wide nowadays."""
     return textwrap.fill(", ".join(names), LINE)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with a question mark for whatever could steer a terminal, but for the characters to keep.
+
+    What is shown may come from a stranger's card.
+    """
+    return "".join(letter if letter.isprintable() or letter in keep else "?" for letter in text)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -8,136 +8,36 @@ import inspect
 import logging
 import os
 import re
+import shlex
 import shutil
 import warnings
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import LightningModule
 
-from zoo import recipes, weights
-from zoo.checkpoints import InterruptCheckpoint, RunCheckpoint, WholeCheckpointIO
+from zoo import export, readme, recipes, run_recipe, weights
+from zoo.checkpoints import Described, InterruptCheckpoint
 from zoo.errors import ZooError
 from zoo.files import listing
+from zoo.lightning_cli import LAST, ZooCLI
 from zoo.nn.memory import keep_freed_memory
-from zoo.nn.precision import native_bfloat16
 from zoo.registry import architectures
 
-LAST = Path("checkpoints", "last.ckpt")
-HELP = """zoo fit --recipe NAME [--weights NAME] [KEY VALUE ...], or zoo fit --resume RUN_DIR;
-zoo validate|test --recipe NAME --weights NAME|--ckpt_path FILE. A recipe is a bundled name or a file; --weights starts
-from a model, a folder or a safetensors file. Any key of the recipe is an option, such as --data.batch_size 4 or those
-below; --model.help CLASS and --data.help CLASS list theirs."""
 INTERRUPTED = 130  # as a shell reports SIGINT
-
-
-class ZooCLI(LightningCLI):
-    """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``."""
-
-    def __init__(
-        self, args: list[str], run: str, resume: Path | None = None, keep_config: bool = False, whole: bool = False
-    ) -> None:
-        self.whole = whole  # a checkpoint with all weights follows
-        place = {"save_dir": "runs", "name": run}
-        if resume:
-            place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
-        logger = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": place}
-        if resume:
-            args = [*args, *(f"--trainer.logger.init_args.{key}={value}" for key, value in place.items())]
-        super().__init__(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=SaveConfigCallback if keep_config else None,
-            save_config_kwargs={"overwrite": True},  # without a logger it lies in the working directory
-            trainer_defaults={"logger": logger, "enable_model_summary": False},
-            parser_kwargs={
-                "usage": "zoo fit|validate|test --recipe NAME [options]",
-                "description": HELP,
-                "exit_on_error": False,
-                "allow_abbrev": False,
-            },
-            auto_configure_optimizers=False,
-            run=False,
-            args=args,
-        )
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
-        """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
-        return self
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument("--weights", type=str | None, help="a model, folder or safetensors file to start from")
-        parser.link_arguments("data", "model.init_args.labels", compute_fn=labels_of, apply_on="instantiate")
-
-    @property
-    def start(self) -> str | None:
-        """What the network starts from, by option or recipe."""
-        return self._get(self.config, "weights")
-
-    def before_instantiate_classes(self) -> None:
-        if self.start:
-            weights.read_state(self.start)  # fails now rather than after everything was set up
-        arguments = self._get(self.config, "model", default={}).get("init_args", {})
-        if (self.start or self.whole) and "encoder_weights" in arguments:
-            arguments["encoder_weights"] = None  # full weights follow: they need not be fetched
-
-    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        config = self._get(self.config_init, "trainer")
-        given = config.callbacks or []
-        config.callbacks = [*given, *default_callbacks(self.model, config, given)]
-        if config.plugins is None:
-            kwargs["plugins"] = [WholeCheckpointIO()]
-        every, epochs = config.check_val_every_n_epoch, config.max_epochs
-        if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
-            kwargs["check_val_every_n_epoch"] = min(every, epochs)
-        return super().instantiate_trainer(precision=usable_precision(config), **kwargs)
-
-
-def labels_of(data: LightningDataModule) -> Any:
-    return getattr(data, "labels", None)
-
-
-def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback]) -> list[Callback]:
-    """What every run has: the last checkpoint and, unless the recipe brings its own of the kind, progress and best.
-
-    Args:
-        trainer: its arguments, of which some switch these off.
-    """
-    defaults: list[Callback] = [RichProgressBar()] if trainer.enable_progress_bar is not False else []
-    if trainer.logger:
-        defaults.append(LearningRateMonitor("step"))
-    if trainer.enable_checkpointing is False:
-        return [one for one in defaults if not isinstance(one, tuple(type(own) for own in given))]
-    if monitored := getattr(model, "monitor", None):
-        monitor, mode = monitored
-        defaults.append(RunCheckpoint(monitor=monitor, mode=mode, filename="best", enable_version_counter=False))
-    last = RunCheckpoint(filename=LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
-    kinds = tuple(type(one) for one in given)
-    return [*(one for one in defaults if not isinstance(one, kinds)), last]
-
-
-def usable_precision(trainer: Any) -> Any:
-    """The recipe's precision, or float32 where this machine would emulate bfloat16 and so be slower with it."""
-    if trainer.precision != "bf16-mixed" or trainer.accelerator not in ("auto", "cpu", "gpu", "cuda"):
-        return trainer.precision
-    gpu = torch.cuda.is_available() and trainer.accelerator != "cpu"
-    if native_bfloat16(torch.device("cuda" if gpu else "cpu")):
-        return trainer.precision
-    print("This machine has no native bfloat16: training in float32 (--trainer.precision overrides).")  # noqa: T201
-    return "32-true"
 
 
 def main(verb: str, argv: list[str]) -> int:
     """Runs ``zoo fit|validate|test``; what is not of the zoo itself goes to Lightning's own command line."""
     options, rest = _options(verb, argv)
     prepare_process()
+    if publishing := getattr(options, "publish", None):
+        _check_publication(publishing, options)
     resume = Path(options.resume).resolve() if getattr(options, "resume", None) else None
     args, run = _config_of(verb, options, rest, resume)
     ckpt_path = getattr(options, "ckpt_path", None)
@@ -155,7 +55,7 @@ def main(verb: str, argv: list[str]) -> int:
         if new and verb != "fit":
             raise ZooError(f"{cli.start} has no {new[0]} of that shape: a layer made anew is not worth a figure")
     if verb == "fit":
-        return _fit(cli, resume)
+        return _fit(cli, resume, options)
     if not (cli.start or ckpt_path):
         raise ZooError(f"zoo {verb} needs something to {verb}: --weights NAME or --ckpt_path FILE")
     getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=ckpt_path, weights_only=True, verbose=False)
@@ -168,6 +68,8 @@ def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]
     parser.add_argument("--weights")
     if verb == "fit":
         parser.add_argument("--resume", metavar="RUN_DIR")
+        parser.add_argument("--publish", metavar="USER/NAME")
+        export.add_arguments(parser)
     else:
         parser.add_argument("--ckpt_path")
     return parser.parse_known_args(argv)
@@ -217,11 +119,14 @@ def start_from(model: LightningModule, source: str) -> list[str]:
     return new
 
 
-def _fit(cli: ZooCLI, resume: Path | None) -> int:
+def _fit(cli: ZooCLI, resume: Path | None, options: argparse.Namespace) -> int:
     trainer = cli.trainer
+    if options.publish and not (trainer.checkpoint_callback and (trainer.logger or options.samples)):
+        raise ZooError("--publish needs checkpoints and a logger, which keeps pictures, or --samples PICTURE ...")
     # not trainer.log_dir, which waits for the other ranks
     run = Path(os.path.relpath(getattr(trainer.logger, "log_dir", None) or trainer.default_root_dir))
     fresh = not run.exists()
+    trainer.callbacks.append(Described(_description(cli, run)))  # type: ignore[attr-defined]
     if trainer.checkpoint_callback:
         on_exception = InterruptCheckpoint(run / LAST.parent, LAST.stem)
         trainer.callbacks.append(on_exception)  # type: ignore[attr-defined]
@@ -241,7 +146,46 @@ def _fit(cli: ZooCLI, resume: Path | None) -> int:
         cli.model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
     if trainer.is_global_zero:
         _leave_results(cli, run)
+        if options.publish:
+            _publish(options, run)
     return 0
+
+
+def _description(cli: ZooCLI, run: Path) -> dict[str, Any]:
+    """What checkpoints say of their run, for ``zoo export``."""
+    recipe, config = run_recipe.text(cli, run.parent.name), run_recipe.resolved(cli)
+    return {"architecture": type(cli.model).__module__.split(".")[2], "recipe": recipe, "config": config}
+
+
+def _check_publication(repo: str, options: argparse.Namespace) -> None:
+    """Refuses before the training what would be refused after it."""
+    readme.check(readme.About.of(options))
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        from zoo import publish
+
+        publish.preflight(repo)
+
+
+def _publish(options: argparse.Namespace, run: Path) -> None:
+    """Exports the best checkpoint and publishes it."""
+    from zoo import publish
+
+    folder, repo = run / "card", options.publish
+    name, about = repo.partition("/")[2].lower(), readme.About.of(options)
+    try:
+        export.export(run, name, folder, about, samples=options.samples, repo=repo)
+        published = publish.publish(folder, repo)
+    except Exception as error:
+        commands = [["zoo", "publish", str(folder), "--repo", repo]]
+        if not folder.exists():
+            told = {key: getattr(options, key) for key in (*vars(about), "samples") if getattr(options, key)}
+            words = [[f"--{key.replace('_', '-')}", *([v] if isinstance(v, str) else v)] for key, v in told.items()]
+            commands.insert(0, ["zoo", "export", str(run), "--name", name, "-o", str(folder), *chain(*words)])
+        raise ZooError(
+            f"{str(error) or type(error).__name__}\nThe run is safe in {run}, but not published; what is left to do:\n"
+            + " && ".join(map(shlex.join, commands))
+        ) from error
+    print(f"Published: {published.url}")  # noqa: T201
 
 
 def _remove_run(run: Path) -> None:

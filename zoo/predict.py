@@ -17,12 +17,12 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import nn
 
-from zoo import inputs, video, weights
+from zoo import contents, inputs, sources, video, weights
 from zoo.arguments import Parser
 from zoo.errors import ZooError
 from zoo.files import read_json
 from zoo.inputs import PICTURES, VIDEOS, Inputs
-from zoo.registry import Architecture, architectures, card_folder, import_object
+from zoo.registry import Architecture, architectures, import_object
 
 OPTIONS = (  # that reach predict, where it has them
     "passes", "refine", "tile", "match_histogram", "strength", "preserve_color",
@@ -221,7 +221,8 @@ def _fastest_device() -> str:
 
 def _architecture(model: str) -> Architecture | None:
     """None where it is not known, which loading refuses."""
-    return architectures().get(str(read_json(card_folder(model) / weights.CONFIG_FILE).get("architecture")))
+    config = read_json(sources.find(model).file(sources.CONFIG_FILE, contents.PROSE))
+    return architectures().get(str(config.get("architecture")))
 
 
 def _keywords(net: nn.Module, options: argparse.Namespace, count: int, bars: Progress) -> dict[str, Any]:

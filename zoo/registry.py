@@ -6,11 +6,10 @@ import fnmatch
 import importlib
 import pkgutil
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from zoo.errors import ZooError
-from zoo.files import bundled, unknown
+from zoo.files import bundled
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Architecture:
         paper: address.
         input: what the network takes, for its cards.
         pictures: how many of them its ``predict`` takes for one result.
+        example: channels, height and width of the golden input; None where nothing is computed in one pass.
     """
 
     net: str
@@ -38,6 +38,7 @@ class Architecture:
     paper: str
     input: str
     pictures: int = 1
+    example: tuple[int, int, int] | None = None
 
 
 def architectures() -> dict[str, Architecture]:
@@ -66,24 +67,3 @@ def card_names(pattern: str = "*") -> list[str]:
     """Names of the bundled cards that match a shell pattern."""
     names = sorted(path.parent.name for path in bundled("cards").glob("*/config.json"))
     return fnmatch.filter(names, pattern)
-
-
-def card_folder(name: str | Path) -> Path:
-    """The folder of a card: bundled under its own name or its architecture's, or any folder by its path.
-
-    Raises:
-        ZooError: there is no such card.
-    """
-    text, known = str(name), architectures()
-    if text in known:
-        text = known[text].weights[0]
-        if text not in card_names():
-            raise ZooError(f"{name}: its weights {text!r} are not in this installation ({bundled('cards')})")
-    if text in card_names():
-        return bundled("cards") / text
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if "/" in text or path.is_absolute():
-        raise ZooError(f"no folder {text!r}, and models on the Hub cannot be loaded by this version of zoo yet")
-    raise unknown("model", text, [*known, *card_names()])

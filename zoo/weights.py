@@ -1,46 +1,104 @@
 """From a name to a network: the files are verified, then parsed, then loaded into a class of the zoo's registry.
 
-A model is a folder with ``config.json`` and safetensors. Nothing read from it names code to run: the architecture is a
-name in the registry, its arguments are plain values, and the weights are no pickle.
+A model is a folder with ``config.json`` and safetensors, and nobody vouches for one that was found on the Hub. So the
+network is first made without memory for its tensors: that tells which tensors the file must hold, and how large it may
+be, before it is fetched or read.
 """
 
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from zoo import __version__
+from zoo import __version__, contents, golden, sources
+from zoo.config import build, check_arguments, first_line, network_class
 from zoo.errors import ZooError
-from zoo.files import bundled, did_you_mean, read_json, replace, unknown
-from zoo.registry import architectures, card_folder, import_object
+from zoo.files import read_json, replace
+from zoo.registry import architectures
+from zoo.sources import CONFIG_FILE, Source
 
-CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+HEADER = 1 << 20  # bytes of a safetensors file that are not tensors
 
 
-def load(name: str | Path, *, device: str | torch.device = "cpu") -> nn.Module:
+@dataclass(frozen=True)
+class Model:
+    """A model's files, whose configuration was found to be sound."""
+
+    source: Source
+    config: dict[str, Any]
+    skeleton: nn.Module  # on the meta device
+
+    @classmethod
+    def find(cls, name: str | Path, refresh: bool = False) -> Model:
+        """Of a name as `zoo.load` takes it; `refresh` asks the Hub for the newest commit."""
+        source = sources.find(name, refresh)
+        path = source.file(CONFIG_FILE, contents.PROSE)
+        config = read_json(path)
+        return cls(source, config, build(config, f"{source}/{CONFIG_FILE}", "meta"))
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the weights may have."""
+        tensors = sum(max(4, tensor.element_size()) * tensor.numel() for tensor in self.skeleton.state_dict().values())
+        if tensors > contents.WEIGHTS:
+            raise ZooError(f"{self.source}: refused, {CONFIG_FILE} describes a network of {tensors:,} bytes")
+        return tensors + HEADER
+
+    @property
+    def file(self) -> str:
+        """Name of the weights."""
+        weights = self.config.get("weights")
+        name = weights.get("file") if isinstance(weights, dict) else None
+        if not isinstance(name, str) or not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
+            raise ZooError(
+                f"{self.source}/{CONFIG_FILE}: weights.file must name a safetensors file in the folder, not {name!r}"
+            )
+        return name
+
+    def path(self) -> Path:
+        """The weights, fetched if need be."""
+        return self.source.file(self.file, self.limit)
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors as they are stored, parsed from the very bytes whose digest was compared."""
+        path, described = self.path(), self.config["weights"]
+        content, want = path.read_bytes(), described.get("sha256")
+        have = hashlib.sha256(content).hexdigest()
+        if have != want:
+            sizes = f"{len(content)} bytes of {described.get('bytes')}"
+            raise ZooError(
+                f"{path}: refused, its SHA-256 is not that of {CONFIG_FILE} ({sizes})\n"
+                f"have {have}, want {want}\n{self.source.restoring}"
+            )
+        return _parse(content, path)
+
+
+def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> nn.Module:
     """Loads a network with verified weights, in eval mode and float32; see `zoo.load`."""
-    folder = card_folder(name)
-    config = read_json(folder / CONFIG_FILE)
-    state = _read_verified(folder, config)
-    net = _build(config, folder / CONFIG_FILE)
-    _load_strict(net, state, folder / _weights_file(folder, config))
+    model = Model.find(name)
+    state = model.state()
+    _refuse_misfit(model, state)
+    net = build(model.config, f"{model.source}/{CONFIG_FILE}")
+    net.load_state_dict(state)  # copies into float32 parameters, whatever the floating type of the file
     try:
-        return net.eval().to(device)
+        net = net.eval().to(device)
     except (AssertionError, RuntimeError) as error:  # torch has no common one for a device that is not there
-        raise ZooError(f"device {str(device)!r}: {_first_line(error)}") from error
+        raise ZooError(f"device {str(device)!r}: {first_line(error)}") from error
+    if check:
+        _replay(net, model)
+    return net
 
 
 def read_state(source: str | Path) -> dict[str, Tensor]:
@@ -53,8 +111,7 @@ def read_state(source: str | Path) -> dict[str, Tensor]:
     if path.suffix in PICKLES:
         raise ZooError(f"{source}: a {path.suffix} file is a pickle, which can run code; zoo reads safetensors only")
     if path.suffix != ".safetensors":
-        folder = card_folder(source)
-        return _read_verified(folder, read_json(folder / CONFIG_FILE))
+        return Model.find(source).state()
     if not path.is_file():
         raise ZooError(f"{source}: no such file")
     return _parse(path.read_bytes(), path)
@@ -104,7 +161,7 @@ def save(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    _check_arguments(_network_class(architecture, folder), arguments, folder)
+    check_arguments(network_class(architecture, folder), arguments, folder)
     tensors = {name: _convert(name, tensor, dtype) for name, tensor in net.state_dict().items()}
     content = safetensors.torch.save(tensors, metadata={"format": "pt"})
     digest = hashlib.sha256(content).hexdigest()
@@ -129,121 +186,34 @@ def _convert(name: str, tensor: Tensor, dtype: str) -> Tensor:
     return converted
 
 
-def _weights_file(folder: Path, config: Mapping[str, Any]) -> str:
-    weights = config.get("weights")
-    name = weights.get("file") if isinstance(weights, dict) else None
-    if not isinstance(name, str) or not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
-        raise ZooError(f"{folder / CONFIG_FILE}: weights.file must name a safetensors file in the folder, not {name!r}")
-    return name
-
-
-def _read_verified(folder: Path, config: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors, parsed from the very bytes whose digest was compared."""
-    path = folder / _weights_file(folder, config)
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file\n{_how_to_restore(folder)}")
-    content, want = path.read_bytes(), config["weights"].get("sha256")
-    have = hashlib.sha256(content).hexdigest()
-    if have != want:
-        sizes = f"{len(content)} bytes of {config['weights'].get('bytes')}"
-        raise ZooError(
-            f"{path}: refused, its SHA-256 is not that of {CONFIG_FILE} ({sizes})\n"
-            f"have {have}, want {want}\n{_how_to_restore(folder)}"
-        )
-    return _parse(content, path)
-
-
-def _how_to_restore(folder: Path) -> str:
-    if folder.parent == bundled("cards"):
-        return "restore it: git checkout in a clone, pip install --force-reinstall --no-deps lightning-zoo otherwise"
-    return "restore it: copy or download the folder again"
-
-
 def _parse(content: bytes, path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(content)
-    except SafetensorError as error:
-        raise ZooError(f"{path}: refused, not a whole safetensors file: {_first_line(error)}") from error
+    except Exception as error:  # of the parser, or of torch for a type of numbers that it has not
+        raise ZooError(f"{path}: refused, not a whole safetensors file: {first_line(error)}") from error
 
 
-def _network_class(architecture: Any, where: Path) -> type[nn.Module]:
-    known = architectures()
-    if not isinstance(architecture, str) or architecture not in known:
-        raise ZooError(f"{where}: {unknown('architecture', str(architecture), known)}")
-    return import_object(known[architecture].net)
-
-
-def _build(config: Mapping[str, Any], where: Path) -> nn.Module:
-    cls = _network_class(config.get("architecture"), where)
-    arguments = config.get("arguments")
-    if not isinstance(arguments, dict):
-        raise ZooError(f"{where}: arguments must be an object, not {json.dumps(arguments):.60}")
-    _check_arguments(cls, arguments, where)
-    try:
-        return cls(**arguments)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ZooError(f"{where}: {cls.__name__} refuses its arguments: {_first_line(error)}") from error
-
-
-def _check_arguments(cls: type[nn.Module], arguments: Mapping[str, Any], where: Path) -> None:
-    signature = inspect.signature(cls)
-    for name, value in arguments.items():
-        if name not in signature.parameters:
-            near = did_you_mean(name, signature.parameters)
-            raise ZooError(f"{where}: {cls.__name__} has no argument {name!r}{near}")
-        if not _is_harmless(name, value):
-            raise ZooError(f"{where}: arguments.{name} may not be {json.dumps(value, default=repr):.60}")
-    try:
-        signature.bind(**arguments)
-    except TypeError as error:
-        raise ZooError(f"{where}: {cls.__name__}: {error}") from error
-
-
-def _is_harmless(name: str, value: Any) -> bool:
-    """Whether an argument is a plain value that neither fetches nor opens anything.
-
-    Arguments that name further weights must be None, since full weights follow. Text must be a plain name: timm would
-    take ``hf-hub:user/repo`` for an address. Text in lists, such as the labels, is only ever shown, and a table holds
-    numbers by the names of layers.
-    """
-    if name == "weights" or name.endswith("_weights"):
-        return value is None
-    if isinstance(value, str):
-        return _is_name(value)
-    if isinstance(value, dict):
-        return all(_is_name(key) and isinstance(number, (int, float)) for key, number in value.items())
-    return _is_plain(value)
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[\w.-]+", value) is not None
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
-def _load_strict(net: nn.Module, state: dict[str, Tensor], where: Path) -> None:
-    own = net.state_dict()
+def _refuse_misfit(model: Model, state: Mapping[str, Tensor]) -> None:
+    """Compares names, shapes and types of the stored tensors with those of the network."""
+    own, skeleton = model.skeleton.state_dict(), type(model.skeleton).__name__
+    stored = DTYPES.get(str(model.config["weights"].get("dtype")))
     for name in [*own, *(name for name in state if name not in own)]:
-        if problem := _difference(own.get(name), state.get(name)):
-            raise ZooError(f"{where}: does not fit {type(net).__name__}: {name} {problem}")
-    net.load_state_dict(state)  # copies into float32 parameters, whatever the floating type of the file
+        if problem := _difference(own.get(name), state.get(name), stored):
+            raise ZooError(f"{model.source}/{model.file}: does not fit {skeleton}: {name!r:.100} {problem}")
 
 
-def _difference(own: Tensor | None, stored: Tensor | None) -> str:
+def _difference(own: Tensor | None, stored: Tensor | None, floating: torch.dtype | None) -> str:
     if stored is None:
         return "is missing"
     if own is None:
         return "is not one of its tensors"
     if own.shape != stored.shape:
         return f"has shape {tuple(stored.shape)}, not {tuple(own.shape)}"
-    if own.dtype != stored.dtype and not (own.is_floating_point() and stored.is_floating_point()):
-        return f"is {stored.dtype}, not {own.dtype}"
-    return ""
+    want = floating if own.is_floating_point() else own.dtype
+    return "" if stored.dtype == want else f"is {stored.dtype}, not {want}"
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _replay(net: nn.Module, model: Model) -> None:
+    """Compares what the network makes of its golden input with what it made of it when it was exported."""
+    if architectures()[model.config["architecture"]].example is not None:
+        golden.check(net, model.source.file(golden.FILE, golden.LIMIT).parent, model.config)

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from zoo import cards, load
+from zoo import cards, golden, load
 from zoo.registry import architectures
 
 OFFLINE = """
@@ -51,6 +51,11 @@ def test_its_weights_are_those_it_describes(card: cards.Card):
     net = load(card.name)
     assert not net.training
     assert sum(parameter.numel() for parameter in net.parameters()) == card.results["parameters"]
+
+
+def test_answers_as_it_did_when_it_was_exported(card: cards.Card):
+    error = golden.check(load(card.name), card.folder, card.config)
+    assert error < golden.TOLERANCE / 2
 
 
 def test_its_recipe_is_the_bundled_one(card: cards.Card):

@@ -10,6 +10,7 @@ from zoo import files
 
 README = """---
 license: apache-2.0
+data_license: drawn by the program
 tags:
 - image-segmentation
 datasets:
@@ -57,6 +58,7 @@ def write_card(folder: Path) -> Path:
     (folder / "results.json").write_text(json.dumps(RESULTS))
     (folder / "recipe.yaml").write_text("model: {}\n")
     (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "golden.safetensors").write_bytes(b"golden")
     config = {
         "architecture": "linknet",
         "arguments": {"num_classes": 2, "labels": ["Sky", "Pole"]},
@@ -67,6 +69,7 @@ def write_card(folder: Path) -> Path:
             "bytes": 7_100_000,
             "dtype": "float16",
         },
+        "golden": {"file": "golden.safetensors", "sha256": hashlib.sha256(b"golden").hexdigest(), "bytes": 6},
         "recipe": "linknet_camvid.yaml",
         "data": "camvid",
         "input": "RGB 0..1, any size",

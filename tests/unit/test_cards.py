@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from huggingface_hub import ModelCard
+import yaml
+from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from zoo import cards, list_models
 from zoo.errors import ZooError
@@ -98,6 +99,19 @@ def test_the_hub_reads_the_model_index(card: Path):
     assert data.license == "apache-2.0"
 
 
+def test_figures_on_data_of_the_hub_go_to_its_leaderboards(card: Path):
+    readme, path = card / "README.md", card / ".eval_results" / "zoo.yaml"
+    cards.write(card)
+    assert not path.parent.exists()
+    readme.write_text(readme.read_text().replace("- camvid\n", "- someone/CamVid\n"))
+    cards.write(card)
+    [entry] = parse_eval_result_entries(yaml.safe_load(path.read_text()))
+    assert (entry.dataset_id, entry.value, entry.notes) == ("someone/CamVid", 0.6125, "mIoU on test")
+    assert cards.check(card) == []
+    path.unlink()
+    assert cards.check(card) == [".eval_results/zoo.yaml is out of step with results.json"]
+
+
 def test_a_readme_out_of_step_is_a_problem(card: Path):
     assert "README.md has no model-index" in cards.check(card)
     cards.write(card)
@@ -113,7 +127,9 @@ def test_a_figure_typed_by_hand_is_a_problem(card: Path):
     assert cards.check(card) == ["README.md is out of step with results.json"]
 
 
-@pytest.mark.parametrize("name", ["README.md", "results.json", "recipe.yaml", "model.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "results.json", "recipe.yaml", "model.safetensors", "golden.safetensors"]
+)
 def test_a_missing_file_is_a_problem(card: Path, name: str):
     cards.write(card)
     (card / name).unlink()
@@ -138,6 +154,34 @@ def test_missing_fields_and_other_weights_are_problems(card: Path):
         "figure 0 in results.json has no tolerance",
         "config.json names no architecture: 'resnet'",
     ]
+
+
+def test_the_golden_file_is_that_of_the_config(card: Path):
+    cards.write(card)
+    (card / "golden.safetensors").write_bytes(b"another")
+    assert cards.check(card) == ["golden.safetensors is not the file that config.json describes"]
+    config = json.loads((card / "config.json").read_text())
+    del config["golden"]
+    (card / "config.json").write_text(json.dumps(config))
+    assert cards.check(card) == ["config.json has no golden, the file that zoo export makes"]
+
+
+def test_terms_of_the_data_are_told(card: Path):
+    readme = card / "README.md"
+    readme.write_text(readme.read_text().replace("data_license: drawn by the program\n", ""))
+    cards.write(card)
+    assert cards.check(card) == ["README.md has no data_license"]
+
+
+def test_a_name_of_its_own_goes_with_the_folder(card: Path, tmp_path: Path):
+    """A card that was copied to another folder is still in step."""
+    edit(card / "config.json", name="linknet_mine")
+    cards.write(card)
+    copy = card.rename(tmp_path / "elsewhere")
+    assert cards.read(copy).name == "linknet_mine"
+    assert cards.check(copy) == []
+    edit(copy / "config.json", name="../x\n")
+    assert cards.read(copy).name == "elsewhere"
 
 
 def test_nothing_is_written_from_incomplete_results(card: Path):

@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 import zoo
-from zoo import cli
+from zoo import cli, show
 from zoo.errors import ZooError
 
 LIGHT = """
@@ -49,7 +49,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def raise_it(argv: list[str]) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_list", raise_it)
+    monkeypatch.setattr(show, "main_list", raise_it)
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["info", "linknet"], ["--help"], ["--version"], ["info", "--help"]])
@@ -79,9 +79,10 @@ def test_info(card: Path, capsys: pytest.CaptureFixture):
     assert lines["MACs"] == "2.10 G at 480x360"
     assert lines["input"] == "RGB 0..1, any size"
     assert lines["labels"] == "Sky, Pole"
-    assert lines["licence"] == "apache-2.0"
+    assert lines["licence"] == "code Apache-2.0; weights apache-2.0"
+    assert lines["data"] == "drawn by the program"
     assert lines["size"] == "7.1 MB float16"
-    assert lines["folder"] == str(card)
+    assert lines["folder"] == f"{card} (bundled)"
 
 
 def test_a_card_without_results_is_listed(card: Path, capsys: pytest.CaptureFixture):

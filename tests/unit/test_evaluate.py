@@ -13,9 +13,10 @@ import pytest
 import yaml
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 
-from zoo import cards, cli, evaluate, load
+from zoo import cards, cli, evaluate, golden, load
 from zoo.data import StreetScenes, camvid_files
 from zoo.labels import CAMVID
+from zoo.registry import architectures
 
 RECIPE = """\
 data:
@@ -35,7 +36,9 @@ def claimed(card: Path, tiny_linknet: Path) -> Path:
     for name in ("config.json", "model.safetensors"):
         shutil.copy(tiny_linknet / name, card / name)
     config = json.loads((card / "config.json").read_text())
+    example = architectures()["linknet"].example
     config |= {"recipe": "linknet_streets.yaml", "data": "street scenes"}
+    config["golden"] = golden.write(load(tiny_linknet), card, example)
     (card / "config.json").write_text(json.dumps(config))
     (card / "recipe.yaml").write_text(RECIPE)
     return card

@@ -208,6 +208,7 @@ def test_two_processes_train_and_measure_as_one(workplace: Path):
     assert done.returncode == 0, done.stderr[-3000:]
     run = Run(workplace / "runs" / "ddp" / "version_0", done.stdout)
     assert run.checkpoint("best")["global_step"] == STEPS // 2
+    assert run.checkpoint("best")["zoo"]["architecture"] == "linknet"  # what zoo export reads
     assert [path.name for path in run.folder.parent.iterdir()] == ["version_0"]
     assert done.stdout.count("IoU on val") == 1
     best = run.folder / "checkpoints" / "best.ckpt"

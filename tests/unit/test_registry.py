@@ -38,31 +38,6 @@ def test_architecture_exports_its_classes_lazily():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_card_folder_by_card_architecture_and_path(card: Path, tmp_path: Path):
-    assert registry.card_folder("linknet_camvid") == card
-    assert registry.card_folder("linknet") == card
-    assert registry.card_folder(tmp_path) == tmp_path
-    assert registry.card_folder(str(tmp_path)) == tmp_path
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("linknet_camvit", "did you mean linknet_camvid"),
-        ("someone/model@main", "Hub"),
-        ("../cards/linknet_camvid", "no folder"),
-    ],
-)
-def test_card_folder_refuses(card: Path, name: str, message: str):
-    with pytest.raises(ZooError, match=message):
-        registry.card_folder(name)
-
-
-def test_architecture_whose_weights_are_not_installed(bundle: Path):
-    with pytest.raises(ZooError, match="linknet_camvid' are not in this installation"):
-        registry.card_folder("linknet")
-
-
 def test_a_wheel_carries_recipes_and_cards_inside_the_package(card: Path, tmp_path: Path):
     package = tmp_path / "site" / "zoo"
     shutil.copytree(Path(files.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "_bundled"))

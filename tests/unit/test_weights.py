@@ -51,7 +51,8 @@ def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     content = safetensors.torch.save(tensors)
     (folder / "model.safetensors").write_bytes(content)
     sha256 = weights.hashlib.sha256(content).hexdigest()
-    edit(folder, weights={"file": "model.safetensors", "sha256": sha256, "bytes": len(content)})
+    described = {"file": "model.safetensors", "sha256": sha256, "bytes": len(content), "dtype": "float16"}
+    edit(folder, weights=described)
 
 
 def test_what_is_saved_is_loaded(trained: LinkNet, folder: Path):
@@ -140,7 +141,16 @@ def test_only_names_of_the_registry_are_architectures(folder: Path, architecture
         ({"encoder_weights": "timm"}, r"arguments\.encoder_weights may not be"),
         ({"encoder_weights": "pickle.pth"}, r"arguments\.encoder_weights may not be"),
         ({"encoder": "no_such_encoder"}, "no_such_encoder"),
-        ({"num_classes": "three"}, "LinkNet refuses its arguments"),
+        ({"num_classes": "three"}, r"arguments\.num_classes: .*valid integer, not \"three\""),
+        ({"num_classes": 3.0}, r"arguments\.num_classes: .*integer"),
+        ({"num_classes": True}, r"arguments\.num_classes: .*integer"),
+        ({"num_classes": 0}, "greater than or equal to 1"),
+        ({"num_classes": 10**6}, "less than or equal to 4096"),
+        ({"num_classes": 10**400}, r"arguments\.num_classes may not be"),
+        ({"stem_skip": "yes"}, r"arguments\.stem_skip: .*boolean"),
+        ({"labels": ["\x1b[2J", "sky", "car"]}, r"arguments\.labels may not be"),
+        ({"labels": [[["road"]], "sky", "car"]}, r"arguments\.labels may not be"),
+        ({"palette": [[float("nan")] * 3] * 3}, r"arguments\.palette may not be"),
         ({"labels": ["one"]}, "label"),
     ],
 )
@@ -168,10 +178,11 @@ def test_the_first_tensor_that_differs_is_named(folder: Path):
     state = weights.read_state(folder)
     name = "classifier.weight"
     other = {
-        r"classifier\.weight is missing": {key: value for key, value in state.items() if key != name},
-        "extra is not one of its tensors": {**state, "extra": torch.zeros(1)},
-        r"classifier\.weight has shape \(1,\)": {**state, name: torch.zeros(1)},
-        r"classifier\.weight is torch\.int64": {**state, name: state[name].long()},
+        r"classifier\.weight' is missing": {key: value for key, value in state.items() if key != name},
+        "extra' is not one of its tensors": {**state, "extra": torch.zeros(1)},
+        r"classifier\.weight' has shape \(1,\)": {**state, name: torch.zeros(1)},
+        r"classifier\.weight' is torch\.int64": {**state, name: state[name].long()},
+        r"classifier\.weight' is torch\.float32, not torch\.float16": {**state, name: state[name].float()},
     }
     for message, tensors in other.items():
         rewrite(folder, tensors)

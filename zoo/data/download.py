@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import time
@@ -20,9 +19,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from zoo.errors import ZooError
+from zoo.files import CHUNK, sha256_of
 
 BACKOFF = 0.5  # seconds before the first retry; doubles with each one
-CHUNK = 1 << 20  # bytes
 
 
 class DownloadError(ZooError):
@@ -68,15 +67,6 @@ def fetch(url: str, path: Path, *, sha256: str | None = None, retries: int = 5, 
             raise ZooError(f"{url} gave another file than expected; it was removed\nSHA-256 {found}, not {sha256}")
         part.replace(path)
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 @contextmanager

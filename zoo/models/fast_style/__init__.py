@@ -21,6 +21,7 @@ ARCHITECTURE = Architecture(
     task="style transfer",
     paper="https://arxiv.org/abs/1603.08155",
     input="RGB 0..1, any size",
+    example=(3, 48, 64),
 )
 
 

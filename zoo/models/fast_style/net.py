@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.bounds import Depth, Width
 from zoo.errors import ZooError
 from zoo.images import Picture
 from zoo.nn.instance_norm import InstanceNorm
@@ -42,7 +43,7 @@ class FastStyle(nn.Module):
         blocks: residual blocks.
     """
 
-    def __init__(self, channels: int = 16, blocks: int = 5) -> None:
+    def __init__(self, channels: Width = 16, blocks: Depth = 5) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:
             raise ZooError(f"channels and blocks are 1 or more, not {channels} and {blocks}")

@@ -22,6 +22,7 @@ ARCHITECTURE = Architecture(
     paper="https://arxiv.org/abs/1606.03798",
     input="two pictures of any sizes",
     pictures=2,
+    example=(2, 128, 128),
 )
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.bounds import Pixels, Width
 from zoo.errors import ZooError
 from zoo.images import Picture
 from zoo.models.homographynet.predict import Homography, align
@@ -50,8 +51,8 @@ class HomographyNet(nn.Module):
         backbone: Literal["squeeze", "vgg"] = "squeeze",
         head: Literal["regression", "classification"] = "regression",
         fusion: Literal["stack", "correlation"] | None = None,
-        channels: int = 1,
-        max_offset: float = 32.0,
+        channels: Width = 1,
+        max_offset: Pixels = 32.0,
     ) -> None:
         super().__init__()
         self.head, self.channels, self.max_offset = head, channels, max_offset

@@ -21,6 +21,7 @@ ARCHITECTURE = Architecture(
     task="semantic segmentation",
     paper="https://arxiv.org/abs/1707.03718",
     input="RGB 0..1, any size",
+    example=(3, 48, 64),
 )
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
+from zoo.bounds import Width
 from zoo.errors import ZooError
 from zoo.files import did_you_mean
 from zoo.images import Picture, distinct_colors
@@ -47,7 +48,7 @@ class LinkNet(nn.Module):
 
     def __init__(
         self,
-        num_classes: int,
+        num_classes: Width,
         encoder: str = "resnet18",
         encoder_weights: str | None = None,
         stem_skip: bool = False,

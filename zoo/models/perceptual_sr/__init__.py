@@ -21,6 +21,7 @@ ARCHITECTURE = Architecture(
     task="super resolution",
     paper="https://arxiv.org/abs/1603.08155",
     input="RGB 0..1, any size; the output is four times as large",
+    example=(3, 24, 32),
 )
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.bounds import Depth, Width
 from zoo.data.low_resolution import SCALE
 from zoo.errors import ZooError
 from zoo.images import Picture
@@ -49,8 +50,8 @@ class PerceptualSR(nn.Module):
     def __init__(
         self,
         upsampling: Literal["pixel_shuffle", "paper"] = "pixel_shuffle",
-        channels: int = 64,
-        blocks: int | None = None,
+        channels: Width = 64,
+        blocks: Depth | None = None,
     ) -> None:
         super().__init__()
         default_blocks = {"pixel_shuffle": 7, "paper": 4}

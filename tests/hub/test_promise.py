@@ -1,0 +1,101 @@
+"""Published, pulled into an empty cache and measured: the figures of every card are what they were before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+from skimage import data
+
+from zoo import cards, cli, publish
+from zoo.data.style import draw_pattern
+from zoo.nn.vgg import VGGFeatures
+
+
+def pictures(folder: Path, size: tuple[int, int] = (64, 48)) -> Path:
+    """Parts of a photograph."""
+    folder.mkdir(parents=True)
+    width, height = size
+    for i, y in enumerate(range(0, 240, 20)):
+        Image.fromarray(data.astronaut()[y : y + height, y : y + width]).save(folder / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of VGG-16, as deep as any loss looks, untrained."""
+    torch.manual_seed(0)
+    net = VGGFeatures(["conv5_1"], weights=None)
+    convolutions = [(i, name) for i, name in enumerate(net.computed) if name.startswith("conv")]
+    tensors = dict(net.named_buffers())
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
+    kinds = ("weight", "bias")
+    save_file(
+        {f"features.{i}.{kind}": tensors[f"{name}_{kind}"].contiguous() for i, name in convolutions for kind in kinds},
+        path,
+    )
+    return path
+
+
+def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], ModuleType]) -> list[str]:
+    """What makes a measurement a matter of seconds."""
+    if architecture == "linknet":
+        tiny("linknet").write_camvid(folder / "CamVid")
+        return [f"--data.root={folder}"]
+    if architecture == "homographynet":
+        root = pictures(folder / "pictures", (330, 260))
+        return [
+            f"--data.root={root}",
+            "--data.extra=[]",
+            "--data.held_out=0.3",
+            "--data.num_workers=0",
+            "--data.test_pairs=10",
+        ]
+    if architecture == "perceptual_sr":
+        return [f"--data.test=[{pictures(folder / 'Two', (160, 120))}]", f"--vgg={vgg}"]
+    Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")
+    if architecture == "neural_style":
+        Image.fromarray(data.coffee()[100:164, 100:196]).save(folder / "content.png")
+        given = [f"--data.content={folder / 'content.png'}", f"--data.style={folder / 'style.png'}"]
+        return [*given, f"--vgg={vgg}", "--iterations=2"]
+    root = pictures(folder / "pictures")
+    given = [f"--data.root={root}", "--data.extra=[]", "--data.held_out=0.3", f"--style={folder / 'style.png'}"]
+    return [*given, f"--vgg={vgg}", "--sizes=[32]", "--iterations=[2]", "--photographs=2"]
+
+
+def figures(out: str) -> list[str]:
+    """The last table that is printed: claims, and what was measured."""
+    return out[out.rindex("\nfigure") :].split("note:")[0].splitlines()[1:]
+
+
+@pytest.mark.parametrize("name", cards.names())
+def test_the_figures_are_what_they_were(
+    name: str,
+    hub: Any,
+    cold: Callable[[], Path],
+    vgg: Path,
+    tiny: Callable[[str], ModuleType],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    one_thread: None,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.setenv("HF_TOKEN", "hf_write")
+    card = cards.read(name)
+    given = arguments(card.config["architecture"], tmp_path, vgg, tiny)
+    measured = []
+    published = publish.publish(card.folder, f"me/{name}")
+    for model in (name, published.reference):
+        cold()
+        assert cli.main(["evaluate", model, *given]) in (0, 1)
+        measured.append(capsys.readouterr().out)
+    want, have = map(figures, measured)
+    assert sum(bool(re.search(r"\d\.?\d*  ", line)) for line in want) > 1
+    assert have == want

@@ -1,0 +1,272 @@
+"""A card on the Hub: checked first, one commit, the same on another machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from loopback import Cut, Lost, Status
+from zoo import cards, cli, load, publish, sources
+from zoo import hub as zoo_hub
+from zoo.errors import ZooError
+
+CARD = "fast_style_wave"  # the smallest
+REPO = "me/wave"
+WRITES = ("POST", "PUT", "DELETE")
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Path:
+    """A complete card that a test may change."""
+    return shutil.copytree(cards.read(CARD).folder, tmp_path / CARD)
+
+
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    def use(name: str) -> None:
+        monkeypatch.setenv("HF_TOKEN", name)
+
+    use("hf_write")
+    return use
+
+
+def commits(hub: Any, repo: str = REPO, branch: str = "main") -> list[Any]:
+    return [one for one in hub.repos[repo].branches[branch] if "initial" not in one.title.lower()]
+
+
+def written(hub: Any) -> list[str]:
+    """What changed something; questions that the client puts as a POST are none."""
+    asked = [one.path for method in WRITES for one in hub.asked(method)]
+    return [path for path in asked if not path.startswith(("/api/validate-yaml", "/api/models/paths-info"))]
+
+
+def test_published_and_pulled_on_another_machine(
+    hub: Any, token: Any, card: Path, cold: Callable[[], Path], capsys: pytest.CaptureFixture[str]
+):
+    assert cli.main(["publish", str(card), "--repo", REPO]) == 0
+    (commit,) = commits(hub)
+    out = capsys.readouterr().out
+    assert f"{hub.endpoint}/{REPO}/tree/{commit.id}" in out
+    assert json.loads((card / "config.json").read_text())["weights"]["sha256"] in out
+    own = {path.relative_to(card).as_posix(): path.read_bytes() for path in card.rglob("*") if path.is_file()}
+    assert {name: content for name, content in commit.files.items() if name != ".gitattributes"} == own
+    cold()
+    reference = out.partition("load('")[2].partition("'")[0]
+    net = load(reference, check=True)
+    assert all(
+        torch.equal(a, b) for a, b in zip(net.state_dict().values(), load(card).state_dict().values(), strict=True)
+    )
+    assert sources.find(reference).commit == commit.id
+
+
+def test_publishing_the_same_twice_makes_no_second_commit(
+    hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]
+):
+    first = publish.publish(card, REPO)
+    assert cli.main(["publish", str(card), "--repo", REPO]) == 0
+    assert "Is there already" in capsys.readouterr().out
+    assert [commit.id for commit in commits(hub)] == [first.commit]
+
+
+def test_a_changed_card_is_one_more_commit_with_only_what_changed(hub: Any, token: Any, card: Path):
+    publish.publish(card, REPO)
+    uploads = len(hub.asked("PUT"))
+    (card / "samples" / "failure.jpg").rename(card / "samples" / "limits.jpg")
+    readme = (card / "README.md").read_text()
+    (card / "README.md").write_text(readme.replace("samples/failure.jpg", "samples/limits.jpg"))
+    done = publish.publish(card, REPO)
+    assert done.new
+    assert len(commits(hub)) == 2
+    assert len(hub.asked("PUT")) == uploads
+    assert "samples/failure.jpg" not in commits(hub)[-1].files
+    assert "samples/limits.jpg" in commits(hub)[-1].files
+
+
+def test_what_else_is_in_the_repository_stays(hub: Any, token: Any, card: Path):
+    hub.put(REPO, {"notes.txt": b"mine", "config.json": b"{}"})
+    publish.publish(card, REPO)
+    assert commits(hub)[-1].files["notes.txt"] == b"mine"
+    assert commits(hub)[-1].files["config.json"] == (card / "config.json").read_bytes()
+
+
+def test_a_branch_and_privacy(hub: Any, token: Any, card: Path):
+    publish.publish(card, REPO, private=True, revision="next")
+    assert hub.repos[REPO].private
+    assert commits(hub, branch="main") == []
+    assert sources.find(f"{REPO}@next").has("model.safetensors")
+
+
+def test_private_where_it_is_public_already(hub: Any, token: Any, card: Path):
+    hub.put(REPO, {"a.txt": b""})
+    with pytest.raises(ZooError, match="there already, and public"):
+        publish.publish(card, REPO, private=True)
+    assert written(hub) == []
+
+
+def test_dry_run_connects_to_nothing(hub: Any, card: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["publish", str(card), "--repo", REPO, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    for path in card.rglob("*"):
+        if path.is_file():
+            assert f"{path.stat().st_size:,}  {path.relative_to(card).as_posix()}" in out
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card: (card / "results.json").unlink(), "results.json is missing"),
+        (lambda card: (card / "model.safetensors").write_bytes(b"x"), "is not the file that config.json describes"),
+        (lambda card: (card / "secrets.txt").write_text("x"), "secrets.txt does not belong to a card"),
+        (lambda card: (card / "samples" / "link.jpg").symlink_to("/etc/hostname"), "link.jpg does not belong"),
+        (lambda card: (card / ".env").write_text("x"), ".env does not belong"),
+    ],
+)
+def test_a_card_that_is_not_whole_is_not_sent(
+    hub: Any, token: Any, card: Path, change: Callable[[Path], object], message: str, capsys: pytest.CaptureFixture[str]
+):
+    change(card)
+    assert cli.main(["publish", str(card), "--repo", REPO]) == 2
+    assert message in capsys.readouterr().err
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("field", ["license", "data_license", "datasets", "tags"])
+def test_a_card_without_a_licence_is_not_sent(hub: Any, token: Any, card: Path, field: str):
+    readme = (card / "README.md").read_text()
+    lines = [line for line in readme.split("\n") if not line.startswith(f"{field}:")]
+    (card / "README.md").write_text("\n".join(lines))
+    with pytest.raises(ZooError):
+        publish.publish(card, REPO)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "repo", "message"),
+    [
+        ("hf_read", "me/net", "it may only read"),
+        ("hf_stranger", "me/net", "belongs to stranger, who is no member of me"),
+        ("hf_fine", "me/net", "fine-grained, and writing to me is not among its permissions"),
+        ("hf_unknown", "me/net", "HTTP 401"),
+    ],
+)
+def test_a_token_that_may_not_write(
+    hub: Any, token: Any, card: Path, name: str, repo: str, message: str, capsys: pytest.CaptureFixture[str]
+):
+    token(name)
+    assert cli.main(["publish", str(card), "--repo", repo]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert name not in error
+    assert written(hub) == []
+
+
+def test_a_fine_grained_token_may_write_where_it_says(hub: Any, token: Any, card: Path):
+    token("hf_fine")
+    hub.put("lab/net", {"a.txt": b""})
+    assert publish.publish(card, "lab/net").new
+
+
+def test_without_a_token(hub: Any, card: Path):
+    with pytest.raises(ZooError, match="hf auth login"):
+        publish.publish(card, REPO)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize("repo", ["wave", "me/wave@main", "../wave", "me/wa ve", "me/" + "x" * 100, "me/a--b"])
+def test_names_that_are_none(hub: Any, token: Any, card: Path, repo: str):
+    with pytest.raises(ZooError, match="no name of a repository"):
+        publish.publish(card, repo)
+    assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "fault"),
+    [
+        ("PUT", ".", Cut(after=1000)),
+        ("PUT", ".", Status(500)),
+        ("POST", "/commit/", Status(500)),
+        ("POST", "/commit/", Status(429, {"Retry-After": "3"})),
+        ("POST", "/commit/", Cut(after=10)),
+        ("POST", "preupload", Status(403)),
+        ("POST", "validate-yaml", Status(400)),
+    ],
+)
+def test_an_interrupted_upload_leaves_nothing_half_published(
+    hub: Any, token: Any, card: Path, method: str, path: str, fault: Any, capsys: pytest.CaptureFixture[str]
+):
+    hub.fault(method, path, fault, times=20)
+    assert cli.main(["publish", str(card), "--repo", REPO]) == 2
+    assert capsys.readouterr().err.startswith("zoo: error: ")
+    assert commits(hub) == []
+    hub.stop_faults() if hasattr(hub, "stop_faults") else hub._planned.clear()
+    assert publish.publish(card, REPO).new
+    assert len(commits(hub)) == 1
+
+
+def test_an_answer_that_was_lost_makes_no_second_commit(hub: Any, token: Any, card: Path):
+    """The commit was made, and the connection ended before it said so."""
+    hub.fault("POST", "/commit/", Lost(), times=1)
+    try:
+        publish.publish(card, REPO)
+    except ZooError:
+        publish.publish(card, REPO)
+    assert len(commits(hub)) == 1
+
+
+def test_a_race_is_noticed(hub: Any, token: Any, card: Path, monkeypatch: pytest.MonkeyPatch):
+    """Somebody else's commit between the look and the own one is not undone."""
+    publish.publish(card, REPO)
+    real = publish._commit
+
+    def late(*args: Any) -> Any:
+        hub.put(REPO, {"notes.txt": b"theirs"})
+        return real(*args)
+
+    monkeypatch.setattr(publish, "_commit", late)
+    (card / "LICENSE").write_text("a licence")
+    with pytest.raises(ZooError):
+        publish.publish(card, REPO)
+    assert "LICENSE" not in commits(hub)[-1].files
+
+
+def test_a_token_appears_nowhere(hub: Any, token: Any, card: Path, tmp_path: Path):
+    """Not in output, errors, tracebacks, logs or files, even where the Hub says it back."""
+    home = Path(os.environ["HF_HOME"])
+    for name, fault in (("hf_write", None), ("hf_write", Status(500)), ("hf_unknown", None), ("hf_read", None)):
+        if fault:
+            hub.fault("POST", "/commit/", fault, times=20)
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo.cli", "publish", str(card), "--repo", f"me/net-{fault is None}", "--debug"],
+            capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "HF_TOKEN": name, "HF_DEBUG": "1"},
+        )  # fmt: skip
+        assert done.returncode == (0 if name == "hf_write" and not fault else 2), done.stderr
+        assert name not in done.stdout + done.stderr
+    for path in [*home.rglob("*"), *card.rglob("*"), *tmp_path.rglob("*")]:
+        if path.is_file():
+            assert b"hf_write" not in path.read_bytes(), path
+    for repo in hub.repos.values():
+        for commit in repo.branches["main"]:
+            assert "hf_write" not in commit.title
+            assert not any(b"hf_write" in content for content in commit.files.values())
+
+
+def test_xet_is_off_for_other_endpoints(hub: Any, monkeypatch: pytest.MonkeyPatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    zoo_hub.client()
+    assert constants.HF_HUB_DISABLE_XET
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "https://huggingface.co")
+    zoo_hub.client()
+    assert not constants.HF_HUB_DISABLE_XET

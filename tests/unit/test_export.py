@@ -1,0 +1,383 @@
+"""From a run to a card, with ``zoo export``."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from zoo import cards, cli, evaluate, export, golden, load, recipes
+from zoo.errors import ZooError
+from zoo.readme import LICENSES
+
+RECIPE = """\
+seed_everything: 3
+model:
+  class_path: zoo.models.linknet.module.LinkNetModule
+  init_args:
+    encoder: test_resnet
+    encoder_weights: null
+data:
+  class_path: zoo.data.StreetScenes
+  init_args:
+    size: [64, 64]
+    train: 4
+    val: 2
+    batch_size: 2
+    num_workers: 0
+    augment: {crop: [48, 64]}
+trainer:
+  accelerator: cpu
+  max_epochs: 2
+  callbacks:
+    - class_path: lightning.pytorch.callbacks.EMAWeightAveraging
+      init_args: {decay: 0.5}
+"""
+FIELDS = {
+    "--license": "cc-by-4.0",
+    "--data-license": "drawn by the program",
+    "--datasets": "street-scenes",
+    "--description": "Streets that a program draws.",
+    "--limits": "Everywhere else.",
+}
+ABOUT = [word for field in FIELDS.items() for word in field]
+
+
+def call(folder: Path, run: Callable[[], int]) -> str:
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.chdir(folder)
+        assert run() == 0
+    return output.getvalue()
+
+
+def fit(folder: Path, *arguments: object) -> str:
+    return call(folder, lambda: cli.main(["fit", *map(str, arguments), "--debug"]))
+
+
+def exported(folder: Path, *arguments: object) -> str:
+    return call(folder, lambda: export.main(list(map(str, arguments))))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a run of two epochs in ``runs/mini/version_0``."""
+    folder = tmp_path_factory.mktemp("export")
+    (folder / "mini.yaml").write_text(RECIPE)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    fit(folder, "--recipe", "mini.yaml")
+    yield folder
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> Path:
+    return place / "runs" / "mini" / "version_0"
+
+
+@pytest.fixture(scope="module")
+def output(place: Path, run: Path) -> str:
+    return exported(place, run, "--name", "mine", *ABOUT)
+
+
+@pytest.fixture(scope="module")
+def card(place: Path, output: str) -> Path:
+    return place / "cards" / "mine"
+
+
+@pytest.fixture
+def copy(card: Path, tmp_path: Path) -> Path:
+    """A card, to be spoiled or exported once more."""
+    return shutil.copytree(card, tmp_path / "mine")
+
+
+def without_paths(folder: Path, *machine: Path) -> None:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert files
+    for path in files:
+        for root in (*machine, Path.home()):
+            assert str(root).encode() not in path.read_bytes(), path
+
+
+# The card
+
+
+def test_is_complete(card: Path, output: str):
+    assert cards.check(card) == []
+    assert {path.name for path in card.iterdir()} == {
+        "README.md", "config.json", "golden.safetensors", "model.safetensors", "recipe.yaml", "results.json", "samples",
+    }  # fmt: skip
+    assert output.splitlines()[-1] == "Publish: zoo publish cards/mine --repo USER/mine"
+    assert "best.ckpt" in output
+    assert [path.name for path in card.parent.iterdir()] == ["mine"]
+
+
+def test_answers_as_the_checkpoint_does(card: Path, run: Path):
+    """Whose weights are the averaged ones."""
+    checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    net = load(card)
+    assert golden.check(net, card, cards.read(card).config) < golden.TOLERANCE / 2
+    last = checkpoint["current_model_state"]
+    assert any(not torch.equal(last[key], value) for key, value in checkpoint["state_dict"].items())
+    twin = load(card)
+    twin.load_state_dict({key[4:]: value for key, value in checkpoint["state_dict"].items() if key.startswith("net.")})
+    picture = golden.picture(3, 64, 64).float() / 255
+    with torch.inference_mode():
+        torch.testing.assert_close(net(picture), twin(picture), rtol=2e-3, atol=2e-3)
+
+
+def test_says_what_it_was_told(card: Path):
+    read = cards.read(card)
+    assert read.name == "mine"
+    assert read.config["data"] == "street-scenes"
+    assert len(read.config["arguments"]["labels"]) == 11
+    assert {key: read.front[key] for key in ("license", "data_license", "datasets")} == {
+        "license": "cc-by-4.0", "data_license": "drawn by the program", "datasets": ["street-scenes"],
+    }  # fmt: skip
+    text = (card / "README.md").read_text()
+    assert "Streets that a program draws." in text
+    assert "## Where it fails\n\nEverywhere else.\n" in text
+    for name in re.findall(r"samples/([\w.]+)", text):
+        assert Image.open(card / "samples" / name).format == "JPEG"
+
+
+def test_figures_are_those_of_the_evaluator(card: Path, place: Path):
+    results = cards.read(card).results
+    assert results["command"] == "zoo evaluate mine --write"
+    assert results["parameters"] == sum(p.numel() for p in load(card).parameters())
+    assert call(place, lambda: evaluate.main([str(card)])).count("holds") == len(results["figures"]) == 6
+
+
+def test_the_recipe_is_short_and_trains_the_same(card: Path, place: Path, tmp_path: Path):
+    path = card / "recipe.yaml"
+    recipes.check(path)
+    text = path.read_text()
+    content = yaml.safe_load(text)
+    assert len(text.splitlines()) < 40
+    assert not {"accelerator", "logger"} & set(content["trainer"])
+    assert content["seed_everything"] == 3
+    assert "https://arxiv.org/abs/1707.03718" in text
+    assert re.search(r"^# Expected +mIoU [\d.]+ ± ", text, re.MULTILINE)
+    fit(tmp_path, "--recipe", path, "--trainer.accelerator=cpu")
+    again = torch.load(tmp_path / "runs" / "recipe" / "version_0" / "checkpoints" / "last.ckpt", weights_only=True)
+    first = torch.load(place / "runs" / "mini" / "version_0" / "checkpoints" / "last.ckpt", weights_only=True)
+    for key, value in first["state_dict"].items():
+        torch.testing.assert_close(again["state_dict"][key], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_bundled_recipe_stays_as_it_is(tiny, tmp_path: Path):
+    content = yaml.safe_load(recipes.find("linknet_streets").read_text())
+    small = [*tiny("linknet").miniature(content, tmp_path), "--trainer.max_steps=2"]
+    machine = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.enable_progress_bar=false"]
+    from zoo import run_recipe
+    from zoo.lightning_cli import ZooCLI
+
+    def recipe(*arguments: str) -> str:
+        started = ZooCLI(["--config", str(recipes.find("linknet_streets")), *arguments], "linknet_streets")
+        return run_recipe.text(started, "linknet_streets")
+
+    assert recipe(*machine) == recipes.find("linknet_streets").read_text()
+    assert recipe(*machine, *small) != recipes.find("linknet_streets").read_text()
+
+
+def test_nothing_names_this_machine(card: Path, place: Path):
+    without_paths(card, place)
+
+
+def test_folders_become_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from zoo.run_recipe import portable
+
+    monkeypatch.chdir(tmp_path)
+    here = {"root": str(tmp_path / "data" / "CamVid"), "extra": ["/mnt/big/photos", "~/styles/a.jpg", "../b", "own/c"]}
+    trainer = {
+        "max_epochs": 2,
+        "default_root_dir": "/scratch",
+        "logger": False,
+        "callbacks": [{"init_args": {"a": None}}],
+    }
+    assert portable({"data": here, "trainer": trainer}) == {
+        "data": {"root": "data/CamVid", "extra": ["data/photos", "data/a.jpg", "data/b", "own/c"]},
+        "trainer": {"max_epochs": 2, "callbacks": [{"init_args": {}}]},
+    }
+
+
+@pytest.mark.parametrize("name", ["homographynet", "perceptual_sr", "fast_style"])
+def test_other_architectures(name: str, tiny: Callable[[str], ModuleType], tmp_path: Path, monkeypatch):
+    """From data in folders outside the working directory; a stub measures, in no time."""
+    recipe = {
+        "homographynet": "homographynet_photos",
+        "perceptual_sr": "perceptual_sr_pixel",
+        "fast_style": "fast_style_starry",
+    }
+    data = tiny(name).miniature(yaml.safe_load(recipes.find(recipe[name]).read_text()), tmp_path / "elsewhere")
+    work = tmp_path / "work"
+    work.mkdir()
+    fit(work, "--recipe", recipe[name], *data, "--trainer.accelerator=cpu", "--trainer.max_steps=2",
+        "--trainer.check_val_every_n_epoch=1", "--trainer.precision=32-true")  # fmt: skip
+    given = []
+
+    def measure(*arguments: object) -> Callable:
+        given.append(arguments)
+        figure = {"metric": "m", "data": "d", "split": "test", "value": 1.0, "tolerance": 0.1}
+        return lambda net: {"figures": [figure], "parameters": 1, "macs": {"a": 1.0}, "data_digest": {"test": "0"}}
+
+    monkeypatch.setattr(evaluate, "prepare", measure)
+    exported(work, work / "runs" / recipe[name] / "version_0", "--name", name, "--dtype=float32", *ABOUT)
+    card = work / "cards" / name
+    assert cards.check(card) == []
+    recipes.check(card / "recipe.yaml")
+    without_paths(card, tmp_path)
+    assert golden.check(load(card), card, cards.read(card).config) < golden.TOLERANCE / 2
+    [(architecture, config, options, *_)] = given
+    assert architecture == name
+    assert config["data"]["init_args"]["root"] == str(tmp_path / "elsewhere" / "pictures")  # where the data are
+    vgg = f"--vgg={tmp_path / 'elsewhere' / 'vgg16.safetensors'}"
+    assert (vgg in options) is (name == "fast_style")
+
+
+def test_samples_are_answered(place: Path, run: Path, tmp_path: Path):
+    for name in ("a", "b"):
+        Image.fromarray(np.full((1500, 40, 3), 90, np.uint8)).save(tmp_path / f"{name}.png")
+    exported(place, run / "checkpoints" / "last.ckpt", "--name", "s", "-o", tmp_path / "s", *ABOUT,
+             "--samples", tmp_path / "a.png", tmp_path / "b.png")  # fmt: skip
+    samples = sorted((tmp_path / "s" / "samples").iterdir())
+    assert {path.suffix for path in samples} == {".jpg"}
+    assert {path.stem[:8] for path in samples} == {"sample_1", "sample_2"}
+    assert max(Image.open(samples[0]).size) <= 1200
+    assert all(f"samples/{path.name}" in (tmp_path / "s" / "README.md").read_text() for path in samples)
+
+
+# Once more
+
+
+def test_prose_and_other_files_survive(place: Path, run: Path, copy: Path):
+    readme = copy / "README.md"
+    before, after = readme.read_text().split("<!-- zoo:begin results -->")
+    readme.write_text(
+        before.replace("Everywhere else.", "By night, äußerst.") + "<!-- zoo:begin results -->" + after + "More.\n"
+    )
+    (copy / "samples" / "mine.jpg").write_bytes(b"")
+    (copy / "model.safetensors").write_bytes(b"old")
+    exported(place, run, "--name", "mine", "-o", copy, "--license", "mit")  # the README tells the rest
+    text = readme.read_text()
+    assert "By night, äußerst." in text
+    assert text.endswith("More.\n")
+    assert cards.check(copy) == []
+    assert cards.read(copy).front["license"] == "mit"
+    assert cards.read(copy).front["data_license"] == "drawn by the program"
+    assert (copy / "samples" / "mine.jpg").exists()
+    assert [path.name for path in copy.parent.iterdir()] == ["mine"]
+
+
+# Refusals
+
+
+def refused(place: Path, message: str, *arguments: object) -> None:
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    with pytest.raises(ZooError, match=message) as raised:
+        exported(place, *arguments)
+    assert len(str(raised.value).splitlines()) <= 3
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may be measured."""
+    monkeypatch.setattr(evaluate, "prepare", lambda *arguments: pytest.fail("measured"))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_each_empty_field_is_named(place: Path, run: Path, idle: None, field: str):
+    told = [word for key, value in FIELDS.items() if key != field for word in (key, value)]
+    refused(place, f"would leave fields empty; give {field}$", run, "--name", "other", *told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--name", "Mine"], "--name 'Mine': small letters"),
+        (["--name", "../mine"], "--name"),
+        (["--name", "a", "--license", "apache"], "knows no 'apache'; did you mean apache-2.0"),
+        (["--name", "a", "--license", "other"], "give --license-name"),
+        (["--name", "a", "--data-license", "one\ntwo"], "--data-license is one line"),
+        (["--name", "a", "--samples", "none.jpg"], r"none\.jpg: no such file"),
+        (["--name", "a", "-o", "runs"], "runs is there, and no card"),
+        (["--name", "a", "-o", "mini.yaml"], r"mini\.yaml is there, and no card"),
+    ],
+)
+def test_refused_before_anything_is_measured(place: Path, run: Path, idle: None, arguments: list[str], message: str):
+    refused(place, message, run, *ABOUT, *arguments)
+
+
+def test_a_card_of_another_architecture_is_left_alone(place: Path, run: Path, idle: None, copy: Path):
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "architecture": "fast_style"}))
+    refused(place, "of another architecture than linknet", run, "--name", "mine", "-o", copy, *ABOUT)
+
+
+def test_checkpoints_that_cannot_be_exported(place: Path, run: Path, idle: None, tmp_path: Path):
+    good = run / "checkpoints" / "best.ckpt"
+    content = torch.load(good, weights_only=True)
+    (tmp_path / "part.ckpt").write_bytes(good.read_bytes()[:3000])
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    torch.save({key: value for key, value in content.items() if key != "zoo"}, tmp_path / "foreign.ckpt")
+    torch.save({**content, "zoo": {**content["zoo"], "architecture": "os.system"}}, tmp_path / "hostile.ckpt")
+    torch.save(
+        {**content, "zoo": {**content["zoo"], "arguments": {"num_classes": 5, "encoder": "test_resnet"}}},
+        tmp_path / "misfit.ckpt",
+    )
+    torch.save(SimpleNamespace(a=1), tmp_path / "pickle.ckpt")
+    for name, message in {
+        "none.ckpt": "no such file",
+        "part.ckpt": "damaged, or no checkpoint",
+        "other.ckpt": "damaged, or no checkpoint",
+        "pickle.ckpt": "damaged, or no checkpoint",
+        "foreign.ckpt": "does not say what it is a checkpoint of",
+        "hostile.ckpt": "no architecture 'os.system'",
+        "misfit.ckpt": "do not fit LinkNet|LinkNet refuses",
+    }.items():
+        refused(place, message, tmp_path / name, "--name", "a", *ABOUT, "--samples", place / "mini.yaml")
+    refused(place, "is no run", tmp_path, "--name", "a", *ABOUT)
+
+
+def test_a_checkpoint_by_itself_needs_samples(place: Path, run: Path, idle: None, tmp_path: Path):
+    shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "best.ckpt")
+    refused(place, "left no pictures; give some", tmp_path / "best.ckpt", "--name", "a", *ABOUT)
+
+
+def test_arguments_that_nothing_takes(place: Path, run: Path):
+    refused(place, "--data.rot", run, "--name", "a", *ABOUT, "--data.rot", "x")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZooError("broken"), KeyboardInterrupt()])
+@pytest.mark.parametrize("there", [False, True])
+def test_what_fails_half_way_leaves_nothing(
+    place: Path, run: Path, copy: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, there: bool
+):
+    folder = copy if there else copy.parent / "new" / "mine"
+    before = {path: path.stat().st_mtime_ns for path in copy.parent.rglob("*") if path.is_file()}
+
+    def fail(net: object) -> None:
+        raise error
+
+    monkeypatch.setattr(evaluate, "prepare", lambda *arguments: fail)
+    with pytest.raises(type(error)):
+        exported(place, run, "--name", "mine", "-o", folder, *ABOUT)
+    assert {path: path.stat().st_mtime_ns for path in copy.parent.rglob("*") if path.is_file()} == before
+    assert [path.name for path in copy.parent.iterdir()] == ["mine"]
+
+
+def test_licenses_are_those_of_the_cards():
+    assert {cards.read(name).front["license"] for name in cards.names()} <= LICENSES

@@ -1,0 +1,90 @@
+"""What a stranger's card may say, and what of it reaches a terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zoo import cards, cli, troubles
+from zoo.errors import ZooError
+from zoo.files import printable
+from zoo.schema import check_results, parse_yaml
+
+
+def test_the_results_of_our_cards_are_of_the_form():
+    for name in cards.names():
+        card = cards.read(name)
+        check_results(card.results, name)
+        assert card.front["license"]
+
+
+@pytest.mark.parametrize(
+    ("results", "message"),
+    [
+        ({"figures": {}}, "figures"),
+        (
+            {"figures": [{"metric": "x", "data": "y", "split": "z", "value": "1", "tolerance": 0.1}]},
+            r"figures\.0\.value",
+        ),
+        ({"figures": [{"metric": "x", "data": "y", "split": "z", "value": float("nan"), "tolerance": 0.1}]}, "value"),
+        ({"figures": [{}]}, "metric"),
+        ({"parameters": -1}, "parameters"),
+        ({"parameters": 10**400}, "parameters"),
+        ({"macs": {"a": []}}, r"macs\.a"),
+        ({"versions": {"zoo": 1}}, r"versions\.zoo"),
+        ({"command": "x" * 2000}, "command"),
+        ({"tables": [{"title": "t", "columns": ["a"], "rows": [[{}]]}]}, "tables"),
+    ],
+)
+def test_other_results_are_refused(results: dict[str, object], message: str):
+    with pytest.raises(ZooError, match=message):
+        check_results(results, "card")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [1]\nb: *a",
+        "a: &a {b: 1}\nc: {<<: *a}",
+        "a: !!python/object/apply:os.system [ls]",
+        "- a",
+        "a: [",
+        "[" * 20_000,
+        "a: 2000-99-99",
+        "a: " + "x" * 70_000,
+    ],
+)
+def test_front_matter_that_is_no_plain_mapping(text: str):
+    with pytest.raises(ZooError, match="card"):
+        parse_yaml(text, "card")
+
+
+def test_nothing_on_a_card_steers_the_terminal(card: Path, capsys: pytest.CaptureFixture[str]):
+    for name, change in (
+        ("config.json", {"input": "RGB\x1b]0;title\x07", "architecture": "\x1b[2Jlinknet"}),
+        (
+            "results.json",
+            {"figures": [{"metric": "a\rb", "data": "\u202ex", "split": "t", "value": 1.0, "tolerance": 0.1}]},
+        ),
+    ):
+        content = json.loads((card / name).read_text())
+        (card / name).write_text(json.dumps({**content, **change}))
+    assert cli.main(["info", str(card)]) == 0
+    out = capsys.readouterr().out
+    assert out.isascii() or "±" in out
+    assert not set("\x1b\x07\r\u202e") & set(out)
+    assert cli.main(["predict", str(card), "none.jpg", "-o", "out"]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_printable():
+    assert printable("größer ± 1\x1b[2J\n") == "größer ± 1?[2J?"
+    assert printable("a\nb", keep="\n") == "a\nb"
+
+
+def test_a_token_is_taken_out_of_any_text(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HF_TOKEN", "secret-of-another-kind")
+    text = troubles.redact("secret-of-another-kind, hf_abcdefgh, Authorization: Bearer xyz.1")
+    assert text == "***, ***, Authorization: Bearer ***"

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from zoo import sources
+from zoo.errors import ZooError
+
+
+def test_finds_by_card_architecture_and_path(card: Path, tmp_path: Path):
+    assert sources.find("linknet_camvid").folder == card
+    assert sources.find("linknet").folder == card
+    assert sources.find("linknet").name == "linknet_camvid"
+    assert sources.find(tmp_path).folder == tmp_path
+    assert sources.find(str(tmp_path)).folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("linknet_camvit", "did you mean linknet_camvid"),
+        ("../cards/linknet_camvid", "no folder.*USER/NAME"),
+        ("a/b/c", "no folder.*USER/NAME"),
+        ("user/na..me", "no folder.*USER/NAME"),
+        ("user/name@../../x", "no folder.*USER/NAME"),
+        ("none.zip", "none.zip: no such file"),
+    ],
+)
+def test_refuses(card: Path, name: str, message: str):
+    with pytest.raises(ZooError, match=message):
+        sources.find(name)
+
+
+def test_an_architecture_whose_weights_are_not_installed(bundle: Path):
+    with pytest.raises(ZooError, match="linknet_camvid' are not in this installation"):
+        sources.find("linknet")
+
+
+def test_files_of_a_folder(card: Path):
+    source = sources.find("linknet_camvid")
+    assert source.file("README.md") == card / "README.md"
+    assert not source.has("LICENSE")
+    with pytest.raises(ZooError, match="no such file"):
+        source.file("LICENSE")
+    with pytest.raises(ZooError, match="at most 3 are expected"):
+        source.file("README.md", 3)

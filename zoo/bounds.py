@@ -1,0 +1,11 @@
+"""Ranges of the numbers that networks are made from, for their signatures: a stranger's file may name any number."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from annotated_types import Interval
+
+Width = Annotated[int, Interval(ge=1, le=4096)]  # channels, or classes
+Depth = Annotated[int, Interval(ge=1, le=256)]  # layers
+Pixels = Annotated[float, Interval(gt=0, le=4096)]

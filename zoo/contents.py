@@ -1,0 +1,43 @@
+"""What a model's folder may hold, and how large each file may be. All else in it is left alone."""
+
+from __future__ import annotations
+
+import re
+import stat
+from pathlib import Path
+
+PROSE = 1 << 20  # bytes of a text
+PICTURE = 16 << 20  # bytes
+WEIGHTS = 1 << 30  # bytes; a network's own size is a tighter bound
+_NAME = r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*"
+_KINDS = {
+    r"README\.md|LICENSE|config\.json|results\.json|recipe\.yaml": PROSE,
+    rf"\.eval_results/{_NAME}\.yaml|splits/{_NAME}\.txt": PROSE,
+    rf"samples/{_NAME}\.(jpg|jpeg|png|gif|webp|mp4)": PICTURE,
+    rf"{_NAME}\.safetensors": WEIGHTS,
+}
+LONGEST = 200  # characters of a name
+
+
+def limit(name: str) -> int | None:
+    """How many bytes a file of this name may have; None for a name that a model's folder has no use for."""
+    if len(name) > LONGEST:
+        return None
+    return next((size for kind, size in _KINDS.items() if re.fullmatch(kind, name, re.ASCII)), None)
+
+
+def listing(folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """The files of a model's folder by name, and the names of those that do not belong there.
+
+    Links do not belong there: what they lead to might be anything. The cache of the Hub's client, whose files are links
+    into itself, is not read by this.
+    """
+    belonging: dict[str, Path] = {}
+    others: list[str] = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if stat.S_ISREG(path.lstat().st_mode) and limit(name) is not None:
+            belonging[name] = path
+        elif not stat.S_ISDIR(path.lstat().st_mode):
+            others.append(name)
+    return belonging, others

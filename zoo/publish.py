@@ -1,0 +1,210 @@
+"""``zoo publish``: a model's folder as one commit on the Hub, after everything that can be checked was checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo import cards, contents, hub, sources
+from zoo.arguments import Parser
+from zoo.errors import ZooError
+from zoo.troubles import in_plain_words, redact
+from zoo.weights import Model
+
+TITLE = "Publish {} with lightning-zoo {}"
+DOTFILES = (".gitattributes",)  # which the Hub makes by itself
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is on the Hub now.
+
+    Args:
+        url: of the repository at the commit.
+        reference: what ``load`` takes to get exactly this.
+        commit: its full name.
+        sha256: of the weights.
+        files: sizes in bytes by name.
+        new: whether this call made the commit; False where all was there already.
+    """
+
+    url: str
+    reference: str
+    commit: str
+    sha256: str
+    files: Mapping[str, int]
+    new: bool
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(
+        prog="zoo publish",
+        description="Puts a model's card and weights on the Hugging Face Hub as one commit.",
+        epilog="The token is that of `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", help="of a model, or its folder")
+    parser.add_argument("--repo", required=True, metavar="USER/NAME")
+    parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
+    parser.add_argument("--revision", default="main", metavar="BRANCH", help="main if not given")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be published, without any connection")
+    options = parser.parse_args(argv)
+    source = sources.find(options.name)
+    if options.dry_run:
+        files = checked_files(source.folder)
+        branch = "" if options.revision == "main" else f", branch {options.revision}"
+        print(f"{options.repo}{branch} would hold:")  # noqa: T201
+        for name, path in files.items():
+            print(f"{path.stat().st_size:>12,}  {name}")  # noqa: T201
+        print(f"{sum(path.stat().st_size for path in files.values()):>12,}  bytes in all")  # noqa: T201
+        return 0
+    done = publish(source.folder, options.repo, private=options.private, revision=options.revision)
+    print(f"{'Published:' if done.new else 'Is there already:'} {done.url}")  # noqa: T201
+    print(f"commit    {done.commit}\nSHA-256   {done.sha256}\nto pin    load({done.reference!r})")  # noqa: T201
+    return 0
+
+
+def publish(folder: Path, repo: str, *, private: bool | None = None, revision: str = "main") -> Published:
+    """Publishes a card as one commit, or as none where the branch holds the same already.
+
+    Card, files, token and the repository's visibility are checked before anything is sent. Files of an earlier version
+    that the card no longer has go with the same commit; what else is in the repository stays.
+
+    Args:
+        folder: a complete card.
+        repo: "user/name"; it is made if it is missing.
+        private: whether it is made private; a repository that is there has to be so already.
+        revision: branch, made if it is missing.
+
+    Raises:
+        ZooError: an incomplete card, a token that may not write there, a refusal of the Hub, or no connection.
+    """
+    files = checked_files(folder)
+    preflight(repo)
+    local = {name: hub.Listed.of(path) for name, path in files.items()}
+    with in_plain_words(repo, sending=True):
+        api = hub.client()
+        _make_repository(api, repo, private, revision)
+        before = api.model_info(repo, revision=revision, files_metadata=True)
+        remote = {file.rfilename: file for file in before.siblings or ()}
+        changed = [name for name in files if not _is_there(remote.get(name), local[name])]
+        stale = [name for name in remote if contents.limit(name) is not None and name not in files]
+        commit = before.sha
+        if changed or stale:
+            commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
+            after = api.model_info(repo, revision=commit, files_metadata=True)
+            kept = {file.rfilename: file for file in after.siblings or ()}
+            if wrong := [name for name in files if not _is_there(kept.get(name), local[name])]:
+                raise ZooError(f"{repo}@{commit[:7]}: the Hub holds another {wrong[0]} than was sent; publish again")
+    return Published(
+        url=f"{api.endpoint}/{repo}/tree/{commit}",
+        reference=f"{repo}@{commit[:12]}",
+        commit=commit,
+        sha256=local[cards.read(folder).config["weights"]["file"]].sha256 or "",
+        files={name: path.stat().st_size for name, path in files.items()},
+        new=bool(changed or stale),
+    )
+
+
+def checked_files(folder: Path) -> dict[str, Path]:
+    """The files that would be published, by name.
+
+    Raises:
+        ZooError: an incomplete card, weights that do not load, or files that do not belong to a card.
+    """
+    problems = cards.check(folder)
+    files, others = contents.listing(folder)
+    if others := [name for name in others if name not in DOTFILES]:
+        problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong to a card")
+    if problems:
+        raise ZooError(f"{folder}: not published, {'; '.join(problems)}")
+    Model.find(folder).state()
+    return files
+
+
+def preflight(repo: str) -> None:
+    """Asks the Hub whether the token may write to a repository.
+
+    Raises:
+        ZooError: no such name, no token, one that may not, or no connection.
+    """
+    if not (reference := hub.parse(repo)) or reference.repo != repo or len(repo) > 96:
+        raise ZooError(f"{repo!r:.120} is no name of a repository: USER/NAME, of letters, digits, '-', '_' and '.'")
+    import huggingface_hub
+
+    if not huggingface_hub.get_token():
+        raise ZooError("publishing needs a token that may write: hf auth login, or HF_TOKEN")
+    with in_plain_words(repo, sending=True):
+        who = hub.client().whoami()
+    if problem := _obstacle(who, repo):
+        raise ZooError(
+            f"the token may not write to {repo}: {redact(problem)}\n"
+            f"make one that may on {hub.endpoint()}/settings/tokens"
+        )
+
+
+def _obstacle(who: Mapping[str, Any], repo: str) -> str:
+    """Why the token of which the Hub says this may not write to a repository; empty where it may."""
+    namespace = repo.partition("/")[0]
+    organizations = {each.get("name"): each for each in who.get("orgs", ())}
+    token = who.get("auth", {}).get("accessToken", {})
+    if token.get("role") == "fineGrained":  # which need not show the organisations that it may write to
+        allowed = _may_write(token.get("fineGrained", {}), repo)
+        return "" if allowed else f"it is fine-grained, and writing to {namespace} is not among its permissions"
+    if namespace != who.get("name") and namespace not in organizations:
+        return f"it belongs to {who.get('name')}, who is no member of {namespace}"
+    if organizations.get(namespace, {}).get("roleInOrg") == "read":
+        return f"{who.get('name')} may only read in {namespace}"
+    return "it may only read" if token.get("role") == "read" else ""
+
+
+def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
+    """Whether one of the scopes of a fine-grained token, a user's, an organisation's or a repository's, covers it."""
+    namespace = repo.partition("/")[0]
+    for scope in grained.get("scoped", ()):
+        entity = scope.get("entity", {})
+        if entity.get("name") in (namespace, repo) and "repo.write" in scope.get("permissions", ()):
+            return True
+    return "repo.write" in grained.get("global", ())
+
+
+def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -> None:
+    from huggingface_hub import errors
+
+    try:
+        found = api.model_info(repo)
+    except errors.RepositoryNotFoundError:
+        api.create_repo(repo, private=bool(private))
+    else:
+        if private and not found.private:
+            raise ZooError(f"{repo} is there already, and public; publish elsewhere or without --private")
+    if revision != "main":
+        if not re.fullmatch(r"[\w][\w./-]*", revision) or hub.COMMIT.fullmatch(revision):
+            raise ZooError(f"{revision!r:.100} is no name of a branch")
+        api.create_branch(repo, branch=revision, exist_ok=True)
+
+
+def _commit(api: Any, repo: str, revision: str, parent: str, files: Mapping[str, Path], stale: list[str]) -> Any:
+    """Weights are uploaded first, and only the commit makes anything visible: an interruption leaves nothing."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    from zoo import __version__
+
+    operations = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
+    deletions = [CommitOperationDelete(name) for name in stale]
+    return api.create_commit(
+        repo,
+        [*operations, *deletions],
+        commit_message=TITLE.format(repo.partition("/")[2], __version__),
+        revision=revision,
+        parent_commit=parent,
+    )
+
+
+def _is_there(remote: Any, local: hub.Listed) -> bool:
+    if remote is None:
+        return False
+    return remote.lfs.sha256 == local.sha256 if remote.lfs else remote.blob_id == local.blob

@@ -1,0 +1,91 @@
+"""What ``results.json`` and front matter must look like, for cards that come from strangers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
+
+from zoo.errors import ZooError
+
+FRONT_MATTER = 64 << 10  # characters
+
+Line = Annotated[str, StringConstraints(max_length=1000)]
+Texts = Annotated[dict[Line, Line], Field(max_length=100)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class Figure(_Strict):
+    metric: Line
+    data: Line
+    split: Line
+    value: FiniteFloat
+    tolerance: FiniteFloat
+
+
+class Table(_Strict):
+    title: Line
+    columns: Annotated[list[Line], Field(max_length=50)]
+    rows: Annotated[list[Annotated[list[Line | float | None], Field(max_length=50)]], Field(max_length=1000)]
+
+
+class Speed(_Strict):
+    what: Line
+    ms: FiniteFloat
+    machine: Line
+
+
+class Results(_Strict):
+    figures: Annotated[list[Figure], Field(max_length=200)] = []
+    tables: Annotated[list[Table], Field(max_length=50)] = []
+    parameters: Annotated[int, Field(ge=0, le=10**12)] = 0
+    macs: Annotated[dict[Line, FiniteFloat], Field(max_length=20)] = {}
+    speed: Annotated[list[Speed], Field(max_length=50)] = []
+    command: Line = ""
+    versions: Texts = {}
+    data_digest: Texts = {}
+    commit: Line = ""
+
+
+def check_results(results: Any, where: object) -> None:
+    """Refuses results that are not of this form.
+
+    Raises:
+        ZooError: names the first place.
+    """
+    try:
+        Results.model_validate(results)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ZooError(f"{where}: {place:.100}: {first['msg']:.100}") from None
+
+
+class _NoAliases(yaml.SafeLoader):
+    """Aliases make a few bytes stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not taken here", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+
+def parse_yaml(text: str, where: object) -> dict[str, Any]:
+    """A mapping of plain values.
+
+    Raises:
+        ZooError: no YAML, no mapping, aliases, too deep or too long.
+    """
+    if len(text) > FRONT_MATTER:
+        raise ZooError(f"{where}: has more than {FRONT_MATTER:,} characters")
+    try:
+        content = yaml.load(text, _NoAliases)  # noqa: S506  # a safe loader
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # the last of dates that are none
+        raise ZooError(f"{where}: not YAML: {' '.join(str(error).split()):.300}") from None
+    if not isinstance(content, dict):
+        raise ZooError(f"{where}: holds no mapping")
+    return content

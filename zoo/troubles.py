@@ -1,0 +1,113 @@
+"""What goes wrong with the Hub, in one or two lines with the way out, and never with a token."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from zoo.errors import ZooError
+
+FOREIGN = ("httpx", "httpcore", "huggingface_hub")  # packages whose errors are troubles of the connection
+
+
+@contextmanager
+def in_plain_words(reference: object, sending: bool = False) -> Iterator[None]:
+    """Turns the errors of the Hub's client into ours.
+
+    Args:
+        reference: what was asked for, as the user would write it.
+        sending: whether something was to be published, rather than fetched.
+
+    Raises:
+        ZooError: without the client's error as its cause, whose text may hold more than should be seen.
+    """
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:
+        for cause in _causes(error):  # the client wraps what befell an upload
+            if text := _explain(str(reference), cause, sending):
+                raise ZooError(redact(text)) from None
+        raise
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def redact(text: str) -> str:
+    """The text without tokens: the one in use, and whatever looks like one."""
+    for token in _known_tokens():
+        text = text.replace(token, "***")
+    return re.sub(r"\bhf_\w{4,}|(?<=Bearer )\S+", "***", text)
+
+
+def _known_tokens() -> list[str]:
+    """Those in the environment and, where the client is loaded, the one that it takes."""
+    found = [os.environ.get(name, "") for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")]
+    if "huggingface_hub" in sys.modules:
+        found.append(sys.modules["huggingface_hub"].get_token() or "")
+    return [token for token in found if len(token) >= 4]
+
+
+def _explain(reference: str, error: BaseException, sending: bool) -> str | None:
+    """None for what has nothing to do with the Hub."""
+    from huggingface_hub import constants, errors
+
+    said = (  # the more special before the more general
+        (errors.GatedRepoError, f"{reference}: its owner grants access one by one; ask on {constants.ENDPOINT}"),
+        (
+            errors.RepositoryNotFoundError,
+            f"no folder and no model {reference} on {constants.ENDPOINT}, or it is private\n"
+            "private ones need a token that may read them: hf auth login, or HF_TOKEN",
+        ),
+        (errors.RevisionNotFoundError, f"{reference}: there is no such revision on {constants.ENDPOINT}"),
+        (errors.RemoteEntryNotFoundError, f"{reference}: {_first_line(error)}"),
+        (errors.HFValidationError, f"{reference}: {_first_line(error)}"),
+    )
+    for kind, text in said:
+        if isinstance(error, kind):
+            return text
+    if isinstance(error, errors.HfHubHTTPError):
+        return f"{constants.ENDPOINT} refused {reference}: {_refusal(error)}"
+    if isinstance(error, OSError) and error.filename is not None and error.errno is not None:
+        return None  # of the disk
+    if isinstance(error, OSError) or type(error).__module__.partition(".")[0].startswith(FOREIGN):
+        return _out_of_reach(reference, error, sending)
+    return None
+
+
+def _refusal(error: Any) -> str:
+    """Status and reason, and what to do or when to try again."""
+    response = error.response
+    text = f"HTTP {response.status_code} {response.reason_phrase}"
+    if response.status_code in (401, 403):
+        return f"{text}; does the token of hf auth login or HF_TOKEN allow this?"
+    after = response.headers.get("Retry-After", "")
+    return f"{text}; try again " + (f"in {after} s" if after.isdigit() else "later")
+
+
+def _out_of_reach(reference: str, error: BaseException, sending: bool) -> str:
+    """The one message where there is no network."""
+    from huggingface_hub import constants
+
+    *_, cause = _causes(error)
+    why = "HF_HUB_OFFLINE is set" if constants.is_offline_mode() else _first_line(cause)[:200]
+    if sending:
+        return f"{reference}: {constants.ENDPOINT} is out of reach: {why}\nnothing was published by halves; try again"
+    name = reference.partition("/")[2].partition("@")[0] or "model"
+    return (
+        f"{reference} is not in the cache ({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} is out of reach: {why}\n"
+        f"where there is a network: zoo bundle {reference} -o {name}.zip; carry the file over and name its path"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
