@@ -18,6 +18,7 @@ from zoo import contents, eval_results, sources
 from zoo.errors import ZooError
 from zoo.files import read_json, replace, sha256_of
 from zoo.registry import architectures, card_names
+from zoo.schema import check_results, parse_yaml
 
 PIPELINE_TASKS = {  # of ours, in the Hub's words
     "semantic segmentation": "image-segmentation",
@@ -28,8 +29,6 @@ PIPELINE_TASKS = {  # of ours, in the Hub's words
 FRONT_FIELDS = ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
 CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")
 RESULT_FIELDS = ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit")
-FIGURE_FIELDS = ("metric", "data", "split", "value", "tolerance")
-TABLE_FIELDS = ("title", "columns", "rows")
 ABSENT: tuple[Any, ...] = (None, "", [], {})  # while 0 parameters are a count
 EMPTY = 64  # bytes: a safetensors file with a tensor is larger
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
@@ -89,11 +88,13 @@ def read(name: str | Path) -> Card:
     paths = {file: source.file(file, contents.PROSE) for file in TEXTS if file == "config.json" or source.has(file)}
     config = read_json(paths["config.json"])
     own = config.get("name")
+    results = read_json(paths["results.json"]) if "results.json" in paths else {}
+    check_results(results, f"{source}/results.json")
     return Card(
         name=own if isinstance(own, str) and NAME.fullmatch(own) else source.name,
         folder=source.folder,
         config=config,
-        results=read_json(paths["results.json"]) if "results.json" in paths else {},
+        results=results,
         front=_split(paths["README.md"])[0] if "README.md" in paths else {},
     )
 
@@ -239,22 +240,12 @@ def _split(readme: Path) -> tuple[dict[str, Any], str]:
     match = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
     if match is None:
         return {}, text
-    try:
-        front = yaml.safe_load(match[1])
-    except yaml.YAMLError as error:
-        raise ZooError(f"{readme}: front matter is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(front, dict):
-        raise ZooError(f"{readme}: front matter is not a mapping")
-    return front, text[match.end() :]
+    return parse_yaml(match[1], f"{readme}: front matter"), text[match.end() :]
 
 
 def _missing_fields(card: Card) -> list[str]:
     missing = [f"config.json has no {field}" for field in CONFIG_FIELDS if field not in card.config]
     missing += [f"results.json has no {field}" for field in RESULT_FIELDS if card.results.get(field) in ABSENT]
-    for index, figure in enumerate(card.figures):
-        missing += [f"figure {index} in results.json has no {field}" for field in FIGURE_FIELDS if field not in figure]
-    for index, table in enumerate(card.results.get("tables", [])):
-        missing += [f"table {index} in results.json has no {field}" for field in TABLE_FIELDS if field not in table]
     return missing
 
 

@@ -22,6 +22,7 @@ from zoo.arguments import Parser
 from zoo.errors import ZooError
 from zoo.files import replace
 from zoo.registry import architectures, import_object
+from zoo.schema import parse_yaml
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
 OTHERS = "others"  # the argument of evaluators that measure further weights of the architecture, by their names
@@ -88,10 +89,24 @@ def prepare(
 def _recipe(source: sources.Source) -> dict[str, Any]:
     if not source.has("recipe.yaml"):
         raise ZooError(f"{source} has no recipe.yaml, and so is no card. A run is measured by zoo test --weights")
-    recipe = yaml.safe_load(source.file("recipe.yaml", contents.PROSE).read_text(encoding="utf-8"))
+    text, where = source.file("recipe.yaml", contents.PROSE).read_text(encoding="utf-8"), f"{source}/recipe.yaml"
+    recipe = parse_yaml(text, where) if source.foreign else yaml.safe_load(text)
+    if source.foreign:
+        _refuse_paths(recipe, where)
     if not isinstance(recipe, dict) or "class_path" not in (recipe.get("data") or ()):
         raise ZooError(f"{source}: recipe.yaml names no data")
     return recipe
+
+
+def _refuse_paths(value: Any, where: str) -> None:
+    """A stranger's recipe may name files below the working directory, where they are fetched to, and no others."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            _refuse_paths(item, where)
+    elif isinstance(value, str) and (value.startswith(("~", "/", "\\")) or ".." in value or ":" in value):
+        raise ZooError(f"{where}: refused, {value!r:.100} leads out of the working directory")
 
 
 def _arguments(

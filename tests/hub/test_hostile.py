@@ -16,7 +16,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zoo import load, weights
+from zoo import cli, load, weights
 from zoo.errors import ZooError
 from zoo.models.fast_style.net import FastStyle
 from zoo.registry import architectures, import_object
@@ -164,6 +164,30 @@ def test_any_config_is_refused_or_right(sound: Path, bounded: None):
         (sound / "config.json").write_bytes(original)
     assert len(outcomes) >= CASES
     assert 0 < outcomes.count("loaded") < CASES / 2  # what was tried is neither all sound nor all nonsense
+
+
+HOSTILE_RECIPES = {
+    "code": ("data: {class_path: os.system, init_args: {command: ls}}", "not a path inside zoo"),
+    "our code": ("data: {class_path: zoo.files.replace, init_args: {path: x, content: y}}", "no LightningDataModule"),
+    "absolute": ("data: {class_path: zoo.data.CamVid, init_args: {root: /etc}}", "leads out of the working directory"),
+    "home": ("data: {class_path: zoo.data.CamVid, init_args: {root: ~/.ssh}}", "leads out of"),
+    "climbing": ("data: {class_path: zoo.data.CamVid, init_args: {root: a/../../b}}", "leads out of"),
+    "address": ("data: {class_path: zoo.data.CamVid, init_args: {root: 'http://a/b'}}", "leads out of"),
+    "aliases": ("a: &a [1]\ndata: *a", "not YAML"),
+    "python": ("data: !!python/object/apply:os.system [ls]", "not YAML"),
+    "none": ("[]", "no mapping"),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_RECIPES)
+def test_recipes_of_strangers_name_no_code_and_no_places(
+    hub: Any, sound: Path, kind: str, capsys: pytest.CaptureFixture[str]
+):
+    text, message = HOSTILE_RECIPES[kind]
+    files = {path.name: path.read_bytes() for path in sound.iterdir()}
+    hub.put("stranger/net", {**files, "recipe.yaml": text.encode()})
+    assert cli.main(["evaluate", "stranger/net"]) == 2
+    assert message in capsys.readouterr().err
 
 
 @st.composite

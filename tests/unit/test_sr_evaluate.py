@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from skimage import data as photographs
 
-from zoo import cards, cli, weights
+from zoo import cards, cli, schema, weights
 from zoo.data.low_resolution import make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
 from zoo.metrics.super_resolution import feature_distance
@@ -173,11 +173,11 @@ def test_results_are_what_a_card_holds(folder: Path, vgg_file: Path):
     measured = evaluate(net, data, vgg=str(vgg_file), others={"perceptual_sr_pixel": net, "mine": tiny(1)})
     json.dumps(measured, allow_nan=False)
     assert {(figure["data"], figure["split"]) for figure in measured["figures"]} == {("Two", "test")}
-    assert all(set(figure) == set(cards.FIGURE_FIELDS) for figure in measured["figures"])
+    assert all(set(figure) == set(schema.Figure.model_fields) for figure in measured["figures"])
     values = {figure["metric"]: figure["value"] for figure in measured["figures"]}
     assert values["relu3_3, share of perceptual_sr_pixel's"] == 1  # they are the same
     [table] = measured["tables"]
-    assert set(table) == set(cards.TABLE_FIELDS)
+    assert set(table) == set(schema.Table.model_fields)
     assert [row[0] for row in table["rows"]] == [BICUBIC, NETWORK, MATCHED, "perceptual_sr_pixel", "mine"]
     assert {len(row) for row in table["rows"]} == {len(table["columns"])}
     rows = {row[0]: row[1:] for row in table["rows"]}

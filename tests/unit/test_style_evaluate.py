@@ -17,7 +17,7 @@ from PIL import Image
 from skimage import data as photographs
 from torch import Tensor, nn
 
-from zoo import cards, cli, weights
+from zoo import cards, cli, schema, weights
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
 from zoo.errors import ZooError
@@ -241,13 +241,13 @@ def test_results_are_what_a_card_holds(folder: Path, recipe: dict, capsys: pytes
     measured = evaluate(net, data, recipe, sizes=[24, 32], iterations=[3, 1], photographs=2)
     assert net.training
     json.dumps(measured, allow_nan=False)
-    assert all(set(figure) == set(cards.FIGURE_FIELDS) for figure in measured["figures"])
+    assert all(set(figure) == set(schema.Figure.model_fields) for figure in measured["figures"])
     named = [(figure["metric"], figure["data"], figure["split"]) for figure in measured["figures"]]
     shares = ("loss / L-BFGS(3)", "loss / L-BFGS(1)")
     assert named == [(share, f"Six, {size} px", "test") for size in (24, 32) for share in shares]
     assert measured["figures"][0]["value"] > measured["figures"][1]["value"]  # more iterations are harder to match
     for table in measured["tables"]:
-        assert set(table) == set(cards.TABLE_FIELDS)
+        assert set(table) == set(schema.Table.model_fields)
         assert [row[0] for row in table["rows"]] == [CONTENT, NETWORK, "L-BFGS(3)", "L-BFGS(1)"]
         assert "2 pictures, L-BFGS from noise" in table["title"]
     assert measured["parameters"] == sum(parameter.numel() for parameter in net.parameters())
