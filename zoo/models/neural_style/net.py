@@ -31,8 +31,8 @@ class NeuralStyle(nn.Module):
     Deviations from the paper:
 
     - It starts from the content, not from noise: after as many iterations the loss is lower and the content is clearer.
-    - A large picture is optimised at half its size first, and that at half again, down to 300 pixels; strokes get
-      larger and time shorter. ``coarse_to_fine=False`` is the paper's.
+    - A large picture is optimised at half its size first, and that at half again, down to 300 pixels: the loss gets
+      lower and the time shorter. ``coarse_to_fine=False`` is the paper's.
     - VGG-16, which all of the zoo takes as a loss network, has the paper's layers too; ``depth=19`` is the paper's.
     - Each style layer's term is divided by the squared norm of its target, so that weights mean the same for every
       style and size; a total variation keeps the grain of VGG's gradient down.
