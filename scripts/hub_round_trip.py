@@ -3,7 +3,8 @@
 python scripts/hub_round_trip.py USER [NAME]
 
 For a maintainer, by hand: it needs a token that may write to USER (hf auth login, or HF_TOKEN), and makes the private
-repository USER/zoo-round-trip-DIGITS, which it deletes at the end, whatever happened. NAME is a card, linknet_camvid if not given.
+repository USER/zoo-round-trip-DIGITS, which it deletes at the end, whatever happened. NAME is a card, linknet_camvid if
+not given.
 Where the endpoint is another than huggingface.co (HF_ENDPOINT), the same holds there.
 """
 
