@@ -23,6 +23,8 @@ from zoo.samples import last_sheet, write_samples
 from zoo.sources import CONFIG_FILE
 from zoo.trained import Trained, find_checkpoint, read
 
+PLACEHOLDER = "USER/"
+
 
 def main(argv: list[str]) -> int:
     parser = Parser(
@@ -34,6 +36,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("source", help="folder of a run, or a checkpoint")
     parser.add_argument("--name", required=True, help="of the model")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="cards/NAME if not given")
+    parser.add_argument("--repo", metavar="USER/NAME", help="where it will be published, which a new README says")
     parser.add_argument("--dtype", choices=sorted(weights.DTYPES), default="float16", help="of the weights")
     parser.add_argument("--device", default="cpu", help="that measures")
     add_arguments(parser)
@@ -41,9 +44,10 @@ def main(argv: list[str]) -> int:
     folder = options.output or Path("cards", options.name)
     export(
         options.source, options.name, folder, About.of(options),
-        samples=options.samples, dtype=options.dtype, device=options.device, given=rest,
+        samples=options.samples, dtype=options.dtype, device=options.device, given=rest, repo=options.repo,
     )  # fmt: skip
-    print(f"Card:    {folder}\nPublish: zoo publish {shlex.quote(str(folder))} --repo USER/{options.name}")  # noqa: T201
+    repo = options.repo or f"{PLACEHOLDER}{options.name}"
+    print(f"Card:    {folder}\nPublish: zoo publish {shlex.quote(str(folder))} --repo {repo}")  # noqa: T201
     return 0
 
 
@@ -94,7 +98,7 @@ def export(
     with _replacing(folder) as draft:
         net = _write_weights(trained, draft, name, dtype, about.datasets or front["datasets"]).to(device)
         shown = write_samples(net, samples, sheet, draft / "samples")
-        _write_readme(draft, name, about, trained, front, shown, repo or f"USER/{name}")
+        _write_readme(draft, name, about, trained, front, shown, repo or f"{PLACEHOLDER}{name}")
         measured = measure(net)
         evaluate.write(cards.read(draft), measured, evaluate.command([name, *given, "--write"]))
         replace(draft / "recipe.yaml", trained.recipe_for(name, measured["figures"]))

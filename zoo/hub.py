@@ -58,6 +58,7 @@ def client() -> Any:
 
     if urlsplit(constants.ENDPOINT).hostname not in ("huggingface.co", "hub-ci.huggingface.co"):
         constants.HF_HUB_DISABLE_XET = True
+    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # a cut download goes on after the last whole chunk
     if not sys.stderr.isatty():
         disable_progress_bars()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]

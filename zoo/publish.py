@@ -117,6 +117,8 @@ def checked_files(folder: Path) -> dict[str, Path]:
     """
     problems = cards.check(folder)
     files, others = contents.listing(folder)
+    if "README.md" in files and b'load("USER/' in files["README.md"].read_bytes():
+        problems.append("README.md still says USER/ where it shows how to load the model; write the repository's name")
     if others := [name for name in others if name not in DOTFILES]:
         problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong to a card")
     if problems:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from zoo.errors import ZooError
@@ -53,7 +53,8 @@ def _known_tokens() -> list[str]:
     """Those in the environment and, where the client is loaded, the one that it takes."""
     found = [os.environ.get(name, "") for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")]
     if "huggingface_hub" in sys.modules:
-        found.append(sys.modules["huggingface_hub"].get_token() or "")
+        with suppress(Exception):  # a token that cannot be read cannot be shown either
+            found.append(sys.modules["huggingface_hub"].get_token() or "")
     return [token for token in found if len(token) >= 4]
 
 
@@ -99,7 +100,7 @@ def _out_of_reach(reference: str, error: BaseException, sending: bool) -> str:
     from huggingface_hub import constants
 
     *_, cause = _causes(error)
-    why = "HF_HUB_OFFLINE is set" if constants.is_offline_mode() else _first_line(cause)[:200]
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _first_line(cause)[:200]
     if sending:
         return f"{reference}: {constants.ENDPOINT} is out of reach: {why}\nnothing was published by halves; try again"
     name = reference.partition("/")[2].partition("@")[0] or "model"

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from loopback import Cut, Other, Redirect, Slow, Stall, Status
-from zoo import cli, files, load, sources
+from zoo import bundles, cards, cli, files, load, sources
 from zoo.errors import ZooError
 
 REPO = "someone/linknet-mine"
@@ -135,6 +135,14 @@ def test_a_cut_download_is_resumed(hub: Any, published: str, tiny_linknet: Path,
     assert same(load(REPO), tiny_linknet)
 
 
+def test_a_cut_download_goes_on_where_it_was_cut(hub: Any):
+    folder = cards.read("linknet_camvid").folder
+    hub.put(REPO, contents_of(folder))
+    hub.fault("GET", WEIGHTS, Cut(after=3_500_000), times=1)
+    assert same(load(REPO), folder)
+    assert [request.range for request in hub.asked("GET", "/lfs/")] == [None, f"bytes={3 << 20}-"]
+
+
 def test_a_slow_download_arrives(hub: Any, published: str, tiny_linknet: Path):
     size = (tiny_linknet / "model.safetensors").stat().st_size
     hub.fault("GET", WEIGHTS, Slow(bytes_per_second=size / 2))
@@ -248,6 +256,22 @@ def test_four_processes_at_once(hub: Any, published: str, tiny_linknet: Path):
     done = [process.communicate(timeout=200) for process in running]
     assert [process.returncode for process in running] == [0] * 4, [error for _, error in done]
     assert {out for out, _ in done} == {f"{load(tiny_linknet).classifier.bias.sum().item()}\n"}
+
+
+@pytest.mark.parametrize("name", [REPO, "x.zip"])
+def test_a_cache_that_cannot_be_written(
+    hub: Any, published: str, tiny_linknet: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+):
+    bundles.pack({path.name: path for path in tiny_linknet.iterdir()}, tmp_path / "x.zip")
+    (tmp_path / "file").touch()
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo.cli", "info", name],
+        capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, "HF_HOME": "file", "HF_HUB_CACHE": "file/hub", "HF_TOKEN_PATH": "file/token"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("zoo: error: file/")
+    assert done.stderr.count("\n") == 1
 
 
 def test_too_large_a_file_is_not_fetched(hub: Any, tiny_linknet: Path):
