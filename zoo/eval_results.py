@@ -37,8 +37,10 @@ def text(figures: Iterable[Mapping[str, Any]], datasets: Iterable[str]) -> str:
             main.setdefault(identity, figure)
     if not main:
         return ""
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-
+    try:
+        from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+    except ImportError:  # an older client, which does not know them
+        return ""
     entries = [
         EvalResultEntry(
             dataset_id=identity, task_id="default", value=each["value"], notes=f"{each['metric']} on {each['split']}"

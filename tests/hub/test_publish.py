@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from loopback import Cut, Lost, Status
-from zoo import cards, cli, load, publish, sources
+from zoo import cards, cli, load, publish, recipes, sources
 from zoo import hub as zoo_hub
 from zoo.errors import ZooError
 
@@ -66,6 +67,38 @@ def test_published_and_pulled_on_another_machine(
         torch.equal(a, b) for a, b in zip(net.state_dict().values(), load(card).state_dict().values(), strict=True)
     )
     assert sources.find(reference).commit == commit.id
+
+
+def test_a_run_publishes_its_best_checkpoint(
+    hub: Any, token: Any, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cold: Callable[[], Path]
+):
+    monkeypatch.chdir(tmp_path)
+    recipe = yaml.safe_load(recipes.find("linknet_streets.yaml").read_text())
+    given = [
+        *tiny("linknet").miniature(recipe, tmp_path / "data"),
+        "--trainer.max_steps=2",
+        "--trainer.accelerator=cpu",
+    ]
+    told = ["--license", "mit", "--data-license", "drawn", "--datasets", "streets"]
+    prose = ["--description", "A try.", "--limits", "Everywhere."]
+    command = ["fit", "--recipe", "linknet_streets.yaml", *given, "--publish", "me/streets", *told, *prose]
+    assert cli.main([*command, "--trainer.enable_progress_bar=false"]) == 0
+    (commit,) = commits(hub, "me/streets")
+    cold()
+    net = load("me/streets", check=True)
+    best = torch.load(next(tmp_path.glob("runs/*/version_0/checkpoints/best.ckpt")), weights_only=True)["state_dict"]
+    for name, tensor in net.state_dict().items():
+        assert torch.allclose(tensor.float(), best[f"net.{name}"].float(), rtol=1e-3, atol=1e-6), name
+    assert b'load("me/streets")' in commit.files["README.md"]
+    assert not any(str(tmp_path).encode() in content for content in commit.files.values())
+
+
+def test_a_placeholder_in_the_readme_is_not_published(hub: Any, token: Any, card: Path):
+    readme = (card / "README.md").read_text()
+    (card / "README.md").write_text(readme.replace('load("fast_style_wave")', 'load("USER/wave")'))
+    with pytest.raises(ZooError, match="still says USER/"):
+        publish.publish(card, REPO)
+    assert hub.requests == []
 
 
 def test_publishing_the_same_twice_makes_no_second_commit(
