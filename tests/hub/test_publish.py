@@ -82,7 +82,7 @@ def test_a_run_publishes_its_best_checkpoint(
     told = ["--license", "mit", "--data-license", "drawn", "--datasets", "streets"]
     prose = ["--description", "A try.", "--limits", "Everywhere."]
     command = ["fit", "--recipe", "linknet_streets.yaml", *given, "--publish", "me/streets", *told, *prose]
-    assert cli.main([*command, "--trainer.enable_progress_bar=false"]) == 0
+    assert cli.main([*command, "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]) == 0
     (commit,) = commits(hub, "me/streets")
     cold()
     net = load("me/streets", check=True)
