@@ -74,11 +74,7 @@ def test_a_run_publishes_its_best_checkpoint(
 ):
     monkeypatch.chdir(tmp_path)
     recipe = yaml.safe_load(recipes.find("linknet_streets.yaml").read_text())
-    given = [
-        *tiny("linknet").miniature(recipe, tmp_path / "data"),
-        "--trainer.max_steps=2",
-        "--trainer.accelerator=cpu",
-    ]
+    given = [*tiny("linknet").miniature(recipe, tmp_path / "data"), "--trainer.max_epochs=1"]
     told = ["--license", "mit", "--data-license", "drawn", "--datasets", "streets"]
     prose = ["--description", "A try.", "--limits", "Everywhere."]
     command = ["fit", "--recipe", "linknet_streets.yaml", *given, "--publish", "me/streets", *told, *prose]
