@@ -18,7 +18,7 @@ from zoo import contents, eval_results, sources
 from zoo.errors import ZooError
 from zoo.files import read_json, replace, sha256_of
 from zoo.registry import architectures, card_names
-from zoo.schema import check_results, parse_yaml
+from zoo.schema import check_config, check_results, parse_yaml
 
 PIPELINE_TASKS = {  # of ours, in the Hub's words
     "semantic segmentation": "image-segmentation",
@@ -87,6 +87,7 @@ def read(name: str | Path) -> Card:
     source = sources.find(name)
     paths = {file: source.file(file, contents.PROSE) for file in TEXTS if file == "config.json" or source.has(file)}
     config = read_json(paths["config.json"])
+    check_config(config, f"{source}/config.json")
     own = config.get("name")
     results = read_json(paths["results.json"]) if "results.json" in paths else {}
     check_results(results, f"{source}/results.json")

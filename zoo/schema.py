@@ -1,4 +1,4 @@
-"""What ``results.json`` and front matter must look like, for cards that come from strangers."""
+"""What the files of a card must look like, for it may come from a stranger."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ FRONT_MATTER = 64 << 10  # characters
 
 Line = Annotated[str, StringConstraints(max_length=1000)]
 Texts = Annotated[dict[Line, Line], Field(max_length=100)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
 class _Strict(BaseModel):
@@ -42,7 +43,7 @@ class Speed(_Strict):
 class Results(_Strict):
     figures: Annotated[list[Figure], Field(max_length=200)] = []
     tables: Annotated[list[Table], Field(max_length=50)] = []
-    parameters: Annotated[int, Field(ge=0, le=10**12)] = 0
+    parameters: Count = 0
     macs: Annotated[dict[Line, FiniteFloat], Field(max_length=20)] = {}
     speed: Annotated[list[Speed], Field(max_length=50)] = []
     command: Line = ""
@@ -51,14 +52,42 @@ class Results(_Strict):
     commit: Line = ""
 
 
+class StoredFile(_Strict):
+    file: Line
+    sha256: Line
+    bytes: Count | None = None
+    dtype: Line = ""
+
+
+class Config(_Strict):
+    """What is shown of ``config.json``; arguments are checked where a network is made of them."""
+
+    name: Line = ""
+    architecture: Line = ""
+    arguments: dict[str, Any] = {}
+    weights: StoredFile = StoredFile(file="", sha256="")  # may be missing, but not null
+    golden: StoredFile = StoredFile(file="", sha256="")
+    data: Line = ""
+    input: Line = ""
+
+
+def check_config(config: Any, where: object) -> None:
+    """Refuses a configuration that is not of this form; raises as :func:`check_results`."""
+    _check(Config, config, where)
+
+
 def check_results(results: Any, where: object) -> None:
     """Refuses results that are not of this form.
 
     Raises:
         ZooError: names the first place.
     """
+    _check(Results, results, where)
+
+
+def _check(form: type[BaseModel], content: Any, where: object) -> None:
     try:
-        Results.model_validate(results)
+        form.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))

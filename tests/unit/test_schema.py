@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import itertools
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +82,34 @@ def test_nothing_on_a_card_steers_the_terminal(card: Path, capsys: pytest.Captur
     assert not set("\x1b\x07\r\u202e") & set(out)
     assert cli.main(["predict", str(card), "none.jpg", "-o", "out"]) == 2
     assert "\x1b" not in capsys.readouterr().err
+
+
+ODD: list[Any] = [
+    None, True, 0, -1, 1.5, "x", "", [], {}, [1], {"a": 1}, ["a", 3], [[]], {"labels": 3}, {"file": 3}, {"bytes": "x"},
+    {"dtype": []}, float("inf"), 10**400, "\x1b[2J", {"a": {"b": [{}]}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["config.json", "results.json", "README.md"])
+def test_no_card_is_a_bug(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]):
+    """Whatever stands in a card is shown, or refused in a line."""
+    folder = shutil.copytree(cards.read("fast_style_wave").folder, tmp_path / "card")
+    original = (folder / name).read_text()
+    content = json.loads(original) if name.endswith("json") else cards.read(folder).front
+    places: list[tuple[Any, ...]] = [(key,) for key in content]
+    places += [("weights", key) for key in content.get("weights", {})]
+    codes = set()
+    for place, odd in itertools.product(places, ODD):
+        changed = copy.deepcopy(content)
+        functools.reduce(lambda inner, key: inner[key], place[:-1], changed)[place[-1]] = odd
+        text = json.dumps(changed)
+        (folder / name).write_text(text if name.endswith("json") else f"---\n{text}\n---\n{original.split('---')[-1]}")
+        for argv in (["info", str(folder)], ["publish", str(folder), "--repo", "me/net", "--dry-run"]):
+            code = cli.main(argv)
+            assert code in (0, 2), (place, odd, argv)
+            codes.add(code)
+        assert "\x1b" not in "".join(capsys.readouterr())
+    assert codes == {0, 2}
 
 
 def test_printable():
