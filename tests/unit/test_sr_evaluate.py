@@ -17,6 +17,7 @@ from skimage import data as photographs
 from zoo import cards, cli, schema, weights
 from zoo.data.low_resolution import make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
+from zoo.export import add_golden
 from zoo.metrics.super_resolution import feature_distance
 from zoo.models.perceptual_sr.evaluate import (
     BICUBIC,
@@ -224,6 +225,7 @@ def installed(card: Path, folder: Path) -> dict[str, Path]:
 def test_zoo_evaluate_measures_other_weights_beside(
     installed: dict[str, Path], vgg_file: Path, capsys: pytest.CaptureFixture
 ):
+    add_golden(installed["perceptual_sr"])
     assert cli.main(["evaluate", "perceptual_sr", "--vgg", str(vgg_file), "--write"]) == 0
     assert cards.check(installed["perceptual_sr"]) == []
     results = json.loads((installed["perceptual_sr"] / "results.json").read_text())

@@ -21,6 +21,7 @@ from zoo import cards, cli, schema, weights
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
 from zoo.errors import ZooError
+from zoo.export import add_golden
 from zoo.losses.style_transfer import StyleTransferLoss
 from zoo.models.fast_style import reference
 from zoo.models.fast_style.evaluate import (
@@ -342,6 +343,7 @@ def arguments(vgg_file: Path, tmp_path: Path) -> list[str]:
 
 
 def test_zoo_evaluate_writes_the_card(installed: Path, arguments: list[str], capsys: pytest.CaptureFixture):
+    add_golden(installed)
     assert cli.main([*arguments, "--write"]) == 0
     assert cards.check(installed) == []
     results = json.loads((installed / "results.json").read_text())
