@@ -53,6 +53,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--dry-run", action="store_true", help="show what would be published, without any connection")
     options = parser.parse_args(argv)
     source = sources.find(options.name)
+    if source.foreign:
+        raise ZooError(
+            f"{source} came from elsewhere; look at a copy before you publish it: zoo pull {options.name} --to DIR"
+        )
     if options.dry_run:
         files = checked_files(source.folder)
         branch = "" if options.revision == "main" else f", branch {options.revision}"

@@ -97,6 +97,16 @@ def test_a_placeholder_in_the_readme_is_not_published(hub: Any, token: Any, card
     assert hub.requests == []
 
 
+def test_what_came_from_elsewhere_is_looked_at_first(
+    hub: Any, token: Any, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    publish.publish(card, REPO)
+    assert cli.main(["publish", REPO, "--repo", "me/again"]) == 2
+    assert f"zoo pull {REPO} --to DIR" in capsys.readouterr().err
+    assert cli.main(["pull", REPO, "--to", str(tmp_path / "copy")]) == 0
+    assert cli.main(["publish", str(tmp_path / "copy"), "--repo", "me/again"]) == 0
+
+
 def test_publishing_the_same_twice_makes_no_second_commit(
     hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]
 ):
