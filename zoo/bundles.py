@@ -54,7 +54,13 @@ def unpack(path: Path) -> Path:
             if all(_is(folder / name, want) for name, want in digests.items()):
                 return folder
             _extract(archive, digests, folder, path)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:  # the last two: of encryption
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:  # the last two: of encryption
         raise ZooError(f"{path}: no bundle of the zoo, or damaged: {error}; bring it over again") from None
     return folder
 
@@ -71,6 +77,8 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
             raise ZooError(f"{path}: refused, {entry.filename!r:.100} does not belong into a model")
         if entry.file_size > allowed:
             raise ZooError(f"{path}: refused, {entry.filename} has {entry.file_size:,} bytes, more than {allowed:,}")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            raise ZooError(f"{path}: refused, {entry.filename} is packed otherwise than zoo bundle does it")
     if DIGESTS not in names:
         raise ZooError(f"{path}: no bundle of the zoo, it has no {DIGESTS}; zoo bundle NAME -o FILE.zip makes one")
     try:

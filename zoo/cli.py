@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except (Exception, KeyboardInterrupt) as error:
         if debug:
-            print(redact(traceback.format_exc()), file=sys.stderr)  # noqa: T201
+            print(printable(redact(traceback.format_exc()), keep="\n"), file=sys.stderr)  # noqa: T201
         code, text = _explain(error)
         print(printable(f"zoo: {redact(text)}", keep="\n"), file=sys.stderr)  # noqa: T201
         _discard_unwritten()

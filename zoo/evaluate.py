@@ -20,7 +20,7 @@ from torch import nn
 from zoo import __version__, cards, contents, sources, weights
 from zoo.arguments import Parser
 from zoo.errors import ZooError
-from zoo.files import replace
+from zoo.files import printable, replace
 from zoo.registry import architectures, import_object
 from zoo.schema import parse_yaml
 
@@ -172,7 +172,7 @@ def _aligned(rows: Sequence[Sequence[str | float | None]]) -> str:
     """A table for the terminal, its head first; texts start below each other, numbers end there."""
     columns = []
     for column in zip(*rows, strict=True):
-        cells = [cards.cell_text(cell) for cell in column]
+        cells = [printable(cards.cell_text(cell)) for cell in column]
         width = max(map(len, cells))
         texts = any(isinstance(cell, str) for cell in column[1:])
         columns.append([cell.ljust(width) if texts else cell.rjust(width) for cell in cells])

@@ -75,7 +75,7 @@ def cache() -> Path:
     """The folder of the zoo's own records beside the client's cache."""
     from huggingface_hub import constants
 
-    return Path(constants.HF_HUB_CACHE).parent / "zoo"
+    return Path(constants.HF_HOME) / "zoo"
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,9 @@ def find(reference: Reference, refresh: bool = False) -> Snapshot:
         info = client().model_info(reference.repo, revision=reference.revision, files_metadata=True, timeout=TIMEOUT)
     if not COMMIT.fullmatch(info.sha or ""):
         raise ZooError(f"{reference}: the Hub names no commit, but {info.sha!r:.60}")
+    asked = reference.revision
+    if (COMMIT.fullmatch(asked) or SHORT_COMMIT.fullmatch(asked)) and not info.sha.startswith(asked):
+        raise ZooError(f"{reference}: refused, it is no commit there but another name of {info.sha}")
     files = {file.rfilename: _listed(file.size, file.lfs, file.blob_id) for file in info.siblings or ()}
     if None in files.values():  # mirrors say it only when they are asked for the tree
         with in_plain_words(reference):

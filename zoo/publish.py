@@ -15,6 +15,7 @@ from zoo.troubles import in_plain_words, redact
 from zoo.weights import Model
 
 TITLE = "Publish {} with lightning-zoo {}"
+LIBRARY = "lightning-zoo"  # a tag of every card that was published by this
 DOTFILES = (".gitattributes",)  # which the Hub makes by itself
 
 
@@ -95,7 +96,7 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
         before = api.model_info(repo, revision=revision, files_metadata=True)
         remote = {file.rfilename: file for file in before.siblings or ()}
         changed = [name for name in files if not _is_there(remote.get(name), local[name])]
-        stale = [name for name in remote if contents.limit(name) is not None and name not in files]
+        stale = _stale(before, files)
         commit = before.sha
         if changed or stale:
             commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
@@ -105,7 +106,7 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
                 raise ZooError(f"{repo}@{commit[:7]}: the Hub holds another {wrong[0]} than was sent; publish again")
     return Published(
         url=f"{api.endpoint}/{repo}/tree/{commit}",
-        reference=f"{repo}@{commit[:12]}",
+        reference=f"{repo}@{commit}",
         commit=commit,
         sha256=local[cards.read(folder).config["weights"]["file"]].sha256 or "",
         files={name: path.stat().st_size for name, path in files.items()},
@@ -183,7 +184,7 @@ def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -
     try:
         found = api.model_info(repo)
     except errors.RepositoryNotFoundError:
-        api.create_repo(repo, private=bool(private))
+        api.create_repo(repo, private=private)
     else:
         if private and not found.private:
             raise ZooError(f"{repo} is there already, and public; publish elsewhere or without --private")
@@ -191,6 +192,14 @@ def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -
         if not re.fullmatch(r"[\w][\w./-]*", revision) or hub.COMMIT.fullmatch(revision):
             raise ZooError(f"{revision!r:.100} is no name of a branch")
         api.create_branch(repo, branch=revision, exist_ok=True)
+
+
+def _stale(before: Any, files: Mapping[str, Path]) -> list[str]:
+    """Files of an earlier version of the card; of a repository that held something else, none."""
+    if LIBRARY not in (before.tags or ()):
+        return []
+    names = [file.rfilename for file in before.siblings or ()]
+    return [name for name in names if contents.limit(name) is not None and name not in files and name != "LICENSE"]
 
 
 def _commit(api: Any, repo: str, revision: str, parent: str, files: Mapping[str, Path], stale: list[str]) -> Any:

@@ -113,7 +113,7 @@ def parse_yaml(text: str, where: object) -> dict[str, Any]:
         raise ZooError(f"{where}: has more than {FRONT_MATTER:,} characters")
     try:
         content = yaml.load(text, _NoAliases)  # noqa: S506  # a safe loader
-    except (yaml.YAMLError, RecursionError, ValueError) as error:  # the last of dates that are none
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise ZooError(f"{where}: not YAML: {' '.join(str(error).split()):.300}") from None
     if not isinstance(content, dict):
         raise ZooError(f"{where}: holds no mapping")

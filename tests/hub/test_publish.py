@@ -131,9 +131,10 @@ def test_a_changed_card_is_one_more_commit_with_only_what_changed(hub: Any, toke
 
 
 def test_what_else_is_in_the_repository_stays(hub: Any, token: Any, card: Path):
-    hub.put(REPO, {"notes.txt": b"mine", "config.json": b"{}"})
+    hub.put(REPO, {"notes.txt": b"mine", "config.json": b"{}", "model-1.safetensors": b"theirs", "LICENSE": b"mine"})
     publish.publish(card, REPO)
-    assert commits(hub)[-1].files["notes.txt"] == b"mine"
+    assert commits(hub)[-1].files["notes.txt"] == commits(hub)[-1].files["LICENSE"] == b"mine"
+    assert commits(hub)[-1].files["model-1.safetensors"] == b"theirs"
     assert commits(hub)[-1].files["config.json"] == (card / "config.json").read_bytes()
 
 

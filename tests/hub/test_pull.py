@@ -110,6 +110,13 @@ def test_revisions(hub: Any, published: str, changed: dict[str, bytes]):
         load(f"{REPO}@nothing")
 
 
+@pytest.mark.parametrize("name", ["a1b2c3d", "0" * 40])
+def test_a_branch_is_no_commit(hub: Any, published: str, changed: dict[str, bytes], name: str):
+    hub.put(REPO, changed, branch=name)
+    with pytest.raises(ZooError, match="refused, it is no commit there"):
+        load(f"{REPO}@{name}")
+
+
 def test_an_unknown_model(hub: Any):
     with pytest.raises(ZooError, match=r"no model someone/nothing on http://127.*or it is private\n.*hf auth login"):
         load("someone/nothing")
