@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from zoo import bundles, contents, hub, sources
+from zoo import bundles, contents, golden, hub, sources
 from zoo.arguments import Parser
 from zoo.errors import ZooError
 from zoo.weights import Model
@@ -62,7 +62,9 @@ def pull(name: str) -> tuple[Model, Mapping[str, Path]]:
     if isinstance(source, sources.Folder):
         files, _ = contents.listing(source.folder)
         return model, {**files, model.file: model.path()}
-    wanted = {name: contents.limit(name) for name in source.files}
+    tensors = (model.file, golden.FILE)  # others are named by nothing, and might be of any size and number
+    names = [name for name in source.files if not name.endswith(".safetensors") or name in tensors]
+    wanted = {name: contents.limit(name) for name in names}
     return model, {name: source.file(name, limit) for name, limit in sorted(wanted.items()) if limit is not None}
 
 

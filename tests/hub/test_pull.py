@@ -312,6 +312,7 @@ def test_files_that_do_not_belong_are_not_pulled(hub: Any, tiny_linknet: Path, t
         ".env": b"x",
         "samples/a.jpg": b"x",
     }
+    hostile["other.safetensors"] = b"x" * 1000
     hub.put(REPO, {**contents_of(tiny_linknet), **hostile})
     assert cli.main(["pull", REPO, "--to", str(tmp_path / "there")]) == 0
     assert set(contents_of(tmp_path / "there")) == {"config.json", "model.safetensors", "samples/a.jpg"}
