@@ -54,13 +54,7 @@ def unpack(path: Path) -> Path:
             if all(_is(folder / name, want) for name, want in digests.items()):
                 return folder
             _extract(archive, digests, folder, path)
-    except (
-        zipfile.BadZipFile,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # the last two: of encryption
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise ZooError(f"{path}: no bundle of the zoo, or damaged: {error}; bring it over again") from None
     return folder
 

@@ -23,6 +23,7 @@ from zoo.troubles import in_plain_words
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w.][\w./-]*))?", re.ASCII)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
+LIBRARY = "lightning-zoo"  # whose name is a tag of every card
 TIMEOUT = 10.0  # seconds of silence
 
 
@@ -62,7 +63,7 @@ def client() -> Any:
     if not sys.stderr.isatty():
         disable_progress_bars()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    return huggingface_hub.HfApi(endpoint=constants.ENDPOINT, library_name="lightning-zoo")
+    return huggingface_hub.HfApi(endpoint=constants.ENDPOINT, library_name=LIBRARY)
 
 
 def endpoint() -> str:
@@ -72,7 +73,7 @@ def endpoint() -> str:
 
 
 def cache() -> Path:
-    """The folder of the zoo's own records beside the client's cache."""
+    """The folder of the zoo's own records, in that of the client."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HOME) / "zoo"

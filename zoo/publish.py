@@ -15,7 +15,6 @@ from zoo.troubles import in_plain_words, redact
 from zoo.weights import Model
 
 TITLE = "Publish {} with lightning-zoo {}"
-LIBRARY = "lightning-zoo"  # a tag of every card that was published by this
 DOTFILES = (".gitattributes",)  # which the Hub makes by itself
 
 
@@ -196,7 +195,7 @@ def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -
 
 def _stale(before: Any, files: Mapping[str, Path]) -> list[str]:
     """Files of an earlier version of the card; of a repository that held something else, none."""
-    if LIBRARY not in (before.tags or ()):
+    if hub.LIBRARY not in (before.tags or ()):
         return []
     names = [file.rfilename for file in before.siblings or ()]
     return [name for name in names if contents.limit(name) is not None and name not in files and name != "LICENSE"]

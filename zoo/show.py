@@ -14,7 +14,6 @@ from zoo.troubles import in_plain_words
 
 CODE_LICENSE = "Apache-2.0"
 LISTED = 1000  # models of a user, at most
-TAG = "lightning-zoo"  # of the cards of the zoo, which is their library's name
 
 
 def main_list(argv: list[str]) -> int:
@@ -44,7 +43,7 @@ def _remote(user: str, pattern: str) -> list[Sequence[str]]:
 
     rows: list[Sequence[str]] = [("name", "task", "licence", "changed", "downloads")]
     with in_plain_words(user):
-        found = list(hub.client().list_models(author=user, filter=TAG, limit=LISTED, full=True))
+        found = list(hub.client().list_models(author=user, filter=hub.LIBRARY, limit=LISTED, full=True))
     for model in sorted(found, key=lambda model: model.id):
         if fnmatch.fnmatch(model.id.partition("/")[2], pattern):
             tags = [tag.partition(":")[2] for tag in model.tags or () if tag.startswith("license:")]
