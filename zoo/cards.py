@@ -16,7 +16,7 @@ import yaml
 
 from zoo import contents, eval_results, sources
 from zoo.errors import ZooError
-from zoo.files import read_json, replace, sha256_of
+from zoo.files import read_json, read_text, replace, sha256_of
 from zoo.registry import architectures, card_names
 from zoo.schema import check_config, check_results, parse_yaml
 
@@ -237,7 +237,7 @@ def _dump(front: Mapping[str, Any]) -> str:
 
 def _split(readme: Path) -> tuple[dict[str, Any], str]:
     """Front matter and body of a README."""
-    text = readme.read_text(encoding="utf-8")
+    text = read_text(readme)
     match = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
     if match is None:
         return {}, text

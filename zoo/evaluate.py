@@ -20,7 +20,7 @@ from torch import nn
 from zoo import __version__, cards, contents, sources, weights
 from zoo.arguments import Parser
 from zoo.errors import ZooError
-from zoo.files import printable, replace
+from zoo.files import printable, read_text, replace
 from zoo.registry import architectures, import_object
 from zoo.schema import parse_yaml
 
@@ -89,7 +89,7 @@ def prepare(
 def _recipe(source: sources.Source) -> dict[str, Any]:
     if not source.has("recipe.yaml"):
         raise ZooError(f"{source} has no recipe.yaml, and so is no card. A run is measured by zoo test --weights")
-    text, where = source.file("recipe.yaml", contents.PROSE).read_text(encoding="utf-8"), f"{source}/recipe.yaml"
+    text, where = read_text(source.file("recipe.yaml", contents.PROSE)), f"{source}/recipe.yaml"
     recipe = parse_yaml(text, where) if source.foreign else yaml.safe_load(text)
     if source.foreign:
         _refuse_paths(recipe, where)

@@ -60,6 +60,18 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def read_text(path: Path) -> str:
+    """A text in UTF-8.
+
+    Raises:
+        ZooError: it is none.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ZooError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 

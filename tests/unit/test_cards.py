@@ -138,9 +138,11 @@ def test_a_missing_file_is_a_problem(card: Path, name: str):
     assert cards.check(card) == [f"{name} is missing"]
 
 
-@pytest.mark.parametrize(("name", "text"), [("config.json", "{"), ("README.md", "---\na: [\n---\n")])
-def test_a_file_that_cannot_be_read_is_a_problem(card: Path, name: str, text: str):
-    (card / name).write_text(text)
+@pytest.mark.parametrize(
+    ("name", "text"), [("config.json", b"{"), ("README.md", b"---\na: [\n---\n"), ("README.md", b"\xff\xfe")]
+)
+def test_a_file_that_cannot_be_read_is_a_problem(card: Path, name: str, text: bytes):
+    (card / name).write_bytes(text)
     [problem] = cards.check(card)
     assert str(card / name) in problem
 
