@@ -1,0 +1,54 @@
+"""Where pictures are said to be, and what reads that out of lists, pages and catalogues."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Address:
+    """One picture to fetch, as a source names it: nothing in it has been checked."""
+
+    url: str
+    thumbnail: str | None = None  # where a smaller one of the same picture is
+    label: str | None = None
+    license: str | None = None
+    page: str | None = None  # that shows the picture and tells its terms
+    creator: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Addresses in the order of the source."""
+
+    addresses: tuple[Address, ...]
+    next: Any = None  # JSON: where :meth:`Source.pages` would go on after this page; None after the last
+
+
+class Api(Protocol):
+    """Asks a catalogue politely: with retries, the pace of its host and the limits of any other answer."""
+
+    async def __call__(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON of the answer.
+
+        Raises:
+            ZooError: no answer, or no JSON in it.
+        """
+
+
+class Source(Protocol):
+    """A plug-in that knows one way to name pictures."""
+
+    eager: bool  # all pages are read before the first picture is fetched, since that asks nobody anything
+
+    def pages(self, start: Any = None) -> AsyncIterator[Page]:
+        """Reads on.
+
+        Args:
+            start: the ``next`` of a former page; None: from the beginning.
+
+        Raises:
+            ZooError: no such file, no such column, or what a catalogue says.
+        """
