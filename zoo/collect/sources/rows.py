@@ -1,0 +1,94 @@
+"""Lists: from rows to pages of addresses, with bounded memory."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from zoo.collect.addresses import Address, Page
+from zoo.collect.sources.values import shown
+from zoo.errors import ZooError
+
+PAGE = 1000  # addresses
+LINE = 1 << 20  # bytes
+
+# The rows after so many, counted from 1; a row that names no picture is None.
+Rows: TypeAlias = Callable[[int], Iterator[tuple[int, Address | None]]]
+
+
+class List:
+    """A file whose rows name pictures; ``next`` is the number of rows that were read."""
+
+    eager = True
+
+    def __init__(self, path: Path, rows: Rows) -> None:
+        self._path, self._rows = path, rows
+
+    async def pages(self, start: Any = None) -> AsyncIterator[Page]:
+        try:
+            for page in paged(self._rows(place(start, self._path))):
+                yield page
+        except OSError as error:
+            raise ZooError(f"{self._path}: {error.strerror or error}") from None
+
+
+def place(start: Any, path: Path) -> int:
+    """How many rows to skip.
+
+    Raises:
+        ZooError: the ``next`` is of another source.
+    """
+    if start is None:
+        return 0
+    if isinstance(start, bool) or not isinstance(start, int) or start < 0:
+        raise ZooError(f"{path}: {shown(start)!r} is no number of rows to go on after")
+    return start
+
+
+def paged(rows: Iterable[tuple[int, Address | None]]) -> Iterator[Page]:
+    """Pages of addresses; at least one, which is empty where there are none."""
+    held: list[Address] = []
+    read = 0
+    for number, address in rows:
+        if address is None:
+            continue
+        if len(held) == PAGE:
+            yield Page(tuple(held), read)
+            held = []
+        held.append(address)
+        read = number
+    yield Page(tuple(held))
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text in UTF-8, counted from 1, each with the end that it has.
+
+    Raises:
+        ZooError: a line is too long, or not UTF-8, or has a NUL.
+    """
+    offset = 0
+    with path.open("rb") as file:
+        for number in itertools.count(1):
+            line = file.readline(LINE + 1)
+            if not line:
+                return
+            if len(line) > LINE:
+                raise ZooError(f"{path}: line {number} has more than {LINE >> 20} MiB; this is no list of addresses")
+            yield number, _decoded(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, path, number, offset)
+            offset += len(line)
+
+
+def _decoded(line: bytes, path: Path, number: int, offset: int) -> str:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = f"byte {offset + error.start:,} is 0x{line[error.start]:02x}"
+        raise ZooError(
+            f"{path}: line {number}: not UTF-8: {where}, {error.reason}; convert the file to UTF-8"
+        ) from None
+    if "\0" in text:
+        raise ZooError(f"{path}: line {number}: has a NUL; this is no text in UTF-8")
+    return text
