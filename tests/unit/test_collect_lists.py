@@ -275,7 +275,8 @@ def test_parquet_of_dictionaries_numbers_and_empty_addresses(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("column", "complaint"), [([[url(1)]], "is a list"), ([{"a": 1}], "is an object"), ([b"\xff"], "is no text in UTF-8")]
+    ("column", "complaint"),
+    [([[url(1)]], "is a list"), ([{"a": 1}], "is an object"), ([b"\xff"], "is no text in UTF-8")],
 )
 def test_parquet_of_what_is_no_text_is_refused_with_the_row(tmp_path, column, complaint):
     with pytest.raises(ZooError, match=rf"row 1: 'url' {complaint}"):

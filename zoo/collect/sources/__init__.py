@@ -14,6 +14,7 @@ from zoo.collect.sources.delimited import open_delimited
 from zoo.collect.sources.jsonl import open_jsonl
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.parquet import open_parquet
+from zoo.collect.sources.saved import open_saved
 from zoo.collect.sources.text import open_text
 from zoo.collect.sources.values import shown
 from zoo.errors import ZooError
@@ -34,6 +35,7 @@ FILES = (
     _File(open_delimited, (".csv", ".tsv"), "--column"),
     _File(open_jsonl, (".jsonl", ".ndjson"), "--column"),
     _File(open_parquet, (".parquet",), "--column"),
+    _File(open_saved, (".html", ".htm", ".xhtml", ".mhtml", ".mht"), "--base"),
 )
 CATALOGUES: Mapping[str, Callable[[str, Api, Options], Source]] = {}
 

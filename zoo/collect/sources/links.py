@@ -1,0 +1,105 @@
+"""What the links and the srcsets of a page tell of pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from zoo.collect.sources.values import absolute, cleaned
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
+PARAMETERS = 100  # of a link that are looked at
+
+_PICTURE = ("imgurl", "mediaurl", "image_url")  # parameters, as the results of searches have them
+_PAGE = ("imgrefurl", "purl")
+_WORD = re.compile(r"[\s,]*(\S+)")
+_DESCRIPTOR = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([wx])\b")
+
+
+@dataclass
+class Link:
+    """An ``<a>`` and what it tells of the pictures within it: see :class:`~zoo.collect.sources.markup.Picture`."""
+
+    full: list[str]
+    small: list[str]
+    pages: list[str]
+    used: bool = False
+
+    @classmethod
+    def of(cls, attributes: Mapping[str, str]) -> Link:
+        href, about = attributes.get("href", ""), _about(attributes.get("m", ""))
+        if is_picture(href):
+            return cls([href, *about["murl"]], about["turl"], about["purl"])
+        carried = _parameters(href)
+        pages = [carried[name] for name in _PAGE if name in carried]
+        full = [carried[name] for name in _PICTURE if name in carried]
+        return cls([*full, *about["murl"]], about["turl"], [*pages, *about["purl"], href])
+
+
+def is_picture(address: str) -> bool:
+    """Whether the path ends as a picture's does; ``File:cat.jpg`` is a wiki's page about one."""
+    try:
+        name = PurePosixPath(unquote(urlsplit(address).path)).name
+    except ValueError:
+        return False
+    return ":" not in name and PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def looks_like_address(text: str) -> bool:
+    """Whether an attribute that need not hold an address does."""
+    return text.startswith("/") or is_picture(text) or absolute(text) is not None
+
+
+def _parameters(address: str) -> dict[str, str]:
+    """The addresses of the web among a link's parameters, by their names in small letters."""
+    try:
+        pairs = parse_qsl(urlsplit(address).query, max_num_fields=PARAMETERS)
+    except ValueError:
+        return {}
+    return {name.lower(): value for name, value in reversed(pairs) if absolute(value)}
+
+
+def _about(text: str) -> dict[str, list[str]]:
+    """What Bing writes beside a link, as JSON: addresses of the picture, of a smaller one and of its page."""
+    try:
+        about = json.loads(text) if text.startswith("{") else {}
+    except (ValueError, RecursionError):
+        about = {}
+    found = {name: cleaned(about.get(name)) for name in ("murl", "turl", "purl")}
+    return {name: [address] if address else [] for name, address in found.items()}
+
+
+def largest(srcsets: Iterable[str]) -> list[str]:
+    """The address of the largest candidate, or none; of equals the first, but AVIF last."""
+    candidates = sorted(_candidates(srcsets), key=lambda candidate: candidate[0].lower().endswith(".avif"))
+    return [max(candidates, key=lambda candidate: candidate[1])[0]] if candidates else []
+
+
+def smallest(srcsets: Iterable[str]) -> list[str]:
+    """The address of the smallest candidate, or none."""
+    candidates = list(_candidates(srcsets))
+    return [min(candidates, key=lambda candidate: candidate[1])[0]] if candidates else []
+
+
+def _candidates(srcsets: Iterable[str]) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Addresses with their widths in pixels, 0 where it is not told, and densities.
+
+    An address may hold commas, but for its last character: https://html.spec.whatwg.org/#parse-a-srcset-attribute.
+    """
+    for text in srcsets:
+        position = 0
+        while match := _WORD.match(text, position):
+            address, position = match[1], match.end()
+            size = (0.0, 1.0)
+            if not address.endswith(","):
+                comma = text.find(",", position)
+                end = len(text) if comma < 0 else comma
+                for number, unit in _DESCRIPTOR.findall(text[position:end]):
+                    size = (float(number), size[1]) if unit == "w" else (size[0], float(number))
+                position = end
+            if address := address.rstrip(","):
+                yield address, size
