@@ -10,8 +10,10 @@ from pathlib import Path
 
 from zoo.collect.addresses import Api, Source
 from zoo.collect.sources.columns import checked
+from zoo.collect.sources.commons import open_commons
 from zoo.collect.sources.delimited import open_delimited
 from zoo.collect.sources.jsonl import open_jsonl
+from zoo.collect.sources.openverse import open_openverse
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.parquet import open_parquet
 from zoo.collect.sources.saved import open_saved
@@ -37,7 +39,10 @@ FILES = (
     _File(open_parquet, (".parquet",), "--column"),
     _File(open_saved, (".html", ".htm", ".xhtml", ".mhtml", ".mht"), "--base"),
 )
-CATALOGUES: Mapping[str, Callable[[str, Api, Options], Source]] = {}
+CATALOGUES: Mapping[str, Callable[[str, Api, Options], Source]] = {
+    "commons": open_commons,
+    "openverse": open_openverse,
+}
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CATALOGUE = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(.*)", re.DOTALL)  # C:\pictures.csv is a path

@@ -1,0 +1,92 @@
+"""Wikimedia Commons, or another wiki of MediaWiki: https://www.mediawiki.org/wiki/API:Search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo.collect.addresses import Address, Api, Page
+from zoo.collect.sources.catalogue import Catalogue, answered, endpoint, lost, objects
+from zoo.collect.sources.options import Options
+from zoo.collect.sources.values import absolute, cleaned, plain, shown
+from zoo.errors import ZooError
+
+ENDPOINT = "https://commons.wikimedia.org/w/api.php"
+TYPES = frozenset(f"image/{name}" for name in ("jpeg", "png", "webp", "tiff", "bmp", "x-bmp", "x-ms-bmp"))
+KEYS = 20  # of a place
+
+_ASKED = {
+    "action": "query",
+    "format": "json",
+    "formatversion": "2",
+    "maxlag": "5",  # seconds that its databases may be behind each other; else it would rather not be asked
+    "generator": "search",
+    "gsrnamespace": "6",  # files
+    "gsrlimit": "50",
+    "prop": "imageinfo",
+    "iiprop": "url|mime|size|extmetadata",
+    "iiextmetadatafilter": "LicenseShortName|Artist",
+    "iiurlwidth": "1024",
+}
+
+
+def open_commons(query: str, api: Api, options: Options) -> Catalogue:
+    address = endpoint("commons", options.endpoint, ENDPOINT)
+    asked = {**_ASKED, "gsrsearch": f"filetype:bitmap {query}"}
+
+    async def ask(place: Any) -> Page:
+        return _page(await api(address, {**_continued(place), **asked}), address)
+
+    return Catalogue(ask)
+
+
+def _continued(place: Any) -> dict[str, str]:
+    """What an answer wants back in the next question, whole: https://www.mediawiki.org/wiki/API:Continue."""
+    if place is None:
+        return {}
+    if not isinstance(place, dict) or len(place) > KEYS:
+        raise lost("commons", place)
+    if not all(isinstance(key, str) and isinstance(value, str | int) for key, value in place.items()):
+        raise lost("commons", place)
+    return {key: str(value) for key, value in place.items()}
+
+
+def _page(answer: Any, base: str) -> Page:
+    answer = answered("commons", answer)
+    if "error" in answer:
+        error = answer["error"] if isinstance(answer["error"], dict) else {}
+        raise ZooError(f"commons: {shown(plain(error.get('info')) or 'an error')} ({shown(error.get('code', '?'))})")
+    if not answer.keys() & {"query", "batchcomplete", "continue"}:
+        raise ZooError("commons: not an answer of MediaWiki; --endpoint is the address of its api.php")
+    query = answer.get("query")
+    pages = query.get("pages") if isinstance(query, dict) else None
+    pages = objects(list(pages.values()) if isinstance(pages, dict) else pages)  # by their ids in older wikis
+    found = [_address(page, base) for page in sorted(pages, key=_index)]
+    place = answer.get("continue")
+    _continued(place)
+    return Page(tuple(address for address in found if address), place or None)
+
+
+def _index(page: dict[str, Any]) -> float:
+    index = page.get("index")
+    return index if isinstance(index, int) else float("inf")
+
+
+def _address(page: dict[str, Any], base: str) -> Address | None:
+    info = next(iter(objects(page.get("imageinfo"))), {})
+    url = absolute(cleaned(info.get("url")), base)
+    if url is None or cleaned(info.get("mime")) not in TYPES:
+        return None
+    thumbnail = absolute(cleaned(info.get("thumburl")), base)
+    about = info.get("extmetadata")
+    return Address(
+        url,
+        thumbnail=thumbnail if thumbnail != url else None,
+        license=plain(_told(about, "LicenseShortName")),
+        page=absolute(cleaned(info.get("descriptionurl")), base),
+        creator=plain(_told(about, "Artist")),
+    )
+
+
+def _told(about: Any, name: str) -> Any:
+    entry = about.get(name) if isinstance(about, dict) else None
+    return entry.get("value") if isinstance(entry, dict) else None
