@@ -31,6 +31,7 @@ VERBS = {
     "publish": "put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME",
     "pull": "fetch a model and verify it: zoo pull USER/NAME[@REVISION]",
     "bundle": "a model in one file, to carry over: zoo bundle NAME -o FILE.zip",
+    "collect": "fetch pictures to train on: zoo collect LIST|PAGE|CATALOGUE:QUERY -o DIR",
     "list": "the models with weights: zoo list [PATTERN]",
     "info": "what is known about one: zoo info NAME",
 }
@@ -43,6 +44,7 @@ MAINS = {  # imported when called
     "publish": "zoo.publish",
     "pull": "zoo.pull:main_pull",
     "bundle": "zoo.pull:main_bundle",
+    "collect": "zoo.collect.main",
     "list": "zoo.show:main_list",
     "info": "zoo.show:main_info",
 }

@@ -16,9 +16,10 @@ from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
 from zoo.data.pairs import NET_SIZE, PROTOCOLS, Protocol, corner_points, draw_training, matrix_from_corners
-from zoo.data.pictures import fit, read_pictures, split_of
+from zoo.data.pictures import fit, read_pictures
 from zoo.data.sampling import EpochSampler
 from zoo.errors import ZooError
+from zoo.splits import split_of
 
 SPLITS = ("train", "val", "test")
 pytestmark = pytest.mark.usefixtures("one_thread")  # small batches: threads would wait for each other
@@ -289,6 +290,16 @@ def test_new_pictures_move_no_other_to_another_split(tmp_path: Path):
     for split, part in before.items():
         old = {p.stem for p in data.names(split) if p.parent.name == "a" and int(p.stem) < 60}
         assert old == {p.stem for p in part}
+
+
+def test_folders_named_as_splits_are_the_splits(tmp_path: Path):
+    write_pictures(tmp_path / "train" / "cat", 5)
+    write_pictures(tmp_path / "val", 3)
+    data = small(tmp_path, held_out=0.2)
+    names = {split: [path.relative_to(tmp_path).as_posix() for path in data.names(split)] for split in SPLITS}
+    assert [name.split("/")[0] for name in names["train"]] == ["train"] * 5
+    assert [name.split("/")[0] for name in names["val"]] == ["val"] * 3
+    assert not names["test"]
 
 
 def test_splits_are_shares():

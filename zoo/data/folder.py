@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.pictures import Split, find_pictures, split_of
+from zoo.data.pictures import find_pictures
 from zoo.data.segmentation import Augment, Sample, SegmentationData, read_samples
 from zoo.errors import ZooError
 from zoo.images import distinct_colors
 from zoo.labels import LabelMap
+from zoo.splits import Split, split_of
 
 
 class SegmentationFolder(SegmentationData):

@@ -33,10 +33,11 @@ from zoo.data.pairs import (
     warped_pair,
 )
 from zoo.data.photometric import differ
-from zoo.data.pictures import PictureFolders, Split, fit, read_pictures
+from zoo.data.pictures import PictureFolders, fit, read_pictures
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
 from zoo.errors import ZooError
+from zoo.splits import Split
 
 STREETS = {"train": (0, 400), "val": (1_000_000, 50), "test": (2_000_000, 50)}  # first scene and how many
 

@@ -10,7 +10,7 @@ Coordinates are ``(x, y)``, pixel centres are whole, corners are those of corner
 operation, in the order of the parentheses and else from the left.
 
 *Pictures.* The N pictures of the split that can be read and are large enough, sorted by their path below the root
-(:func:`zoo.data.pictures.find_pictures`, :func:`zoo.data.pictures.split_of`), brought to the protocol's width and
+(:func:`zoo.data.pictures.find_pictures`, :func:`zoo.splits.split_of`), brought to the protocol's width and
 height as :mod:`zoo.data.pictures` says. Pair i takes picture i mod N.
 
 *Numbers.* Of pair i of a split with seed s (val 1, test 2), in integers of 64 bits that wrap around, number k is::

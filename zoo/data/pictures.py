@@ -11,19 +11,16 @@ ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that h
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from zoo.errors import ZooError
 from zoo.images import SUFFIXES, open_rgb
-
-Split: TypeAlias = Literal["train", "val", "test"]
+from zoo.splits import Split, split_of
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -34,9 +31,13 @@ def find_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ZooError(f"{folder}: no such folder")
+    if found := _pictures_in(folder):
+        return found
+    raise ZooError(f"{folder}: no pictures ({', '.join(sorted(SUFFIXES))})")
+
+
+def _pictures_in(folder: Path) -> list[Path]:
     found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    if not found:
-        raise ZooError(f"{folder}: no pictures ({', '.join(sorted(SUFFIXES))})")
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
@@ -44,9 +45,10 @@ class PictureFolders:
     """Folders of pictures to learn from, whose splits stay as they are when pictures are added.
 
     Args:
-        root: its pictures go to a split by the digest of their paths. None: there are no folders at all.
+        root: its folders ``train``, ``val`` and ``test`` are the splits, where it has the first two; else its pictures
+            go to a split by the digest of their paths. None: there are no folders at all.
         extra: further folders to train on, never validated or tested on.
-        held_out: share of the pictures of ``root`` for val, and as many for test.
+        held_out: share of the pictures of ``root`` for val, and as many for test, where it has no such folders.
 
     Raises:
         ZooError: a folder of ``extra`` holds ``root`` or lies in it, whose val and test would be trained on; or
@@ -69,11 +71,15 @@ class PictureFolders:
         """The pictures of a split, those of ``root`` before those of ``extra``; none where there is no ``root``."""
         if self.root is None:
             return []
-        root = self.root
-        names = [p for p in find_pictures(root) if self._split_of(p.relative_to(root)) == split]
+        names = self._own(self.root, split)
         if split == "train":
             names += [path for folder in self.extra for path in find_pictures(folder)]
         return names
+
+    def _own(self, root: Path, split: Split) -> list[Path]:
+        if not ((root / "train").is_dir() and (root / "val").is_dir()):
+            return [path for path in find_pictures(root) if self._split_of(path.relative_to(root)) == split]
+        return _pictures_in(root / split)
 
     def some(self, split: Split) -> list[Path]:
         """:meth:`names`, of which there must be some."""
@@ -83,19 +89,6 @@ class PictureFolders:
 
     def _split_of(self, path: Path) -> Split:
         return split_of(path.with_suffix("").as_posix(), self.held_out)
-
-
-def split_of(name: str, share: float) -> Split:
-    """The split of what has this name, by its SHA-256, so that adding others never moves it to another split.
-
-    Args:
-        name: such as a path below the data's folder without its suffix.
-        share: of val, and as large a one of test.
-    """
-    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
-    if place < share:
-        return "val"
-    return "test" if place < 2 * share else "train"
 
 
 def read_pictures(

@@ -1,0 +1,57 @@
+"""Asking a catalogue, as politely as anything else is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.collect.fetch import SPILL, Body, Client, FetchError, Redirect, parse
+from zoo.collect.frontier import PATIENCE, Frontier, backoff
+from zoo.collect.options import Options
+from zoo.collect.picture import RejectedError
+from zoo.errors import ZooError
+from zoo.files import printable
+
+PACE = 1.0  # seconds from one question to the next, which is what anonymous users of Openverse are asked to keep
+
+
+class PoliteApi:
+    """The :class:`~zoo.collect.addresses.Api` of a run.
+
+    A documented API is meant for programs, so robots.txt, which tells crawlers of pages what to leave, is not asked.
+    """
+
+    def __init__(self, client: Client, frontier: Frontier, options: Options) -> None:
+        self._client, self._frontier, self._options = client, frontier, options
+
+    async def __call__(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._ask(url, parameters, dict(headers or {}))
+            except RejectedError as error:
+                raise ZooError(f"{url}: {error}") from None
+            except FetchError as error:
+                wait = backoff(attempt) if error.wait is None else error.wait
+                if not error.again or attempt > self._options.retries or wait > PATIENCE:
+                    raise ZooError(f"{url}: {printable(error.reason)}") from None
+            await asyncio.sleep(wait)
+
+    async def _ask(self, url: str, parameters: Mapping[str, str], headers: dict[str, str]) -> Any:
+        parsed = parse(url).update_query(dict(parameters))
+        host = self._frontier.host(str(parsed.origin()))
+        await self._frontier.turn(host)
+        self._frontier.hold(host, PACE)
+        body = Body(Path())  # never that large
+        if isinstance(await self._client.get(parsed, body, limit=SPILL, headers=headers), Redirect):
+            raise FetchError("it has moved; give its new address by --endpoint")
+        try:
+            content = body.content
+            assert isinstance(content, bytes)
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            raise FetchError("the answer is not JSON") from None

@@ -1,0 +1,107 @@
+"""The addresses that the sources named, kept so that a collection goes on without them and in the same order."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from zoo.collect.addresses import Address, Page
+from zoo.collect.ledger import key_of
+from zoo.errors import ZooError
+
+_FIELDS = {field.name for field in dataclasses.fields(Address)}
+
+
+class Backlog:
+    """``addresses.jsonl``: addresses, and after each page of them how far its source was read.
+
+    Args:
+        path: of it; a page that was not written to its end is cut off.
+
+    Raises:
+        ZooError: the file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: set[int] = set()
+        self._cursors: dict[str, Any] = {}
+        self._ended: set[str] = set()
+        self.repeated = 0  # addresses that were named again in this run
+        path.touch()
+        self._scan()
+        self._writing = path.open("a", encoding="utf-8")
+
+    def _scan(self) -> None:
+        position = end = 0
+        keys: list[int] = []
+        with self._path.open("rb+") as file:
+            for line in file:
+                position += len(line)
+                try:
+                    record = json.loads(line)
+                    if "url" in record:
+                        keys.append(key_of(record["url"]))
+                        continue
+                    self._note(record)
+                except (ValueError, TypeError, KeyError, AttributeError):
+                    continue  # of a page that was not written to its end: no cursor follows
+                self._seen.update(keys)
+                keys.clear()
+                end = position
+            file.truncate(end)
+
+    def _note(self, cursor: dict[str, Any]) -> None:
+        self._cursors[cursor["source"]] = cursor["next"]
+        if cursor["next"] is None:
+            self._ended.add(cursor["source"])
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def start_of(self, source: str) -> Any:
+        """Where a source is to be read on, None: from its beginning."""
+        return self._cursors.get(source)
+
+    def ended(self, source: str) -> bool:
+        return source in self._ended
+
+    def add(self, source: str, page: Page) -> None:
+        """Takes a page over, without the addresses that were named before."""
+        lines = []
+        for address in page.addresses:
+            key = key_of(address.url)
+            if key in self._seen:
+                self.repeated += 1
+                continue
+            self._seen.add(key)
+            known = {name: value for name, value in dataclasses.asdict(address).items() if value is not None}
+            lines.append(json.dumps(known))
+        cursor = {"source": source, "next": page.next}
+        self._note(cursor)
+        self._writing.write("\n".join([*lines, json.dumps(cursor)]) + "\n")
+        self._writing.flush()
+
+    def close(self) -> None:
+        self._writing.close()
+
+    def __iter__(self) -> Iterator[Address | None]:
+        """Every address in order; None where there are no more yet."""
+        with self._path.open("rb") as file:
+            while True:
+                line = file.readline()
+                if not line:
+                    yield None
+                    continue
+                record = json.loads(line)
+                if "url" in record:
+                    yield _address(record, self._path)
+
+
+def _address(record: dict[str, Any], path: Path) -> Address:
+    if not all(name in _FIELDS and isinstance(value, str) for name, value in record.items()):
+        raise ZooError(f"{path}: damaged; remove it, and give SOURCE again")
+    return Address(**record)

@@ -1,0 +1,313 @@
+"""The run: addresses in, requests at the pace of each host, pictures admitted in order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from hashlib import sha256
+from typing import Any
+
+from zoo.collect.addresses import Source
+from zoo.collect.fetch import Body, Client, FetchError, Redirect, parse
+from zoo.collect.frontier import PATIENCE, Frontier, Host, Job, backoff
+from zoo.collect.ledger import key_of
+from zoo.collect.options import Options
+from zoo.collect.picture import Memory, Picture, RejectedError, inspect
+from zoo.collect.progress import Watch
+from zoo.collect.robots import read_rules
+from zoo.collect.store import Store
+
+WINDOW = 4096  # addresses that may be ahead of the first one that is not settled yet
+THREADS = 8  # that decode, and wait for the disk
+HOPS = 10
+UNREACHABLE = 8  # connections in a row that do not come about, after which a host is given up
+SYNC = 10.0  # seconds from one sync of the ledger to the next
+
+
+class Collector:
+    """Collects what the sources of a store's backlog name.
+
+    Args:
+        store: where it goes.
+        sources: by their keys.
+        options: of this run.
+        client: asks.
+        frontier: whose turn it is.
+        watch: counts.
+        retry: only the addresses that failed, and no others.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        sources: dict[str, Source],
+        options: Options,
+        client: Client,
+        frontier: Frontier,
+        watch: Watch,
+        retry: bool,
+    ) -> None:
+        self._store, self._sources, self._options = store, sources, options
+        self._client, self._watch, self._retry = client, watch, retry
+        self._frontier = frontier
+        self._memory = Memory()
+        self._threads = ThreadPoolExecutor(THREADS, "zoo-collect")
+        self._slots = asyncio.Semaphore(options.connections)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hungry = asyncio.Event()
+        self._arrived = store.arrived()
+        self._addresses = iter(store.backlog)
+        self._settled: dict[int, dict[str, Any]] = {}  # that wait for an earlier one
+        self._taken = self._admitted = 0  # of the addresses that this run has to do with
+
+    async def run(self) -> None:
+        """Returns when every address is accounted for, or the limit is reached.
+
+        Raises:
+            ZooError: of a source.
+            OSError: of the disk.
+        """
+        try:
+            for key, source in self._sources.items():
+                if source.eager:
+                    async for page in source.pages(self._store.backlog.start_of(key)):
+                        self._store.backlog.add(key, page)
+                        await asyncio.sleep(0)
+            self._spawn(self._read_catalogues())
+            self._spawn(self._dispatch())
+            self._spawn(self._sync())
+            await self._over
+        finally:
+            for task in tuple(self._tasks):
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.to_thread(self._threads.shutdown)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self._over.done():
+            self._over.set_exception(error)
+
+    async def _read_catalogues(self) -> None:
+        """Reads a page of the sources that are asked whenever there is room for more addresses."""
+        self._fill()
+        for key, source in self._sources.items():
+            backlog = self._store.backlog
+            if source.eager or (backlog.ended(key)):
+                continue
+            async for page in source.pages(backlog.start_of(key)):
+                backlog.add(key, page)
+                self._fill()
+                while not self._hungry.is_set():
+                    await self._hungry.wait()
+        self._sources = {}
+        self._fill()
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC)
+            await asyncio.to_thread(self._store.sync)
+
+    def _fill(self) -> None:
+        """Takes on as many addresses as there is room for; it is over where nothing is left to do."""
+        while self._room() > 0:
+            address = next(self._addresses)
+            if address is None:
+                break
+            key = key_of(address.url)
+            if key in self._store.done and not (self._retry and key in self._store.failed):
+                continue
+            if self._retry and key not in self._store.failed:
+                continue
+            index, self._taken = self._taken, self._taken + 1
+            if key in self._arrived:
+                self._settle(index, self._arrived.pop(key))
+            else:
+                self._enqueue(Job(index, address, address.url))
+        if self._room() > 0:
+            self._hungry.set()
+        else:
+            self._hungry.clear()
+        enough = self._options.limit is not None and self._store.kept >= self._options.limit
+        nothing_left = self._taken == self._admitted and not self._sources and self._room() > 0
+        if (enough or nothing_left) and not self._over.done():
+            self._over.set_result(None)
+
+    def _room(self) -> int:
+        """How many more addresses may be under way; no more than pictures are wanted."""
+        limit = self._options.limit
+        most = WINDOW if limit is None else min(WINDOW, max(0, limit - self._store.kept))
+        return most - (self._taken - self._admitted)
+
+    def _enqueue(self, job: Job) -> None:
+        try:
+            url = parse(job.url)
+        except FetchError as error:
+            self._give_up(job, error.status, error.reason)
+        else:
+            self._frontier.add(self._frontier.host(str(url.origin())), job)
+
+    async def _dispatch(self) -> None:
+        while True:
+            await self._slots.acquire()
+            host, job = await self._frontier.next()
+            if host.closed is not None:
+                self._give_up(job, *host.closed)
+            elif host.rules is not None and not host.rules.allow(job.url):
+                self._give_up(job, "forbidden", "robots.txt")
+            else:
+                self._frontier.start(host)
+                self._spawn(self._visit(host, job))
+                continue
+            self._slots.release()
+            await asyncio.sleep(0)
+
+    async def _visit(self, host: Host, job: Job) -> None:
+        """One request for a job; the first to a host is for its rules."""
+        try:
+            if host.rules is None:
+                host.reading_rules = True
+                try:
+                    await read_rules(self._client, self._frontier, host, self._options.retries)
+                finally:
+                    host.reading_rules = False
+                    self._frontier.end(host)
+                    self._frontier.add(host, job)
+            else:
+                await self._ask(host, job)
+        finally:
+            self._slots.release()
+
+    async def _ask(self, host: Host, job: Job) -> None:
+        body = Body(self._store.parts / f"{key_of(job.address.url):016x}.{job.index}")
+        job.attempts += 1
+        job.requests += 1
+        try:
+            try:
+                answer = await self._client.get(parse(job.url), body, limit=self._options.max_bytes, picture=True)
+                host.unreachable = 0
+            finally:
+                self._frontier.end(host)
+            if isinstance(answer, Redirect):
+                self._follow(job, answer.url)
+            else:
+                self._settle(job.index, await self._in_thread(self._examine, job, body))
+        except RejectedError as error:
+            self._give_up(job, "rejected", str(error), error.smaller)
+        except FetchError as error:
+            self._failed(host, job, error)
+        finally:
+            body.discard()
+
+    async def _in_thread(self, work: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def _examine(self, job: Job, body: Body) -> dict[str, Any]:
+        """Decodes what came and keeps it; its line, but for what depends on other pictures. Runs in a thread."""
+        content = body.content
+        picture = inspect(content, self._options, self._memory)
+        record = _record(job, "thumbnail" if job.thumbnail else "saved", job.reason)
+        record.update(_facts(body, picture))
+        if picture.upright is not None:
+            record.update(digest=sha256(picture.upright).hexdigest(), bytes=len(picture.upright), arrived=body.digest)
+            content = picture.upright
+        self._label(record)
+        self._store.keep(record, content)
+        return record
+
+    def _label(self, record: dict[str, Any]) -> None:
+        if "label" not in record and self._options.label is not None:
+            record["label"] = self._options.label
+
+    def _follow(self, job: Job, url: str) -> None:
+        job.visited.append(job.url)
+        if url in job.visited:
+            self._give_up(job, "failed", "redirected in a circle")
+        elif len(job.visited) > HOPS:
+            self._give_up(job, "failed", f"redirected more than {HOPS} times")
+        else:
+            job.url, job.attempts = url, 0
+            self._enqueue(job)
+
+    def _failed(self, host: Host, job: Job, error: FetchError) -> None:
+        """Tries again later where that may help, and takes to heart what the host says."""
+        wait = backoff(job.attempts) if error.wait is None else error.wait
+        if error.busy:
+            self._frontier.slow_down(host, min(wait, PATIENCE))
+        host.unreachable = host.unreachable + 1 if error.unreachable else 0
+        if wait > PATIENCE:
+            host.closed = ("failed", f"{error.reason}; it asks to come back in {wait:.0f} s")
+        elif error.unreachable and (not error.again or host.unreachable >= UNREACHABLE):
+            host.closed = (error.status, error.reason)
+        if host.closed is not None:
+            self._frontier.schedule(host)
+            self._give_up(job, *host.closed)
+        elif error.again and job.attempts <= self._options.retries:
+            self._frontier.add(host, job, wait)
+        else:
+            self._give_up(job, error.status, error.reason)
+
+    def _give_up(self, job: Job, status: str, reason: str, smaller: bool = True) -> None:
+        """Goes over to the thumbnail, or to the next address."""
+        address = job.address
+        if not job.thumbnail and smaller and address.thumbnail and address.thumbnail != address.url:
+            job.thumbnail, job.reason, job.status = True, reason, status
+            job.url, job.attempts, job.visited = address.thumbnail, 0, []
+            self._enqueue(job)
+            return
+        if job.thumbnail:
+            reason = f"{job.reason}; thumbnail: {reason}"
+            status = "failed" if "failed" in (status, job.status) else job.status
+        record = _record(job, status, reason)
+        self._label(record)
+        self._settle(job.index, record)
+
+    def _settle(self, index: int, record: dict[str, Any]) -> None:
+        """Admits whatever has no unsettled address before it."""
+        self._settled[index] = record
+        before = self._admitted
+        limit = self._options.limit
+        while self._admitted in self._settled and (limit is None or self._store.kept < limit):
+            line = self._store.admit(self._settled.pop(self._admitted))
+            self._admitted += 1
+            self._watch.count(line, len(self._store.backlog))
+        if self._admitted > before:
+            asyncio.get_running_loop().call_soon(self._fill)
+
+
+def _record(job: Job, status: str, reason: str | None) -> dict[str, Any]:
+    """What a line of the ledger tells of any address; what is not known is left out."""
+    address = job.address
+    record = {
+        "url": address.url,
+        "status": status,
+        "reason": reason,
+        "final_url": job.url if job.requests else None,
+        "requests": job.requests,
+        "thumbnail": address.thumbnail,
+        "label": address.label,
+        "license": address.license,
+        "page": address.page,
+        "creator": address.creator,
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+    return {name: value for name, value in record.items() if value is not None}
+
+
+def _facts(body: Body, picture: Picture) -> dict[str, Any]:
+    facts = {
+        "bytes": body.size,
+        "digest": body.digest,
+        "type": picture.format.lower(),
+        "size": [picture.width, picture.height],
+        "phash": picture.phash,
+    }
+    return {name: value for name, value in facts.items() if value is not None}

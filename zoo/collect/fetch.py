@@ -1,0 +1,285 @@
+"""One request: what came back, within the limits, and what it means."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import socket
+import ssl
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from time import time
+from types import TracebackType
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from zoo.collect.guard import PRIVATE, PrivateAddressError, guarded_socket, is_public
+from zoo.collect.options import Options
+from zoo.collect.picture import HEAD, RejectedError, refuse_kind
+
+SPILL = 1 << 20  # bytes of an answer that are kept in memory; the rest goes to a file
+CONNECT, SILENCE = 10.0, 20.0  # seconds
+LONGEST = 8192  # characters of an address
+REDIRECTS = {301, 302, 303, 307, 308}
+BUSY = {429, 503}
+TRY_AGAIN = {408, 425, 429}  # and 5xx
+UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+
+
+class FetchError(Exception):
+    """There is no answer to use.
+
+    Args:
+        reason: in words.
+        status: of the address in the ledger, if it stays at that.
+        again: whether another try may go better.
+        wait: seconds that the server asks for; None: nothing said.
+        busy: whether the server says that it is too much.
+        unreachable: whether no connection came about.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        status: str = "failed",
+        *,
+        again: bool = False,
+        wait: float | None = None,
+        busy: bool = False,
+        unreachable: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.status, self.again = reason, status, again
+        self.wait, self.busy, self.unreachable = wait, busy, unreachable
+
+
+@dataclass(frozen=True)
+class Redirect:
+    url: str
+
+
+class Body:
+    """The content of an answer: in memory, or where it is large in a file."""
+
+    def __init__(self, spill: Path) -> None:
+        self._spill, self._digest, self._parts = spill, hashlib.sha256(), list[bytes]()
+        self._file: Any = None
+        self.size = 0
+
+    def add(self, chunk: bytes) -> None:
+        self._digest.update(chunk)
+        self.size += len(chunk)
+        if self._file is None and self.size <= SPILL:
+            self._parts.append(chunk)
+            return
+        if self._file is None:
+            self._file = self._spill.open("wb")
+            self._file.writelines(self._parts)
+            self._parts.clear()
+        self._file.write(chunk)
+
+    def finish(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def discard(self) -> None:
+        self.finish()
+        if self._file is not None:
+            self._spill.unlink(missing_ok=True)
+
+    @property
+    def content(self) -> bytes | Path:
+        return self._spill if self._file is not None else b"".join(self._parts)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hexadecimal."""
+        return self._digest.hexdigest()
+
+
+def parse(url: str) -> URL:
+    """An address that may be asked, as to its form.
+
+    Raises:
+        FetchError: it may not.
+    """
+    if len(url) > LONGEST:
+        raise FetchError(f"longer than {LONGEST} characters", "blocked")
+    try:
+        parsed = URL(url)
+        port = parsed.port
+    except ValueError as error:
+        raise FetchError(f"not an address: {error}", "blocked") from None
+    if parsed.scheme not in ("http", "https"):
+        raise FetchError(f"{parsed.scheme or 'no'} scheme; only http and https are fetched", "blocked")
+    if not parsed.host or port is None:
+        raise FetchError("not an address: it has no host", "blocked")
+    if parsed.user is not None or parsed.password is not None:
+        raise FetchError("an address with a password", "blocked")
+    return parsed
+
+
+class Client:
+    """An HTTP client that goes to public addresses only and says who it is."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._proxies = getproxies()
+        self._direct: aiohttp.ClientSession | None = None
+        self._proxied: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Client:
+        self._direct = self._session(guarded_socket(self._options.allow_private))
+        # The proxy of a company lies in its private network, and it is the proxy that looks names up.
+        self._proxied = self._session(guarded_socket(allow_private=True))
+        return self
+
+    async def __aexit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        for session in (self._direct, self._proxied):
+            if session is not None:
+                await session.close()
+
+    def _session(self, sockets: Any) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=self._options.connections, limit_per_host=0, socket_factory=sockets, ttl_dns_cache=60
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self._options.user_agent, "Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(self._options.timeout, sock_connect=CONNECT, sock_read=SILENCE),
+            trust_env=False,  # it would send the passwords of ~/.netrc
+        )
+
+    async def get(
+        self, url: URL, body: Body, *, limit: int, picture: bool = False, headers: dict[str, str] | None = None
+    ) -> Redirect | Body:
+        """Asks for an address once.
+
+        Args:
+            url: by :func:`parse`.
+            body: takes the content.
+            limit: bytes of it.
+            picture: whether it is given up as soon as its first bytes are no picture's.
+            headers: further ones.
+
+        Raises:
+            FetchError: no answer that can be used.
+            RejectedError: too large, or no picture.
+            OSError: of the disk.
+        """
+        session, proxy = self._route(url)
+        try:
+            request = session.get(url, allow_redirects=False, proxy=proxy, headers=headers)
+            async with request as response:
+                if response.status in REDIRECTS and "Location" in response.headers:
+                    return Redirect(_target(response))
+                _refuse_status(response)
+                await _receive(response, body, limit, picture)
+        except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, ssl.SSLError, ValueError) as error:
+            raise _told(error) from error
+        return body
+
+    def _route(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
+        host = str(url.host)
+        proxy = self._proxies.get(url.scheme)
+        assert self._direct is not None
+        assert self._proxied is not None
+        if proxy is None or proxy_bypass(host):
+            return self._direct, None
+        if not self._options.allow_private and _literally_private(host):
+            raise FetchError(f"{host} {PRIVATE}", "blocked")
+        return self._proxied, proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _literally_private(host: str) -> bool:
+    try:
+        return not is_public(host)
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal"))
+
+
+def _target(response: aiohttp.ClientResponse) -> str:
+    try:
+        return str(response.url.join(URL(response.headers["Location"])).with_fragment(None))
+    except ValueError as error:
+        raise FetchError(f"redirected to no address: {error}") from None
+
+
+def _refuse_status(response: aiohttp.ClientResponse) -> None:
+    status = response.status
+    if status in (200, 203):
+        return
+    again = status in TRY_AGAIN or status >= 500
+    wait = retry_after(response.headers.get("Retry-After")) if again else None
+    reason = f"HTTP {status}" + (f" {response.reason}" if response.reason else "")
+    raise FetchError(reason[:200], again=again, wait=wait, busy=status in BUSY)
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds that a Retry-After header asks for, in either of its forms; None where it says nothing."""
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(int(value)))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+async def _receive(response: aiohttp.ClientResponse, body: Body, limit: int, picture: bool) -> None:
+    stated = response.content_length
+    if stated is not None and stated > limit:
+        raise RejectedError(f"{stated:,} bytes, more than {limit:,}")
+    head: bytes | None = b"" if picture else None
+    async for chunk in response.content.iter_any():
+        body.add(chunk)
+        if body.size > limit:
+            raise RejectedError(f"more than {limit:,} bytes")
+        if head is not None:
+            head += chunk[: HEAD - len(head)]
+            if len(head) >= HEAD:
+                refuse_kind(head)
+                head = None
+    if head is not None:
+        refuse_kind(head)
+    body.finish()
+
+
+def _told(error: Exception) -> FetchError:
+    """What went wrong on the way, in the words of a ledger."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return FetchError(f"not an address: {error.description or error.url}"[:200], "blocked")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return FetchError(f"certificate: {error.certificate_error}"[:200])
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _not_connected(error.os_error)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return FetchError("no connection: timed out", again=True, unreachable=True)
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        return FetchError(f"silent for {SILENCE:g} s", again=True)
+    if isinstance(error, asyncio.TimeoutError):
+        return FetchError("took too long", again=True)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return FetchError(f"no HTTP: {error.message}"[:200], again=True)
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError)):
+        return FetchError("the connection was cut", again=True)
+    return FetchError(f"{type(error).__name__}: {error}"[:200])
+
+
+def _not_connected(cause: OSError) -> FetchError:
+    if isinstance(cause, PrivateAddressError):
+        return FetchError(str(cause), "blocked")
+    if isinstance(cause, socket.gaierror) and cause.errno in UNKNOWN_HOST:
+        return FetchError("no such host", unreachable=True)
+    if cause.errno in (errno.EMFILE, errno.ENFILE):
+        return FetchError("too many open files", again=True)
+    return FetchError(f"no connection: {cause.strerror or cause}", again=True, unreachable=True)

@@ -1,0 +1,44 @@
+"""Which addresses of the network may be connected to."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from typing import Any
+
+PRIVATE = "is in a private network"
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # of which the last 32 bits are an IPv4 address, RFC 6052
+
+
+class PrivateAddressError(OSError):
+    """An address within somebody's own network."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address belongs to the public internet, also the IPv4 address that an IPv6 one carries."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        carried = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
+        if ip in _NAT64 or ip.packed[:12] == bytes(12):  # the latter: IPv4-compatible, deprecated
+            carried.append(ipaddress.IPv4Address(ip.packed[-4:]))
+        found = [one for one in carried if one is not None]
+        if found:
+            return all(is_public(str(one)) for one in found)
+    return ip.is_global and not ip.is_multicast
+
+
+def guarded_socket(allow_private: bool) -> Callable[[Any], socket.socket]:
+    """What makes every socket of a client, and so sees where each connection goes, whatever a name resolves to.
+
+    Raises:
+        PrivateAddressError: when called, for an address that is not public.
+    """
+
+    def make(addr_info: Any) -> socket.socket:
+        family, kind, protocol, _, address = addr_info
+        if not allow_private and not is_public(address[0]):
+            raise PrivateAddressError(f"{address[0]} {PRIVATE}")
+        return socket.socket(family, kind, protocol)
+
+    return make

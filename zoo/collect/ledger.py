@@ -1,0 +1,128 @@
+"""``ledger.jsonl``: one line for each address, and what became of it.
+
+``status`` is one of
+
+- ``saved``: the picture is ``file``;
+- ``thumbnail``: it could not be had, its thumbnail is ``file``;
+- ``duplicate``, ``near_duplicate``: ``of`` is a file with the same bytes, or that looks the same;
+- ``rejected``: something came that is not wanted: no picture, damaged, too small, too large;
+- ``forbidden``: by robots.txt, and so never asked for;
+- ``blocked``: no address of the public internet by http or https, and so never asked for;
+- ``failed``: nothing came, which may be otherwise another time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from pathlib import Path
+from types import NoneType
+from typing import Any, TextIO
+
+from zoo.errors import ZooError
+from zoo.files import replacing
+
+KEPT = ("saved", "thumbnail")
+STATUSES = (*KEPT, "duplicate", "near_duplicate", "rejected", "forbidden", "blocked", "failed")
+
+
+def key_of(url: str) -> int:
+    """A number that stands for an address, of which a set takes little memory; 64 bits do not collide in practice."""
+    return int.from_bytes(blake2b(url.partition("#")[0].encode(errors="replace"), digest_size=8).digest(), "big")
+
+
+class Ledger:
+    """The file, which is only ever added to; the last line of an address holds until :meth:`compact`.
+
+    Args:
+        path: of it; a line that was not written to its end is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        mend(path)
+        self._file = self._open()
+
+    def _open(self) -> TextIO:
+        # What is no UTF-8, half a surrogate pair in a list of addresses, becomes the escape that JSON has for it.
+        return self.path.open("a", encoding="utf-8", errors="backslashreplace")
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return read(self.path)
+
+    def compact(self) -> None:
+        """Leaves the last line of each address, where its first stood."""
+        seen: set[int] = set()
+        late: dict[int, dict[str, Any]] = {}
+        for record in self:
+            key = key_of(record["url"])
+            if key in seen:
+                late[key] = record
+            seen.add(key)
+        if not late:
+            return
+        with (
+            replacing(self.path) as temporary,
+            temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        ):
+            for record in self:
+                key = key_of(record["url"])
+                if key in seen:
+                    seen.remove(key)
+                    file.write(json.dumps(late.get(key, record), ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        self._file.close()
+        self._file = self._open()
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a ledger.
+
+    Raises:
+        ZooError: a line is none.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                record = None
+            if not _is_record(record):
+                raise ZooError(f"{path}, line {number}: no record of an address; remove it, and it is fetched anew")
+            yield record
+
+
+def _is_record(record: Any) -> bool:
+    if not isinstance(record, dict) or not isinstance(record.get("url"), str):
+        return False
+    return record.get("status") in STATUSES and isinstance(record.get("file"), (str, NoneType))
+
+
+def mend(path: Path) -> None:
+    """Cuts off a last line that was not written to its end."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 65536)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                end = start + found + 1
+                break
+            end = start
+        file.truncate(end)

@@ -1,0 +1,175 @@
+"""What came, by its content: its type, whether it decodes, what it looks like. Imports no torch."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from zoo.collect.options import Options
+
+SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
+HEAD = 512  # bytes that tell a type
+DECODED = 150 << 20  # bytes of pixels in memory at a time, of all threads
+FLAT = 8  # of 255: with less contrast there is nothing a perceptual hash could tell apart
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"GIF8": "GIF",
+    b"%PDF": "PDF",
+    b"PK\x03\x04": "ZIP",
+    b"\x1f\x8b": "gzip",
+    b"8BPS": "PSD",
+    b"\0\0\1\0": "ICO",
+}
+
+
+class RejectedError(Exception):
+    """It is no picture, or not one that is wanted; the text says why.
+
+    Args:
+        reason: in words.
+        smaller: whether a smaller version of the same picture might do.
+    """
+
+    def __init__(self, reason: str, smaller: bool = True) -> None:
+        super().__init__(reason)
+        self.smaller = smaller
+
+
+@dataclass(frozen=True)
+class Picture:
+    format: str  # a key of SUFFIXES
+    width: int
+    height: int
+    phash: str | None  # 16 hexadecimal digits; None where it would say nothing
+    upright: bytes | None = None  # the file anew, where its EXIF orientation was applied
+
+
+def kind(head: bytes) -> str | None:
+    """The type that the first bytes tell: a key of ``SUFFIXES``, or the name of something else."""
+    for signature, name in _SIGNATURES.items():
+        if head.startswith(signature):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        return {b"avif": "AVIF", b"heic": "HEIC", b"mif1": "HEIC"}.get(head[8:12], "video")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"<"):
+        return "SVG" if b"<svg" in text else "HTML" if b"<html" in text or b"<!doctype html" in text else "markup"
+    return "text" if text and all(byte >= 32 or byte in b"\t\r\n\f" for byte in text[:64]) else None
+
+
+def refuse_kind(head: bytes) -> None:
+    """Refuses by the first bytes what would not be kept; other checks follow.
+
+    Raises:
+        RejectedError: it is of another type.
+    """
+    found = kind(head)
+    if found not in SUFFIXES:
+        raise RejectedError(f"{found or 'unknown data'}, not {', '.join(SUFFIXES)}" if head else "empty")
+
+
+class Memory:
+    """Lets so many bytes of pixels be decoded at a time; what is larger waits until it is alone."""
+
+    def __init__(self, size: int = DECODED) -> None:
+        self._size, self._used, self._changed = size, 0, threading.Condition()
+
+    @contextmanager
+    def of(self, size: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + size <= self._size)
+            self._used += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= size
+                self._changed.notify_all()
+
+
+def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
+    """Decodes a picture whole, after the limits were held against what its header says.
+
+    Raises:
+        RejectedError: its type, its size, or it is damaged.
+    """
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=list(SUFFIXES)) as image:
+            refuse_size(image, options)
+            return _decoded(image, options, memory)
+    except UnidentifiedImageError:
+        raise RejectedError("damaged: its header cannot be read") from None
+    except Image.DecompressionBombError:
+        raise RejectedError(f"more than {options.max_pixels:,} pixels") from None
+    except MemoryError:
+        raise RejectedError("memory ran out when it was decoded") from None
+    except (OSError, SyntaxError, ValueError, IndexError, TypeError, RuntimeError, OverflowError) as error:
+        raise RejectedError(f"damaged: {error}") from None  # of Pillow's plugins
+
+
+def refuse_size(image: Image.Image, options: Options) -> None:
+    """Refuses by the header alone, before anything is decoded.
+
+    Raises:
+        RejectedError: too many pixels, sides too short, too long or too different, or more than one frame.
+    """
+    width, height = image.size
+    stated = f"{width}x{height} pixels"
+    if width * height > options.max_pixels:
+        raise RejectedError(f"{stated}, more than {options.max_pixels:,} in all")
+    if min(width, height) < options.min_side:
+        raise RejectedError(f"{stated}, a side below {options.min_side}", smaller=False)
+    if options.max_side is not None and max(width, height) > options.max_side:
+        raise RejectedError(f"{stated}, a side above {options.max_side}")
+    if max(width, height) > options.max_aspect * min(width, height):
+        raise RejectedError(f"{stated}, longer than {options.max_aspect:g}:1", smaller=False)
+    if image.format in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+        raise RejectedError("animated")
+
+
+def _decoded(image: Image.Image, options: Options, memory: Memory) -> Picture:
+    width, height = image.size
+    turned = options.upright and image.getexif().get(0x0112, 1) not in (0, 1)
+    if image.format == "JPEG" and not turned:
+        # An eighth of the pixels shows whether all of the file decodes, at a fraction of time and memory.
+        image.draft("L", (64, 64))
+    format_ = "JPEG" if image.format == "MPO" else str(image.format)
+    copies = 3 if turned else 1
+    with memory.of(image.width * image.height * max(3, len(image.getbands())) * copies):
+        image.load()
+        upright = _upright(image) if turned else None
+        if turned and image.getexif().get(0x0112, 1) > 4:
+            width, height = height, width
+        return Picture(format_, width, height, _phash(image), upright)
+
+
+def _upright(image: Image.Image) -> bytes:
+    """The file anew, in its format, as EXIF says that it is to be seen; colours keep their profile."""
+    written = io.BytesIO()
+    format_ = "JPEG" if image.format == "MPO" else image.format
+    profile = image.info.get("icc_profile")
+    ImageOps.exif_transpose(image).save(written, format_, quality=95, icc_profile=profile)
+    return written.getvalue()
+
+
+def _phash(image: Image.Image) -> str | None:
+    """Of what a perceptual hash can tell apart, and of no picture with 16 bits, which Pillow would clip to white."""
+    if image.mode.startswith(("I", "F")):
+        return None
+    grey = (image.convert("RGB") if image.mode in ("P", "PA") else image).convert("L")
+    small = np.asarray(grey.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
+    return str(imagehash.phash(grey)) if np.ptp(small) >= FLAT else None

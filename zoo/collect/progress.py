@@ -1,0 +1,70 @@
+"""What a person sees while a collection goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from zoo.collect.ledger import KEPT
+
+REASONS = 1000  # different ones that are counted
+FAILURES = ("rejected", "forbidden", "blocked", "failed")
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.1f}/s")
+
+
+class Watch:
+    """Counts, and shows them on a terminal.
+
+    Args:
+        limit: of pictures; None: addresses are counted.
+        kept: pictures that were there before.
+    """
+
+    def __init__(self, limit: int | None, kept: int) -> None:
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
+        tally = TextColumn("{task.fields[tally]}")
+        self._progress = Progress(
+            *columns, tally, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+        )
+        self._limit, self._before = limit, kept
+        self._reasons: Counter[str] = Counter()
+        self._task = self._progress.add_task("pictures" if limit else "addresses", total=limit, tally="")
+        self.tally: Counter[str] = Counter()
+
+    def __enter__(self) -> Watch:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def count(self, record: Mapping[str, Any], total: int) -> None:
+        """One more line of the ledger, of so many addresses that are known by now."""
+        self.tally[record["status"]] += 1
+        if record["status"] in FAILURES and len(self._reasons) < REASONS:
+            self._reasons[record["reason"]] += 1
+        saved, thumbnails = (self.tally[name] for name in KEPT)
+        failures = sum(self.tally[name] for name in FAILURES)
+        same = self.tally["duplicate"] + self.tally["near_duplicate"]
+        done, known = (self._before + saved + thumbnails, self._limit) if self._limit else (self.tally.total(), total)
+        text = f"{saved} saved, {thumbnails} thumbnails, {same} duplicates, {failures} failures"
+        self._progress.update(self._task, completed=done, total=known, tally=text)
+
+    @property
+    def most_often(self) -> str:
+        """Why most of the pictures that could not be had could not; "" where all could."""
+        return "".join(reason for reason, _ in self._reasons.most_common(1))
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in self.tally.most_common())

@@ -1,0 +1,73 @@
+"""robots.txt, by RFC 9309."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from protego import Protego
+
+from zoo.collect.fetch import SPILL, Body, Client, FetchError, Redirect, parse
+from zoo.collect.frontier import PATIENCE, Frontier, Host, backoff
+from zoo.collect.picture import RejectedError
+
+TOKEN = "lightning-zoo"  # noqa: S105  # the product that rules may name
+LARGEST = 500 << 10  # bytes that are read of one, the least that RFC 9309 demands
+HOPS = 5
+
+
+class Rules:
+    """What a host lets a program fetch, and how often.
+
+    Args:
+        text: of its robots.txt; "" where it has none.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        self._rules = Protego.parse(text)
+        self.delay = float(self._rules.crawl_delay(TOKEN) or 0)  # seconds
+
+    def allow(self, url: str) -> bool:
+        return bool(self._rules.can_fetch(url, TOKEN))
+
+
+async def read_rules(client: Client, frontier: Frontier, host: Host, retries: int) -> None:
+    """Asks a host once for its rules, which it must tell before anything else is asked of it.
+
+    Sets its ``rules``, or closes it where they cannot be had: a server that fails may have rules, RFC 9309 says, and
+    one that has no such file has none. After a failure that may pass neither is set.
+    """
+    host.rules_attempts += 1
+    try:
+        text = await _read(client, frontier, host)
+        host.rules = Rules(text)
+        host.interval = max(host.interval, host.rules.delay)
+        frontier.hold(host, host.rules.delay)
+    except RejectedError as error:
+        host.closed = ("forbidden", f"robots.txt: {error}")
+    except FetchError as error:
+        wait = backoff(host.rules_attempts) if error.wait is None else error.wait
+        if error.status == "blocked":
+            host.closed = (error.status, error.reason)
+        elif not error.again and not error.unreachable:
+            host.rules = Rules()
+        elif not error.again or host.rules_attempts > retries or wait > PATIENCE:
+            host.closed = ("failed", error.reason if error.unreachable else f"robots.txt: {error.reason}")
+        else:
+            frontier.hold(host, wait)
+
+
+async def _read(client: Client, frontier: Frontier, host: Host) -> str:
+    url = f"{host.name}/robots.txt"
+    for hop in range(HOPS):
+        parsed = parse(url)
+        if hop:
+            await frontier.turn(frontier.host(str(parsed.origin())))
+        body = Body(Path())  # never that large
+        answer = await client.get(parsed, body, limit=SPILL)
+        if isinstance(answer, Redirect):
+            url = answer.url
+            continue
+        content = body.content
+        assert isinstance(content, bytes)
+        return content[:LARGEST].decode("utf-8-sig", errors="replace")
+    return ""

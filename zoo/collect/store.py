@@ -1,0 +1,245 @@
+"""The folder of a collection: what is in it, what is on its way into it, and what is not let in.
+
+Pictures arrive in any order and are admitted in that of their addresses, so that the same list gives the same folder
+however fast its hosts are and however often the program was killed: of duplicates the first address wins. A picture
+that arrived is whole on disk, with its record beside it, before it waits for its turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from zoo.collect.backlog import Backlog
+from zoo.collect.ledger import KEPT, Ledger, key_of
+from zoo.collect.names import Folders, picture_name
+from zoo.collect.options import Options
+from zoo.collect.picture import SUFFIXES
+from zoo.errors import ZooError
+from zoo.files import replace
+from zoo.splits import SPLITS, split_of
+
+HIDDEN = ".collect"
+SETTINGS = f"{HIDDEN}/settings.json"
+_BITS = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
+
+
+class Looks:
+    """Perceptual hashes of 64 bits, and the one nearest to another."""
+
+    def __init__(self) -> None:
+        self._hashes = np.empty(1024, np.uint64)
+        self._owners: list[int] = []
+
+    def add(self, phash: str, owner: int) -> None:
+        count = len(self._owners)
+        if count == len(self._hashes):
+            self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
+        self._hashes[count] = int(phash, 16)
+        self._owners.append(owner)
+
+    def near(self, phash: str, bits: int) -> int | None:
+        """The owner of the nearest hash, the first of equally near ones, if it differs in at most so many bits."""
+        count = len(self._owners)
+        if not count:
+            return None
+        different = (self._hashes[:count] ^ np.uint64(int(phash, 16))).view(np.uint16).reshape(count, 4)
+        distances = _BITS[different].sum(1)
+        nearest = int(distances.argmin())
+        return self._owners[nearest] if distances[nearest] <= bits else None
+
+
+class Store:
+    """A collection on disk, held by one process at a time.
+
+    Args:
+        folder: of the collection.
+        options: of this run.
+
+    Raises:
+        ZooError: another process is at work in it, or a file of it is damaged.
+    """
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self.folder, self.options = folder, options
+        self.hidden = folder / HIDDEN
+        self.parts = self.hidden / "parts"
+        self.parts.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.hidden / "lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise ZooError(f"{folder}: another zoo collect is at work in it") from None
+        self.backlog = Backlog(self.hidden / "addresses.jsonl")
+        self.ledger = Ledger(folder / "ledger.jsonl")
+        self.done: set[int] = set()  # addresses that the ledger accounts for
+        self.failed: set[int] = set()  # of these, what may be otherwise another time
+        self.missing = 0  # pictures of the ledger that are not in the folder
+        self._files: list[str] = []
+        self._digests: dict[str, int] = {}
+        self._looks = Looks()
+        self._folders = Folders()
+        self._touched: set[Path] = set()
+        for record in self.ledger:
+            self._learn(record)
+
+    @property
+    def kept(self) -> int:
+        """Pictures in the folder."""
+        return len(self._files)
+
+    def _learn(self, record: dict[str, Any]) -> None:
+        key = key_of(record["url"])
+        self.done.add(key)
+        (self.failed.add if record["status"] == "failed" else self.failed.discard)(key)
+        if record["status"] in KEPT:
+            self._know(record)
+            self.missing += not (self.folder / record["file"]).exists()
+
+    def _know(self, record: dict[str, Any]) -> None:
+        """Nothing like this picture is let in from now on."""
+        owner = len(self._files)
+        self._files.append(record["file"])
+        self._digests[_arrived(record)[:16]] = owner
+        if record.get("phash"):
+            self._looks.add(record["phash"], owner)
+        if record.get("label"):
+            self._folders.of(record["label"])
+
+    def keep(self, record: dict[str, Any], content: bytes | Path) -> None:
+        """Makes a picture that arrived outlive the process. Called by any thread.
+
+        Args:
+            record: of the ledger, without what :meth:`admit` adds.
+            content: or a file in ``parts``, which is moved.
+        """
+        part = self._part(record)
+        if isinstance(content, bytes):
+            temporary = part.with_suffix(".tmp")
+            temporary.write_bytes(content)
+            content = temporary
+        _sync(content)
+        content.replace(part)
+        replace(part.with_suffix(".json"), json.dumps(record))
+
+    def arrived(self) -> dict[int, dict[str, Any]]:
+        """Records of pictures that an earlier run kept and did not admit; whatever else it left goes."""
+        found = {}
+        for path in self.parts.glob("*.json"):
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                record = json.loads(path.read_bytes())
+                key = key_of(record["url"])
+                if self._part(record).stem == path.stem and (key not in self.done or key in self.failed):
+                    found[key] = record
+        names = {self._part(record).stem for record in found.values()}
+        for path in self.parts.iterdir():
+            if path.stem not in names or path.suffix not in ("", ".json"):
+                path.unlink()
+        return found
+
+    def admit(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Lets the next address of the list in, or says why not, and writes its line.
+
+        Returns:
+            The line.
+
+        Raises:
+            ZooError: a folder leads out of the collection.
+        """
+        part = self._part(record)
+        if record["status"] in KEPT:
+            record = self._place(record, part)
+        self.ledger.append(record)
+        key = key_of(record["url"])
+        self.done.add(key)
+        (self.failed.add if record["status"] == "failed" else self.failed.discard)(key)
+        part.with_suffix(".json").unlink(missing_ok=True)
+        return record
+
+    def _place(self, record: dict[str, Any], part: Path) -> dict[str, Any]:
+        alike, status = self._digests.get(_arrived(record)[:16]), "duplicate"
+        if alike is None and self.options.near is not None and record.get("phash"):
+            alike, status = self._looks.near(record["phash"], self.options.near), "near_duplicate"
+        if alike is not None:
+            part.unlink(missing_ok=True)
+            return {**record, "status": status, "of": self._files[alike]}
+        where: tuple[str, ...] = ()
+        if self.options.held_out:
+            record["split"] = split_of(_arrived(record), self.options.held_out)
+            where = (record["split"],)
+        if record.get("label"):
+            where = (*where, self._folders.of(record["label"]))
+        name = picture_name(record["final_url"], record["digest"], SUFFIXES[record["type"].upper()])
+        record["file"] = "/".join((*where, name))
+        path = self.folder / record["file"]
+        self._enter(path.parent)
+        if part.exists() or not path.exists():  # else it was moved, and the process killed before it wrote the line
+            part.replace(path)
+        self._know(record)
+        return record
+
+    def _enter(self, folder: Path) -> None:
+        """Makes a folder of the collection."""
+        if folder in self._touched:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.resolve().is_relative_to(self.folder.resolve()):
+            raise ZooError(f"{folder} is a link that leads out of {self.folder}; nothing is written there")
+        self._touched.add(folder)
+
+    def _part(self, record: dict[str, Any]) -> Path:
+        return self.parts / f"{key_of(record['url']):016x}"
+
+    def sync(self) -> None:
+        """Pictures first, then the lines that tell of them."""
+        for folder in tuple(self._touched):
+            _sync(folder)
+        self.ledger.sync()
+
+    def finish(self) -> None:
+        """To be called when nothing is on its way any more."""
+        if self.options.held_out and self.kept:
+            for split in SPLITS:
+                (self.folder / split).mkdir(exist_ok=True)
+        self.ledger.compact()
+        self.sync()
+
+    def close(self) -> None:
+        self.backlog.close()
+        self.ledger.close()
+        self._lock.release()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+        if error is not None and not self.done and not any(self.parts.iterdir()):
+            shutil.rmtree(self.hidden)  # a source that could not be read leaves nothing
+            self.ledger.path.unlink()
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+
+def _arrived(record: dict[str, Any]) -> str:
+    """The digest of what came over the network, which says what a picture is, whatever turned it upright."""
+    return str(record.get("arrived") or record["digest"])
+
+
+def _sync(path: Path) -> None:
+    """Writes a file, or the names in a folder, to the disk."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,22 @@
+"""Splits that stay as they are when data is added."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, TypeAlias, get_args
+
+Split: TypeAlias = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+def split_of(name: str, share: float) -> Split:
+    """The split of what has this name, by its SHA-256, so that adding others never moves it to another split.
+
+    Args:
+        name: such as a path below the data's folder without its suffix, or a digest of the content.
+        share: of val, and as large a one of test.
+    """
+    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    if place < share:
+        return "val"
+    return "test" if place < 2 * share else "train"
