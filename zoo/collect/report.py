@@ -1,0 +1,294 @@
+"""``report.html``: what a person looks at to judge a collection; one file, safe to mail."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import warnings
+from array import array
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+import numpy as np
+from PIL import Image, ImageOps
+
+from zoo.collect.ledger import KEPT, key_of, read
+from zoo.collect.options import Options
+from zoo.collect.picture import SUFFIXES, Memory
+from zoo.collect.progress import FAILURES
+from zoo.errors import ZooError
+from zoo.files import printable, replacing
+
+THUMBNAILS, ROWS, NAMES = 1000, 2000, 50  # that are shown at most: pictures, failures, names of a table
+SIDE = 128  # pixels of a thumbnail's longer side
+QUALITY = 70  # of JPEG, which every mail program shows
+TEXT, LINK = 200, 2048  # characters of a stranger's text that are shown; of an address that is linked
+DIFFERENT = 10_000  # names of a table that are told apart
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
+_SECRET = re.compile(r"(?<=://)[^/?#]*@")  # user and password of an address
+_FIGURE = re.compile(r"(?:^|(?<=thumbnail: )|(?<=\())\S*\d\S*(?= )")  # that differs from one reason to the next
+
+
+def write_report(folder: Path) -> Path:
+    """Writes ``report.html`` of a collection beside its ledger.
+
+    Raises:
+        ZooError: there is no ledger, or a line of it is damaged.
+    """
+    ledger, path = folder / "ledger.jsonl", folder / "report.html"
+    if not ledger.is_file():
+        raise ZooError(f"{ledger}: no such file; zoo collect SOURCE -o {folder} writes it")
+    summary = _summarize(ledger)
+    template = _environment().get_template("report.html.j2")
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool, replacing(path) as part:
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is our own
+        thumbnails = _Thumbnails(folder)
+        tiles = ({**one, **seen} for one, seen in zip(summary.tiles, pool.map(thumbnails, summary.tiles), strict=True))
+        stream = template.stream(name=_shown(folder.resolve().name), summary=summary, tiles=tiles, side=SIDE)
+        stream.enable_buffering(64)
+        stream.dump(str(part), encoding="utf-8", errors="backslashreplace")
+    return path
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = "{:,}".format
+    return environment
+
+
+class Tally:
+    """How many addresses, and how many pictures of them, have each of some names.
+
+    Args:
+        title: what is counted.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self._counts: dict[str, list[int]] = {}
+        self._rest = [0, 0]
+
+    def add(self, name: str, kept: bool = True) -> None:
+        if name not in self._counts and len(self._counts) >= DIFFERENT:
+            counts = self._rest
+        else:
+            counts = self._counts.setdefault(name, [0, 0])
+        counts[0] += 1
+        counts[1] += kept
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    @property
+    def rows(self) -> list[tuple[str, int, int]]:
+        """Names with their addresses and pictures, the most frequent first; the last row may be of all others."""
+        ordered = sorted(self._counts.items(), key=lambda item: (-item[1][0], item[0]))
+        rows = [(name, addresses, pictures) for name, (addresses, pictures) in ordered[:NAMES]]
+        rest = [counts for _, counts in ordered[NAMES:]] + [self._rest]
+        if any(map(any, rest)):
+            rows.append(("all others", sum(one[0] for one in rest), sum(one[1] for one in rest)))
+        return rows
+
+    @property
+    def most(self) -> int:
+        """Of the addresses of a row; at least 1."""
+        return max((addresses for _, addresses, _ in self.rows), default=1)
+
+
+@dataclass
+class Summary:
+    """What the template shows of a ledger, but for the thumbnails themselves."""
+
+    addresses: int = 0
+    pictures: int = 0
+    bytes: int = 0
+    failed: int = 0
+    first: str | None = None
+    last: str | None = None
+    status: Tally = field(default_factory=lambda: Tally("Outcome"))
+    label: Tally = field(default_factory=lambda: Tally("Label"))
+    license: Tally = field(default_factory=lambda: Tally("Licence"))
+    split: Tally = field(default_factory=lambda: Tally("Split"))
+    type: Tally = field(default_factory=lambda: Tally("Type"))
+    host: Tally = field(default_factory=lambda: Tally("Host"))
+    reason: Tally = field(default_factory=lambda: Tally("Reason"))
+    tiles: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        kept = record["status"] in KEPT
+        self.addresses += 1
+        self.status.add(record["status"].replace("_", " "), kept)
+        self.label.add(_text(record, "label") or "no label", kept)
+        self.license.add(_text(record, "license") or "unknown", kept)
+        host = _host(record.get("final_url"))
+        if host is not None:
+            self.host.add(host, kept)
+        if kept:
+            self.pictures += 1
+            self.bytes += _whole(record.get("bytes"))
+            self.type.add(_text(record, "type") or "unknown")
+            self.split.add(_text(record, "split") or "none")
+        if record["status"] in FAILURES:
+            self.failed += 1
+            self.reason.add(_FIGURE.sub("…", _text(record, "reason") or "unknown"), False)
+        time = record.get("time")
+        if isinstance(time, str) and _TIME.fullmatch(time):
+            self.first, self.last = min(self.first or time, time), max(self.last or time, time)
+
+
+def _summarize(ledger: Path) -> Summary:
+    current, pictures, failures = _choose(ledger)
+    summary = Summary()
+    for index, record in enumerate(read(ledger)):
+        if index >= len(current) or not current[index]:
+            continue
+        summary.count(record)
+        if index in pictures:
+            summary.tiles.append(_tile(record))
+        if index in failures:
+            summary.failures.append(_failure(record))
+    return summary
+
+
+def _choose(ledger: Path) -> tuple[np.ndarray, set[int], set[int]]:
+    """Which lines are the last of their address, and which of these are shown as pictures and as failures."""
+    keys, classes = array("Q"), array("b")
+    for record in read(ledger):
+        keys.append(key_of(record["url"]))
+        classes.append((record["status"] in KEPT) - (record["status"] in FAILURES))
+    count = len(keys)
+    current = np.zeros(count, bool)
+    current[count - 1 - np.unique(np.array(keys, np.uint64)[::-1], return_index=True)[1]] = True
+    kind = np.where(current, np.array(classes, np.int8), 0)
+    return current, _evenly(np.flatnonzero(kind > 0), THUMBNAILS), _evenly(np.flatnonzero(kind < 0), ROWS)
+
+
+def _evenly(indices: np.ndarray, most: int) -> set[int]:
+    if len(indices) > most:
+        indices = indices[np.arange(most) * len(indices) // most]
+    return set(indices.tolist())
+
+
+def _tile(record: Mapping[str, Any]) -> dict[str, Any]:
+    url, size = record["url"], record.get("size")
+    width, height = map(_whole, size) if isinstance(size, list) and len(size) == 2 else (0, 0)
+    return {
+        "file": record.get("file"),
+        "label": _text(record, "label"),
+        "size": f"{width} x {height}" if width and height else None,
+        "license": _text(record, "license"),
+        "creator": _text(record, "creator"),
+        "thumbnail": record["status"] == "thumbnail",
+        "host": _host(url),
+        "link": _link(record.get("page")) or _link(url),
+    }
+
+
+def _failure(record: Mapping[str, Any]) -> dict[str, Any]:
+    url = record["url"]
+    return {
+        "url": _shown(_SECRET.sub("…@", url[:LINK])),
+        "link": _link(url),
+        "status": record["status"],
+        "reason": _text(record, "reason") or "unknown",
+    }
+
+
+def _text(record: Mapping[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    return _shown(value) or None if isinstance(value, str) else None
+
+
+def _shown(text: str) -> str:
+    """A stranger's text, short, and without what could turn the direction of what follows; joiners are letters."""
+    short = text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
+    return printable(short.strip(), keep="\u200c\u200d")
+
+
+def _whole(value: Any) -> int:
+    """A number that a size can be; 0 for whatever else a line may hold."""
+    return value if isinstance(value, int) and 0 < value < 1 << 40 else 0
+
+
+def _link(url: Any) -> str | None:
+    """An address that a person may follow."""
+    if not isinstance(url, str) or len(url) > LINK or _SECRET.search(url):
+        return None
+    return url if url.lower().startswith(("http://", "https://")) else None
+
+
+def _host(url: Any) -> str | None:
+    try:
+        return _shown(urlsplit(url).hostname or "") or None if isinstance(url, str) else None
+    except ValueError:
+        return None
+
+
+class _Thumbnails:
+    """Makes small pictures of those in a folder, of as many at a time as memory allows."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._root = folder, folder.resolve()
+        self._memory, self._pixels = Memory(), Options().max_pixels
+
+    def __call__(self, tile: Mapping[str, Any]) -> dict[str, Any]:
+        """``image``, a data URI or None, and else ``missing``, which says why there is none. Called by threads."""
+        path = self._inside(tile["file"])
+        if path is None:
+            return {"image": None, "missing": "not in the folder"}
+        try:
+            with Image.open(path, formats=list(SUFFIXES)) as image:
+                if image.width * image.height > self._pixels:
+                    return {"image": None, "missing": "too large to show"}
+                image.draft("RGB", (2 * SIDE, 2 * SIDE))
+                copies = 3 if image.mode in ("L", "RGB") else 8  # bytes a pixel, with the one that is converted
+                with self._memory.of(image.width * image.height * copies):
+                    small = _small(image)
+        except Exception:  # what Pillow raises of damaged files has no common class
+            return {"image": None, "missing": "damaged"}
+        written = io.BytesIO()
+        # Pixels and nothing else: no EXIF, no comment and no profile of the file goes into the report.
+        Image.frombytes(small.mode, small.size, small.tobytes()).save(written, "JPEG", quality=QUALITY)
+        encoded = base64.b64encode(written.getvalue()).decode()
+        return {"image": f"data:image/jpeg;base64,{encoded}", "width": small.width, "height": small.height}
+
+    def _inside(self, file: str | None) -> Path | None:
+        """The file, if it lies in the folder, whatever links there are on the way."""
+        try:
+            path = (self._folder / file).resolve() if file else None
+            return path if path is not None and path.is_relative_to(self._root) and path.is_file() else None
+        except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, links in a circle
+            return None
+
+
+def _small(image: Image.Image) -> Image.Image:
+    """The picture in RGB on white, the way up that EXIF says, its longer side at most ``SIDE``."""
+    if image.mode.startswith(("I", "F")):
+        image = image.convert("F")
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+    elif image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    image.thumbnail((SIDE, SIDE), reducing_gap=2.0)
+    if image.mode == "F":  # converted as they are, all values but the lowest would be white
+        values = np.asarray(image)
+        low, high = float(values.min()), float(values.max())
+        return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")
