@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 PRIVATE = "is in a private network"
+_GLOBAL = ipaddress.ip_network("2000::/3")  # all of IPv6 that has been given out for hosts of the internet
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")  # of which Python, by its version, holds some for public
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # of which the last 32 bits are an IPv4 address, RFC 6052
 
 
@@ -25,6 +27,10 @@ def is_public(address: str) -> bool:
         found = [one for one in carried if one is not None]
         if found:
             return all(is_public(str(one)) for one in found)
+        if ip not in _GLOBAL:  # site-local, translated and local NAT64 addresses, which Python holds for public
+            return False
+    elif ip in _PROTOCOLS:
+        return False
     return ip.is_global and not ip.is_multicast
 
 
