@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from itertools import count
 from urllib.parse import unquote, urlsplit
 
 from pathvalidate import sanitize_filename
 
 LONGEST = 60  # bytes of UTF-8; what is added stays below the 143 that an encrypted home folder allows
+OWN = ("ledger.jsonl", "report.html")  # files of a collection beside the folders of its labels
+_DEVICES = {"CON", "PRN", "AUX", "NUL", "CLOCK$", "CONIN$", "CONOUT$"}  # of Windows, whatever suffix they have
+_DEVICES |= {f"{port}{number}" for port in ("COM", "LPT") for number in range(10)}
 
 
 def picture_name(url: str, digest: str, suffix: str) -> str:
@@ -19,7 +23,10 @@ def picture_name(url: str, digest: str, suffix: str) -> str:
         digest: hexadecimal, of its content.
         suffix: such as ".jpg".
     """
-    last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    try:
+        last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    except ValueError:  # it is stricter than who fetched it
+        last = ""
     stem = safe(unquote(last).rpartition(".")[0] or unquote(last))
     return f"{stem}-{digest[:16]}{suffix}" if stem else f"{digest[:16]}{suffix}"
 
@@ -30,20 +37,31 @@ def safe(text: str) -> str:
     text = "".join(letter if letter.isprintable() else "_" for letter in text)
     text = sanitize_filename(text, "_", platform="universal", max_len=255)
     text = text.encode()[:LONGEST].decode(errors="ignore")
-    return text.strip(" ._-~")
+    text = text.strip(" ._-~")
+    device = unicodedata.normalize("NFKC", text.partition(".")[0]).strip().upper() in _DEVICES
+    return f"_{text}" if device else text
 
 
 class Folders:
     """A folder for each label, also where a file system ignores case or how accents are written."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, str] = {}  # what a file system may take for the same, and the label that has it
+        # What a file system may take for the same, and the label that has it.
+        self._taken: dict[str, str | None] = dict.fromkeys(OWN)
 
     def of(self, label: str) -> str:
         """The folder's name; the first label of those that look the same to some file system has the plain one."""
         plain = safe(label) or "unnamed"
-        for name in (plain, f"{plain}-{hashlib.sha256(label.encode(errors='replace')).hexdigest()[:8]}"):
-            key = unicodedata.normalize("NFKC", name).casefold()
-            if self._taken.setdefault(key, label) == label:
+        digest = hashlib.sha256(label.encode(errors="replace"))
+        for attempt in count():
+            name = f"{plain}-{digest.hexdigest()[:8]}" if attempt else plain
+            if self._taken.setdefault(_folded(name), label) == label:
                 return name
-        raise AssertionError("two labels with the same SHA-256")
+            if attempt:  # another label looks like this one with its digest
+                digest.update(b"\0")
+        raise AssertionError  # count() does not end
+
+
+def _folded(name: str) -> str:
+    """The same for names that some file system takes for the same."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
