@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
@@ -28,6 +29,7 @@ class Request:
     headers: Message  # any case of names
     body: bytes = field(default=b"", repr=False)
     status: int = 0  # 0 while there is no answer, or where there was none
+    time: float = field(default_factory=time.monotonic)
 
     @property
     def authorization(self) -> str | None:

@@ -164,6 +164,7 @@ class Collector:
             elif host.rules is not None and not host.rules.allow(job.url):
                 self._give_up(job, "forbidden", "robots.txt")
             else:
+                host.reading_rules = host.rules is None  # until they are known it is asked for nothing else
                 self._frontier.start(host)
                 self._spawn(self._visit(host, job))
                 continue
@@ -174,7 +175,6 @@ class Collector:
         """One request for a job; the first to a host is for its rules."""
         try:
             if host.rules is None:
-                host.reading_rules = True
                 try:
                     await read_rules(self._client, self._frontier, host, self._options.retries)
                 finally:
@@ -194,6 +194,7 @@ class Collector:
             try:
                 answer = await self._client.get(parse(job.url), body, limit=self._options.max_bytes, picture=True)
                 host.unreachable = 0
+                self._frontier.speed_up(host)
             finally:
                 self._frontier.end(host)
             if isinstance(answer, Redirect):

@@ -154,6 +154,7 @@ class Client:
             headers={"User-Agent": self._options.user_agent, "Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(self._options.timeout, sock_connect=CONNECT, sock_read=SILENCE),
             trust_env=False,  # it would send the passwords of ~/.netrc
+            middlewares=(_once,),
         )
 
     async def get(
@@ -181,6 +182,8 @@ class Client:
                     return Redirect(_target(response))
                 _refuse_status(response)
                 await _receive(response, body, limit, picture)
+        except _OnceError as error:
+            raise _told(error.cause) from error
         except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, ssl.SSLError, ValueError) as error:
             raise _told(error) from error
         return body
@@ -195,6 +198,20 @@ class Client:
         if not self._options.allow_private and _literally_private(host):
             raise FetchError(f"{host} {PRIVATE}", "blocked")
         return self._proxied, proxy if "://" in proxy else f"http://{proxy}"
+
+
+class _OnceError(Exception):
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from asking a second time at once where a connection breaks: when is for the host's pace to say."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _OnceError(error) from error
 
 
 def _literally_private(host: str) -> bool:

@@ -15,7 +15,8 @@ from zoo.collect.addresses import Address
 if TYPE_CHECKING:
     from zoo.collect.robots import Rules
 
-SLOWEST = 30.0  # seconds between requests to a host that said again and again that it is too much
+HALTING, SLOWEST = 0.05, 30.0  # seconds between requests to a host that said that it is too much, once and often
+EASE = 0.8  # what that is multiplied by with each answer that says nothing of the kind
 BACKOFF, LONGEST_BACKOFF = 0.5, 30.0  # seconds before the first retry, doubling; and the most
 PATIENCE = 120.0  # seconds; a host that asks for more is left alone for this run
 HOSTS = 10_000  # that are remembered; each keeps its robots.txt
@@ -46,7 +47,8 @@ class Host:
     """A scheme, a host name and a port."""
 
     name: str
-    interval: float  # seconds from one request to the next
+    least: float  # seconds from one request to the next
+    interval: float  # the same, by what it said of late
     queue: list[tuple[float, int, Job]] = field(default_factory=list)  # heap by the time from which it may go
     active: int = 0
     next_time: float = 0.0  # before which nothing is asked
@@ -86,7 +88,7 @@ class Frontier:
         if name not in self._hosts:
             if len(self._hosts) >= HOSTS:
                 self._forget_idle()
-            self._hosts[name] = Host(name, self._delay)
+            self._hosts[name] = Host(name, self._delay, self._delay)
         return self._hosts[name]
 
     def add(self, host: Host, job: Job, wait: float = 0.0) -> None:
@@ -149,9 +151,13 @@ class Frontier:
         host.next_time = max(host.next_time, self._clock() + wait)
 
     def slow_down(self, host: Host, wait: float) -> None:
-        """The host said that it is too much: nothing for so many seconds, and a slower pace from then on."""
+        """The host said that it is too much: nothing for so many seconds, then at half the pace."""
         self.hold(host, wait)
-        host.interval = min(max(2 * host.interval, 0.1), max(SLOWEST, host.interval))
+        host.interval = max(min(2 * host.interval, SLOWEST), host.least, HALTING)
+
+    def speed_up(self, host: Host) -> None:
+        """The host gave what it was asked for: little by little back to the usual pace."""
+        host.interval = host.least if host.interval < HALTING else max(host.least, EASE * host.interval)
 
     def _forget_idle(self) -> None:
         now = self._clock()

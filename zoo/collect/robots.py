@@ -40,7 +40,8 @@ async def read_rules(client: Client, frontier: Frontier, host: Host, retries: in
     try:
         text = await _read(client, frontier, host)
         host.rules = Rules(text)
-        host.interval = max(host.interval, host.rules.delay)
+        host.least = max(host.least, host.rules.delay)
+        host.interval = max(host.interval, host.least)
         frontier.hold(host, host.rules.delay)
     except RejectedError as error:
         host.closed = ("forbidden", f"robots.txt: {error}")
