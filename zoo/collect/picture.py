@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from zoo.collect.options import Options
 
@@ -31,6 +32,15 @@ _SIGNATURES = {
     b"\x1f\x8b": "gzip",
     b"8BPS": "PSD",
     b"\0\0\1\0": "ICO",
+}
+_TURNS: dict[Any, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -117,8 +127,10 @@ def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
         raise RejectedError(f"more than {options.max_pixels:,} pixels") from None
     except MemoryError:
         raise RejectedError("memory ran out when it was decoded") from None
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError, RuntimeError, OverflowError) as error:
-        raise RejectedError(f"damaged: {error}") from None  # of Pillow's plugins
+    except RejectedError:
+        raise
+    except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
+        raise RejectedError(f"damaged: {error}") from None
 
 
 def refuse_size(image: Image.Image, options: Options) -> None:
@@ -143,26 +155,30 @@ def refuse_size(image: Image.Image, options: Options) -> None:
 
 def _decoded(image: Image.Image, options: Options, memory: Memory) -> Picture:
     width, height = image.size
-    turned = options.upright and image.getexif().get(0x0112, 1) not in (0, 1)
-    if image.format == "JPEG" and not turned:
+    format_ = "JPEG" if image.format == "MPO" else str(image.format)
+    if image.format == "JPEG" and not (options.upright and _turn(image) is not None):
         # An eighth of the pixels shows whether all of the file decodes, at a fraction of time and memory.
         image.draft("L", (64, 64))
-    format_ = "JPEG" if image.format == "MPO" else str(image.format)
-    copies = 3 if turned else 1
+    copies = 3 if options.upright else 1
     with memory.of(image.width * image.height * max(3, len(image.getbands())) * copies):
+        turned = options.upright and _turn(image) is not None  # which decodes a PNG that does not say so at its start
         image.load()
-        upright = _upright(image) if turned else None
-        if turned and image.getexif().get(0x0112, 1) > 4:
-            width, height = height, width
-        return Picture(format_, width, height, _phash(image), upright)
+        if not turned:
+            return Picture(format_, width, height, _phash(image))
+        turn = _turn(image)  # none of a TIFF any more: Pillow turns it when it decodes it
+        shown = image if turn is None else image.transpose(turn)
+        return Picture(format_, *shown.size, _phash(shown), _encoded(shown, format_, image.info.get("icc_profile")))
 
 
-def _upright(image: Image.Image) -> bytes:
-    """The file anew, in its format, as EXIF says that it is to be seen; colours keep their profile."""
+def _turn(image: Image.Image) -> Image.Transpose | None:
+    """What makes a picture stand as EXIF says. Not by ImageOps, which writes all of EXIF anew, damaged as it may be."""
+    return _TURNS.get(image.getexif().get(0x0112))
+
+
+def _encoded(image: Image.Image, format_: str, profile: bytes | None) -> bytes:
+    """A file of a picture; its colours keep their profile."""
     written = io.BytesIO()
-    format_ = "JPEG" if image.format == "MPO" else image.format
-    profile = image.info.get("icc_profile")
-    ImageOps.exif_transpose(image).save(written, format_, quality=95, icc_profile=profile)
+    image.save(written, format_, quality=95, icc_profile=profile, exif=b"")
     return written.getvalue()
 
 
