@@ -2,10 +2,10 @@
 
     python tests/benchmarks/collect_speed.py --img2dataset ENV/bin/img2dataset [--pictures 5000] [--rounds 3]
 
-img2dataset belongs in an environment of its own. Three ways of it are run in every round: as it comes (pictures made 256
-pixels large and encoded anew), `resize_mode no` (decoded and encoded anew at their size), and `disable_all_reencoding`
-(written as they came, and not looked at). `zoo collect` decodes each, compares it with all others, syncs it to disk and
-accounts for it. Prints seconds and ratios.
+img2dataset belongs in an environment of its own. Three ways of it are run in every round: as it comes (pictures made
+256 pixels large and encoded anew), `resize_mode no` (decoded and encoded anew at their size), and
+`disable_all_reencoding` (written as they came and not looked at). `zoo collect` decodes each, compares it with all
+others, syncs it to disk and accounts for it. Prints seconds and ratios.
 """
 
 from __future__ import annotations

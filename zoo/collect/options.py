@@ -94,15 +94,31 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
     options, sources = content.get("options"), content.get("sources")
     if not isinstance(options, dict) or not isinstance(sources, list):
         raise ZooError(f"{path}: not the settings of a collection")
-    known = {field.name for field in dataclasses.fields(Options)}
-    for name in options:
-        if name not in known:
-            raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}")
+    _check(options, path)
     try:
         named = [SourceOptions(**{**one, "columns": tuple(map(tuple, one["columns"]))}) for one in sources]
     except (TypeError, KeyError):
         raise ZooError(f"{path}: its sources have another form") from None
     return options, named
+
+
+def _check(options: dict[str, Any], path: Path) -> None:
+    """Options of a file have the types of :class:`Options`.
+
+    Raises:
+        ZooError: they have not.
+    """
+    from pydantic import TypeAdapter, ValidationError  # only here, as its import takes a while
+
+    known = {field.name for field in dataclasses.fields(Options)}
+    for name in options:
+        if name not in known:
+            raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}")
+    try:
+        TypeAdapter(Options).validate_json(json.dumps(options), strict=True)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        raise ZooError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def write_settings(path: Path, options: dict[str, Any], sources: list[SourceOptions]) -> None:

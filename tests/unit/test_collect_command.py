@@ -1,0 +1,431 @@
+"""`zoo collect` as people use it: what goes in, what comes out, what is said."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from PIL import Image
+
+from gallery import Gallery
+from loopback import Answer, Redirect, Request, Status
+from zoo import cli
+from zoo.collect.ledger import read
+
+QUICK = ["--allow-private", "--delay", "0", "--contact", "tests", "--retries", "0"]
+
+
+@pytest.fixture
+def gallery() -> Iterator[Gallery]:
+    with Gallery() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ZOO_CONTACT", "OPENVERSE_TOKEN", "http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def collect(*arguments: object) -> int:
+    return cli.main(["collect", *map(str, arguments)])
+
+
+def ledger(folder: Path) -> list[dict[str, Any]]:
+    return list(read(folder / "ledger.jsonl"))
+
+
+def statuses(folder: Path) -> list[str]:
+    return [record["status"] for record in ledger(folder)]
+
+
+def listed(path: Path, *addresses: str) -> Path:
+    path.write_text("\n".join(addresses))
+    return path
+
+
+def fine(gallery: Gallery, *names: object) -> list[str]:
+    return [f"{gallery.endpoint}/fine/{name}.jpg" for name in names]
+
+
+def test_a_thumbnail_takes_the_place_of_a_picture_that_cannot_be_had(gallery: Gallery, tmp_path: Path):
+    source = tmp_path / "list.csv"
+    rows = [
+        f"{gallery.endpoint}/missing/1.jpg,{gallery.endpoint}/fine/2.jpg",
+        f"{gallery.endpoint}/html/1.jpg,{gallery.endpoint}/fine/3.jpg",
+        f"{gallery.endpoint}/private/1.jpg,{gallery.endpoint}/fine/4.jpg",
+        f"{gallery.endpoint}/missing/2.jpg,{gallery.endpoint}/down/5.jpg",
+        f"{gallery.endpoint}/html/3.jpg,{gallery.endpoint}/missing/6.jpg",
+        f"{gallery.endpoint}/tiny/1.jpg,{gallery.endpoint}/fine/7.jpg",
+        f"{gallery.endpoint}/fine/1.jpg,{gallery.endpoint}/fine/8.jpg",
+    ]
+    source.write_text("\n".join(["url,thumbnail", *rows]))
+    assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
+    records = ledger(tmp_path / "out")
+    assert [record["status"] for record in records] == ["thumbnail"] * 3 + ["failed"] * 2 + ["rejected", "saved"]
+    assert records[0]["reason"] == "HTTP 404 Not Found"
+    assert records[0]["final_url"].endswith("/fine/2.jpg")
+    assert records[0]["requests"] == 2
+    assert records[3]["reason"].startswith("HTTP 404 Not Found; thumbnail: HTTP 500")
+    assert not gallery.asked("GET", r"/fine/[78]\.jpg")  # no smaller one of what is too small, none of what is there
+
+
+def test_the_limit_is_kept_and_may_be_raised(gallery: Gallery, tmp_path: Path):
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(40)))
+    assert collect(source, "-o", tmp_path / "out", "--limit", 7, *QUICK) == 0
+    assert statuses(tmp_path / "out") == ["saved"] * 7
+    assert len(gallery.asked("GET", "fine")) == 7  # and nothing is asked for in vain
+    assert collect("--resume", tmp_path / "out", "--limit", 12) == 0  # the other options are those of before
+    assert statuses(tmp_path / "out") == ["saved"] * 12
+    assert len(gallery.asked("GET", "fine")) == 12
+
+
+def test_what_failed_is_tried_again_and_nothing_else(gallery: Gallery, tmp_path: Path, capsys):
+    names = ["fine/1", "shaky/2", "missing/3", "shaky/4"]
+    source = listed(tmp_path / "list.txt", *(f"{gallery.endpoint}/{name}.jpg" for name in names))
+    out = tmp_path / "out"
+    assert collect(source, "-o", out, *QUICK) == 0
+    assert statuses(out) == ["saved", "failed", "failed", "failed"]
+    assert "--retry-failed" in capsys.readouterr().out
+    for expected in (["saved", "failed", "failed", "failed"], ["saved", "saved", "failed", "saved"]):
+        gallery.requests.clear()
+        assert collect("--resume", out, "--retry-failed") == 0
+        assert statuses(out) == expected
+        assert not gallery.asked("GET", "fine")
+    assert [record["url"].partition(gallery.endpoint + "/")[2][:-4] for record in ledger(out)] == names
+
+
+def test_the_same_command_again_asks_for_nothing(gallery: Gallery, tmp_path: Path):
+    source = listed(tmp_path / "list.txt", *fine(gallery, 1, 2, 3))
+    assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
+    before = (tmp_path / "out" / "ledger.jsonl").read_bytes()
+    gallery.requests.clear()
+    assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
+    assert not gallery.requests
+    assert (tmp_path / "out" / "ledger.jsonl").read_bytes() == before
+
+
+def test_another_list_adds_to_a_collection_and_moves_nothing(gallery: Gallery, tmp_path: Path):
+    out = tmp_path / "out"
+    assert collect(listed(tmp_path / "one.txt", *fine(gallery, *range(30))), "-o", out, *QUICK) == 0
+    before = {record["file"] for record in ledger(out)}
+    more = listed(tmp_path / "two.txt", *fine(gallery, *range(20, 60)))
+    assert collect(more, "-o", out, "--label", "more") == 0
+    records = ledger(out)
+    assert len(records) == 60  # ten were known
+    assert before == {record["file"] for record in records[:30]}
+    assert all((out / record["file"]).is_file() for record in records)
+    assert {record["file"].split("/")[0] for record in records} == {"train", "val", "test"}
+    assert all(record["file"].split("/")[1] == "more" for record in records[30:])
+
+
+def test_a_collection_goes_on_without_its_list(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(9)))
+    assert collect("list.txt", "-o", "out", "--limit", 3, *QUICK) == 0
+    source.unlink()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert collect("--resume", "../out", "--limit", 9) == 0
+    assert statuses(tmp_path / "out") == ["saved"] * 9
+
+
+def test_private_networks_are_not_asked_whatever_leads_there(gallery: Gallery, tmp_path: Path, capsys):
+    port = gallery.endpoint.rpartition(":")[2]
+    hosts = ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "127.1", "2130706433", "0x7f000001"]
+    source = listed(tmp_path / "list.txt", *(f"http://{host}:{port}/fine/1.jpg" for host in hosts))
+    assert collect(source, "-o", tmp_path / "out", "--contact", "tests", "--delay", "0", "--retries", "0") == 2
+    assert set(statuses(tmp_path / "out")) == {"blocked"}
+    assert not gallery.requests
+    assert "--allow-private" in capsys.readouterr().err
+
+
+def test_a_redirect_to_a_private_network_is_not_followed(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The server stands for a public one: its port alone counts as public."""
+    from zoo.collect import guard
+
+    port = int(gallery.endpoint.rpartition(":")[2])
+    with Gallery() as private:
+        made = guard.guarded_socket
+
+        def public_port(allow_private: bool):
+            make = made(allow_private)
+            return lambda info: made(True)(info) if info[4][1] == port else make(info)
+
+        monkeypatch.setattr("zoo.collect.fetch.guarded_socket", public_port)
+        gallery.fault("GET", "/fine/1.jpg", Redirect(private.endpoint + "/fine/1.jpg"))
+        gallery.fault("GET", "/fine/2.jpg", Redirect("file:///etc/passwd"))
+        gallery.fault("GET", "/fine/3.jpg", Redirect("//169.254.169.254/latest/meta-data.jpg"))
+        source = listed(tmp_path / "list.txt", *fine(gallery, 1, 2, 3, 4))
+        assert collect(source, "-o", tmp_path / "out", "--delay", "0", "--contact", "tests", "--retries", "0") == 0
+        assert statuses(tmp_path / "out") == ["blocked"] * 3 + ["saved"]
+        assert not private.requests
+
+
+def test_a_name_that_comes_to_mean_a_private_address_is_not_asked(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whatever the resolver says, and however often it changes its mind, the connection itself is looked at."""
+    import aiohttp
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[dict[str, Any]]:
+        result = {"hostname": host, "host": "127.0.0.1", "port": port, "family": 2, "proto": 6, "flags": 4}
+        return [result]
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
+    port = gallery.endpoint.rpartition(":")[2]
+    source = listed(tmp_path / "list.txt", f"http://pictures.example:{port}/fine/1.jpg")
+    assert collect(source, "-o", tmp_path / "out", "--contact", "tests", "--retries", "0") == 2
+    assert statuses(tmp_path / "out") == ["blocked"]
+    assert not gallery.requests
+
+
+def test_the_pace_of_a_host_is_kept(gallery: Gallery, tmp_path: Path):
+    delay, count = 0.05, 40
+    with Gallery("User-agent: *\nCrawl-delay: 0.1\n") as slower:
+        addresses = [
+            one for pair in zip(fine(gallery, *range(count)), fine(slower, *range(count)), strict=True) for one in pair
+        ]
+        options = ["--allow-private", "--contact", "tests", "--delay", delay, "--connections", 16]
+        assert collect(listed(tmp_path / "list.txt", *addresses), "-o", tmp_path / "out", *options) == 0
+        for server, least in ((gallery, delay), (slower, 0.1)):
+            times = [request.time for request in server.requests]
+            assert len(times) == count + 1  # and robots.txt
+            pauses = [later - earlier for earlier, later in pairwise(times)]
+            assert min(pauses[1:]) > 0.5 * least  # as the server sees it: a request may be late, the next in time
+            assert times[-1] - times[1] >= 0.97 * least * (count - 1)
+            assert len({round(pause, 3) for pause in pauses}) > 5  # jitter
+
+
+def test_retry_after_holds_the_whole_host(gallery: Gallery, tmp_path: Path):
+    gallery.fault("GET", "/fine/1.jpg", Status(429, {"Retry-After": "1"}))
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(12)))
+    options = ["--allow-private", "--contact", "tests", "--delay", "0", "--per-host", 1]
+    assert collect(source, "-o", tmp_path / "out", *options) == 0
+    assert statuses(tmp_path / "out") == ["saved"] * 12
+    busy = next(i for i, request in enumerate(gallery.requests) if request.status == 429)
+    assert gallery.requests[busy + 1].time - gallery.requests[busy].time >= 0.95
+
+
+def test_a_host_that_asks_for_more_than_patience_is_left_alone(gallery: Gallery, tmp_path: Path):
+    gallery.fault("GET", "/fine/0.jpg", Status(503, {"Retry-After": "3600"}))
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(12)))
+    assert collect(source, "-o", tmp_path / "out", *QUICK, "--per-host", 1, "--retries", 3) == 2
+    assert statuses(tmp_path / "out") == ["failed"] * 12
+    assert "it asks to come back in 3600 s" in ledger(tmp_path / "out")[11]["reason"]
+    assert len(gallery.requests) == 2
+
+
+def test_rules_that_cannot_be_had_close_a_host(gallery: Gallery, tmp_path: Path):
+    gallery.fault("GET", "/robots.txt", Status(500), times=9)
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(5)))
+    assert collect(source, "-o", tmp_path / "out", *QUICK) == 2
+    assert statuses(tmp_path / "out") == ["failed"] * 5
+    assert [request.path for request in gallery.requests] == ["/robots.txt"]
+
+
+def test_no_robots_txt_forbids_nothing(gallery: Gallery, tmp_path: Path):
+    gallery.fault("GET", "/robots.txt", Status(404))
+    assert (
+        collect(listed(tmp_path / "list.txt", f"{gallery.endpoint}/private/1.jpg"), "-o", tmp_path / "o", *QUICK) == 0
+    )
+
+
+def test_who_asks_is_told(gallery: Gallery, tmp_path: Path, capsys):
+    assert collect(listed(tmp_path / "a.txt", *fine(gallery, 1)), "-o", tmp_path / "a", *QUICK[:3]) == 0
+    assert "--contact" in capsys.readouterr().err
+    agent = gallery.requests[-1].headers["User-Agent"]
+    assert agent.startswith("lightning-zoo/")
+    assert "(zoo collect; +https://" in agent
+    assert collect(listed(tmp_path / "b.txt", *fine(gallery, 1)), "-o", tmp_path / "b", *QUICK) == 0
+    assert gallery.requests[-1].headers["User-Agent"].endswith("(zoo collect; +tests)")
+    assert "--contact" not in capsys.readouterr().err
+
+
+class Wiki(Gallery):
+    """A catalogue of the server's own pictures, three a page."""
+
+    def answer(self, request: Request) -> Answer:
+        if not request.path.startswith("/api.php"):
+            return super().answer(request)
+        start = int(request.path.partition("gsroffset=")[2].partition("&")[0] or 0)
+        pages = [
+            {
+                "index": n,
+                "imageinfo": [
+                    {
+                        "url": f"{self.endpoint}/fine/{n}.jpg",
+                        "mime": "image/jpeg",
+                        "descriptionurl": f"{self.endpoint}/wiki/{n}",
+                        "extmetadata": {"LicenseShortName": {"value": "CC0"}, "Artist": {"value": "<b>Ann</b>"}},
+                    }
+                ],
+            }
+            for n in range(start, start + 3)
+        ]
+        answer: dict[str, Any] = {"query": {"pages": pages}}
+        if start < 30:
+            answer["continue"] = {"gsroffset": start + 3, "continue": "gsroffset||"}
+        return Answer.of(answer)
+
+
+def test_a_catalogue_is_asked_for_no_more_than_is_wanted(tmp_path: Path):
+    with Wiki() as wiki:
+        endpoint = ["--endpoint", f"{wiki.endpoint}/api.php"]
+        assert collect("commons:bicycle", "-o", tmp_path / "out", *endpoint, "--limit", 4, *QUICK) == 0
+        assert len(wiki.asked("GET", "api.php")) == 2
+        record = ledger(tmp_path / "out")[3]
+        assert [record[name] for name in ("license", "creator", "status")] == ["CC0", "Ann", "saved"]
+        assert record["page"] == f"{wiki.endpoint}/wiki/3"
+        wiki.requests.clear()
+        assert collect("--resume", tmp_path / "out", "--limit", 8) == 0
+        assert len(statuses(tmp_path / "out")) == 8
+        assert len(wiki.asked("GET", "api.php")) == 1  # it goes on where it was
+
+
+def test_a_catalogue_that_is_out_of_order(tmp_path: Path, capsys):
+    with Wiki() as wiki:
+        wiki.fault("GET", "api.php", Status(500), times=9)
+        endpoint = ["--endpoint", f"{wiki.endpoint}/api.php"]
+        assert collect("commons:bicycle", "-o", tmp_path / "out", *endpoint, *QUICK) == 2
+        assert "HTTP 500" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
+def test_pictures_are_turned_upright_on_request(gallery: Gallery, tmp_path: Path):
+    file = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.radial_gradient("L").resize((96, 64)).save(file, exif=exif)
+    answer = gallery.answer
+    gallery.answer = lambda request: Answer(body=file.read_bytes()) if "turned" in request.path else answer(request)
+    source = listed(tmp_path / "list.txt", f"{gallery.endpoint}/turned.jpg")
+    for more, size in (([], (96, 64)), (["--upright"], (64, 96))):
+        out = tmp_path / f"out{len(more)}"
+        assert collect(source, "-o", out, *QUICK, *more) == 0
+        [record] = ledger(out)
+        with Image.open(out / record["file"]) as image:
+            assert image.size == size == tuple(record["size"])
+            assert image.getexif().get(0x0112, 1) == (1 if more else 6)
+        assert (out / record["file"]).stat().st_size == record["bytes"]
+
+
+def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(500)))
+    command = [sys.executable, "-m", "zoo.cli", "collect", source, "-o", tmp_path / "out", *QUICK, "--delay", "0.05"]
+    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+    ledger_file = tmp_path / "out" / "ledger.jsonl"
+    until = time.monotonic() + 60
+    while not (ledger_file.exists() and ledger_file.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"zoo collect --resume {tmp_path / 'out'} goes on" in errors
+    assert 0 < len(statuses(tmp_path / "out")) < 500
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such device there")
+def test_a_full_disk_ends_in_a_line(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(6)))
+
+    def full(path: Path) -> None:
+        with Path("/dev/full").open("wb", buffering=0) as file:
+            file.write(b"x")
+
+    monkeypatch.setattr("zoo.collect.store._sync", full)
+    assert collect(source, "-o", tmp_path / "out", *QUICK) == 2
+    assert "no space left" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert collect("--resume", tmp_path / "out") == 0
+    assert statuses(tmp_path / "out") == ["saved"] * 6
+    assert not any((tmp_path / "out" / ".collect" / "parts").iterdir())
+
+
+def test_one_process_at_a_time(gallery: Gallery, tmp_path: Path, capsys):
+    source = listed(tmp_path / "list.txt", *fine(gallery, 1))
+    assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
+    with FileLock(tmp_path / "out" / ".collect" / "lock"):
+        assert collect("--resume", tmp_path / "out") == 2
+    assert "another zoo collect is at work in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "from where to where?"),
+        (["list.txt"], "zoo collect SOURCE -o DIR"),
+        (["nosuch.txt", "-o", "new"], "nosuch.txt: no such file"),
+        (["flickr:cats", "-o", "new"], "no catalogue 'flickr'"),
+        (["list.xlsx", "-o", "new"], "list.xlsx"),
+        (["list.txt", "-o", "new", "--limit", "0"], "--limit is at least 1, not 0"),
+        (["list.txt", "-o", "new", "--near", "40"], "--near is 0 to 32, not 40"),
+        (["list.txt", "-o", "new", "--limt", "3"], "did you mean --limit?"),
+        (["list.txt", "-o", "new", "--max-bytes", "3X"], "3X"),
+        (["list.txt", "-o", "full"], "full: not empty, and no collection"),
+        (["list.txt", "-o", "list.txt"], "list.txt: a file, not a folder"),
+        (["--resume", "full"], "full: no collection to go on with"),
+        (["--resume", "new", "-o", "new"], "leave -o out"),
+        (["--resume", "full", "--base", "x"], "there is no SOURCE"),
+        (["empty.txt", "-o", "new"], "the source names no pictures"),
+        (["list.csv", "-o", "new"], "--column url="),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_line_and_leaves_nothing(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    listed(tmp_path / "list.txt", "http://127.0.0.1:9/x.jpg")
+    listed(tmp_path / "list.xlsx", "")
+    listed(tmp_path / "empty.txt", "# nothing")
+    listed(tmp_path / "list.csv", "where,what", "here,there")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    before = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert collect(*arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.strip().splitlines()) <= 4
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == before
+
+
+def test_a_damaged_ledger_is_named_with_its_line(gallery: Gallery, tmp_path: Path, capsys):
+    assert collect(listed(tmp_path / "list.txt", *fine(gallery, 1, 2)), "-o", tmp_path / "out", *QUICK) == 0
+    path = tmp_path / "out" / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"status"', '"state"', 1))
+    assert collect("--resume", tmp_path / "out") == 2
+    assert "ledger.jsonl, line 1" in capsys.readouterr().err
+
+
+def test_settings_of_a_stranger_are_checked(gallery: Gallery, tmp_path: Path, capsys):
+    assert collect(listed(tmp_path / "list.txt", *fine(gallery, 1)), "-o", tmp_path / "out", *QUICK) == 0
+    path = tmp_path / "out" / ".collect" / "settings.json"
+    whole = json.loads(path.read_text())
+    for options in ({"delay": "slow"}, {"connections": None}, {"limit": [1]}, {"nosuch": 1}, {"near": 2.5}, "x"):
+        path.write_text(json.dumps({**whole, "options": options}))
+        assert collect("--resume", tmp_path / "out") == 2, options
+        assert "settings.json" in capsys.readouterr().err
+
+
+def test_every_recipe_of_pictures_takes_a_collection(gallery: Gallery, tmp_path: Path):
+    from zoo.data import HomographyPairs, PictureCrops, SuperResolutionPairs
+
+    out = tmp_path / "out"
+    assert collect(listed(tmp_path / "list.txt", *fine(gallery, *range(60))), "-o", out, *QUICK, "--held-out", 0.2) == 0
+    by_split = dict.fromkeys(("train", "val", "test"), 0)
+    for record in ledger(out):
+        by_split[record["split"]] += 1
+    for data in (HomographyPairs(root=out), PictureCrops(root=out), SuperResolutionPairs(root=out)):
+        assert {split: len(data.folders.names(split)) for split in by_split} == by_split
