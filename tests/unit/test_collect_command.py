@@ -257,9 +257,14 @@ def test_who_asks_is_told(gallery: Gallery, tmp_path: Path, capsys):
 class Wiki(Gallery):
     """A catalogue of the server's own pictures, three a page."""
 
+    lag = 0  # answers that put it off
+
     def answer(self, request: Request) -> Answer:
         if not request.path.startswith("/api.php"):
             return super().answer(request)
+        if self.lag:
+            self.lag -= 1
+            return Answer.of({"error": {"code": "maxlag", "info": "waiting for a database"}})
         start = int(request.path.partition("gsroffset=")[2].partition("&")[0] or 0)
         pages = [
             {
@@ -302,6 +307,15 @@ def test_a_catalogue_that_is_out_of_order(tmp_path: Path, capsys):
         assert collect("commons:bicycle", "-o", tmp_path / "out", *endpoint, *QUICK) == 2
         assert "HTTP 500" in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
+
+
+def test_a_wiki_that_lags_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("zoo.collect.api.LAG", 0.1)
+    with Wiki() as wiki:
+        wiki.lag = 2
+        endpoint = ["--endpoint", f"{wiki.endpoint}/api.php"]
+        assert collect("commons:bicycle", "-o", tmp_path / "out", *endpoint, "--limit", 2, *QUICK, "--retries", 2) == 0
+        assert len(wiki.asked("GET", "api.php")) == 3
 
 
 def test_pictures_are_turned_upright_on_request(gallery: Gallery, tmp_path: Path):

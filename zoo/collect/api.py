@@ -16,6 +16,8 @@ from zoo.errors import ZooError
 from zoo.files import printable
 
 PACE = 1.0  # seconds from one question to the next, which is what anonymous users of Openverse are asked to keep
+LATER = {"maxlag", "ratelimited"}  # by which a MediaWiki says, under status 200, that it is too much
+LAG = 5.0  # seconds, which its documentation asks to wait then
 
 
 class PoliteApi:
@@ -52,6 +54,15 @@ class PoliteApi:
         try:
             content = body.content
             assert isinstance(content, bytes)
-            return json.loads(content)
+            answer = json.loads(content)
         except (ValueError, RecursionError):
             raise FetchError("the answer is not JSON") from None
+        if (code := _error_code(answer)) in LATER:
+            raise FetchError(f"it says {code}", again=True, wait=LAG)
+        return answer
+
+
+def _error_code(answer: Any) -> Any:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, str) else None

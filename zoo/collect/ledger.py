@@ -9,6 +9,10 @@
 - ``forbidden``: by robots.txt, and so never asked for;
 - ``blocked``: no address of the public internet by http or https, and so never asked for;
 - ``failed``: nothing came, which may be otherwise another time.
+
+``final_url`` is the last address that was asked, ``bytes`` and ``digest`` (SHA-256) are the file's, ``type`` is by its
+content, ``size`` width and height, ``phash`` its perceptual hash, ``arrived`` the digest of what came where the file
+was encoded anew, ``requests`` how many there were for it, ``time`` (UTC) when it was settled.
 """
 
 from __future__ import annotations
@@ -25,6 +29,10 @@ from zoo.errors import ZooError
 from zoo.files import replacing
 
 KEPT = ("saved", "thumbnail")
+FIELDS = (  # of every line, in this order; null where there is nothing to say
+    *("url", "status", "reason", "file", "split", "of", "final_url", "bytes", "digest", "type", "size", "phash"),
+    *("label", "license", "creator", "page", "thumbnail", "arrived", "requests", "time"),
+)
 STATUSES = (*KEPT, "duplicate", "near_duplicate", "rejected", "forbidden", "blocked", "failed")
 
 
@@ -50,7 +58,8 @@ class Ledger:
         return self.path.open("a", encoding="utf-8", errors="backslashreplace")
 
     def append(self, record: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        line = {name: record.get(name) for name in FIELDS}
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
 
     def sync(self) -> None:
