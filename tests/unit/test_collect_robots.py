@@ -1,0 +1,236 @@
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loopback import Answer, Cut, Loopback, Request, Status
+from zoo.collect.fetch import Client, parse
+from zoo.collect.frontier import Frontier, Host
+from zoo.collect.options import Options
+from zoo.collect.robots import LARGEST, Rules, read_rules
+
+SITE = "https://example.org"
+
+
+class Site(Loopback):
+    """Has a robots.txt and nothing else."""
+
+    robots: bytes = b""
+    headers: dict[str, str] = {}  # noqa: RUF012
+
+    def answer(self, request: Request) -> Answer:
+        return Answer(200, self.headers, self.robots)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Site() as running:
+        yield running
+
+
+def read(site: Loopback, times: int = 1, retries: int = 3, **options: object) -> tuple[Host, float]:
+    """The host after its rules were asked for so many times, and when it may be asked again, in seconds."""
+
+    async def ask() -> tuple[Host, float]:
+        frontier = Frontier(delay=0, per_host=4)
+        host = frontier.host(str(parse(site.endpoint).origin()))
+        async with Client(replace(Options(allow_private=True), **options)) as client:
+            for _ in range(times):
+                await read_rules(client, frontier, host, retries)
+        return host, host.next_time - time.monotonic()
+
+    return asyncio.run(ask())
+
+
+# rules
+
+
+@pytest.mark.parametrize(
+    ("rules", "allowed", "forbidden"),
+    [
+        ("", ["/", "/a"], []),
+        ("User-agent: *\nDisallow:", ["/", "/a"], []),
+        ("User-agent: *\nDisallow: /", [], ["/", "/a.jpg"]),
+        ("User-agent: *\nDisallow: /private", ["/a", "/Private"], ["/private", "/private/a", "/privateer"]),
+        ("User-agent: *\nDisallow: /*.gif$", ["/a.gif?x", "/a.jpg"], ["/a.gif", "/b/a.gif"]),
+        ("User-agent: *\nDisallow: /a/*/b", ["/a/b"], ["/a/x/b", "/a/x/y/b/c"]),
+        ("User-agent: *\nDisallow: /a\nAllow: /a/public", ["/a/public/x"], ["/a/x"]),
+        ("User-agent: *\nAllow: /a\nDisallow: /a", ["/a"], []),  # as long a rule: what allows wins
+        ("user-AGENT: *\r\ndisallow: /a # there\r\n", ["/b"], ["/a"]),
+        ("\nUser-agent: other\nDisallow: /\n", ["/a"], []),
+        ("User-agent: other\nUser-agent: *\nDisallow: /a\n", ["/b"], ["/a"]),
+        ("Disallow: /a", ["/a"], []),  # of nobody
+        ("User-agent: *\nDisallow: /%7Eme\nDisallow: /caf%C3%A9", ["/me"], ["/~me/a", "/café"]),
+        ("User-agent: *\nDisallow: /*?session", ["/a?b"], ["/a?session=1"]),
+        ("<html>User-agent: *\nDisallow: /</html>", ["/a"], []),
+        ("\0\0\0", ["/a"], []),
+    ],
+)
+def test_rules_are_read_by_the_standard(rules, allowed, forbidden):
+    found = Rules(rules)
+    assert [path for path in allowed if not found.allow(SITE + path)] == []
+    assert [path for path in forbidden if found.allow(SITE + path)] == []
+
+
+@pytest.mark.parametrize("name", ["lightning-zoo", "Lightning-Zoo"])
+def test_rules_of_our_own_go_before_those_of_all(name):
+    own = Rules(f"User-agent: *\nDisallow: /\nCrawl-delay: 9\n\nUser-agent: {name}\nDisallow: /x\nCrawl-delay: 2\n")
+    assert own.allow(f"{SITE}/a")
+    assert not own.allow(f"{SITE}/x")
+    assert own.delay == 2
+    assert not Rules(f"User-agent: *\nAllow: /\n\nUser-agent: {name}\nDisallow: /\n").allow(f"{SITE}/a")
+
+
+@pytest.mark.parametrize(
+    ("delay", "expected"),
+    [("3", 3), ("0.5", 0.5), ("5 # s", 5), ("-1", 0), ("nan", 0), ("inf", 0), ("1e400", 0), ("x", 0), ("", 0)],
+)
+def test_a_crawl_delay_is_seconds(delay, expected):
+    assert Rules(f"User-agent: *\nCrawl-delay: {delay}\n").delay == expected
+
+
+def test_rules_made_to_be_slow_are_not():
+    began = time.monotonic()
+    slow = Rules("User-agent: *\nDisallow: /" + "*a" * 200 + "b$\n")
+    assert slow.allow(f"{SITE}/" + "a" * 2000)
+    many = Rules("User-agent: *\n" + "".join(f"Disallow: /{number}/*/x\n" for number in range(20_000)))
+    assert not many.allow(f"{SITE}/19999/a/x")
+    assert time.monotonic() - began < 5
+
+
+# asking
+
+
+def test_rules_are_read_from_the_root_of_the_host(site):
+    site.robots = b"\xef\xbb\xbfUser-agent: *\nDisallow: /x\nCrawl-delay: 4"
+    host, wait = read(site)
+    assert [request.path for request in site.requests] == ["/robots.txt"]
+    assert site.requests[0].headers["User-Agent"].startswith("lightning-zoo/")
+    assert host.rules is not None
+    assert not host.rules.allow(f"{site.endpoint}/x")
+    assert host.interval == 4
+    assert 3 < wait <= 4  # and not only from the second request on
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 410, 451])
+def test_a_host_without_rules_allows_all(site, code):
+    site.fault("GET", "/robots.txt", Status(code))
+    host, _ = read(site)
+    assert host.rules is not None
+    assert host.rules.allow(f"{site.endpoint}/a")
+    assert host.closed is None
+
+
+@pytest.mark.parametrize("code", [500, 502, 503, 504, 429])
+def test_a_host_whose_rules_cannot_be_read_is_not_asked_for_more(site, code):
+    site.fault("GET", "/robots.txt", Status(code), times=3)
+    host, wait = read(site, times=2, retries=2)
+    assert host.rules is None
+    assert host.closed is None
+    assert wait > 0.5
+    host, _ = read(site, times=3, retries=0)
+    assert len(site.requests) == 2 + 3
+
+
+def test_a_host_that_keeps_failing_is_closed(site):
+    site.fault("GET", "/robots.txt", Status(500), times=9)
+    host, _ = read(site, times=3, retries=2)
+    assert host.closed is not None
+    assert host.closed[0] == "failed"
+    assert "robots.txt: HTTP 500" in host.closed[1]
+
+
+def test_a_host_that_comes_back_is_read(site):
+    site.robots = b"User-agent: *\nDisallow: /"
+    site.fault("GET", "/robots.txt", Status(503, {"Retry-After": "0"}))
+    site.fault("GET", "/robots.txt", Cut(5))
+    host, _ = read(site, times=3)
+    assert host.closed is None
+    assert host.rules is not None
+    assert not host.rules.allow(f"{site.endpoint}/a")
+
+
+def test_a_host_that_asks_to_wait_is_held(site):
+    site.fault("GET", "/robots.txt", Status(503, {"Retry-After": "50"}))
+    host, wait = read(site)
+    assert (host.rules, host.closed) == (None, None)
+    assert 49 < wait <= 50
+
+
+def test_a_host_that_asks_to_wait_too_long_is_closed(site):
+    site.fault("GET", "/robots.txt", Status(503, {"Retry-After": "5000"}))
+    host, _ = read(site)
+    assert host.closed is not None
+    assert host.closed[0] == "failed"
+
+
+def test_rules_may_be_elsewhere(site):
+    with Site() as other:
+        other.robots = b"User-agent: *\nDisallow: /x"
+        site.fault("GET", "/robots.txt", Status(301, {"Location": f"{other.endpoint}/rules"}))
+        host, _ = read(site)
+        assert [request.path for request in other.requests] == ["/rules"]
+    assert host.rules is not None
+    assert not host.rules.allow(f"{site.endpoint}/x")
+
+
+def test_rules_that_lead_in_a_circle_are_none(site):
+    site.fault("GET", "/robots.txt", Status(302, {"Location": "/robots.txt"}), times=99)
+    host, _ = read(site)
+    assert host.rules is not None
+    assert host.rules.allow(f"{site.endpoint}/a")
+    assert len(site.requests) == 5  # redirects that RFC 9309 wants followed
+
+
+def test_rules_that_lead_into_a_private_network_are_not_followed(site):
+    site.fault("GET", "/robots.txt", Status(302, {"Location": "file:///etc/passwd"}))
+    host, _ = read(site)
+    assert host.closed is not None
+    assert host.closed[0] == "blocked"
+
+
+def test_a_host_in_a_private_network_is_closed_and_not_asked(site):
+    host, _ = read(site, allow_private=False)
+    assert host.closed is not None
+    assert host.closed[0] == "blocked"
+    assert "private network" in host.closed[1]
+    assert site.requests == []
+
+
+def test_a_host_that_is_not_there_is_closed_after_the_retries():
+    with Site() as gone:
+        pass
+    host, _ = read(gone, times=2, retries=1)
+    assert host.closed is not None
+    assert host.closed[0] == "failed"
+    assert host.closed[1].startswith("no connection")
+
+
+def test_a_large_file_is_read_as_far_as_the_standard_demands(site):
+    end = b"\nDisallow: /late\n"
+    site.robots = b"User-agent: *\nDisallow: /early\n" + b"# " + b"x" * LARGEST + end
+    host, _ = read(site)
+    assert host.rules is not None
+    assert not host.rules.allow(f"{site.endpoint}/early")
+    assert host.rules.allow(f"{site.endpoint}/late")
+
+
+def test_a_huge_file_closes_the_host(site):
+    site.robots = b"User-agent: *\nDisallow: /early\n" + b"x" * (2 << 20)
+    host, _ = read(site)
+    assert host.closed is not None
+    assert host.closed[0] == "forbidden"
+    assert list(Path().glob("robots*")) == []
+
+
+@pytest.mark.parametrize(
+    "content", [bytes(range(256)) * 100, b"\xff\xfeU\0s\0", b"\x89PNG\r\n\x1a\n" + bytes(999), b""]
+)
+def test_what_is_no_text_has_no_rules(site, content):
+    site.robots = content
+    host, _ = read(site)
+    assert host.rules is not None
+    assert host.rules.allow(f"{site.endpoint}/a")
