@@ -336,6 +336,13 @@ def test_pictures_are_turned_upright_on_request(gallery: Gallery, tmp_path: Path
         assert (out / record["file"]).stat().st_size == record["bytes"]
 
 
+def test_a_log_gets_a_line_now_and_then(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr("zoo.collect.progress.LINE", 0.0)
+    source = listed(tmp_path / "list.txt", *fine(gallery, 1, 2), f"{gallery.endpoint}/missing/3.jpg")
+    assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
+    assert "3 of 3: 2 saved, 0 thumbnails, 0 duplicates, 1 failures" in capsys.readouterr().err
+
+
 def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(500)))
     command = [sys.executable, "-m", "zoo.cli", "collect", source, "-o", tmp_path / "out", *QUICK, "--delay", "0.05"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from zoo.collect.ledger import KEPT
 
+LINE = 60.0  # seconds from one line of a log to the next, where there is no terminal
 REASONS = 1000  # different ones that are counted
 FAILURES = ("rejected", "forbidden", "blocked", "failed")
 
@@ -31,7 +33,8 @@ class Watch:
     """
 
     def __init__(self, limit: int | None, kept: int) -> None:
-        console = Console(stderr=True)
+        self._console = console = Console(stderr=True)
+        self._next_line = time.monotonic() + LINE
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
         tally = TextColumn("{task.fields[tally]}")
         self._progress = Progress(
@@ -60,6 +63,9 @@ class Watch:
         done, known = (self._before + saved + thumbnails, self._limit) if self._limit else (self.tally.total(), total)
         text = f"{saved} saved, {thumbnails} thumbnails, {same} duplicates, {failures} failures"
         self._progress.update(self._task, completed=done, total=known, tally=text)
+        if not self._console.is_terminal and time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE
+            self._console.print(f"{done:,} of {known:,}: {text}", highlight=False)
 
     @property
     def most_often(self) -> str:
