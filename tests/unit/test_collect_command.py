@@ -340,7 +340,7 @@ def test_a_log_gets_a_line_now_and_then(gallery: Gallery, tmp_path: Path, monkey
     monkeypatch.setattr("zoo.collect.progress.LINE", 0.0)
     source = listed(tmp_path / "list.txt", *fine(gallery, 1, 2), f"{gallery.endpoint}/missing/3.jpg")
     assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
-    assert "3 of 3: 2 saved, 0 thumbnails, 0 duplicates, 1 failures" in capsys.readouterr().err
+    assert "3 of 3: 2 saved 0 thumbs 0 same 1 failed" in capsys.readouterr().err
 
 
 def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):

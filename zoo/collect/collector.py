@@ -59,6 +59,7 @@ class Collector:
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hungry = asyncio.Event()
         self._arrived = store.arrived()
+        self._failed_before = len(store.failed)
         self._addresses = iter(store.backlog)
         self._settled: dict[int, dict[str, Any]] = {}  # that wait for an earlier one
         self._taken = self._admitted = 0  # of the addresses that this run has to do with
@@ -279,9 +280,15 @@ class Collector:
         while self._admitted in self._settled and (limit is None or self._store.kept < limit):
             line = self._store.admit(self._settled.pop(self._admitted))
             self._admitted += 1
-            self._watch.count(line, len(self._store.backlog))
+            self._watch.count(line, *self._progress())
         if self._admitted > before:
             asyncio.get_running_loop().call_soon(self._fill)
+
+    def _progress(self) -> tuple[int, int]:
+        """Addresses that are settled, of so many."""
+        if self._retry:
+            return self._admitted, self._failed_before
+        return len(self._store.done), len(self._store.backlog)
 
 
 def _record(job: Job, status: str, reason: str | None) -> dict[str, Any]:

@@ -35,14 +35,14 @@ class Watch:
     def __init__(self, limit: int | None, kept: int) -> None:
         self._console = console = Console(stderr=True)
         self._next_line = time.monotonic() + LINE
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
+        columns = (BarColumn(10), MofNCompleteColumn(), _Rate())
         tally = TextColumn("{task.fields[tally]}")
         self._progress = Progress(
             *columns, tally, TimeRemainingColumn(), console=console, disable=not console.is_terminal
         )
         self._limit, self._before = limit, kept
         self._reasons: Counter[str] = Counter()
-        self._task = self._progress.add_task("pictures" if limit else "addresses", total=limit, tally="")
+        self._task = self._progress.add_task("", total=limit, tally="")
         self.tally: Counter[str] = Counter()
 
     def __enter__(self) -> Watch:
@@ -52,16 +52,22 @@ class Watch:
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self._progress.stop()
 
-    def count(self, record: Mapping[str, Any], total: int) -> None:
-        """One more line of the ledger, of so many addresses that are known by now."""
+    def count(self, record: Mapping[str, Any], settled: int, known: int) -> None:
+        """One more line of the ledger.
+
+        Args:
+            record: of it.
+            settled: addresses, with those of earlier runs.
+            known: addresses by now.
+        """
         self.tally[record["status"]] += 1
         if record["status"] in FAILURES and len(self._reasons) < REASONS:
             self._reasons[record["reason"]] += 1
         saved, thumbnails = (self.tally[name] for name in KEPT)
         failures = sum(self.tally[name] for name in FAILURES)
         same = self.tally["duplicate"] + self.tally["near_duplicate"]
-        done, known = (self._before + saved + thumbnails, self._limit) if self._limit else (self.tally.total(), total)
-        text = f"{saved} saved, {thumbnails} thumbnails, {same} duplicates, {failures} failures"
+        done, known = (self._before + saved + thumbnails, self._limit) if self._limit else (settled, known)
+        text = f"{saved} saved {thumbnails} thumbs {same} same {failures} failed"
         self._progress.update(self._task, completed=done, total=known, tally=text)
         if not self._console.is_terminal and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE
