@@ -353,7 +353,7 @@ def test_more_names_than_can_be_told_apart_take_no_more_memory(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "value", [7, [1], {"a": 1}, True, 10**40, -1, 1e300, [[], {}], ["a", 3], [10**40, 3], "\ud800"]
+    "value", [None, 7, [1], {"a": 1}, True, 10**40, -1, 1e300, [[], {}], ["a", 3], [10**40, 3], "\ud800"]
 )
 def test_whatever_an_edited_ledger_holds_there_is_a_report(tmp_path, value):
     names = ("label", "license", "creator", "page", "type", "split", "size", "bytes", "time", "final_url", "reason")
