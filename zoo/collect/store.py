@@ -70,6 +70,7 @@ class Store:
 
     def __init__(self, folder: Path, options: Options) -> None:
         self.folder, self.options = folder, options
+        self._new = not (folder / SETTINGS).exists()
         self.hidden = folder / HIDDEN
         self.parts = self.hidden / "parts"
         self.parts.mkdir(parents=True, exist_ok=True)
@@ -222,7 +223,7 @@ class Store:
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
-        if error is not None and not self.done and not any(self.parts.iterdir()):
+        if isinstance(error, ZooError) and self._new and not self.done and not any(self.parts.iterdir()):
             shutil.rmtree(self.hidden)  # a source that could not be read leaves nothing
             self.ledger.path.unlink()
             with contextlib.suppress(OSError):
