@@ -12,17 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import LightningDataModule
 from torch import nn
 
 from zoo import __version__, cards, contents, sources, weights
 from zoo.arguments import Parser
+from zoo.config import first_line
 from zoo.errors import ZooError
 from zoo.files import printable, read_text, replace
 from zoo.registry import architectures, import_object
-from zoo.schema import parse_yaml
+from zoo.schema import check_reach, check_recipe, parse_yaml
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
 OTHERS = "others"  # the argument of evaluators that measure further weights of the architecture, by their names
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
     if options.write and source.foreign:
         raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")
     net = weights.load(options.model, device=options.device)
-    measured = prepare(card.config["architecture"], _recipe(source), rest, card.name, options.device)(net)
+    measured = _measure(card, source, net, rest, options.device)
     holds = _report(card, measured)
     if options.write:
         write(card, measured, command(argv))
@@ -86,27 +86,38 @@ def prepare(
     return lambda net: evaluator(net, data, **arguments)
 
 
-def _recipe(source: sources.Source) -> dict[str, Any]:
+def _recipe(source: sources.Source, given: Sequence[str]) -> dict[str, Any]:
+    """The recipe of a card, without what the command says otherwise.
+
+    Only what came with the package may name files anywhere: of any other folder nobody can tell who wrote it.
+    """
     if not source.has("recipe.yaml"):
         raise ZooError(f"{source} has no recipe.yaml, and so is no card. A run is measured by zoo test --weights")
-    text, where = read_text(source.file("recipe.yaml", contents.PROSE)), f"{source}/recipe.yaml"
-    recipe = parse_yaml(text, where) if source.foreign else yaml.safe_load(text)
-    if source.foreign:
-        _refuse_paths(recipe, where)
-    if not isinstance(recipe, dict) or "class_path" not in (recipe.get("data") or ()):
-        raise ZooError(f"{source}: recipe.yaml names no data")
+    where = f"{source}/recipe.yaml"
+    recipe = parse_yaml(read_text(source.file("recipe.yaml", contents.PROSE)), where)
+    check_recipe(recipe, where)
+    told = {word.partition("=")[0] for word in given}
+    for section, option in (("data", "--data."), ("model", "--")):
+        arguments = (recipe.get(section) or {}).get("init_args")
+        if isinstance(arguments, dict):
+            recipe[section]["init_args"] = {k: v for k, v in arguments.items() if f"{option}{k}" not in told}
+    if not source.bundled:
+        check_reach(recipe, where)
     return recipe
 
 
-def _refuse_paths(value: Any, where: str) -> None:
-    """A stranger's recipe may name files below the working directory, where they are fetched to, and no others."""
-    if isinstance(value, dict):
-        value = [*value, *value.values()]
-    if isinstance(value, list):
-        for item in value:
-            _refuse_paths(item, where)
-    elif isinstance(value, str) and (value.startswith(("~", "/", "\\")) or ".." in value or ":" in value):
-        raise ZooError(f"{where}: refused, {value!r:.100} leads out of the working directory")
+def _measure(card: cards.Card, source: sources.Source, net: nn.Module, given: list[str], device: str) -> dict[str, Any]:
+    """What the evaluator says; whatever it makes of a recipe that nobody of us wrote is no bug of ours."""
+    try:
+        recipe = _recipe(source, given)
+        return prepare(card.config["architecture"], recipe, given, card.name, device)(net)
+    except MemoryError:
+        raise ZooError(f"{source}: to measure it needs more memory than there is") from None
+    except Exception as error:
+        if source.bundled or isinstance(error, (ZooError, OSError)):
+            raise
+        said = f"{type(error).__name__}: {first_line(error):.200}"
+        raise ZooError(f"{source}/recipe.yaml: cannot be measured by it: {said}") from error
 
 
 def _arguments(

@@ -142,6 +142,10 @@ class Snapshot:
         return True
 
     @property
+    def bundled(self) -> bool:
+        return False
+
+    @property
     def restoring(self) -> str:
         """How to get a file back that is damaged."""
         return f"its owner published it so; another revision may be whole: {self.reference.repo}@REVISION"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import yaml
@@ -9,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraint
 
 from zoo.errors import ZooError
 
+LARGEST = 10**6  # of a number that data are made from
+SIZES = ("size", "crop", "patch", "largest")  # arguments in pixels
+PIXELS = 4096
+FREE = re.compile("seed|train.*|batch_size|num_workers")  # arguments that cost a measurement nothing
+OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # an address, a drive, a way up
 FRONT_MATTER = 64 << 10  # characters
 
 Line = Annotated[str, StringConstraints(max_length=1000)]
@@ -71,6 +78,16 @@ class Config(_Strict):
     input: Line = ""
 
 
+class Data(_Strict):
+    class_path: Line
+    init_args: dict[str, Any] = {}
+
+
+class Recipe(_Strict):
+    data: Data
+    model: dict[str, Any] | None = None
+
+
 def check_config(config: Any, where: object) -> None:
     """Refuses a configuration that is not of this form; raises as :func:`check_results`."""
     _check(Config, config, where)
@@ -83,6 +100,54 @@ def check_results(results: Any, where: object) -> None:
         ZooError: names the first place.
     """
     _check(Results, results, where)
+
+
+def check_recipe(recipe: Any, where: object) -> None:
+    """Refuses a recipe that names no data as a recipe does; raises as :func:`check_results`."""
+    _check(Recipe, recipe, where)
+
+
+def check_reach(recipe: Mapping[str, Any], where: object) -> None:
+    """Refuses a stranger's recipe that reaches for files elsewhere, or for more memory than data need.
+
+    Files below the working directory, where data are fetched to, may be named, and no others.
+
+    Raises:
+        ZooError: names the first value.
+    """
+    _refuse_places(recipe, where)
+    for name, value in recipe["data"].get("init_args", {}).items():
+        most = PIXELS if name in SIZES else LARGEST
+        if not FREE.fullmatch(str(name)) and not all(number <= most for number in _numbers(value)):
+            raise ZooError(
+                f"{where}: refused, data.{name!s:.100} of {value!r:.100} is more than {most:,}\n"
+                "where that is meant, say it yourself: --data.KEY VALUE"
+            )
+
+
+def _numbers(value: Any) -> list[float]:
+    """Those in an argument, also where it is a text that is parsed once more."""
+    if isinstance(value, str):
+        try:
+            value = yaml.load(value, _NoAliases)  # noqa: S506  # a safe loader
+        except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError):
+            return []
+    if isinstance(value, list):
+        return [number for item in value if not isinstance(item, str) for number in _numbers(item)]
+    return [value] if isinstance(value, (int, float)) else []
+
+
+def _refuse_places(value: Any, where: object) -> None:
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        for item in value:
+            _refuse_places(item, where)
+    elif isinstance(value, str) and OUTWARD.match(value):
+        raise ZooError(
+            f"{where}: refused, {value!r:.100} leads out of the working directory\n"
+            "where that is meant, say it yourself: --data.KEY PATH"
+        )
 
 
 def _check(form: type[BaseModel], content: Any, where: object) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from zoo import cards, hub, sources
 from zoo.arguments import Parser
 from zoo.errors import ZooError
-from zoo.files import bundled, printable
+from zoo.files import printable
 from zoo.registry import architectures
 from zoo.troubles import in_plain_words
 
@@ -89,7 +89,7 @@ def _place(source: sources.Source) -> list[tuple[str, str]]:
             ("Hub", f"{source.reference.repo} at commit {source.commit}"),
             ("folder", f"{source.folder} ({cached})"),
         ]
-    where = " (bundled)" if source.folder.parent == bundled("cards") else ""
+    where = " (bundled)" if source.bundled else ""
     return [("folder", f"{source.folder}{where}")]
 
 

@@ -54,9 +54,14 @@ class Folder:
         return path
 
     @property
+    def bundled(self) -> bool:
+        """Whether it came with the package. Who made any other folder cannot be told from it."""
+        return self.folder.resolve().parent == bundled("cards").resolve()
+
+    @property
     def restoring(self) -> str:
         """How to get a file back that is damaged or missing."""
-        if self.folder.parent == bundled("cards"):
+        if self.bundled:
             return (
                 "restore it: git checkout in a clone, pip install --force-reinstall --no-deps lightning-zoo otherwise"
             )
@@ -64,7 +69,7 @@ class Folder:
 
     def _pinned(self, name: str) -> hub.Snapshot | None:
         """The commit on the Hub that a bundled card without its weights names; its config.json has their digest."""
-        if self.folder.parent != bundled("cards") or name == CONFIG_FILE:
+        if not self.bundled or name == CONFIG_FILE:
             return None
         weights = read_json(self.folder / CONFIG_FILE).get("weights", {})
         reference = hub.parse(weights.get("hub", "")) if weights.get("file") == name else None

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import resource
+import shutil
 import struct
 import time
 from pathlib import Path
@@ -176,6 +177,17 @@ HOSTILE_RECIPES = {
     "aliases": ("a: &a [1]\ndata: *a", "not YAML"),
     "python": ("data: !!python/object/apply:os.system [ls]", "not YAML"),
     "none": ("[]", "no mapping"),
+    "no data": ("data: 5", "recipe.yaml: data: "),
+    "no class": ("data: {class_path: 3}", "recipe.yaml: data.class_path: "),
+    "no arguments": ("data: {class_path: zoo.data.StreetScenes, init_args: [1]}", "recipe.yaml: data.init_args: "),
+    "large": ("data: {class_path: zoo.data.StreetScenes, init_args: {size: [9000000, 9000000]}}", "more than 4,096"),
+    "large text": ("data: {class_path: zoo.data.StreetScenes, init_args: {val: '0xFFFFFFFF'}}", "more than 1,000,000"),
+    "endless": ("data: {class_path: zoo.data.StreetScenes, init_args: {size: [.inf, 1]}}", "more than 4,096"),
+    "no model": ("data: {class_path: zoo.data.PictureCrops, init_args: {size: 16, crop: 8}}", "KeyError: 'model'"),
+    "no file": (
+        "data: {class_path: zoo.data.PictureCrops, init_args: {size: 16, crop: 8}}\nmodel: {init_args: {vgg: [1]}}",
+        "recipe.yaml: cannot be measured by it: ",
+    ),
 }
 
 
@@ -187,7 +199,32 @@ def test_recipes_of_strangers_name_no_code_and_no_places(
     files = {path.name: path.read_bytes() for path in sound.iterdir()}
     hub.put("stranger/net", {**files, "recipe.yaml": text.encode()})
     assert cli.main(["evaluate", "stranger/net"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) <= 3
+
+
+@pytest.mark.parametrize("kind", ["absolute", "aliases", "python"])
+def test_a_folder_that_somebody_gave_is_no_safer(
+    hub: Any, sound: Path, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    text, message = HOSTILE_RECIPES[kind]
+    files = {path.name: path.read_bytes() for path in sound.iterdir()}
+    hub.put("stranger/net", {**files, "recipe.yaml": text.encode()})
+    assert cli.main(["pull", "stranger/net", "--to", str(tmp_path / "copy")]) == 0
+    assert cli.main(["evaluate", str(tmp_path / "copy")]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_place_that_the_command_names_may_be_anywhere(
+    sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Instead of the recipe's."""
+    folder = shutil.copytree(sound, tmp_path / "own")
+    (folder / "recipe.yaml").write_text("data: {class_path: zoo.data.CamVid, init_args: {root: /etc}}")
+    (tmp_path / "data" / "CamVid" / "val").mkdir(parents=True)
+    assert cli.main(["evaluate", str(folder), "--data.root", str(tmp_path / "data")]) == 2
+    assert f"{tmp_path / 'data' / 'CamVid'} lacks train.txt" in capsys.readouterr().err
 
 
 @st.composite
