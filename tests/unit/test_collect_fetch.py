@@ -334,6 +334,32 @@ def test_a_connection_that_is_cut_may_be_tried_again_and_is_not_by_itself(server
     assert len(server.requests) == 1
 
 
+def test_a_connection_that_ends_while_it_is_kept_is_not_asked_anew_at_once(tmp_path):
+    """Which aiohttp would do, past the pace of the host."""
+    asked = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
+        await reader.readuntil(b"\r\n\r\n")  # the next one by the same connection
+        asked += 1
+        writer.close()
+
+    async def twice() -> None:
+        async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+            url = parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+            async with Client(Options(allow_private=True)) as client:
+                await client.get(url, Body(tmp_path / "spill"), limit=100)
+                with pytest.raises(FetchError, match="the connection was cut") as caught:
+                    await client.get(url, Body(tmp_path / "spill"), limit=100)
+                assert caught.value.again
+
+    asyncio.run(twice())
+    assert asked == 2
+
+
 def test_a_server_that_says_nothing_is_given_up(server, body, monkeypatch):
     monkeypatch.setattr(fetch, "SILENCE", 0.2)
     server.fault("GET", "/", Stall(30))
@@ -396,8 +422,9 @@ def test_cookies_are_not_kept(server, tmp_path):
             for _ in range(2):
                 body = Body(tmp_path / "spill")
                 with pytest.raises(FetchError):
-                    await client.get(parse(f"{server.endpoint}/"), body, limit=100)
+                    await client.get(parse(f"http://localhost:{port}/"), body, limit=100)
 
+    port = server.endpoint.rpartition(":")[2]
     server.fault("GET", "/", Status(404, {"Set-Cookie": "who=me"}), times=2)
     asyncio.run(twice())
     assert [request.headers["Cookie"] for request in server.requests] == [None, None]

@@ -22,12 +22,13 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         carried = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
-        if ip in _NAT64 or ip.packed[:12] == bytes(12):  # the latter: IPv4-compatible, deprecated
+        if ip in _NAT64:
             carried.append(ipaddress.IPv4Address(ip.packed[-4:]))
         found = [one for one in carried if one is not None]
         if found:
             return all(is_public(str(one)) for one in found)
-        if ip not in _GLOBAL:  # site-local, translated and local NAT64 addresses, which Python holds for public
+        # Python holds some others for public: site-local, IPv4-translated, local NAT64.
+        if ip not in _GLOBAL:
             return False
     elif ip in _PROTOCOLS:
         return False
