@@ -25,6 +25,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 LIBRARY = "lightning-zoo"  # whose name is a tag of every card
 TIMEOUT = 10.0  # seconds of silence
+PATIENCE = 120.0  # seconds of silence where a large file may be stored, or a commit be made, meanwhile
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,38 @@ def client() -> Any:
     if urlsplit(constants.ENDPOINT).hostname not in ("huggingface.co", "hub-ci.huggingface.co"):
         constants.HF_HUB_DISABLE_XET = True
     constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # a cut download goes on after the last whole chunk
+    _end_silence()
     if not sys.stderr.isatty():
         disable_progress_bars()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return huggingface_hub.HfApi(endpoint=constants.ENDPOINT, library_name=LIBRARY)
+
+
+def _end_silence() -> None:
+    """Gives the requests of the client time limits, where they have none; what another program set stays as it is."""
+    import huggingface_hub
+    from huggingface_hub.utils import _http
+
+    made = getattr(_http, "default_client_factory", None)
+    if made is None or getattr(_http, "_GLOBAL_CLIENT_FACTORY", None) is not made:
+        return
+
+    def session() -> Any:
+        new = made()
+        new.event_hooks = {**new.event_hooks, "request": [*new.event_hooks["request"], _limit]}
+        return new
+
+    huggingface_hub.set_client_factory(session)
+
+
+def _limit(request: Any) -> None:
+    """A limit on each request, since the client sets none for its session and says so again with some requests."""
+    seconds = TIMEOUT if request.method in ("GET", "HEAD") else PATIENCE
+    own = {what: limit for what, limit in request.extensions.get("timeout", {}).items() if limit is not None}
+    request.extensions = {
+        **request.extensions,
+        "timeout": {"connect": TIMEOUT, "read": seconds, "write": seconds, **own},
+    }
 
 
 def endpoint() -> str:

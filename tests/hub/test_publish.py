@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 import torch
 import yaml
 
-from loopback import Cut, Lost, Status
+from loopback import Cut, Lost, Stall, Status
 from zoo import cards, cli, load, publish, recipes, sources
 from zoo import hub as zoo_hub
 from zoo.errors import ZooError
@@ -251,6 +252,19 @@ def test_an_interrupted_upload_leaves_nothing_half_published(
     hub.stop_faults() if hasattr(hub, "stop_faults") else hub._planned.clear()
     assert publish.publish(card, REPO).new
     assert len(commits(hub)) == 1
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "whoami"), ("POST", "/commit/"), ("PUT", ".")])
+def test_a_hub_that_falls_silent(
+    hub: Any, token: Any, card: Path, method: str, path: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    monkeypatch.setattr("zoo.hub.TIMEOUT", 1.0)
+    monkeypatch.setattr("zoo.hub.PATIENCE", 0.5)
+    hub.fault(method, path, Stall(60), times=100)
+    began = time.monotonic()
+    assert cli.main(["publish", str(card), "--repo", REPO]) == 2
+    assert "is out of reach" in capsys.readouterr().err
+    assert time.monotonic() - began < 30
 
 
 def test_an_answer_that_was_lost_makes_no_second_commit(hub: Any, token: Any, card: Path):

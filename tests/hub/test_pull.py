@@ -19,6 +19,7 @@ import torch
 
 from loopback import Cut, Other, Redirect, Slow, Stall, Status
 from zoo import bundles, cards, cli, files, load, sources
+from zoo import hub as zoo_hub
 from zoo.errors import ZooError
 
 REPO = "someone/linknet-mine"
@@ -223,6 +224,18 @@ def test_a_network_that_swallows_everything(hub: Any, published: str, monkeypatc
     began = time.monotonic()
     with pytest.raises(ZooError, match="is out of reach"):
         load(REPO)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("silent", ["/api/models[?]", "/tree/"])
+def test_lists_that_never_come(hub: Any, published: str, silent: str, monkeypatch: pytest.MonkeyPatch, capsys: Any):
+    """Of models, and of a mirror's files, which say nothing of their sizes."""
+    monkeypatch.setattr("zoo.hub.TIMEOUT", 0.2)
+    monkeypatch.setattr(zoo_hub, "_listed", lambda *_: None)
+    hub.fault("GET", silent, Stall(60), times=100)
+    began = time.monotonic()
+    assert cli.main(["list", "--remote", "someone"] if "models" in silent else ["pull", REPO]) == 2
+    assert "is out of reach" in capsys.readouterr().err
     assert time.monotonic() - began < 20
 
 
