@@ -8,10 +8,13 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import LightningDataModule
 from torch import nn
@@ -204,9 +207,33 @@ def write(card: cards.Card, measured: dict[str, Any], command: str) -> None:
 
 def command(argv: list[str]) -> str:
     """The command as a card shows it, without the folders of this machine."""
-    split = (word.rpartition("=") for word in argv)  # --data.root=FOLDER, or a word without "="
-    words = [f"{key}{sign}{Path(value).name if Path(value).is_absolute() else value}" for key, sign, value in split]
+    words = []
+    for word in argv:
+        key, sign, value = word.partition("=") if word.startswith("-") else ("", "", word)
+        words.append(f"{key}{sign}{_without_folders(value)}")
     return shlex.join(["zoo", "evaluate", *words])
+
+
+def _without_folders(value: str) -> str:
+    """A value with each path that leads out of the working directory, also those in a list, reduced to its name."""
+    with suppress(yaml.YAMLError, ValueError, RecursionError):  # what is no YAML is one text
+        if isinstance(parsed := yaml.safe_load(value), (list, dict)):
+            shown = _names(parsed)
+            return value if shown == parsed else json.dumps(shown, ensure_ascii=False, default=str)
+    return str(_names(value))
+
+
+def _names(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _names(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_names(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    path = PurePath(unquote(urlsplit(value).path) if value.startswith("file:") else value)
+    if value.startswith(("~", "file:")) or path.is_absolute() or ".." in path.parts:
+        return path.name if path.name and not path.name.startswith(("~", "..")) else "data"
+    return value
 
 
 def _commit(folder: Path) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from jsonargparse import Namespace
@@ -53,6 +54,8 @@ def without_folders(value: Any) -> Any:
         return {key: without_folders(item) for key, item in value.items()}
     if isinstance(value, list):
         return [without_folders(item) for item in value]
+    if isinstance(value, str) and value.startswith("file:"):
+        value = unquote(urlsplit(value).path)
     if not isinstance(value, str) or not (value.startswith("~") or Path(value).is_absolute() or ".." in value):
         return value
     path = Path(os.path.abspath(Path(value).expanduser()))  # noqa: PTH100  links stay what they are called

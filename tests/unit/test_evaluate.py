@@ -187,6 +187,26 @@ def test_nor_does_one_that_is_a_value(tmp_path: Path, separator: str):
     assert evaluate.command(argv) == f"zoo evaluate linknet --data.root{separator}own --data.seed{separator}3"
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("--data.root=../own", "--data.root=own"),
+        ("--data.root=..", "--data.root=data"),
+        ("--data.root=~someone", "--data.root=data"),
+        ("~/own", "own"),
+        ("--data.root=/home/me=you/own", "--data.root=own"),
+        ("file:///home/me/own%20ones", "'own ones'"),
+        ("[/home/me/a, '~/b', c, 3]", """'["a", "b", "c", 3]'"""),
+        ("--names={a: /home/me/a}", """'--names={"a": "a"}'"""),
+        ("[1, 2]", "'[1, 2]'"),
+        ("1..2", "1..2"),
+        ("{[", "'{['"),
+    ],
+)
+def test_nor_any_other_way_to_a_folder(word: str, shown: str):
+    assert evaluate.command(["linknet", word]) == f"zoo evaluate linknet {shown}"
+
+
 def test_leaves_nothing_behind_where_the_data_are_missing(
     claimed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):

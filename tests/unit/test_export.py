@@ -200,7 +200,8 @@ def test_folders_become_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     from zoo.run_recipe import portable
 
     monkeypatch.chdir(tmp_path)
-    here = {"root": str(tmp_path / "data" / "CamVid"), "extra": ["/mnt/big/photos", "~/styles/a.jpg", "../b", "own/c"]}
+    extra = ["/mnt/big/photos", "~/styles/a.jpg", "../b", "own/c", "file:///mnt/big/my%20d"]
+    here = {"root": str(tmp_path / "data" / "CamVid"), "extra": extra}
     trainer = {
         "max_epochs": 2,
         "default_root_dir": "/scratch",
@@ -208,7 +209,7 @@ def test_folders_become_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "callbacks": [{"init_args": {"a": None}}],
     }
     assert portable({"data": here, "trainer": trainer}) == {
-        "data": {"root": "data/CamVid", "extra": ["data/photos", "data/a.jpg", "data/b", "own/c"]},
+        "data": {"root": "data/CamVid", "extra": ["data/photos", "data/a.jpg", "data/b", "own/c", "data/my d"]},
         "trainer": {"max_epochs": 2, "callbacks": [{"init_args": {}}]},
     }
 
