@@ -85,26 +85,30 @@ def export(
     Raises:
         ZooError: no such checkpoint, empty fields, data that cannot be found; nothing was written then.
     """
-    folder = Path(folder).absolute()
-    if not cards.NAME.fullmatch(name):
-        raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
-    path = find_checkpoint(Path(source))
-    trained = read(path)
-    front = _front_of(folder, trained.architecture)
-    readme.check(about, front)
-    sheet = last_sheet(path, samples)
+    folder = Path(folder).expanduser().absolute()
+    trained, front, sheet = _checked(source, name, folder, about, samples)
     given = [*trained.own_arguments(given), *given]
     measure = evaluate.prepare(trained.architecture, trained.config, given, name, device)
     with _replacing(folder) as draft:
         net = _write_weights(trained, draft, name, dtype, about.datasets or front["datasets"]).to(device)
         shown = write_samples(net, samples, sheet, draft / "samples")
         _write_readme(draft, name, about, trained, front, shown, repo or f"{PLACEHOLDER}{name}")
-        measured = measure(net)
-        evaluate.write(cards.read(draft), measured, evaluate.command([name, *given, "--write"]))
-        replace(draft / "recipe.yaml", trained.recipe_for(name, measured["figures"]))
-        if problems := cards.check(draft):
+        if problems := _write_results(draft, name, trained, measure(net), given):
             raise ZooError(f"{folder}: not written, {'; '.join(problems)}")
     return folder
+
+
+def _checked(
+    source: str | Path, name: str, folder: Path, about: About, samples: Sequence[str | Path]
+) -> tuple[Trained, dict[str, Any], Path | None]:
+    """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`export`."""
+    if not cards.NAME.fullmatch(name):
+        raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
+    path = find_checkpoint(Path(source).expanduser())
+    trained = read(path)
+    front = _front_of(folder, trained.architecture)
+    readme.check(about, front)
+    return trained, front, last_sheet(path, samples)
 
 
 def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> nn.Module:
@@ -112,6 +116,15 @@ def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datase
     about = {"name": name, "recipe": "recipe.yaml", "data": ", ".join(datasets), "input": trained.declared.input}
     weights.save(trained.net, folder, trained.architecture, trained.arguments, dtype, **about)
     return add_golden(folder)
+
+
+def _write_results(
+    folder: Path, name: str, trained: Trained, measured: dict[str, Any], given: Sequence[str]
+) -> list[str]:
+    """What completes a card; returns what is still wrong with it."""
+    evaluate.write(cards.read(folder), measured, evaluate.command([name, *given, "--write"]))
+    replace(folder / "recipe.yaml", trained.recipe_for(name, measured["figures"]))
+    return cards.check(folder)
 
 
 def add_golden(folder: Path) -> nn.Module:
@@ -158,7 +171,7 @@ def _replacing(folder: Path) -> Iterator[Path]:
     fresh = not folder.parent.exists()
     try:
         if folder.exists():
-            shutil.copytree(folder, draft)
+            shutil.copytree(folder, draft, symlinks=True)
         else:
             draft.mkdir(parents=True)
         yield draft

@@ -28,6 +28,26 @@ Prose before.
 Prose after.
 """
 
+MINI_RECIPE = """\
+seed_everything: 3
+model:
+  class_path: zoo.models.linknet.module.LinkNetModule
+  init_args:
+    encoder: test_resnet
+    encoder_weights: null
+data:
+  class_path: zoo.data.StreetScenes
+  init_args:
+    size: [64, 64]
+    train: 4
+    val: 2
+    batch_size: 2
+    num_workers: 0
+    augment: {crop: [48, 64]}
+trainer:
+  accelerator: cpu
+"""
+
 RESULTS = {
     "figures": [
         {"metric": "mIoU", "data": "CamVid", "split": "test", "value": 0.6125, "tolerance": 0.002},
@@ -88,3 +108,9 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def card(bundle: Path) -> Path:
     return write_card(bundle / "cards" / "linknet_camvid")
+
+
+@pytest.fixture(scope="session")
+def mini_recipe() -> str:
+    """A recipe that trains in seconds; its last section, the trainer's, may be written on."""
+    return MINI_RECIPE

@@ -21,24 +21,7 @@ from zoo import cards, cli, evaluate, export, golden, load, recipes
 from zoo.errors import ZooError
 from zoo.readme import LICENSES
 
-RECIPE = """\
-seed_everything: 3
-model:
-  class_path: zoo.models.linknet.module.LinkNetModule
-  init_args:
-    encoder: test_resnet
-    encoder_weights: null
-data:
-  class_path: zoo.data.StreetScenes
-  init_args:
-    size: [64, 64]
-    train: 4
-    val: 2
-    batch_size: 2
-    num_workers: 0
-    augment: {crop: [48, 64]}
-trainer:
-  accelerator: cpu
+TRAINER = """\
   max_epochs: 2
   callbacks:
     - class_path: lightning.pytorch.callbacks.EMAWeightAveraging
@@ -71,10 +54,10 @@ def exported(folder: Path, *arguments: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(mini_recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a run of two epochs in ``runs/mini/version_0``."""
     folder = tmp_path_factory.mktemp("export")
-    (folder / "mini.yaml").write_text(RECIPE)
+    (folder / "mini.yaml").write_text(mini_recipe + TRAINER)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     fit(folder, "--recipe", "mini.yaml")
@@ -280,6 +263,21 @@ def test_prose_and_other_files_survive(place: Path, run: Path, copy: Path):
     assert cards.read(copy).front["data_license"] == "drawn by the program"
     assert (copy / "samples" / "mine.jpg").exists()
     assert [path.name for path in copy.parent.iterdir()] == ["mine"]
+
+
+def test_links_in_a_card_stay_links(place: Path, run: Path, copy: Path, tmp_path: Path):
+    (tmp_path / "large").mkdir()
+    (copy / "elsewhere").symlink_to(tmp_path / "large")
+    (copy / "samples" / "lost.jpg").symlink_to(tmp_path / "nowhere")
+    exported(place, run, "--name", "mine", f"-o={copy}", "--license", "mit")
+    assert (copy / "elsewhere").is_symlink()
+    assert (copy / "samples" / "lost.jpg").is_symlink()
+
+
+def test_a_folder_may_be_below_home(place: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    exported(place, run, "--name", "mine", "--output=~/mine", *ABOUT)
+    assert (tmp_path / "mine" / "README.md").is_file()
 
 
 # Refusals

@@ -13,26 +13,6 @@ import pytest
 from zoo import cards, cli, evaluate
 from zoo.errors import ZooError
 
-RECIPE = """\
-seed_everything: 3
-model:
-  class_path: zoo.models.linknet.module.LinkNetModule
-  init_args:
-    encoder: test_resnet
-    encoder_weights: null
-data:
-  class_path: zoo.data.StreetScenes
-  init_args:
-    size: [64, 64]
-    train: 4
-    val: 2
-    batch_size: 2
-    num_workers: 0
-    augment: {crop: [48, 64]}
-trainer:
-  accelerator: cpu
-  max_epochs: 1
-"""
 ABOUT = [
     "--license", "cc-by-4.0", "--data-license", "drawn by the program", "--datasets", "street-scenes",
     "--description", "Streets that a program draws.", "--limits", "Everywhere else.",
@@ -41,9 +21,9 @@ PUBLISH = ["--publish", "me/Mine"]
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with a recipe beside it."""
-    (tmp_path / "mini.yaml").write_text(RECIPE)
+    (tmp_path / "mini.yaml").write_text(mini_recipe + "  max_epochs: 1\n")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path / "work"
