@@ -362,6 +362,7 @@ def test_a_connection_that_ends_while_it_is_kept_is_not_asked_anew_at_once(tmp_p
 
 def test_a_server_that_says_nothing_is_given_up(server, body, monkeypatch):
     monkeypatch.setattr(fetch, "SILENCE", 0.2)
+    monkeypatch.setattr("zoo.collect.trouble.SILENCE", 0.2)
     server.fault("GET", "/", Stall(30))
     with pytest.raises(FetchError, match=r"silent for 0\.2 s") as caught:
         ask(f"{server.endpoint}/", body)

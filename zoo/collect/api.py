@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.collect.fetch import SPILL, Body, Client, FetchError, Redirect, parse
+from zoo.collect.fetch import SPILL, Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, backoff
 from zoo.collect.options import Options
 from zoo.collect.picture import RejectedError
+from zoo.collect.trouble import FetchError
 from zoo.errors import ZooError
 from zoo.files import printable
 

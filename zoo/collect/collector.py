@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
-from hashlib import sha256
 from typing import Any
 
 from zoo.collect.addresses import Source
-from zoo.collect.fetch import Body, Client, FetchError, Redirect, parse
+from zoo.collect.fetch import Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, Host, Job, backoff
 from zoo.collect.ledger import key_of
 from zoo.collect.options import Options
-from zoo.collect.picture import Memory, Picture, RejectedError, inspect
+from zoo.collect.picture import Memory, RejectedError, inspect
 from zoo.collect.progress import Watch
+from zoo.collect.record import facts_of, record_of
 from zoo.collect.robots import read_rules
 from zoo.collect.store import Store
+from zoo.collect.trouble import FetchError
 
 WINDOW = 4096  # addresses that may be ahead of the first one that is not settled yet
 THREADS = 8  # that decode, and wait for the disk
@@ -216,18 +216,10 @@ class Collector:
         """Decodes what came and keeps it; its line, but for what depends on other pictures. Runs in a thread."""
         content = body.content
         picture = inspect(content, self._options, self._memory)
-        record = _record(job, "thumbnail" if job.thumbnail else "saved", job.reason)
-        record.update(_facts(body, picture))
-        if picture.upright is not None:
-            record.update(digest=sha256(picture.upright).hexdigest(), bytes=len(picture.upright), arrived=body.digest)
-            content = picture.upright
-        self._label(record)
-        self._store.keep(record, content)
+        status = "thumbnail" if job.thumbnail else "saved"
+        record = {**record_of(job, status, job.reason, self._options.label), **facts_of(body, picture)}
+        self._store.keep(record, content if picture.upright is None else picture.upright)
         return record
-
-    def _label(self, record: dict[str, Any]) -> None:
-        if "label" not in record and self._options.label is not None:
-            record["label"] = self._options.label
 
     def _follow(self, job: Job, url: str) -> None:
         job.visited.append(job.url)
@@ -268,9 +260,7 @@ class Collector:
         if job.thumbnail:
             reason = f"{job.reason}; thumbnail: {reason}"
             status = "failed" if "failed" in (status, job.status) else job.status
-        record = _record(job, status, reason)
-        self._label(record)
-        self._settle(job.index, record)
+        self._settle(job.index, record_of(job, status, reason, self._options.label))
 
     def _settle(self, index: int, record: dict[str, Any]) -> None:
         """Admits whatever has no unsettled address before it."""
@@ -289,33 +279,3 @@ class Collector:
         if self._retry:
             return self._admitted, self._failed_before
         return len(self._store.done), len(self._store.backlog)
-
-
-def _record(job: Job, status: str, reason: str | None) -> dict[str, Any]:
-    """What a line of the ledger tells of any address; what is not known is left out."""
-    address = job.address
-    record = {
-        "url": address.url,
-        "status": status,
-        "reason": reason,
-        "final_url": job.url if job.requests else None,
-        "requests": job.requests,
-        "thumbnail": address.thumbnail,
-        "label": address.label,
-        "license": address.license,
-        "page": address.page,
-        "creator": address.creator,
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    }
-    return {name: value for name, value in record.items() if value is not None}
-
-
-def _facts(body: Body, picture: Picture) -> dict[str, Any]:
-    facts = {
-        "bytes": body.size,
-        "digest": body.digest,
-        "type": picture.format.lower(),
-        "size": [picture.width, picture.height],
-        "phash": picture.phash,
-    }
-    return {name: value for name, value in facts.items() if value is not None}

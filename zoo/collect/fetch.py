@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
-import socket
 import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -18,44 +16,16 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from zoo.collect.guard import PRIVATE, PrivateAddressError, guarded_socket, is_public
+from zoo.collect.guard import PRIVATE, guarded_socket, is_public
 from zoo.collect.options import Options
 from zoo.collect.picture import HEAD, RejectedError, refuse_kind
+from zoo.collect.trouble import CONNECT, SILENCE, FetchError, told
 
 SPILL = 1 << 20  # bytes of an answer that are kept in memory; the rest goes to a file
-CONNECT, SILENCE = 10.0, 20.0  # seconds
 LONGEST = 8192  # characters of an address
 REDIRECTS = {301, 302, 303, 307, 308}
 BUSY = {429, 503}
 TRY_AGAIN = {408, 425, 429}  # and 5xx
-UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
-
-
-class FetchError(Exception):
-    """There is no answer to use.
-
-    Args:
-        reason: in words.
-        status: of the address in the ledger, if it stays at that.
-        again: whether another try may go better.
-        wait: seconds that the server asks for; None: nothing said.
-        busy: whether the server says that it is too much.
-        unreachable: whether no connection came about.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        status: str = "failed",
-        *,
-        again: bool = False,
-        wait: float | None = None,
-        busy: bool = False,
-        unreachable: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.again = reason, status, again
-        self.wait, self.busy, self.unreachable = wait, busy, unreachable
 
 
 @dataclass(frozen=True)
@@ -183,9 +153,9 @@ class Client:
                 _refuse_status(response)
                 await _receive(response, body, limit, picture)
         except _OnceError as error:
-            raise _told(error.cause) from error
+            raise told(error.cause) from error
         except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, ssl.SSLError, ValueError) as error:
-            raise _told(error) from error
+            raise told(error) from error
         return body
 
     def _route(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
@@ -269,34 +239,3 @@ async def _receive(response: aiohttp.ClientResponse, body: Body, limit: int, pic
     if head is not None:
         refuse_kind(head)
     body.finish()
-
-
-def _told(error: Exception) -> FetchError:
-    """What went wrong on the way, in the words of a ledger."""
-    if isinstance(error, aiohttp.InvalidURL):
-        return FetchError(f"not an address: {error.description or error.url}"[:200], "blocked")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return FetchError(f"certificate: {error.certificate_error}"[:200])
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return _not_connected(error.os_error)
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return FetchError("no connection: timed out", again=True, unreachable=True)
-    if isinstance(error, aiohttp.SocketTimeoutError):
-        return FetchError(f"silent for {SILENCE:g} s", again=True)
-    if isinstance(error, asyncio.TimeoutError):
-        return FetchError("took too long", again=True)
-    if isinstance(error, aiohttp.ClientResponseError):
-        return FetchError(f"no HTTP: {error.message}"[:200], again=True)
-    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError)):
-        return FetchError("the connection was cut", again=True)
-    return FetchError(f"{type(error).__name__}: {error}"[:200])
-
-
-def _not_connected(cause: OSError) -> FetchError:
-    if isinstance(cause, PrivateAddressError):
-        return FetchError(str(cause), "blocked")
-    if isinstance(cause, socket.gaierror) and cause.errno in UNKNOWN_HOST:
-        return FetchError("no such host", unreachable=True)
-    if cause.errno in (errno.EMFILE, errno.ENFILE):
-        return FetchError("too many open files", again=True)
-    return FetchError(f"no connection: {cause.strerror or cause}", again=True, unreachable=True)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from protego import Protego
 
-from zoo.collect.fetch import SPILL, Body, Client, FetchError, Redirect, parse
+from zoo.collect.fetch import SPILL, Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, Host, backoff
 from zoo.collect.picture import RejectedError
+from zoo.collect.trouble import FetchError
 
 TOKEN = "lightning-zoo"  # noqa: S105  # the product that rules may name
 LARGEST = 500 << 10  # bytes that are read of one, the least that RFC 9309 demands

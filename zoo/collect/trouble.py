@@ -1,0 +1,72 @@
+"""What goes wrong on the way to a picture, in the words of a ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+import aiohttp
+
+from zoo.collect.guard import PrivateAddressError
+
+CONNECT, SILENCE = 10.0, 20.0  # seconds
+UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+
+
+class FetchError(Exception):
+    """There is no answer to use.
+
+    Args:
+        reason: in words.
+        status: of the address in the ledger, if it stays at that.
+        again: whether another try may go better.
+        wait: seconds that the server asks for; None: nothing said.
+        busy: whether the server says that it is too much.
+        unreachable: whether no connection came about.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        status: str = "failed",
+        *,
+        again: bool = False,
+        wait: float | None = None,
+        busy: bool = False,
+        unreachable: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason, self.status, self.again = reason, status, again
+        self.wait, self.busy, self.unreachable = wait, busy, unreachable
+
+
+def told(error: Exception) -> FetchError:
+    """What went wrong on the way, in the words of a ledger."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return FetchError(f"not an address: {error.description or error.url}"[:200], "blocked")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return FetchError(f"certificate: {error.certificate_error}"[:200])
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _not_connected(error.os_error)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return FetchError("no connection: timed out", again=True, unreachable=True)
+    if isinstance(error, aiohttp.SocketTimeoutError):
+        return FetchError(f"silent for {SILENCE:g} s", again=True)
+    if isinstance(error, asyncio.TimeoutError):
+        return FetchError("took too long", again=True)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return FetchError(f"no HTTP: {error.message}"[:200], again=True)
+    if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError)):
+        return FetchError("the connection was cut", again=True)
+    return FetchError(f"{type(error).__name__}: {error}"[:200])
+
+
+def _not_connected(cause: OSError) -> FetchError:
+    if isinstance(cause, PrivateAddressError):
+        return FetchError(str(cause), "blocked")
+    if isinstance(cause, socket.gaierror) and cause.errno in UNKNOWN_HOST:
+        return FetchError("no such host", unreachable=True)
+    if cause.errno in (errno.EMFILE, errno.ENFILE):
+        return FetchError("too many open files", again=True)
+    return FetchError(f"no connection: {cause.strerror or cause}", again=True, unreachable=True)
