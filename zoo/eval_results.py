@@ -13,7 +13,7 @@ from zoo.files import replace
 FILE = Path(".eval_results", "zoo.yaml")
 
 
-def write(folder: Path, figures: Iterable[Mapping[str, Any]], datasets: Iterable[str]) -> None:
+def write(folder: Path, figures: Iterable[Mapping[str, Any]], datasets: Any) -> None:
     """Writes the file into a card, or takes it away where there is nothing to say."""
     path, content = folder / FILE, text(figures, datasets)
     if content:
@@ -23,14 +23,15 @@ def write(folder: Path, figures: Iterable[Mapping[str, Any]], datasets: Iterable
         path.unlink(missing_ok=True)
 
 
-def text(figures: Iterable[Mapping[str, Any]], datasets: Iterable[str]) -> str:
+def text(figures: Iterable[Mapping[str, Any]], datasets: Any) -> str:
     """The main figure of each data set that the Hub has; empty where it has none.
 
     Args:
         figures: of the card, the main one first.
-        datasets: of the card, of which ``user/name`` are on the Hub.
+        datasets: of the card, of which ``user/name`` are on the Hub; what are no names, as anyone may write, count not.
     """
-    ids = {name.rpartition("/")[2].lower(): name for name in datasets if name.count("/") == 1}
+    named = [name for name in datasets if isinstance(name, str)] if isinstance(datasets, (list, tuple)) else []
+    ids = {name.rpartition("/")[2].lower(): name for name in named if name.count("/") == 1}
     main: dict[str, Mapping[str, Any]] = {}
     for figure in figures:
         if identity := ids.get(figure["data"].lower()):

@@ -23,6 +23,7 @@ _LICENSES = """
     ncsa odbl odc-by ofl-1.1 openmdw-1.0 openrail openrail++ osl-3.0 other pddl postgresql unlicense wtfpl
     zlib"""
 LICENSES = frozenset(_LICENSES.split())  # ids of the Hub; "other" needs a name
+TEXTS = ("license", "license_name", "license_link", "data_license")  # a line each
 TEMPLATE = """\
 # {name}: {task}
 
@@ -133,10 +134,17 @@ def check(about: About, card: Mapping[str, Any] | None = None) -> None:
     missing = ["--" + key.replace("_", "-") for key in needed if not known.get(key)]
     if missing:
         raise ZooError(f"the card would leave fields empty; give {', '.join(missing)}")
+    if odd := [key for key in known if key in TEXTS and not isinstance(known[key], str)]:
+        raise ZooError(
+            f"{odd[0]} of the README is no text but {known[odd[0]]!r:.60}; give --{odd[0].replace('_', '-')}"
+        )
+    names = known["datasets"]
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ZooError(f"datasets of the README are no list of names but {names!r:.60}; give --datasets NAME ...")
     if known["license"] not in LICENSES:
-        near = did_you_mean(str(known["license"]), LICENSES)
+        near = did_you_mean(known["license"], LICENSES)
         raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' takes a --license-name")
-    for key in ("license_name", "license_link", "data_license"):
+    for key in TEXTS[1:]:
         if "\n" in known.get(key, ""):
             raise ZooError(f"--{key.replace('_', '-')} is one line")
 

@@ -1,0 +1,43 @@
+"""Front matter that somebody else wrote, which may be anything that YAML can say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from zoo import eval_results
+from zoo.errors import ZooError
+from zoo.readme import About, check
+
+CARD = {"license": "mit", "data_license": "drawn", "datasets": ["camvid"]}
+FIGURE = {"metric": "mIoU", "data": "CamVid", "split": "test", "value": 0.6125, "tolerance": 0.002}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("license", ["mit"]),
+        ("license", {"name": "mit"}),
+        ("license_name", 3),
+        ("license_link", ["a"]),
+        ("data_license", 2024),
+        ("datasets", "camvid"),
+        ("datasets", [2024]),
+        ("datasets", {"a": "b"}),
+    ],
+)
+def test_odd_front_matter_is_named_with_the_way_out(field: str, value: Any):
+    with pytest.raises(ZooError, match=f"give --{field.replace('_', '-')}"):
+        check(About(), {**CARD, field: value})
+    told = ("camvid",) if field == "datasets" else "other" if field == "license" else "a line"
+    check(About(**{"license_name": "mine", field: told}), {**CARD, field: value})
+
+
+@pytest.mark.parametrize("odd", [2024, None, {"a": "b"}, "someone/camvid", [2024, ["x"], None]])
+def test_data_sets_without_names_are_no_results_on_the_hub(odd: Any):
+    assert eval_results.text([FIGURE], odd) == ""
+
+
+def test_nor_do_they_hide_one_that_has_a_name():
+    assert "someone/CamVid" in eval_results.text([FIGURE], [2024, "someone/CamVid"])
