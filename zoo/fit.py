@@ -38,6 +38,8 @@ def main(verb: str, argv: list[str]) -> int:
     prepare_process()
     if publishing := getattr(options, "publish", None):
         _check_publication(publishing, options)
+    elif getattr(options, "private", None):
+        raise ZooError("--private goes with --publish USER/NAME")
     resume = Path(options.resume).resolve() if getattr(options, "resume", None) else None
     args, run = _config_of(verb, options, rest, resume)
     ckpt_path = getattr(options, "ckpt_path", None)
@@ -69,6 +71,7 @@ def _options(verb: str, argv: list[str]) -> tuple[argparse.Namespace, list[str]]
     if verb == "fit":
         parser.add_argument("--resume", metavar="RUN_DIR")
         parser.add_argument("--publish", metavar="USER/NAME")
+        parser.add_argument("--private", action="store_true", default=None)
         export.add_arguments(parser)
     else:
         parser.add_argument("--ckpt_path")
@@ -163,7 +166,7 @@ def _check_publication(repo: str, options: argparse.Namespace) -> None:
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         from zoo import publish
 
-        publish.preflight(repo)
+        publish.preflight(repo, options.private)
 
 
 def _publish(options: argparse.Namespace, run: Path) -> None:
@@ -174,9 +177,9 @@ def _publish(options: argparse.Namespace, run: Path) -> None:
     name, about = repo.partition("/")[2].lower(), readme.About.of(options)
     try:
         export.export(run, name, folder, about, samples=options.samples, repo=repo)
-        published = publish.publish(folder, repo)
+        published = publish.publish(folder, repo, private=options.private)
     except Exception as error:
-        commands = [["zoo", "publish", str(folder), "--repo", repo]]
+        commands = [["zoo", "publish", str(folder), "--repo", repo, *(["--private"] if options.private else [])]]
         if not folder.exists():
             told = {key: getattr(options, key) for key in (*vars(about), "samples") if getattr(options, key)}
             words = [[f"--{key.replace('_', '-')}", *([v] if isinstance(v, str) else v)] for key, v in told.items()]

@@ -11,10 +11,13 @@ from typing import Any
 from zoo import cards, contents, hub, sources
 from zoo.arguments import Parser
 from zoo.errors import ZooError
+from zoo.records import COMMIT, Listed
 from zoo.troubles import in_plain_words, redact
 from zoo.weights import Model
 
 TITLE = "Publish {} with lightning-zoo {}"
+BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*", re.ASCII)
+LONGEST = 96  # characters of a repository's name
 DOTFILES = (".gitattributes",)  # which the Hub makes by itself
 
 
@@ -58,6 +61,7 @@ def main(argv: list[str]) -> int:
             f"{source} came from elsewhere; look at a copy before you publish it: zoo pull {options.name} --to DIR"
         )
     if options.dry_run:
+        check_names(options.repo, options.revision)
         files = checked_files(source.folder)
         branch = "" if options.revision == "main" else f", branch {options.revision}"
         print(f"{options.repo}{branch} would hold:")  # noqa: T201
@@ -86,31 +90,35 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
     Raises:
         ZooError: an incomplete card, a token that may not write there, a refusal of the Hub, or no connection.
     """
+    check_names(repo, revision)
     files = checked_files(folder)
-    preflight(repo)
-    local = {name: hub.Listed.of(path) for name, path in files.items()}
-    with in_plain_words(repo, sending=True):
+    preflight(repo, private)
+    local = {name: Listed.of(path) for name, path in files.items()}
+    with in_plain_words(repo, "send"):
         api = hub.client()
         _make_repository(api, repo, private, revision)
-        before = api.model_info(repo, revision=revision, files_metadata=True)
-        remote = {file.rfilename: file for file in before.siblings or ()}
-        changed = [name for name in files if not _is_there(remote.get(name), local[name])]
-        stale = _stale(before, files)
-        commit = before.sha
-        if changed or stale:
-            commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
-            after = api.model_info(repo, revision=commit, files_metadata=True)
-            kept = {file.rfilename: file for file in after.siblings or ()}
-            if wrong := [name for name in files if not _is_there(kept.get(name), local[name])]:
-                raise ZooError(f"{repo}@{commit[:7]}: the Hub holds another {wrong[0]} than was sent; publish again")
+        commit, new = _bring_up(api, repo, revision, files, local)
     return Published(
         url=f"{api.endpoint}/{repo}/tree/{commit}",
         reference=f"{repo}@{commit}",
         commit=commit,
         sha256=local[cards.read(folder).config["weights"]["file"]].sha256 or "",
         files={name: path.stat().st_size for name, path in files.items()},
-        new=bool(changed or stale),
+        new=new,
     )
+
+
+def check_names(repo: str, revision: str = "main") -> None:
+    """Refuses what is no name of a repository or of a branch, before anything is asked of the Hub.
+
+    Raises:
+        ZooError: says which of them.
+    """
+    if not (reference := hub.parse(repo)) or reference.repo != repo or len(repo) > LONGEST:
+        raise ZooError(f"{repo!r:.120} is no name of a repository: USER/NAME, of letters, digits, '-', '_' and '.'")
+    commit = COMMIT.fullmatch(revision) or hub.SHORT_COMMIT.fullmatch(revision)  # as which it would be looked for
+    if commit or not BRANCH.fullmatch(revision) or revision.endswith(".lock") or revision.startswith("refs/"):
+        raise ZooError(f"{revision!r:.100} is no name of a branch: letters, digits, '-', '_', with '.' or '/' between")
 
 
 def checked_files(folder: Path) -> dict[str, Path]:
@@ -131,25 +139,33 @@ def checked_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def preflight(repo: str) -> None:
+def preflight(repo: str, private: bool | None = None) -> None:
     """Asks the Hub whether the token may write to a repository.
 
+    Args:
+        repo: "user/name".
+        private: whether it has to be private, where it is there already.
+
     Raises:
-        ZooError: no such name, no token, one that may not, or no connection.
+        ZooError: no such name, no token, one that may not, a repository that is public, or no connection.
     """
-    if not (reference := hub.parse(repo)) or reference.repo != repo or len(repo) > 96:
-        raise ZooError(f"{repo!r:.120} is no name of a repository: USER/NAME, of letters, digits, '-', '_' and '.'")
+    check_names(repo)
     import huggingface_hub
 
     if not huggingface_hub.get_token():
         raise ZooError("publishing needs a token that may write: hf auth login, or HF_TOKEN")
-    with in_plain_words(repo, sending=True):
+    with in_plain_words(repo, "send"):
         who = hub.client().whoami()
     if problem := _obstacle(who, repo):
         raise ZooError(
             f"the token may not write to {repo}: {redact(problem)}\n"
             f"make one that may on {hub.endpoint()}/settings/tokens"
         )
+    if private:
+        with in_plain_words(repo, "send"):
+            found = _look_up(hub.client(), repo)
+        if found and not found.private:
+            raise ZooError(f"{repo} is there already, and public; publish elsewhere or without --private")
 
 
 def _obstacle(who: Mapping[str, Any], repo: str) -> str:
@@ -177,20 +193,39 @@ def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
     return "repo.write" in grained.get("global", ())
 
 
-def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -> None:
+def _look_up(api: Any, repo: str) -> Any:
+    """What the Hub says of a repository; None where it has none of that name."""
     from huggingface_hub import errors
 
     try:
-        found = api.model_info(repo)
+        return api.model_info(repo)
     except errors.RepositoryNotFoundError:
+        return None
+
+
+def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -> None:
+    if not _look_up(api, repo):
         api.create_repo(repo, private=private)
-    else:
-        if private and not found.private:
-            raise ZooError(f"{repo} is there already, and public; publish elsewhere or without --private")
     if revision != "main":
-        if not re.fullmatch(r"[\w][\w./-]*", revision) or hub.COMMIT.fullmatch(revision):
-            raise ZooError(f"{revision!r:.100} is no name of a branch")
         api.create_branch(repo, branch=revision, exist_ok=True)
+
+
+def _bring_up(
+    api: Any, repo: str, revision: str, files: Mapping[str, Path], local: Mapping[str, Listed]
+) -> tuple[str, bool]:
+    """The commit that holds these files, and whether it had to be made."""
+    before = api.model_info(repo, revision=revision, files_metadata=True)
+    remote = {file.rfilename: file for file in before.siblings or ()}
+    changed = [name for name in files if not _is_there(remote.get(name), local[name])]
+    stale = _stale(before, files)
+    if not changed and not stale:
+        return before.sha, False
+    commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
+    after = api.model_info(repo, revision=commit, files_metadata=True)
+    kept = {file.rfilename: file for file in after.siblings or ()}
+    if wrong := [name for name in files if not _is_there(kept.get(name), local[name])]:
+        raise ZooError(f"{repo}@{commit[:7]}: the Hub holds another {wrong[0]} than was sent; publish again")
+    return commit, True
 
 
 def _stale(before: Any, files: Mapping[str, Path]) -> list[str]:
@@ -218,7 +253,7 @@ def _commit(api: Any, repo: str, revision: str, parent: str, files: Mapping[str,
     )
 
 
-def _is_there(remote: Any, local: hub.Listed) -> bool:
+def _is_there(remote: Any, local: Listed) -> bool:
     if remote is None:
         return False
     return remote.lfs.sha256 == local.sha256 if remote.lfs else remote.blob_id == local.blob

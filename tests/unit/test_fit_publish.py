@@ -36,15 +36,18 @@ class Hub(ModuleType):
         super().__init__("zoo.publish")
         self.asked: list[str] = []
         self.published: list[tuple[Path, str]] = []
+        self.private: list[bool | None] = []
         self.refusal: Exception | None = None
         self.failure: Exception | None = None
 
-    def preflight(self, repo: str) -> None:
+    def preflight(self, repo: str, private: bool | None) -> None:
         self.asked.append(repo)
+        self.private.append(private)
         if self.refusal:
             raise self.refusal
 
-    def publish(self, folder: Path, repo: str) -> SimpleNamespace:
+    def publish(self, folder: Path, repo: str, *, private: bool | None) -> SimpleNamespace:
+        self.private.append(private)
         if self.failure:
             raise self.failure
         assert cards.check(folder) == []
@@ -88,6 +91,7 @@ def test_refused_before_the_training(place: Path, hub: Hub, capsys: pytest.Captu
     hub.refusal = ZooError("the token may not write to me/Mine")
     assert "may not write" in fails(capsys, *recipe, *ABOUT)
     assert list(place.iterdir()) == []
+    assert "--private goes with --publish" in fails(capsys, "--recipe", "../mini.yaml", "--private")
 
 
 def test_the_hub_is_asked_by_one_process(hub: Hub, monkeypatch: pytest.MonkeyPatch):
@@ -106,10 +110,11 @@ def test_a_failure_after_the_training_says_how_to_go_on(
     place: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     hub.failure = ZooError("HTTP 503")
-    error = fails(capsys, "--recipe", "../mini.yaml", *PUBLISH, *ABOUT)
+    error = fails(capsys, "--recipe", "../mini.yaml", *PUBLISH, *ABOUT, "--private")
     run = Path("runs", "mini", "version_0")
+    assert hub.private == [True, True]
     assert "error: HTTP 503\nThe run is safe" in error
-    assert error.splitlines()[-1] == f"zoo publish {run / 'card'} --repo me/Mine"
+    assert error.splitlines()[-1] == f"zoo publish {run / 'card'} --repo me/Mine --private"
     assert (run / "checkpoints" / "best.ckpt").is_file()
 
     def fail(*arguments: object) -> None:
