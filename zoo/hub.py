@@ -6,23 +6,24 @@ time it is read, and what is in the cache needs no connection.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import os
 import re
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from zoo import contents
+from zoo import contents, records
 from zoo.errors import ZooError
-from zoo.files import CHUNK, read_json, replace
-from zoo.troubles import in_plain_words
+from zoo.files import CHUNK
+from zoo.records import COMMIT, SHORT_COMMIT, Listed
+from zoo.troubles import OutOfReachError, first_line, in_plain_words, redact
 
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w.][\w./-]*))?", re.ASCII)
-COMMIT = re.compile(r"[0-9a-f]{40}")
-SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 LIBRARY = "lightning-zoo"  # whose name is a tag of every card
 TIMEOUT = 10.0  # seconds of silence
 PATIENCE = 120.0  # seconds of silence where a large file may be stored, or a commit be made, meanwhile
@@ -52,10 +53,30 @@ def parse(name: str) -> Reference | None:
     return Reference(found["repo"], found["revision"] or "main")
 
 
+def _constants() -> Any:
+    """The settings of the client, which looks at them when it is imported.
+
+    Raises:
+        ZooError: an endpoint that is no address.
+    """
+    try:
+        from huggingface_hub import constants
+
+        urlsplit(constants.ENDPOINT).port  # noqa: B018  # reading it checks it
+    except ValueError as error:
+        raise ZooError(redact(f"HF_ENDPOINT is no address: {os.environ.get('HF_ENDPOINT')!r}: {error}")) from None
+    return constants
+
+
 def client() -> Any:
-    """The Hub's own client, quiet, and without Xet where the endpoint may not speak it."""
+    """The Hub's own client, quiet, and without Xet where the endpoint may not speak it.
+
+    Raises:
+        ZooError: an endpoint that is no address.
+    """
+    constants = _constants()
     import huggingface_hub
-    from huggingface_hub import constants, logging
+    from huggingface_hub import logging
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
     if urlsplit(constants.ENDPOINT).hostname not in ("huggingface.co", "hub-ci.huggingface.co"):
@@ -73,67 +94,39 @@ def _end_silence() -> None:
     import huggingface_hub
     from huggingface_hub.utils import _http
 
-    made = getattr(_http, "default_client_factory", None)
-    if made is None or getattr(_http, "_GLOBAL_CLIENT_FACTORY", None) is not made:
-        return
+    made = _http.default_client_factory
+    if getattr(_http, "_GLOBAL_CLIENT_FACTORY", None) is made:
+        huggingface_hub.set_client_factory(partial(_session, made))
 
-    def session() -> Any:
-        new = made()
-        new.event_hooks = {**new.event_hooks, "request": [*new.event_hooks["request"], _limit]}
-        return new
 
-    huggingface_hub.set_client_factory(session)
+def _session(made: Callable[[], Any]) -> Any:
+    try:
+        session = made()
+    except (ImportError, OSError, ValueError) as error:  # before anything is asked
+        raise ZooError(
+            redact(f"the settings of the connection are wrong: {first_line(error)}")
+            + "\nthey are HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from None
+    session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], _limit]}
+    return session
 
 
 def _limit(request: Any) -> None:
     """A limit on each request, since the client sets none for its session and says so again with some requests."""
     seconds = TIMEOUT if request.method in ("GET", "HEAD") else PATIENCE
     own = {what: limit for what, limit in request.extensions.get("timeout", {}).items() if limit is not None}
-    request.extensions = {
-        **request.extensions,
-        "timeout": {"connect": TIMEOUT, "read": seconds, "write": seconds, **own},
-    }
+    limits = {"connect": TIMEOUT, "read": seconds, "write": seconds, **own}
+    request.extensions = {**request.extensions, "timeout": limits}
 
 
 def endpoint() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.ENDPOINT)
+    """Its address, to be shown."""
+    return redact(str(_constants().ENDPOINT))
 
 
 def cache() -> Path:
     """The folder of the zoo's own records, in that of the client."""
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HOME) / "zoo"
-
-
-@dataclass(frozen=True)
-class Listed:
-    """What the Hub says of a file: its size in bytes, and its SHA-256 or, of a file kept by git, its blob's SHA-1."""
-
-    size: int
-    sha256: str | None = None
-    blob: str | None = None
-
-    @classmethod
-    def of(cls, path: Path) -> Listed:
-        """What the Hub would say of a file, with both digests."""
-        size = path.stat().st_size
-        sha256, blob = hashlib.sha256(), hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                sha256.update(chunk)
-                blob.update(chunk)
-        return cls(size, sha256.hexdigest(), blob.hexdigest())
-
-    def difference(self, path: Path) -> str:
-        """How the file at a path is not this one; empty where it is."""
-        if (size := path.stat().st_size) != self.size:
-            return f"{size} bytes, not {self.size}"
-        have = Listed.of(path)
-        found, want = (have.sha256, self.sha256) if self.sha256 else (have.blob, self.blob)
-        return "" if found == want else f"digest {found}, not {want}"
+    return Path(_constants().HF_HOME) / "zoo"
 
 
 @dataclass(frozen=True)
@@ -157,11 +150,8 @@ class Snapshot:
     @property
     def folder(self) -> Path:
         """Where the client keeps this commit; only what :meth:`file` returned is sure to be there, and whole."""
-        from huggingface_hub import constants
-
-        return Path(
-            constants.HF_HUB_CACHE, f"models--{self.reference.repo.replace('/', '--')}", "snapshots", self.commit
-        )
+        repo = f"models--{self.reference.repo.replace('/', '--')}"
+        return Path(_constants().HF_HUB_CACHE, repo, "snapshots", self.commit)
 
     def __str__(self) -> str:
         return f"{self.reference.repo}@{self.commit[:7]}"
@@ -201,23 +191,41 @@ class Snapshot:
         if listed.size > limit:
             raise ZooError(f"{self}: refused, {name} has {listed.size:,} bytes, and at most {limit:,} are expected")
         path = self.folder / name
+        if path.is_file() and not listed.difference(path):
+            return path
+        with self._alone():
+            return self._fetched(name, listed)
+
+    def _fetched(self, name: str, listed: Listed) -> Path:
+        path = self.folder / name
         if path.is_file():
             problem = listed.difference(path)
-            if not problem:
+            if not problem:  # another process was first
                 return path
             print(f"{path}: damaged ({problem}); it is fetched again", file=sys.stderr)  # noqa: T201
-            path.resolve().unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
-        path = self._download(name)
+            _remove(path)
+        with in_plain_words(self.reference, file=name):
+            path = Path(client().hf_hub_download(self.reference.repo, name, revision=self.commit))
         if problem := listed.difference(path):
-            path.resolve().unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+            _remove(path)
             raise ZooError(f"{self}: {name} was refused and removed, it is not what the Hub lists: {problem}")
         return path
 
-    def _download(self, name: str) -> Path:
-        with in_plain_words(self.reference):
-            return Path(client().hf_hub_download(self.reference.repo, name, revision=self.commit))
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other process fetches or removes files of the repository meanwhile."""
+        from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+        lock = Path(_constants().HF_HUB_CACHE, ".locks", self.folder.parent.parent.name, "zoo.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(lock):
+            yield
+
+
+def _remove(path: Path) -> None:
+    """With what it links to."""
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
 
 
 def find(reference: Reference, refresh: bool = False) -> Snapshot:
@@ -225,14 +233,29 @@ def find(reference: Reference, refresh: bool = False) -> Snapshot:
 
     Args:
         reference: what is asked for.
-        refresh: asks the Hub even so, where a branch may have moved.
+        refresh: asks the Hub even so, where a branch may have moved; where it is out of reach, that is only told.
 
     Raises:
         ZooError: no such repository or revision, or out of reach.
     """
-    commit = None if refresh and not COMMIT.fullmatch(reference.revision) else _remembered(reference)
-    if commit and (known := _listing(reference.repo, commit)):
-        return Snapshot(reference, commit, known)
+    folder = cache() / "hub" / reference.repo.replace("/", "--")
+    commit = records.commit_of(folder, reference.revision)
+    known = records.files_of(folder, commit) if commit else None
+    kept = Snapshot(reference, commit, known) if commit and known else None
+    if kept and (not refresh or COMMIT.fullmatch(reference.revision)):
+        return kept
+    try:
+        snapshot = _ask(reference)
+    except OutOfReachError:
+        if not kept:
+            raise
+        print(f"{endpoint()} is out of reach: {kept} is what the cache has, there may be a newer one", file=sys.stderr)  # noqa: T201
+        return kept
+    records.keep(folder, reference.revision, snapshot.commit, snapshot.files)
+    return snapshot
+
+
+def _ask(reference: Reference) -> Snapshot:
     with in_plain_words(reference):
         info = client().model_info(reference.repo, revision=reference.revision, files_metadata=True, timeout=TIMEOUT)
     if not COMMIT.fullmatch(info.sha or ""):
@@ -245,9 +268,7 @@ def find(reference: Reference, refresh: bool = False) -> Snapshot:
         with in_plain_words(reference):
             tree = list(client().list_repo_tree(reference.repo, recursive=True, revision=info.sha))
         files |= {each.path: _listed(each.size, each.lfs, each.blob_id) for each in tree if hasattr(each, "blob_id")}
-    snapshot = Snapshot(reference, info.sha, {name: listed for name, listed in files.items() if listed})
-    _remember(snapshot)
-    return snapshot
+    return Snapshot(reference, info.sha, {name: listed for name, listed in files.items() if listed})
 
 
 def _listed(size: int | None, lfs: Any, blob: str | None) -> Listed | None:
@@ -255,41 +276,3 @@ def _listed(size: int | None, lfs: Any, blob: str | None) -> Listed | None:
     if size is None or not (lfs or blob):
         return None
     return Listed(size, lfs.sha256 if lfs else None, blob)
-
-
-def _records(repo: str) -> Path:
-    return cache() / "hub" / repo.replace("/", "--")
-
-
-def _remember(snapshot: Snapshot) -> None:
-    """One file a commit and one a revision, each replaced whole: processes side by side do not mix them."""
-    records = _records(snapshot.reference.repo)
-    revision = snapshot.reference.revision
-    (records / "commits").mkdir(parents=True, exist_ok=True)
-    (records / "revisions").mkdir(exist_ok=True)
-    listing = {name: vars(listed) for name, listed in snapshot.files.items()}
-    replace(records / "commits" / f"{snapshot.commit}.json", json.dumps(listing))
-    if revision != snapshot.commit:
-        replace(records / "revisions" / quote(revision, safe=""), snapshot.commit)
-
-
-def _remembered(reference: Reference) -> str | None:
-    if COMMIT.fullmatch(reference.revision):
-        return reference.revision
-    records = _records(reference.repo)
-    try:
-        return (records / "revisions" / quote(reference.revision, safe="")).read_text()
-    except OSError:
-        if not SHORT_COMMIT.fullmatch(reference.revision):
-            return None
-    known = [path.stem for path in (records / "commits").glob(f"{reference.revision}*.json")]
-    return known[0] if len(known) == 1 else None
-
-
-def _listing(repo: str, commit: str) -> dict[str, Listed] | None:
-    """What is remembered of a commit; None where there is nothing, or nothing that can be read."""
-    try:
-        kept = read_json(_records(repo) / "commits" / f"{commit}.json")
-        return {name: Listed(**listed) for name, listed in kept.items()}
-    except (ZooError, TypeError):
-        return None

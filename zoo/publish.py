@@ -11,7 +11,7 @@ from typing import Any
 from zoo import cards, contents, hub, sources
 from zoo.arguments import Parser
 from zoo.errors import ZooError
-from zoo.records import COMMIT, Listed
+from zoo.records import COMMIT, SHORT_COMMIT, Listed
 from zoo.troubles import in_plain_words, redact
 from zoo.weights import Model
 
@@ -99,7 +99,7 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
         _make_repository(api, repo, private, revision)
         commit, new = _bring_up(api, repo, revision, files, local)
     return Published(
-        url=f"{api.endpoint}/{repo}/tree/{commit}",
+        url=f"{hub.endpoint()}/{repo}/tree/{commit}",
         reference=f"{repo}@{commit}",
         commit=commit,
         sha256=local[cards.read(folder).config["weights"]["file"]].sha256 or "",
@@ -116,7 +116,7 @@ def check_names(repo: str, revision: str = "main") -> None:
     """
     if not (reference := hub.parse(repo)) or reference.repo != repo or len(repo) > LONGEST:
         raise ZooError(f"{repo!r:.120} is no name of a repository: USER/NAME, of letters, digits, '-', '_' and '.'")
-    commit = COMMIT.fullmatch(revision) or hub.SHORT_COMMIT.fullmatch(revision)  # as which it would be looked for
+    commit = COMMIT.fullmatch(revision) or SHORT_COMMIT.fullmatch(revision)  # as which it would be looked for
     if commit or not BRANCH.fullmatch(revision) or revision.endswith(".lock") or revision.startswith("refs/"):
         raise ZooError(f"{revision!r:.100} is no name of a branch: letters, digits, '-', '_', with '.' or '/' between")
 
@@ -150,12 +150,13 @@ def preflight(repo: str, private: bool | None = None) -> None:
         ZooError: no such name, no token, one that may not, a repository that is public, or no connection.
     """
     check_names(repo)
+    api = hub.client()
     import huggingface_hub
 
     if not huggingface_hub.get_token():
         raise ZooError("publishing needs a token that may write: hf auth login, or HF_TOKEN")
     with in_plain_words(repo, "send"):
-        who = hub.client().whoami()
+        who = api.whoami()
     if problem := _obstacle(who, repo):
         raise ZooError(
             f"the token may not write to {repo}: {redact(problem)}\n"
@@ -163,7 +164,7 @@ def preflight(repo: str, private: bool | None = None) -> None:
         )
     if private:
         with in_plain_words(repo, "send"):
-            found = _look_up(hub.client(), repo)
+            found = _look_up(api, repo)
         if found and not found.private:
             raise ZooError(f"{repo} is there already, and public; publish elsewhere or without --private")
 

@@ -42,7 +42,7 @@ def _remote(user: str, pattern: str) -> list[Sequence[str]]:
     import fnmatch
 
     rows: list[Sequence[str]] = [("name", "task", "licence", "changed", "downloads")]
-    with in_plain_words(user):
+    with in_plain_words(user, "list"):
         found = list(hub.client().list_models(author=user, filter=hub.LIBRARY, limit=LISTED, full=True))
     for model in sorted(found, key=lambda model: model.id):
         if fnmatch.fnmatch(model.id.partition("/")[2], pattern):

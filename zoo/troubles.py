@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from zoo.errors import ZooError
 
 FOREIGN = ("httpx", "httpcore", "huggingface_hub")  # packages whose errors are troubles of the connection
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE)
+Doing: TypeAlias = Literal["fetch", "send", "list"]
+
+
+class OutOfReachError(ZooError):
+    """There is no connection to the Hub."""
 
 
 @contextmanager
-def in_plain_words(reference: object, sending: bool = False) -> Iterator[None]:
+def in_plain_words(reference: object, doing: Doing = "fetch", file: str = "") -> Iterator[None]:
     """Turns the errors of the Hub's client into ours.
 
     Args:
         reference: what was asked for, as the user would write it.
-        sending: whether something was to be published, rather than fetched.
+        doing: what was to be done with it, which decides what to do instead.
+        file: that was to be fetched, where it is one.
 
     Raises:
         ZooError: without the client's error as its cause, whose text may hold more than should be seen.
@@ -31,8 +39,10 @@ def in_plain_words(reference: object, sending: bool = False) -> Iterator[None]:
         raise
     except Exception as error:
         for cause in _causes(error):  # the client wraps what befell an upload
-            if text := _explain(str(reference), cause, sending):
-                raise ZooError(redact(text)) from None
+            if isinstance(cause, ZooError):
+                raise cause from None
+            if known := _explain(str(reference), cause, doing, file):
+                raise type(known)(redact(str(known))) from None
         raise
 
 
@@ -43,9 +53,10 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def redact(text: str) -> str:
-    """The text without tokens: the one in use, and whatever looks like one."""
+    """The text without tokens, the one in use and whatever looks like one, and without the passwords of addresses."""
     for token in _known_tokens():
         text = text.replace(token, "***")
+    text = re.sub(r"(?<=://)[^\s/?#'\"]*@", "***@", text)
     return re.sub(r"\bhf_\w{4,}|(?<=Bearer )\S+", "***", text)
 
 
@@ -58,7 +69,7 @@ def _known_tokens() -> list[str]:
     return [token for token in found if len(token) >= 4]
 
 
-def _explain(reference: str, error: BaseException, sending: bool) -> str | None:
+def _explain(reference: str, error: BaseException, doing: Doing, file: str) -> ZooError | None:
     """None for what has nothing to do with the Hub."""
     from huggingface_hub import constants, errors
 
@@ -70,18 +81,21 @@ def _explain(reference: str, error: BaseException, sending: bool) -> str | None:
             "private ones need a token that may read them: hf auth login, or HF_TOKEN",
         ),
         (errors.RevisionNotFoundError, f"{reference}: there is no such revision on {constants.ENDPOINT}"),
-        (errors.RemoteEntryNotFoundError, f"{reference}: {_first_line(error)}"),
-        (errors.HFValidationError, f"{reference}: {_first_line(error)}"),
+        (errors.RemoteEntryNotFoundError, f"{reference}: {first_line(error)}"),
+        (errors.HFValidationError, f"{reference}: {first_line(error)}"),
     )
     for kind, text in said:
         if isinstance(error, kind):
-            return text
+            return ZooError(text)
     if isinstance(error, errors.HfHubHTTPError):
-        return f"{constants.ENDPOINT} refused {reference}: {_refusal(error)}"
+        return ZooError(f"{constants.ENDPOINT} refused {reference}: {_refusal(error)}")
+    if isinstance(error, OSError) and error.errno in DISK and error.filename is None:
+        where = "a file of it cannot be read" if doing == "send" else f"cannot be kept in {constants.HF_HUB_CACHE}"
+        return ZooError(f"{reference}: {where}: {error.strerror}")
     if isinstance(error, OSError) and error.filename is not None and error.errno is not None:
-        return None  # of the disk
+        return None  # of the disk, and says where
     if isinstance(error, OSError) or type(error).__module__.partition(".")[0].startswith(FOREIGN):
-        return _out_of_reach(reference, error, sending)
+        return OutOfReachError(_out_of_reach(reference, error, doing, file))
     return None
 
 
@@ -95,20 +109,24 @@ def _refusal(error: Any) -> str:
     return f"{text}; try again " + (f"in {after} s" if after.isdigit() else "later")
 
 
-def _out_of_reach(reference: str, error: BaseException, sending: bool) -> str:
+def _out_of_reach(reference: str, error: BaseException, doing: Doing, file: str) -> str:
     """The one message where there is no network."""
     from huggingface_hub import constants
 
     *_, cause = _causes(error)
-    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _first_line(cause)[:200]
-    if sending:
-        return f"{reference}: {constants.ENDPOINT} is out of reach: {why}\nnothing was published by halves; try again"
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else first_line(cause)[:200]
+    unreachable = f"{constants.ENDPOINT} is out of reach: {why}"
+    if doing == "send":
+        return f"{reference}: {unreachable}\nnothing was published by halves; try again"
+    if doing == "list":
+        return f"{unreachable}\nzoo list without --remote needs no connection"
     name = reference.partition("/")[2].partition("@")[0] or "model"
+    what = f"{file} of {reference}" if file else reference
     return (
-        f"{reference} is not in the cache ({constants.HF_HUB_CACHE}), and {constants.ENDPOINT} is out of reach: {why}\n"
+        f"{what} is not in the cache ({constants.HF_HUB_CACHE}), and {unreachable}\n"
         f"where there is a network: zoo bundle {reference} -o {name}.zip; carry the file over and name its path"
     )
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [""])[0] or type(error).__name__
