@@ -158,21 +158,16 @@ def tree(folder: Path) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
 
 
 def test_killed_at_any_moment_it_ends_in_the_same_folder(gallery: Gallery, tmp_path: Path):
-    rows = rows_of(400, gallery.endpoint)
+    rows = [row for row in rows_of(300, gallery.endpoint) if row["label"] not in ("kind slow", "kind silent")]
     source = write_list(tmp_path / "list.jsonl", rows)
-    quick = [*QUICK, "--retries", "2", "--delay", "0.004", "--connections", "8"]
+    quick = [*QUICK, "--retries", "2", "--delay", "0.02"]  # so that it takes longer than its twenty lives
     assert collect(source, "-o", tmp_path / "whole", *quick) == 0
 
     folder = tmp_path / "killed"
-    chance, lengths = random.Random(), []
+    chance, known, first = random.Random(), set[str](), 0
     for start in range(20):
-        command = [
-            sys.executable,
-            "-m",
-            "zoo.cli",
-            "collect",
-            *(("--resume", folder) if start else (source, "-o", folder)),
-        ]
+        command = [sys.executable, "-m", "zoo.cli", "collect"]
+        command += ["--resume", folder] if start else [source, "-o", folder]
         process = subprocess.Popen([*command, *quick], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         wait_for(folder / ".collect" / "settings.json", process)
         time.sleep(chance.uniform(0, 0.3))
@@ -182,13 +177,21 @@ def test_killed_at_any_moment_it_ends_in_the_same_folder(gallery: Gallery, tmp_p
         for path in pictures(folder):
             with Image.open(folder / path) as image:
                 image.load()
-        lengths.append((folder / "ledger.jsonl").read_bytes().count(b"\n") if (folder / "ledger.jsonl").exists() else 0)
-    assert lengths == sorted(lengths)
-    assert lengths[-1] > lengths[0], lengths
+        before, known = known, accounted(folder)
+        assert before <= known  # nothing that was on disk is lost
+        first = first or len(known)
+    assert len(known) > first > 0
 
     assert collect("--resume", folder, *quick) == 0
     assert tree(folder) == tree(tmp_path / "whole")
     assert not any((folder / ".collect" / "parts").iterdir())
+
+
+def accounted(folder: Path) -> set[str]:
+    """Addresses in the ledger, but for a line that is not whole, and those of pictures that wait for their turn."""
+    lines = (folder / "ledger.jsonl").read_bytes().split(b"\n")[:-1] if (folder / "ledger.jsonl").exists() else []
+    waiting = [path.read_bytes() for path in (folder / ".collect" / "parts").glob("*.json")]
+    return {json.loads(record)["url"] for record in (*lines, *waiting)}
 
 
 def wait_for(path: Path, process: subprocess.Popen) -> None:

@@ -450,3 +450,60 @@ def test_every_recipe_of_pictures_takes_a_collection(gallery: Gallery, tmp_path:
         by_split[record["split"]] += 1
     for data in (HomographyPairs(root=out), PictureCrops(root=out), SuperResolutionPairs(root=out)):
         assert {split: len(data.folders.names(split)) for split in by_split} == by_split
+
+
+def test_addresses_that_no_server_could_have(gallery: Gallery, tmp_path: Path):
+    source = tmp_path / "list.jsonl"
+    odd = ["http://xn--/x.jpg", gallery.endpoint + "/fine/\ud800.jpg", gallery.endpoint + "/a/../private/1.jpg"]
+    source.write_text("".join(json.dumps({"url": url}) + "\n" for url in [*odd, *fine(gallery, 1)]))
+    gallery.fault("GET", "/fine/1.jpg", Redirect("http://xn--/y.jpg"))
+    gallery.fault("GET", "/fine/2.jpg", Status(503, {"Retry-After": "9" * 400}))
+    assert collect(source, "-o", tmp_path / "out", *QUICK) in (0, 2)
+    assert statuses(tmp_path / "out")[0] == "blocked"
+    assert statuses(tmp_path / "out")[2:] == ["forbidden", "blocked"]
+    assert collect(listed(tmp_path / "list.txt", *fine(gallery, 2)), "-o", tmp_path / "other", *QUICK) == 2
+    assert statuses(tmp_path / "other") == ["failed"]
+
+
+def test_a_crawl_delay_beyond_patience_closes_the_host(tmp_path: Path):
+    with Gallery("User-agent: *\nCrawl-delay: 1000000000\n") as server:
+        source = listed(tmp_path / "list.txt", *fine(server, 1, 2))
+        assert collect(source, "-o", tmp_path / "out", *QUICK) == 2
+        assert statuses(tmp_path / "out") == ["forbidden"] * 2
+        assert "1e+09 s between requests" in ledger(tmp_path / "out")[0]["reason"]
+
+
+def test_rules_without_end_close_the_host(tmp_path: Path):
+    with Gallery("# \n" * 600_000) as server:
+        assert collect(listed(tmp_path / "list.txt", *fine(server, 1)), "-o", tmp_path / "out", *QUICK) == 2
+        assert "robots.txt: " in ledger(tmp_path / "out")[0]["reason"]
+
+
+def test_labels_keep_their_folders(gallery: Gallery, tmp_path: Path):
+    source = tmp_path / "list.jsonl"
+    rows = [("CAT", "/shaky/1.jpg"), ("cat", "/fine/2.jpg")]
+    source.write_text(
+        "".join(json.dumps({"url": gallery.endpoint + path, "label": label}) + "\n" for label, path in rows)
+    )
+    out = tmp_path / "out"
+    assert collect(source, "-o", out, *QUICK) == 0
+    for _ in range(2):
+        assert collect("--resume", out, "--retry-failed") == 0
+    before = {record["label"]: record["file"].split("/")[1] for record in ledger(out)}
+    for label, path in rows:
+        more = listed(tmp_path / f"{label}.txt", f"{gallery.endpoint}{path}?again={label}".replace("shaky", "fine/x"))
+        assert collect(more, "-o", out, "--label", label) == 0
+    assert {(record["label"], record["file"].split("/")[1]) for record in ledger(out)} == set(before.items())
+
+
+def test_a_link_in_the_folder_leads_nowhere(gallery: Gallery, tmp_path: Path, capsys):
+    out, outside = tmp_path / "out", tmp_path / "outside"
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(9)))
+    assert collect(source, "-o", out, "--limit", 1, *QUICK) == 0
+    outside.mkdir()
+    for split in ("train", "val", "test"):
+        (out / split).rename(tmp_path / split)
+        (out / split).symlink_to(outside)
+    assert collect("--resume", out, "--limit", 9, "--label", "x") == 2
+    assert "leads out of" in capsys.readouterr().err
+    assert not any(outside.iterdir())

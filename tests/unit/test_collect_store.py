@@ -80,7 +80,7 @@ def test_splits_may_be_off(folder):
         record = take(store, 1)
         store.finish()
     assert record["file"] == f"1-{record['digest'][:16]}.jpg"
-    assert "split" not in record
+    assert record["split"] is None
     assert not (folder / "val").exists()
 
 

@@ -12,8 +12,6 @@ from zoo.collect.addresses import Address, Page
 from zoo.collect.ledger import key_of
 from zoo.errors import ZooError
 
-_FIELDS = {field.name for field in dataclasses.fields(Address)}
-
 
 class Backlog:
     """``addresses.jsonl``: addresses, and after each page of them how far its source was read.
@@ -41,6 +39,8 @@ class Backlog:
         with self._path.open("rb+") as file:
             for line in file:
                 position += len(line)
+                if not line.endswith(b"\n"):
+                    break
                 try:
                     record = json.loads(line)
                     if "url" in record:
@@ -96,12 +96,18 @@ class Backlog:
                 if not line:
                     yield None
                     continue
-                record = json.loads(line)
-                if "url" in record:
-                    yield _address(record, self._path)
+                address = self._address(line)
+                if address is not None:
+                    yield address
 
-
-def _address(record: dict[str, Any], path: Path) -> Address:
-    if not all(name in _FIELDS and isinstance(value, str) for name, value in record.items()):
-        raise ZooError(f"{path}: damaged; remove it, and give SOURCE again")
-    return Address(**record)
+    def _address(self, line: bytes) -> Address | None:
+        """What a line holds; None for how far a source was read."""
+        try:
+            record = json.loads(line)
+            if "url" not in record:
+                return None
+            if all(isinstance(value, str) for value in record.values()):
+                return Address(**record)
+        except (ValueError, TypeError, RecursionError):
+            pass
+        raise ZooError(f"{self._path}: damaged; remove it, and give SOURCE again")

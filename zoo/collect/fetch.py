@@ -82,12 +82,12 @@ def parse(url: str) -> URL:
         raise FetchError(f"longer than {LONGEST} characters", "blocked")
     try:
         parsed = URL(url)
-        port = parsed.port
-    except ValueError as error:
+        host, port = parsed.host, parsed.port
+    except ValueError as error:  # also of a host's name
         raise FetchError(f"not an address: {error}", "blocked") from None
     if parsed.scheme not in ("http", "https"):
         raise FetchError(f"{parsed.scheme or 'no'} scheme; only http and https are fetched", "blocked")
-    if not parsed.host or port is None:
+    if not host or port is None:
         raise FetchError("not an address: it has no host", "blocked")
     if parsed.user is not None or parsed.password is not None:
         raise FetchError("an address with a password", "blocked")
@@ -214,7 +214,7 @@ def retry_after(value: str | None) -> float | None:
         return None
     try:
         return max(0.0, float(int(value)))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time())
@@ -228,9 +228,9 @@ async def _receive(response: aiohttp.ClientResponse, body: Body, limit: int, pic
         raise RejectedError(f"{stated:,} bytes, more than {limit:,}")
     head: bytes | None = b"" if picture else None
     async for chunk in response.content.iter_any():
-        body.add(chunk)
-        if body.size > limit:
+        if body.size + len(chunk) > limit:
             raise RejectedError(f"more than {limit:,} bytes")
+        body.add(chunk)
         if head is not None:
             head += chunk[: HEAD - len(head)]
             if len(head) >= HEAD:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -118,6 +119,17 @@ def _is_record(record: Any) -> bool:
     if not isinstance(record, dict) or not isinstance(record.get("url"), str):
         return False
     return record.get("status") in STATUSES and isinstance(record.get("file"), (str, NoneType))
+
+
+def is_whole(record: dict[str, Any]) -> bool:
+    """Whether a line tells what other pictures are compared with."""
+    phash, label = record.get("phash"), record.get("label")
+    return (
+        all(isinstance(record.get(name), str) for name in ("file", "digest"))
+        and "\0" not in record["file"]
+        and isinstance(label, (str, NoneType))
+        and (phash is None or (isinstance(phash, str) and re.fullmatch("[0-9a-f]{16}", phash) is not None))
+    )
 
 
 def mend(path: Path) -> None:

@@ -49,6 +49,10 @@ class Folders:
         # What a file system may take for the same, and the label that has it.
         self._taken: dict[str, str | None] = dict.fromkeys(OWN)
 
+    def learn(self, label: str, folder: str) -> None:
+        """A label has this folder from an earlier run."""
+        self._taken[_folded(folder)] = label
+
     def of(self, label: str) -> str:
         """The folder's name; the first label of those that look the same to some file system has the plain one."""
         plain = safe(label) or "unnamed"

@@ -28,7 +28,8 @@ class Rules:
         self.delay = float(self._rules.crawl_delay(TOKEN) or 0)  # seconds
 
     def allow(self, url: str) -> bool:
-        return bool(self._rules.can_fetch(url, TOKEN))
+        """Whether an address may be asked, in the form in which it would be."""
+        return bool(self._rules.can_fetch(str(parse(url)), TOKEN))
 
 
 async def read_rules(client: Client, frontier: Frontier, host: Host, retries: int) -> None:
@@ -41,9 +42,11 @@ async def read_rules(client: Client, frontier: Frontier, host: Host, retries: in
     try:
         text = await _read(client, frontier, host)
         host.rules = Rules(text)
+        if host.rules.delay > PATIENCE:
+            host.closed = ("forbidden", f"robots.txt asks for {host.rules.delay:g} s between requests")
         host.least = max(host.least, host.rules.delay)
         host.interval = max(host.interval, host.least)
-        frontier.hold(host, host.rules.delay)
+        frontier.hold(host, min(host.rules.delay, PATIENCE))
     except RejectedError as error:
         host.closed = ("forbidden", f"robots.txt: {error}")
     except FetchError as error:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from zoo.collect.backlog import Backlog
-from zoo.collect.ledger import KEPT, Ledger, key_of
+from zoo.collect.ledger import KEPT, Ledger, is_whole, key_of
 from zoo.collect.names import Folders, picture_name
 from zoo.collect.options import Options
 from zoo.collect.picture import SUFFIXES
@@ -89,7 +89,9 @@ class Store:
         self._looks = Looks()
         self._folders = Folders()
         self._touched: set[Path] = set()
-        for record in self.ledger:
+        for number, record in enumerate(self.ledger, 1):
+            if record["status"] in KEPT and not is_whole(record):
+                raise ZooError(f"{self.ledger.path}, line {number}: damaged; remove it, and it is fetched anew")
             self._learn(record)
 
     @property
@@ -113,7 +115,7 @@ class Store:
         if record.get("phash"):
             self._looks.add(record["phash"], owner)
         if record.get("label"):
-            self._folders.of(record["label"])
+            self._folders.learn(record["label"], PurePosixPath(record["file"]).parent.name)
 
     def keep(self, record: dict[str, Any], content: bytes | Path) -> None:
         """Makes a picture that arrived outlive the process. Called by any thread.
@@ -138,13 +140,18 @@ class Store:
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 record = json.loads(path.read_bytes())
                 key = key_of(record["url"])
-                if self._part(record).stem == path.stem and (key not in self.done or key in self.failed):
+                wanted = self._part(record).stem == path.stem and (key not in self.done or key in self.failed)
+                if wanted and (path.with_suffix("").exists() or self._is_placed(record)):
                     found[key] = record
         names = {self._part(record).stem for record in found.values()}
         for path in self.parts.iterdir():
             if path.stem not in names or path.suffix not in ("", ".json"):
                 path.unlink()
         return found
+
+    def _is_placed(self, record: dict[str, Any]) -> bool:
+        """Whether the process was killed after it had moved a picture and before it wrote the line."""
+        return (self.folder / self._destination(record)["file"]).is_file()
 
     def admit(self, record: dict[str, Any]) -> dict[str, Any]:
         """Lets the next address of the list in, or says why not, and writes its line.
@@ -172,28 +179,28 @@ class Store:
         if alike is not None:
             part.unlink(missing_ok=True)
             return {**record, "status": status, "of": self._files[alike]}
-        where: tuple[str, ...] = ()
-        if self.options.held_out:
-            record["split"] = split_of(_arrived(record), self.options.held_out)
-            where = (record["split"],)
-        if record.get("label"):
-            where = (*where, self._folders.of(record["label"]))
-        name = picture_name(record["final_url"], record["digest"], SUFFIXES[record["type"].upper()])
-        record["file"] = "/".join((*where, name))
+        record = {**record, **self._destination(record)}
         path = self.folder / record["file"]
         self._enter(path.parent)
-        if part.exists() or not path.exists():  # else it was moved, and the process killed before it wrote the line
+        if part.exists():  # else it was moved, and the process killed before it wrote the line
             part.replace(path)
         self._know(record)
         return record
+
+    def _destination(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Split and file of a picture."""
+        split = split_of(_arrived(record), self.options.held_out) if self.options.held_out else None
+        label = self._folders.of(record["label"]) if record.get("label") else None
+        name = picture_name(record["final_url"], record["digest"], SUFFIXES[record["type"].upper()])
+        return {"split": split, "file": "/".join(part for part in (split, label, name) if part)}
 
     def _enter(self, folder: Path) -> None:
         """Makes a folder of the collection."""
         if folder in self._touched:
             return
-        folder.mkdir(parents=True, exist_ok=True)
         if not folder.resolve().is_relative_to(self.folder.resolve()):
             raise ZooError(f"{folder} is a link that leads out of {self.folder}; nothing is written there")
+        folder.mkdir(parents=True, exist_ok=True)
         self._touched.add(folder)
 
     def _part(self, record: dict[str, Any]) -> Path:

@@ -56,7 +56,7 @@ def told(error: Exception) -> FetchError:
     if isinstance(error, asyncio.TimeoutError):
         return FetchError("took too long", again=True)
     if isinstance(error, aiohttp.ClientResponseError):
-        return FetchError(f"no HTTP: {error.message}"[:200], again=True)
+        return FetchError(f"no HTTP: {' '.join(error.message.split())}"[:200], again=True)
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError)):
         return FetchError("the connection was cut", again=True)
     return FetchError(f"{type(error).__name__}: {error}"[:200])
