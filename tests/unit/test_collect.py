@@ -170,7 +170,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_folder(gallery: Gallery, tmp_p
         command += ["--resume", folder] if start else [source, "-o", folder]
         process = subprocess.Popen([*command, *quick], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         wait_for(folder / ".collect" / "settings.json", process)
-        time.sleep(chance.uniform(0, 0.3))
+        time.sleep(chance.uniform(0, 0.8))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "it was over before it was killed"
