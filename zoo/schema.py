@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
 
 from zoo.errors import ZooError
+from zoo.files import printable
 
 LARGEST = 10**6  # of a number that data are made from
 SIZES = ("size", "crop", "patch", "largest")  # arguments in pixels
@@ -20,6 +21,7 @@ FRONT_MATTER = 64 << 10  # characters
 
 Line = Annotated[str, StringConstraints(max_length=1000)]
 Texts = Annotated[dict[Line, Line], Field(max_length=100)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
 Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
@@ -61,7 +63,7 @@ class Results(_Strict):
 
 class StoredFile(_Strict):
     file: Line
-    sha256: Line
+    sha256: Digest
     bytes: Count | None = None
     dtype: Line = ""
 
@@ -72,8 +74,8 @@ class Config(_Strict):
     name: Line = ""
     architecture: Line = ""
     arguments: dict[str, Any] = {}
-    weights: StoredFile = StoredFile(file="", sha256="")  # may be missing, but not null
-    golden: StoredFile = StoredFile(file="", sha256="")
+    weights: StoredFile = Field(default_factory=StoredFile.model_construct)  # may be missing, but not null
+    golden: StoredFile = Field(default_factory=StoredFile.model_construct)
     data: Line = ""
     input: Line = ""
 
@@ -155,7 +157,7 @@ def _check(form: type[BaseModel], content: Any, where: object) -> None:
         form.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
+        place = printable(".".join(map(str, first["loc"])))  # with keys that a stranger chose
         raise ZooError(f"{where}: {place:.100}: {first['msg']:.100}") from None
 
 

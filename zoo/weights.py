@@ -24,6 +24,7 @@ from zoo.config import build, check_arguments, first_line, network_class
 from zoo.errors import ZooError
 from zoo.files import read_json, replace
 from zoo.registry import architectures
+from zoo.schema import check_config
 from zoo.sources import CONFIG_FILE, Source
 
 WEIGHTS_FILE = "model.safetensors"
@@ -46,7 +47,10 @@ class Model:
         source = sources.find(name, refresh)
         path = source.file(CONFIG_FILE, contents.PROSE)
         config = read_json(path)
-        return cls(source, config, build(config, f"{source}/{CONFIG_FILE}", "meta"))
+        where = f"{source}/{CONFIG_FILE}"
+        skeleton = build(config, where, "meta")
+        check_config(config, where)
+        return cls(source, config, skeleton)
 
     @property
     def limit(self) -> int:

@@ -48,6 +48,12 @@ def test_other_results_are_refused(results: dict[str, object], message: str):
         check_results(results, "card")
 
 
+def test_a_key_that_a_stranger_chose_is_printable():
+    with pytest.raises(ZooError, match=r"versions\.a\?\[2J\?") as raised:
+        check_results({"versions": {"a\x1b[2J\n": 1}}, "card")
+    assert str(raised.value).isprintable()
+
+
 @pytest.mark.parametrize(
     "text",
     [

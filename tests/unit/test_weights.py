@@ -112,12 +112,27 @@ def test_a_missing_file_is_named(folder: Path):
         load(folder)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("sha256", "x" * 64), ("sha256", "0" * 63), ("sha256", "0" * 64 + "\n\x1b[2J"), ("sha256", ["0"]),
+        ("sha256", None), ("bytes", "\x1b[2J"), ("bytes", -1), ("bytes", [1]), ("dtype", 16),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_the_weights_is_checked_before_it_is_shown(folder: Path, field: str, value: object):
+    content = json.loads((folder / "config.json").read_text())["weights"]
+    edit(folder, weights={**content, "sha256": "0" * 64, field: value})
+    with pytest.raises(ZooError, match=rf"config\.json: weights\.{field}: ") as raised:
+        load(folder)
+    assert str(raised.value).isprintable()
+
+
 @pytest.mark.parametrize("file", ["../x.safetensors", "/x.safetensors", "a/b.safetensors", "x.ckpt", "..", 3, None])
 def test_weights_outside_of_the_folder_are_refused(folder: Path, file: object):
     content = json.loads((folder / "config.json").read_text())["weights"]
     shutil.copy(folder / "model.safetensors", folder.parent / "x.safetensors")
     edit(folder, weights={**content, "file": file})
-    with pytest.raises(ZooError, match=r"weights\.file must name"):
+    with pytest.raises(ZooError, match=r"weights\.file(:| must name)"):
         load(folder)
 
 
