@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
+import secrets
 import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +15,7 @@ from typing import Any
 from zoo.errors import ZooError
 
 CHUNK = 1 << 20  # bytes
+NAME_BYTES = 255  # of a file's name, at most
 LINE = 200  # characters of a line of names
 _PACKAGE = Path(__file__).resolve().parent
 # The wheel carries recipes and cards inside the package; a checkout has them beside it.
@@ -91,8 +92,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a name beside ``path`` to write to; what is there takes its place if the block ends well, else it goes."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Gives a name beside ``path`` to write to; what is there takes its place if the block ends well, else it goes.
+
+    No other thread, process or machine that shares the folder gets the same name, and it is as long as a name may be.
+    """
+    ending = f".{secrets.token_hex(8)}.tmp"
+    start = path.name.encode()[: NAME_BYTES - len(ending) - 1].decode(errors="ignore")  # no half of a letter
+    temporary = path.with_name(f".{start}{ending}")
     try:
         yield temporary
         temporary.replace(path)
