@@ -9,7 +9,6 @@ import stat
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,17 @@ def pack(files: Mapping[str, Path], path: Path) -> None:
     Args:
         files: by their names in the model's folder.
         path: of the zip file.
+
+    Raises:
+        ZooError: more, other or larger files than :func:`unpack` takes; nothing was written then.
     """
+    if len(files) >= FILES:
+        raise ZooError(f"not bundled, a model of {len(files):,} files: {FILES - 1} are the most")
+    for name, file in files.items():
+        allowed, size = contents.limit(name), file.stat().st_size
+        if allowed is None or size > allowed:
+            told = "does not belong into a model" if allowed is None else f"has {size:,} bytes, more than {allowed:,}"
+            raise ZooError(f"not bundled, {name!r:.100} {told}")
     digests = {}
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, file in sorted(files.items()):
@@ -95,9 +104,9 @@ def _extract(archive: zipfile.ZipFile, digests: Mapping[str, str], folder: Path,
                 shutil.copyfileobj(source, sink)  # which zipfile ends at the size that was checked
             if not _is(target, want):
                 raise ZooError(f"{path}: refused, {name} is damaged; bring it over again")
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(OSError):  # another process was first, with the same files
-            temporary.rename(folder)
+        for name in digests:  # one by one: another process may be using, or making, the same folder
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).replace(folder / name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -22,8 +22,9 @@ def main_pull(argv: list[str]) -> int:
     parser.add_argument("name", help="USER/NAME, USER/NAME@REVISION, or what else load takes")
     parser.add_argument("--to", metavar="DIR", type=Path, help="put the model there instead of into the cache")
     options = parser.parse_args(argv)
+    to = _new_folder(options.to) if options.to else None
     model, files = pull(options.name)
-    folder = copy(files, options.to) if options.to else model.source.folder
+    folder = copy(files, to) if to else model.source.folder
     print(f"{'model:':<9} {model.source}")  # noqa: T201
     if isinstance(model.source, hub.Snapshot):
         print(f"{'commit:':<9} {model.source.commit}")  # noqa: T201
@@ -41,10 +42,9 @@ def main_bundle(argv: list[str]) -> int:
     parser.add_argument("name", help="of a model, a folder, or USER/NAME on the Hub")
     parser.add_argument("-o", "--output", metavar="FILE.zip", type=Path, help="NAME.zip if not given")
     options = parser.parse_args(argv)
+    path = _new_bundle(options.output) if options.output else None
     model, files = pull(options.name)
-    path = options.output or Path(f"{model.source.name}{bundles.SUFFIX}")
-    if path.suffix != bundles.SUFFIX:
-        raise ZooError(f"{path}: a bundle's name ends in {bundles.SUFFIX}")
+    path = path or _new_bundle(Path(f"{model.source.name}{bundles.SUFFIX}"))
     bundles.pack(files, path)
     print(f"{path}: {path.stat().st_size:,} bytes. There: zoo predict {path.name} ... or load({path.name!r})")  # noqa: T201
     return 0
@@ -74,8 +74,7 @@ def copy(files: Mapping[str, Path], folder: Path) -> Path:
     Raises:
         ZooError: the folder is there and not empty.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ZooError(f"{folder}: is there already; name a new folder")
+    folder = _new_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -87,3 +86,23 @@ def copy(files: Mapping[str, Path], folder: Path) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def _new_folder(folder: Path) -> Path:
+    folder = folder.expanduser()
+    if folder.resolve() == Path.cwd():
+        raise ZooError(f"{folder}: is the working directory itself; name a new folder in it")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ZooError(f"{folder}: is there already; name a new folder")
+    return folder
+
+
+def _new_bundle(path: Path) -> Path:
+    path = path.expanduser()
+    if path.suffix.lower() != bundles.SUFFIX:
+        raise ZooError(f"{path}: a bundle's name ends in {bundles.SUFFIX}")
+    if not path.parent.is_dir():
+        raise ZooError(f"{path.parent}: no such folder")
+    if path.exists():
+        raise ZooError(f"{path}: is there already; remove it, or name another file: -o FILE.zip")
+    return path

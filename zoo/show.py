@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from zoo.registry import architectures
 from zoo.troubles import in_plain_words
 
 CODE_LICENSE = "Apache-2.0"
+USER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 LISTED = 1000  # models of a user, at most
 
 
@@ -21,6 +23,8 @@ def main_list(argv: list[str]) -> int:
     parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern, such as 'linknet*'")
     parser.add_argument("--remote", metavar="USER", help="those that a user or organisation has on the Hub instead")
     options = parser.parse_args(argv)
+    if options.remote is not None and not USER.fullmatch(options.remote):
+        raise ZooError(f"--remote {options.remote!r:.100}: no name of a user or an organisation")
     rows = _remote(options.remote, options.pattern) if options.remote else _local(options.pattern)
     if len(rows) == 1:
         known = f"\nthere are: {', '.join(cards.names()) or 'none'}" if not options.remote else ""

@@ -93,6 +93,8 @@ def find(name: str | Path, refresh: bool = False) -> Source:
         ZooError: there is no such model.
     """
     text, known = str(name), architectures()
+    if not text:
+        raise ZooError("the name of a model is empty; zoo list says which there are")
     if text in known:
         text = known[text].weights[0]
         if text not in card_names():
@@ -102,7 +104,7 @@ def find(name: str | Path, refresh: bool = False) -> Source:
     path = Path(name).expanduser()
     if path.is_dir():
         return Folder(path, path.resolve().name)
-    if path.suffix == bundles.SUFFIX:
+    if path.suffix.lower() == bundles.SUFFIX:
         return Folder(bundles.unpack(path), path.stem, foreign=True)
     if isinstance(name, str) and (reference := hub.parse(text)):
         return hub.find(reference, refresh)

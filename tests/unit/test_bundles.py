@@ -143,6 +143,49 @@ def test_the_command(
     assert "ends in .zip" in capsys.readouterr().err
 
 
+def test_where_a_bundle_goes(
+    tiny_linknet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "there.zip").write_bytes(b"mine")
+    for output, message in (("none/x.zip", "none: no such folder"), ("there.zip", "there.zip: is there already")):
+        assert cli.main(["bundle", str(tiny_linknet), "-o", output]) == 2
+        assert message in capsys.readouterr().err
+    assert (tmp_path / "there.zip").read_bytes() == b"mine"
+    assert cli.main(["bundle", str(tiny_linknet), "--output=~/MINE.ZIP"]) == 0
+    assert load(tmp_path / "MINE.ZIP").training is False
+
+
+@pytest.mark.parametrize("name", ["run.py", "README.md", "samples/many"])
+def test_what_could_not_be_unpacked_is_not_packed(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bundles, "FILES", 100)
+    (tmp_path / "file").write_bytes(bytes(contents.PROSE + 1))
+    names = [f"samples/{number}.jpg" for number in range(100)] if name == "samples/many" else [name]
+    with pytest.raises(ZooError, match="not bundled"):
+        bundles.pack(dict.fromkeys(names, tmp_path / "file"), tmp_path / "x.zip")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_another_process_made_is_not_taken_away(
+    bundle: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The other ends while this one is unpacking, and has its files open."""
+    extract, kept = bundles._extract, []
+
+    def meanwhile(archive: zipfile.ZipFile, digests: dict[str, str], folder: Path, path: Path) -> None:
+        extract(archive, digests, folder, path)
+        (folder / "held.txt").touch()
+        kept.append(folder.stat().st_ino)
+        extract(archive, digests, folder, path)
+
+    monkeypatch.setattr(bundles, "_extract", meanwhile)
+    load(bundle)
+    (folder,) = cache.iterdir()
+    assert [folder.stat().st_ino] == kept
+    assert (folder / "held.txt").exists()
+
+
 def test_which_files_belong_to_a_model(tmp_path: Path):
     for name in (
         "README.md",
