@@ -1,0 +1,147 @@
+"""What goes wrong on this side of the connection, each in a line or two that names it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zoo import cli, load, records, sources
+from zoo import hub as zoo_hub
+from zoo.errors import ZooError
+
+REPO = "someone/linknet-mine"
+
+
+@pytest.fixture
+def published(hub: Any, tiny_linknet: Path) -> str:
+    return hub.put(REPO, {path.name: path.read_bytes() for path in tiny_linknet.iterdir()})
+
+
+def zoo(*arguments: str, **environment: str) -> tuple[int, str]:
+    """Exit code and error of a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo.cli", *arguments],
+        capture_output=True, text=True, env={**os.environ, **environment},
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"SSL_CERT_FILE": "/nonexistent"}, "SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": __file__}, "SSL_CERT_FILE"),
+        ({"ALL_PROXY": "socks5://127.0.0.1:9"}, "ALL_PROXY"),
+        ({"HTTP_PROXY": "foo://me:secret@127.0.0.1:9"}, "HTTP_PROXY"),
+        ({"HF_ENDPOINT": "http://["}, "HF_ENDPOINT is no address"),
+        ({"HF_ENDPOINT": "http://127.0.0.1:99999"}, "HF_ENDPOINT is no address"),
+        ({"HF_ENDPOINT": "http://me:secret@127.0.0.1:9"}, "is out of reach"),
+    ],
+)
+@pytest.mark.parametrize("command", [["info", REPO], ["list", "--remote", "someone"]])
+def test_settings_that_are_wrong(hub: Any, command: list[str], environment: dict[str, str], message: str):
+    code, error = zoo(*command, **environment)
+    assert code == 2
+    assert message in error
+    assert error.count("\n") <= 2
+    assert "secret" not in error
+    assert ("is out of reach" in error) is (message == "is out of reach")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EACCES])
+def test_a_disk_that_takes_no_more_is_no_trouble_of_the_connection(
+    hub: Any, published: str, number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from huggingface_hub import HfApi
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))  # as where a file that is open is written to
+
+    monkeypatch.setattr(HfApi, "hf_hub_download", full)
+    assert cli.main(["pull", REPO]) == 2
+    error = capsys.readouterr().err
+    assert f"cannot be kept in {os.environ['HF_HOME']}/hub: {os.strerror(number)}" in error
+    assert "out of reach" not in error
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_without_a_connection_the_cache_is_pulled_and_bundled(
+    hub: Any, published: str, offline: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    assert cli.main(["pull", REPO]) == 0
+    if offline:
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    else:
+        hub.__exit__(None, None, None)
+    capsys.readouterr()
+    assert cli.main(["pull", REPO, "--to", str(tmp_path / "copy")]) == 0
+    out, error = capsys.readouterr()
+    assert published in out
+    assert f"is out of reach: {REPO}@{published[:7]} is what the cache has" in error
+    assert cli.main(["bundle", REPO, "-o", str(tmp_path / "carried.zip")]) == 0
+    assert not load(tmp_path / "carried.zip").training
+
+
+def test_without_a_connection_nothing_is_listed(hub: Any, capsys: pytest.CaptureFixture[str]):
+    hub.__exit__(None, None, None)
+    assert cli.main(["list", "--remote", "someone"]) == 2
+    error = capsys.readouterr().err
+    assert "is out of reach" in error
+    assert "bundle" not in error
+    assert "cache" not in error
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"main\n", b"../../x"])
+def test_a_damaged_record_is_asked_for_again(hub: Any, published: str, content: bytes):
+    load(REPO)
+    record = zoo_hub.cache() / "hub" / REPO.replace("/", "--") / "revisions" / "main"
+    assert record.read_text() == published
+    record.write_bytes(content)
+    assert sources.find(REPO).commit == published
+    assert record.read_text() == published
+
+
+@pytest.mark.parametrize("listing", ['{"a": 5}', '{"a": {"size": "5", "blob": "x"}}', '{"a": {"size": 5}}'])
+def test_a_damaged_listing_is_none(tmp_path: Path, listing: str):
+    (tmp_path / "commits").mkdir()
+    (tmp_path / "commits" / f"{'0' * 40}.json").write_text(listing)
+    assert records.files_of(tmp_path, "0" * 40) is None
+
+
+def test_a_file_that_another_has_mended_is_not_removed(hub: Any, published: str, monkeypatch: pytest.MonkeyPatch):
+    """Two find the same damage; the slower of them must not take away what the faster has fetched."""
+    load(REPO)
+    snapshot = sources.find(REPO)
+    (snapshot.folder / "model.safetensors").resolve().write_bytes(b"damaged")
+    real, both = records.Listed.difference, threading.Barrier(2)
+
+    def seen(self: records.Listed, path: Path) -> str:
+        found = real(self, path)
+        if found and not threading.current_thread().__dict__.get("waited"):
+            threading.current_thread().__dict__["waited"] = True
+            both.wait(20)
+        return found
+
+    monkeypatch.setattr(records.Listed, "difference", seen)
+    before, errors = len(hub.asked("GET", "/lfs/")), []
+
+    def fetch() -> None:
+        try:
+            assert snapshot.file("model.safetensors", 1 << 30).stat().st_size > 1000
+        except (ZooError, OSError, AssertionError) as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=fetch) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(hub.asked("GET", "/lfs/")) == before + 1
