@@ -16,7 +16,7 @@ from torch import nn
 from zoo import cards, evaluate, golden, readme, weights
 from zoo.arguments import Parser
 from zoo.errors import ZooError
-from zoo.files import read_json, replace
+from zoo.files import expanded, read_json, replace
 from zoo.readme import About
 from zoo.registry import architectures
 from zoo.samples import last_sheet, write_samples
@@ -85,7 +85,7 @@ def export(
     Raises:
         ZooError: no such checkpoint, empty fields, data that cannot be found; nothing was written then.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = expanded(folder).absolute()
     trained, front, sheet = _checked(source, name, folder, about, samples)
     given = [*trained.own_arguments(given), *given]
     measure = evaluate.prepare(trained.architecture, trained.config, given, name, device)
@@ -104,7 +104,7 @@ def _checked(
     """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`export`."""
     if not cards.NAME.fullmatch(name):
         raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
-    path = find_checkpoint(Path(source).expanduser())
+    path = find_checkpoint(expanded(source))
     trained = read(path)
     front = _front_of(folder, trained.architecture)
     readme.check(about, front)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import secrets
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,11 @@ BUNDLED = _PACKAGE / "_bundled" if (_PACKAGE / "_bundled").is_dir() else _PACKAG
 def bundled(kind: str) -> Path:
     """The folder of the bundled ``"recipes"`` or ``"cards"``; it need not exist."""
     return BUNDLED / kind
+
+
+def expanded(path: str | Path) -> Path:
+    """With ``~`` as what it stands for; that of a user who does not exist stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  Path's own ends in an error there
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoo import bundles, contents, golden, hub, sources
 from zoo.arguments import Parser
 from zoo.errors import ZooError
+from zoo.files import expanded
 from zoo.weights import Model
 
 
@@ -89,7 +90,7 @@ def copy(files: Mapping[str, Path], folder: Path) -> Path:
 
 
 def _new_folder(folder: Path) -> Path:
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if folder.resolve() == Path.cwd():
         raise ZooError(f"{folder}: is the working directory itself; name a new folder in it")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -98,7 +99,7 @@ def _new_folder(folder: Path) -> Path:
 
 
 def _new_bundle(path: Path) -> Path:
-    path = path.expanduser()
+    path = expanded(path)
     if path.suffix.lower() != bundles.SUFFIX:
         raise ZooError(f"{path}: a bundle's name ends in {bundles.SUFFIX}")
     if not path.parent.is_dir():

@@ -12,6 +12,7 @@ import yaml
 from jsonargparse import Namespace
 
 from zoo import recipes
+from zoo.files import expanded
 from zoo.lightning_cli import ZooCLI
 
 KEYS = ("seed_everything", "weights", "model", "data", "trainer")
@@ -58,7 +59,7 @@ def without_folders(value: Any) -> Any:
         value = unquote(urlsplit(value).path)
     if not isinstance(value, str) or not (value.startswith("~") or Path(value).is_absolute() or ".." in value):
         return value
-    path = Path(os.path.abspath(Path(value).expanduser()))  # noqa: PTH100  links stay what they are called
+    path = Path(os.path.abspath(expanded(value)))  # noqa: PTH100  links stay what they are called
     here = Path.cwd()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else f"data/{path.name}"
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from zoo import bundles, contents, hub
 from zoo.errors import ZooError
-from zoo.files import bundled, read_json, unknown
+from zoo.files import bundled, expanded, read_json, unknown
 from zoo.registry import architectures, card_names
 
 CONFIG_FILE = "config.json"
@@ -101,7 +101,7 @@ def find(name: str | Path, refresh: bool = False) -> Source:
             raise ZooError(f"{name}: its weights {text!r} are not in this installation ({bundled('cards')})")
     if text in card_names():
         return Folder(bundled("cards") / text, text)
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         return Folder(path, path.resolve().name)
     if path.suffix.lower() == bundles.SUFFIX:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from zoo import __version__, contents, golden, sources
 from zoo.config import build, check_arguments, first_line, network_class
 from zoo.errors import ZooError
-from zoo.files import read_json, replace
+from zoo.files import expanded, read_json, replace
 from zoo.registry import architectures
 from zoo.schema import check_config
 from zoo.sources import CONFIG_FILE, Source
@@ -111,7 +111,7 @@ def read_state(source: str | Path) -> dict[str, Tensor]:
     Raises:
         ZooError: no such source, a pickle, or a file that is damaged.
     """
-    path = Path(source).expanduser()
+    path = expanded(source)
     if path.suffix in PICKLES:
         raise ZooError(f"{source}: a {path.suffix} file is a pickle, which can run code; zoo reads safetensors only")
     if path.suffix != ".safetensors":

@@ -24,6 +24,7 @@ def test_finds_by_card_architecture_and_path(card: Path, tmp_path: Path):
         ("a/b/c", "no folder.*USER/NAME"),
         ("user/na..me", "no folder.*USER/NAME"),
         ("user/name@../../x", "no folder.*USER/NAME"),
+        ("~nosuchuser/x", "no folder.*USER/NAME"),
         ("none.zip", "none.zip: no such file"),
     ],
 )
