@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -473,10 +474,48 @@ def test_a_crawl_delay_beyond_patience_closes_the_host(tmp_path: Path):
         assert "1e+09 s between requests" in ledger(tmp_path / "out")[0]["reason"]
 
 
-def test_rules_without_end_close_the_host(tmp_path: Path):
+def test_rules_without_end_are_read_from_their_beginning(tmp_path: Path):
     with Gallery("# \n" * 600_000) as server:
-        assert collect(listed(tmp_path / "list.txt", *fine(server, 1)), "-o", tmp_path / "out", *QUICK) == 2
-        assert "robots.txt: " in ledger(tmp_path / "out")[0]["reason"]
+        assert collect(listed(tmp_path / "list.txt", *fine(server, 1)), "-o", tmp_path / "out", *QUICK) == 0
+
+
+def test_leave_for_private_networks_does_not_travel(gallery: Gallery, tmp_path: Path, capsys):
+    source = listed(tmp_path / "list.txt", *fine(gallery, 1, 2))
+    assert collect(source, "-o", tmp_path / "out", "--limit", 1, *QUICK) == 0
+    shutil.copytree(tmp_path / "out", tmp_path / "sent")
+    gallery.requests.clear()
+    collect("--resume", tmp_path / "sent", "--limit", 2)
+    assert statuses(tmp_path / "sent") == ["saved", "blocked"]
+    assert not gallery.requests
+    assert "--allow-private" in capsys.readouterr().err
+    assert collect("--resume", tmp_path / "out", "--limit", 2) == 0
+    assert statuses(tmp_path / "out") == ["saved", "saved"]
+
+
+def test_a_host_that_puts_everything_off_is_given_up(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("zoo.collect.frontier.SLOWEST", 0.05)
+    gallery.fault("GET", "/fine/", Status(429, {"Retry-After": "0"}), times=1000)
+    source = listed(tmp_path / "list.txt", *fine(gallery, *range(30)))
+    assert collect(source, "-o", tmp_path / "out", *QUICK, "--retries", 1) == 2
+    assert statuses(tmp_path / "out") == ["failed"] * 30
+    assert len(gallery.asked("GET", "fine")) <= 2 * 10 + 4
+
+
+def test_an_error_of_the_disk_ends_the_run(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from zoo.collect.ledger import Ledger
+
+    def full(self: Ledger, record: dict[str, Any]) -> None:
+        raise OSError(28, "No space left on device", str(self.path))
+
+    monkeypatch.setattr(Ledger, "append", full)
+    addresses = ["ftp://127.0.0.1/x.jpg", *fine(gallery, *range(9))]
+    assert collect(listed(tmp_path / "list.txt", *addresses), "-o", tmp_path / "out", *QUICK) == 2
+
+
+def test_a_collection_killed_before_it_began_begins(gallery: Gallery, tmp_path: Path):
+    (tmp_path / "out" / ".collect" / "parts").mkdir(parents=True)
+    (tmp_path / "out" / "ledger.jsonl").touch()
+    assert collect(listed(tmp_path / "list.txt", *fine(gallery, 1)), "-o", tmp_path / "out", *QUICK) == 0
 
 
 def test_labels_keep_their_folders(gallery: Gallery, tmp_path: Path):

@@ -273,6 +273,25 @@ def test_a_kill_after_the_line_leaves_no_second_one(folder, monkeypatch):
     assert lines(folder) == [("1", "saved")]
 
 
+@pytest.mark.parametrize("name", ["parts", "addresses.jsonl", "settings.json"])
+def test_a_folder_that_somebody_sent_deletes_nothing_elsewhere(folder, tmp_path, name):
+    outside = tmp_path / "mine"
+    outside.mkdir()
+    (outside / "letter.txt").write_text("dear")
+    (folder / ".collect").mkdir(parents=True)
+    (folder / ".collect" / name).symlink_to(outside if name == "parts" else outside / "letter.txt")
+    with pytest.raises(ZooError, match="is a link"):
+        Store(folder, ALL)
+    assert (outside / "letter.txt").read_text() == "dear"
+
+
+def test_what_is_not_its_own_stays(folder):
+    with Store(folder, ALL) as store:
+        (store.parts / "letter.txt").write_text("dear")
+        store.arrived()
+        assert (store.parts / "letter.txt").exists()
+
+
 def test_a_line_that_was_torn_by_a_kill_is_written_anew(folder):
     store = Store(folder, ALL)
     record, content = arrival(1)
@@ -291,9 +310,7 @@ def test_a_line_that_was_torn_by_a_kill_is_written_anew(folder):
         assert list(files(folder).values()) == [content]
 
 
-@pytest.mark.parametrize(
-    "left", ["{key}.tmp", "{key}", "{key}.3", ".{key}.json.77.tmp", "other.json", "0123456789abcdef.json", "x"]
-)
+@pytest.mark.parametrize("left", ["{key}.tmp", "{key}", "{key}.3", ".{key}.json.77.tmp", "0123456789abcdef.json"])
 def test_halves_that_a_kill_left_go(folder, left):
     record, content = arrival(1)
     key = f"{key_of(record['url']):016x}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,6 +23,8 @@ from zoo.collect.trouble import FetchError
 WINDOW = 4096  # addresses that may be ahead of the first one that is not settled yet
 THREADS = 8  # that decode, and wait for the disk
 HOPS = 10
+LOWEST_RATE = 0.02  # of addresses that give a picture, for which more are asked at a time where a limit is near
+TOO_MUCH = 10  # addresses in a row that a host puts off until they are given up, after which the host is
 UNREACHABLE = 8  # connections in a row that do not come about, after which a host is given up
 SYNC = 10.0  # seconds from one sync of the ledger to the next
 
@@ -57,9 +60,11 @@ class Collector:
         self._slots = asyncio.Semaphore(options.connections)
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._hungry = asyncio.Event()
+        self._hungry = asyncio.Event()  # for more pages of a catalogue
+        self._room_made = asyncio.Event()
+        self._room_made.set()
         self._arrived = store.arrived()
-        self._failed_before = len(store.failed)
+        self._failed_before, self._kept_before = len(store.failed), store.kept
         self._addresses = iter(store.backlog)
         self._settled: dict[int, dict[str, Any]] = {}  # that wait for an earlier one
         self._taken = self._admitted = 0  # of the addresses that this run has to do with
@@ -78,6 +83,7 @@ class Collector:
                         self._store.backlog.add(key, page)
                         await asyncio.sleep(0)
             self._spawn(self._read_catalogues())
+            self._spawn(self._take())
             self._spawn(self._dispatch())
             self._spawn(self._sync())
             await self._over
@@ -99,18 +105,24 @@ class Collector:
 
     async def _read_catalogues(self) -> None:
         """Reads a page of the sources that are asked whenever there is room for more addresses."""
-        self._fill()
         for key, source in self._sources.items():
             backlog = self._store.backlog
             if source.eager or (backlog.ended(key)):
                 continue
             async for page in source.pages(backlog.start_of(key)):
                 backlog.add(key, page)
-                self._fill()
-                while not self._hungry.is_set():
-                    await self._hungry.wait()
+                self._hungry.clear()
+                self._room_made.set()
+                await self._hungry.wait()
         self._sources = {}
-        self._fill()
+        self._room_made.set()
+
+    async def _take(self) -> None:
+        """Takes addresses on whenever there may be room for more."""
+        while True:
+            await self._room_made.wait()
+            self._room_made.clear()
+            self._fill()
 
     async def _sync(self) -> None:
         while True:
@@ -124,9 +136,7 @@ class Collector:
             if address is None:
                 break
             key = key_of(address.url)
-            if key in self._store.done and not (self._retry and key in self._store.failed):
-                continue
-            if self._retry and key not in self._store.failed:
+            if not self._wanted(key):
                 continue
             index, self._taken = self._taken, self._taken + 1
             if key in self._arrived:
@@ -142,10 +152,19 @@ class Collector:
         if (enough or nothing_left) and not self._over.done():
             self._over.set_result(None)
 
+    def _wanted(self, key: int) -> bool:
+        """Whether an address is for this run."""
+        if self._retry:
+            return key in self._store.failed
+        return key not in self._store.done or key in self._arrived
+
     def _room(self) -> int:
-        """How many more addresses may be under way; no more than pictures are wanted."""
-        limit = self._options.limit
-        most = WINDOW if limit is None else min(WINDOW, max(0, limit - self._store.kept))
+        """How many more addresses may be under way: of as many as pictures are wanted come, at the rate until now."""
+        most = WINDOW
+        if self._options.limit is not None:
+            missing = max(0, self._options.limit - self._store.kept)
+            rate = (self._store.kept - self._kept_before + 1) / (self._admitted + 1)
+            most = min(WINDOW, math.ceil(missing / max(rate, LOWEST_RATE)))
         return most - (self._taken - self._admitted)
 
     def _enqueue(self, job: Job) -> None:
@@ -194,7 +213,7 @@ class Collector:
         try:
             try:
                 answer = await self._client.get(parse(job.url), body, limit=self._options.max_bytes, picture=True)
-                host.unreachable = 0
+                host.unreachable = host.put_off = 0
                 self._frontier.speed_up(host)
             finally:
                 self._frontier.end(host)
@@ -237,15 +256,17 @@ class Collector:
         if error.busy:
             self._frontier.slow_down(host, min(wait, PATIENCE))
         host.unreachable = host.unreachable + 1 if error.unreachable else 0
-        if wait > PATIENCE:
+        final = job.attempts > self._options.retries
+        host.put_off += error.busy and final
+        if wait > PATIENCE or host.put_off >= TOO_MUCH:
             host.closed = ("failed", f"{error.reason}; it asks to come back in {wait:.0f} s")
         elif error.unreachable and (not error.again or host.unreachable >= UNREACHABLE):
             host.closed = (error.status, error.reason)
         if host.closed is not None:
             self._frontier.schedule(host)
             self._give_up(job, *host.closed)
-        elif error.again and job.attempts <= self._options.retries:
-            self._frontier.add(host, job, wait)
+        elif error.again and not final:
+            self._frontier.again(host, job, wait, alone=error.busy or error.silent)
         else:
             self._give_up(job, error.status, error.reason)
 
@@ -272,7 +293,7 @@ class Collector:
             self._admitted += 1
             self._watch.count(line, *self._progress())
         if self._admitted > before:
-            asyncio.get_running_loop().call_soon(self._fill)
+            self._room_made.set()
 
     def _progress(self) -> tuple[int, int]:
         """Addresses that are settled, of so many."""

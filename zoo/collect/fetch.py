@@ -128,7 +128,14 @@ class Client:
         )
 
     async def get(
-        self, url: URL, body: Body, *, limit: int, picture: bool = False, headers: dict[str, str] | None = None
+        self,
+        url: URL,
+        body: Body,
+        *,
+        limit: int,
+        picture: bool = False,
+        cut: bool = False,
+        headers: dict[str, str] | None = None,
     ) -> Redirect | Body:
         """Asks for an address once.
 
@@ -137,6 +144,7 @@ class Client:
             body: takes the content.
             limit: bytes of it.
             picture: whether it is given up as soon as its first bytes are no picture's.
+            cut: whether what is over the limit is left, and not refused.
             headers: further ones.
 
         Raises:
@@ -151,7 +159,7 @@ class Client:
                 if response.status in REDIRECTS and "Location" in response.headers:
                     return Redirect(_target(response))
                 _refuse_status(response)
-                await _receive(response, body, limit, picture)
+                await _receive(response, body, limit, picture, cut)
         except _OnceError as error:
             raise told(error.cause) from error
         except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, ssl.SSLError, ValueError) as error:
@@ -185,6 +193,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
 
 
 def _literally_private(host: str) -> bool:
+    host = host.rstrip(".").lower()
     try:
         return not is_public(host)
     except ValueError:
@@ -222,12 +231,15 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
-async def _receive(response: aiohttp.ClientResponse, body: Body, limit: int, picture: bool) -> None:
+async def _receive(response: aiohttp.ClientResponse, body: Body, limit: int, picture: bool, cut: bool) -> None:
     stated = response.content_length
-    if stated is not None and stated > limit:
+    if stated is not None and stated > limit and not cut:
         raise RejectedError(f"{stated:,} bytes, more than {limit:,}")
     head: bytes | None = b"" if picture else None
     async for chunk in response.content.iter_any():
+        if cut and body.size + len(chunk) > limit:
+            body.add(chunk[: limit - body.size])
+            break
         if body.size + len(chunk) > limit:
             raise RejectedError(f"more than {limit:,} bytes")
         body.add(chunk)

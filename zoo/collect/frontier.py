@@ -15,7 +15,7 @@ from zoo.collect.addresses import Address
 if TYPE_CHECKING:
     from zoo.collect.robots import Rules
 
-HALTING, SLOWEST = 0.05, 30.0  # seconds between requests to a host that said that it is too much, once and often
+HALTING, SLOWEST = 0.05, 5.0  # seconds between requests to a host that said that it is too much, once and often
 EASE = 0.8  # what that is multiplied by with each answer that says nothing of the kind
 BACKOFF, LONGEST_BACKOFF = 0.5, 30.0  # seconds before the first retry, doubling; and the most
 PATIENCE = 120.0  # seconds; a host that asks for more is left alone for this run
@@ -56,16 +56,26 @@ class Host:
     rules: Rules | None = None  # None: robots.txt has not been read
     reading_rules: bool = False
     rules_attempts: int = 0
+    alone: tuple[float, Job] | None = None  # a job that goes before all others and beside none, and from when it may
+    put_off: int = 0  # addresses in a row that were given up since it said that it is too much
     unreachable: int = 0  # connections in a row that did not come about
     closed: tuple[str, str] | None = None  # status and reason of whatever else is there, where nothing more is asked
 
     def ready(self, now: float, per_host: int) -> float | None:
         """When its next job may go; None where something must end before."""
-        if not self.queue or self.reading_rules or self.active >= per_host:
+        if self.reading_rules or self.active >= (1 if self.alone else per_host):
+            return None
+        if not (self.queue or self.alone):
             return None
         if self.closed is not None:
             return now
-        return max(self.next_time, self.queue[0][0])
+        return max(self.next_time, self.alone[0] if self.alone else self.queue[0][0])
+
+    def pop(self) -> Job:
+        if self.alone is None:
+            return heapq.heappop(self.queue)[2]
+        job, self.alone = self.alone[1], None
+        return job
 
 
 class Frontier:
@@ -96,6 +106,19 @@ class Frontier:
         heapq.heappush(host.queue, (self._clock() + wait if wait else 0.0, job.index, job))
         self.schedule(host)
 
+    def again(self, host: Host, job: Job, wait: float, alone: bool) -> None:
+        """Queues a job that failed.
+
+        Args:
+            wait: seconds.
+            alone: whether the host is asked for nothing else until then: it says that it is too much, or nothing.
+        """
+        if alone and host.alone is None:
+            host.alone = (self._clock() + wait, job)
+            self.schedule(host)
+        else:
+            self.add(host, job, wait)
+
     def schedule(self, host: Host) -> None:
         """To be called where a host may be ready earlier than it was."""
         when = host.ready(self._clock(), self._per_host)
@@ -121,7 +144,7 @@ class Frontier:
                     continue
                 host.turn = None
                 ready = host.ready(now, self._per_host)
-                job = heapq.heappop(host.queue)[2] if ready is not None and ready <= now else None
+                job = host.pop() if ready is not None and ready <= now else None
                 self.schedule(host)
                 if job is not None:
                     return host, job
@@ -161,6 +184,6 @@ class Frontier:
 
     def _forget_idle(self) -> None:
         now = self._clock()
-        idle = [h.name for h in self._hosts.values() if not h.queue and not h.active and h.next_time <= now]
+        idle = [h.name for h in self._hosts.values() if not (h.queue or h.alone or h.active) and h.next_time <= now]
         for name in idle:
             del self._hosts[name]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import ctypes
 import os
 import shlex
 import sys
@@ -22,11 +24,13 @@ from zoo.collect.collector import Collector
 from zoo.collect.fetch import Client
 from zoo.collect.frontier import Frontier
 from zoo.collect.guard import PRIVATE
-from zoo.collect.options import Options, SourceOptions, read_settings, write_settings
+from zoo.collect.options import Options, SourceOptions, made_here, read_settings, write_settings
 from zoo.collect.progress import Watch
-from zoo.collect.store import SETTINGS, Store
+from zoo.collect.store import HIDDEN, SETTINGS, Store
 from zoo.errors import ZooError
 from zoo.files import printable
+
+FILES = 256  # that are open beside connections
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,13 +41,19 @@ def main(argv: Sequence[str]) -> int:
     stored, named = read_settings(folder / SETTINGS)
     if source is not None and source not in named:
         named.append(source)
+    if stored.get("allow_private") and "allow_private" not in given and not made_here(folder / SETTINGS):
+        del stored["allow_private"]
+        _say(
+            "private networks are not asked: that was allowed for another folder; --allow-private says it for this one"
+        )
     given = {**stored, **given}
     options = Options(**{"contact": os.environ.get("ZOO_CONTACT"), **given})
     if options.contact is None:
         _say("nobody can reach you: give --contact with your e-mail address or page, or set ZOO_CONTACT")
+    _prepare(options)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limits are our own
+            warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in the ledger
             asyncio.run(_collect(folder, options, given, named, source, bool(retry)))
     except KeyboardInterrupt:
         _say(f"zoo collect --resume {shlex.quote(str(folder))} goes on")
@@ -53,6 +63,21 @@ def main(argv: Sequence[str]) -> int:
 
         print(f"Report:   {printable(str(write_report(folder)))}")  # noqa: T201
     return 0
+
+
+def _prepare(options: Options) -> None:
+    """Readies the process for many connections and large pictures."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows, or not allowed
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = options.connections + FILES
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(hard, wanted), hard))
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
+        # M_MMAP_THRESHOLD: or each thread keeps what it decoded a picture into, 1.7 GB in all where 0.3 would do.
+        ctypes.CDLL(None).mallopt(-3, 1 << 20)
+    Image.init()  # while there are files to be opened
 
 
 def _say(text: str) -> None:
@@ -83,9 +108,14 @@ def _folder(output: Path | None, resume: Path | None, work: bool) -> Path:
     if not (folder / SETTINGS).is_file():
         if resume is not None or not work:
             raise ZooError(f"{folder}: no collection to go on with; zoo collect SOURCE -o {folder} starts one")
-        if folder.is_dir() and any(folder.iterdir()):
+        if folder.is_dir() and any(not _is_begun(path) for path in folder.iterdir()):
             raise ZooError(f"{folder}: not empty, and no collection; give -o another folder")
     return folder
+
+
+def _is_begun(path: Path) -> bool:
+    """Whether a process that was killed at once may have left this."""
+    return path.name == HIDDEN or (path.name == "ledger.jsonl" and not path.stat().st_size)
 
 
 async def _collect(
@@ -104,6 +134,7 @@ async def _collect(
     with Store(folder, options) as store:
         for one in named:
             if not retry and one != new and not store.backlog.ended(one.key):
+                _say(f"goes on with {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
                 opened[one.key] = _open(one, api)
         write_settings(folder / SETTINGS, given, named)
         with Watch(options.limit, store.kept) as watch:

@@ -102,6 +102,11 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
     return options, named
 
 
+def made_here(path: Path) -> bool:
+    """Whether the settings were written where they are: nobody else can know the number that a folder will have."""
+    return read_json(path).get("here") == path.parent.stat().st_ino
+
+
 def _check(options: dict[str, Any], path: Path) -> None:
     """Options of a file have the types of :class:`Options`.
 
@@ -122,5 +127,11 @@ def _check(options: dict[str, Any], path: Path) -> None:
 
 
 def write_settings(path: Path, options: dict[str, Any], sources: list[SourceOptions]) -> None:
-    content = {"zoo": __version__, "options": options, "sources": [dataclasses.asdict(one) for one in sources]}
+    here = path.parent.stat().st_ino
+    content = {
+        "zoo": __version__,
+        "here": here,
+        "options": options,
+        "sources": [dataclasses.asdict(one) for one in sources],
+    }
     replace(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import mmap
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +22,9 @@ from zoo.collect.options import Options
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
 HEAD = 512  # bytes that tell a type
 DECODED = 150 << 20  # bytes of pixels in memory at a time, of all threads
+WEBP = 16  # bytes a pixel that libwebp and Pillow take together
+SCANS = 100  # of a JPEG; encoders make about ten
+OURS = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EIO, errno.ENOENT, errno.EACCES}  # not the picture's fault
 FLAT = 8  # of 255: with less contrast there is nothing a perceptual hash could tell apart
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -117,8 +123,10 @@ def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
     Raises:
         RejectedError: its type, its size, or it is damaged.
     """
+    _refuse_scans(file)
     try:
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=list(SUFFIXES)) as image:
+        source = io.BytesIO(file) if isinstance(file, bytes) else file
+        with memory.of(_webp_bytes(file, options)), Image.open(source, formats=list(SUFFIXES)) as image:
             refuse_size(image, options)
             return _decoded(image, options, memory)
     except UnidentifiedImageError:
@@ -129,8 +137,55 @@ def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
         raise RejectedError("memory ran out when it was decoded") from None
     except RejectedError:
         raise
+    except OSError as error:
+        if error.errno in OURS:
+            raise
+        raise RejectedError(f"damaged: {error}") from None
     except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
         raise RejectedError(f"damaged: {error}") from None
+
+
+def _refuse_scans(file: bytes | Path) -> None:
+    """A progressive JPEG of a few kilobytes can be hours of work: each scan goes over all of the picture.
+
+    Raises:
+        RejectedError: there are more than any encoder makes.
+    """
+    if isinstance(file, Path):
+        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            scans = sum(1 for _ in re.finditer(b"\xff\xda", content)) if content[:2] == b"\xff\xd8" else 0
+    else:
+        scans = file.count(b"\xff\xda") if file[:2] == b"\xff\xd8" else 0
+    if scans > SCANS:
+        raise RejectedError(f"a JPEG of {scans} scans")
+
+
+def _webp_bytes(file: bytes | Path, options: Options) -> int:
+    """What a WebP takes, which Pillow begins to decode when it opens it; 0 of other types."""
+    if isinstance(file, Path):
+        with file.open("rb") as opened:
+            head = opened.read(30)
+    else:
+        head = file[:30]
+    if kind(head) != "WEBP" or len(head) < 30:
+        return 0
+    if head[12:16] == b"VP8X":
+        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27))
+    elif head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    else:
+        width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (26, 28))
+    if width * height > options.max_pixels:
+        raise RejectedError(f"{width}x{height} pixels, more than {options.max_pixels:,} in all")
+    return WEBP * width * height
+
+
+def _load_bytes(image: Image.Image, copies: int) -> int:
+    """What decoding a picture takes, at its size after ``draft``; measured, with what the hash is made of."""
+    if image.format == "WEBP":
+        return 0  # counted before it was opened
+    return image.width * image.height * (6 if image.mode in ("P", "PA") else 5) * copies
 
 
 def refuse_size(image: Image.Image, options: Options) -> None:
@@ -156,11 +211,14 @@ def refuse_size(image: Image.Image, options: Options) -> None:
 def _decoded(image: Image.Image, options: Options, memory: Memory) -> Picture:
     width, height = image.size
     format_ = "JPEG" if image.format == "MPO" else str(image.format)
+    coefficients = 0
+    if image.format == "JPEG" and image.info.get("progressive"):  # libjpeg keeps them all, whatever is drafted
+        coefficients = 2 * width * height * len(image.getbands())
     if image.format == "JPEG" and not (options.upright and _turn(image) is not None):
         # An eighth of the pixels shows whether all of the file decodes, at a fraction of time and memory.
         image.draft("L", (64, 64))
     copies = 3 if options.upright else 1
-    with memory.of(image.width * image.height * max(3, len(image.getbands())) * copies):
+    with memory.of(_load_bytes(image, copies) + coefficients):
         turned = options.upright and _turn(image) is not None  # which decodes a PNG that does not say so at its start
         image.load()
         if not turned:
@@ -186,6 +244,8 @@ def _phash(image: Image.Image) -> str | None:
     """Of what a perceptual hash can tell apart, and of no picture with 16 bits, which Pillow would clip to white."""
     if image.mode.startswith(("I", "F")):
         return None
+    if image.mode in ("L", "RGB", "RGBA", "CMYK") and (factor := min(image.size) // 128) > 1:
+        image = image.reduce(factor)
     grey = (image.convert("RGB") if image.mode in ("P", "PA") else image).convert("L")
     small = np.asarray(grey.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
     return str(imagehash.phash(grey)) if np.ptp(small) >= FLAT else None

@@ -9,6 +9,7 @@ from typing import Any
 from zoo.collect.fetch import Body
 from zoo.collect.frontier import Job
 from zoo.collect.picture import Picture
+from zoo.files import printable
 
 
 def record_of(job: Job, status: str, reason: str | None, label: str | None) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def record_of(job: Job, status: str, reason: str | None, label: str | None) -> d
     return {
         "url": address.url,
         "status": status,
-        "reason": reason,
+        "reason": None if reason is None else printable(reason),
         "final_url": job.url if job.requests else None,
         "requests": job.requests,
         "thumbnail": address.thumbnail,

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from protego import Protego
 
-from zoo.collect.fetch import SPILL, Body, Client, Redirect, parse
+from zoo.collect.fetch import Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, Host, backoff
-from zoo.collect.picture import RejectedError
 from zoo.collect.trouble import FetchError
 
 TOKEN = "lightning-zoo"  # noqa: S105  # the product that rules may name
@@ -47,8 +46,6 @@ async def read_rules(client: Client, frontier: Frontier, host: Host, retries: in
         host.least = max(host.least, host.rules.delay)
         host.interval = max(host.interval, host.least)
         frontier.hold(host, min(host.rules.delay, PATIENCE))
-    except RejectedError as error:
-        host.closed = ("forbidden", f"robots.txt: {error}")
     except FetchError as error:
         wait = backoff(host.rules_attempts) if error.wait is None else error.wait
         if error.status == "blocked":
@@ -68,11 +65,11 @@ async def _read(client: Client, frontier: Frontier, host: Host) -> str:
         if hop:
             await frontier.turn(frontier.host(str(parsed.origin())))
         body = Body(Path())  # never that large
-        answer = await client.get(parsed, body, limit=SPILL)
+        answer = await client.get(parsed, body, limit=LARGEST, cut=True)
         if isinstance(answer, Redirect):
             url = answer.url
             continue
         content = body.content
         assert isinstance(content, bytes)
-        return content[:LARGEST].decode("utf-8-sig", errors="replace")
+        return content.decode("utf-8-sig", errors="replace")
     return ""

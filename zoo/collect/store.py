@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any
@@ -29,7 +31,13 @@ from zoo.splits import SPLITS, split_of
 
 HIDDEN = ".collect"
 SETTINGS = f"{HIDDEN}/settings.json"
-_BITS = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
+
+
+def _bits(values: np.ndarray) -> np.ndarray:
+    """How many bits of each number ``(N,)`` uint64 are set."""
+    if hasattr(np, "bitwise_count"):  # since NumPy 2
+        return np.bitwise_count(values)
+    return np.unpackbits(values.view(np.uint8).reshape(-1, 8), axis=1).sum(1)
 
 
 class Looks:
@@ -51,8 +59,8 @@ class Looks:
         count = len(self._owners)
         if not count:
             return None
-        different = (self._hashes[:count] ^ np.uint64(int(phash, 16))).view(np.uint16).reshape(count, 4)
-        distances = _BITS[different].sum(1)
+        different = self._hashes[:count] ^ np.uint64(int(phash, 16))
+        distances = _bits(different)
         nearest = int(distances.argmin())
         return self._owners[nearest] if distances[nearest] <= bits else None
 
@@ -73,12 +81,15 @@ class Store:
         self._new = not (folder / SETTINGS).exists()
         self.hidden = folder / HIDDEN
         self.parts = self.hidden / "parts"
+        self._refuse_links()
         self.parts.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.hidden / "lock")
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise ZooError(f"{folder}: another zoo collect is at work in it") from None
+        for path in folder.glob(".ledger.jsonl.*.tmp"):  # of a process that was killed
+            path.unlink()
         self.backlog = Backlog(self.hidden / "addresses.jsonl")
         self.ledger = Ledger(folder / "ledger.jsonl")
         self.done: set[int] = set()  # addresses that the ledger accounts for
@@ -93,6 +104,13 @@ class Store:
             if record["status"] in KEPT and not is_whole(record):
                 raise ZooError(f"{self.ledger.path}, line {number}: damaged; remove it, and it is fetched anew")
             self._learn(record)
+
+    def _refuse_links(self) -> None:
+        """What is deleted and cut here belongs to the collection, also where somebody else made it."""
+        names = ("parts", "addresses.jsonl", "settings.json", "lock")
+        for path in (self.hidden, self.folder / "ledger.jsonl", *(self.hidden / name for name in names)):
+            if path.is_symlink():
+                raise ZooError(f"{path} is a link; remove it")
 
     @property
     def kept(self) -> int:
@@ -144,10 +162,15 @@ class Store:
                 if wanted and (path.with_suffix("").exists() or self._is_placed(record)):
                     found[key] = record
         names = {self._part(record).stem for record in found.values()}
-        for path in self.parts.iterdir():
-            if path.stem not in names or path.suffix not in ("", ".json"):
-                path.unlink()
+        self._clear(names)
         return found
+
+    def _clear(self, keep: Collection[str] = ()) -> None:
+        """Removes what is on its way, but for these."""
+        for path in self.parts.iterdir():
+            ours = re.fullmatch(r"\.?[0-9a-f]{16}(\..+)?", path.name)
+            if ours and (path.stem not in keep or path.suffix not in ("", ".json")):
+                path.unlink()
 
     def _is_placed(self, record: dict[str, Any]) -> bool:
         """Whether the process was killed after it had moved a picture and before it wrote the line."""
@@ -218,6 +241,7 @@ class Store:
             for split in SPLITS:
                 (self.folder / split).mkdir(exist_ok=True)
         self.ledger.compact()
+        self._clear()
         self.sync()
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ class FetchError(Exception):
         wait: seconds that the server asks for; None: nothing said.
         busy: whether the server says that it is too much.
         unreachable: whether no connection came about.
+        silent: whether one did, and nothing came.
     """
 
     def __init__(
@@ -35,10 +36,11 @@ class FetchError(Exception):
         wait: float | None = None,
         busy: bool = False,
         unreachable: bool = False,
+        silent: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason, self.status, self.again = reason, status, again
-        self.wait, self.busy, self.unreachable = wait, busy, unreachable
+        self.wait, self.busy, self.unreachable, self.silent = wait, busy, unreachable, silent
 
 
 def told(error: Exception) -> FetchError:
@@ -52,9 +54,9 @@ def told(error: Exception) -> FetchError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return FetchError("no connection: timed out", again=True, unreachable=True)
     if isinstance(error, aiohttp.SocketTimeoutError):
-        return FetchError(f"silent for {SILENCE:g} s", again=True)
+        return FetchError(f"silent for {SILENCE:g} s", again=True, silent=True)
     if isinstance(error, asyncio.TimeoutError):
-        return FetchError("took too long", again=True)
+        return FetchError("took too long", again=True, silent=True)
     if isinstance(error, aiohttp.ClientResponseError):
         return FetchError(f"no HTTP: {' '.join(error.message.split())}"[:200], again=True)
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError)):

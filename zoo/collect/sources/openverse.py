@@ -22,7 +22,8 @@ _NAMES = {"pdm": "PDM", "cc0": "CC0", "sampling+": "CC Sampling+", "nc-sampling+
 
 def open_openverse(query: str, api: Api, options: Options) -> Catalogue:
     address = endpoint("openverse", options.endpoint, ENDPOINT).rstrip("/") + "/images/"
-    token = os.environ.get(TOKEN, "").strip()
+    # It is for the service alone: another endpoint may have been named by whoever made the folder that is gone on with.
+    token = "" if options.endpoint else os.environ.get(TOKEN, "").strip()
     if not (token.isascii() and token.isprintable()):
         raise ZooError(f"openverse: {TOKEN} holds characters that no token has")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
