@@ -347,7 +347,12 @@ def test_a_log_gets_a_line_now_and_then(gallery: Gallery, tmp_path: Path, monkey
 def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(500)))
     command = [sys.executable, "-m", "zoo.cli", "collect", source, "-o", tmp_path / "out", *QUICK, "--delay", "0.05"]
-    process = subprocess.Popen([*map(str, command)], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*map(str, command)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
+    )
     ledger_file = tmp_path / "out" / "ledger.jsonl"
     until = time.monotonic() + 60
     while not (ledger_file.exists() and ledger_file.stat().st_size) and time.monotonic() < until:
