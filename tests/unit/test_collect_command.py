@@ -503,6 +503,7 @@ def test_a_host_that_puts_everything_off_is_given_up(gallery: Gallery, tmp_path:
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(30)))
     assert collect(source, "-o", tmp_path / "out", *QUICK, "--retries", 1) == 2
     assert statuses(tmp_path / "out") == ["failed"] * 30
+    assert "it put off 10 addresses in a row" in ledger(tmp_path / "out")[29]["reason"]
     assert len(gallery.asked("GET", "fine")) <= 2 * 10 + 4
 
 

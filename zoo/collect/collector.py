@@ -107,7 +107,7 @@ class Collector:
         """Reads a page of the sources that are asked whenever there is room for more addresses."""
         for key, source in self._sources.items():
             backlog = self._store.backlog
-            if source.eager or (backlog.ended(key)):
+            if source.eager or backlog.ended(key):
                 continue
             async for page in source.pages(backlog.start_of(key)):
                 backlog.add(key, page)
@@ -258,8 +258,10 @@ class Collector:
         host.unreachable = host.unreachable + 1 if error.unreachable else 0
         final = job.attempts > self._options.retries
         host.put_off += error.busy and final
-        if wait > PATIENCE or host.put_off >= TOO_MUCH:
+        if wait > PATIENCE:
             host.closed = ("failed", f"{error.reason}; it asks to come back in {wait:.0f} s")
+        elif host.put_off >= TOO_MUCH:
+            host.closed = ("failed", f"{error.reason}; it put off {host.put_off} addresses in a row")
         elif error.unreachable and (not error.again or host.unreachable >= UNREACHABLE):
             host.closed = (error.status, error.reason)
         if host.closed is not None:
