@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to the like
 Progress: TypeAlias = "Callable[[int, int | None], None]"  # frames that are done, and of how many where that is known
 
-SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
+SUFFIXES = frozenset({".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"})
 SLACK = 0.98  # headers count a frame or two that are none
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # of sound, by the number of channels
 QUALITY = {"crf": "18"}  # of x264: hardly to be told from the frames that were given
 BT709, BT601 = 1, 5  # matrices from RGB to luma and chroma, by swscale's numbers
 MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}  # those of H.273, by which frames are marked -> swscale's
@@ -48,8 +49,8 @@ def change_frames(source: Path, destination: Path, change: Change, progress: Pro
     """Writes a video with each frame changed, as H.264 in MP4, whole or not at all.
 
     Times of the frames, and with them the frame rate, stay as they are, constant or not. Sound is copied where MP4 can
-    hold it. A rotation in the metadata is applied. Only one frame at a time is in memory, and those that the encoder
-    looks ahead.
+    hold it. A rotation or a mirroring in the metadata is applied, damaged parts are left out. Only one frame at a time is
+    in memory, and those that the encoder looks ahead.
 
     Args:
         source: of any format that FFmpeg reads.
@@ -58,37 +59,60 @@ def change_frames(source: Path, destination: Path, change: Change, progress: Pro
         progress: called after each frame.
 
     Raises:
-        ZooError: PyAV is missing; or the source is no video, is damaged or has no frames.
+        ZooError: PyAV is missing; or the source is no video, or no frame of it can be read.
     """
-    with _opened(source) as container, _reading(source):
-        first = next(container.decode(_video(container, source)), None)  # its size and rotation are needed at once
-    if first is None:
-        raise ZooError(f"{source}: no frames in it")
+    first = _first(source)  # its size and rotation are needed at once
     destination.parent.mkdir(parents=True, exist_ok=True)
     with _opened(source) as container, _writing(destination) as output:
         video = _video(container, source)
         writer = _Writer(output, video, first)
         sounds, notes = _sounds(container, output)
+        damaged = 0
         for item in _items(source, container, video, list(sounds)):
-            if isinstance(item, Sound):
+            if isinstance(item, Damaged):
+                damaged += 1
+            elif isinstance(item, Sound):
                 item.packet.stream = sounds[item.packet.stream]
                 output.mux(item.packet)
-                continue
-            writer.write(change(_upright(item, first)), item.pts)
-            if progress is not None:
-                progress(writer.frames, video.frames or None)
+            else:
+                writer.write(change(_upright(item, first)), item.pts)
+                if progress is not None:
+                    progress(writer.frames, video.frames or None)
         writer.finish()
-        expected = _expected_frames(container, video)
-    if writer.frames < SLACK * expected - 1:
-        notes.append(f"it ends after {writer.frames} of {expected} frames")
+        if damaged:
+            notes.append(f"damaged: {damaged} {'part' if damaged == 1 else 'parts'} of it left out")
+        notes += _ends_early(video, writer, damaged)
     return Written(writer.frames, (*writer.notes, *notes))
 
 
-def _expected_frames(container: InputContainer, video: VideoStream) -> int:
-    """As many as the header says, or as its duration has room for; 0 where it says neither."""
-    if video.frames or not (container.duration and video.average_rate):
-        return video.frames
-    return round(container.duration / 1e6 * video.average_rate)
+def _first(source: Path) -> VideoFrame:
+    damaged = False
+    with _opened(source) as container:
+        video = _video(container, source)
+        for item in _items(source, container, video, []):
+            if not isinstance(item, (Sound, Damaged)):
+                return item
+            damaged = True
+    raise ZooError(f"{source}: {'damaged, no frame of it can be read' if damaged else 'no frames in it'}")
+
+
+def _ends_early(video: VideoStream, writer: _Writer, damaged: int) -> list[str]:
+    """A note where the header promises more: frames, or in containers that do not count them, seconds."""
+    if video.frames:
+        short = writer.frames + damaged < SLACK * video.frames - 1
+        return [f"it ends after {writer.frames} of {video.frames} frames"] if short else []
+    seconds, last = _seconds(video), 1 / float(video.average_rate or video.guessed_rate or 25)
+    short = writer.seconds + 2 * last < SLACK * seconds  # the last frame is shown for as long as others, about
+    return [f"it ends after {writer.seconds:.1f} of {seconds:.1f} seconds"] if short else []
+
+
+def _seconds(video: VideoStream) -> float:
+    """Of the pictures; sound may be longer. 0 where the header does not say."""
+    try:
+        hours, minutes, seconds = video.metadata["DURATION"].split(":")  # of Matroska and WebM
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except (KeyError, ValueError):
+        return float((video.duration or 0) * (video.time_base or 0))
 
 
 class _Writer:
@@ -97,7 +121,7 @@ class _Writer:
     def __init__(self, output: OutputContainer, video: VideoStream, first: VideoFrame) -> None:
         height, width = _upright(first, first).shape[:2]
         self.output, self.time_base = output, video.time_base
-        self.frames, self.last, self.notes = 0, -1, list[str]()
+        self.frames, self.first, self.last, self.notes = 0, 0, -1, list[str]()
         rate = video.average_rate or video.guessed_rate or Fraction(25)
         self.stream: Any = output.add_stream("libx264", rate=rate, options=dict(QUALITY))
         self.stream.width, self.stream.height = width + width % 2, height + height % 2
@@ -125,6 +149,7 @@ class _Writer:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.pad(pixels, even, "edge")), format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
         self.last = self.last + 1 if pts is None or (self.frames and pts <= self.last) else pts
+        self.first = self.first if self.frames else self.last
         self.frames += 1
         frame.pts, frame.time_base = self.last, self.time_base
         self.output.mux(self.stream.encode(frame))
@@ -132,20 +157,36 @@ class _Writer:
     def finish(self) -> None:
         self.output.mux(self.stream.encode(None))
 
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the last."""
+        return float((self.last - self.first) * (self.time_base or 0))
+
 
 @dataclass(frozen=True)
 class Sound:
     packet: Packet
 
 
+@dataclass(frozen=True)
+class Damaged:
+    """A packet of the video that cannot be decoded."""
+
+
 def _items(
     source: Path, container: InputContainer, video: VideoStream, sounds: list[Any]
-) -> Iterator[VideoFrame | Sound]:
+) -> Iterator[VideoFrame | Sound | Damaged]:
     """Frames and packets of sound, in their order in the file."""
+    invalid = _import_av().error.InvalidDataError
     with _reading(source):
         for packet in container.demux([video, *sounds]):
             if packet.stream is video:
-                yield from packet.decode()  # type: ignore[misc]
+                try:
+                    frames = packet.decode()
+                except invalid:
+                    yield Damaged()
+                else:
+                    yield from frames  # type: ignore[misc]
             elif packet.dts is not None:  # the last of each stream has none, and no sound
                 yield Sound(packet)
 
@@ -154,7 +195,18 @@ def _upright(frame: VideoFrame, first: VideoFrame) -> np.ndarray:
     """Its pixels ``(H, W, 3)`` as they are to be seen, in the size of the first frame."""
     matrix = MATRICES.get(int(frame.colorspace), BT709 if frame.height >= 720 else BT601)
     rgb = frame.reformat(first.width, first.height, "rgb24", src_colorspace=matrix).to_ndarray()
+    if _mirrored(first):  # the angle is that of the first row, so that it is the rows that change places
+        rgb = rgb[::-1]
     return np.ascontiguousarray(np.rot90(rgb, round(first.rotation / 90)))
+
+
+def _mirrored(frame: VideoFrame) -> bool:
+    """Whether it is shown with left and right exchanged, or top and bottom: its display matrix turns the plane over."""
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))  # type: ignore[call-overload]
+            return a * d - b * c < 0
+    return False
 
 
 def _video(container: InputContainer, source: Path) -> VideoStream:
@@ -172,10 +224,16 @@ def _sounds(container: InputContainer, output: OutputContainer) -> tuple[dict[An
     """Streams of sound with the copies that are to be filled, and a note of each that cannot be copied."""
     copies, notes = {}, []
     for stream in container.streams.audio:
-        if stream.codec.canonical_name in output.supported_codecs:
-            copies[stream] = output.add_stream_from_template(stream)
+        codec, layout = stream.codec.canonical_name, stream.layout
+        unnamed = layout.name.endswith(" channels")  # their places are not said, as in AVI; MP4 wants to know
+        if codec not in output.supported_codecs:
+            notes.append(f"its sound is left out: {codec} cannot be in an MP4")
+        elif unnamed and layout.nb_channels not in LAYOUTS:
+            notes.append(f"its sound is left out: {layout.name}, and it does not say which")
         else:
-            notes.append(f"its sound is left out: {stream.codec.canonical_name} cannot be in an MP4")
+            copies[stream] = output.add_stream_from_template(stream)
+            if unnamed:
+                copies[stream].codec_context.layout = LAYOUTS[layout.nb_channels]
     others = [kind for kind in ("subtitles", "data", "attachments") if getattr(container.streams, kind)]
     if others:
         notes.append(f"left out: its {' and '.join(others)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import struct
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -30,6 +31,7 @@ def write(
     *,
     codec: str = "libx264",
     sound: str | None = None,
+    layout: str = "mono",
     rotation: int = 0,
     milliseconds: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
@@ -46,7 +48,7 @@ def write(
                 video.codec_context.time_base = Fraction(1, 1000)
             if rotation:
                 video.set_display_rotation(rotation)
-        audio = output.add_stream(sound, rate=48000, layout="mono") if sound else None
+        audio = output.add_stream(sound, rate=48000, layout=layout) if sound else None
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             if milliseconds:
@@ -65,7 +67,8 @@ def write_sound(output, stream, seconds: float) -> None:
         wave = 0.2 * np.sin(np.arange(first, first + samples) / 17)[None]
         bits = int(kind[1:3]) if kind.startswith("s") else 0
         wave = (wave * 2 ** (bits - 1)).astype(f"int{bits}") if bits else wave.astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(wave, format=kind, layout="mono")
+        wave = wave.repeat(stream.layout.nb_channels, axis=1)  # one value after the other
+        frame = av.AudioFrame.from_ndarray(wave, format=kind, layout=stream.layout.name)
         frame.sample_rate, frame.pts = 48000, first
         output.mux(stream.encode(frame))
     output.mux(stream.encode(None))
@@ -192,24 +195,85 @@ def test_what_is_no_video(tmp_path: Path, name: str, message: str):
 
 def test_a_video_that_ends_early(tmp_path: Path):
     """Its index comes first, so that what is there can be seen."""
-    whole = write(tmp_path / "whole.mp4", frames=40, options={"movflags": "faststart"}).read_bytes()
+    whole = write(tmp_path / "whole.mp4", 40, codec="mpeg4", options={"movflags": "faststart"}).read_bytes()
     (tmp_path / "torn.mp4").write_bytes(whole[: int(0.8 * len(whole))])
-    try:
-        written = change_frames(tmp_path / "torn.mp4", tmp_path / "out.mp4", swap)
-    except ZooError as error:
-        assert "torn.mp4: damaged" in str(error)  # noqa: PT017
-        assert not (tmp_path / "out.mp4").exists()
-    else:
-        assert 0 < written.frames < 40
-        assert f"it ends after {written.frames} of 40 frames" in written.notes
-        assert len(read(tmp_path / "out.mp4")[0]) == written.frames
+    written = change_frames(tmp_path / "torn.mp4", tmp_path / "out.mp4", swap)
+    assert 20 < written.frames < 39
+    assert f"it ends after {written.frames} of 40 frames" in written.notes
+    assert len(read(tmp_path / "out.mp4")[0]) == written.frames
 
 
-def test_no_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_damaged_part_costs_no_more_than_itself(tmp_path: Path):
+    content = bytearray(write(tmp_path / "whole.mp4", frames=40, codec="mpeg4").read_bytes())
+    with av.open(str(tmp_path / "whole.mp4")) as container:
+        packets = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    for first, size in packets[10:13]:
+        content[first : first + size] = bytes(size)
+    (tmp_path / "clip.mp4").write_bytes(content)
+    written = change_frames(tmp_path / "clip.mp4", tmp_path / "out.mp4", swap)
+    assert written.notes == ("damaged: 3 parts of it left out",)
+    assert written.frames == len(read(tmp_path / "out.mp4")[0]) == 37
+    for first, size in packets:
+        content[first : first + size] = bytes(size)
+    (tmp_path / "clip.mp4").write_bytes(content)
+    with pytest.raises(ZooError, match=r"clip\.mp4: damaged, no frame of it can be read$"):
+        change_frames(tmp_path / "clip.mp4", tmp_path / "none.mp4", swap)
+    assert not (tmp_path / "none.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.webm", "clip.mp4"])
+def test_a_whole_video_does_not_end_early(tmp_path: Path, name: str):
+    """Neither one of no constant rate, nor one whose sound goes on."""
+    codec, sound = ("libvpx", "libopus") if name.endswith("webm") else ("libx264", "aac")
+    times = [0, 40, 100, 300, 320, 500, 900, 2000]
+    write(tmp_path / name, codec=codec, milliseconds=times)
+    assert change_frames(tmp_path / name, tmp_path / "rate.mp4", swap).notes == ()
+    write(tmp_path / name, frames=3, codec=codec, sound=sound)
+    assert change_frames(tmp_path / name, tmp_path / "sound.mp4", swap).notes == ()
+
+
+def test_a_matroska_that_ends_early(tmp_path: Path):
+    whole = write(tmp_path / "whole.mkv", frames=40, codec="mpeg4").read_bytes()
+    (tmp_path / "torn.mkv").write_bytes(whole[: len(whole) // 2])
+    written = change_frames(tmp_path / "torn.mkv", tmp_path / "out.mp4", swap)
+    assert 10 < written.frames < 25
+    assert any(note.startswith("it ends after ") and note.endswith(" of 4.0 seconds") for note in written.notes)
+
+
+def test_frames_that_were_cut_off(tmp_path: Path):
     content = write(tmp_path / "whole.mkv", codec="mpeg4").read_bytes()
     (tmp_path / "clip.mkv").write_bytes(content[: content.index(b"\x1f\x43\xb6\x75")])  # the first cluster
-    with pytest.raises(ZooError, match=r"clip\.mkv: (no frames in it|damaged)"):
+    with pytest.raises(ZooError, match=r"clip\.mkv: damaged, or not a video"):
         change_frames(tmp_path / "clip.mkv", tmp_path / "out.mp4", swap)
+
+
+@pytest.mark.parametrize("name", ["clip.avi", "clip.mkv"])
+def test_sound_whose_channels_have_no_names(tmp_path: Path, name: str):
+    source = write(tmp_path / name, codec="mpeg4", sound="pcm_s16le", layout="stereo")
+    with av.open(str(source)) as container:
+        assert container.streams.audio[0].layout.name == "2 channels"
+    assert change_frames(source, tmp_path / "out.mp4", swap).notes == ()
+    assert b"".join(read(tmp_path / "out.mp4")[2]) == b"".join(read(source)[2])
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.audio[0].layout.name == "stereo"
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [((-1, 0, 0, 1), (4, -4)), ((1, 0, 0, -1), (-4, 4)), ((0, 1, 1, 0), (4, 4)), ((0, -1, -1, 0), (-4, -4))],
+)
+def test_a_mirroring_is_applied(tmp_path: Path, matrix: tuple[int, ...], corner: tuple[int, int]):
+    """Left and right, top and bottom, and the diagonals: what phones' front cameras write."""
+    content = bytearray(write(tmp_path / "clip.mp4").read_bytes())
+    a, b, c, d = (value << 16 for value in matrix)
+    unity = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+    place = content.index(unity, content.index(b"tkhd"))
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "clip.mp4").write_bytes(content)
+    change_frames(tmp_path / "clip.mp4", tmp_path / "out.mp4", swap)
+    frame = read(tmp_path / "out.mp4")[0][0]
+    assert frame.shape == ((64, 48, 3) if a == 0 else (48, 64, 3))
+    assert frame[corner].min() > 230
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ZooError])
