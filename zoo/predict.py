@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rich.console import Console
@@ -78,7 +79,8 @@ def _predict(net: nn.Module, paths: Inputs, keywords: dict[str, Any], destinatio
     except OSError as error:  # such as a name too long for the results
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        return f"{names}: {error.strerror or error}"
+        place = "" if error.filename in map(str, paths) else f"{destination}: "
+        return f"{names}: {place}{error.strerror or error}"
     except MemoryError:
         return f"{names}: memory ran out"
     for note in notes:
@@ -125,13 +127,21 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[None]:
-    """Makes a folder, and takes it away again where nothing came into it."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    """Makes a folder that can be written, and takes it away again where nothing came into it."""
+    missing = list[Path]()
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise ZooError(f"{path} is a file; -o names a folder") from None
-    try:
+        try:
+            missing += [folder for folder in (path, *path.parents) if not folder.exists()]
+            path.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=path):  # found out now, not after the first result
+                pass
+        except (FileExistsError, NotADirectoryError):
+            file = next((part for part in (path, *path.parents) if part.is_file()), path)
+            raise ZooError(f"{file} is a file; -o names a folder") from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ZooError(f"{path}: {error.strerror}; -o names a folder that can be written") from None
         yield
     finally:
         for folder in missing:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to the like
 Progress: TypeAlias = "Callable[[int, int | None], None]"  # frames that are done, and of how many where that is known
 
-SUFFIXES = frozenset({".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"})
+SUFFIXES = frozenset(
+    {".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"}
+)
 SLACK = 0.98  # headers count a frame or two that are none
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # of sound, by the number of channels
 QUALITY = {"crf": "18"}  # of x264: hardly to be told from the frames that were given
@@ -49,8 +51,8 @@ def change_frames(source: Path, destination: Path, change: Change, progress: Pro
     """Writes a video with each frame changed, as H.264 in MP4, whole or not at all.
 
     Times of the frames, and with them the frame rate, stay as they are, constant or not. Sound is copied where MP4 can
-    hold it. A rotation or a mirroring in the metadata is applied, damaged parts are left out. Only one frame at a time is
-    in memory, and those that the encoder looks ahead.
+    hold it. A rotation or a mirroring in the metadata is applied, damaged parts are left out. Only one frame at a
+    time is in memory, and those that the encoder looks ahead.
 
     Args:
         source: of any format that FFmpeg reads.

@@ -169,7 +169,13 @@ def test_any_kind_of_picture(net, mode):
 
 @pytest.mark.parametrize("size", [(400, 300), (33, 32), (32, 200)])
 def test_styles_of_any_size(net, size):
-    assert painted(net, style=Image.fromarray(STYLE).resize(size)).size == (64, 51)
+    """It is brought to the content's, so that its own hardly matters, and its look does."""
+    style = Image.fromarray(STYLE).resize(size)
+    result = np.asarray(painted(net, style=style), float)
+    assert result.shape == (51, 64, 3)
+    red = np.asarray(painted(net, style=Image.new("RGB", size, "red")), float)
+    assert (red - result)[..., 0].mean() > (red - result)[..., 2].mean()
+    assert np.abs(red - result).mean() > 1
 
 
 @pytest.mark.parametrize("what", ["content", "style"])
@@ -178,7 +184,7 @@ def test_blank_pictures(net, what, value):
     blank = np.full((48, 64, 3), value, np.uint8)
     result = painted(net, **{what: blank}, iterations=8)
     assert np.isfinite(result.losses).all()
-    assert np.asarray(result).shape[2] == 3
+    assert result.losses[-1] <= result.losses[0]
     both = painted(net, blank, blank, iterations=4)
     assert np.isfinite(both.losses).all()
 
@@ -206,17 +212,29 @@ def test_large_pictures_are_told_of(net):
         ({"iterations": 0}, "iterations is a number from 1 on, not 0"),
         ({"size": 0}, "size is a number from 1 on"),
         ({"preview_every": 0}, "preview_every is a number from 1 on"),
+        ({"seed": -1}, r"seed is a number from 0 to 2\*\*63 - 1, not -1"),
+        ({"seed": 10**30}, r"seed is a number from 0 to 2\*\*63 - 1"),
         ({"start": "grey"}, "content, noise or style, not 'grey'"),
         ({"strength": 2}, "strength is a number from 0"),
         ({"content": "missing.jpg"}, "missing.jpg: no such file"),
         ({"style": "missing.jpg"}, "missing.jpg: no such file"),
         ({"vgg": "missing.safetensors"}, r"missing.safetensors: no such file[^\n]*\n.*--vgg FILE.*vgg=FILE"),
         ({"style": []}, "each style, 0 here"),
+        ({"style": np.zeros((40, 400, 3), np.uint8)}, "the style: 400x40 pixels; a style is at most 8 times as long"),
     ],
 )
 def test_what_is_refused(net, options, message):
     with pytest.raises(ZooError, match=message):
         painted(net, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"), [({"pooling": "avg"}, "not 16 and 'avg'$"), ({"style_layers": {"relu9_1": 1}}, "no layer")]
+)
+def test_the_way_to_weights_is_told_of_weights_only(options, message):
+    with pytest.raises(ZooError, match=message) as error:
+        NeuralStyle(**options).loss_network("missing.safetensors")
+    assert "--vgg" not in str(error.value)
 
 
 def test_without_vgg_both_ways_to_get_it_are_told(net, monkeypatch):

@@ -72,18 +72,23 @@ def test_a_run_leaves_the_picture_the_way_to_it_and_the_losses(here: Path, capsy
     assert list(torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]) == ["picture"]
 
 
-def test_an_interrupted_run_continues_to_the_bit(here: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("method", "at"), [("training_step", 7), ("on_after_backward", 2)]
+)  # before the loss of a step is noted, and after it
+def test_an_interrupted_run_continues_to_the_bit(
+    here: Path, one_thread: None, monkeypatch: pytest.MonkeyPatch, method: str, at: int
+):
     assert fit() == 0
-    step = NeuralStyleModule.training_step
+    step = getattr(NeuralStyleModule, method)
 
-    def stop(self: NeuralStyleModule, *args: object) -> torch.Tensor:
-        if self.global_step == 7:
+    def stop(self: NeuralStyleModule, *args: object) -> object:
+        if self.global_step == at:
             raise KeyboardInterrupt
         return step(self, *args)
 
-    monkeypatch.setattr(NeuralStyleModule, "training_step", stop)
+    monkeypatch.setattr(NeuralStyleModule, method, stop)
     assert fit() == 130
-    monkeypatch.setattr(NeuralStyleModule, "training_step", step)
+    monkeypatch.setattr(NeuralStyleModule, method, step)
     whole, parts = (here / "runs" / "neural_style" / f"version_{n}" for n in (0, 1))
     assert not (parts / "picture.png").exists()
     assert cli.main(["fit", "--resume", str(parts)]) == 0
@@ -143,7 +148,8 @@ def test_learns_from_a_pair_only():
 
 
 @pytest.mark.parametrize(
-    ("steps", "every", "expected"), [(300, 25, 25), (50, 20, 25), (97, 20, 97), (2, 25, 2), (-1, 25, 25)]
+    ("steps", "every", "expected"),
+    [(300, 25, 25), (50, 20, 25), (97, 20, 97), (2, 25, 2), (634, 25, 317), (-1, 25, 25)],
 )
 def test_the_last_iteration_ends_an_epoch(steps: int, every: int, expected: int):
     pair = StylePair(every=every)

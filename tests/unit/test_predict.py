@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 import json
+import os
 from pathlib import Path
 from typing import ClassVar
 
@@ -108,8 +110,39 @@ def test_results_go_to_a_folder(here: Path, tiny_linknet: Path, capsys: pytest.C
     Path("out").write_text("a file")
     assert predict(tiny_linknet, "single.webp") == 2
     assert capsys.readouterr().err == "zoo: error: out is a file; -o names a folder\n"
+    assert cli.main(["predict", str(tiny_linknet), "single.webp", "-o", "out/below/it"]) == 2
+    assert capsys.readouterr().err == "zoo: error: out is a file; -o names a folder\n"
     assert cli.main(["predict", str(tiny_linknet), "single.webp"]) == 2
     assert "-o/--output" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(
+    here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(**_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("zoo.predict.TemporaryFile", refuse)
+    assert predict(tiny_linknet, "single.webp") == 2
+    message = "zoo: error: out: Permission denied; -o names a folder that can be written\n"
+    assert capsys.readouterr().err == message
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(("number", "message"), [(errno.ENOSPC, "zoo: error: no space left on "), (errno.EIO, None)])
+def test_what_cannot_be_written_leaves_no_half_of_a_picture(
+    here: Path, tiny_linknet: Path, capsys, monkeypatch: pytest.MonkeyPatch, number: int, message: str | None
+):
+    """A full disk ends the command; of anything else the result is named, not the picture it was made of."""
+
+    def save(self: Image.Image, path: Path, *args: object, **options: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Image.Image, "save", save)
+    assert predict(tiny_linknet, "single.webp") == 2
+    assert (message or "zoo: single.webp: out/single: Input/output error\n") in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 def test_an_unknown_model(here: Path, capsys: pytest.CaptureFixture):

@@ -39,6 +39,10 @@ def test_refuses_what_shows_no_style(tmp_path: Path):
         read_style(path, 256)
     with pytest.raises(ZooError, match="the style: 16x16"):
         read_style(np.zeros((16, 16, 3), np.uint8), 256)
+    Image.new("RGB", (40, 400)).save(path)
+    with pytest.raises(ZooError, match=r"small\.png: 40x400 pixels; a style is at most 8 times as long as wide"):
+        read_style(path, 256)
+    assert read_style(Image.new("RGB", (40, 320)), 40).shape == (1, 3, 320, 40)
     with pytest.raises(ZooError, match="32 pixels or more, not 8"):
         read_style(None, 8)
     with pytest.raises(ZooError, match=r"nowhere\.png: no such file"):

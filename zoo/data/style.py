@@ -12,6 +12,7 @@ from zoo.errors import ZooError
 from zoo.images import Picture, on_white, to_picture, to_tensor
 
 SMALLEST = 32  # pixels of a side below which a picture shows no style
+LONGEST = 8  # times the shorter side: the longer one grows with it, and memory with that
 COLORS = ((24, 42, 92), (48, 96, 160), (236, 190, 64), (246, 236, 210), (196, 72, 40))
 
 
@@ -23,7 +24,8 @@ def read_style(picture: Picture | None, size: int) -> Tensor:
         size: which decides how large strokes are.
 
     Raises:
-        ZooError: a picture that cannot be read, or one too small to show a style.
+        ZooError: a picture that cannot be read, one too small to show a style, or more than eight times as long as
+            wide.
     """
     if size < SMALLEST:
         raise ZooError(f"a style is used at {SMALLEST} pixels or more, not {size}")
@@ -31,6 +33,9 @@ def read_style(picture: Picture | None, size: int) -> Tensor:
     name = str(picture) if isinstance(picture, (str, Path)) else "the style"
     if min(source.size) < SMALLEST:
         raise ZooError(f"{name}: {source.width}x{source.height} pixels show no style; it needs {SMALLEST} a side")
+    if max(source.size) > LONGEST * min(source.size):
+        shape = f"{source.width}x{source.height}"
+        raise ZooError(f"{name}: {shape} pixels; a style is at most {LONGEST} times as long as wide, give a part of it")
     factor = size / min(source.size)
     width, height = (max(size, round(side * factor)) for side in source.size)
     return to_tensor(source.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))[None]

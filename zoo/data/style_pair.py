@@ -23,7 +23,8 @@ class StylePair(LightningDataModule):
         style: picture, or several, which are blended. None: a pattern that the program draws.
         blend: share of each of several styles, in any unit; None: the same of each.
         every: iterations of an epoch, after which there is a preview and a checkpoint; of a run of ``max_steps`` the
-            divisor nearest to this, so that it ends with an epoch. A prime number of steps is one epoch.
+            divisor nearest to this and not under half of it, so that it ends with an epoch. A prime number of steps
+            is one epoch.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class StylePair(LightningDataModule):
         steps = self.trainer.max_steps if self.trainer else -1
         if steps < 1:
             return self.every
-        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
+        divisors = [n for n in range(1, steps + 1) if steps % n == 0 and 2 * n >= min(self.every, steps)]
         return min(divisors, key=lambda n: max(n / self.every, self.every / n))
 
     def val_dataloader(self) -> DataLoader:

@@ -30,6 +30,10 @@ def layer_names(depth: int) -> list[str]:
     return names
 
 
+class WeightsError(ZooError):
+    """Weights of VGG that are not there or do not fit: those who know the option can name it."""
+
+
 class VGGFeatures(nn.Module):
     """Features of VGG (Simonyan and Zisserman, 2014, https://arxiv.org/abs/1409.1556), computed no deeper than asked.
 
@@ -47,7 +51,8 @@ class VGGFeatures(nn.Module):
         pooling: "max", or "average" as Gatys et al. (2016) have it.
 
     Raises:
-        ZooError: unknown layer, or weights that are not there or do not fit.
+        ZooError: unknown layer, depth or pooling.
+        WeightsError: weights that are not there or do not fit, a ZooError too.
     """
 
     def __init__(
@@ -73,7 +78,11 @@ class VGGFeatures(nn.Module):
         self.computed = tuple(names[: 1 + max(map(names.index, layers))])
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
-        for name, tensor in self._start(weights).items():
+        try:
+            start = self._start(weights)
+        except ZooError as error:
+            raise WeightsError(str(error)) from error
+        for name, tensor in start.items():
             self.register_buffer(name, tensor, persistent=False)
         self.to(memory_format=torch.channels_last)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoo.data.style import read_style
 from zoo.errors import ZooError
 from zoo.losses.style_transfer import StyleTransferLoss
-from zoo.nn.vgg import VGGFeatures
+from zoo.nn.vgg import VGGFeatures, WeightsError
 
 CONTENT_LAYERS = {"relu2_2": 1.0}
 STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
@@ -43,10 +43,11 @@ def objective(
     Raises:
         ZooError: a style or weights that are not there or will not do.
     """
-    content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
-    with _advice(f"{option}vgg FILE.safetensors"):
+    content_layers = CONTENT_LAYERS if content_layers is None else content_layers
+    style_layers = STYLE_LAYERS if style_layers is None else style_layers
+    with _advice(f"{option}vgg FILE.safetensors", WeightsError):
         features = VGGFeatures([*dict.fromkeys([*style_layers, *content_layers])], weights=vgg)
-    with _advice(f"{option}style FILE"):
+    with _advice(f"{option}style FILE", ZooError):
         picture = read_style(style, style_size)
     return StyleTransferLoss(
         features,
@@ -60,8 +61,8 @@ def objective(
 
 
 @contextmanager
-def _advice(line: str) -> Iterator[None]:
+def _advice(line: str, kind: type[ZooError]) -> Iterator[None]:
     try:
         yield
-    except ZooError as error:
+    except kind as error:
         raise ZooError(f"{error}\n{line}") from error

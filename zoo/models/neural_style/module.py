@@ -28,11 +28,12 @@ WAY_OUT = "zoo fit takes a file with VGG-{depth} as --model.vgg FILE.safetensors
 
 
 class NeuralStyleModule(LightningModule):
-    """Optimises a picture as :meth:`NeuralStyle.predict` does; a step of the trainer is an iteration.
+    """Optimises a picture by the steps of :meth:`NeuralStyle.predict`; a step of the trainer is an iteration.
 
     Logs ``train/loss``, at the size of the stage, and after every epoch ``val/loss`` with its terms ``content``,
     ``style`` and ``tv``, those of the clipped picture at its full size. Leaves the picture after every epoch in
-    ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``.
+    ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The picture is that of the epoch with
+    the smallest ``val/loss``, where ``predict`` returns the best that the last size went through.
 
     Args:
         content_layers: see :class:`NeuralStyle`, as all down to ``coarse_to_fine``.
@@ -157,7 +158,7 @@ class NeuralStyleModule(LightningModule):
         return Image.fromarray(to_array(self.picture[0]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["losses"] = list(self.losses)
+        checkpoint["losses"] = self.losses[: self.global_step]  # an interrupt may have cost a step its end
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         losses = checkpoint.get("losses", ())

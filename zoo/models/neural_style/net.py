@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zoo.errors import ZooError
 from zoo.images import Picture
 from zoo.nn.descent import LEARNING_RATES
-from zoo.nn.vgg import VGGFeatures
+from zoo.nn.vgg import VGGFeatures, WeightsError
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
@@ -45,7 +45,7 @@ class NeuralStyle(nn.Module):
         tv_weight: of the total variation; larger is smoother.
         pooling: "average", the paper's, or "max", with which VGG was trained.
         depth: of VGG, 16 or 19.
-        start: "content", "noise" or "style".
+        start: "content", "noise" or "style", the first of several.
         optimizer: "lbfgs" or "adam".
         lr: its rate; None: 1 of L-BFGS and 0.02 of Adam.
         iterations: evaluations of loss and gradient, of all sizes together.
@@ -70,7 +70,8 @@ class NeuralStyle(nn.Module):
         coarse_to_fine: bool = True,
     ) -> None:
         super().__init__()
-        self.content_layers, self.style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
+        self.content_layers = CONTENT_LAYERS if content_layers is None else content_layers
+        self.style_layers = STYLE_LAYERS if style_layers is None else style_layers
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
         self.pooling, self.depth, self.start = pooling, depth, checked_start(start)
         self.optimizer, self.lr = optimizer, lr
@@ -90,9 +91,7 @@ class NeuralStyle(nn.Module):
         layers = list({**self.style_layers, **self.content_layers})
         try:
             return VGGFeatures(layers, self.depth, weights, self.pooling)
-        except ZooError as error:
-            if "no layer" in str(error):
-                raise
+        except WeightsError as error:
             raise ZooError(f"{error}\n{way_out.format(depth=self.depth)}") from error
 
     def predict(
@@ -126,14 +125,14 @@ class NeuralStyle(nn.Module):
             size: see :class:`NeuralStyle`, as ``iterations`` and ``start``; None: what it was made with.
             iterations: see there.
             start: see there.
-            seed: of the noise, and of random weights.
+            seed: of the noise, and of random weights; from 0 to 2**63 - 1.
             preview_every: iterations between two pictures on the way, which the result keeps.
             preview: called with each of these when it is made, and with the number of the iteration.
             progress: called after each iteration with how many are done, and of how many.
 
         Raises:
-            ZooError: pictures that cannot be read or are too small, weights of VGG that are not there, or too little
-                memory.
+            ZooError: pictures that cannot be read, are too small or too long, arguments out of range, weights of VGG
+                that are not there, or too little memory.
         """
         from zoo.models.neural_style.predict import Previews, paint
 
@@ -144,12 +143,13 @@ class NeuralStyle(nn.Module):
             "size": self.size if size is None else checked_count("size", size),
             "iterations": self.iterations if iterations is None else checked_count("iterations", iterations),
             "start": self.start if start is None else checked_start(start),
+            "seed": checked_seed(seed),
         }
         previews = Previews(None if preview_every is None else checked_count("preview_every", preview_every), preview)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             features = self.loss_network(vgg).to(self.get_buffer("place").device)
-        options: dict[str, Any] = {**chosen, "strength": strength, "preserve_color": preserve_color, "seed": seed}
+        options: dict[str, Any] = {**chosen, "strength": strength, "preserve_color": preserve_color}
         results = [
             paint(self, features, one, styles, blend, previews=previews, progress=progress, **options)
             for one in contents
@@ -161,6 +161,12 @@ def checked_count(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ZooError(f"{name} is a number from 1 on, not {value!r}")
     return value
+
+
+def checked_seed(seed: Any) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ZooError(f"seed is a number from 0 to 2**63 - 1, not {seed!r}")
+    return seed
 
 
 def checked_start(start: Any) -> Any:
