@@ -204,9 +204,10 @@ def _upright(frame: VideoFrame, first: VideoFrame) -> np.ndarray:
 
 def _mirrored(frame: VideoFrame) -> bool:
     """Whether it is shown with left and right exchanged, or top and bottom: its display matrix turns the plane over."""
-    for data in frame.side_data:
+    found: Any = frame.side_data
+    for data in found:
         if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))  # type: ignore[call-overload]
+            a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))
             return a * d - b * c < 0
     return False
 

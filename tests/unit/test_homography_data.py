@@ -395,6 +395,14 @@ def test_pictures_of_any_kind(tmp_path: Path):
         assert np.abs(picture.astype(int) - ramp).max() <= 4
 
 
+def test_more_pictures_than_memory_holds(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("zoo.data.pictures.free_bytes", lambda _: 2e9)
+    with pytest.raises(
+        ZooError, match=r"^40000 pictures, 288x288 each, need 10\.0 GB of memory and 2\.0 GB are free\n"
+    ):
+        read_pictures([Path("none.jpg")] * 40_000, 288, 288, False, 1)
+
+
 def test_the_middle_of_another_aspect():
     wide = np.zeros((48, 128), np.uint8)
     wide[:, 32:96] = np.arange(64)

@@ -11,15 +11,18 @@ ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from zoo.errors import ZooError
 from zoo.images import SUFFIXES, open_rgb
+from zoo.nn.memory import free_bytes, gigabytes
 from zoo.splits import Split, split_of
 
 
@@ -105,7 +108,12 @@ def read_pictures(
 
     Returns:
         ``(N, height, width)`` or ``(N, height, width, 3)`` uint8, and why others were skipped, a line each.
+
+    Raises:
+        ZooError: they do not fit into memory.
     """
+    pictures = np.empty(_shape(len(paths), width, height, grey), np.uint8)
+    skipped, kept = list[str](), 0
 
     def read(path: Path) -> np.ndarray | str:
         try:
@@ -117,7 +125,25 @@ def read_pictures(
         return fit(picture.convert("L") if grey else picture, width, height)
 
     with ThreadPoolExecutor() as pool:
-        return _sorted_out(pool.map(read, paths), (height, width) if grey else (height, width, 3))
+        for result in pool.map(read, paths):
+            if isinstance(result, str):
+                skipped.append(result)
+            else:
+                pictures[kept] = result
+                kept += 1
+    return pictures[:kept], skipped
+
+
+def _shape(count: int, width: int, height: int, grey: bool) -> tuple[int, ...]:
+    shape = (count, height, width) if grey else (count, height, width, 3)
+    need, free = math.prod(shape), free_bytes(torch.device("cpu"))
+    if need > free:
+        room = f"{gigabytes(need)} of memory and {gigabytes(free)} are free"
+        raise ZooError(
+            f"{count} pictures, {width}x{height} each, need {room}\n"
+            "give a folder of fewer pictures, or keep them smaller"
+        )
+    return shape
 
 
 def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:
@@ -128,14 +154,3 @@ def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:
     left, top = (have_width - part_width) // 2, (have_height - part_height) // 2
     part = picture.crop((left, top, left + part_width, top + part_height))
     return np.asarray(part.resize((width, height), Image.Resampling.BILINEAR))
-
-
-def _sorted_out(results: Iterable[np.ndarray | str], shape: tuple[int, ...]) -> tuple[np.ndarray, list[str]]:
-    kept: list[np.ndarray] = []
-    skipped: list[str] = []
-    for result in results:
-        if isinstance(result, str):
-            skipped.append(result)
-        else:
-            kept.append(result)
-    return np.stack(kept) if kept else np.empty((0, *shape), np.uint8), skipped
