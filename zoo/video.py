@@ -71,7 +71,7 @@ def change_frames(source: Path, destination: Path, change: Change, progress: Pro
         sounds, notes = _sounds(container, output)
         damaged = 0
         for item in _items(source, container, video, list(sounds)):
-            if isinstance(item, Damaged):
+            if item is None:
                 damaged += 1
             elif isinstance(item, Sound):
                 item.packet.stream = sounds[item.packet.stream]
@@ -88,14 +88,11 @@ def change_frames(source: Path, destination: Path, change: Change, progress: Pro
 
 
 def _first(source: Path) -> VideoFrame:
-    damaged = False
     with _opened(source) as container:
-        video = _video(container, source)
-        for item in _items(source, container, video, []):
-            if not isinstance(item, (Sound, Damaged)):
+        for item in _items(source, container, _video(container, source), []):
+            if item is not None and not isinstance(item, Sound):
                 return item
-            damaged = True
-    raise ZooError(f"{source}: {'damaged, no frame of it can be read' if damaged else 'no frames in it'}")
+    raise ZooError(f"{source}: no frame of it can be read")
 
 
 def _ends_early(video: VideoStream, writer: _Writer, damaged: int) -> list[str]:
@@ -170,15 +167,10 @@ class Sound:
     packet: Packet
 
 
-@dataclass(frozen=True)
-class Damaged:
-    """A packet of the video that cannot be decoded."""
-
-
 def _items(
     source: Path, container: InputContainer, video: VideoStream, sounds: list[Any]
-) -> Iterator[VideoFrame | Sound | Damaged]:
-    """Frames and packets of sound, in their order in the file."""
+) -> Iterator[VideoFrame | Sound | None]:
+    """Frames, packets of sound, and None for each packet of pictures that is damaged, in their order in the file."""
     invalid = _import_av().error.InvalidDataError
     with _reading(source):
         for packet in container.demux([video, *sounds]):
@@ -186,7 +178,7 @@ def _items(
                 try:
                     frames = packet.decode()
                 except invalid:
-                    yield Damaged()
+                    yield None
                 else:
                     yield from frames  # type: ignore[misc]
             elif packet.dts is not None:  # the last of each stream has none, and no sound

@@ -216,7 +216,7 @@ def test_a_damaged_part_costs_no_more_than_itself(tmp_path: Path):
     for first, size in packets:
         content[first : first + size] = bytes(size)
     (tmp_path / "clip.mp4").write_bytes(content)
-    with pytest.raises(ZooError, match=r"clip\.mp4: damaged, no frame of it can be read$"):
+    with pytest.raises(ZooError, match=r"clip\.mp4: no frame of it can be read$"):
         change_frames(tmp_path / "clip.mp4", tmp_path / "none.mp4", swap)
     assert not (tmp_path / "none.mp4").exists()
 
