@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import inspect
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -197,7 +198,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     larger.add_argument("--match-histogram", action="store_true", default=None, help="keep the colours of a picture")
     style = parser.add_argument_group("models of styles")
     style.add_argument(
-        "--strength", type=float, metavar="0..1", help="how much of the result is mixed with the picture"
+        "--strength", type=_share, metavar="0..1", help="how much of the result is mixed with the picture"
     )
     style.add_argument("--preserve-color", action="store_true", default=None, help="keep the colours of the picture")
     own = parser.add_argument_group("models that are given the style")
@@ -221,6 +222,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r}")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"a number from 0, the picture, to 1, the result, not {text!r}")
+    return value
 
 
 def _fastest_device() -> str:

@@ -430,7 +430,7 @@ def test_options_of_styles_mean_nothing_to_others(here: Path, tiny_linknet: Path
     for option in ("--style a.jpg", "--preserve-color", "--strength 1", "--blend 1", "--preview-every 3", "--seed 0"):
         assert predict(tiny_linknet, "single.webp", *option.split()) == 2
         assert f"{option.split()[0]} means nothing to {tiny_linknet}" in capsys.readouterr().err
-    for option in ("--strength much", "--blend a", "--size 0", "--iterations -1", "--seed x"):
+    for option in ("--strength much", "--strength nan", "--blend a", "--size 0", "--iterations -1", "--seed x"):
         assert predict(tiny_linknet, "single.webp", *option.split()) == 2
         assert option.split()[0] in capsys.readouterr().err
 
@@ -439,6 +439,6 @@ def test_bad_strength_costs_no_work(here: Path, tmp_path: Path, capsys: pytest.C
     arguments = {"channels": 4, "blocks": 1}
     weights.save(FastStyle(**arguments), tmp_path / "style", "fast_style", arguments)
     assert predict(tmp_path / "style", "single.webp", "--strength", "1.5") == 2
-    assert "strength is a number from 0, the original, to 1, the result, not 1.5" in capsys.readouterr().err
+    assert "--strength: a number from 0, the picture, to 1, the result, not '1.5'" in capsys.readouterr().err
     assert predict(tmp_path / "style", "single.webp", "--strength", "0.5", "--preserve-color", "--tile", "16") == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["single_compare.png", "single_styled.png"]

@@ -90,6 +90,9 @@ class FastStyle(nn.Module):
             tile: rows of the picture that are computed at a time, which changes the result by at most a level of 8
                 bits; "auto" takes what suits memory, None the whole.
             progress: called after each part of the work with how many are done, and of how many.
+
+        Raises:
+            ZooError: a picture that cannot be read, arguments out of range, or too little memory.
         """
         from zoo.models.fast_style.predict import stylize  # which knows the layers
 
@@ -108,7 +111,7 @@ class FastStyle(nn.Module):
         preserve_color: bool = False,
         tile: int | Literal["auto"] | None = "auto",
     ) -> np.ndarray:
-        """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`."""
+        """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises."""
         from zoo.models.fast_style.predict import stylize_frame
 
         with evaluating(self):
