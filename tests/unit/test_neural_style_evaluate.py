@@ -13,7 +13,17 @@ from zoo.data.style_pair import StylePair
 from zoo.errors import ZooError
 from zoo.models.neural_style import evaluate as protocol
 from zoo.models.neural_style import objective
-from zoo.models.neural_style.evaluate import DEFAULT, FLOAT32, ONE_SIZE, SAME_TIME, Made, claims, comparison, evaluate
+from zoo.models.neural_style.evaluate import (
+    DEFAULT,
+    FLOAT32,
+    MOVED,
+    ONE_SIZE,
+    SAME_TIME,
+    Made,
+    claims,
+    comparison,
+    evaluate,
+)
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.nn.vgg import VGGFeatures
 
@@ -46,8 +56,9 @@ def test_results_are_what_a_card_holds(pair: StylePair, seeded: None):
     [table] = measured["tables"]
     assert set(table) == set(schema.Table.model_fields)
     rows = {row[0]: row[1:] for row in table["rows"]}
-    assert set(rows) == {DEFAULT, FLOAT32, ONE_SIZE, SAME_TIME}
-    assert [rows[name][4] for name in (DEFAULT, FLOAT32, ONE_SIZE)] == [6, 6, 6]
+    assert set(rows) == {DEFAULT, FLOAT32, MOVED, ONE_SIZE, SAME_TIME}
+    assert [rows[name][4] for name in (DEFAULT, FLOAT32, MOVED, ONE_SIZE)] == [6, 6, 6, 6]
+    assert any(figure["metric"].startswith("PSNR of float32, content moved") for figure in measured["figures"])
     assert rows[SAME_TIME][5] <= max(rows[DEFAULT][5], rows[SAME_TIME][5] if rows[SAME_TIME][4] == 1 else 0) + 0.05
     for row in rows.values():
         assert row[0] == pytest.approx(sum(row[1:4]), abs=2e-4)
@@ -64,8 +75,11 @@ def test_the_same_picture_twice(pair: StylePair, seeded: None, one_thread: None)
 def test_what_is_claimed():
     grey = torch.full((1, 3, 4, 4), 0.5)
     made = {DEFAULT: Made(grey, 9, 1.0), FLOAT32: Made(grey + 0.1, 9, 2.0), ONE_SIZE: Made(grey, 9, 3.0)}
+    made[MOVED] = Made(grey + 0.11, 9, 2.0)
     scores = {DEFAULT: {"loss": 1.0}, FLOAT32: {"loss": 0.8}, ONE_SIZE: {"loss": 2.0}}
     found = {figure["metric"]: figure["value"] for figure in claims(made, scores, "pair")}
+    moved = "PSNR of float32, content moved by 1e-4"
+    assert found.pop(moved) == pytest.approx(40, abs=1e-3)
     assert found == {"loss / one size's": 0.5, "loss / float32's": 1.25, "PSNR to float32": 20.0}
     made[FLOAT32] = made[DEFAULT]
     assert "PSNR to float32" not in {figure["metric"] for figure in claims(made, scores, "pair")}
