@@ -148,6 +148,10 @@ def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
 ):
     size = (6000, 4000)
     assert memory.rows_at_a_time(net, (640, 480), "auto") is None
+    whole = 6000 * 4000 * (memory.HOST + memory.bytes_a_pixel(net))
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 2 * whole + 1)
+    assert memory.rows_at_a_time(net, size, "auto") is None
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 2 * whole - 1)
     rows = memory.rows_at_a_time(net, size, "auto")
     assert rows == 2**17 // 6000
     assert memory.strips_bytes(net, size, rows) < 6000 * 4000 * memory.bytes_a_pixel(net) / 5
@@ -163,7 +167,7 @@ def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
 
 
 def test_strips_are_used(net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "BUDGET", 0)
+    monkeypatch.setattr(memory, "SHARE", 0)
     monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
     assert restyle(net, Image.fromarray(cat)).size == (67, 91)
 

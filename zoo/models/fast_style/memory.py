@@ -13,7 +13,7 @@ from zoo.nn.memory import free_bytes, gigabytes
 if TYPE_CHECKING:
     from zoo.models.fast_style.net import FastStyle
 
-BUDGET = 512 * 2**20  # bytes up to which a picture is seen whole
+SHARE = 0.5  # of the free memory up to which a picture is seen whole, which takes two thirds of the time of strips
 STRIP = 2**17  # pixels of a strip
 SMALLEST = 16  # rows: below that a strip is mostly what lies around it
 AROUND = 16  # rows around a strip
@@ -39,7 +39,7 @@ def rows_at_a_time(net: FastStyle, size: tuple[int, int], tile: int | Literal["a
     whole = taken + width * height * bytes_a_pixel(net)
     rows = None
     if isinstance(tile, str):
-        rows = max(STRIP // width, SMALLEST) if whole > min(BUDGET, free / 2) else None
+        rows = max(STRIP // width, SMALLEST) if whole > SHARE * free else None
     elif tile is not None:
         rows = int(tile)
     need = whole if rows is None or rows >= height else taken + strips_bytes(net, size, rows)

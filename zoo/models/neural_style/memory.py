@@ -16,8 +16,8 @@ GRADIENT = 4  # times the first layer: what is in flight when its gradient is co
 FIXED = 200e6  # bytes of the convolutions' workspace
 
 
-def check_memory(features: VGGFeatures, height: int, width: int, device: torch.device) -> None:
-    """Refuses what would not fit into the memory that is free.
+def check_memory(features: VGGFeatures, height: int, width: int, device: torch.device) -> float:
+    """Estimates the memory that an optimisation takes, in bytes, and refuses what would not fit into what is free.
 
     Raises:
         ZooError: with the size that would fit.
@@ -30,6 +30,7 @@ def check_memory(features: VGGFeatures, height: int, width: int, device: torch.d
             f"{width}x{height} pixels: neural style needs {gigabytes(need)} of memory and {gigabytes(free)} are free\n"
             f"make the picture smaller: --size {max(fitting, 32)} or size={max(fitting, 32)}"
         )
+    return need
 
 
 def needed_bytes(features: VGGFeatures, height: int, width: int) -> float:

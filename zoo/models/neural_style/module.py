@@ -21,6 +21,7 @@ from zoo.models.neural_style.objective import Objective, Stage, plan
 from zoo.models.neural_style.predict import shrink
 from zoo.models.neural_style.result import strip_of
 from zoo.nn.descent import keep_finite, make_optimizer
+from zoo.nn.memory import gigabytes
 from zoo.stylized import as_content, finish
 from zoo.training import PictureLog
 
@@ -103,7 +104,9 @@ class NeuralStyleModule(LightningModule):
             raise ZooError(f"neural style learns from zoo.data.StylePair, not {type(pair).__name__}")
         self.source, self.alpha, _ = as_content(pair.content)
         colors = shrink(self.source, self.net.size)
-        check_memory(self.features, colors.height, colors.width, self.trainer.strategy.root_device)
+        need = check_memory(self.features, colors.height, colors.width, self.trainer.strategy.root_device)
+        if stage == "fit" and self.trainer.is_global_zero:
+            print(f"{colors.width}x{colors.height} pixels: about {gigabytes(need)} of memory")  # noqa: T201
         self._objective = Objective(self.net, self.features, to_tensor(colors)[None], pair.styles, pair.blend)
         iterations = self._iterations() if stage == "fit" else 1
         self.arguments["iterations"] = iterations
