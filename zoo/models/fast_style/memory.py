@@ -13,7 +13,7 @@ from zoo.nn.memory import free_bytes, gigabytes
 if TYPE_CHECKING:
     from zoo.models.fast_style.net import FastStyle
 
-SHARE = 0.5  # of the free memory up to which a picture is seen whole, which takes two thirds of the time of strips
+SHARE = 0.5  # of the free memory up to which a picture is seen whole: faster (tests/benchmarks/fast_style_speed.py)
 STRIP = 2**17  # pixels of a strip
 SMALLEST = 16  # rows: below that a strip is mostly what lies around it
 AROUND = 16  # rows around a strip

@@ -18,8 +18,6 @@ from zoo.models.fast_style.strips import stylize_by_strips
 from zoo.nn.memory import running_out
 from zoo.stylized import Stylized, as_content, check_strength, finish
 
-__all__ = ["Stylized", "restyle", "stylize", "stylize_frame"]
-
 
 def stylize(
     net: FastStyle,
