@@ -23,7 +23,7 @@ from zoo.models.fast_style.strips import stylize_by_strips
 from zoo.nn.instance_norm import InstanceNorm
 
 SIZES = ((256, 256), (512, 512), (1920, 1080))
-WIDTHS = (16, 32)
+WIDTHS = (16, 24, 32)
 ROWS = 64  # of a strip
 
 

@@ -88,7 +88,7 @@ def test_as_many_layers_and_parameters_as_the_paper():
     assert [conv.stride[0] for conv in convs] == [1, 2, 2] + [1] * 13
     assert [conv.out_channels for conv in convs] == [32, 64, 128] + [128] * 10 + [64, 32, 3]
     assert count(net) == 1_677_635
-    assert count(FastStyle()) == 424_099
+    assert count(FastStyle()) == 947_187
 
 
 def test_instance_norm_is_torch_s():

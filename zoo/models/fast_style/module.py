@@ -45,7 +45,7 @@ class FastStyleModule(LightningModule):
 
     def __init__(
         self,
-        channels: int = 16,
+        channels: int = 24,
         blocks: int = 5,
         style: Path | None = None,
         style_size: int = 256,

@@ -31,7 +31,7 @@ class FastStyle(nn.Module):
     tanh. Deviations from the paper:
 
     - Instance norm instead of batch norm (https://arxiv.org/abs/1607.08022).
-    - Half as many channels: 16, 32 and 64; ``channels=32`` is the paper's width.
+    - Three quarters of its channels: 24, 48 and 96; ``channels=32`` is the paper's width.
     - Every convolution pads by reflection, so that no border is drawn; the paper reflects 40 pixels first, and pads by
       zeros then.
     - A step of upsampling is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
@@ -43,7 +43,7 @@ class FastStyle(nn.Module):
         blocks: residual blocks.
     """
 
-    def __init__(self, channels: Width = 16, blocks: Depth = 5) -> None:
+    def __init__(self, channels: Width = 24, blocks: Depth = 5) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:
             raise ZooError(f"channels and blocks are 1 or more, not {channels} and {blocks}")
