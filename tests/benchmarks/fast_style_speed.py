@@ -1,6 +1,6 @@
 """Seconds of `fast_style` a picture in float32, beside the same network with torch's own norm and channels first.
 
-python tests/benchmarks/fast_style_speed.py [--threads 2] [--rounds 5]
+python tests/benchmarks/fast_style_speed.py [--threads 2] [--rounds 5] [--sizes 256x192 ...]
 python tests/benchmarks/fast_style_speed.py --memory
 """
 
@@ -22,7 +22,7 @@ from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.strips import stylize_by_strips
 from zoo.nn.instance_norm import InstanceNorm
 
-SIZES = ((256, 256), (512, 512), (1920, 1080))
+SIZES = ("256x256", "512x512", "1920x1080")
 WIDTHS = (16, 24, 32)
 ROWS = 64  # of a strip
 
@@ -55,13 +55,13 @@ def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, fl
     return {name: statistics.median(times[1:]) for name, times in taken.items()}
 
 
-def speed(rounds: int) -> None:
+def speed(rounds: int, sizes: list[str]) -> None:
     print("channels, size: ms of the network, by strips, and plain; plain / network")
     for channels in WIDTHS:
         torch.manual_seed(0)
         net = FastStyle(channels).eval()
         other = plain(net)
-        for width, height in SIZES:
+        for width, height in (map(int, size.split("x")) for size in sizes):
             source = picture(width, height)
             x = torch.from_numpy(np.array(source)).permute(2, 0, 1)[None] / 255  # channels last
             first = x.contiguous()
@@ -114,7 +114,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sizes", nargs="+", default=SIZES)
     parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    memory() if options.memory else speed(options.rounds)
+    memory() if options.memory else speed(options.rounds, options.sizes)
