@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,7 +167,8 @@ def _write_readme(
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """A copy of a folder, to be changed, that takes its place if the block ends well."""
-    draft, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{what}") for what in ("tmp", "old"))
+    mark = secrets.token_hex(8)  # that of no other process, on whatever machine
+    draft, old = (folder.with_name(f".{folder.name}.{mark}.{what}") for what in ("tmp", "old"))
     fresh = not folder.parent.exists()
     try:
         if folder.exists():

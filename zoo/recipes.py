@@ -14,7 +14,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from zoo.errors import ZooError
-from zoo.files import bundled, did_you_mean, unknown
+from zoo.files import bundled, did_you_mean, expanded, unknown
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")  # of jsonargparse
 
@@ -30,7 +30,7 @@ def find(name: str) -> Path:
     Raises:
         ZooError: there is no such recipe.
     """
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_file():
         return path
     if any(separator in name for separator in (os.sep, os.altsep) if separator):

@@ -28,7 +28,7 @@ from zoo.collect.options import Options, SourceOptions, made_here, read_settings
 from zoo.collect.progress import Watch
 from zoo.collect.store import HIDDEN, SETTINGS, Store
 from zoo.errors import ZooError
-from zoo.files import printable
+from zoo.files import expanded, printable
 
 FILES = 256  # that are open beside connections
 
@@ -102,7 +102,7 @@ def _folder(output: Path | None, resume: Path | None, work: bool) -> Path:
     folder = output if resume is None else resume
     if folder is None or not (work or resume):
         raise ZooError("from where to where? zoo collect SOURCE -o DIR, or zoo collect --resume DIR")
-    folder = folder.expanduser()
+    folder = expanded(folder)
     if folder.exists() and not folder.is_dir():
         raise ZooError(f"{folder}: a file, not a folder")
     if not (folder / SETTINGS).is_file():
