@@ -58,7 +58,7 @@ def test_a_file_in_the_working_directory_goes_first(installed: Path, monkeypatch
 def test_a_separator_makes_it_a_path(installed: Path, tmp_path: Path):
     (tmp_path / "mine.yaml").write_text("")
     assert recipes.find(str(tmp_path / "mine.yaml")) == tmp_path / "mine.yaml"
-    with pytest.raises(ZooError, match="~nosuchuser/mine.yaml: no such recipe file"):
+    with pytest.raises(ZooError, match=r"~nosuchuser/mine\.yaml: no such recipe file"):
         recipes.find("~nosuchuser/mine.yaml")
     with pytest.raises(ZooError, match="no such recipe file"):
         recipes.find("./linknet_camvid.yaml")
