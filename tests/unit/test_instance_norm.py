@@ -34,6 +34,22 @@ def test_is_that_of_torch(size: tuple[int, ...], memory_format: torch.memory_for
     assert norm(x).requires_grad
 
 
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_gradients_are_those_of_the_definition(pictures: int, memory_format: torch.memory_format):
+    """Torch's kernel gives others for one picture whose gradient has channels last, as it has before a convolution."""
+    norm = with_parameters(6)
+    x = (3 * torch.randn(pictures, 6, 12, 17) + 1).to(memory_format=memory_format).requires_grad_()
+    gradient = torch.randn(x.shape).to(memory_format=torch.channels_last)
+    exact, weight, bias = (each.detach().double().requires_grad_() for each in (x, norm.weight, norm.bias))
+    variance, mean = torch.var_mean(exact, (2, 3), correction=0, keepdim=True)
+    result = (exact - mean) * (variance + norm.eps).rsqrt() * weight[:, None, None] + bias[:, None, None]
+    result.backward(gradient.double())
+    norm(x).backward(gradient)
+    for own, expected in zip((x, norm.weight, norm.bias), (exact, weight, bias), strict=True):
+        torch.testing.assert_close(own.grad.double(), expected.grad, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.7, -1000.0])
 def test_a_channel_of_one_value_becomes_the_shift(value: float):
     norm = with_parameters(3)
