@@ -28,7 +28,8 @@ from zoo.registry import Architecture, architectures, import_object
 
 OPTIONS = (  # that reach predict, where it has them
     "passes", "refine", "tile", "match_histogram", "strength", "preserve_color",
-    "style", "blend", "size", "iterations", "start", "seed", "preview_every", "vgg",
+    "style", "blend", "size", "iterations", "start", "content_weight", "pooling", "optimizer",
+    "seed", "preview_every", "vgg",
 )  # fmt: skip
 
 
@@ -209,6 +210,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     own.add_argument("--size", type=_positive, metavar="N", help="pixels of the result")
     own.add_argument("--iterations", type=_positive, metavar="N", help="of the optimiser")
     own.add_argument("--start", metavar="NAME", help="what the optimiser begins with, such as content or noise")
+    own.add_argument("--content-weight", type=float, metavar="W", help="smaller is more of the style")
+    own.add_argument("--pooling", metavar="NAME", help="of the loss network: average or max")
+    own.add_argument("--optimizer", metavar="NAME", help="lbfgs or adam")
     own.add_argument("--seed", type=int, metavar="N", help="of the noise")
     own.add_argument("--preview-every", type=_positive, metavar="N", help="iterations between two previews")
     own.add_argument("--vgg", metavar="FILE", help="safetensors with the loss network, or timm")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,26 @@ def test_holds_the_papers_settings():
     assert net.style_layers == {f"conv{i}_1": 1 for i in range(1, 6)}
     assert (net.pooling, net.optimizer) == ("average", "lbfgs")
     assert NeuralStyle(start="noise", depth=19, coarse_to_fine=False).loss_network(None).depth == 19
+
+
+@pytest.mark.parametrize(
+    "changes", [{"content_weight": 50.0}, {"pooling": "max"}, {"optimizer": "adam"}, {"start": "noise"}, {"size": 44}]
+)
+def test_predict_takes_other_settings(changes: dict, one_thread: None):
+    """With the result of a model that was made with them, and without changing the one that it is asked of."""
+    net, style, predict = NeuralStyle(**ARGUMENTS), draw_pattern(48, 64), {"vgg": None, "iterations": 3}
+    before = np.asarray(net.predict(CONTENT, style, **predict))
+    other = NeuralStyle(**{**ARGUMENTS, **changes}).predict(CONTENT, style, **predict)
+    changed = net.predict(CONTENT, style, **predict, **changes)
+    assert np.array_equal(changed, other)
+    assert changed.losses == other.losses
+    assert changed.losses != net.predict(CONTENT, style, **predict).losses
+    assert np.array_equal(net.predict(CONTENT, style, **predict), before)
+
+
+def test_an_optimiser_comes_with_its_own_rate():
+    assert NeuralStyle(lr=0.7).changed(optimizer="adam").lr is None
+    assert NeuralStyle(lr=0.7).changed(optimizer="lbfgs", size=40).lr == 0.7
 
 
 def test_has_nothing_to_save():
@@ -92,11 +113,16 @@ def test_the_picture_takes_the_style_and_keeps_the_content(one_thread: None):
         ({"optimizer": "sgd"}, '"lbfgs" or "adam"'),
         ({"iterations": 0}, "iterations is a number from 1 on"),
         ({"size": -1}, "size is a number from 1 on"),
+        ({"pooling": "mean"}, 'pooling "max" or "average"'),
+        ({"content_weight": -1.0}, "are 0 or more"),
+        ({"content_weight": math.nan}, "are 0 or more"),
     ],
 )
 def test_refuses_what_it_cannot_be(arguments: dict, message: str):
     with pytest.raises(ZooError, match=message):
-        NeuralStyle(**arguments)
+        NeuralStyle().predict(CONTENT, CONTENT, **{**PREDICT, **arguments})
+    with pytest.raises(ZooError, match=message):
+        NeuralStyle(**{"size": 48, **arguments}).predict(CONTENT, CONTENT, vgg=None)
 
 
 def test_layers_that_vgg_has_not():

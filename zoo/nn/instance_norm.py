@@ -19,8 +19,8 @@ class InstanceNorm(nn.InstanceNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu":
             y = super().forward(x)
-            if y.requires_grad:  # of one picture, torch's CPU kernel reads gradients with channels last as if they were not
-                y.register_hook(Tensor.contiguous)
+            if y.requires_grad:  # in those of a single picture, torch's kernel for CPUs takes channels last for first
+                y.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
             # torch's own leaves channels first, and the convolutions after it then cost more than this copy
             return y.contiguous(memory_format=torch.channels_last)
         x, pixels = x.contiguous(memory_format=torch.channels_last), x.shape[2] * x.shape[3]

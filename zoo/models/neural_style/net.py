@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -106,6 +107,9 @@ class NeuralStyle(nn.Module):
         size: int | None = None,
         iterations: int | None = None,
         start: Literal["content", "noise", "style"] | None = None,
+        content_weight: float | None = None,
+        pooling: Literal["average", "max"] | None = None,
+        optimizer: Literal["lbfgs", "adam"] | None = None,
         seed: int = 0,
         preview_every: int | None = None,
         preview: Callable[[int, Image.Image], None] | None = None,
@@ -122,9 +126,12 @@ class NeuralStyle(nn.Module):
             blend: share of each of several styles, in any unit; None: the same of each.
             strength: how much of the result is mixed with the picture, from 0, the picture, to 1.
             preserve_color: whether the result gives only its luminance, and the picture its colours.
-            size: see :class:`NeuralStyle`, as ``iterations`` and ``start``; None: what it was made with.
+            size: see :class:`NeuralStyle`, as the next five; None: what it was made with.
             iterations: see there.
             start: see there.
+            content_weight: see there.
+            pooling: see there.
+            optimizer: see there, with its own rate unless that is what it was made with.
             seed: of the noise, and of random weights; from 0 to 2**63 - 1.
             preview_every: iterations between two pictures on the way, which the result keeps.
             preview: called with each of these when it is made, and with the number of the iteration.
@@ -139,22 +146,25 @@ class NeuralStyle(nn.Module):
         many = isinstance(content, (list, tuple)) or (isinstance(content, Tensor) and content.ndim == 4)
         contents: Any = content if many else [content]
         styles: Any = list(style) if isinstance(style, (list, tuple)) else [style]
-        chosen = {
-            "size": self.size if size is None else checked_count("size", size),
-            "iterations": self.iterations if iterations is None else checked_count("iterations", iterations),
-            "start": self.start if start is None else checked_start(start),
-            "seed": checked_seed(seed),
-        }
+        chosen = {"size": size, "iterations": iterations, "start": start, "content_weight": content_weight}
+        settings = self.changed(**chosen, pooling=pooling, optimizer=optimizer)
         previews = Previews(None if preview_every is None else checked_count("preview_every", preview_every), preview)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            features = self.loss_network(vgg).to(self.get_buffer("place").device)
-        options: dict[str, Any] = {**chosen, "strength": strength, "preserve_color": preserve_color}
+            torch.manual_seed(checked_seed(seed))
+            features = settings.loss_network(vgg).to(self.get_buffer("place").device)
+        options: dict[str, Any] = {"seed": seed, "strength": strength, "preserve_color": preserve_color}
         results = [
-            paint(self, features, one, styles, blend, previews=previews, progress=progress, **options)
+            paint(settings, features, one, styles, blend, previews=previews, progress=progress, **options)
             for one in contents
         ]
         return results if many else results[0]
+
+    def changed(self, **changes: Any) -> NeuralStyle:
+        """The same with other settings, of which None changes nothing."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        if given.get("optimizer", self.optimizer) != self.optimizer:
+            given["lr"] = None  # the rate of one is none of the other
+        return NeuralStyle(**{**{name: getattr(self, name) for name in signature(NeuralStyle).parameters}, **given})
 
 
 def checked_count(name: str, value: Any) -> int:

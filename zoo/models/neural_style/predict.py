@@ -56,9 +56,6 @@ def paint(
     styles: Sequence[Picture],
     blend: Sequence[float] | None,
     *,
-    size: int,
-    iterations: int,
-    start: str,
     seed: int,
     strength: float,
     preserve_color: bool,
@@ -68,6 +65,7 @@ def paint(
     """Styles one picture; see :meth:`NeuralStyle.predict`.
 
     Args:
+        net: the settings.
         features: on the device where this is computed.
     """
     check_strength(strength)
@@ -75,7 +73,7 @@ def paint(
     source, alpha, notes = as_content(picture)
     device = features.mean.device
     try:
-        colors = shrink(source, size)
+        colors = shrink(source, net.size)
         check_memory(features, colors.height, colors.width, device)
     except ZooError as error:
         raise ZooError(f"{name}{error}") from None
@@ -84,11 +82,11 @@ def paint(
     objective = Objective(net, features, to_tensor(colors)[None].to(device), styles, blend)
     previews, losses = replace(previews, kept={}), []
     with running_out(f"{name}memory ran out at {colors.width}x{colors.height} pixels; give a smaller size"):
-        for step in optimize(objective, iterations, start, seed):
+        for step in optimize(objective, net.iterations, net.start, seed):
             losses.append(step.loss)
             previews(step)
             if progress is not None:
-                progress(step.number, iterations)
+                progress(step.number, net.iterations)
     made = finish(step.picture[0], source, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
     return Painting(made.picture, made.content, made.notes, previews.kept, tuple(losses))
 
