@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from zoo.nn.mode import tracing
 
 
 class InstanceNorm(nn.InstanceNorm2d):
@@ -17,15 +20,16 @@ class InstanceNorm(nn.InstanceNorm2d):
         super().__init__(channels, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or x.dtype != torch.float32 or x.device.type != "cpu":
-            y = super().forward(x)
-            if y.requires_grad:  # in those of a single picture, torch's kernel for CPUs takes channels last for first
-                y.register_hook(Tensor.contiguous)  # type: ignore[no-untyped-call]
+        if tracing() or x.device.type != "cpu":
             # torch's own leaves channels first, and the convolutions after it then cost more than this copy
-            return y.contiguous(memory_format=torch.channels_last)
-        x, pixels = x.contiguous(memory_format=torch.channels_last), x.shape[2] * x.shape[3]
-        total, squares = sums(x)  # faster on CPUs than torch's own: `tests/benchmarks/fast_style_speed.py`
-        return self.normalize(x, total / pixels, squares / pixels)
+            return super().forward(x).contiguous(memory_format=torch.channels_last)
+        # Batch norm of one picture is the same, and torch's kernel for CPUs knows channels last, which that of instance
+        # norm does not: slow, and with wrong gradients for a single picture (tests/benchmarks/fast_style_speed.py).
+        x = x.contiguous(memory_format=torch.channels_last)
+        pictures = [
+            F.batch_norm(one, None, None, self.weight, self.bias, True, 0.0, self.eps) for one in torch.split(x, 1)
+        ]
+        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
     def normalize(self, x: Tensor, mean: Tensor, mean_square: Tensor) -> Tensor:
         """Normalises by statistics ``(B, C)`` that are known, such as those of a picture of which x is a part."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -18,3 +19,8 @@ def evaluating(net: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+def tracing() -> bool:
+    """Whether a network is being exported or compiled: what is faster step by step only hides its operators then."""
+    return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo.bounds import Depth, Width
 from zoo.errors import ZooError
 from zoo.images import Picture
+from zoo.nn.convolution import ReflectConv2d, UpsampledConv2d
 from zoo.nn.instance_norm import InstanceNorm
 from zoo.nn.mode import evaluating
 
@@ -49,15 +50,13 @@ class FastStyle(nn.Module):
             raise ZooError(f"channels and blocks are 1 or more, not {channels} and {blocks}")
         self.channels, self.blocks = channels, blocks
         self.layers = nn.Sequential(
-            *layer(3, channels, 9),
-            *layer(channels, 2 * channels, 3, stride=2),
-            *layer(2 * channels, 4 * channels, 3, stride=2),
+            *normalized(ReflectConv2d(3, channels, 9)),
+            *normalized(ReflectConv2d(channels, 2 * channels, 3, stride=2)),
+            *normalized(ReflectConv2d(2 * channels, 4 * channels, 3, stride=2)),
             *(ResidualBlock(4 * channels) for _ in range(blocks)),
-            nn.Upsample(scale_factor=2),
-            *layer(4 * channels, 2 * channels, 3),
-            nn.Upsample(scale_factor=2),
-            *layer(2 * channels, channels, 3),
-            conv(channels, 3, 9, bias=True),
+            *normalized(UpsampledConv2d(4 * channels, 2 * channels)),
+            *normalized(UpsampledConv2d(2 * channels, channels)),
+            ReflectConv2d(channels, 3, 9, bias=True),
         )
         self.to(memory_format=torch.channels_last)
 
@@ -133,16 +132,13 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*layer(channels, channels, 3), conv(channels, channels, 3), InstanceNorm(channels))
+        first, second = ReflectConv2d(channels, channels, 3), ReflectConv2d(channels, channels, 3)
+        self.layers = nn.Sequential(*normalized(first), second, InstanceNorm(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
 
 
-def layer(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    return [conv(inputs, outputs, kernel, stride), InstanceNorm(outputs), nn.ReLU(inplace=True)]
-
-
-def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> nn.Conv2d:
-    """Without a bias, which the norm after it would take away again."""
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, padding_mode="reflect", bias=bias)
+def normalized(conv: nn.Conv2d) -> list[nn.Module]:
+    """A convolution and what follows it; it has no bias, which the norm would take away again."""
+    return [conv, InstanceNorm(conv.out_channels), nn.ReLU(inplace=True)]

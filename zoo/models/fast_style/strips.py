@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from zoo.images import to_array, to_tensor
 from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking, squashed
+from zoo.nn.convolution import UpsampledConv2d
 from zoo.nn.instance_norm import InstanceNorm, sums
 
 Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)
@@ -76,10 +77,10 @@ class Strips:
             self.add(layer)
         else:
             self.pending.append(layer)
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, UpsampledConv2d):
+                self.stride //= 2
+            elif isinstance(layer, nn.Conv2d):
                 self.stride *= layer.stride[0]
-            elif isinstance(layer, nn.Upsample):
-                self.stride //= int(layer.scale_factor)  # type: ignore[arg-type]
 
     def outputs(self) -> Iterator[tuple[int, Tensor]]:
         """Strips of the output, each with the number of its first row."""

@@ -1,0 +1,67 @@
+"""Convolutions that pad by reflection: those of torch, but faster where channels come last."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.nn.convolution import ReflectConv2d, UpsampledConv2d, reflected
+
+
+def same_results_and_gradients(own: nn.Module, other: nn.Module, x: Tensor) -> None:
+    """In float64, where the gradient that comes back has channels last and where it has not."""
+    for memory_format in (torch.channels_last, torch.contiguous_format):
+        inputs = [x.clone().requires_grad_() for _ in range(2)]
+        results = [module(one) for module, one in zip((own, other), inputs, strict=True)]
+        torch.testing.assert_close(*results)
+        gradient = torch.randn(results[0].shape, dtype=x.dtype).contiguous(memory_format=memory_format)
+        wanted = [
+            torch.autograd.grad(result, [one, *module.parameters()], gradient)
+            for result, one, module in zip(results, inputs, (own, other), strict=True)
+        ]
+        torch.testing.assert_close(*wanted)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "size"), [(3, 1, (2, 2)), (3, 2, (7, 4)), (9, 1, (5, 13)), (5, 3, (8, 9))]
+)
+def test_pads_by_reflection(kernel: int, stride: int, size: tuple[int, int]):
+    torch.manual_seed(0)
+    own = ReflectConv2d(3, 4, kernel, stride, bias=True).double()
+    other = nn.Conv2d(3, 4, kernel, stride, kernel // 2, padding_mode="reflect").double()
+    other.load_state_dict(own.state_dict())
+    same_results_and_gradients(own, other, torch.randn(2, 3, *size, dtype=torch.float64))
+    expected = tuple(-(-side // stride) for side in size)
+    assert own(torch.zeros(1, 3, *size, dtype=torch.float64)).shape[2:] == expected
+
+
+@pytest.mark.parametrize("size", [(2, 2), (1, 5), (6, 7)])
+def test_upsamples_as_if_the_large_picture_were_made(size: tuple[int, int]):
+    torch.manual_seed(0)
+    own = UpsampledConv2d(3, 5).double()
+    conv = nn.Conv2d(3, 5, 3, padding=1, padding_mode="reflect", bias=False).double()
+    conv.load_state_dict(own.state_dict())
+    other = nn.Sequential(nn.Upsample(scale_factor=2), conv)
+    same_results_and_gradients(own, other, torch.randn(2, 3, *size, dtype=torch.float64))
+
+
+def test_the_upsampled_kernel_is_no_part_of_the_weights():
+    assert {name: tuple(p.shape) for name, p in UpsampledConv2d(4, 2).state_dict().items()} == {"weight": (2, 4, 3, 3)}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_reflected_has_channels_last(dtype: torch.dtype):
+    x = torch.randn(2, 3, 6, 5).to(dtype)
+    y = reflected(x, 4)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(y, F.pad(x, (4, 4, 4, 4), "reflect"))
+
+
+def test_both_can_be_exported():
+    net, x = nn.Sequential(ReflectConv2d(3, 4, 3), UpsampledConv2d(4, 2)).eval(), torch.rand(1, 3, 8, 10)
+    exported = torch.export.export(net, (x,))
+    assert not any("empty" in str(node.target) for node in exported.graph.nodes)  # nothing written in place
+    with torch.inference_mode():
+        torch.testing.assert_close(exported.module()(x), net(x))
