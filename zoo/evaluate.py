@@ -43,7 +43,8 @@ def main(argv: list[str]) -> int:
         description="Measure what a card claims.",
         epilog="Some measurements take more: --real FOLDER, real pairs of pictures for homographynet; "
         "--vgg FILE, weights of VGG-16 for perceptual_sr, fast_style and neural_style; --style FILE, the picture that "
-        "fast_style learnt from, --sizes and --iterations, such as '[256]' and '[50, 100]', to measure a part, and "
+        "fast_style learnt from, --sizes and --iterations, such as '[256]' and '[50, 100]', to measure a part, "
+        "--iterations '{256: [50, 500], 512: [50]}', to measure more of one size, and "
         "--reference FILE, which keeps what takes long.",
     )
     parser.add_argument("model", help="name of a model, or its folder")

@@ -1,4 +1,4 @@
-"""Seconds of `fast_style` a picture in float32, beside the same network with torch's own norm and channels first.
+"""Seconds of `fast_style` a picture in float32, beside the same network of torch's own layers and channels first.
 
 python tests/benchmarks/fast_style_speed.py [--threads 2] [--rounds 5] [--sizes 256x192 ...]
 python tests/benchmarks/fast_style_speed.py --memory
@@ -20,6 +20,7 @@ from torch import nn
 from zoo.models.fast_style.memory import bytes_a_pixel, strips_bytes
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.strips import stylize_by_strips
+from zoo.nn.convolution import UpsampledConv2d
 from zoo.nn.instance_norm import InstanceNorm
 
 SIZES = ("256x256", "512x512", "1920x1080")
@@ -32,11 +33,22 @@ def plain(net: FastStyle) -> nn.Module:
     net = copy.deepcopy(net)
     for module in [*net.modules()]:
         for name, child in module.named_children():
-            if isinstance(child, InstanceNorm):
-                norm = nn.InstanceNorm2d(child.num_features, affine=True)
-                norm.load_state_dict(child.state_dict())
-                setattr(module, name, norm)
+            if (other := written_out(child)) is not None:
+                setattr(module, name, other)
     return net.to(memory_format=torch.contiguous_format).eval()
+
+
+def written_out(module: nn.Module) -> nn.Module | None:
+    if isinstance(module, InstanceNorm):
+        other: nn.Module = nn.InstanceNorm2d(module.num_features, affine=True)
+    elif isinstance(module, nn.Conv2d):
+        size, stride, bias = module.kernel_size[0], module.stride, module.bias is not None
+        inputs, outputs = module.in_channels, module.out_channels
+        other = nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="reflect", bias=bias)
+    else:
+        return None
+    other.load_state_dict(module.state_dict())
+    return nn.Sequential(nn.Upsample(scale_factor=2), other) if isinstance(module, UpsampledConv2d) else other
 
 
 def picture(width: int, height: int) -> Image.Image:

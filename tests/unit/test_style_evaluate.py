@@ -316,7 +316,13 @@ def test_another_file_is_no_reference(tmp_path: Path):
         Reference(tmp_path / "none" / "reference.json", {})
 
 
-@pytest.mark.parametrize("wrong", [{"sizes": []}, {"iterations": [0]}, {"photographs": 0}, {"sizes": [32, -1]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"sizes": []}, {"iterations": [0]}, {"photographs": 0}, {"sizes": [32, -1]}),
+        *({"iterations": []}, {"iterations": {}}, {"iterations": {32: [2], 24: []}}, {"iterations": {0: [2]}}),
+    ],
+)
 def test_refuses_what_measures_nothing(folder: Path, recipe: dict, wrong: dict):
     with pytest.raises(ZooError, match="1 or more"):
         evaluate(tiny(), PictureCrops(folder, held_out=0.2), recipe, **{**FAST, **wrong})
@@ -354,6 +360,16 @@ def test_zoo_evaluate_writes_the_card(installed: Path, arguments: list[str], cap
     assert capsys.readouterr().out.count("holds") == 2
     assert cli.main(["list", "fast_style*"]) == 0
     assert "style transfer  loss / L-BFGS(1) " in capsys.readouterr().out
+
+
+def test_each_size_may_have_its_own_iterations(installed: Path, arguments: list[str]):
+    """Those of large pictures take hours."""
+    assert cli.main([*arguments[:5], "--photographs=1", "--iterations", "{24: [1, 2], 32: [1]}", "--write"]) == 0
+    figures = json.loads((installed / "results.json").read_text())["figures"]
+    assert [(figure["data"].rpartition(", ")[2], figure["metric"][-2]) for figure in figures] == [
+        *(("24 px", "1"), ("24 px", "2"), ("32 px", "1"))
+    ]
+    assert "--iterations '{24: [1, 2], 32: [1]}'" in (installed / "README.md").read_text()
 
 
 def test_a_part_may_be_measured(installed: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from inspect import signature
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -46,7 +47,7 @@ def evaluate(
     vgg: str | None = None,
     style: Path | None = None,
     sizes: Sequence[int] = (256, 512),
-    iterations: Sequence[int] = (50, 100, 500),
+    iterations: Sequence[int] | Mapping[int, Sequence[int]] = (50, 100, 500),
     start: Start = "noise",
     photographs: int = 10,
     reference: Path | None = None,
@@ -63,7 +64,7 @@ def evaluate(
         vgg: instead of the recipe's weights of VGG-16.
         style: instead of the recipe's style picture.
         sizes: to which the pictures' longer side is brought, in pixels.
-        iterations: of L-BFGS.
+        iterations: of L-BFGS; or of each size, instead of ``sizes``: ``{256: [50, 100, 500], 512: [50]}``.
         start: of L-BFGS.
         photographs: how many pictures at most.
         reference: JSON file that keeps what L-BFGS reached, which takes hours: what is there is not computed
@@ -72,7 +73,9 @@ def evaluate(
     Returns:
         Figures, tables, cost and digests of the pictures, the style and VGG's weights, as ``results.json`` holds them.
     """
-    if not (sizes and iterations) or min([*sizes, *iterations, photographs]) < 1:
+    work = dict(iterations) if isinstance(iterations, Mapping) else dict.fromkeys(sizes, iterations)
+    numbers = [photographs, *work, *chain(*work.values())]
+    if not work or not all(work.values()) or min(numbers) < 1:
         raise ZooError("sizes, iterations and photographs are 1 or more")
     keep_freed_memory()
     contents = held_out(data, photographs)
@@ -81,15 +84,15 @@ def evaluate(
     criterion, optimum, source = criterion.to(device), Reference(reference, identity), data.folders.root
     figures, tables = [], []
     with bars() as shown:
-        for size in sizes:
+        for size, counts in work.items():
             task, scores, seconds = shown.add_task(f"{size} px", total=len(contents)), [], []
             for done, content in enumerate(contents, 1):
                 x = brought_to(content, size).to(device)
-                reached = optimum(criterion, x, iterations, start, partial(shown.advance, task, 1 / max(iterations)))
+                reached = optimum(criterion, x, counts, start, partial(shown.advance, task, 1 / max(counts)))
                 scores.append({**own_scores(net, criterion, x), **{lbfgs(n, start): s for n, s in reached.items()}})
                 if done <= TIMED:
                     pace = seconds_an_iteration(criterion, x, start)
-                    seconds.append({NETWORK: seconds_of(net, x), **{lbfgs(n, start): n * pace for n in iterations}})
+                    seconds.append({NETWORK: seconds_of(net, x), **{lbfgs(n, start): n * pace for n in counts}})
                 shown.update(task, completed=done)
             name = f"{source.name if source else 'street scenes'}, {size} px"
             figures += claims(name, scores)
