@@ -53,17 +53,17 @@ def rows_at_a_time(net: FastStyle, size: tuple[int, int], tile: int | Literal["a
 
 
 def bytes_a_pixel(net: FastStyle) -> int:
-    """Float32 memory by pixels of a picture that is seen whole: six of the first layer's outputs, and ten planes.
+    """Float32 memory by pixels of a picture that is seen whole: four of the first layer's outputs, and ten planes.
 
     ``python tests/benchmarks/fast_style_speed.py --memory`` prints what is measured beside it, also of strips.
     """
-    return 4 * (6 * net.channels + 10)
+    return 4 * (4 * net.channels + 10)
 
 
 def strips_bytes(net: FastStyle, size: tuple[int, int], rows: int) -> int:
-    """What is kept of all of a picture, and three strips: not all that is freed can be used again at once.
+    """What is kept of all of a picture, and five strips: not all that is freed can be used again at once.
 
     Half and a quarter of the resolution with two and four times the channels of the first layer take 3/4 of its output.
     """
     width, height = size
-    return width * (3 * height * net.channels + 3 * (rows + AROUND) * bytes_a_pixel(net))
+    return width * (3 * height * net.channels + 5 * (rows + AROUND) * bytes_a_pixel(net))
