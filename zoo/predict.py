@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.progress import Progress
@@ -169,8 +169,15 @@ def _part_bar(bars: Progress) -> Callable[[int, int], None]:
     return show
 
 
+class _Parser(Parser):
+    def error(self, message: str) -> NoReturn:
+        if message.endswith("required: pictures"):
+            message += "; name them before --style and --blend, which take all that follows"
+        super().error(message)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="zoo predict", description="Run a model on pictures.")
+    parser = _Parser(prog="zoo predict", description="Run a model on pictures.")
     parser.add_argument("model", help="name of a model, of an architecture, or a folder")
     parser.add_argument(
         "pictures",

@@ -95,6 +95,7 @@ def test_a_bad_picture_costs_none_of_the_others(here: Path, tiny_linknet: Path, 
         (["none*.png"], "none*.png: nothing matches"),
         (["empty"], "no pictures in empty (.bmp"),
         ([], "required: pictures"),
+        (["--style", "a.jpg", "b.jpg"], "name them before --style and --blend"),
     ],
 )
 def test_nothing_to_segment(
