@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.nn.convolution import ReflectConv2d, UpsampledConv2d, reflected
+from zoo.nn.convolution import BlockConv2d, ReflectConv2d, UpsampledConv2d, reflected
 
 
 def same_results_and_gradients(own: nn.Module, other: nn.Module, x: Tensor) -> None:
@@ -37,6 +37,16 @@ def test_pads_by_reflection(kernel: int, stride: int, size: tuple[int, int]):
     assert own(torch.zeros(1, 3, *size, dtype=torch.float64)).shape[2:] == expected
 
 
+@pytest.mark.parametrize(("kernel", "size"), [(9, (8, 12)), (3, (4, 8)), (1, (4, 4))])
+@pytest.mark.parametrize("bias", [True, False])
+def test_computes_blocks_at_a_time(kernel: int, size: tuple[int, int], bias: bool):
+    torch.manual_seed(0)
+    own = BlockConv2d(5, 3, kernel, bias=bias).double()
+    other = nn.Conv2d(5, 3, kernel, 1, kernel // 2, padding_mode="reflect", bias=bias).double()
+    other.load_state_dict(own.state_dict())
+    same_results_and_gradients(own, other, torch.randn(2, 5, *size, dtype=torch.float64))
+
+
 @pytest.mark.parametrize("size", [(2, 2), (1, 5), (6, 7)])
 def test_upsamples_as_if_the_large_picture_were_made(size: tuple[int, int]):
     torch.manual_seed(0)
@@ -59,8 +69,9 @@ def test_what_is_reflected_has_channels_last(dtype: torch.dtype):
     assert torch.equal(y, F.pad(x, (4, 4, 4, 4), "reflect"))
 
 
-def test_both_can_be_exported():
-    net, x = nn.Sequential(ReflectConv2d(3, 4, 3), UpsampledConv2d(4, 2)).eval(), torch.rand(1, 3, 8, 10)
+def test_all_can_be_exported():
+    net = nn.Sequential(ReflectConv2d(3, 4, 3), UpsampledConv2d(4, 2), BlockConv2d(2, 3, 5)).eval()
+    x = torch.rand(1, 3, 8, 10)
     exported = torch.export.export(net, (x,))
     assert not any("empty" in str(node.target) for node in exported.graph.nodes)  # nothing written in place
     with torch.inference_mode():

@@ -32,6 +32,29 @@ class ReflectConv2d(nn.Conv2d):
         return F.conv2d(_Reflected.apply(x, self.kernel_size[0] // 2), self.weight, self.bias, self.stride)
 
 
+class BlockConv2d(ReflectConv2d):
+    """The same for few outputs, such as RGB, which do not fill the vectors of a processor: a block of pixels at a time.
+
+    That is a convolution whose stride is the block, with the outputs of all its pixels and a kernel that is larger by
+    their distance. It multiplies more (1.8 times as often for 9x9) and is faster. H and W are multiples of ``BLOCK``.
+    """
+
+    BLOCK = 4
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, kernel, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if tracing() or x.device.type != "cpu":
+            return super().forward(x)
+        places = range(self.BLOCK)
+        shifted = [F.pad(self.weight, (j, self.BLOCK - 1 - j, i, self.BLOCK - 1 - i)) for i in places for j in places]
+        kernel = torch.stack(shifted, 1).flatten(0, 1).contiguous(memory_format=LAST)
+        y = F.conv2d(_Reflected.apply(x, self.kernel_size[0] // 2), kernel, stride=self.BLOCK)
+        y = F.pixel_shuffle(y, self.BLOCK)
+        return y if self.bias is None else y + self.bias[:, None, None]
+
+
 class UpsampledConv2d(nn.Conv2d):
     """Nearest-neighbour upsampling by 2 and a 3x3 convolution padded by reflection, in 4/9 of the multiply-adds.
 

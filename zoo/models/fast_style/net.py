@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zoo.bounds import Depth, Width
 from zoo.errors import ZooError
 from zoo.images import Picture
-from zoo.nn.convolution import ReflectConv2d, UpsampledConv2d
+from zoo.nn.convolution import BlockConv2d, ReflectConv2d, UpsampledConv2d
 from zoo.nn.instance_norm import InstanceNorm
 from zoo.nn.mode import evaluating
 
@@ -56,7 +56,7 @@ class FastStyle(nn.Module):
             *(ResidualBlock(4 * channels) for _ in range(blocks)),
             *normalized(UpsampledConv2d(4 * channels, 2 * channels)),
             *normalized(UpsampledConv2d(2 * channels, channels)),
-            ReflectConv2d(channels, 3, 9, bias=True),
+            BlockConv2d(channels, 3, 9, bias=True),
         )
         self.to(memory_format=torch.channels_last)
 
