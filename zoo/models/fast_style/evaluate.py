@@ -27,7 +27,7 @@ from zoo.images import open_rgb, to_array, to_tensor
 from zoo.losses.style_transfer import StyleTransferLoss
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
-from zoo.models.fast_style.reference import Reference, Scores, Start, score, seconds_an_iteration
+from zoo.models.fast_style.reference import Reference, Scores, Start, clipping_helps, score, seconds_an_iteration
 from zoo.nn.cost import macs
 from zoo.nn.memory import keep_freed_memory
 from zoo.nn.mode import evaluating
@@ -55,7 +55,8 @@ def evaluate(
     """Measures the network's loss as a share of what L-BFGS has reached after so many iterations on the same picture.
 
     The loss is that of the recipe, in float32, of pictures clipped to 0..1. An iteration of L-BFGS is one evaluation of
-    loss and gradient, and the best of the pictures that it went through counts. Shares are means over the pictures.
+    loss and gradient, and the best of the pictures that it went through counts; whether it clips on the way, too, is
+    tried on the first picture, and the better way taken. Shares are means over the pictures.
 
     Args:
         net: the network.
@@ -82,21 +83,23 @@ def evaluate(
     criterion, identity = loss_of(recipe, vgg=vgg, style=style)
     device = next(net.parameters()).device
     criterion, optimum, source = criterion.to(device), Reference(reference, identity), data.folders.root
+    clip = clipping_helps(criterion, brought_to(contents[0], min(work)).to(device), start)
+    way = f"L-BFGS from {start}{', clipped on the way' if clip else ''}"
     figures, tables = [], []
     with bars() as shown:
         for size, counts in work.items():
             task, scores, seconds = shown.add_task(f"{size} px", total=len(contents)), [], []
             for done, content in enumerate(contents, 1):
                 x = brought_to(content, size).to(device)
-                reached = optimum(criterion, x, counts, start, partial(shown.advance, task, 1 / max(counts)))
+                reached = optimum(criterion, x, counts, start, clip, partial(shown.advance, task, 1 / max(counts)))
                 scores.append({**own_scores(net, criterion, x), **{lbfgs(n, start): s for n, s in reached.items()}})
                 if done <= TIMED:
-                    pace = seconds_an_iteration(criterion, x, start)
+                    pace = seconds_an_iteration(criterion, x, start, clip)
                     seconds.append({NETWORK: seconds_of(net, x), **{lbfgs(n, start): n * pace for n in counts}})
                 shown.update(task, completed=done)
             name = f"{source.name if source else 'street scenes'}, {size} px"
             figures += claims(name, scores)
-            tables.append(comparison(f"{name}, {len(contents)} pictures, L-BFGS from {start}", scores, seconds))
+            tables.append(comparison(f"{name}, {len(contents)} pictures, {way}", scores, seconds))
     return {
         "figures": figures,
         "tables": tables,

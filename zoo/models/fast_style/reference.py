@@ -24,6 +24,7 @@ Start: TypeAlias = Literal["noise", "content"]
 
 SEED = 0  # of the noise
 TIMED = 3  # iterations
+TRIED = 50  # likewise
 
 
 def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor]) -> Scores:
@@ -45,6 +46,7 @@ def optimize(
     content: Tensor,
     iterations: Sequence[int],
     start: Start,
+    clip: bool,
     tick: Callable[[], object] = lambda: None,
 ) -> dict[int, Scores]:
     """Descends the loss by L-BFGS, in float32: after 500 iterations bfloat16 is behind.
@@ -54,6 +56,8 @@ def optimize(
         content: ``(1, 3, H, W)`` in 0..1.
         iterations: after which the best clipped picture so far is scored; each evaluates loss and gradient once.
         start: what is descended from.
+        clip: whether the loss clips the picture, too, so that none of its values is driven out of 0..1; else only what
+            is scored is clipped.
         tick: called after every iteration.
 
     Returns:
@@ -62,7 +66,7 @@ def optimize(
     targets, picture = criterion.targets(content), begin(content, start)
     best, smallest = picture, math.inf
     reached: dict[int, Scores] = {}
-    for step in descend(picture, partial(_loss, criterion, targets, start), max(iterations)):
+    for step in descend(picture, partial(_loss, criterion, targets, clip), max(iterations)):
         if step.loss < smallest:  # that of the picture before
             smallest, best = step.loss, picture
         picture = step.picture
@@ -73,15 +77,23 @@ def optimize(
     return reached
 
 
-def _loss(criterion: StyleTransferLoss, targets: dict[str, Tensor], start: Start, picture: Tensor) -> Tensor:
-    if start == "content":  # values would leave 0..1 for good; from noise, clipping on the way only slows it down
-        picture = picture.clamp(0, 1)
-    return criterion(picture, targets)
+def _loss(criterion: StyleTransferLoss, targets: dict[str, Tensor], clip: bool, picture: Tensor) -> Tensor:
+    return criterion(picture.clamp(0, 1) if clip else picture, targets)
 
 
-def seconds_an_iteration(criterion: StyleTransferLoss, content: Tensor, start: Start) -> float:
+def clipping_helps(criterion: StyleTransferLoss, content: Tensor, start: Start) -> bool:
+    """Whether :func:`optimize` gets further with ``clip``, by trying both: the yardstick is not to be a weak one.
+
+    It depends on the loss. One that asks for much contrast drives values far out of 0..1, where clipping them in the
+    end undoes what was reached; with one that does not, from noise, clipping on the way slows the descent down.
+    """
+    ways = {clip: optimize(criterion, content, [TRIED], start, clip)[TRIED]["loss"] for clip in (False, True)}
+    return ways[True] < ways[False]
+
+
+def seconds_an_iteration(criterion: StyleTransferLoss, content: Tensor, start: Start, clip: bool) -> float:
     """Of L-BFGS, the mean of some after two others, which find memory and begin the history."""
-    loss = partial(_loss, criterion, criterion.targets(content), start)
+    loss = partial(_loss, criterion, criterion.targets(content), clip)
     steps = descend(begin(content, start), loss, 2 + TIMED)
     next(steps), next(steps)
     began = time.perf_counter()
@@ -119,20 +131,21 @@ class Reference:
         content: Tensor,
         iterations: Sequence[int],
         start: Start,
+        clip: bool,
         tick: Callable[[], object] = lambda: None,
     ) -> dict[int, Scores]:
         """As :func:`optimize`, which is asked only for what is not kept yet."""
-        keys = {number: self._key(content, number, start) for number in iterations}
+        keys = {number: self._key(content, number, start, clip) for number in iterations}
         if missing := [number for number, key in keys.items() if key not in self.kept]:
-            found = optimize(criterion, content, missing, start, tick)
+            found = optimize(criterion, content, missing, start, clip, tick)
             self.kept |= {keys[number]: scores for number, scores in found.items()}
             if self.path is not None:
                 replace(self.path, json.dumps(self.kept, indent=1) + "\n")
         return {number: self.kept[key] for number, key in keys.items()}
 
-    def _key(self, content: Tensor, number: int, start: Start) -> str:
+    def _key(self, content: Tensor, number: int, start: Start, clip: bool) -> str:
         """Of all that the result depends on."""
-        said = {**self.objective, "iterations": number, "start": start, "shape": list(content.shape)}
+        said = {**self.objective, "iterations": number, "start": start, "clip": clip, "shape": list(content.shape)}
         found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
         found.update(content.cpu().numpy().tobytes())
         return found.hexdigest()
