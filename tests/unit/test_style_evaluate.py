@@ -37,7 +37,7 @@ from zoo.models.fast_style.evaluate import (
 from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
-from zoo.models.fast_style.reference import Reference, begin, optimize, score
+from zoo.models.fast_style.reference import Reference, begin, clipping_helps, optimize, score
 from zoo.nn.descent import Step, descend
 
 TINY = {"channels": 4, "blocks": 1}
@@ -135,11 +135,11 @@ def test_a_score_is_of_the_clipped_picture(criterion: StyleTransferLoss, content
 
 
 def test_optimising_gets_further_with_more_iterations(criterion: StyleTransferLoss, content: Tensor, one_thread: None):
-    found = optimize(criterion, content, [2, 5, 10], "noise")
+    found = optimize(criterion, content, [2, 5, 10], "noise", clip=False)
     losses = [found[number]["loss"] for number in (2, 5, 10)]
     assert losses == sorted(losses, reverse=True)
     assert losses[2] < 0.7 * losses[0]
-    again = optimize(criterion, content, [10], "noise")
+    again = optimize(criterion, content, [10], "noise", clip=False)
     assert again[10]["loss"] == losses[2]
 
 
@@ -159,12 +159,12 @@ def test_the_best_picture_so_far_counts(criterion: StyleTransferLoss, content: T
         return steps
 
     monkeypatch.setattr(reference, "descend", wander)
-    found = optimize(criterion, content, [1, 2, 4], "noise")
+    found = optimize(criterion, content, [1, 2, 4], "noise", clip=False)
     expected = [min(losses[: number + 1]) for number in (1, 2, 4)]
     assert [found[number]["loss"] for number in (1, 2, 4)] == pytest.approx(expected)
 
 
-def test_from_the_content_no_value_leaves_the_range(
+def test_clipped_on_the_way_no_value_leaves_the_range(
     criterion: StyleTransferLoss, content: Tensor, monkeypatch: pytest.MonkeyPatch
 ):
     """There, what is clipped in the end would otherwise be most of what was gained."""
@@ -175,9 +175,21 @@ def test_from_the_content_no_value_leaves_the_range(
     monkeypatch.setattr(
         reference, "descend", lambda start, loss, iterations: [Step(1, start, float(loss(3 * start - 1)))]
     )
-    for start, least in (("content", 0), ("noise", -1)):
-        optimize(criterion, content, [1], start)
+    for clip, least in ((True, 0), (False, -1)):
+        optimize(criterion, content, [1], "noise", clip)
         assert seen[-1].min() == pytest.approx(least, abs=0.1)
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_of_both_ways_the_better_is_the_yardstick(
+    criterion: StyleTransferLoss, content: Tensor, monkeypatch: pytest.MonkeyPatch, helps: bool
+):
+    """A weak one would flatter the network."""
+    losses = {helps: 0.5, not helps: 0.7}
+    monkeypatch.setattr(
+        reference, "optimize", lambda *given: {number: {"loss": losses[given[-1]]} for number in given[2]}
+    )
+    assert clipping_helps(criterion, content, "noise") == helps
 
 
 def test_from_where_it_starts(content: Tensor):
@@ -292,18 +304,24 @@ def test_what_was_reached_is_kept(
     criterion: StyleTransferLoss, content: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     path, ticks = tmp_path / "reference.json", []
-    first = Reference(path, {"tv": 1.0})(criterion, content, [1, 3], "noise", lambda: ticks.append(1))
+    first = Reference(path, {"tv": 1.0})(criterion, content, [1, 3], "noise", False, lambda: ticks.append(1))
     assert len(ticks) == 3
-    further = Reference(path, {"tv": 1.0})(criterion, content, [1, 4], "noise")
+    further = Reference(path, {"tv": 1.0})(criterion, content, [1, 4], "noise", False)
     assert further[1] == first[1]
     monkeypatch.setattr(reference, "optimize", lambda *_: pytest.fail("computed again"))
     kept = Reference(path, {"tv": 1.0})
-    assert kept(criterion, content, [1, 3, 4], "noise") == first | further
-    for other in ((content + 0.1, [1], "noise"), (content, [1], "content"), (content, [2], "noise")):
+    assert kept(criterion, content, [1, 3, 4], "noise", False) == first | further
+    noise, start = ("noise", False), ("content", False)
+    for other in (
+        (content + 0.1, [1], *noise),
+        (content, [1], *start),
+        (content, [2], *noise),
+        (content, [1], "noise", True),
+    ):
         with pytest.raises(pytest.fail.Exception, match="computed again"):
             kept(criterion, *other)
     with pytest.raises(pytest.fail.Exception, match="computed again"):
-        Reference(path, {"tv": 2.0})(criterion, content, [1], "noise")
+        Reference(path, {"tv": 2.0})(criterion, content, [1], "noise", False)
 
 
 def test_another_file_is_no_reference(tmp_path: Path):
