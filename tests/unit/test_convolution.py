@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from zoo.nn.convolution import BlockConv2d, ReflectConv2d, UpsampledConv2d, reflected
 
 
-def same_results_and_gradients(own: nn.Module, other: nn.Module, x: Tensor) -> None:
+def assert_same_results_and_gradients(own: nn.Module, other: nn.Module, x: Tensor) -> None:
     """In float64, where the gradient that comes back has channels last and where it has not."""
     for memory_format in (torch.channels_last, torch.contiguous_format):
         inputs = [x.clone().requires_grad_() for _ in range(2)]
@@ -32,7 +32,7 @@ def test_pads_by_reflection(kernel: int, stride: int, size: tuple[int, int]):
     own = ReflectConv2d(3, 4, kernel, stride, bias=True).double()
     other = nn.Conv2d(3, 4, kernel, stride, kernel // 2, padding_mode="reflect").double()
     other.load_state_dict(own.state_dict())
-    same_results_and_gradients(own, other, torch.randn(2, 3, *size, dtype=torch.float64))
+    assert_same_results_and_gradients(own, other, torch.randn(2, 3, *size, dtype=torch.float64))
     expected = tuple(-(-side // stride) for side in size)
     assert own(torch.zeros(1, 3, *size, dtype=torch.float64)).shape[2:] == expected
 
@@ -44,7 +44,7 @@ def test_computes_blocks_at_a_time(kernel: int, size: tuple[int, int], bias: boo
     own = BlockConv2d(5, 3, kernel, bias=bias).double()
     other = nn.Conv2d(5, 3, kernel, 1, kernel // 2, padding_mode="reflect", bias=bias).double()
     other.load_state_dict(own.state_dict())
-    same_results_and_gradients(own, other, torch.randn(2, 5, *size, dtype=torch.float64))
+    assert_same_results_and_gradients(own, other, torch.randn(2, 5, *size, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("size", [(2, 2), (1, 5), (6, 7)])
@@ -54,7 +54,7 @@ def test_upsamples_as_if_the_large_picture_were_made(size: tuple[int, int]):
     conv = nn.Conv2d(3, 5, 3, padding=1, padding_mode="reflect", bias=False).double()
     conv.load_state_dict(own.state_dict())
     other = nn.Sequential(nn.Upsample(scale_factor=2), conv)
-    same_results_and_gradients(own, other, torch.randn(2, 3, *size, dtype=torch.float64))
+    assert_same_results_and_gradients(own, other, torch.randn(2, 3, *size, dtype=torch.float64))
 
 
 def test_the_upsampled_kernel_is_no_part_of_the_weights():

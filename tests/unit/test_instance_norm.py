@@ -66,7 +66,7 @@ def test_sums_of_parts_are_those_of_the_whole():
     assert torch.allclose(sums(x)[1], (x**2).sum((2, 3)), atol=1e-3)
 
 
-def test_half_precision_is_left_to_torch():
+def test_half_precision_is_near_the_exact_result():
     norm = with_parameters(4)
     x = torch.randn(1, 4, 16, 16) + 5
     with torch.inference_mode():

@@ -24,7 +24,7 @@ class InstanceNorm(nn.InstanceNorm2d):
             # torch's own leaves channels first, and the convolutions after it then cost more than this copy
             return super().forward(x).contiguous(memory_format=torch.channels_last)
         # Batch norm of one picture is the same, and torch's kernel for CPUs knows channels last, which that of instance
-        # norm does not: slow, and with wrong gradients for a single picture (tests/benchmarks/fast_style_speed.py).
+        # norm does not: it is slow (tests/benchmarks/fast_style_speed.py), and its gradients of one picture are wrong.
         x = x.contiguous(memory_format=torch.channels_last)
         pictures = [
             F.batch_norm(one, None, None, self.weight, self.bias, True, 0.0, self.eps) for one in torch.split(x, 1)
