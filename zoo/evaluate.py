@@ -141,7 +141,12 @@ def _arguments(
     try:
         parsed = parser.parse_args(given, namespace=parser.parse_object({"data": arguments}, defaults=False))
     except ArgumentError as error:
-        raise ZooError(f"{' '.join(str(error).split())}\narguments of the data are --data.KEY VALUE") from None
+        said, forms, _ = " ".join(str(error).split()).partition(" Does not validate against any")
+        if forms:  # what follows names types
+            raise ZooError(
+                f"{said} its value has none of the forms that it may have\nsee zoo evaluate --help"
+            ) from None
+        raise ZooError(f"{said}\narguments of the data are --data.KEY VALUE") from None
     own = parsed.as_dict()
     data = data_class(**own.pop("data"))
     data.prepare_data()

@@ -390,6 +390,16 @@ def test_each_size_may_have_its_own_iterations(installed: Path, arguments: list[
     assert "--iterations '{24: [1, 2], 32: [1]}'" in (installed / "README.md").read_text()
 
 
+@pytest.mark.parametrize("wrong", ["{24: 1}", "{a: [1]}", "x"])
+def test_iterations_of_another_form_are_a_line(
+    installed: Path, arguments: list[str], capsys: pytest.CaptureFixture, wrong: str
+):
+    assert cli.main([*arguments[:5], "--iterations", wrong]) == 2
+    told = capsys.readouterr().err
+    assert '"iterations": its value has none of the forms' in told
+    assert len(told.splitlines()) == 2
+
+
 def test_a_part_may_be_measured(installed: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
     assert cli.main([*arguments, "--start=content", f"--reference={tmp_path / 'kept.json'}"]) == 0
     out = capsys.readouterr().out
