@@ -17,7 +17,7 @@ class Clock:
         self.now = 1000.0
         self._waiting: list[tuple[float, int, asyncio.Event]] = []
         self._count = 0
-        monkeypatch.setattr(module.asyncio, "wait_for", self.wait_for)
+        monkeypatch.setattr(module, "set_or_over", self.set_or_over)
         monkeypatch.setattr(module.asyncio, "sleep", self.sleep)
 
     def __call__(self) -> float:
@@ -26,11 +26,9 @@ class Clock:
     async def sleep(self, seconds: float) -> None:
         self.now += max(0.0, seconds)
 
-    async def wait_for(self, waited: Awaitable[Any], timeout: float | None) -> Any:
-        waited.close()  # type: ignore[attr-defined]
-        assert timeout is not None, "nothing would ever be ready"
-        self.now += timeout
-        raise asyncio.TimeoutError
+    async def set_or_over(self, event: asyncio.Event, seconds: float | None) -> None:
+        assert seconds is not None, "nothing would ever be ready"
+        self.now += seconds
 
 
 @pytest.fixture
@@ -245,6 +243,25 @@ def test_a_pause_is_waited_for_in_real_time():
         return loop.time() - began
 
     assert 0.149 < run(work) < 1
+
+
+@pytest.mark.parametrize("passed", range(6))  # of the loop, from the event to the end of the wait for it
+def test_who_waits_can_be_cancelled_at_any_moment(passed):
+    async def work() -> bool:
+        frontier = Frontier(0.0, 1)
+        for index, name in enumerate("ab"):
+            frontier.hold(frontier.host(name), 60 - index)
+        frontier.add(frontier.host("a"), job(0))
+        waiting = asyncio.create_task(frontier.next())
+        await asyncio.sleep(0.01)
+        frontier.add(frontier.host("b"), job(1))  # something has changed, and it is nobody's turn
+        for _ in range(passed):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting], timeout=0.2)
+        return waiting.cancelled()
+
+    assert asyncio.run(work())
 
 
 def test_hosts_that_are_done_with_are_forgotten(clock, monkeypatch):

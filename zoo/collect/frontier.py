@@ -27,6 +27,20 @@ def backoff(attempts: int) -> float:
     return min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1)) * (1 + random.random() / 2)
 
 
+async def set_or_over(event: asyncio.Event, seconds: float | None) -> None:
+    """Waits until an event is set, which it is after so many seconds; None: however long that takes.
+
+    Not by ``asyncio.wait_for``: before Python 3.12 a task that is cancelled just when the event comes goes on as if
+    nothing had been, and whoever waits for its end, as after Ctrl-C, waits for ever.
+    """
+    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, event.set)
+    try:
+        await event.wait()
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
 @dataclass(eq=False)
 class Job:
     """One address on its way."""
@@ -148,10 +162,7 @@ class Frontier:
                 self.schedule(host)
                 if job is not None:
                     return host, job
-            try:
-                await asyncio.wait_for(self._changed.wait(), wait)
-            except asyncio.TimeoutError:
-                continue
+            await set_or_over(self._changed, wait)
 
     def start(self, host: Host) -> None:
         """A request to the host goes out now."""
