@@ -15,8 +15,6 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        self._waiting: list[tuple[float, int, asyncio.Event]] = []
-        self._count = 0
         monkeypatch.setattr(module, "set_or_over", self.set_or_over)
         monkeypatch.setattr(module.asyncio, "sleep", self.sleep)
 
