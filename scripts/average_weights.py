@@ -12,8 +12,10 @@ from pathlib import Path
 
 import torch
 
-from zoo import load, sources, weights
-from zoo.files import read_json
+from zoo import load
+from zoo.base.files import read_json
+from zoo.cards import weights
+from zoo.hub import locate
 
 
 def main() -> None:
@@ -25,7 +27,7 @@ def main() -> None:
     states = [net.state_dict() for net in nets]
     mean = {name: torch.stack([state[name].float() for state in states]).mean(0) for name in states[0]}
     nets[0].load_state_dict(mean)
-    config = read_json(sources.find(options.models[0]).file(sources.CONFIG_FILE))
+    config = read_json(locate.find(options.models[0]).file(locate.CONFIG_FILE))
     weights.save(nets[0], options.folder, config["architecture"], config["arguments"], input=config["input"])
     print(f"{options.folder}: the mean of {len(nets)} models")
 

@@ -24,12 +24,12 @@ import yaml
 from PIL import Image
 
 from zoo import load
+from zoo.base.files import replace
 from zoo.data.pictures import find_pictures
-from zoo.files import replace
-from zoo.images import contact_sheet, open_rgb, to_array
 from zoo.models.fast_style.evaluate import brought_to, loss_of
 from zoo.models.fast_style.net import FastStyle
 from zoo.nn.descent import descend
+from zoo.pictures.images import contact_sheet, open_rgb, to_array
 
 LONG = 512  # pixels of a photograph's longer side
 SHOWN, NARROW = 340, 220  # of a cell of a sheet, and of a strip

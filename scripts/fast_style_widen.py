@@ -13,7 +13,8 @@ from pathlib import Path
 
 import torch
 
-from zoo import load, weights
+from zoo import load
+from zoo.cards import weights
 from zoo.models.fast_style.net import FastStyle
 
 

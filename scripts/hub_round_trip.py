@@ -21,8 +21,9 @@ from pathlib import Path
 
 import huggingface_hub
 
-from zoo import cards, contents, hub
-from zoo.publish import publish
+from zoo.cards import card
+from zoo.commands.publish import publish
+from zoo.hub import client, layout
 
 CHECK = "import sys, zoo; zoo.load(sys.argv[1], check=True); print('the golden output is the same')"
 
@@ -32,7 +33,7 @@ def main() -> int:
     parser.add_argument("user")
     parser.add_argument("name", nargs="?", default="linknet_camvid")
     options = parser.parse_args()
-    folder = cards.read(options.name).folder
+    folder = card.read(options.name).folder
     repo = f"{options.user}/zoo-round-trip-{secrets.token_hex(4)}"
     try:
         first = publish(folder, repo, private=True)
@@ -42,7 +43,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as elsewhere:
             compare(folder, first.reference, Path(elsewhere))
     finally:
-        hub.client().delete_repo(repo, missing_ok=True)
+        client.client().delete_repo(repo, missing_ok=True)
         print(f"deleted: {repo}")
     return 0
 
@@ -51,10 +52,10 @@ def compare(folder: Path, reference: str, elsewhere: Path) -> None:
     """Pulls in processes of their own, whose cache is empty, and looks at every file; then once more, offline."""
     caches = {"HF_HOME": str(elsewhere / "home"), "HF_HUB_CACHE": str(elsewhere / "home" / "hub")}
     environment = {**os.environ, **caches, "HF_TOKEN": huggingface_hub.get_token() or ""}
-    zoo = [sys.executable, "-m", "zoo.cli"]
+    zoo = [sys.executable, "-m", "zoo.commands.main"]
     subprocess.run([*zoo, "pull", reference, "--to", str(elsewhere / "pulled")], check=True, env=environment)
-    own, _ = contents.listing(folder)
-    pulled, _ = contents.listing(elsewhere / "pulled")
+    own, _ = layout.listing(folder)
+    pulled, _ = layout.listing(elsewhere / "pulled")
     require(set(own) == set(pulled), f"other files: {sorted(set(own) ^ set(pulled))}")
     for name, path in own.items():
         require(filecmp.cmp(path, pulled[name], shallow=False), f"{name} differs")

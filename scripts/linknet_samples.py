@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from zoo import load
+from zoo.data.labels import CAMVID
 from zoo.data.streets import draw_street
-from zoo.labels import CAMVID
 from zoo.models.linknet.predict import segmentation_sheet
 
 SEEDS = (1, 2, 5, 12, 16, 17)

@@ -23,8 +23,8 @@ from torch import nn
 from zoo import load
 from zoo.data.low_resolution import SCALE, crop_to_multiple, make_low, resize
 from zoo.data.pictures import find_pictures
-from zoo.images import contact_sheet, open_rgb, save_png
 from zoo.models.perceptual_sr.evaluate import enlarge
+from zoo.pictures.images import contact_sheet, open_rgb, save_png
 
 SIDE, ZOOM = 96, 2  # of a part in pixels of the truth, and how large each of them is shown
 MOST = 12  # pictures of a folder

@@ -38,7 +38,7 @@ def tiny_linknet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a tiny LinkNet of CamVid's classes, as ``load`` reads it."""
     import torch
 
-    from zoo import weights
+    from zoo.cards import weights
 
     torch.manual_seed(0)
     net = _load("linknet").module().net

@@ -32,13 +32,13 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = 
         ZooError: unknown name, no connection, files that are not what the Hub or ``config.json`` says, or a golden
             output that differs.
     """
-    from zoo import weights
+    from zoo.cards import weights
 
     return weights.load(name, device=device, check=check)
 
 
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the models with weights that match a shell pattern such as ``"linknet*"``."""
-    from zoo import registry
+    from zoo.base import registry
 
     return registry.card_names(pattern)

@@ -76,7 +76,16 @@ def timed(command: list[str], folder: Path) -> tuple[float, int, float]:
 
 def commands(args: argparse.Namespace, source: Path, where: Path) -> dict[str, tuple[list[str], Path]]:
     connections = str(args.connections)
-    zoo = [sys.executable, "-m", "zoo.cli", "collect", str(source), "-o", str(where / "zoo"), "--allow-private"]
+    zoo = [
+        sys.executable,
+        "-m",
+        "zoo.commands.main",
+        "collect",
+        str(source),
+        "-o",
+        str(where / "zoo"),
+        "--allow-private",
+    ]
     zoo += ["--delay", "0", "--connections", connections, "--per-host", connections, "--contact", "benchmark"]
     ways = {"zoo collect": (zoo, where / "zoo")}
     if args.img2dataset:

@@ -23,12 +23,12 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.data.style import read_style
-from zoo.images import open_rgb, to_tensor
-from zoo.losses.perceptual import total_variation
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.predict import optimize, shrink
+from zoo.nn.losses.perceptual import total_variation
 from zoo.nn.vgg import IMAGENET_MEAN, IMAGENET_STD, VGGFeatures
+from zoo.pictures.images import open_rgb, to_tensor
 
 BLOCK = 3  # iterations of one before it is the other's turn
 

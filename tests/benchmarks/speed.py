@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from zoo import cards
-from zoo.files import replace
+from zoo.base.files import replace
+from zoo.cards import card as cards
 
 
 def put_on_card(card: Path, seconds: dict[str, float]) -> None:

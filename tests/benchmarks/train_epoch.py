@@ -11,8 +11,8 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 
+from zoo.commands.fit import prepare_process
 from zoo.data import Augment, StreetScenes
-from zoo.fit import prepare_process
 from zoo.models.linknet import LinkNetModule
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.registry import architectures, import_object
+from zoo.base.registry import architectures, import_object
 
 
 @pytest.fixture(params=sorted(architectures()))

@@ -11,8 +11,10 @@ from types import ModuleType
 
 import pytest
 
-from zoo import cards, golden, load
-from zoo.registry import architectures
+from zoo import load
+from zoo.base.registry import architectures
+from zoo.cards import card as cards
+from zoo.cards import golden
 
 OFFLINE = """
 import inspect
@@ -60,7 +62,7 @@ def test_answers_as_it_did_when_it_was_exported(card: cards.Card):
 
 def test_its_recipe_is_the_bundled_one(card: cards.Card):
     """Or the card's figures belong to another training."""
-    from zoo import recipes
+    from zoo.training import recipes
 
     assert (card.folder / "recipe.yaml").read_text() == recipes.find(card.name).read_text()
 
@@ -83,7 +85,8 @@ def offline(folder: Path, model: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", sorted(architectures()))
 def test_loads_and_predicts_without_a_socket_and_without_lightning(name: str, tiny, tmp_path: Path):
-    from zoo import registry, weights
+    from zoo.base import registry
+    from zoo.cards import weights
 
     arguments = tiny(name).ARGUMENTS
     weights.save(registry.import_object(architectures()[name].net)(**arguments), tmp_path, name, arguments)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zoo import cards, recipes
-from zoo.files import bundled, read_json
-from zoo.registry import architectures
+from zoo.base.files import bundled, read_json
+from zoo.base.registry import architectures
+from zoo.cards import card as cards
+from zoo.training import recipes
 
 TESTS = Path(__file__).parents[1] / "models"
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from zoo import registry
-from zoo.errors import ZooError
+from zoo.base import registry
+from zoo.base.errors import ZooError
 
 
 def test_a_prediction_leaves_the_network_as_it_was(model: ModuleType, trained: nn.Module, predict, tmp_path: Path):

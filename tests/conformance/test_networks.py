@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo import load, weights
-from zoo.registry import architectures
+from zoo import load
+from zoo.base.registry import architectures
+from zoo.cards import weights
 
 MODELS = Path(__file__).parents[1] / "models"
 # read, not imported, since all of them together import much

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from zoo import cards, recipes
-from zoo.cli import VERBS
+from zoo.cards import card
+from zoo.commands.main import VERBS
+from zoo.training import recipes
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
 def test_the_table_of_models_is_that_of_the_cards():
-    assert cards.fill(README, "models", cards.models_table()) == README, "run python scripts/readme_table.py"
+    assert card.fill(README, "models", card.models_table()) == README, "run python scripts/readme_table.py"
 
 
 def test_shows_files_that_are_there():

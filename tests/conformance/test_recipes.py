@@ -11,7 +11,9 @@ import pytest
 import torch
 import yaml
 
-from zoo import cli, load, recipes
+from zoo import load
+from zoo.commands import main
+from zoo.training import recipes
 
 RECIPES = recipes.names()
 
@@ -52,7 +54,7 @@ def test_runs_two_steps(
     monkeypatch.chdir(tmp_path)
     arguments = ["--trainer.accelerator=cpu", "--trainer.max_steps=2", "--trainer.check_val_every_n_epoch=1"]
     data = tiny(name).miniature(content, tmp_path / "data")
-    assert cli.main(["fit", "--recipe", recipe.name, *data, *arguments, "--debug"]) == 0
+    assert main.main(["fit", "--recipe", recipe.name, *data, *arguments, "--debug"]) == 0
     run = tmp_path / "runs" / recipe.stem / "version_0"
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 2

@@ -17,10 +17,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from zoo import cli, load, weights
-from zoo.errors import ZooError
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.base.registry import architectures, import_object
+from zoo.cards import weights
+from zoo.commands import main
 from zoo.models.fast_style.net import FastStyle
-from zoo.registry import architectures, import_object
 
 CASES = 5000  # of each of the two kinds
 MEMORY = 300 << 10  # KiB that all cases together may add to the peak
@@ -31,7 +33,7 @@ ARGUMENTS = sorted(
     {name for one in architectures().values() for name in inspect.signature(import_object(one.net)).parameters}
 )
 TEXTS = [
-    "", "timm", "hf-hub:a/b", "../../etc/passwd", "/etc/passwd", "os.system", "zoo.files.replace", "resnet18",
+    "", "timm", "hf-hub:a/b", "../../etc/passwd", "/etc/passwd", "os.system", "zoo.base.files.replace", "resnet18",
     "test_vit", "vit_base_patch16_224", "\x1b[2J", "a" * 10_000, "squeeze", "vgg", "pixel_shuffle", "paper", "\ud800",
     "model.safetensors",
 ]  # fmt: skip
@@ -169,7 +171,10 @@ def test_any_config_is_refused_or_right(sound: Path, bounded: None):
 
 HOSTILE_RECIPES = {
     "code": ("data: {class_path: os.system, init_args: {command: ls}}", "not a path inside zoo"),
-    "our code": ("data: {class_path: zoo.files.replace, init_args: {path: x, content: y}}", "no LightningDataModule"),
+    "our code": (
+        "data: {class_path: zoo.base.files.replace, init_args: {path: x, content: y}}",
+        "no LightningDataModule",
+    ),
     "absolute": ("data: {class_path: zoo.data.CamVid, init_args: {root: /etc}}", "leads out of the working directory"),
     "home": ("data: {class_path: zoo.data.CamVid, init_args: {root: ~/.ssh}}", "leads out of"),
     "climbing": ("data: {class_path: zoo.data.CamVid, init_args: {root: a/../../b}}", "leads out of"),
@@ -198,7 +203,7 @@ def test_recipes_of_strangers_name_no_code_and_no_places(
     text, message = HOSTILE_RECIPES[kind]
     files = {path.name: path.read_bytes() for path in sound.iterdir()}
     hub.put("stranger/net", {**files, "recipe.yaml": text.encode()})
-    assert cli.main(["evaluate", "stranger/net"]) == 2
+    assert main.main(["evaluate", "stranger/net"]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) <= 3
@@ -211,8 +216,8 @@ def test_a_folder_that_somebody_gave_is_no_safer(
     text, message = HOSTILE_RECIPES[kind]
     files = {path.name: path.read_bytes() for path in sound.iterdir()}
     hub.put("stranger/net", {**files, "recipe.yaml": text.encode()})
-    assert cli.main(["pull", "stranger/net", "--to", str(tmp_path / "copy")]) == 0
-    assert cli.main(["evaluate", str(tmp_path / "copy")]) == 2
+    assert main.main(["pull", "stranger/net", "--to", str(tmp_path / "copy")]) == 0
+    assert main.main(["evaluate", str(tmp_path / "copy")]) == 2
     assert message in capsys.readouterr().err
 
 
@@ -223,7 +228,7 @@ def test_a_place_that_the_command_names_may_be_anywhere(
     folder = shutil.copytree(sound, tmp_path / "own")
     (folder / "recipe.yaml").write_text("data: {class_path: zoo.data.CamVid, init_args: {root: /etc}}")
     (tmp_path / "data" / "CamVid" / "val").mkdir(parents=True)
-    assert cli.main(["evaluate", str(folder), "--data.root", str(tmp_path / "data")]) == 2
+    assert main.main(["evaluate", str(folder), "--data.root", str(tmp_path / "data")]) == 2
     assert f"{tmp_path / 'data' / 'CamVid'} lacks train.txt" in capsys.readouterr().err
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from skimage import data
 
-from zoo import cards, cli, publish
+from zoo.cards import card as cards
+from zoo.commands import main, publish
 from zoo.data.style import draw_pattern
 from zoo.nn.vgg import VGGFeatures
 
@@ -94,7 +95,7 @@ def test_the_figures_are_what_they_were(
     published = publish.publish(card.folder, f"me/{name}")
     for model in (name, published.reference):
         cold()
-        assert cli.main(["evaluate", model, *given]) in (0, 1)
+        assert main.main(["evaluate", model, *given]) in (0, 1)
         measured.append(capsys.readouterr().out)
     want, have = map(figures, measured)
     assert sum(bool(re.search(r"\d\.?\d*  ", line)) for line in want) > 1

@@ -17,9 +17,13 @@ import torch
 import yaml
 
 from loopback import Cut, Lost, Stall, Status
-from zoo import cards, cli, load, publish, recipes, sources
-from zoo import hub as zoo_hub
-from zoo.errors import ZooError
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.cards import card as cards
+from zoo.commands import main, publish
+from zoo.hub import client as zoo_hub
+from zoo.hub import locate
+from zoo.training import recipes
 
 CARD = "fast_style_wave"  # the smallest
 REPO = "me/wave"
@@ -54,7 +58,7 @@ def written(hub: Any) -> list[str]:
 def test_published_and_pulled_on_another_machine(
     hub: Any, token: Any, card: Path, cold: Callable[[], Path], capsys: pytest.CaptureFixture[str]
 ):
-    assert cli.main(["publish", str(card), "--repo", REPO]) == 0
+    assert main.main(["publish", str(card), "--repo", REPO]) == 0
     (commit,) = commits(hub)
     out = capsys.readouterr().out
     assert f"{hub.endpoint}/{REPO}/tree/{commit.id}" in out
@@ -67,7 +71,7 @@ def test_published_and_pulled_on_another_machine(
     assert all(
         torch.equal(a, b) for a, b in zip(net.state_dict().values(), load(card).state_dict().values(), strict=True)
     )
-    assert sources.find(reference).commit == commit.id
+    assert locate.find(reference).commit == commit.id
 
 
 def test_a_run_publishes_its_best_checkpoint(
@@ -79,7 +83,7 @@ def test_a_run_publishes_its_best_checkpoint(
     told = ["--license", "mit", "--data-license", "drawn", "--datasets", "streets"]
     prose = ["--description", "A try.", "--limits", "Everywhere."]
     command = ["fit", "--recipe", "linknet_streets.yaml", *given, "--publish", "me/streets", *told, *prose]
-    assert cli.main([*command, "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]) == 0
+    assert main.main([*command, "--trainer.accelerator=cpu", "--trainer.enable_progress_bar=false"]) == 0
     (commit,) = commits(hub, "me/streets")
     cold()
     net = load("me/streets", check=True)
@@ -102,17 +106,17 @@ def test_what_came_from_elsewhere_is_looked_at_first(
     hub: Any, token: Any, card: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     publish.publish(card, REPO)
-    assert cli.main(["publish", REPO, "--repo", "me/again"]) == 2
+    assert main.main(["publish", REPO, "--repo", "me/again"]) == 2
     assert f"zoo pull {REPO} --to DIR" in capsys.readouterr().err
-    assert cli.main(["pull", REPO, "--to", str(tmp_path / "copy")]) == 0
-    assert cli.main(["publish", str(tmp_path / "copy"), "--repo", "me/again"]) == 0
+    assert main.main(["pull", REPO, "--to", str(tmp_path / "copy")]) == 0
+    assert main.main(["publish", str(tmp_path / "copy"), "--repo", "me/again"]) == 0
 
 
 def test_publishing_the_same_twice_makes_no_second_commit(
     hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]
 ):
     first = publish.publish(card, REPO)
-    assert cli.main(["publish", str(card), "--repo", REPO]) == 0
+    assert main.main(["publish", str(card), "--repo", REPO]) == 0
     assert "Is there already" in capsys.readouterr().out
     assert [commit.id for commit in commits(hub)] == [first.commit]
 
@@ -143,7 +147,7 @@ def test_a_branch_and_privacy(hub: Any, token: Any, card: Path):
     publish.publish(card, REPO, private=True, revision="next")
     assert hub.repos[REPO].private
     assert commits(hub, branch="main") == []
-    assert sources.find(f"{REPO}@next").has("model.safetensors")
+    assert locate.find(f"{REPO}@next").has("model.safetensors")
 
 
 def test_private_where_it_is_public_already(hub: Any, token: Any, card: Path):
@@ -154,7 +158,7 @@ def test_private_where_it_is_public_already(hub: Any, token: Any, card: Path):
 
 
 def test_dry_run_connects_to_nothing(hub: Any, card: Path, capsys: pytest.CaptureFixture[str]):
-    assert cli.main(["publish", str(card), "--repo", REPO, "--dry-run"]) == 0
+    assert main.main(["publish", str(card), "--repo", REPO, "--dry-run"]) == 0
     out = capsys.readouterr().out
     for path in card.rglob("*"):
         if path.is_file():
@@ -176,7 +180,7 @@ def test_a_card_that_is_not_whole_is_not_sent(
     hub: Any, token: Any, card: Path, change: Callable[[Path], object], message: str, capsys: pytest.CaptureFixture[str]
 ):
     change(card)
-    assert cli.main(["publish", str(card), "--repo", REPO]) == 2
+    assert main.main(["publish", str(card), "--repo", REPO]) == 2
     assert message in capsys.readouterr().err
     assert hub.requests == []
 
@@ -204,7 +208,7 @@ def test_a_token_that_may_not_write(
     hub: Any, token: Any, card: Path, name: str, repo: str, message: str, capsys: pytest.CaptureFixture[str]
 ):
     token(name)
-    assert cli.main(["publish", str(card), "--repo", repo]) == 2
+    assert main.main(["publish", str(card), "--repo", repo]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert name not in error
@@ -246,7 +250,7 @@ def test_an_interrupted_upload_leaves_nothing_half_published(
     hub: Any, token: Any, card: Path, method: str, path: str, fault: Any, capsys: pytest.CaptureFixture[str]
 ):
     hub.fault(method, path, fault, times=20)
-    assert cli.main(["publish", str(card), "--repo", REPO]) == 2
+    assert main.main(["publish", str(card), "--repo", REPO]) == 2
     assert capsys.readouterr().err.startswith("zoo: error: ")
     assert commits(hub) == []
     hub.stop_faults() if hasattr(hub, "stop_faults") else hub._planned.clear()
@@ -258,11 +262,11 @@ def test_an_interrupted_upload_leaves_nothing_half_published(
 def test_a_hub_that_falls_silent(
     hub: Any, token: Any, card: Path, method: str, path: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
-    monkeypatch.setattr("zoo.hub.TIMEOUT", 1.0)
-    monkeypatch.setattr("zoo.hub.PATIENCE", 0.5)
+    monkeypatch.setattr("zoo.hub.client.TIMEOUT", 1.0)
+    monkeypatch.setattr("zoo.hub.client.PATIENCE", 0.5)
     hub.fault(method, path, Stall(60), times=100)
     began = time.monotonic()
-    assert cli.main(["publish", str(card), "--repo", REPO]) == 2
+    assert main.main(["publish", str(card), "--repo", REPO]) == 2
     assert "is out of reach" in capsys.readouterr().err
     assert time.monotonic() - began < 30
 
@@ -300,7 +304,8 @@ def test_a_token_appears_nowhere(hub: Any, token: Any, card: Path, tmp_path: Pat
         if fault:
             hub.fault("POST", "/commit/", fault, times=20)
         done = subprocess.run(
-            [sys.executable, "-m", "zoo.cli", "publish", str(card), "--repo", f"me/net-{fault is None}", "--debug"],
+            [sys.executable, "-m", "zoo.commands.main",
+             "publish", str(card), "--repo", f"me/net-{fault is None}", "--debug"],
             capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "HF_TOKEN": name, "HF_DEBUG": "1"},
         )  # fmt: skip
         assert done.returncode == (0 if name == "hf_write" and not fault else 2), done.stderr

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from zoo import cards, cli, publish
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
+from zoo.cards import card as cards
+from zoo.commands import main, publish
 
 REPO = "me/wave"
 BRANCHES = ["a b", "a..b", "-x", "a/", "/a", "x.lock", "refs/pr/1", "0" * 40, "deadbee", "", "ä"]
@@ -37,7 +38,7 @@ def test_names_of_branches(branch: str):
     "arguments", [["--repo", "wave"], ["--repo", "me/a--b"], ["--repo", REPO, "--revision", "a..b"]]
 )
 def test_a_dry_run_looks_at_names_too(hub: Any, card: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]):
-    assert cli.main(["publish", str(card), *arguments, "--dry-run"]) == 2
+    assert main.main(["publish", str(card), *arguments, "--dry-run"]) == 2
     assert "is no name of a" in capsys.readouterr().err
     assert hub.requests == []
 

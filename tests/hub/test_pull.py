@@ -18,9 +18,13 @@ import pytest
 import torch
 
 from loopback import Cut, Other, Redirect, Slow, Stall, Status
-from zoo import bundles, cards, cli, files, load, sources
-from zoo import hub as zoo_hub
-from zoo.errors import ZooError
+from zoo import load
+from zoo.base import files
+from zoo.base.errors import ZooError
+from zoo.cards import card as cards
+from zoo.commands import main
+from zoo.hub import archive, locate
+from zoo.hub import client as zoo_hub
 
 REPO = "someone/linknet-mine"
 WEIGHTS = r"/resolve/.*model\.safetensors|/lfs/"
@@ -30,8 +34,8 @@ def refuse(event, arguments):
     if event.startswith("socket."):
         raise RuntimeError(f"{event} {arguments}")
 sys.addaudithook(refuse)
-from zoo import cli
-sys.exit(cli.main(sys.argv[1:]))
+from zoo.commands import main
+sys.exit(main.main(sys.argv[1:]))
 """
 
 
@@ -82,8 +86,8 @@ def test_no_socket_is_opened_for_what_is_bundled_or_cached(hub: Any, published: 
             env={**os.environ, **offline},
         )
         assert done.returncode == 0, done.stderr
-    program = NO_SOCKETS.replace("from zoo import cli", "import zoo").replace(
-        "cli.main(sys.argv[1:])", "not zoo.load(sys.argv[1])"
+    program = NO_SOCKETS.replace("from zoo.commands import main", "import zoo").replace(
+        "main.main(sys.argv[1:])", "not zoo.load(sys.argv[1])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, REPO], capture_output=True, text=True, env={**os.environ, **offline}
@@ -96,17 +100,17 @@ def test_a_branch_stays_at_its_commit_until_it_is_pulled(
 ):
     load(REPO)
     newer = hub.put(REPO, changed)
-    assert sources.find(REPO).commit == published
-    assert cli.main(["pull", REPO]) == 0
+    assert locate.find(REPO).commit == published
+    assert main.main(["pull", REPO]) == 0
     assert newer in capsys.readouterr().out
-    assert sources.find(REPO).commit == newer
-    assert sources.find(f"{REPO}@{published[:8]}").commit == published
+    assert locate.find(REPO).commit == newer
+    assert locate.find(f"{REPO}@{published[:8]}").commit == published
 
 
 def test_revisions(hub: Any, published: str, changed: dict[str, bytes]):
     on_branch = hub.put(REPO, changed, branch="next")
-    assert sources.find(f"{REPO}@next").commit == on_branch
-    assert sources.find(f"{REPO}@{published[:7]}").commit == published
+    assert locate.find(f"{REPO}@next").commit == on_branch
+    assert locate.find(f"{REPO}@{published[:7]}").commit == published
     with pytest.raises(ZooError, match="there is no such revision"):
         load(f"{REPO}@nothing")
 
@@ -177,7 +181,7 @@ def test_a_damaged_file_in_the_cache_is_named_and_fetched_again(
     hub: Any, published: str, tiny_linknet: Path, damage: str, capsys: pytest.CaptureFixture[str]
 ):
     load(REPO)
-    path = sources.find(REPO).folder / "model.safetensors"
+    path = locate.find(REPO).folder / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.resolve().write_bytes({"flip": content, "cut": content[:-7], "empty": b""}[damage])
@@ -187,7 +191,7 @@ def test_a_damaged_file_in_the_cache_is_named_and_fetched_again(
 
 def test_a_damaged_file_without_a_connection(hub: Any, published: str, monkeypatch: pytest.MonkeyPatch):
     load(REPO)
-    (sources.find(REPO).folder / "model.safetensors").resolve().write_bytes(b"")
+    (locate.find(REPO).folder / "model.safetensors").resolve().write_bytes(b"")
     hub.fault("GET", ".", Status(503), times=100)
     hub.fault("HEAD", ".", Status(503), times=100)
     with pytest.raises(ZooError):
@@ -198,7 +202,7 @@ def test_a_damaged_file_without_a_connection(hub: Any, published: str, monkeypat
 def test_a_refusal_is_one_message(hub: Any, published: str, status: int, capsys: pytest.CaptureFixture[str]):
     hub.fault("GET", "/api/models", Status(status, {"Retry-After": "7"} if status == 429 else {}), times=50)
     began = time.monotonic()
-    assert cli.main(["pull", REPO]) == 2
+    assert main.main(["pull", REPO]) == 2
     assert time.monotonic() - began < 30
     error = capsys.readouterr().err
     assert error.startswith("zoo: error: ")
@@ -210,7 +214,7 @@ def test_a_refusal_is_one_message(hub: Any, published: str, status: int, capsys:
 def test_no_network(hub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     """The port is closed; the one message says what to do where there is a network."""
     hub.__exit__(None, None, None)
-    assert cli.main(["predict", REPO, "x.jpg", "-o", "out"]) == 2
+    assert main.main(["predict", REPO, "x.jpg", "-o", "out"]) == 2
     error = capsys.readouterr().err
     assert "is out of reach" in error
     assert f"zoo bundle {REPO} -o linknet-mine.zip" in error
@@ -218,7 +222,7 @@ def test_no_network(hub: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
 
 def test_a_network_that_swallows_everything(hub: Any, published: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("zoo.hub.TIMEOUT", 0.5)
+    monkeypatch.setattr("zoo.hub.client.TIMEOUT", 0.5)
     hub.fault("GET", ".", Stall(60), times=100)
     hub.fault("HEAD", ".", Stall(60), times=100)
     began = time.monotonic()
@@ -230,17 +234,17 @@ def test_a_network_that_swallows_everything(hub: Any, published: str, monkeypatc
 @pytest.mark.parametrize("silent", ["/api/models[?]", "/tree/"])
 def test_lists_that_never_come(hub: Any, published: str, silent: str, monkeypatch: pytest.MonkeyPatch, capsys: Any):
     """Of models, and of a mirror's files, which say nothing of their sizes."""
-    monkeypatch.setattr("zoo.hub.TIMEOUT", 0.2)
+    monkeypatch.setattr("zoo.hub.client.TIMEOUT", 0.2)
     monkeypatch.setattr(zoo_hub, "_listed", lambda *_: None)
     hub.fault("GET", silent, Stall(60), times=100)
     began = time.monotonic()
-    assert cli.main(["list", "--remote", "someone"] if "models" in silent else ["pull", REPO]) == 2
+    assert main.main(["list", "--remote", "someone"] if "models" in silent else ["pull", REPO]) == 2
     assert "is out of reach" in capsys.readouterr().err
     assert time.monotonic() - began < 20
 
 
 def test_offline(hub: Any, published: str):
-    program = "import sys; from zoo import cli; sys.exit(cli.main(sys.argv[1:]))"
+    program = "import sys; from zoo.commands import main; sys.exit(main.main(sys.argv[1:]))"
     done = subprocess.run(
         [sys.executable, "-c", program, "info", REPO],
         capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"},
@@ -282,10 +286,10 @@ def test_four_processes_at_once(hub: Any, published: str, tiny_linknet: Path):
 def test_a_cache_that_cannot_be_written(
     hub: Any, published: str, tiny_linknet: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
 ):
-    bundles.pack({path.name: path for path in tiny_linknet.iterdir()}, tmp_path / "x.zip")
+    archive.pack({path.name: path for path in tiny_linknet.iterdir()}, tmp_path / "x.zip")
     (tmp_path / "file").touch()
     done = subprocess.run(
-        [sys.executable, "-m", "zoo.cli", "info", name],
+        [sys.executable, "-m", "zoo.commands.main", "info", name],
         capture_output=True, text=True, cwd=tmp_path,
         env={**os.environ, "HF_HOME": "file", "HF_HUB_CACHE": "file/hub", "HF_TOKEN_PATH": "file/token"},
     )  # fmt: skip
@@ -327,7 +331,7 @@ def test_files_that_do_not_belong_are_not_pulled(hub: Any, tiny_linknet: Path, t
     }
     hostile["other.safetensors"] = b"x" * 1000
     hub.put(REPO, {**contents_of(tiny_linknet), **hostile})
-    assert cli.main(["pull", REPO, "--to", str(tmp_path / "there")]) == 0
+    assert main.main(["pull", REPO, "--to", str(tmp_path / "there")]) == 0
     assert set(contents_of(tmp_path / "there")) == {"config.json", "model.safetensors", "samples/a.jpg"}
     assert not hub.asked("GET", r"run\.py|svg|\.bin|env")
 
@@ -343,18 +347,18 @@ def test_pull_to_a_folder(
     hub: Any, published: str, tiny_linknet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     there = tmp_path / "there"
-    assert cli.main(["pull", f"{REPO}@main", "--to", str(there)]) == 0
+    assert main.main(["pull", f"{REPO}@main", "--to", str(there)]) == 0
     assert contents_of(there) == contents_of(tiny_linknet)
     out = capsys.readouterr().out
     assert published in out
     assert hashlib.sha256((there / "model.safetensors").read_bytes()).hexdigest() in out
-    assert cli.main(["pull", REPO, "--to", str(there)]) == 2
+    assert main.main(["pull", REPO, "--to", str(there)]) == 2
     assert "is there already" in capsys.readouterr().err
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".there")]
 
 
 def test_bundle_of_a_hub_model(hub: Any, published: str, tiny_linknet: Path, tmp_path: Path):
-    assert cli.main(["bundle", REPO, "-o", str(tmp_path / "carried.zip")]) == 0
+    assert main.main(["bundle", REPO, "-o", str(tmp_path / "carried.zip")]) == 0
     assert same(load(tmp_path / "carried.zip"), tiny_linknet)
 
 
@@ -389,20 +393,20 @@ def test_list_remote(hub: Any, tiny_linknet: Path, capsys: pytest.CaptureFixture
     for name in ("linknet-a", "linknet-b", "other"):
         hub.put(f"someone/{name}", {**contents_of(tiny_linknet), "README.md": card})
     hub.put("else/linknet-c", {**contents_of(tiny_linknet), "README.md": card})
-    assert cli.main(["list", "--remote", "someone", "link*"]) == 0
+    assert main.main(["list", "--remote", "someone", "link*"]) == 0
     out = capsys.readouterr().out
     assert "someone/linknet-a" in out
     assert "someone/linknet-b" in out
     assert "other" not in out
     assert "linknet-c" not in out
-    assert cli.main(["list", "--remote", "nobody"]) == 2
+    assert main.main(["list", "--remote", "nobody"]) == 2
 
 
 def test_info_of_a_hub_model(hub: Any, published: str, capsys: pytest.CaptureFixture[str]):
-    assert cli.main(["info", REPO]) == 0
+    assert main.main(["info", REPO]) == 0
     out = capsys.readouterr().out
     assert f"{REPO} at commit {published}" in out
     assert "weights not fetched yet" in out
     load(REPO)
-    assert cli.main(["info", REPO]) == 0
+    assert main.main(["info", REPO]) == 0
     assert "(cached)" in capsys.readouterr().out

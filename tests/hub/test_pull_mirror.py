@@ -13,8 +13,11 @@ import torch
 
 from loopback import Cut, Front, Other, Redirect, Slow, Stall, Status
 from mirror import Mirror
-from zoo import cards, cli, load, sources
-from zoo.errors import ZooError
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.cards import card
+from zoo.commands import main
+from zoo.hub import locate
 
 CARD = "fast_style_wave"
 NUMBERS = itertools.count()
@@ -24,7 +27,7 @@ WEIGHTS = r"model\.safetensors"
 @pytest.fixture
 def commit(running_mirror: Mirror) -> tuple[str, str]:
     """A repository that only this test knows, and its commit."""
-    folder = cards.read(CARD).folder
+    folder = card.read(CARD).folder
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     repo = f"me/wave{next(NUMBERS)}"
     return repo, running_mirror.put(repo, files)
@@ -44,8 +47,8 @@ def right(net: Any) -> bool:
 
 def test_a_card_is_pulled_and_loaded_again_without_a_connection(front: Front, commit: tuple[str, str], tmp_path: Path):
     repo, head = commit
-    assert cli.main(["pull", repo, "--to", str(tmp_path / "there")]) == 0
-    folder = cards.read(CARD).folder
+    assert main.main(["pull", repo, "--to", str(tmp_path / "there")]) == 0
+    folder = card.read(CARD).folder
     for path in folder.rglob("*"):
         if path.is_file():
             assert (tmp_path / "there" / path.relative_to(folder)).read_bytes() == path.read_bytes()
@@ -53,7 +56,7 @@ def test_a_card_is_pulled_and_loaded_again_without_a_connection(front: Front, co
     assert right(load(repo, check=True))
     assert right(load(f"{repo}@{head[:8]}", check=True))
     assert len(front.requests) == before
-    assert cards.check(tmp_path / "there") == []
+    assert card.check(tmp_path / "there") == []
 
 
 @pytest.mark.parametrize("fault", [Cut(after=200_000), Status(429, {"Retry-After": "1"}), Slow(2e6)])
@@ -70,7 +73,7 @@ def test_what_stays_is_one_message(
 ):
     front.fault("GET", path, Status(status), times=100)
     front.fault("HEAD", path, Status(status), times=100)
-    assert cli.main(["predict", commit[0], "x.jpg", "-o", "out"]) == 2
+    assert main.main(["predict", commit[0], "x.jpg", "-o", "out"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("zoo: error: ")
     assert error.count("\n") <= 3
@@ -96,7 +99,7 @@ def test_a_redirect_elsewhere_is_not_believed(front: Front, commit: tuple[str, s
 
 
 def test_silence_ends_in_a_message(front: Front, commit: tuple[str, str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("zoo.hub.TIMEOUT", 0.3)
+    monkeypatch.setattr("zoo.hub.client.TIMEOUT", 0.3)
     front.fault("GET", "/api/", Stall(60), times=100)
     with pytest.raises(ZooError, match="is out of reach"):
         load(commit[0])
@@ -104,7 +107,7 @@ def test_silence_ends_in_a_message(front: Front, commit: tuple[str, str], monkey
 
 def test_what_was_pulled_by_a_mirror_is_verified_each_time(front: Front, commit: tuple[str, str], capsys: Any):
     load(commit[0])
-    source = sources.find(commit[0])
+    source = locate.find(commit[0])
     path = source.folder / "config.json"
     path.resolve().write_text(json.dumps({**json.loads(path.read_text()), "input": "changed"}))
     assert right(load(commit[0]))

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from zoo import cli, load, records, sources
-from zoo import hub as zoo_hub
-from zoo.errors import ZooError
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.commands import main
+from zoo.hub import cache, locate
+from zoo.hub import client as zoo_hub
 
 REPO = "someone/linknet-mine"
 
@@ -27,7 +29,7 @@ def published(hub: Any, tiny_linknet: Path) -> str:
 def zoo(*arguments: str, **environment: str) -> tuple[int, str]:
     """Exit code and error of a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "zoo.cli", *arguments],
+        [sys.executable, "-m", "zoo.commands.main", *arguments],
         capture_output=True, text=True, env={**os.environ, **environment},
     )  # fmt: skip
     return done.returncode, done.stderr
@@ -65,7 +67,7 @@ def test_a_disk_that_takes_no_more_is_no_trouble_of_the_connection(
         raise OSError(number, os.strerror(number))  # as where a file that is open is written to
 
     monkeypatch.setattr(HfApi, "hf_hub_download", full)
-    assert cli.main(["pull", REPO]) == 2
+    assert main.main(["pull", REPO]) == 2
     error = capsys.readouterr().err
     assert f"cannot be kept in {os.environ['HF_HOME']}/hub: {os.strerror(number)}" in error
     assert "out of reach" not in error
@@ -75,23 +77,23 @@ def test_a_disk_that_takes_no_more_is_no_trouble_of_the_connection(
 def test_without_a_connection_the_cache_is_pulled_and_bundled(
     hub: Any, published: str, offline: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
-    assert cli.main(["pull", REPO]) == 0
+    assert main.main(["pull", REPO]) == 0
     if offline:
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     else:
         hub.__exit__(None, None, None)
     capsys.readouterr()
-    assert cli.main(["pull", REPO, "--to", str(tmp_path / "copy")]) == 0
+    assert main.main(["pull", REPO, "--to", str(tmp_path / "copy")]) == 0
     out, error = capsys.readouterr()
     assert published in out
     assert f"is out of reach: {REPO}@{published[:7]} is what the cache has" in error
-    assert cli.main(["bundle", REPO, "-o", str(tmp_path / "carried.zip")]) == 0
+    assert main.main(["bundle", REPO, "-o", str(tmp_path / "carried.zip")]) == 0
     assert not load(tmp_path / "carried.zip").training
 
 
 def test_without_a_connection_nothing_is_listed(hub: Any, capsys: pytest.CaptureFixture[str]):
     hub.__exit__(None, None, None)
-    assert cli.main(["list", "--remote", "someone"]) == 2
+    assert main.main(["list", "--remote", "someone"]) == 2
     error = capsys.readouterr().err
     assert "is out of reach" in error
     assert "bundle" not in error
@@ -104,7 +106,7 @@ def test_a_damaged_record_is_asked_for_again(hub: Any, published: str, content: 
     record = zoo_hub.cache() / "hub" / REPO.replace("/", "--") / "revisions" / "main"
     assert record.read_text() == published
     record.write_bytes(content)
-    assert sources.find(REPO).commit == published
+    assert locate.find(REPO).commit == published
     assert record.read_text() == published
 
 
@@ -112,24 +114,24 @@ def test_a_damaged_record_is_asked_for_again(hub: Any, published: str, content: 
 def test_a_damaged_listing_is_none(tmp_path: Path, listing: str):
     (tmp_path / "commits").mkdir()
     (tmp_path / "commits" / f"{'0' * 40}.json").write_text(listing)
-    assert records.files_of(tmp_path, "0" * 40) is None
+    assert cache.files_of(tmp_path, "0" * 40) is None
 
 
 def test_a_file_that_another_has_mended_is_not_removed(hub: Any, published: str, monkeypatch: pytest.MonkeyPatch):
     """Two find the same damage; the slower of them must not take away what the faster has fetched."""
     load(REPO)
-    snapshot = sources.find(REPO)
+    snapshot = locate.find(REPO)
     (snapshot.folder / "model.safetensors").resolve().write_bytes(b"damaged")
-    real, both = records.Listed.difference, threading.Barrier(2)
+    real, both = cache.Listed.difference, threading.Barrier(2)
 
-    def seen(self: records.Listed, path: Path) -> str:
+    def seen(self: cache.Listed, path: Path) -> str:
         found = real(self, path)
         if found and not threading.current_thread().__dict__.get("waited"):
             threading.current_thread().__dict__["waited"] = True
             both.wait(20)
         return found
 
-    monkeypatch.setattr(records.Listed, "difference", seen)
+    monkeypatch.setattr(cache.Listed, "difference", seen)
     before, errors = len(hub.asked("GET", "/lfs/")), []
 
     def fetch() -> None:

@@ -14,14 +14,15 @@ from safetensors.torch import save_file
 from skimage import data
 from torch import Tensor, nn
 
-from zoo import cli, recipes
+from zoo.base.errors import ZooError
+from zoo.commands import main
 from zoo.data.style import draw_pattern, read_style
-from zoo.errors import ZooError
-from zoo.losses.perceptual import gram_matrix, total_variation
 from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
 from zoo.nn.instance_norm import InstanceNorm
+from zoo.nn.losses.perceptual import gram_matrix, total_variation
 from zoo.nn.vgg import VGGFeatures
+from zoo.training import recipes
 
 ARGUMENTS = {"channels": 4, "blocks": 1}
 CHANNELS = 3
@@ -167,7 +168,7 @@ def test_what_is_validated_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     recipe = yaml.safe_load(recipes.find("fast_style_streets").read_text())
     options = ["--trainer.max_steps=2", "--trainer.accelerator=cpu", "--trainer.logger=false"]
     options += [f"--trainer.default_root_dir={tmp_path}", *miniature(recipe, tmp_path)]
-    assert cli.main(["fit", "--recipe", "fast_style_streets", *options, "--debug"]) == 0
+    assert main.main(["fit", "--recipe", "fast_style_streets", *options, "--debug"]) == 0
     told = re.search(
         r"Loss on val: ([\d.]+) \(content ([\d.]+), style ([\d.]+), tv ([\d.]+)\)", capsys.readouterr().out
     )

@@ -10,9 +10,9 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor, nn
 
+from zoo.base.errors import ZooError
 from zoo.data.homography import training_batch
 from zoo.data.pairs import PROTOCOLS
-from zoo.errors import ZooError
 from zoo.models.homographynet.module import HomographyNetModule, soft_cross_entropy
 from zoo.models.homographynet.net import Correlation, HomographyNet, neighbours
 

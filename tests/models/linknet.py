@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.labels import CAMVID
+from zoo.data.labels import CAMVID
 from zoo.models.linknet.module import LinkNetModule, class_weights
 from zoo.models.linknet.net import LinkNet
 

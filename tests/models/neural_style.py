@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from skimage import data
 
-from zoo import load, weights
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.cards import weights
 from zoo.data.style import draw_pattern
-from zoo.errors import ZooError
 from zoo.models.neural_style.module import NeuralStyleModule
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.nn.vgg import VGGFeatures

@@ -13,13 +13,15 @@ from PIL import Image
 from skimage import data
 from torch import Tensor, nn
 
-from zoo import cli, load, recipes
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.commands import main
 from zoo.data.low_resolution import make_low, resize
-from zoo.errors import ZooError
-from zoo.losses.perceptual import total_variation
 from zoo.models.perceptual_sr.module import PerceptualSRModule
 from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.nn.losses.perceptual import total_variation
 from zoo.nn.vgg import VGGFeatures
+from zoo.training import recipes
 
 ARGUMENTS = {"upsampling": "pixel_shuffle", "channels": 8, "blocks": 2}
 CHANNELS = 3
@@ -190,7 +192,7 @@ def test_what_is_validated_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     recipe = yaml.safe_load(recipes.find("perceptual_sr_pixel").read_text())
     small = miniature(recipe, tmp_path)
     options = ["--weights=perceptual_sr_pixel", "--trainer.logger=false", "--trainer.accelerator=cpu"]
-    assert cli.main(["validate", "--recipe", "perceptual_sr_pixel", *small, *options]) == 0
+    assert main.main(["validate", "--recipe", "perceptual_sr_pixel", *small, *options]) == 0
     told = re.search(r"PSNR on val: ([\d.]+) dB, of bicubic ([\d.]+); SSIM 0\.\d+", capsys.readouterr().out)
     assert told
     assert float(told[1]) > float(told[2]) + 0.5

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import files
+from zoo.base import files
 
 README = """---
 license: apache-2.0

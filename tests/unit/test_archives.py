@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.base.errors import ZooError
 from zoo.data.archives import extract
-from zoo.errors import ZooError
 
 FILES = {"top/a.txt": b"a" * 5000, "top/sub/b.txt": b"b", "other/c.txt": b"c"}
 

@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo import bundles, cli, contents, hub, load
-from zoo.errors import ZooError
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.commands import main
+from zoo.hub import archive as bundles
+from zoo.hub import client, layout
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(hub, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(client, "cache", lambda: tmp_path / "cache")
     return tmp_path / "cache" / "bundles"
 
 
 @pytest.fixture
 def bundle(tiny_linknet: Path, tmp_path: Path) -> Path:
     path = tmp_path / "tiny.zip"
-    bundles.pack(contents.listing(tiny_linknet)[0], path)
+    bundles.pack(layout.listing(tiny_linknet)[0], path)
     return path
 
 
@@ -44,7 +47,7 @@ def test_what_was_bundled_is_loaded(bundle: Path, tiny_linknet: Path, cache: Pat
 
 
 def test_a_bundle_is_the_same_bytes_each_time(bundle: Path, tiny_linknet: Path, tmp_path: Path):
-    bundles.pack(contents.listing(tiny_linknet)[0], tmp_path / "again.zip")
+    bundles.pack(layout.listing(tiny_linknet)[0], tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
 
 
@@ -77,7 +80,7 @@ def test_links_are_refused(bundle: Path):
 
 def test_a_bomb_is_refused_before_it_is_unpacked(bundle: Path, cache: Path):
     with zipfile.ZipFile(bundle, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("README.md", bytes(contents.PROSE + 1))
+        archive.writestr("README.md", bytes(layout.PROSE + 1))
     with pytest.raises(ZooError, match=r"README\.md has 1,048,577 bytes, more than 1,048,576"):
         load(bundle)
     assert not cache.exists()
@@ -135,11 +138,11 @@ def test_the_command(
     tiny_linknet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["bundle", str(tiny_linknet)]) == 0
+    assert main.main(["bundle", str(tiny_linknet)]) == 0
     assert (tmp_path / "tiny.zip").is_file()
-    assert cli.main(["info", "tiny.zip"]) == 0
+    assert main.main(["info", "tiny.zip"]) == 0
     assert "linknet" in capsys.readouterr().out
-    assert cli.main(["bundle", str(tiny_linknet), "-o", "tiny.tar"]) == 2
+    assert main.main(["bundle", str(tiny_linknet), "-o", "tiny.tar"]) == 2
     assert "ends in .zip" in capsys.readouterr().err
 
 
@@ -150,17 +153,17 @@ def test_where_a_bundle_goes(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "there.zip").write_bytes(b"mine")
     for output, message in (("none/x.zip", "none: no such folder"), ("there.zip", "there.zip: is there already")):
-        assert cli.main(["bundle", str(tiny_linknet), "-o", output]) == 2
+        assert main.main(["bundle", str(tiny_linknet), "-o", output]) == 2
         assert message in capsys.readouterr().err
     assert (tmp_path / "there.zip").read_bytes() == b"mine"
-    assert cli.main(["bundle", str(tiny_linknet), "--output=~/MINE.ZIP"]) == 0
+    assert main.main(["bundle", str(tiny_linknet), "--output=~/MINE.ZIP"]) == 0
     assert load(tmp_path / "MINE.ZIP").training is False
 
 
 @pytest.mark.parametrize("name", ["run.py", "README.md", "samples/many"])
 def test_what_could_not_be_unpacked_is_not_packed(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bundles, "FILES", 100)
-    (tmp_path / "file").write_bytes(bytes(contents.PROSE + 1))
+    (tmp_path / "file").write_bytes(bytes(layout.PROSE + 1))
     names = [f"samples/{number}.jpg" for number in range(100)] if name == "samples/many" else [name]
     with pytest.raises(ZooError, match="not bundled"):
         bundles.pack(dict.fromkeys(names, tmp_path / "file"), tmp_path / "x.zip")
@@ -201,7 +204,7 @@ def test_which_files_belong_to_a_model(tmp_path: Path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "recipe.yaml").symlink_to(tmp_path / "README.md")
-    belonging, others = contents.listing(tmp_path)
+    belonging, others = layout.listing(tmp_path)
     assert set(belonging) == {
         "README.md",
         "config.json",

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.base.errors import ZooError
 from zoo.data import camvid_files, download
-from zoo.errors import ZooError
 
 COUNTS = {"train": 3, "val": 2, "test": 2}
 

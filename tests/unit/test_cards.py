@@ -10,9 +10,10 @@ import torch
 import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 
-from zoo import cards, list_models
-from zoo.errors import ZooError
-from zoo.registry import architectures
+from zoo import list_models
+from zoo.base.errors import ZooError
+from zoo.base.registry import architectures
+from zoo.cards import card as cards
 
 
 def edit(path: Path, **entries: object) -> None:

@@ -10,17 +10,18 @@ from types import ModuleType
 
 import pytest
 
-import zoo
-from zoo import cli, show
-from zoo.errors import ZooError
+import zoo.commands
+from zoo.base.errors import ZooError
+from zoo.commands import main, show
 
 LIGHT = """
 import sys
 from pathlib import Path
-from zoo import cli, files
+from zoo.commands import main
+from zoo.base import files
 files.BUNDLED = Path(sys.argv[1])
 try:
-    code = cli.main(sys.argv[2:])
+    code = main.main(sys.argv[2:])
 except SystemExit as stop:
     code = stop.code
 heavy = {"albumentations", "cv2", "lightning", "numpy", "rich", "timm", "torch", "torchmetrics"} & set(sys.modules)
@@ -38,10 +39,10 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """Stands in for the modules behind the heavy verbs; returns what they are called with."""
     calls: list[tuple] = []
     for name in ("fit", "evaluate", "predict"):
-        module = ModuleType(f"zoo.{name}")
+        module = ModuleType(f"zoo.commands.{name}")
         module.main = lambda *arguments, name=name: calls.append((name, *arguments)) or 0
-        monkeypatch.setitem(sys.modules, f"zoo.{name}", module)
-        monkeypatch.setattr(zoo, name, module, raising=False)
+        monkeypatch.setitem(sys.modules, f"zoo.commands.{name}", module)
+        monkeypatch.setattr(zoo.commands, name, module, raising=False)
     return calls
 
 
@@ -62,18 +63,18 @@ def test_light_verbs_import_nothing_heavy_and_answer_at_once(card: Path, bundle:
 
 
 def test_list(card: Path, capsys: pytest.CaptureFixture):
-    assert cli.main(["list"]) == 0
+    assert main.main(["list"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["name", "architecture", "task", "main", "figure", "size"]
     assert row.split("  ")[0] == "linknet_camvid"
     assert "mIoU 0.6125 ± 0.002 on CamVid test" in row
     assert head.index("size") == row.index("7.1 MB")
-    assert cli.main(["list", "resnet*"]) == 2
+    assert main.main(["list", "resnet*"]) == 2
     assert capsys.readouterr().err == "zoo: error: no model matches 'resnet*'\nthere are: linknet_camvid\n"
 
 
 def test_info(card: Path, capsys: pytest.CaptureFixture):
-    assert cli.main(["info", "linknet"]) == 0
+    assert main.main(["info", "linknet"]) == 0
     lines = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
     assert lines["parameters"] == "3,518,635"
     assert lines["MACs"] == "2.10 G at 480x360"
@@ -87,8 +88,8 @@ def test_info(card: Path, capsys: pytest.CaptureFixture):
 
 def test_a_card_without_results_is_listed(card: Path, capsys: pytest.CaptureFixture):
     (card / "results.json").unlink()
-    assert cli.main(["list"]) == 0
-    assert cli.main(["info", "linknet"]) == 0
+    assert main.main(["list"]) == 0
+    assert main.main(["info", "linknet"]) == 0
     assert "not measured" in capsys.readouterr().out
 
 
@@ -96,14 +97,14 @@ def test_a_card_without_results_is_listed(card: Path, capsys: pytest.CaptureFixt
 def test_lightning_verbs_get_all_their_arguments(verb: list[tuple], name: str):
     argv = [name, "--recipe", "x", "--trainer.max_epochs=3", "--help"]
     before = list(sys.argv)
-    assert cli.main(argv) == 0
+    assert main.main(argv) == 0
     assert verb == [("fit", name, argv[1:])]
     assert sys.argv == before
 
 
 def test_other_verbs_get_all_their_arguments(verb: list[tuple]):
-    assert cli.main(["evaluate", "linknet", "--data.root", "d", "--write", "--debug"]) == 0
-    assert cli.main(["predict", "linknet", "a.jpg", "-o", "out"]) == 0
+    assert main.main(["evaluate", "linknet", "--data.root", "d", "--write", "--debug"]) == 0
+    assert main.main(["predict", "linknet", "a.jpg", "-o", "out"]) == 0
     assert verb == [
         ("evaluate", ["linknet", "--data.root", "d", "--write"]),
         ("predict", ["linknet", "a.jpg", "-o", "out"]),
@@ -113,7 +114,7 @@ def test_other_verbs_get_all_their_arguments(verb: list[tuple]):
 def test_arguments_of_the_process_are_taken_and_left(verb: list[tuple], monkeypatch: pytest.MonkeyPatch):
     argv = ["zoo", "fit", "--recipe", "x", "--debug"]
     monkeypatch.setattr(sys, "argv", argv)
-    assert cli.main() == 0
+    assert main.main() == 0
     assert argv == ["zoo", "fit", "--recipe", "x", "--debug"]
     assert verb == [("fit", "fit", ["--recipe", "x"])]
 
@@ -130,7 +131,7 @@ def test_arguments_of_the_process_are_taken_and_left(verb: list[tuple], monkeypa
     ],
 )
 def test_user_errors_are_one_or_two_lines(card: Path, arguments: list[str], message: str, capsys):
-    assert cli.main(arguments) == 2
+    assert main.main(arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("zoo: error: ")
@@ -157,7 +158,7 @@ def wrapped(error: Exception) -> Exception:
 )
 def test_every_error_has_its_line_and_code(monkeypatch, capsys, error: BaseException, code: int, text: str):
     failing(monkeypatch, error)
-    assert cli.main(["list"]) == code
+    assert main.main(["list"]) == code
     err = capsys.readouterr().err
     assert err.startswith(text)
     assert "Traceback" not in err
@@ -166,7 +167,7 @@ def test_every_error_has_its_line_and_code(monkeypatch, capsys, error: BaseExcep
 @pytest.mark.parametrize("arguments", [["--debug", "list"], ["list", "--debug"]])
 def test_debug_shows_the_traceback(monkeypatch, capsys, arguments: list[str]):
     failing(monkeypatch, ValueError("a bug"))
-    assert cli.main(arguments) == 70
+    assert main.main(arguments) == 70
     assert "Traceback" in capsys.readouterr().err
 
 

@@ -18,9 +18,9 @@ import pytest
 from PIL import Image
 
 from gallery import Gallery, hostile_paths
-from zoo import cli
 from zoo.collect.ledger import KEPT
 from zoo.collect.ledger import read as read_ledger
+from zoo.commands import main
 
 EXPECTED = {  # status by kind, and whether a word of the reason says why
     "fine": ("saved", ""),
@@ -73,7 +73,7 @@ def gallery() -> Iterator[Gallery]:
 
 
 def collect(*arguments: object) -> int:
-    return cli.main(["collect", *map(str, arguments)])
+    return main.main(["collect", *map(str, arguments)])
 
 
 def ledger(folder: Path) -> list[dict[str, Any]]:
@@ -166,7 +166,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_folder(gallery: Gallery, tmp_p
     folder = tmp_path / "killed"
     chance, known, first = random.Random(), set[str](), 0
     for start in range(20):
-        command = [sys.executable, "-m", "zoo.cli", "collect"]
+        command = [sys.executable, "-m", "zoo.commands.main", "collect"]
         command += ["--resume", folder] if start else [source, "-o", folder]
         process = subprocess.Popen([*command, *quick], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         wait_for(folder / ".collect" / "settings.json", process)

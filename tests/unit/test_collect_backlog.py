@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.backlog import Backlog
-from zoo.errors import ZooError
 
 
 def page(*names: str, next: object = None) -> Page:  # noqa: A002

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources import open_source
-from zoo.errors import ZooError
 
 FILES = "https://upload.wikimedia.org/wikipedia/commons"
 MANY = 50  # questions, after which a test gives up

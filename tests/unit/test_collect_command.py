@@ -20,8 +20,8 @@ from PIL import Image
 
 from gallery import Gallery
 from loopback import Answer, Redirect, Request, Status
-from zoo import cli
 from zoo.collect.ledger import read
+from zoo.commands import main
 
 QUICK = ["--allow-private", "--delay", "0", "--contact", "tests", "--retries", "0"]
 
@@ -39,7 +39,7 @@ def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def collect(*arguments: object) -> int:
-    return cli.main(["collect", *map(str, arguments)])
+    return main.main(["collect", *map(str, arguments)])
 
 
 def ledger(folder: Path) -> list[dict[str, Any]]:
@@ -346,7 +346,18 @@ def test_a_log_gets_a_line_now_and_then(gallery: Gallery, tmp_path: Path, monkey
 
 def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(500)))
-    command = [sys.executable, "-m", "zoo.cli", "collect", source, "-o", tmp_path / "out", *QUICK, "--delay", "0.05"]
+    command = [
+        sys.executable,
+        "-m",
+        "zoo.commands.main",
+        "collect",
+        source,
+        "-o",
+        tmp_path / "out",
+        *QUICK,
+        "--delay",
+        "0.05",
+    ]
     process = subprocess.Popen(
         [*map(str, command)],
         stderr=subprocess.PIPE,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zoo.base.errors import ZooError
 from zoo.collect.ledger import STATUSES, Ledger, key_of, mend, read
-from zoo.errors import ZooError
 
 ODD = [
     "https://example.org/\u2028\u2029\x85\x0b\x0c\x1c",  # ends of lines, to some

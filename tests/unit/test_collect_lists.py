@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources import open_source
-from zoo.errors import ZooError
 
 
 async def no_api(url: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo.base.errors import ZooError
 from zoo.collect.options import Options, SourceOptions, read_settings, write_settings
-from zoo.errors import ZooError
 
 
 @pytest.mark.parametrize(

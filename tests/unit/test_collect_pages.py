@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources import open_source
 from zoo.collect.sources.links import is_picture, largest, smallest
-from zoo.errors import ZooError
 
 SITE = "https://example.org"
 CHROME = "<!DOCTYPE html>\n<!-- saved from url=(0033)https://example.org/album/cats.html -->\n"

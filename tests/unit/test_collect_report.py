@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.base.errors import ZooError
 from zoo.collect import report
 from zoo.collect.options import Options
 from zoo.collect.report import write_report
-from zoo.errors import ZooError
 
 EVIL = "<script>alert(1)</script>\" onload='x' \u202e&amp;{{ 7 * 7 }}"
 VOID = {"meta", "img", "link", "br", "input", "base"}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from zoo.base.errors import ZooError
 from zoo.collect.ledger import key_of, read
 from zoo.collect.options import Options
 from zoo.collect.store import Looks, Store
-from zoo.errors import ZooError
 
 ALL = Options(held_out=0)  # nothing but the labels' folders
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from skimage import data
 
+from zoo.base.errors import ZooError
 from zoo.data import PictureCrops
 from zoo.data.crops import TrainingCrops
-from zoo.errors import ZooError
 
 
 @pytest.fixture

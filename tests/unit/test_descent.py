@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
 from zoo.nn.descent import PictureLBFGS, descend, make_optimizer
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo.base.errors import ZooError
 from zoo.data import download
 from zoo.data.download import DownloadError, fetch
-from zoo.errors import ZooError
 
 BODY = random.Random(0).randbytes(300_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()

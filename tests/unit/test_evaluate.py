@@ -13,10 +13,13 @@ import pytest
 import yaml
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 
-from zoo import cards, cli, evaluate, golden, load
+from zoo import load
+from zoo.base.registry import architectures
+from zoo.cards import card as cards
+from zoo.cards import golden
+from zoo.commands import evaluate, main
 from zoo.data import StreetScenes, camvid_files
-from zoo.labels import CAMVID
-from zoo.registry import architectures
+from zoo.data.labels import CAMVID
 
 RECIPE = """\
 data:
@@ -46,7 +49,7 @@ def claimed(card: Path, tiny_linknet: Path) -> Path:
 
 @pytest.fixture
 def measured(claimed: Path) -> Path:
-    assert cli.main(["evaluate", "linknet", "--write"]) == 0
+    assert main.main(["evaluate", "linknet", "--write"]) == 0
     return claimed
 
 
@@ -110,7 +113,7 @@ def test_macs_are_counted(measured: Path):
 def test_claims_that_hold(measured: Path, capsys: pytest.CaptureFixture):
     capsys.readouterr()
     before = (measured / "results.json").read_bytes()
-    assert cli.main(["evaluate", "linknet"]) == 0
+    assert main.main(["evaluate", "linknet"]) == 0
     out = capsys.readouterr().out
     assert out.count("holds") == 6
     assert "OUT" not in out
@@ -122,7 +125,7 @@ def test_claims_that_hold(measured: Path, capsys: pytest.CaptureFixture):
 def test_a_claim_that_does_not_hold(measured: Path, capsys: pytest.CaptureFixture, change: float):
     edit(measured, change)
     capsys.readouterr()
-    assert cli.main(["evaluate", "linknet"]) == 1
+    assert main.main(["evaluate", "linknet"]) == 1
     out = capsys.readouterr().out
     assert out.count("OUT of ±0.002") == 1
     assert out.count("holds") == 5
@@ -130,12 +133,12 @@ def test_a_claim_that_does_not_hold(measured: Path, capsys: pytest.CaptureFixtur
 
 def test_a_claim_within_its_tolerance(measured: Path):
     edit(measured, 0.001)
-    assert cli.main(["evaluate", "linknet"]) == 0
+    assert main.main(["evaluate", "linknet"]) == 0
 
 
 def test_other_data_are_noted(measured: Path, capsys: pytest.CaptureFixture):
     capsys.readouterr()
-    cli.main(["evaluate", "linknet", "--data.val", "2"])
+    main.main(["evaluate", "linknet", "--data.val", "2"])
     out = capsys.readouterr().out
     assert "note: the test data differ from those of the card" in out
     assert "note: the val data differ from those of the card" in out
@@ -143,7 +146,7 @@ def test_other_data_are_noted(measured: Path, capsys: pytest.CaptureFixture):
 
 def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.CaptureFixture):
     (claimed / "results.json").unlink()
-    assert cli.main(["evaluate", "linknet"]) == 0
+    assert main.main(["evaluate", "linknet"]) == 0
     assert capsys.readouterr().out.count("not on the card yet") == 6
 
 
@@ -160,7 +163,7 @@ def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.Captur
 )
 def test_errors_of_the_user(claimed: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str):
     before = (claimed / "results.json").read_bytes()
-    assert cli.main(["evaluate", *arguments]) == 2
+    assert main.main(["evaluate", *arguments]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert len(error.splitlines()) <= 3
@@ -171,12 +174,12 @@ def test_data_of_other_classes_are_refused(claimed: Path, capsys: pytest.Capture
     config = json.loads((claimed / "config.json").read_text())
     config["arguments"]["labels"] = [f"class {i}" for i in range(11)]
     (claimed / "config.json").write_text(json.dumps(config))
-    assert cli.main(["evaluate", "linknet"]) == 2
+    assert main.main(["evaluate", "linknet"]) == 2
     assert "classes" in capsys.readouterr().err
 
 
 def test_an_absolute_path_stays_off_the_card(claimed: Path):
-    assert cli.main(["evaluate", str(claimed), "--write"]) == 0
+    assert main.main(["evaluate", str(claimed), "--write"]) == 0
     text = (claimed / "results.json").read_text() + (claimed / "README.md").read_text()
     assert str(claimed.parent) not in text
 
@@ -217,11 +220,11 @@ def test_leaves_nothing_behind_where_the_data_are_missing(
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setattr(camvid_files, "URL", f"http://127.0.0.1:{unused.getsockname()[1]}/camvid.tar.gz")
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        assert cli.main(["evaluate", "linknet"]) == 2
+        assert main.main(["evaluate", "linknet"]) == 2
         assert "could not be downloaded" in capsys.readouterr().err
         assert sorted(tmp_path.rglob("*")) == before
         (tmp_path / "data").mkdir()  # what was there stays
-        assert cli.main(["evaluate", "linknet"]) == 2
+        assert main.main(["evaluate", "linknet"]) == 2
     assert sorted(tmp_path.rglob("*")) == sorted([*before, tmp_path / "data"])
 
 
@@ -240,7 +243,7 @@ def own_evaluator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_evaluator_may_take_arguments(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):
-    assert cli.main(["evaluate", "linknet", "--real", "pairs", "--times=3"]) == 0
+    assert main.main(["evaluate", "linknet", "--real", "pairs", "--times=3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:5] == ["A table of pairs:", "method  error", "one       1.5", "other", ""]
     assert re.search(r"d test m +3 +not on the card yet", "\n".join(lines))
@@ -248,7 +251,7 @@ def test_an_evaluator_may_take_arguments(own_evaluator: None, claimed: Path, cap
 
 @pytest.mark.parametrize("wrong", [["--reel", "pairs"], ["--times", "many"]])
 def test_their_wrong_arguments(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture, wrong: list[str]):
-    assert cli.main(["evaluate", "linknet", *wrong]) == 2
+    assert main.main(["evaluate", "linknet", *wrong]) == 2
     assert wrong[0].strip("-") in capsys.readouterr().err
 
 
@@ -264,20 +267,20 @@ def test_an_evaluator_may_ask_for_the_recipe(
     real = evaluate.import_object
     path = "zoo.models.linknet.evaluate.evaluate"
     monkeypatch.setattr(evaluate, "import_object", lambda name: ask if name == path else real(name))
-    assert cli.main(["evaluate", "linknet"]) == 0
+    assert main.main(["evaluate", "linknet"]) == 0
     assert given == [yaml.safe_load(RECIPE)]
     capsys.readouterr()
-    assert cli.main(["evaluate", "linknet", "--recipe", "other"]) == 2  # it is that of the card
+    assert main.main(["evaluate", "linknet", "--recipe", "other"]) == 2  # it is that of the card
     assert "--recipe" in capsys.readouterr().err
 
 
 def test_a_claim_that_was_not_measured_is_named(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):
-    assert cli.main(["evaluate", "linknet"]) == 0
+    assert main.main(["evaluate", "linknet"]) == 0
     assert len(re.findall(r"CamVid \w+ [\w ]+ 0\.\d+ +not measured", capsys.readouterr().out)) == 3
 
 
 def test_a_value_may_hold_an_equals_sign(claimed: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     (claimed / "recipe.yaml").write_text("data: {class_path: zoo.data.CamVid}\n")
     (tmp_path / "a=b" / "CamVid" / "val").mkdir(parents=True)  # which lacks everything else
-    assert cli.main(["evaluate", "linknet", f"--data.root={tmp_path / 'a=b'}"]) == 2
+    assert main.main(["evaluate", "linknet", f"--data.root={tmp_path / 'a=b'}"]) == 2
     assert f"{tmp_path / 'a=b' / 'CamVid'} lacks train.txt" in capsys.readouterr().err

@@ -17,9 +17,14 @@ import torch
 import yaml
 from PIL import Image
 
-from zoo import cards, cli, evaluate, export, golden, load, recipes
-from zoo.errors import ZooError
-from zoo.readme import LICENSES
+from zoo import load
+from zoo.base.errors import ZooError
+from zoo.cards import card as cards
+from zoo.cards import golden
+from zoo.cards.about import LICENSES
+from zoo.commands import card as export
+from zoo.commands import evaluate, main
+from zoo.training import recipes
 
 TRAINER = """\
   max_epochs: 2
@@ -46,7 +51,7 @@ def call(folder: Path, run: Callable[[], int]) -> str:
 
 
 def fit(folder: Path, *arguments: object) -> str:
-    return call(folder, lambda: cli.main(["fit", *map(str, arguments), "--debug"]))
+    return call(folder, lambda: main.main(["fit", *map(str, arguments), "--debug"]))
 
 
 def exported(folder: Path, *arguments: object) -> str:
@@ -164,8 +169,8 @@ def test_a_bundled_recipe_stays_as_it_is(tiny, tmp_path: Path):
     content = yaml.safe_load(recipes.find("linknet_streets").read_text())
     small = [*tiny("linknet").miniature(content, tmp_path), "--trainer.max_steps=2"]
     machine = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.enable_progress_bar=false"]
-    from zoo import run_recipe
-    from zoo.lightning_cli import ZooCLI
+    from zoo.training import portable as run_recipe
+    from zoo.training.cli import ZooCLI
 
     def recipe(*arguments: str) -> str:
         started = ZooCLI(["--config", str(recipes.find("linknet_streets")), *arguments], "linknet_streets")
@@ -180,7 +185,7 @@ def test_nothing_names_this_machine(card: Path, place: Path):
 
 
 def test_folders_become_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from zoo.run_recipe import portable
+    from zoo.training.portable import portable
 
     monkeypatch.chdir(tmp_path)
     extra = ["/mnt/big/photos", "~/styles/a.jpg", "../b", "own/c", "file:///mnt/big/my%20d"]

@@ -11,8 +11,8 @@ from PIL import Image
 from skimage import data
 
 from zoo import load
-from zoo.errors import ZooError
-from zoo.files import bundled
+from zoo.base.errors import ZooError
+from zoo.base.files import bundled
 from zoo.models.fast_style import memory, strips
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.predict import restyle

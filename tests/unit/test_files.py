@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.files import replace, replacing
+from zoo.base.files import replace, replacing
 
 
 def test_two_writers_of_a_file_do_not_meet(tmp_path: Path):

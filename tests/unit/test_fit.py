@@ -23,9 +23,11 @@ from PIL import Image
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from zoo import cards, cli, load
-from zoo.checkpoints import WholeCheckpointIO
-from zoo.labels import CAMVID
+from zoo import load
+from zoo.cards import card
+from zoo.commands import main
+from zoo.data.labels import CAMVID
+from zoo.training.checkpoints import WholeCheckpointIO
 
 RECIPE = """\
 seed_everything: 1
@@ -87,7 +89,7 @@ def in_folder(folder: Path, *arguments: object) -> str:
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
         patch.chdir(folder)
-        assert cli.main([*map(str, arguments), "--debug"]) == 0
+        assert main.main([*map(str, arguments), "--debug"]) == 0
     return output.getvalue()
 
 
@@ -308,7 +310,7 @@ def test_a_resume_that_fails_leaves_the_run_as_it_was(copied: Run, tmp_path: Pat
 def fails(capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> None:
     """A line or three, and exit code 2."""
     capsys.readouterr()
-    code = cli.main(arguments)
+    code = main.main(arguments)
     error = capsys.readouterr().err
     assert re.search(message, error), error
     assert code == 2, error
@@ -483,7 +485,7 @@ def test_the_best_recipe_learns_from_real_pictures(real_data: Path, tmp_path: Pa
 
 
 def test_the_bundled_card_is_where_fine_tuning_starts():
-    if "linknet_camvid" not in cards.names():
+    if "linknet_camvid" not in card.names():
         pytest.skip("the card linknet_camvid is not in this checkout")
     assert load("linknet").labels == CAMVID.names
 

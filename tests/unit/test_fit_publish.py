@@ -10,8 +10,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from zoo import cards, cli, evaluate
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
+from zoo.cards import card as cards
+from zoo.commands import evaluate, main
 
 ABOUT = [
     "--license", "cc-by-4.0", "--data-license", "drawn by the program", "--datasets", "street-scenes",
@@ -30,10 +31,10 @@ def place(mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 class Hub(ModuleType):
-    """Stands in for ``zoo.publish``."""
+    """Stands in for ``zoo.commands.publish``."""
 
     def __init__(self) -> None:
-        super().__init__("zoo.publish")
+        super().__init__("zoo.commands.publish")
         self.asked: list[str] = []
         self.published: list[tuple[Path, str]] = []
         self.private: list[bool | None] = []
@@ -60,7 +61,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     import zoo
 
     stand_in = Hub()
-    monkeypatch.setitem(sys.modules, "zoo.publish", stand_in)
+    monkeypatch.setitem(sys.modules, "zoo.commands.publish", stand_in)
     monkeypatch.setattr(zoo, "publish", stand_in, raising=False)
     return stand_in
 
@@ -68,7 +69,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
 def test_publishes_the_best_checkpoint(place: Path, hub: Hub):
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        assert cli.main(["fit", "--recipe", "../mini.yaml", *PUBLISH, *ABOUT, "--debug"]) == 0
+        assert main.main(["fit", "--recipe", "../mini.yaml", *PUBLISH, *ABOUT, "--debug"]) == 0
     assert hub.asked == ["me/Mine"]
     card = Path("runs", "mini", "version_0", "card")
     assert hub.published == [(card, "me/Mine")]
@@ -79,7 +80,7 @@ def test_publishes_the_best_checkpoint(place: Path, hub: Hub):
 
 
 def fails(capsys: pytest.CaptureFixture, *arguments: str) -> str:
-    assert cli.main(["fit", *arguments]) == 2
+    assert main.main(["fit", *arguments]) == 2
     return capsys.readouterr().err
 
 
@@ -97,7 +98,7 @@ def test_refused_before_the_training(place: Path, hub: Hub, capsys: pytest.Captu
 def test_the_hub_is_asked_by_one_process(hub: Hub, monkeypatch: pytest.MonkeyPatch):
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-    from zoo import fit as module
+    from zoo.commands import fit as module
 
     options, _ = module._options("fit", [*PUBLISH, *ABOUT])
     for rank in (0, 1):

@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from zoo import golden
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
+from zoo.base.registry import architectures, import_object
+from zoo.cards import golden
 from zoo.models.linknet.net import LinkNet
-from zoo.registry import architectures, import_object
 
 EXAMPLE = architectures()["linknet"].example
 

@@ -12,14 +12,14 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 
+from zoo.base.errors import ZooError
+from zoo.base.splits import split_of
 from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
 from zoo.data.pairs import NET_SIZE, PROTOCOLS, Protocol, corner_points, draw_training, matrix_from_corners
 from zoo.data.pictures import fit, read_pictures
 from zoo.data.sampling import EpochSampler
-from zoo.errors import ZooError
-from zoo.splits import split_of
 
 SPLITS = ("train", "val", "test")
 pytestmark = pytest.mark.usefixtures("one_thread")  # small batches: threads would wait for each other

@@ -12,11 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo import cards
+from zoo.base.errors import ZooError
+from zoo.cards import card
 from zoo.data import HomographyPairs, homography
 from zoo.data.pairs import PROTOCOLS, corner_points, matrix_from_corners
 from zoo.data.streets import draw_street
-from zoo.errors import ZooError
 from zoo.models.homographynet import HomographyNet
 from zoo.models.homographynet import evaluate as evaluation
 from zoo.models.homographynet.evaluate import ECC, IDENTITY, ONE, ORB, POLISHED, SIFT, THREE, Trial, methods, scores
@@ -151,7 +151,7 @@ def test_results_are_what_a_card_holds(measured: dict):
     assert 50e6 < count < 200e6
     assert measured["data_digest"]["test"] == HomographyPairs(test_pairs=4, num_workers=0).digest("test")
     provenance = {"command": "", "commit": "", "versions": {}}
-    text = cards.tables({**measured, **provenance})
+    text = card.tables({**measured, **provenance})
     assert "| identity |" in text
 
 

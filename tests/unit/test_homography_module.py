@@ -13,8 +13,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 
+from zoo.base.errors import ZooError
 from zoo.data import HomographyPairs
-from zoo.errors import ZooError
 from zoo.models.homographynet.module import HomographyNetModule
 from zoo.models.homographynet.pictures import MARGIN, corner_sheet, draw_corners
 

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from zoo.base.errors import ZooError
 from zoo.data.pairs import corner_points, net_scaling, transform_points
-from zoo.errors import ZooError
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.predict import align, estimate, spread
 from zoo.models.homographynet.result import Homography

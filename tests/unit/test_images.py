@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from zoo.errors import ZooError
-from zoo.images import (
+from zoo.base.errors import ZooError
+from zoo.pictures.images import (
     colorize,
     contact_sheet,
     distinct_colors,

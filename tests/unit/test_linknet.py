@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo import load
-from zoo.errors import ZooError
-from zoo.labels import CAMVID
+from zoo.base.errors import ZooError
+from zoo.data.labels import CAMVID
 from zoo.models.linknet.net import LinkNet, create_encoder
 from zoo.models.linknet.predict import segmentation_sheet
 

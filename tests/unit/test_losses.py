@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from zoo.labels import CAMVID
-from zoo.losses.segmentation import soft_jaccard_loss
+from zoo.data.labels import CAMVID
 from zoo.models.linknet.module import LinkNetModule, class_weights
+from zoo.nn.losses.segmentation import soft_jaccard_loss
 
 
 def jaccard_by_hand(logits: np.ndarray, target: np.ndarray, ignore_index: int) -> float:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from zoo.nn import memory
+from zoo.base import memory
 
 
 def test_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

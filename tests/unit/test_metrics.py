@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
 from torchmetrics import ConfusionMatrix
 
-from zoo.metrics.segmentation import iou_table, segmentation_scores
+from zoo.nn.metrics.segmentation import iou_table, segmentation_scores
 
 CLASSES, VOID = 5, 5
 

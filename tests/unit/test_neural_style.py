@@ -6,15 +6,15 @@ import torch
 from PIL import Image
 from skimage import data
 
+from zoo.base.errors import ZooError
 from zoo.data.style import draw_pattern
-from zoo.errors import ZooError
-from zoo.images import to_tensor
-from zoo.losses.style_transfer import StyleTransferLoss
 from zoo.models.neural_style import memory, objective, predict
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, at_size, plan
 from zoo.models.neural_style.predict import shrink
 from zoo.nn import pretrained
+from zoo.nn.losses.style_transfer import StyleTransferLoss
+from zoo.pictures.images import to_tensor
 
 SMALL = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}}
 CONTENT = data.chelsea()[50:130, 100:200]

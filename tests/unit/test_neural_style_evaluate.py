@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from skimage import data
 
-from zoo import schema
+from zoo.base.errors import ZooError
+from zoo.cards import results
 from zoo.data.style_pair import StylePair
-from zoo.errors import ZooError
 from zoo.models.neural_style import evaluate as protocol
 from zoo.models.neural_style import objective
 from zoo.models.neural_style.evaluate import (
@@ -51,10 +51,10 @@ def test_results_are_what_a_card_holds(pair: StylePair, seeded: None):
     measured = evaluate(net, pair, iterations=6)
     json.dumps(measured, allow_nan=False)
     assert net.coarse_to_fine
-    assert all(set(figure) == set(schema.Figure.model_fields) for figure in measured["figures"])
+    assert all(set(figure) == set(results.Figure.model_fields) for figure in measured["figures"])
     assert {figure["data"] for figure in measured["figures"]} == {"96x77 pixels, 6 iterations"}
     [table] = measured["tables"]
-    assert set(table) == set(schema.Table.model_fields)
+    assert set(table) == set(results.Table.model_fields)
     rows = {row[0]: row[1:] for row in table["rows"]}
     assert set(rows) == {DEFAULT, FLOAT32, MOVED, ONE_SIZE, SAME_TIME}
     assert [rows[name][4] for name in (DEFAULT, FLOAT32, MOVED, ONE_SIZE)] == [6, 6, 6, 6]

@@ -10,15 +10,15 @@ import torch
 from PIL import Image
 from skimage import data
 
-from zoo import cli
+from zoo.base.errors import ZooError
+from zoo.commands import main
 from zoo.data.style import draw_pattern
 from zoo.data.style_pair import StylePair
-from zoo.errors import ZooError
-from zoo.images import to_tensor
 from zoo.models.neural_style import objective
 from zoo.models.neural_style.module import NeuralStyleModule
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.predict import optimize
+from zoo.pictures.images import to_tensor
 
 STEPS = 9  # six at half the size, three at the whole
 OPTIONS = [
@@ -46,7 +46,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def fit(*options: str) -> int:
     pictures = ["--data.content=cat.png", "--data.style=style.png"]
-    return cli.main(["fit", "--recipe", "neural_style", *pictures, *OPTIONS, *options])
+    return main.main(["fit", "--recipe", "neural_style", *pictures, *OPTIONS, *options])
 
 
 def losses(run: Path) -> list[dict[str, str]]:
@@ -93,7 +93,7 @@ def test_an_interrupted_run_continues_to_the_bit(
     monkeypatch.setattr(NeuralStyleModule, method, step)
     whole, parts = (here / "runs" / "neural_style" / f"version_{n}" for n in (0, 1))
     assert not (parts / "picture.png").exists()
-    assert cli.main(["fit", "--resume", str(parts)]) == 0
+    assert main.main(["fit", "--resume", str(parts)]) == 0
     assert torch.equal(picture(whole), picture(parts))
     assert losses(whole) == losses(parts)
     assert (whole / "picture.png").read_bytes() == (parts / "picture.png").read_bytes()

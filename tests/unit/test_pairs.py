@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs, as_input
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
@@ -28,7 +29,6 @@ from zoo.data.pairs import (
     to_net_size,
     transform_points,
 )
-from zoo.errors import ZooError
 
 SMALL_BUT_WILD = Protocol(60, 50, 12, 15)  # half of its quadrilaterals are not convex
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
-from zoo.losses.perceptual import (
+from zoo.base.errors import ZooError
+from zoo.nn.losses.perceptual import (
     FeatureLoss,
     StyleLoss,
     feature_reconstruction_loss,

@@ -17,13 +17,15 @@ from PIL import Image
 from rich.progress import Progress
 from torch import nn
 
-from zoo import cli, load, weights
+from zoo import load
+from zoo.cards import weights
+from zoo.commands import main
+from zoo.commands.predict import _part_bar
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.models.perceptual_sr.result import Upscaled
-from zoo.predict import _part_bar
-from zoo.stylized import Stylized
+from zoo.pictures.stylized import Stylized
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, street: Image.Image) -
 
 
 def predict(model: Path, *pictures: str) -> int:
-    return cli.main(["predict", str(model), *pictures, "-o", "out", "--device", "cpu"])
+    return main.main(["predict", str(model), *pictures, "-o", "out", "--device", "cpu"])
 
 
 def written(kind: str) -> list[str]:
@@ -111,9 +113,9 @@ def test_results_go_to_a_folder(here: Path, tiny_linknet: Path, capsys: pytest.C
     Path("out").write_text("a file")
     assert predict(tiny_linknet, "single.webp") == 2
     assert capsys.readouterr().err == "zoo: error: out is a file; -o names a folder\n"
-    assert cli.main(["predict", str(tiny_linknet), "single.webp", "-o", "out/below/it"]) == 2
+    assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", "out/below/it"]) == 2
     assert capsys.readouterr().err == "zoo: error: out is a file; -o names a folder\n"
-    assert cli.main(["predict", str(tiny_linknet), "single.webp"]) == 2
+    assert main.main(["predict", str(tiny_linknet), "single.webp"]) == 2
     assert "-o/--output" in capsys.readouterr().err
 
 
@@ -123,7 +125,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(
     def refuse(**_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("zoo.predict.TemporaryFile", refuse)
+    monkeypatch.setattr("zoo.commands.predict.TemporaryFile", refuse)
     assert predict(tiny_linknet, "single.webp") == 2
     message = "zoo: error: out: Permission denied; -o names a folder that can be written\n"
     assert capsys.readouterr().err == message
@@ -152,14 +154,14 @@ def test_an_unknown_model(here: Path, capsys: pytest.CaptureFixture):
 
 
 def test_a_device_that_is_not_there(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
-    assert cli.main(["predict", str(tiny_linknet), "single.webp", "-o", "out", "--device", "abacus"]) == 2
+    assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", "out", "--device", "abacus"]) == 2
     assert "device 'abacus'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("out", ["in/out", "in/sub/../out"])
 def test_results_of_an_earlier_run_are_no_pictures(here: Path, tiny_linknet: Path, out: str):
     for _ in range(2):
-        assert cli.main(["predict", str(tiny_linknet), "in", "-o", out, "--device", "cpu"]) == 0
+        assert main.main(["predict", str(tiny_linknet), "in", "-o", out, "--device", "cpu"]) == 0
     names = sorted(path.relative_to("in/out").as_posix() for path in Path("in/out").rglob("*_mask.png"))
     assert names == ["street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
 
@@ -167,11 +169,11 @@ def test_results_of_an_earlier_run_are_no_pictures(here: Path, tiny_linknet: Pat
 def test_results_do_not_go_among_the_pictures_of_a_folder(
     here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture
 ):
-    assert cli.main(["predict", str(tiny_linknet), "in", "-o", "in/sub/.."]) == 2
+    assert main.main(["predict", str(tiny_linknet), "in", "-o", "in/sub/.."]) == 2
     assert "results would be taken for pictures the next time" in capsys.readouterr().err
     assert not list(Path("in").rglob("*_mask.png"))
     assert predict(tiny_linknet, "in/sub", "in/street.png") == 0  # a folder beside the results is one like any other
-    assert cli.main(["predict", str(tiny_linknet), "out/street_overlay.png", "-o", "out"]) == 0  # named directly
+    assert main.main(["predict", str(tiny_linknet), "out/street_overlay.png", "-o", "out"]) == 0  # named directly
     assert "street_overlay_mask.png" in written("mask")
 
 
@@ -194,8 +196,8 @@ def test_options_of_other_models_are_refused(here: Path, tiny_linknet: Path, cap
 def test_a_folder_for_results_goes_where_there_are_none(here: Path, tiny_linknet: Path):
     Path("kept").mkdir()
     for out in ("new/deep", "kept", "kept/new"):
-        assert cli.main(["predict", str(tiny_linknet), "missing.png", "-o", out, "--device", "cpu"]) == 2
-    assert cli.main(["predict", str(tiny_linknet), "single.webp", "-o", "new", "--device", "abacus"]) == 2
+        assert main.main(["predict", str(tiny_linknet), "missing.png", "-o", out, "--device", "cpu"]) == 2
+    assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", "new", "--device", "abacus"]) == 2
     assert not Path("new").exists()
     assert not list(Path("kept").iterdir())
 
@@ -249,12 +251,12 @@ def test_no_picture_is_replaced_by_the_result_of_another(
         street.save(name)
     before = {path.name: path.read_bytes() for path in Path().iterdir()}
     arguments = ["predict", str(tiny_sr), "a.jpg.png", "a.jpg", "b.tar.png", "c.GIF.Tif", "-o", ".", "--device", "cpu"]
-    assert cli.main(arguments) == 0
+    assert main.main(arguments) == 0
     after = {path.name: path.read_bytes() for path in Path().iterdir()}
     assert before.items() < after.items()
     names = [f"{stem}_{kind}.png" for stem in ("a", "a_2", "b.tar", "c") for kind in ("compare", "x4")]
     assert sorted(after.keys() - before.keys()) == sorted(names)
-    assert cli.main(["predict", str(tiny_sr), ".", "-o", ".", "--device", "cpu"]) == 2  # refused
+    assert main.main(["predict", str(tiny_sr), ".", "-o", ".", "--device", "cpu"]) == 2  # refused
 
 
 def test_a_gif_in_a_folder_is_a_picture(here: Path, tiny_sr: Path, street: Image.Image):
@@ -404,7 +406,7 @@ def test_styles(here: Path, painter: Path, given: list[str], style: object):
     assert predict(painter, "single.webp", "in/street.png", *given) == 0
     assert [call["style"] for call in Painter.seen] == [style, style]
     assert written("styled") == ["single_styled.png", "street_styled.png"]
-    assert cli.main(["predict", *given, "-o", "out", str(painter), "single.webp"]) == 0  # before the model
+    assert main.main(["predict", *given, "-o", "out", str(painter), "single.webp"]) == 0  # before the model
     assert Painter.seen[-1]["style"] == style
 
 

@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
 from zoo.models.linknet.net import create_encoder
 from zoo.nn.vgg import VGGFeatures
 

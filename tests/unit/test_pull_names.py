@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import cli
+from zoo.commands import main
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +31,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_is_one_line(place: Path, command: list[str], message: str, capsys: pytest.CaptureFixture[str]):
-    assert cli.main(command) == 2
+    assert main.main(command) == 2
     assert message in capsys.readouterr().err
     assert list(place.iterdir()) == []
 
 
 def test_a_folder_below_home(place: Path, tiny_linknet: Path):
-    assert cli.main(["pull", str(tiny_linknet), "--to=~/copy"]) == 0
+    assert main.main(["pull", str(tiny_linknet), "--to=~/copy"]) == 0
     assert (place / "copy" / "config.json").is_file()

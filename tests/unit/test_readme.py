@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from zoo import eval_results
-from zoo.errors import ZooError
-from zoo.readme import About, check
+from zoo.base.errors import ZooError
+from zoo.cards import leaderboard
+from zoo.cards.about import About, check
 
 CARD = {"license": "mit", "data_license": "drawn", "datasets": ["camvid"]}
 FIGURE = {"metric": "mIoU", "data": "CamVid", "split": "test", "value": 0.6125, "tolerance": 0.002}
@@ -36,8 +36,8 @@ def test_odd_front_matter_is_named_with_the_way_out(field: str, value: Any):
 
 @pytest.mark.parametrize("odd", [2024, None, {"a": "b"}, "someone/camvid", [2024, ["x"], None]])
 def test_data_sets_without_names_are_no_results_on_the_hub(odd: Any):
-    assert eval_results.text([FIGURE], odd) == ""
+    assert leaderboard.text([FIGURE], odd) == ""
 
 
 def test_nor_do_they_hide_one_that_has_a_name():
-    assert "someone/CamVid" in eval_results.text([FIGURE], [2024, "someone/CamVid"])
+    assert "someone/CamVid" in leaderboard.text([FIGURE], [2024, "someone/CamVid"])

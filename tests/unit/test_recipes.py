@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo import recipes
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
+from zoo.training import recipes
 
 GOOD = """\
 # a comment
@@ -16,7 +16,7 @@ model:
     in_channels: 3
     padding_mode: zeros
 data:
-  class_path: zoo.labels.LabelMap
+  class_path: zoo.data.labels.LabelMap
   init_args:
     names: [a, b]
 trainer:

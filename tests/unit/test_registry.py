@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from zoo import files, registry
-from zoo.errors import ZooError
+from zoo.base import files, registry
+from zoo.base.errors import ZooError
 
 
 def test_every_folder_of_models_is_an_architecture():
-    folders = {path.parent.name for path in Path(registry.__file__).parent.glob("models/*/__init__.py")}
+    folders = {path.parent.name for path in Path(registry.__file__).parents[1].glob("models/*/__init__.py")}
     assert set(registry.architectures()) == folders
     assert "linknet" in folders
 
 
-@pytest.mark.parametrize("path", ["os.system", "zoo", "zooos.system", "zoo.nothing.here", "zoo.errors.Nothing"])
+@pytest.mark.parametrize("path", ["os.system", "zoo", "zooos.system", "zoo.nothing.here", "zoo.base.errors.Nothing"])
 def test_import_object_stays_inside_the_zoo(path: str):
     with pytest.raises(ZooError):
         registry.import_object(path)
 
 
 def test_import_object():
-    assert registry.import_object("zoo.errors.ZooError") is ZooError
+    assert registry.import_object("zoo.base.errors.ZooError") is ZooError
 
 
 def test_architecture_exports_its_classes_lazily():
@@ -40,11 +40,11 @@ def test_architecture_exports_its_classes_lazily():
 
 def test_a_wheel_carries_recipes_and_cards_inside_the_package(card: Path, tmp_path: Path):
     package = tmp_path / "site" / "zoo"
-    shutil.copytree(Path(files.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__", "_bundled"))
+    shutil.copytree(Path(files.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__", "_bundled"))
     shutil.copytree(card, package / "_bundled" / "cards" / "from_the_wheel")
     (package / "_bundled" / "recipes").mkdir()
     (package / "_bundled" / "recipes" / "also.yaml").touch()
-    program = "import zoo, zoo.recipes; print(zoo.list_models(), zoo.recipes.names())"
+    program = "import zoo, zoo.training.recipes; print(zoo.list_models(), zoo.training.recipes.names())"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=package.parent, capture_output=True, text=True, check=True
     )

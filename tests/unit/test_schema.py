@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from zoo import cards, cli, troubles
-from zoo.errors import ZooError
-from zoo.files import printable
-from zoo.schema import check_results, parse_yaml
+from zoo.base.errors import ZooError
+from zoo.base.files import printable
+from zoo.cards import card as cards
+from zoo.cards.results import check_results, parse_yaml
+from zoo.commands import main
+from zoo.hub import errors
 
 
 def test_the_results_of_our_cards_are_of_the_form():
@@ -82,11 +84,11 @@ def test_nothing_on_a_card_steers_the_terminal(card: Path, capsys: pytest.Captur
     ):
         content = json.loads((card / name).read_text())
         (card / name).write_text(json.dumps({**content, **change}))
-    assert cli.main(["info", str(card)]) == 0
+    assert main.main(["info", str(card)]) == 0
     out = capsys.readouterr().out
     assert out.isascii() or "±" in out
     assert not set("\x1b\x07\r\u202e") & set(out)
-    assert cli.main(["predict", str(card), "none.jpg", "-o", "out"]) == 2
+    assert main.main(["predict", str(card), "none.jpg", "-o", "out"]) == 2
     assert "\x1b" not in capsys.readouterr().err
 
 
@@ -111,7 +113,7 @@ def test_no_card_is_a_bug(tmp_path: Path, name: str, capsys: pytest.CaptureFixtu
         text = json.dumps(changed)
         (folder / name).write_text(text if name.endswith("json") else f"---\n{text}\n---\n{original.split('---')[-1]}")
         for argv in (["info", str(folder)], ["publish", str(folder), "--repo", "me/net", "--dry-run"]):
-            code = cli.main(argv)
+            code = main.main(argv)
             assert code in (0, 2), (place, odd, argv)
             codes.add(code)
         assert "\x1b" not in "".join(capsys.readouterr())
@@ -125,5 +127,5 @@ def test_printable():
 
 def test_a_token_is_taken_out_of_any_text(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_TOKEN", "secret-of-another-kind")
-    text = troubles.redact("secret-of-another-kind, hf_abcdefgh, Authorization: Bearer xyz.1")
+    text = errors.redact("secret-of-another-kind, hf_abcdefgh, Authorization: Bearer xyz.1")
     assert text == "***, ***, Authorization: Bearer ***"

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
+from zoo.base.errors import ZooError
 from zoo.data import Augment, CamVid, SegmentationFolder, StreetScenes
+from zoo.data.labels import CAMVID, LabelMap
 from zoo.data.sampling import EpochSampler, EverySampleOnce
 from zoo.data.segmentation import AugmentedSamples, read_mask, read_sample
 from zoo.data.transforms import train_transform
-from zoo.errors import ZooError
-from zoo.labels import CAMVID, LabelMap
 
 LABELS = LabelMap(("road", "sky", "car"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)), ignore_index=255)
 RNG = np.random.default_rng(0)

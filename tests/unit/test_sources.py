@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from zoo import sources
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
+from zoo.hub import locate
 
 
 def test_finds_by_card_architecture_and_path(card: Path, tmp_path: Path):
-    assert sources.find("linknet_camvid").folder == card
-    assert sources.find("linknet").folder == card
-    assert sources.find("linknet").name == "linknet_camvid"
-    assert sources.find(tmp_path).folder == tmp_path
-    assert sources.find(str(tmp_path)).folder == tmp_path
+    assert locate.find("linknet_camvid").folder == card
+    assert locate.find("linknet").folder == card
+    assert locate.find("linknet").name == "linknet_camvid"
+    assert locate.find(tmp_path).folder == tmp_path
+    assert locate.find(str(tmp_path)).folder == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -30,16 +30,16 @@ def test_finds_by_card_architecture_and_path(card: Path, tmp_path: Path):
 )
 def test_refuses(card: Path, name: str, message: str):
     with pytest.raises(ZooError, match=message):
-        sources.find(name)
+        locate.find(name)
 
 
 def test_an_architecture_whose_weights_are_not_installed(bundle: Path):
     with pytest.raises(ZooError, match="linknet_camvid' are not in this installation"):
-        sources.find("linknet")
+        locate.find("linknet")
 
 
 def test_files_of_a_folder(card: Path):
-    source = sources.find("linknet_camvid")
+    source = locate.find("linknet_camvid")
     assert source.file("README.md") == card / "README.md"
     assert not source.has("LICENSE")
     with pytest.raises(ZooError, match="no such file"):

@@ -14,11 +14,13 @@ import torch
 from PIL import Image
 from skimage import data as photographs
 
-from zoo import cards, cli, schema, weights
+from zoo.cards import card as cards
+from zoo.cards import results as schema
+from zoo.cards import weights
+from zoo.commands import main
+from zoo.commands.card import add_golden
 from zoo.data.low_resolution import make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
-from zoo.export import add_golden
-from zoo.metrics.super_resolution import feature_distance
 from zoo.models.perceptual_sr.evaluate import (
     BICUBIC,
     LAYERS,
@@ -34,6 +36,7 @@ from zoo.models.perceptual_sr.evaluate import (
     methods,
 )
 from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.nn.metrics.super_resolution import feature_distance
 from zoo.nn.vgg import VGGFeatures
 
 TINY = {"channels": 4, "blocks": 1}
@@ -226,26 +229,26 @@ def test_zoo_evaluate_measures_other_weights_beside(
     installed: dict[str, Path], vgg_file: Path, capsys: pytest.CaptureFixture
 ):
     add_golden(installed["perceptual_sr"])
-    assert cli.main(["evaluate", "perceptual_sr", "--vgg", str(vgg_file), "--write"]) == 0
+    assert main.main(["evaluate", "perceptual_sr", "--vgg", str(vgg_file), "--write"]) == 0
     assert cards.check(installed["perceptual_sr"]) == []
     results = json.loads((installed["perceptual_sr"] / "results.json").read_text())
     assert [row[0] for row in results["tables"][0]["rows"]] == [BICUBIC, NETWORK, MATCHED, PIXEL]
     assert results["command"] == "zoo evaluate perceptual_sr --vgg vgg16.safetensors --write"
     shutil.rmtree(installed[PIXEL])
     capsys.readouterr()
-    assert cli.main(["evaluate", "perceptual_sr", f"--vgg={vgg_file}"]) == 0
+    assert main.main(["evaluate", "perceptual_sr", f"--vgg={vgg_file}"]) == 0
     out = capsys.readouterr().out
     assert out.count("holds") == 4
     assert out.count("not measured") == 2
 
 
 def test_other_weights_are_no_argument(installed: dict[str, Path], capsys: pytest.CaptureFixture):
-    assert cli.main(["evaluate", PIXEL, "--others", "mine"]) == 2
+    assert main.main(["evaluate", PIXEL, "--others", "mine"]) == 2
     assert "--others" in capsys.readouterr().err
 
 
 def test_without_weights_of_vgg(installed: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture):
-    assert cli.main(["evaluate", PIXEL, "--vgg", str(tmp_path / "vgg.safetensors")]) == 2
+    assert main.main(["evaluate", PIXEL, "--vgg", str(tmp_path / "vgg.safetensors")]) == 2
     error = capsys.readouterr().err
     assert "vgg.safetensors: no such file" in error
     assert "--vgg FILE.safetensors" in error

@@ -17,9 +17,9 @@ import torchmetrics.functional.image as reference
 from PIL import Image
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.metrics import LumaPSNR, LumaSSIM
-from zoo.metrics.super_resolution import feature_distance, luma, psnr, ssim
+from zoo.base.errors import ZooError
+from zoo.nn.metrics import LumaPSNR, LumaSSIM
+from zoo.nn.metrics.super_resolution import feature_distance, luma, psnr, ssim
 from zoo.nn.vgg import VGGFeatures
 
 SKIMAGE = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
@@ -270,5 +270,5 @@ def test_two_processes_measure_as_one(tmp_path: Path, pairs: tuple[Tensor, Tenso
 
 
 def test_the_functions_do_without_torchmetrics():
-    code = "import sys, zoo.metrics.super_resolution; sys.exit('torchmetrics' in sys.modules)"
+    code = "import sys, zoo.nn.metrics.super_resolution; sys.exit('torchmetrics' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -16,7 +16,7 @@ from skimage import data
 from skimage.exposure import match_histograms
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
 from zoo.models.perceptual_sr import memory
 from zoo.models.perceptual_sr.net import PerceptualSR
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from zoo.base.errors import ZooError
+from zoo.data.labels import CAMVID
 from zoo.data.streets import draw_street
-from zoo.errors import ZooError
-from zoo.labels import CAMVID
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(11)
 

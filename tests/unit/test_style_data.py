@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from skimage import data
 
+from zoo.base.errors import ZooError
 from zoo.data.style import draw_pattern, read_style
-from zoo.errors import ZooError
 
 
 def test_the_shorter_side_gets_the_size(tmp_path: Path):

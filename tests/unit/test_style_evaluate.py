@@ -17,12 +17,14 @@ from PIL import Image
 from skimage import data as photographs
 from torch import Tensor, nn
 
-from zoo import cards, cli, schema, weights
+from zoo.base.errors import ZooError
+from zoo.cards import card as cards
+from zoo.cards import results as schema
+from zoo.cards import weights
+from zoo.commands import main
+from zoo.commands.card import add_golden
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
-from zoo.errors import ZooError
-from zoo.export import add_golden
-from zoo.losses.style_transfer import StyleTransferLoss
 from zoo.models.fast_style import reference
 from zoo.models.fast_style.evaluate import (
     CONTENT,
@@ -39,6 +41,7 @@ from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
 from zoo.models.fast_style.reference import Reference, begin, clipping_helps, optimize, score
 from zoo.nn.descent import Step, descend
+from zoo.nn.losses.style_transfer import StyleTransferLoss
 
 TINY = {"channels": 4, "blocks": 1}
 CONVOLUTIONS = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128)}  # as far as relu2_2
@@ -368,21 +371,21 @@ def arguments(vgg_file: Path, tmp_path: Path) -> list[str]:
 
 def test_zoo_evaluate_writes_the_card(installed: Path, arguments: list[str], capsys: pytest.CaptureFixture):
     add_golden(installed)
-    assert cli.main([*arguments, "--write"]) == 0
+    assert main.main([*arguments, "--write"]) == 0
     assert cards.check(installed) == []
     results = json.loads((installed / "results.json").read_text())
     assert [figure["metric"] for figure in results["figures"]] == ["loss / L-BFGS(1)", "loss / L-BFGS(2)"]
     assert "--vgg vgg16.safetensors --style=painting.png '--sizes=[32]' --iterations '[1, 2]'" in results["command"]
     capsys.readouterr()
-    assert cli.main(arguments) == 0
+    assert main.main(arguments) == 0
     assert capsys.readouterr().out.count("holds") == 2
-    assert cli.main(["list", "fast_style*"]) == 0
+    assert main.main(["list", "fast_style*"]) == 0
     assert "style transfer  loss / L-BFGS(1) " in capsys.readouterr().out
 
 
 def test_each_size_may_have_its_own_iterations(installed: Path, arguments: list[str]):
     """Those of large pictures take hours."""
-    assert cli.main([*arguments[:5], "--photographs=1", "--iterations", "{24: [1, 2], 32: [1]}", "--write"]) == 0
+    assert main.main([*arguments[:5], "--photographs=1", "--iterations", "{24: [1, 2], 32: [1]}", "--write"]) == 0
     figures = json.loads((installed / "results.json").read_text())["figures"]
     assert [(figure["data"].rpartition(", ")[2], figure["metric"][-2]) for figure in figures] == [
         *(("24 px", "1"), ("24 px", "2"), ("32 px", "1"))
@@ -394,14 +397,14 @@ def test_each_size_may_have_its_own_iterations(installed: Path, arguments: list[
 def test_iterations_of_another_form_are_a_line(
     installed: Path, arguments: list[str], capsys: pytest.CaptureFixture, wrong: str
 ):
-    assert cli.main([*arguments[:5], "--iterations", wrong]) == 2
+    assert main.main([*arguments[:5], "--iterations", wrong]) == 2
     told = capsys.readouterr().err
     assert '"iterations": its value has none of the forms' in told
     assert len(told.splitlines()) == 2
 
 
 def test_a_part_may_be_measured(installed: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
-    assert cli.main([*arguments, "--start=content", f"--reference={tmp_path / 'kept.json'}"]) == 0
+    assert main.main([*arguments, "--start=content", f"--reference={tmp_path / 'kept.json'}"]) == 0
     out = capsys.readouterr().out
     assert "loss / L-BFGS(2, content)" in out
     assert len(json.loads((tmp_path / "kept.json").read_text())) == 2
@@ -424,7 +427,7 @@ def test_errors_of_the_user(
 ):
     before = (installed / "README.md").read_bytes()
     given = [*arguments, option] if option else [argument for argument in arguments if "style=" not in argument]
-    assert cli.main(given) == 2
+    assert main.main(given) == 2
     error = capsys.readouterr().err
     assert all(message in error for message in messages)
     assert len(error.splitlines()) <= 3

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.losses.perceptual import StyleLoss, gram_matrix, style_loss
-from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.base.errors import ZooError
+from zoo.nn.losses.perceptual import StyleLoss, gram_matrix, style_loss
+from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
 
 LAYERS = ["relu1_2", "relu2_1", "relu2_2"]

@@ -12,10 +12,10 @@ from PIL import Image
 from skimage import data
 from skimage.color import rgb2yiq
 
-from zoo import stylized
-from zoo.errors import ZooError
-from zoo.images import to_tensor
-from zoo.stylized import Stylized, as_content, finish, mix
+from zoo.base.errors import ZooError
+from zoo.pictures import stylized
+from zoo.pictures.images import to_tensor
+from zoo.pictures.stylized import Stylized, as_content, finish, mix
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from skimage import data
 
+from zoo.base.errors import ZooError
 from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs, TrainingPairs, turned
-from zoo.errors import ZooError
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
 from zoo.nn.vgg import VGGFeatures, layer_names
 
 SHALLOW = ("relu1_2", "pool1")

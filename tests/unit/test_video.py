@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from zoo import cli, weights
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
+from zoo.cards import weights
+from zoo.commands import main
 from zoo.models.fast_style.net import FastStyle
-from zoo.video import change_frames
+from zoo.pictures.video import change_frames
 
 av = pytest.importorskip("av")
 
@@ -343,7 +344,7 @@ def test_predict_styles_pictures_and_videos_of_a_folder(
     Path("in/bad.mov").write_text("no video")
     with av.open("in/clip.mp4") as container:
         next(container.decode(video=0)).to_image().save("in/still.png")
-    assert cli.main(["predict", str(style), "in", "-o", "out", "--device", "cpu", "--strength", "0"]) == 2
+    assert main.main(["predict", str(style), "in", "-o", "out", "--device", "cpu", "--strength", "0"]) == 2
     out, err = capsys.readouterr()
     assert sorted(path.name for path in Path("out").iterdir()) == [
         "clip_styled.mp4", "still_compare.png", "still_styled.png",
@@ -355,7 +356,7 @@ def test_predict_styles_pictures_and_videos_of_a_folder(
     assert len(err.splitlines()) == 1
     frame = read(Path("out/clip_styled.mp4"))[0][0]
     assert near(frame[12, 40], RED)  # strength 0
-    assert cli.main(["predict", str(style), "in/clip.mp4", "-o", "styled", "--device", "cpu", "--preserve-color"]) == 0
+    assert main.main(["predict", str(style), "in/clip.mp4", "-o", "styled", "--device", "cpu", "--preserve-color"]) == 0
     assert "1 of 1 videos: styled" in capsys.readouterr().out
     assert abs(read(Path("styled/clip_styled.mp4"))[0][0].astype(int) - frame).mean() > 5
 
@@ -365,11 +366,11 @@ def test_a_video_for_a_model_of_pictures(
 ):
     monkeypatch.chdir(tmp_path)
     write(Path("clip.mp4"))
-    assert cli.main(["predict", str(tiny_linknet), "clip.mp4", "-o", "out", "--device", "cpu"]) == 2
+    assert main.main(["predict", str(tiny_linknet), "clip.mp4", "-o", "out", "--device", "cpu"]) == 2
     assert "zoo: clip.mp4: a video; LinkNet takes pictures only\n" in capsys.readouterr().err
     Path("in").mkdir()
     write(Path("in/clip.mp4"))
-    assert cli.main(["predict", str(tiny_linknet), "in", "-o", "out", "--device", "cpu"]) == 2
+    assert main.main(["predict", str(tiny_linknet), "in", "-o", "out", "--device", "cpu"]) == 2
     assert "no pictures in in (" in capsys.readouterr().err
 
 
@@ -379,6 +380,6 @@ def test_a_full_disk_ends_the_command_with_one_line(
     monkeypatch.chdir(tmp_path)
     write(Path("clip.mp4"), frames=30)
     monkeypatch.setattr(Path, "open", open_full)
-    assert cli.main(["predict", str(style), "clip.mp4", "-o", "out", "--device", "cpu"]) == 2
+    assert main.main(["predict", str(style), "clip.mp4", "-o", "out", "--device", "cpu"]) == 2
     assert capsys.readouterr().err.startswith("zoo: error: no space left on ")
     assert not Path("out").exists()

@@ -10,8 +10,10 @@ import pytest
 import safetensors.torch
 import torch
 
-from zoo import files, load, weights
-from zoo.errors import ZooError
+from zoo import load
+from zoo.base import files
+from zoo.base.errors import ZooError
+from zoo.cards import weights
 from zoo.models.linknet.net import LinkNet
 
 ARGUMENTS = {"num_classes": 3, "encoder": "test_efficientnet", "labels": ["road/lane", "sky", "car"]}

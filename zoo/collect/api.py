@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from zoo.base.errors import ZooError
+from zoo.base.files import printable
 from zoo.collect.fetch import SPILL, Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, backoff
 from zoo.collect.options import Options
 from zoo.collect.picture import RejectedError
 from zoo.collect.trouble import FetchError
-from zoo.errors import ZooError
-from zoo.files import printable
 
 PACE = 1.0  # seconds from one question to the next, which is what anonymous users of Openverse are asked to keep
 LATER = {"maxlag", "ratelimited"}  # by which a MediaWiki says, under status 200, that it is too much

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.ledger import key_of
-from zoo.errors import ZooError
 
 
 class Backlog:

@@ -26,8 +26,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TextIO
 
-from zoo.errors import ZooError
-from zoo.files import replacing
+from zoo.base.errors import ZooError
+from zoo.base.files import replacing
 
 KEPT = ("saved", "thumbnail")
 FIELDS = (  # of every line, in this order; null where there is nothing to say

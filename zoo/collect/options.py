@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo import __version__
-from zoo.errors import ZooError
-from zoo.files import did_you_mean, read_json, replace
+from zoo.base.errors import ZooError
+from zoo.base.files import did_you_mean, read_json, replace
 
 ABOUT = "https://huggingface.co/models?library=lightning-zoo"  # what a server's owner finds where no contact was given
 

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from typing import Any
 
+from zoo.base.files import printable
 from zoo.collect.fetch import Body
 from zoo.collect.frontier import Job
 from zoo.collect.picture import Picture
-from zoo.files import printable
 
 
 def record_of(job: Job, status: str, reason: str | None, label: str | None) -> dict[str, Any]:

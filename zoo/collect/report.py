@@ -19,12 +19,12 @@ import jinja2
 import numpy as np
 from PIL import Image, ImageOps
 
+from zoo.base.errors import ZooError
+from zoo.base.files import printable, replacing
 from zoo.collect.ledger import KEPT, key_of, read
 from zoo.collect.options import Options
 from zoo.collect.picture import SUFFIXES, Memory
 from zoo.collect.progress import FAILURES
-from zoo.errors import ZooError
-from zoo.files import printable, replacing
 
 THUMBNAILS, ROWS, NAMES = 1000, 2000, 50  # that are shown at most: pictures, failures, names of a table
 SIDE = 128  # pixels of a thumbnail's longer side

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from zoo.base.errors import ZooError
+from zoo.base.files import replace
+from zoo.base.splits import SPLITS, split_of
 from zoo.collect.backlog import Backlog
 from zoo.collect.ledger import KEPT, Ledger, is_whole, key_of
 from zoo.collect.names import Folders, picture_name
 from zoo.collect.options import Options
 from zoo.collect.picture import SUFFIXES
-from zoo.errors import ZooError
-from zoo.files import replace
-from zoo.splits import SPLITS, split_of
 
 HIDDEN = ".collect"
 SETTINGS = f"{HIDDEN}/settings.json"

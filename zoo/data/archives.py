@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import IO, NamedTuple
 
+from zoo.base.errors import ZooError
 from zoo.data.download import naming_disk_errors
-from zoo.errors import ZooError
 
 CHUNK = 1 << 20  # bytes
 DAMAGE = (EOFError, RuntimeError, ValueError, zlib.error, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile)

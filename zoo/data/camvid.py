@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.data import camvid_files
+from zoo.data.labels import CAMVID
 from zoo.data.segmentation import Augment, Sample, SegmentationData, Split, read_samples
-from zoo.labels import CAMVID
 
 
 class CamVid(SegmentationData):

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from zoo.base.errors import ZooError
+from zoo.base.files import sha256_of
 from zoo.data.archives import extract
 from zoo.data.download import DownloadError, fetch, naming_disk_errors
-from zoo.errors import ZooError
-from zoo.files import sha256_of
 
 SPLITS = {"train": 367, "val": 101, "test": 233}  # pictures of the original
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"

@@ -14,11 +14,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.base.errors import ZooError
+from zoo.base.splits import Split
 from zoo.data.pictures import PictureFolders, fit, read_pictures
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
-from zoo.errors import ZooError
-from zoo.splits import Split
 
 STREETS = {"train": (0, 120), "val": (1_000_000, 10), "test": (2_000_000, 10)}  # first scene and how many
 

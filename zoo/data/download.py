@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from zoo.errors import ZooError
-from zoo.files import CHUNK, sha256_of
+from zoo.base.errors import ZooError
+from zoo.base.files import CHUNK, sha256_of
 
 BACKOFF = 0.5  # seconds before the first retry; doubles with each one
 

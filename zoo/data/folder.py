@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.base.errors import ZooError
+from zoo.base.splits import Split, split_of
+from zoo.data.labels import LabelMap
 from zoo.data.pictures import find_pictures
 from zoo.data.segmentation import Augment, Sample, SegmentationData, read_samples
-from zoo.errors import ZooError
-from zoo.images import distinct_colors
-from zoo.labels import LabelMap
-from zoo.splits import Split, split_of
+from zoo.pictures.images import distinct_colors
 
 
 class SegmentationFolder(SegmentationData):

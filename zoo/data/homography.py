@@ -15,6 +15,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from zoo.base.errors import ZooError
+from zoo.base.splits import Split
 from zoo.data.device_pairs import Keys, as_pictures, can_make, device_batch, fits
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
@@ -36,8 +38,6 @@ from zoo.data.photometric import differ
 from zoo.data.pictures import PictureFolders, fit, read_pictures
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
-from zoo.errors import ZooError
-from zoo.splits import Split
 
 STREETS = {"train": (0, 400), "val": (1_000_000, 50), "test": (2_000_000, 50)}  # first scene and how many
 

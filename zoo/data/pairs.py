@@ -10,7 +10,7 @@ Coordinates are ``(x, y)``, pixel centres are whole, corners are those of corner
 operation, in the order of the parentheses and else from the left.
 
 *Pictures.* The N pictures of the split that can be read and are large enough, sorted by their path below the root
-(:func:`zoo.data.pictures.find_pictures`, :func:`zoo.splits.split_of`), brought to the protocol's width and
+(:func:`zoo.data.pictures.find_pictures`, :func:`zoo.base.splits.split_of`), brought to the protocol's width and
 height as :mod:`zoo.data.pictures` says. Pair i takes picture i mod N.
 
 *Numbers.* Of pair i of a split with seed s (val 1, test 2), in integers of 64 bits that wrap around, number k is::
@@ -57,7 +57,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
 
 NET_SIZE = 128  # pixels of a side of what the networks see
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32

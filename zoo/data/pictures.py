@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zoo.errors import ZooError
-from zoo.images import SUFFIXES, open_rgb
-from zoo.nn.memory import free_bytes, gigabytes
-from zoo.splits import Split, split_of
+from zoo.base.errors import ZooError
+from zoo.base.memory import free_bytes, gigabytes
+from zoo.base.splits import Split, split_of
+from zoo.pictures.images import SUFFIXES, open_rgb
 
 
 def find_pictures(folder: Path) -> list[Path]:

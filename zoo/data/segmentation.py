@@ -16,12 +16,12 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.base.errors import ZooError
+from zoo.base.splits import Split as Split
+from zoo.data.labels import LabelMap
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.transforms import train_transform
-from zoo.errors import ZooError
-from zoo.images import open_rgb
-from zoo.labels import LabelMap
-from zoo.splits import Split as Split
+from zoo.pictures.images import open_rgb
 
 if TYPE_CHECKING:
     from albumentations import Compose

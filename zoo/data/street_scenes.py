@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+from zoo.data.labels import CAMVID
 from zoo.data.segmentation import Augment, Sample, SegmentationData, Split
 from zoo.data.streets import draw_street
-from zoo.labels import CAMVID
 
 FIRST_SEED = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # so that no split shares a scene with another
 

@@ -8,9 +8,9 @@ from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from zoo.base.errors import ZooError
 from zoo.data.streets import draw_street
-from zoo.errors import ZooError
-from zoo.images import Picture
+from zoo.pictures.images import Picture
 
 STREET = 2_000_000  # the scene that is drawn
 

@@ -18,13 +18,13 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.base.errors import ZooError
+from zoo.base.splits import Split
 from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low
 from zoo.data.pictures import PictureFolders, find_pictures
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
-from zoo.errors import ZooError
-from zoo.images import open_rgb
-from zoo.splits import Split
+from zoo.pictures.images import open_rgb
 
 Pair: TypeAlias = "tuple[np.ndarray, np.ndarray]"  # low (h, w, 3) and truth (4h, 4w, 3), uint8
 STREETS = {"train": (0, 120), "val": (1_000_000, 10), "test": (2_000_000, 20)}  # first scene and how many

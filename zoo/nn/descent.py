@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
 
 FIRST_STEP = 0.01  # mean absolute change of a value by the first step of L-BFGS, of the range 0..1
 LARGEST_STEP = 0.05  # and by any other: without a line search one too long can leave the valley for good

@@ -11,7 +11,7 @@ from urllib.request import getproxies
 import huggingface_hub
 import timm
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
 
 WEIGHTS = "model.safetensors"
 Loaded = TypeVar("Loaded")

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.base.errors import ZooError
+from zoo.base.files import did_you_mean, unknown
 from zoo.collect.addresses import Api, Source
 from zoo.collect.sources.columns import checked
 from zoo.collect.sources.commons import open_commons
@@ -19,8 +21,6 @@ from zoo.collect.sources.parquet import open_parquet
 from zoo.collect.sources.saved import open_saved
 from zoo.collect.sources.text import open_text
 from zoo.collect.sources.values import shown
-from zoo.errors import ZooError
-from zoo.files import did_you_mean, unknown
 
 
 @dataclass(frozen=True)

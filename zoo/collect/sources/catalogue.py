@@ -6,9 +6,9 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources.values import absolute, shown
-from zoo.errors import ZooError
 
 STALE = 5  # answers in a row without a new picture, after which there are no more
 

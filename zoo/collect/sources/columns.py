@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from zoo.base.errors import ZooError
+from zoo.base.files import did_you_mean, listing, unknown
 from zoo.collect.sources.values import SHOWN, shown
-from zoo.errors import ZooError
-from zoo.files import did_you_mean, listing, unknown
 
 NAMED = 40  # columns that a message lists
 

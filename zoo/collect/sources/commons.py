@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Api, Page
 from zoo.collect.sources.catalogue import Catalogue, answered, endpoint, lost, objects
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.values import absolute, cleaned, plain, shown
-from zoo.errors import ZooError
 
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"
 TYPES = frozenset(f"image/{name}" for name in ("jpeg", "png", "webp", "tiff", "bmp", "x-bmp", "x-ms-bmp"))

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address
 from zoo.collect.sources.columns import resolve
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.rows import LINE, List, lines
 from zoo.collect.sources.values import cleaned
-from zoo.errors import ZooError
 
 _QUOTED = re.compile(r'"[^"]*"')
 

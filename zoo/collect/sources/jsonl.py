@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address
 from zoo.collect.sources.columns import NAMED, absent, find, no_url
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.rows import List, lines
 from zoo.collect.sources.values import cleaned
-from zoo.errors import ZooError
 
 
 def open_jsonl(path: Path, options: Options) -> List:

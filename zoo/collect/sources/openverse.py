@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Api, Page
 from zoo.collect.sources.catalogue import Catalogue, answered, endpoint, lost, objects
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.values import absolute, cleaned, plain, shown
-from zoo.errors import ZooError
 
 ENDPOINT = "https://api.openverse.org/v1/"
 TOKEN = "OPENVERSE_TOKEN"  # noqa: S105 - the name of a variable

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address
 from zoo.collect.sources.columns import resolve
 from zoo.collect.sources.jsonl import scalar
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.rows import List
 from zoo.collect.sources.values import shown
-from zoo.errors import ZooError
 
 BATCH = 1000  # rows
 BUFFER = 1 << 20  # bytes of a column that are read at a time

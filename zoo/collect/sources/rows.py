@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources.values import shown
-from zoo.errors import ZooError
 
 PAGE = 1000  # addresses
 LINE = 1 << 20  # bytes

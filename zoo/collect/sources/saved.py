@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
+from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources.markup import Markup, Picture
 from zoo.collect.sources.options import Options
 from zoo.collect.sources.rows import PAGE, place
 from zoo.collect.sources.values import absolute, shown
-from zoo.errors import ZooError
 
 LIMIT = 64 << 20  # bytes
 HEAD = 4096  # bytes in which a page tells its encoding

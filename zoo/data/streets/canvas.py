@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from zoo.labels import CAMVID
+from zoo.data.labels import CAMVID
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(CAMVID))
 VOID = CAMVID.ignore_index

@@ -10,10 +10,10 @@ from random import Random
 import cv2
 import numpy as np
 
+from zoo.base.errors import ZooError
 from zoo.data.streets import houses, things, traffic
 from zoo.data.streets.backdrop import develop, paint_ground, paint_sky, random_light
 from zoo.data.streets.canvas import CIRCLE, END, SHIFT, VOID, Camera, Canvas, Colour
-from zoo.errors import ZooError
 
 MIN_SIDE = 32  # pixels; in a smaller picture most things are below a pixel
 BONNET: Colour = (40, 52, 74)
@@ -27,7 +27,7 @@ def draw_street(seed: int, size: tuple[int, int] = (360, 480)) -> tuple[np.ndarr
         size: height and width in pixels, at least 32 each. The composition scales with it.
 
     Returns:
-        RGB picture ``(H, W, 3)`` uint8 and mask ``(H, W)`` uint8 with the ids of ``zoo.labels.CAMVID``.
+        RGB picture ``(H, W, 3)`` uint8 and mask ``(H, W)`` uint8 with the ids of ``zoo.data.labels.CAMVID``.
 
     Raises:
         ZooError: a side is too short to show anything.

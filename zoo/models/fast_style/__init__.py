@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo.registry import Architecture, import_object
+from zoo.base.registry import Architecture, import_object
 
 if TYPE_CHECKING:
     from zoo.models.fast_style.module import FastStyleModule

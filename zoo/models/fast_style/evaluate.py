@@ -19,18 +19,18 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from zoo.base.errors import ZooError
+from zoo.base.memory import keep_freed_memory
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
 from zoo.data.style import read_style
-from zoo.errors import ZooError
-from zoo.images import open_rgb, to_array, to_tensor
-from zoo.losses.style_transfer import StyleTransferLoss
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
 from zoo.models.fast_style.reference import Reference, Scores, Start, clipping_helps, score, seconds_an_iteration
 from zoo.nn.cost import macs
-from zoo.nn.memory import keep_freed_memory
+from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.mode import evaluating
+from zoo.pictures.images import open_rgb, to_array, to_tensor
 
 CONTENT, NETWORK = "the content itself", "network"
 TERMS = ("loss", "content", "style", "tv")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from zoo.errors import ZooError
-from zoo.nn.memory import free_bytes, gigabytes
+from zoo.base.errors import ZooError
+from zoo.base.memory import free_bytes, gigabytes
 
 if TYPE_CHECKING:
     from zoo.models.fast_style.net import FastStyle

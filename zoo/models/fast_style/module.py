@@ -12,16 +12,16 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from zoo.images import contact_sheet, to_array
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
-from zoo.training import PictureLog, optimizers
+from zoo.nn.learning import PictureLog, optimizers
+from zoo.pictures.images import contact_sheet, to_array
 
 ROWS = 4  # of a sheet of validation pictures
 
 
 class FastStyleModule(LightningModule):
-    """Trains :class:`FastStyle` for one style by :class:`zoo.losses.style_transfer.StyleTransferLoss`.
+    """Trains :class:`FastStyle` for one style by :class:`zoo.nn.losses.style_transfer.StyleTransferLoss`.
 
     Logs the loss and its terms ``content``, ``style`` and ``tv``, in training as ``train/...`` and after validation and
     test as means over the pictures. The smallest ``val/loss`` makes the best checkpoint.

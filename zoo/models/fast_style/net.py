@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.bounds import Depth, Width
-from zoo.errors import ZooError
-from zoo.images import Picture
+from zoo.base.bounds import Depth, Width
+from zoo.base.errors import ZooError
 from zoo.nn.convolution import BlockConv2d, ReflectConv2d, UpsampledConv2d
 from zoo.nn.instance_norm import InstanceNorm
 from zoo.nn.mode import evaluating
+from zoo.pictures.images import Picture
 
 OVERSHOOT = 0.05  # by which tanh may leave 0..1
 STRIDE = 4  # of the deepest features
@@ -77,7 +77,7 @@ class FastStyle(nn.Module):
         tile: int | Literal["auto"] | None = "auto",
         progress: Callable[[int, int], None] | None = None,
     ) -> Any:
-        """Styles a picture of any size: a :class:`zoo.stylized.Stylized`, or a list of them for a list or a batch.
+        """Styles a picture of any size: a :class:`Stylized`, or a list of them for a list or a batch.
 
         Grey pictures become RGB; transparency is kept.
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from zoo.base.errors import ZooError
 from zoo.data.style import read_style
-from zoo.errors import ZooError
-from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures, WeightsError
 
 CONTENT_LAYERS = {"relu2_2": 1.0}

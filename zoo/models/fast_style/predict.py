@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zoo.errors import ZooError
-from zoo.images import Picture, to_array, to_tensor
+from zoo.base.errors import ZooError
+from zoo.base.memory import running_out
 from zoo.models.fast_style.memory import rows_at_a_time
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.strips import stylize_by_strips
-from zoo.nn.memory import running_out
-from zoo.stylized import Stylized, as_content, check_strength, finish
+from zoo.pictures.images import Picture, to_array, to_tensor
+from zoo.pictures.stylized import Stylized, as_content, check_strength, finish
 
 
 def stylize(

@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.files import read_json, replace
-from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.base.errors import ZooError
+from zoo.base.files import read_json, replace
 from zoo.nn.descent import descend
+from zoo.nn.losses.style_transfer import StyleTransferLoss
 
 Scores: TypeAlias = "dict[str, float]"  # the loss and its terms
 Start: TypeAlias = Literal["noise", "content"]

@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.images import to_array, to_tensor
 from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking, squashed
 from zoo.nn.convolution import UpsampledConv2d
 from zoo.nn.instance_norm import InstanceNorm, sums
+from zoo.pictures.images import to_array, to_tensor
 
 Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)
 HALO = 8  # rows of the picture beyond a strip: 9x9 and 3x3 convolutions reach 5

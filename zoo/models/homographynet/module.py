@@ -10,11 +10,11 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.metrics.homography import MeanAverageCornerError, corner_error
+from zoo.base.errors import ZooError
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.pictures import corner_sheet
-from zoo.training import PictureLog, optimizers
+from zoo.nn.learning import PictureLog, optimizers
+from zoo.nn.metrics.homography import MeanAverageCornerError, corner_error
 
 
 class HomographyNetModule(LightningModule):

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.bounds import Pixels, Width
-from zoo.errors import ZooError
-from zoo.images import Picture
+from zoo.base.bounds import Pixels, Width
+from zoo.base.errors import ZooError
 from zoo.models.homographynet.predict import Homography, align
 from zoo.nn.mode import evaluating
+from zoo.pictures.images import Picture
 
 SIZE = 128  # pixels of a side of what the network sees
 CELLS = SIZE // 8  # of a side of what it compares

@@ -7,8 +7,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from zoo.data.pairs import NET_SIZE, corner_points
-from zoo.images import contact_sheet, to_array
-from zoo.metrics.homography import corner_error
+from zoo.nn.metrics.homography import corner_error
+from zoo.pictures.images import contact_sheet, to_array
 
 TRUTH, ESTIMATE = (40, 90, 255), (255, 40, 40)
 MARGIN = 40  # pixels around b, since the corners of a may lie outside

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from zoo.base.errors import ZooError
 from zoo.data.pairs import NET_SIZE, net_scaling
-from zoo.errors import ZooError
-from zoo.images import Picture
 from zoo.models.homographynet.classical import correlation, polish, usable
 from zoo.models.homographynet.result import Homography, normalized, read
 from zoo.nn.homography import corner_points, is_convex, matrix_from_corners, transform_points, warp
+from zoo.pictures.images import Picture
 
 if TYPE_CHECKING:
     from zoo.models.homographynet.net import HomographyNet

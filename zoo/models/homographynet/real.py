@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
+from zoo.base.errors import ZooError
 from zoo.data.pairs import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
-from zoo.errors import ZooError
-from zoo.images import open_rgb
+from zoo.pictures.images import open_rgb
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
 REACH = 32  # by how much corners move in training, in pixels of 128x128

@@ -12,10 +12,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from zoo.errors import ZooError
-from zoo.files import replace
-from zoo.images import Picture, open_rgb, save_pngs, to_array, to_tensor
+from zoo.base.errors import ZooError
+from zoo.base.files import replace
 from zoo.models.homographynet.classical import corners_of
+from zoo.pictures.images import Picture, open_rgb, save_pngs, to_array, to_tensor
 
 OUTLINE = (255, 40, 40)
 STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
@@ -150,7 +150,7 @@ class Homography:
 
 
 def read(picture: Picture) -> np.ndarray:
-    """RGB ``(H, W, 3)`` uint8 of what :func:`zoo.images.to_tensor` takes, and of arrays with an alpha channel."""
+    """RGB ``(H, W, 3)`` uint8 of what :func:`to_tensor` takes, and of arrays with an alpha channel."""
     if isinstance(picture, (str, Path)):
         return np.array(open_rgb(picture))
     if isinstance(picture, np.ndarray) and picture.shape[2:] == (4,):

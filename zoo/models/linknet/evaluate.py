@@ -6,11 +6,11 @@ from typing import Any
 
 import torch
 
+from zoo.base.errors import ZooError
 from zoo.data.segmentation import SegmentationData, Split
-from zoo.errors import ZooError
-from zoo.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
 from zoo.models.linknet.net import LinkNet
 from zoo.nn.cost import macs
+from zoo.nn.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
 
 SPLITS: tuple[Split, ...] = ("test", "val")
 TOLERANCE = 0.002  # other kernels round differently
@@ -51,7 +51,7 @@ def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
 def score(net: LinkNet, data: SegmentationData, split: Split) -> SegmentationScores:
     """One confusion matrix over a split."""
     labels = data.labels
-    confusion = confusion_matrix(labels)
+    confusion = confusion_matrix(len(labels), labels.ignore_index)
     for picture, mask in data.samples(split):
         prediction = net.predict(picture).mask
         confusion.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])

@@ -10,14 +10,14 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.labels import LabelMap
-from zoo.losses.segmentation import soft_jaccard_loss
-from zoo.metrics.segmentation import confusion_matrix, iou_table, segmentation_scores
+from zoo.base.errors import ZooError
+from zoo.data.labels import LabelMap
 from zoo.models.linknet.net import LinkNet
 from zoo.models.linknet.predict import segmentation_sheet
 from zoo.nn.depthwise import keep_depthwise_float32
-from zoo.training import PictureLog, optimizers
+from zoo.nn.learning import PictureLog, optimizers
+from zoo.nn.losses.segmentation import soft_jaccard_loss
+from zoo.nn.metrics.segmentation import confusion_matrix, iou_table, segmentation_scores
 
 
 class LinkNetModule(LightningModule):
@@ -75,7 +75,7 @@ class LinkNetModule(LightningModule):
         self.net = LinkNet(**self.arguments, encoder_weights=encoder_weights)  # type: ignore[arg-type]
         keep_depthwise_float32(self.net)
         self.class_weights: Tensor | None = None
-        self.confusion = confusion_matrix(labels)
+        self.confusion = confusion_matrix(len(labels), labels.ignore_index)
 
     def setup(self, stage: str) -> None:
         if stage == "fit" and self.class_weighting != "none":

@@ -12,13 +12,13 @@ from safetensors import SafetensorError, safe_open
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from zoo.bounds import Width
-from zoo.errors import ZooError
-from zoo.files import did_you_mean
-from zoo.images import Picture, distinct_colors
+from zoo.base.bounds import Width
+from zoo.base.errors import ZooError
+from zoo.base.files import did_you_mean
 from zoo.models.linknet.predict import segment
 from zoo.nn.mode import evaluating
 from zoo.nn.pretrained import timm_pretrained
+from zoo.pictures.images import Picture, distinct_colors
 
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
-from zoo.images import Picture, colorize, contact_sheet, save_pngs, to_array, to_tensor
-from zoo.labels import LabelMap
+from zoo.base.errors import ZooError
+from zoo.data.labels import LabelMap
+from zoo.pictures.images import Picture, colorize, contact_sheet, save_pngs, to_array, to_tensor
 
 STRIDE = 32  # of the deepest feature: tiles that start at its multiples see the same grid as the whole picture
 

@@ -6,9 +6,9 @@ import math
 
 import torch
 
-from zoo.errors import ZooError
+from zoo.base.errors import ZooError
+from zoo.base.memory import free_bytes, gigabytes
 from zoo.nn.descent import HISTORY
-from zoo.nn.memory import free_bytes, gigabytes
 from zoo.nn.vgg import WIDTHS, VGGFeatures
 
 PLANES = 3 * (2 * HISTORY + 16)  # values a pixel: the history of L-BFGS, the picture, its gradient and copies

@@ -11,19 +11,19 @@ from lightning.pytorch import LightningModule
 from PIL import Image
 from torch import Tensor, nn
 
+from zoo.base.errors import ZooError
+from zoo.base.files import replace
+from zoo.base.memory import gigabytes
 from zoo.data.style_pair import StylePair
-from zoo.errors import ZooError
-from zoo.files import replace
-from zoo.images import save_png, to_array, to_tensor
 from zoo.models.neural_style.memory import check_memory
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, Stage, plan
 from zoo.models.neural_style.predict import shrink
 from zoo.models.neural_style.result import strip_of
 from zoo.nn.descent import keep_finite, make_optimizer
-from zoo.nn.memory import gigabytes
-from zoo.stylized import as_content, finish
-from zoo.training import PictureLog
+from zoo.nn.learning import PictureLog
+from zoo.pictures.images import save_png, to_array, to_tensor
+from zoo.pictures.stylized import as_content, finish
 
 WAY_OUT = "zoo fit takes a file with VGG-{depth} as --model.vgg FILE.safetensors"
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.errors import ZooError
-from zoo.images import Picture
+from zoo.base.errors import ZooError
 from zoo.nn.descent import LEARNING_RATES
 from zoo.nn.vgg import VGGFeatures, WeightsError
+from zoo.pictures.images import Picture
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
@@ -26,7 +26,7 @@ WAYS_OUT = "a file with VGG-{depth} is given by zoo predict --vgg FILE.safetenso
 class NeuralStyle(nn.Module):
     """The content of one picture in the style of another (Gatys et al., 2015, https://arxiv.org/abs/1508.06576).
 
-    The result is what minimises :class:`zoo.losses.style_transfer.StyleTransferLoss` over VGG, by gradient descent on
+    The result is what minimises :class:`StyleTransferLoss` over VGG, by gradient descent on
     its pixels. There is nothing to train: this holds the settings, no parameters, and no VGG.
 
     Deviations from the paper:

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.data.style import read_style
-from zoo.images import Picture
-from zoo.losses.style_transfer import StyleTransferLoss
+from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
+from zoo.pictures.images import Picture
 
 if TYPE_CHECKING:
     from zoo.models.neural_style.net import NeuralStyle

@@ -12,17 +12,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.errors import ZooError
-from zoo.images import Picture, to_array, to_tensor
+from zoo.base.errors import ZooError
+from zoo.base.memory import running_out
 from zoo.models.neural_style.memory import check_memory
 from zoo.models.neural_style.net import SMALLEST
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.result import Painting
 from zoo.nn.descent import Step, descend
-from zoo.nn.memory import running_out
 from zoo.nn.precision import native_bfloat16
 from zoo.nn.vgg import VGGFeatures
-from zoo.stylized import as_content, check_strength, finish
+from zoo.pictures.images import Picture, to_array, to_tensor
+from zoo.pictures.stylized import as_content, check_strength, finish
 
 if TYPE_CHECKING:
     from zoo.models.neural_style.net import NeuralStyle

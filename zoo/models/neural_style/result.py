@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.images import SUFFIXES, contact_sheet, on_white, save_png
-from zoo.stylized import Stylized
+from zoo.pictures.images import SUFFIXES, contact_sheet, on_white, save_png
+from zoo.pictures.stylized import Stylized
 
 SHOWN = 6  # pictures of a strip at most
 WIDTH = 240  # pixels of each

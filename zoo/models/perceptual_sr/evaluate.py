@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from zoo.base.errors import ZooError
 from zoo.data.digest import digest
 from zoo.data.low_resolution import SCALE, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
-from zoo.errors import ZooError
-from zoo.images import to_array, to_tensor
-from zoo.metrics.super_resolution import feature_distance, psnr, ssim
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.cost import macs
+from zoo.nn.metrics.super_resolution import feature_distance, psnr, ssim
 from zoo.nn.mode import evaluating
 from zoo.nn.vgg import VGGFeatures
+from zoo.pictures.images import to_array, to_tensor
 
 Method: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) to (4H, 4W, 3), uint8
 Scores: TypeAlias = "dict[str, float]"
@@ -44,7 +44,7 @@ def evaluate(
     """Measures whole pictures of each benchmark of the data in float32, beside bicubic interpolation and other weights.
 
     Low pictures are made without blur, whatever was trained on. PSNR and SSIM are those of
-    :mod:`zoo.metrics.super_resolution`; features are those of results rounded to 8 bits, of the whole picture.
+    :mod:`zoo.nn.metrics.super_resolution`; features are those of results rounded to 8 bits, of the whole picture.
 
     Args:
         net: the network.

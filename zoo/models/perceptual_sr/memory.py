@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from PIL import Image
 
+from zoo.base.errors import ZooError
+from zoo.base.memory import free_bytes, gigabytes
 from zoo.data.low_resolution import SCALE
-from zoo.errors import ZooError
-from zoo.nn.memory import free_bytes, gigabytes
 
 if TYPE_CHECKING:
     from zoo.models.perceptual_sr.net import PerceptualSR

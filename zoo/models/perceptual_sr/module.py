@@ -11,15 +11,15 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torchmetrics import MeanMetric
 
+from zoo.base.errors import ZooError
 from zoo.data.low_resolution import SCALE
-from zoo.errors import ZooError
-from zoo.losses.perceptual import FeatureLoss, total_variation
-from zoo.metrics import LumaPSNR, LumaSSIM
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.models.perceptual_sr.pictures import upscaling_sheet
+from zoo.nn.learning import PictureLog, optimizers
+from zoo.nn.losses.perceptual import FeatureLoss, total_variation
+from zoo.nn.metrics import LumaPSNR, LumaSSIM
 from zoo.nn.resize import BicubicUpsample
 from zoo.nn.vgg import VGGFeatures
-from zoo.training import PictureLog, optimizers
 
 Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, 4H, 4W)
 ROWS = 4  # of a sheet of validation pictures

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.bounds import Depth, Width
+from zoo.base.bounds import Depth, Width
+from zoo.base.errors import ZooError
 from zoo.data.low_resolution import SCALE
-from zoo.errors import ZooError
-from zoo.images import Picture
 from zoo.models.perceptual_sr.predict import upscale
 from zoo.nn.mode import evaluating
 from zoo.nn.resize import BicubicUpsample
+from zoo.pictures.images import Picture
 
 OVERSHOOT = 0.05  # by which the paper's tanh may leave 0..1
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from zoo.base.errors import ZooError
+from zoo.base.memory import running_out
 from zoo.data.low_resolution import SCALE
-from zoo.errors import ZooError
-from zoo.images import Picture, to_array, to_picture, to_tensor
 from zoo.models.perceptual_sr.memory import tile_side
 from zoo.models.perceptual_sr.result import Upscaled
-from zoo.nn.memory import running_out
+from zoo.pictures.images import Picture, to_array, to_picture, to_tensor
 
 if TYPE_CHECKING:
     from zoo.models.perceptual_sr.net import PerceptualSR

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from zoo.base.memory import running_out
 from zoo.data.low_resolution import SCALE
-from zoo.images import SUFFIXES, PictureResult, contact_sheet, on_white, save_as, save_pngs
-from zoo.nn.memory import running_out
+from zoo.pictures.images import SUFFIXES, PictureResult, contact_sheet, on_white, save_as, save_pngs
 
 SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
 

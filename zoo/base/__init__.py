@@ -1,0 +1,1 @@
+"""Errors, files, text, memory, splits and the registry: what everything else is built on."""

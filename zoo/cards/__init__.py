@@ -1,0 +1,1 @@
+"""A published model: its card, weights, configuration, figures and samples."""

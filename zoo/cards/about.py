@@ -1,0 +1,174 @@
+"""The README of a card that has none yet, from what its author says of the model."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from zoo.base.errors import ZooError
+from zoo.base.files import did_you_mean
+from zoo.base.registry import Architecture
+from zoo.cards import card as cards
+
+_LICENSES = """
+    afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
+    bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5
+    cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0
+    cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0
+    cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2
+    gfdl gpl gpl-2.0 gpl-3.0 h-research intel-research isc lgpl lgpl-2.1 lgpl-3.0 lgpl-lr lppl-1.3c mit mpl-2.0 ms-pl
+    ncsa odbl odc-by ofl-1.1 openmdw-1.0 openrail openrail++ osl-3.0 other pddl postgresql unlicense wtfpl
+    zlib"""
+LICENSES = frozenset(_LICENSES.split())  # ids of the Hub; "other" needs a name
+TEXTS = ("license", "license_name", "license_link", "data_license")  # a line each
+TEMPLATE = """\
+# {name}: {task}
+
+{description}
+
+The network is {title} ([paper]({paper})). Input: {input}.
+
+```python
+from zoo import load
+
+result = load("{reference}").predict({pictures})
+result.save("result")
+```
+
+```
+zoo predict {reference} PICTURES... -o out/
+```
+
+{samples}
+
+## Where it fails
+
+{limits}
+
+## Figures
+
+<!-- zoo:begin results -->
+<!-- zoo:end results -->
+
+## Training
+
+`zoo fit --recipe recipe.yaml`, with the recipe beside this card; these are the weights of epoch {epoch}, after {steps}
+steps.
+
+## Licence
+
+The code is Apache-2.0. The weights: {license}. The data: {data_license}.
+"""
+
+
+@dataclass(frozen=True)
+class About:
+    """What only the author of a model can say.
+
+    Args:
+        license: of the weights, an id of the Hub.
+        license_name: of an "other" licence.
+        license_link: its text.
+        data_license: one line on the terms of the data that the weights come from.
+        datasets: names, or ids on the Hub.
+        description: a paragraph for the README: what the model is for.
+        limits: a paragraph: where it fails.
+    """
+
+    license: str = ""
+    license_name: str = ""
+    license_link: str = ""
+    data_license: str = ""
+    datasets: tuple[str, ...] = ()
+    description: str = ""
+    limits: str = ""
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> About:
+        return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
+
+    def front(self, card: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
+        """Front matter: what is given, before what an existing card has, before what follows from the architecture."""
+        given = {
+            "license": self.license,
+            "license_name": self.license_name,
+            "license_link": self.license_link,
+            "data_license": self.data_license,
+            "library_name": "lightning-zoo",
+            "pipeline_tag": cards.PIPELINE_TASKS[architecture.task],
+            "tags": card.get("tags") or [*_tags(architecture), "pytorch", "lightning"],
+            "datasets": list(self.datasets),
+        }
+        if self.license:  # another one than the card had
+            card = {key: value for key, value in card.items() if not key.startswith("license")}
+        return {**card, **{key: value for key, value in given.items() if value}}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--license", default="", help="of the weights: an id of the Hub, such as cc-by-nc-4.0")
+    parser.add_argument("--license-name", default="", help="where the licence is 'other'")
+    parser.add_argument("--license-link", default="", metavar="URL")
+    parser.add_argument("--data-license", default="", metavar="TEXT", help="a line on the terms of the data")
+    parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="that it was trained on")
+    parser.add_argument("--description", default="", metavar="TEXT", help="what it is for, in a README that is new")
+    parser.add_argument("--limits", default="", metavar="TEXT", help="where it fails, in a README that is new")
+
+
+def check(about: About, card: Mapping[str, Any] | None = None) -> None:
+    """Refuses to leave a field of a card empty.
+
+    Args:
+        about: what is given.
+        card: front matter of a README that is there already.
+
+    Raises:
+        ZooError: names every empty field, or the first that is wrong.
+    """
+    known = {**(card or {}), **{key: value for key, value in vars(about).items() if value}}
+    needed = ["license", "data_license", "datasets", *(() if card else ("description", "limits"))]
+    if known.get("license") == "other":
+        needed.append("license_name")
+    missing = ["--" + key.replace("_", "-") for key in needed if not known.get(key)]
+    if missing:
+        raise ZooError(f"the card would leave fields empty; give {', '.join(missing)}")
+    if odd := [key for key in known if key in TEXTS and not isinstance(known[key], str)]:
+        raise ZooError(
+            f"{odd[0]} of the README is no text but {known[odd[0]]!r:.60}; give --{odd[0].replace('_', '-')}"
+        )
+    names = known["datasets"]
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise ZooError(f"datasets of the README are no list of names but {names!r:.60}; give --datasets NAME ...")
+    if known["license"] not in LICENSES:
+        near = did_you_mean(known["license"], LICENSES)
+        raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' takes a --license-name")
+    for key in TEXTS[1:]:
+        if "\n" in known.get(key, ""):
+            raise ZooError(f"--{key.replace('_', '-')} is one line")
+
+
+def write(about: About, architecture: Architecture, **known: Any) -> str:
+    """The text below the front matter.
+
+    Args:
+        about: complete.
+        architecture: of the model.
+        known: what else the template shows.
+    """
+    return TEMPLATE.format(
+        task=architecture.task,
+        paper=architecture.paper,
+        input=architecture.input,
+        pictures=", ".join(f'"{letter}.jpg"' for letter in "abcd"[: architecture.pictures]),
+        description=about.description.strip(),
+        limits=about.limits.strip(),
+        license=about.license_name or about.license,
+        data_license=about.data_license.rstrip("."),
+        **known,
+    )
+
+
+def _tags(architecture: Architecture) -> list[str]:
+    return [re.sub(r"\W+", "-", word) for word in (architecture.task, architecture.net.split(".")[2].replace("_", "-"))]

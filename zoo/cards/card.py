@@ -1,0 +1,291 @@
+"""Cards: what a model's folder says about it, and the tables in its README that are made from its results.
+
+A card is a folder with ``README.md``, ``config.json``, ``results.json``, ``recipe.yaml`` and weights. Its prose is
+written by a person; its figures come from ``results.json``, which ``zoo evaluate --write`` measures.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.base.errors import ZooError
+from zoo.base.files import read_json, read_text, replace, sha256_of
+from zoo.base.registry import architectures, card_names
+from zoo.cards import leaderboard
+from zoo.cards.results import check_config, check_results, parse_yaml
+from zoo.hub import layout, locate
+
+PIPELINE_TASKS = {  # of ours, in the Hub's words
+    "semantic segmentation": "image-segmentation",
+    "homography estimation": "keypoint-detection",  # it has none of its own; the answer is four points
+    "super resolution": "image-to-image",
+    "style transfer": "image-to-image",
+}
+FRONT_FIELDS = ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
+CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")
+RESULT_FIELDS = ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit")
+ABSENT: tuple[Any, ...] = (None, "", [], {})  # while 0 parameters are a count
+EMPTY = 64  # bytes: a safetensors file with a tensor is larger
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+TEXTS = ("README.md", "config.json", "results.json")
+FILES = (*TEXTS, "recipe.yaml")
+
+
+@dataclass(frozen=True)
+class Card:
+    """A model's folder as read.
+
+    Args:
+        name: its own, or else that of its folder.
+        folder: where it is.
+        config: content of ``config.json``.
+        results: content of ``results.json``; empty before the first measurement.
+        front: front matter of ``README.md``; empty where there is none.
+    """
+
+    name: str
+    folder: Path
+    config: dict[str, Any]
+    results: dict[str, Any]
+    front: dict[str, Any]
+
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        """The claims, the main one first."""
+        return self.results.get("figures", [])
+
+    @property
+    def task(self) -> str:
+        architecture = architectures().get(self.config.get("architecture", ""))
+        return architecture.task if architecture else ""
+
+    @property
+    def size(self) -> str:
+        """Of the weights, such as "7.1 MB", or "none"."""
+        size = self.config.get("weights", {}).get("bytes")
+        if size is None:
+            return ""
+        return f"{size / 1e6:.1f} MB" if size >= EMPTY else "none"
+
+
+def names(pattern: str = "*") -> list[str]:
+    """Names of the bundled cards that match a shell pattern."""
+    return card_names(pattern)
+
+
+def read(name: str | Path) -> Card:
+    """Reads a card by any name that :func:`zoo.hub.locate.find` takes.
+
+    Raises:
+        ZooError: no such card, or one that cannot be read.
+    """
+    source = locate.find(name)
+    paths = {file: source.file(file, layout.PROSE) for file in TEXTS if file == "config.json" or source.has(file)}
+    config = read_json(paths["config.json"])
+    check_config(config, f"{source}/config.json")
+    own = config.get("name")
+    results = read_json(paths["results.json"]) if "results.json" in paths else {}
+    check_results(results, f"{source}/results.json")
+    return Card(
+        name=own if isinstance(own, str) and NAME.fullmatch(own) else source.name,
+        folder=source.folder,
+        config=config,
+        results=results,
+        front=_split(paths["README.md"])[0] if "README.md" in paths else {},
+    )
+
+
+def figure_text(figure: Mapping[str, Any]) -> str:
+    """Such as "mIoU 0.612 ± 0.002 on CamVid test"."""
+    return f"{figure['metric']} {figure['value']:.4g} ± {figure['tolerance']:.2g} on {figure['data']} {figure['split']}"
+
+
+def tables(results: Mapping[str, Any]) -> str:
+    """The generated part of a card's README as Markdown: figures, further tables, cost, speed, where they come from."""
+    figures = [
+        [f["metric"], f["data"], f["split"], f"{f['value']:.4g}", f"± {f['tolerance']:.2g}"] for f in results["figures"]
+    ]
+    parts = [_table(("figure", "data", "split", "value", "tolerance"), figures)]
+    for table in results.get("tables", []):
+        rows = [[cell_text(cell) for cell in row] for row in table["rows"]]
+        parts.append(f"{table['title']}:\n\n{_table(table['columns'], rows)}")
+    parameters = f"{results['parameters']:,} parameters" if results["parameters"] else "No parameters"
+    parts.append(f"{parameters}; multiply-adds: {macs_text(results['macs'])}.")
+    if speed := results.get("speed"):
+        parts.append(_table(("speed", "ms", "machine"), [[s["what"], f"{s['ms']:.1f}", s["machine"]] for s in speed]))
+    return "\n\n".join([*parts, _provenance(results)])
+
+
+def cell_text(cell: str | float | None) -> str:
+    """What stands in a cell of a results' table: a text, a number to four digits, or nothing."""
+    return "" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}"
+
+
+def macs_text(macs: Mapping[str, float]) -> str:
+    """Such as "2.10 G at 480x360"."""
+    return ", ".join(
+        f"{count / 1e9:.2f} G at {size}" if count >= 1e9 else f"{count / 1e6:.1f} M at {size}"
+        for size, count in macs.items()
+    )
+
+
+def model_index(card: Card) -> list[dict[str, Any]]:
+    """The figures as the Hub's ``model-index``, which it shows beside the card."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for figure in card.figures:
+        metric = {"type": figure["metric"], "name": figure["metric"], "value": figure["value"]}
+        groups.setdefault((figure["data"], figure["split"]), []).append(metric)
+    task = {"type": PIPELINE_TASKS.get(card.task, card.task), "name": card.task}
+    results = [
+        {"task": dict(task), "dataset": {"type": data.lower(), "name": data, "split": split}, "metrics": metrics}
+        for (data, split), metrics in groups.items()
+    ]
+    return [{"name": card.name, "results": results}]
+
+
+def write(folder: str | Path) -> None:
+    """Regenerates tables and model-index in a card's README from its results; the prose stays as it is.
+
+    Raises:
+        ZooError: no front matter, no markers, or results that lack a field.
+    """
+    card = read(folder)
+    if problems := _missing_fields(card):
+        raise ZooError(f"{card.folder}: {'; '.join(problems)}")
+    replace(card.folder / "README.md", _render(card))
+    leaderboard.write(card.folder, card.figures, card.front.get("datasets") or ())
+
+
+def begin(folder: Path, front: Mapping[str, Any], body: str | None = None) -> None:
+    """Gives a card's README its front matter and, where one is given, its text, for :func:`write` to complete."""
+    readme = folder / "README.md"
+    text = _split(readme)[1] if body is None else body
+    replace(readme, f"---\n{_dump(front)}---\n{text}")
+
+
+def check(folder: str | Path) -> list[str]:
+    """What is wrong with a card: missing files and fields, a wrong digest, a README out of step with its results."""
+    try:
+        card = read(folder)
+    except ZooError as error:
+        return [str(error)]
+    problems = [f"{name} is missing" for name in FILES if not (card.folder / name).is_file()]
+    if problems:
+        return problems
+    problems = [
+        *_missing_fields(card),
+        *(f"README.md has no {field}" for field in FRONT_FIELDS if field not in card.front),
+    ]
+    architecture = architectures().get(str(card.config.get("architecture")))
+    if architecture is None:
+        problems.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
+    elif architecture.example and "golden" not in card.config:
+        problems.append("config.json has no golden, the file that zoo export makes")
+    if problems:
+        return problems
+    return [*_differing_files(card), *_out_of_step(card)]
+
+
+def models_table(prefix: str = "cards/") -> str:
+    """The table of all bundled models for the project's README.
+
+    Args:
+        prefix: goes before the cards' names in the links.
+    """
+    rows = []
+    for card in map(read, names()):
+        main = figure_text(card.figures[0]) if card.figures else ""
+        count = card.results.get("parameters")
+        parameters = "" if count is None else f"{count / 1e6:.1f} M" if count else "none"
+        link = f"[{card.name}]({prefix}{card.name}/README.md)"
+        rows.append([link, card.task, card.config.get("data", ""), main, parameters, card.size])
+    return _table(("model", "task", "data", "main figure", "parameters", "size"), rows)
+
+
+def fill(text: str, name: str, body: str) -> str:
+    """Puts a body between ``<!-- zoo:begin NAME -->`` and ``<!-- zoo:end NAME -->``.
+
+    Raises:
+        ZooError: the text does not have these two markers once, in this order.
+    """
+    begin, end = f"<!-- zoo:begin {name} -->", f"<!-- zoo:end {name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    if text.count(begin) != 1 or text.count(end) != 1 or end not in rest:
+        raise ZooError(f"needs the markers {begin} and {end} once, in this order")
+    return f"{before}{begin}\n{body}\n{end}{after}"
+
+
+def _render(card: Card) -> str:
+    """The README as it should be."""
+    _, body = _split(card.folder / "README.md")
+    front = _dump({**card.front, "model-index": model_index(card)})
+    try:
+        return f"---\n{front}---\n{fill(body, 'results', tables(card.results))}"
+    except ZooError as error:
+        raise ZooError(f"{card.folder / 'README.md'}: {error}") from None
+
+
+def _dump(front: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(front), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _split(readme: Path) -> tuple[dict[str, Any], str]:
+    """Front matter and body of a README."""
+    text = read_text(readme)
+    match = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
+    if match is None:
+        return {}, text
+    return parse_yaml(match[1], f"{readme}: front matter"), text[match.end() :]
+
+
+def _missing_fields(card: Card) -> list[str]:
+    missing = [f"config.json has no {field}" for field in CONFIG_FIELDS if field not in card.config]
+    missing += [f"results.json has no {field}" for field in RESULT_FIELDS if card.results.get(field) in ABSENT]
+    return missing
+
+
+def _differing_files(card: Card) -> list[str]:
+    """Of the files whose digests are in ``config.json``."""
+    problems = []
+    for described in filter(None, (card.config["weights"], card.config.get("golden"))):
+        path = card.folder / described["file"]
+        if not path.is_file():
+            problems.append(f"{path.name} is missing")
+        elif sha256_of(path) != described["sha256"]:
+            problems.append(f"{path.name} is not the file that config.json describes")
+    return problems
+
+
+def _out_of_step(card: Card) -> list[str]:
+    """Generated files that are not what would be generated now."""
+    problems = []
+    try:
+        if (card.folder / "README.md").read_text(encoding="utf-8") != _render(card):
+            problems.append("README.md is out of step with results.json")
+    except ZooError as error:
+        return [str(error)]
+    path, text = card.folder / leaderboard.FILE, leaderboard.text(card.figures, card.front["datasets"] or ())
+    if text != (path.read_text(encoding="utf-8") if path.is_file() else ""):
+        problems.append(f"{leaderboard.FILE} is out of step with results.json")
+    return problems
+
+
+def _provenance(results: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
+    digests = ", ".join(f"{split} `{digest}`" for split, digest in results["data_digest"].items())
+    return (
+        f"Measured by `{results['command']}` at commit `{results['commit']}` with {versions}. SHA-256 of the data: "
+        f"{digests}."
+    )
+
+
+def _table(head: Sequence[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)

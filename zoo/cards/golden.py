@@ -1,0 +1,129 @@
+"""The golden input and output of a model: one picture and what the network makes of it, stored beside its weights.
+
+Replayed after loading, they say that what was published is what runs here: weights, code, torch and device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from zoo.base.errors import ZooError
+from zoo.base.files import replace
+from zoo.base.registry import architectures
+from zoo.nn.mode import evaluating
+
+FILE = "golden.safetensors"
+LIMIT = 200_000  # bytes of the file
+TOLERANCE = 1e-3  # float16 rounds the stored output by up to 3e-4, and float32 by 1e-6 with another order of sums
+COARSE = 1e-2  # where TF32 may round to ten bits, which moved the outputs of the cards by up to 4e-3
+
+
+def picture(channels: int, height: int, width: int) -> Tensor:
+    """Discs and stripes on a slope, uint8 ``(1, C, H, W)``; each channel is darker and further to the left."""
+    y = torch.linspace(0, 1, height).view(1, -1, 1)
+    x = torch.linspace(0, width / height, width).view(1, 1, -1) + 0.04 * torch.arange(channels).view(-1, 1, 1)
+    scene = 0.25 + 0.35 * y + 0.15 * torch.sin(9 * x + 4 * y)
+    for row, column, radius, shade in ((0.3, 0.4, 0.2, 0.95), (0.65, 0.8, 0.26, 0.1), (0.45, 1.15, 0.12, 0.7)):
+        inside = torch.sigmoid(60 * (radius - torch.hypot(y - row, x - column)))
+        scene = scene + inside * (shade - scene)
+    darker = 1 - 0.15 * torch.arange(channels).view(-1, 1, 1)
+    return (255 * scene.clamp(0, 1) * darker).round().to(torch.uint8)[None]
+
+
+def write(net: nn.Module, folder: Path, example: tuple[int, int, int]) -> dict[str, Any]:
+    """Stores a picture and the network's output for it.
+
+    Args:
+        net: in float32.
+        folder: that gets the file.
+        example: channels, height and width of the picture.
+
+    Returns:
+        File, SHA-256 and bytes: the entry "golden" of ``config.json``.
+
+    Raises:
+        ZooError: an output that is not finite in float16, or too large a file.
+    """
+    tensors = {"input": picture(*example)}
+    tensors["output"] = _forward(net, tensors["input"]).half().contiguous()
+    content = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    if not tensors["output"].isfinite().all():
+        raise ZooError(f"{type(net).__name__}: its output for a picture is not finite in float16")
+    if len(content) > LIMIT:
+        raise ZooError(f"{FILE} would have {len(content)} bytes, more than {LIMIT}: declare a smaller example")
+    replace(folder / FILE, content)
+    return {"file": FILE, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def check(net: nn.Module, folder: Path, config: Mapping[str, Any]) -> float:
+    """Replays the golden input on the network's device.
+
+    Args:
+        net: as loaded, in float32.
+        folder: with the golden file.
+        config: content of ``config.json``.
+
+    Returns:
+        RMS of the difference to the stored output over the RMS of that; 0 for an architecture without a forward pass.
+
+    Raises:
+        ZooError: no golden file, another one than described, or an output that differs.
+    """
+    example = architectures()[config["architecture"]].example
+    if example is None:
+        return 0.0
+    path = folder / FILE
+    tensors = _read(path, config.get("golden"))
+    if tuple(tensors["input"].shape) != (1, *example) or tensors["input"].dtype != torch.uint8:
+        raise ZooError(f"{path}: refused, its input is no picture of {' x '.join(map(str, example))} in uint8")
+    have, want = _forward(net, tensors["input"]), tensors["output"].float()
+    if have.shape != want.shape:
+        raise ZooError(f"{path}: the output has the shape {tuple(have.shape)} here, there {tuple(want.shape)}")
+    error = float((have - want).square().mean().sqrt() / want.square().mean().sqrt())
+    allowed = TOLERANCE if _device(net).type == "cpu" else COARSE
+    if not error <= allowed:  # NaN too
+        raise ZooError(
+            f"{path}: the network's answer to its golden input is off by {100 * error:.3g} %, more than {allowed:.1%}\n"
+            "weights, code or torch are not those that were published, or this device computes something else"
+        )
+    return error
+
+
+def _read(path: Path, described: Any) -> dict[str, Tensor]:
+    """The tensors, parsed from the very bytes whose digest was compared."""
+    if not isinstance(described, dict) or described.get("file") != FILE:
+        raise ZooError(f"{path.parent / 'config.json'} describes no {FILE}: this model cannot be checked")
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    if path.stat().st_size > LIMIT:
+        raise ZooError(f"{path}: refused, it has more than {LIMIT} bytes")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != described.get("sha256"):
+        raise ZooError(f"{path}: refused, its SHA-256 is not that of config.json; copy or download the folder again")
+    try:
+        tensors = safetensors.torch.load(content)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:  # damaged, or a foreign type
+        raise ZooError(f"{path}: refused, not a whole safetensors file") from error
+    if set(tensors) != {"input", "output"} or tensors["output"].dtype not in (torch.float16, torch.float32):
+        raise ZooError(f"{path}: refused, it has to hold an input and an output in float16 or float32, and no more")
+    return tensors
+
+
+def _forward(net: nn.Module, input_: Tensor) -> Tensor:
+    """The output for a picture, on the processor."""
+    device = _device(net)
+    with evaluating(net), torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        return net(input_.to(device).float() / 255).float().cpu()
+
+
+def _device(net: nn.Module) -> torch.device:
+    return next(chain(net.parameters(), net.buffers())).device

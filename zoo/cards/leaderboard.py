@@ -1,0 +1,51 @@
+"""Figures in the form of the Hub's leaderboards, ``.eval_results/*.yaml``, where a data set is one of the Hub's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.base.files import replace
+
+FILE = Path(".eval_results", "zoo.yaml")
+
+
+def write(folder: Path, figures: Iterable[Mapping[str, Any]], datasets: Any) -> None:
+    """Writes the file into a card, or takes it away where there is nothing to say."""
+    path, content = folder / FILE, text(figures, datasets)
+    if content:
+        path.parent.mkdir(exist_ok=True)
+        replace(path, content)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def text(figures: Iterable[Mapping[str, Any]], datasets: Any) -> str:
+    """The main figure of each data set that the Hub has; empty where it has none.
+
+    Args:
+        figures: of the card, the main one first.
+        datasets: of the card, of which ``user/name`` are on the Hub; what are no names, as anyone may write, count not.
+    """
+    named = [name for name in datasets if isinstance(name, str)] if isinstance(datasets, (list, tuple)) else []
+    ids = {name.rpartition("/")[2].lower(): name for name in named if name.count("/") == 1}
+    main: dict[str, Mapping[str, Any]] = {}
+    for figure in figures:
+        if identity := ids.get(figure["data"].lower()):
+            main.setdefault(identity, figure)
+    if not main:
+        return ""
+    try:
+        from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+    except ImportError:  # an older client, which does not know them
+        return ""
+    entries = [
+        EvalResultEntry(
+            dataset_id=identity, task_id="default", value=each["value"], notes=f"{each['metric']} on {each['split']}"
+        )
+        for identity, each in main.items()
+    ]
+    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,225 @@
+"""From a name to a network: the files are verified, then parsed, then loaded into a class of the zoo's registry.
+
+A model is a folder with ``config.json`` and safetensors, and nobody vouches for one that was found on the Hub. So the
+network is first made without memory for its tensors: that tells which tensors the file must hold, and how large it may
+be, before it is fetched or read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from zoo import __version__
+from zoo.base.errors import ZooError
+from zoo.base.files import expanded, read_json, replace
+from zoo.base.registry import architectures
+from zoo.cards import golden
+from zoo.cards.network import build, check_arguments, first_line, network_class
+from zoo.cards.results import check_config
+from zoo.hub import layout, locate
+from zoo.hub.locate import CONFIG_FILE, Source
+
+WEIGHTS_FILE = "model.safetensors"
+PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+HEADER = 1 << 20  # bytes of a safetensors file that are not tensors
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model's files, whose configuration was found to be sound."""
+
+    source: Source
+    config: dict[str, Any]
+    skeleton: nn.Module  # on the meta device
+
+    @classmethod
+    def find(cls, name: str | Path, refresh: bool = False) -> Model:
+        """Of a name as `zoo.load` takes it; `refresh` asks the Hub for the newest commit."""
+        source = locate.find(name, refresh)
+        path = source.file(CONFIG_FILE, layout.PROSE)
+        config = read_json(path)
+        where = f"{source}/{CONFIG_FILE}"
+        skeleton = build(config, where, "meta")
+        check_config(config, where)
+        return cls(source, config, skeleton)
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the weights may have."""
+        tensors = sum(max(4, tensor.element_size()) * tensor.numel() for tensor in self.skeleton.state_dict().values())
+        if tensors > layout.WEIGHTS:
+            raise ZooError(f"{self.source}: refused, {CONFIG_FILE} describes a network of {tensors:,} bytes")
+        return tensors + HEADER
+
+    @property
+    def file(self) -> str:
+        """Name of the weights."""
+        weights = self.config.get("weights")
+        name = weights.get("file") if isinstance(weights, dict) else None
+        if not isinstance(name, str) or not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
+            raise ZooError(
+                f"{self.source}/{CONFIG_FILE}: weights.file must name a safetensors file in the folder, not {name!r}"
+            )
+        return name
+
+    def path(self) -> Path:
+        """The weights, fetched if need be."""
+        return self.source.file(self.file, self.limit)
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors as they are stored, parsed from the very bytes whose digest was compared."""
+        path, described = self.path(), self.config["weights"]
+        content, want = path.read_bytes(), described.get("sha256")
+        have = hashlib.sha256(content).hexdigest()
+        if have != want:
+            sizes = f"{len(content)} bytes of {described.get('bytes')}"
+            raise ZooError(
+                f"{path}: refused, its SHA-256 is not that of {CONFIG_FILE} ({sizes})\n"
+                f"have {have}, want {want}\n{self.source.restoring}"
+            )
+        return _parse(content, path)
+
+
+def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> nn.Module:
+    """Loads a network with verified weights, in eval mode and float32; see `zoo.load`."""
+    model = Model.find(name)
+    state = model.state()
+    _refuse_misfit(model, state)
+    net = build(model.config, f"{model.source}/{CONFIG_FILE}")
+    net.load_state_dict(state)  # copies into float32 parameters, whatever the floating type of the file
+    try:
+        net = net.eval().to(device)
+    except (AssertionError, RuntimeError) as error:  # torch has no common one for a device that is not there
+        raise ZooError(f"device {str(device)!r}: {first_line(error)}") from error
+    if check:
+        _replay(net, model)
+    return net
+
+
+def read_state(source: str | Path) -> dict[str, Tensor]:
+    """The tensors of a card, an architecture's first card, a folder, or a safetensors file, as they are stored.
+
+    Raises:
+        ZooError: no such source, a pickle, or a file that is damaged.
+    """
+    path = expanded(source)
+    if path.suffix in PICKLES:
+        raise ZooError(f"{source}: a {path.suffix} file is a pickle, which can run code; zoo reads safetensors only")
+    if path.suffix != ".safetensors":
+        return Model.find(source).state()
+    if not path.is_file():
+        raise ZooError(f"{source}: no such file")
+    return _parse(path.read_bytes(), path)
+
+
+def load_matching(net: nn.Module, source: str | Path) -> list[str]:
+    """Copies what fits into a network that may have another head, for fine-tuning.
+
+    Args:
+        net: changed in place.
+        source: what `read_state` takes.
+
+    Returns:
+        Names of the network's tensors that kept their values, since the source has none of that name and shape.
+
+    Raises:
+        ZooError: nothing fits.
+    """
+    source_state, state = read_state(source), net.state_dict()
+    fits = {name for name, own in state.items() if name in source_state and source_state[name].shape == own.shape}
+    if not fits:
+        raise ZooError(f"{source}: none of its tensors fits {type(net).__name__}; is it another architecture?")
+    net.load_state_dict({name: source_state[name] for name in fits}, strict=False)
+    return [name for name in state if name not in fits]
+
+
+def save(
+    net: nn.Module,
+    folder: str | Path,
+    architecture: str,
+    arguments: Mapping[str, Any],
+    dtype: str = "float16",
+    **extra: Any,
+) -> None:
+    """Writes ``model.safetensors`` and ``config.json`` as `load` reads them.
+
+    Args:
+        net: what is saved.
+        folder: made if it is missing.
+        architecture: name in the registry.
+        arguments: of the network's constructor, plain values, without those that name pretrained weights.
+        dtype: of floating tensors in the file; integer buffers stay as they are.
+        extra: further entries of the config, such as ``recipe``, ``data`` and ``input``.
+
+    Raises:
+        ZooError: arguments that `load` would refuse, or values that overflow ``dtype``.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    check_arguments(network_class(architecture, folder), arguments, folder)
+    tensors = {name: _convert(name, tensor, dtype) for name, tensor in net.state_dict().items()}
+    content = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    digest = hashlib.sha256(content).hexdigest()
+    config = {
+        "architecture": architecture,
+        "arguments": dict(arguments),
+        "zoo_version": __version__,
+        "weights": {"file": WEIGHTS_FILE, "sha256": digest, "bytes": len(content), "dtype": dtype},
+        **extra,
+    }
+    config_text = json.dumps(config, indent=2) + "\n"  # before anything is replaced: it may fail
+    replace(folder / WEIGHTS_FILE, content)
+    replace(folder / CONFIG_FILE, config_text)
+
+
+def _convert(name: str, tensor: Tensor, dtype: str) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor.detach().cpu().contiguous()
+    converted = tensor.detach().to("cpu", DTYPES[dtype]).contiguous()
+    if not torch.equal(converted.isfinite(), tensor.detach().cpu().isfinite()):
+        raise ZooError(f"{name} has values that {dtype} cannot hold; save with dtype='float32'")
+    return converted
+
+
+def _parse(content: bytes, path: Path) -> dict[str, Tensor]:
+    try:
+        return safetensors.torch.load(content)
+    except Exception as error:  # of the parser, or of torch for a type of numbers that it has not
+        raise ZooError(f"{path}: refused, not a whole safetensors file: {first_line(error)}") from error
+
+
+def _refuse_misfit(model: Model, state: Mapping[str, Tensor]) -> None:
+    """Compares names, shapes and types of the stored tensors with those of the network."""
+    own, skeleton = model.skeleton.state_dict(), type(model.skeleton).__name__
+    stored = DTYPES.get(str(model.config["weights"].get("dtype")))
+    for name in [*own, *(name for name in state if name not in own)]:
+        if problem := _difference(own.get(name), state.get(name), stored):
+            raise ZooError(f"{model.source}/{model.file}: does not fit {skeleton}: {name!r:.100} {problem}")
+
+
+def _difference(own: Tensor | None, stored: Tensor | None, floating: torch.dtype | None) -> str:
+    if stored is None:
+        return "is missing"
+    if own is None:
+        return "is not one of its tensors"
+    if own.shape != stored.shape:
+        return f"has shape {tuple(stored.shape)}, not {tuple(own.shape)}"
+    want = floating if own.is_floating_point() else own.dtype
+    return "" if stored.dtype == want else f"is {stored.dtype}, not {want}"
+
+
+def _replay(net: nn.Module, model: Model) -> None:
+    """Compares what the network makes of its golden input with what it made of it when it was exported."""
+    if architectures()[model.config["architecture"]].example is not None:
+        golden.check(net, model.source.file(golden.FILE, golden.LIMIT).parent, model.config)

@@ -1,0 +1,1 @@
+"""The command ``zoo``: one file a verb."""

@@ -1,0 +1,192 @@
+"""``zoo export``: from a checkpoint of ``zoo fit`` to a card, the folder that is published."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from zoo.base.errors import ZooError
+from zoo.base.files import expanded, read_json, replace
+from zoo.base.registry import architectures
+from zoo.cards import about as readme
+from zoo.cards import card as cards
+from zoo.cards import golden, weights
+from zoo.cards.about import About
+from zoo.cards.samples import last_sheet, write_samples
+from zoo.commands import evaluate
+from zoo.commands.terminal import Parser
+from zoo.hub.locate import CONFIG_FILE
+from zoo.training.trained import Trained, find_checkpoint, read
+
+PLACEHOLDER = "USER/"
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(
+        prog="zoo export",
+        description="Makes a card, ready to be published, of a checkpoint.",
+        epilog="The card is measured as by zoo evaluate, and further arguments, such as --data.root FOLDER, go there.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", help="folder of a run, or a checkpoint")
+    parser.add_argument("--name", required=True, help="of the model")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="cards/NAME if not given")
+    parser.add_argument("--repo", metavar="USER/NAME", help="where it will be published, which a new README says")
+    parser.add_argument("--dtype", choices=sorted(weights.DTYPES), default="float16", help="of the weights")
+    parser.add_argument("--device", default="cpu", help="that measures")
+    add_arguments(parser)
+    options, rest = parser.parse_known_args(argv)
+    folder = options.output or Path("cards", options.name)
+    export(
+        options.source, options.name, folder, About.of(options),
+        samples=options.samples, dtype=options.dtype, device=options.device, given=rest, repo=options.repo,
+    )  # fmt: skip
+    repo = options.repo or f"{PLACEHOLDER}{options.name}"
+    print(f"Card:    {folder}\nPublish: zoo publish {shlex.quote(str(folder))} --repo {repo}")  # noqa: T201
+    return 0
+
+
+def add_arguments(parser: Any) -> None:
+    """What a card needs to be told."""
+    readme.add_arguments(parser)
+    parser.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="to be shown with their results")
+
+
+def export(
+    source: str | Path,
+    name: str,
+    folder: str | Path,
+    about: About,
+    *,
+    samples: Sequence[str | Path] = (),
+    dtype: str = "float16",
+    device: str = "cpu",
+    given: Sequence[str] = (),
+    repo: str | None = None,
+) -> Path:
+    """Makes a card, whole or not at all.
+
+    Args:
+        source: folder of a run, whose best checkpoint is taken, or a checkpoint.
+        name: of the model.
+        folder: of the card. What is in it stays, the prose of its README included, but for what is generated.
+        about: what only its author knows of it; a README that is there already tells the rest.
+        samples: pictures that the network answers to for the README; else the last pictures of the run's validation.
+        dtype: of the weights.
+        device: that measures.
+        given: arguments of ``zoo evaluate``, for data and evaluator.
+        repo: where it will be published, if that is known.
+
+    Raises:
+        ZooError: no such checkpoint, empty fields, data that cannot be found; nothing was written then.
+    """
+    folder = expanded(folder).absolute()
+    trained, front, sheet = _checked(source, name, folder, about, samples)
+    given = [*trained.own_arguments(given), *given]
+    measure = evaluate.prepare(trained.architecture, trained.config, given, name, device)
+    with _replacing(folder) as draft:
+        net = _write_weights(trained, draft, name, dtype, about.datasets or front["datasets"]).to(device)
+        shown = write_samples(net, samples, sheet, draft / "samples")
+        _write_readme(draft, name, about, trained, front, shown, repo or f"{PLACEHOLDER}{name}")
+        if problems := _write_results(draft, name, trained, measure(net), given):
+            raise ZooError(f"{folder}: not written, {'; '.join(problems)}")
+    return folder
+
+
+def _checked(
+    source: str | Path, name: str, folder: Path, about: About, samples: Sequence[str | Path]
+) -> tuple[Trained, dict[str, Any], Path | None]:
+    """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`export`."""
+    if not cards.NAME.fullmatch(name):
+        raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
+    path = find_checkpoint(expanded(source))
+    trained = read(path)
+    front = _front_of(folder, trained.architecture)
+    readme.check(about, front)
+    return trained, front, last_sheet(path, samples)
+
+
+def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> nn.Module:
+    """Weights, configuration and golden file; returns the network as others will load it."""
+    about = {"name": name, "recipe": "recipe.yaml", "data": ", ".join(datasets), "input": trained.declared.input}
+    weights.save(trained.net, folder, trained.architecture, trained.arguments, dtype, **about)
+    return add_golden(folder)
+
+
+def _write_results(
+    folder: Path, name: str, trained: Trained, measured: dict[str, Any], given: Sequence[str]
+) -> list[str]:
+    """What completes a card; returns what is still wrong with it."""
+    evaluate.write(cards.read(folder), measured, evaluate.command([name, *given, "--write"]))
+    replace(folder / "recipe.yaml", trained.recipe_for(name, measured["figures"]))
+    return cards.check(folder)
+
+
+def add_golden(folder: Path) -> nn.Module:
+    """Writes a card's golden file anew, and its entry in ``config.json``; returns the network."""
+    net = weights.load(folder)
+    content = read_json(folder / CONFIG_FILE)
+    if example := architectures()[content["architecture"]].example:
+        content["golden"] = golden.write(net, folder, example)
+        replace(folder / CONFIG_FILE, json.dumps(content, indent=2) + "\n")
+    return net
+
+
+def _front_of(folder: Path, architecture: str) -> dict[str, Any]:
+    """Front matter of the card that is there already; empty where there is none."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return {}
+    if not (folder / CONFIG_FILE).is_file():
+        raise ZooError(f"{folder} is there, and no card: give another folder, -o DIR")
+    card = cards.read(folder)
+    if card.config.get("architecture") != architecture:
+        raise ZooError(f"{folder} is a card of another architecture than {architecture}: give another folder, -o DIR")
+    return card.front
+
+
+def _write_readme(
+    folder: Path, name: str, about: About, trained: Trained, front: Mapping[str, Any], shown: list[str], reference: str
+) -> None:
+    """Front matter, and a text where there is none."""
+    text = None
+    if not (folder / "README.md").is_file():
+        shows = "\n\n".join(f"![{Path(file).stem.replace('_', ' ')}](samples/{file})" for file in shown)
+        text = readme.write(
+            about, trained.declared, name=name, title=trained.architecture, samples=shows, reference=reference,
+            epoch=trained.epoch, steps=trained.steps,
+        )  # fmt: skip
+    cards.begin(folder, about.front(front, trained.declared), text)
+    (folder / "results.json").unlink(missing_ok=True)  # of other weights
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """A copy of a folder, to be changed, that takes its place if the block ends well."""
+    mark = secrets.token_hex(8)  # that of no other process, on whatever machine
+    draft, old = (folder.with_name(f".{folder.name}.{mark}.{what}") for what in ("tmp", "old"))
+    fresh = not folder.parent.exists()
+    try:
+        if folder.exists():
+            shutil.copytree(folder, draft, symlinks=True)
+        else:
+            draft.mkdir(parents=True)
+        yield draft
+        if folder.exists():
+            folder.rename(old)
+        draft.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+        if fresh:
+            with suppress(OSError):  # the card is in it
+                folder.parent.rmdir()

@@ -1,0 +1,113 @@
+"""What ``zoo predict`` is given: files, folders and patterns, or tables of what belongs together; and what names it."""
+
+from __future__ import annotations
+
+import csv
+import glob
+from collections.abc import Iterable, Iterator, Set
+from pathlib import Path
+from typing import TypeAlias
+
+from zoo.base.errors import ZooError
+from zoo.pictures import video
+from zoo.pictures.images import SUFFIXES
+
+Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
+PICTURES = SUFFIXES | {".gif"}  # found in folders
+VIDEOS = video.SUFFIXES  # where the model can do them
+
+
+def destinations(found: Iterable[tuple[Path, Inputs]]) -> Iterator[tuple[Path, Inputs]]:
+    """Where the results of each prediction go: under the name that is proposed for them, or a free one like it."""
+    taken: set[Path] = set()
+    for stem, inputs in found:
+        while stem.suffix.lower() in PICTURES:  # of photo.jpg.png: save would take photo.jpg for a file to write
+            stem = stem.with_suffix("")
+        destination, count = stem, 1
+        while destination in taken:  # a/street.jpg and b/street.jpg, or street.jpg and street.png
+            count += 1
+            destination = stem.with_name(f"{stem.name}_{count}")
+        taken.add(destination)
+        yield destination, inputs
+
+
+def pictures(given: list[str], out: Path, suffixes: Set[str] = PICTURES) -> Iterator[tuple[Path, Inputs]]:
+    """Each picture once, by its name below the folder that was given; see :func:`destinations`.
+
+    Args:
+        given: files, folders and patterns.
+        out: folder of the results.
+        suffixes: of what is looked for in folders.
+    """
+    seen: set[Path] = set()
+    for text in filter(None, given):
+        path = Path(text)
+        if path.is_dir():
+            found = [(path, picture) for picture in _in_folder(path, out, suffixes)]
+        elif path.is_file() or not glob.has_magic(text):
+            found = [(path.parent, path)]  # a missing file is named with the other failures
+        else:
+            found = [(Path(p).parent, Path(p)) for p in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
+            if not found:
+                raise ZooError(f"{text}: nothing matches")
+        for root, picture in found:
+            if picture.resolve() not in seen:
+                seen.add(picture.resolve())
+                yield picture.relative_to(root).with_suffix(""), (picture,)
+
+
+def _in_folder(folder: Path, out: Path, suffixes: Set[str]) -> list[Path]:
+    """Its pictures without those of earlier runs that write into a part of it."""
+    results = out.resolve()
+    if results == folder.resolve():
+        raise ZooError(
+            f"{out}: results would be taken for pictures the next time\n-o names another folder, or one in it"
+        )
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    if not results.is_relative_to(folder.resolve()):
+        return found
+    return [path for path in found if not path.resolve().is_relative_to(results)]
+
+
+def groups(model: str, given: list[str], count: int, failures: list[str]) -> Iterator[tuple[Path, Inputs]]:
+    """Pictures that belong together, by their names: the ones that were given, or the lines of tables.
+
+    Args:
+        model: name of it.
+        given: as many pictures, or .csv files.
+        count: how many belong together.
+        failures: gets a line for each line of a table that does not name as many.
+    """
+    paths = [Path(text) for text in given]
+    tables = [path for path in paths if path.suffix.lower() == ".csv"]
+    if tables != paths and (tables or len(paths) != count):
+        raise ZooError(f"{model} takes {count} pictures, or tables .csv with {count} a line, not {' '.join(given)}")
+    for path in paths:
+        if path.is_dir():
+            raise ZooError(f"{path} is a folder; {model} takes {count} pictures, or tables .csv with {count} a line")
+    lines = [line for table in tables for line in _read_table(table, count, failures)] if tables else [tuple(paths)]
+    for group in lines:
+        yield Path("_".join(path.stem for path in group)), group
+
+
+def _read_table(table: Path, count: int, failures: list[str]) -> Iterator[Inputs]:
+    """The lines of a CSV with or without the header a,b; paths are relative to its folder."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = [
+                (reader.line_num, [cell.strip() for cell in row]) for reader in [csv.reader(file)] for row in reader
+            ]
+    except FileNotFoundError:
+        raise ZooError(f"{table}: no such file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ZooError(f"{table}: not a CSV in UTF-8: {error}") from None
+    rows = [(line, row) for line, row in rows if any(row)]
+    if rows and [cell.lower() for cell in rows[0][1]] == list("abcdefgh"[:count]):
+        rows = rows[1:]
+    if not rows:
+        raise ZooError(f"{table}: names no pictures; a line is {count} paths, relative to the folder of the table")
+    for line, row in rows:
+        if len(row) != count or not all(row):
+            failures.append(f"{table}, line {line}: {count} pictures make a line, not {','.join(row)!r}")
+        else:
+            yield tuple(table.parent / cell for cell in row)

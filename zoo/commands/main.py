@@ -1,0 +1,145 @@
+"""The command ``zoo``. What a verb needs is imported when it is called: list, info and help need no torch."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+
+from zoo import __version__
+from zoo.base.errors import ZooError
+from zoo.base.files import did_you_mean, printable
+from zoo.commands.terminal import Parser
+from zoo.hub.errors import redact
+
+USER_ERROR = 2
+BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
+INTERRUPTED = 130  # as a shell reports SIGINT
+BROKEN_PIPE = 141  # and SIGPIPE
+
+VERBS = {
+    "fit": "train: zoo fit --recipe NAME",
+    "validate": "run the validation of a recipe on a checkpoint",
+    "test": "run the test of a recipe on a checkpoint",
+    "evaluate": "measure what a card claims: zoo evaluate NAME",
+    "predict": "run a model on pictures: zoo predict NAME FILES -o OUT",
+    "export": "make a card of a run: zoo export RUN_DIR --name NAME",
+    "publish": "put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME",
+    "pull": "fetch a model and verify it: zoo pull USER/NAME[@REVISION]",
+    "bundle": "a model in one file, to carry over: zoo bundle NAME -o FILE.zip",
+    "collect": "fetch pictures to train on: zoo collect LIST|PAGE|CATALOGUE:QUERY -o DIR",
+    "list": "the models with weights: zoo list [PATTERN]",
+    "info": "what is known about one: zoo info NAME",
+}
+
+
+MAINS = {  # imported when called
+    "evaluate": "zoo.commands.evaluate",
+    "predict": "zoo.commands.predict",
+    "export": "zoo.commands.card",
+    "publish": "zoo.commands.publish",
+    "pull": "zoo.commands.pull:main_pull",
+    "bundle": "zoo.commands.pull:main_bundle",
+    "collect": "zoo.commands.collect",
+    "list": "zoo.commands.show:main_list",
+    "info": "zoo.commands.show:main_info",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: arguments after the program's name; those of the process if None.
+
+    Returns:
+        Exit code: 0, 1 where a measured figure is out of its tolerance, 2 for an error of the user, 70 for a bug in
+        zoo, 130 after Ctrl-C, 141 where the reader of the output went away.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)  # a copy: DDP starts its processes from sys.argv
+    debug = "--debug" in arguments
+    if sys.stdout is None:  # closed by the shell
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    try:
+        code = _run([argument for argument in arguments if argument != "--debug"])
+        sys.stdout.flush()  # a broken pipe shows here, not at exit
+        return code
+    except BrokenPipeError:
+        _discard_unwritten()
+        return BROKEN_PIPE
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            print(printable(redact(traceback.format_exc()), keep="\n"), file=sys.stderr)  # noqa: T201
+        code, text = _explain(error)
+        print(printable(f"zoo: {redact(text)}", keep="\n"), file=sys.stderr)  # noqa: T201
+        _discard_unwritten()
+        return code
+
+
+def _discard_unwritten() -> None:
+    """Drops output that cannot be written, or Python would complain of it once more at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explain(error: BaseException) -> tuple[int, str]:
+    """Exit code and message of what went wrong."""
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    if isinstance(error, ZooError):
+        return USER_ERROR, f"error: {error}"
+    for cause in _causes(error):  # what writes checkpoints wraps the system's error in its own
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return USER_ERROR, f"error: {error.filename}: {error.strerror}"
+    summary = (str(error).splitlines() or [""])[0]
+    return BUG, f"bug: {type(error).__name__}: {summary}\nrun the same with --debug to see where, and please report it"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _run(arguments: list[str]) -> int:
+    own = next((index for index, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
+    _parser().parse_args(arguments[:own])  # help and version end here; the rest belongs to the verb
+    if own == len(arguments):
+        raise ZooError(f"which verb? there are: {', '.join(VERBS)}\nsee zoo --help")
+    verb, rest = arguments[own], arguments[own + 1 :]
+    if verb in ("fit", "validate", "test"):
+        from zoo.commands import fit
+
+        return fit.main(verb, rest)
+    if verb in MAINS:
+        module, _, name = MAINS[verb].partition(":")
+        return getattr(importlib.import_module(module), name or "main")(rest)
+    raise ZooError(f"no verb {verb!r}{did_you_mean(verb, VERBS)}\nthere are: {', '.join(VERBS)}")
+
+
+def _parser() -> Parser:
+    verbs = "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+    parser = Parser(
+        prog="zoo",
+        usage="zoo [--version] [--debug] VERB ...",
+        description=f"A zoo of vision architectures on Lightning.\n\nverbs:\n{verbs}",
+        epilog="zoo VERB --help says more. Exit codes: 0; 1 where evaluate finds a figure out of its tolerance;\n"
+        "2 for an error to correct; 70 for a bug in zoo; 130 after Ctrl-C.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"zoo {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error; goes after a verb too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,261 @@
+"""``zoo publish``: a model's folder as one commit on the Hub, after everything that can be checked was checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.base.errors import ZooError
+from zoo.cards import card
+from zoo.cards.weights import Model
+from zoo.commands.terminal import Parser
+from zoo.hub import client, layout, locate
+from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
+from zoo.hub.errors import in_plain_words, redact
+
+TITLE = "Publish {} with lightning-zoo {}"
+BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*", re.ASCII)
+LONGEST = 96  # characters of a repository's name
+DOTFILES = (".gitattributes",)  # which the Hub makes by itself
+
+
+@dataclass(frozen=True)
+class Published:
+    """What is on the Hub now.
+
+    Args:
+        url: of the repository at the commit.
+        reference: what ``load`` takes to get exactly this.
+        commit: its full name.
+        sha256: of the weights.
+        files: sizes in bytes by name.
+        new: whether this call made the commit; False where all was there already.
+    """
+
+    url: str
+    reference: str
+    commit: str
+    sha256: str
+    files: Mapping[str, int]
+    new: bool
+
+
+def main(argv: list[str]) -> int:
+    parser = Parser(
+        prog="zoo publish",
+        description="Puts a model's card and weights on the Hugging Face Hub as one commit.",
+        epilog="The token is that of `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", help="of a model, or its folder")
+    parser.add_argument("--repo", required=True, metavar="USER/NAME")
+    parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
+    parser.add_argument("--revision", default="main", metavar="BRANCH", help="main if not given")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be published, without any connection")
+    options = parser.parse_args(argv)
+    source = locate.find(options.name)
+    if source.foreign:
+        raise ZooError(
+            f"{source} came from elsewhere; look at a copy before you publish it: zoo pull {options.name} --to DIR"
+        )
+    if options.dry_run:
+        check_names(options.repo, options.revision)
+        files = checked_files(source.folder)
+        branch = "" if options.revision == "main" else f", branch {options.revision}"
+        print(f"{options.repo}{branch} would hold:")  # noqa: T201
+        for name, path in files.items():
+            print(f"{path.stat().st_size:>12,}  {name}")  # noqa: T201
+        print(f"{sum(path.stat().st_size for path in files.values()):>12,}  bytes in all")  # noqa: T201
+        return 0
+    done = publish(source.folder, options.repo, private=options.private, revision=options.revision)
+    print(f"{'Published:' if done.new else 'Is there already:'} {done.url}")  # noqa: T201
+    print(f"commit    {done.commit}\nSHA-256   {done.sha256}\nto pin    load({done.reference!r})")  # noqa: T201
+    return 0
+
+
+def publish(folder: Path, repo: str, *, private: bool | None = None, revision: str = "main") -> Published:
+    """Publishes a card as one commit, or as none where the branch holds the same already.
+
+    Card, files, token and the repository's visibility are checked before anything is sent. Files of an earlier version
+    that the card no longer has go with the same commit; what else is in the repository stays.
+
+    Args:
+        folder: a complete card.
+        repo: "user/name"; it is made if it is missing.
+        private: whether it is made private; a repository that is there has to be so already.
+        revision: branch, made if it is missing.
+
+    Raises:
+        ZooError: an incomplete card, a token that may not write there, a refusal of the Hub, or no connection.
+    """
+    check_names(repo, revision)
+    files = checked_files(folder)
+    preflight(repo, private)
+    local = {name: Listed.of(path) for name, path in files.items()}
+    with in_plain_words(repo, "send"):
+        api = client.client()
+        _make_repository(api, repo, private, revision)
+        commit, new = _bring_up(api, repo, revision, files, local)
+    return Published(
+        url=f"{client.endpoint()}/{repo}/tree/{commit}",
+        reference=f"{repo}@{commit}",
+        commit=commit,
+        sha256=local[card.read(folder).config["weights"]["file"]].sha256 or "",
+        files={name: path.stat().st_size for name, path in files.items()},
+        new=new,
+    )
+
+
+def check_names(repo: str, revision: str = "main") -> None:
+    """Refuses what is no name of a repository or of a branch, before anything is asked of the Hub.
+
+    Raises:
+        ZooError: says which of them.
+    """
+    if not (reference := client.parse(repo)) or reference.repo != repo or len(repo) > LONGEST:
+        raise ZooError(f"{repo!r:.120} is no name of a repository: USER/NAME, of letters, digits, '-', '_' and '.'")
+    commit = COMMIT.fullmatch(revision) or SHORT_COMMIT.fullmatch(revision)  # as which it would be looked for
+    if commit or not BRANCH.fullmatch(revision) or revision.endswith(".lock") or revision.startswith("refs/"):
+        raise ZooError(f"{revision!r:.100} is no name of a branch: letters, digits, '-', '_', with '.' or '/' between")
+
+
+def checked_files(folder: Path) -> dict[str, Path]:
+    """The files that would be published, by name.
+
+    Raises:
+        ZooError: an incomplete card, weights that do not load, or files that do not belong to a card.
+    """
+    problems = card.check(folder)
+    files, others = layout.listing(folder)
+    if "README.md" in files and b'load("USER/' in files["README.md"].read_bytes():
+        problems.append("README.md still says USER/ where it shows how to load the model; write the repository's name")
+    if others := [name for name in others if name not in DOTFILES]:
+        problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong to a card")
+    if problems:
+        raise ZooError(f"{folder}: not published, {'; '.join(problems)}")
+    Model.find(folder).state()
+    return files
+
+
+def preflight(repo: str, private: bool | None = None) -> None:
+    """Asks the Hub whether the token may write to a repository.
+
+    Args:
+        repo: "user/name".
+        private: whether it has to be private, where it is there already.
+
+    Raises:
+        ZooError: no such name, no token, one that may not, a repository that is public, or no connection.
+    """
+    check_names(repo)
+    api = client.client()
+    import huggingface_hub
+
+    if not huggingface_hub.get_token():
+        raise ZooError("publishing needs a token that may write: hf auth login, or HF_TOKEN")
+    with in_plain_words(repo, "send"):
+        who = api.whoami()
+    if problem := _obstacle(who, repo):
+        raise ZooError(
+            f"the token may not write to {repo}: {redact(problem)}\n"
+            f"make one that may on {client.endpoint()}/settings/tokens"
+        )
+    if private:
+        with in_plain_words(repo, "send"):
+            found = _look_up(api, repo)
+        if found and not found.private:
+            raise ZooError(f"{repo} is there already, and public; publish elsewhere or without --private")
+
+
+def _obstacle(who: Mapping[str, Any], repo: str) -> str:
+    """Why the token of which the Hub says this may not write to a repository; empty where it may."""
+    namespace = repo.partition("/")[0]
+    organizations = {each.get("name"): each for each in who.get("orgs", ())}
+    token = who.get("auth", {}).get("accessToken", {})
+    if token.get("role") == "fineGrained":  # which need not show the organisations that it may write to
+        allowed = _may_write(token.get("fineGrained", {}), repo)
+        return "" if allowed else f"it is fine-grained, and writing to {namespace} is not among its permissions"
+    if namespace != who.get("name") and namespace not in organizations:
+        return f"it belongs to {who.get('name')}, who is no member of {namespace}"
+    if organizations.get(namespace, {}).get("roleInOrg") == "read":
+        return f"{who.get('name')} may only read in {namespace}"
+    return "it may only read" if token.get("role") == "read" else ""
+
+
+def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
+    """Whether one of the scopes of a fine-grained token, a user's, an organisation's or a repository's, covers it."""
+    namespace = repo.partition("/")[0]
+    for scope in grained.get("scoped", ()):
+        entity = scope.get("entity", {})
+        if entity.get("name") in (namespace, repo) and "repo.write" in scope.get("permissions", ()):
+            return True
+    return "repo.write" in grained.get("global", ())
+
+
+def _look_up(api: Any, repo: str) -> Any:
+    """What the Hub says of a repository; None where it has none of that name."""
+    from huggingface_hub import errors
+
+    try:
+        return api.model_info(repo)
+    except errors.RepositoryNotFoundError:
+        return None
+
+
+def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -> None:
+    if not _look_up(api, repo):
+        api.create_repo(repo, private=private)
+    if revision != "main":
+        api.create_branch(repo, branch=revision, exist_ok=True)
+
+
+def _bring_up(
+    api: Any, repo: str, revision: str, files: Mapping[str, Path], local: Mapping[str, Listed]
+) -> tuple[str, bool]:
+    """The commit that holds these files, and whether it had to be made."""
+    before = api.model_info(repo, revision=revision, files_metadata=True)
+    remote = {file.rfilename: file for file in before.siblings or ()}
+    changed = [name for name in files if not _is_there(remote.get(name), local[name])]
+    stale = _stale(before, files)
+    if not changed and not stale:
+        return before.sha, False
+    commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
+    after = api.model_info(repo, revision=commit, files_metadata=True)
+    kept = {file.rfilename: file for file in after.siblings or ()}
+    if wrong := [name for name in files if not _is_there(kept.get(name), local[name])]:
+        raise ZooError(f"{repo}@{commit[:7]}: the Hub holds another {wrong[0]} than was sent; publish again")
+    return commit, True
+
+
+def _stale(before: Any, files: Mapping[str, Path]) -> list[str]:
+    """Files of an earlier version of the card; of a repository that held something else, none."""
+    if client.LIBRARY not in (before.tags or ()):
+        return []
+    names = [file.rfilename for file in before.siblings or ()]
+    return [name for name in names if layout.limit(name) is not None and name not in files and name != "LICENSE"]
+
+
+def _commit(api: Any, repo: str, revision: str, parent: str, files: Mapping[str, Path], stale: list[str]) -> Any:
+    """Weights are uploaded first, and only the commit makes anything visible: an interruption leaves nothing."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    from zoo import __version__
+
+    operations = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
+    deletions = [CommitOperationDelete(name) for name in stale]
+    return api.create_commit(
+        repo,
+        [*operations, *deletions],
+        commit_message=TITLE.format(repo.partition("/")[2], __version__),
+        revision=revision,
+        parent_commit=parent,
+    )
+
+
+def _is_there(remote: Any, local: Listed) -> bool:
+    if remote is None:
+        return False
+    return remote.lfs.sha256 == local.sha256 if remote.lfs else remote.blob_id == local.blob

@@ -1,0 +1,110 @@
+"""``zoo pull`` and ``zoo bundle``: the files of a model, brought onto this machine or into one file to carry away."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from zoo.base.errors import ZooError
+from zoo.base.files import expanded
+from zoo.cards import golden
+from zoo.cards.weights import Model
+from zoo.commands.terminal import Parser
+from zoo.hub import archive, client, layout, locate
+
+
+def main_pull(argv: list[str]) -> int:
+    parser = Parser(
+        prog="zoo pull",
+        description="Fetches a model whole and verifies it. Asks the Hub for the newest commit, which load then takes.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", help="USER/NAME, USER/NAME@REVISION, or what else load takes")
+    parser.add_argument("--to", metavar="DIR", type=Path, help="put the model there instead of into the cache")
+    options = parser.parse_args(argv)
+    to = _new_folder(options.to) if options.to else None
+    model, files = pull(options.name)
+    folder = copy(files, to) if to else model.source.folder
+    print(f"{'model:':<9} {model.source}")  # noqa: T201
+    if isinstance(model.source, client.Snapshot):
+        print(f"{'commit:':<9} {model.source.commit}")  # noqa: T201
+    print(f"{'SHA-256:':<9} {model.config['weights']['sha256']}  {model.file}")  # noqa: T201
+    print(f"{'folder:':<9} {folder}")  # noqa: T201
+    return 0
+
+
+def main_bundle(argv: list[str]) -> int:
+    parser = Parser(
+        prog="zoo bundle",
+        description="Puts a model into one zip file with digests inside, which load takes by its path.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("name", help="of a model, a folder, or USER/NAME on the Hub")
+    parser.add_argument("-o", "--output", metavar="FILE.zip", type=Path, help="NAME.zip if not given")
+    options = parser.parse_args(argv)
+    path = _new_bundle(options.output) if options.output else None
+    model, files = pull(options.name)
+    path = path or _new_bundle(Path(f"{model.source.name}{archive.SUFFIX}"))
+    archive.pack(files, path)
+    print(f"{path}: {path.stat().st_size:,} bytes. There: zoo predict {path.name} ... or load({path.name!r})")  # noqa: T201
+    return 0
+
+
+def pull(name: str) -> tuple[Model, Mapping[str, Path]]:
+    """A model and all of its files on this machine, verified; of the Hub's, at the newest commit.
+
+    Raises:
+        ZooError: no such model, out of reach, or a file that is not what it should be.
+    """
+    model = Model.find(name, refresh=True)
+    model.state()  # refuses what is no such network before anything else is fetched
+    source = model.source
+    if isinstance(source, locate.Folder):
+        files, _ = layout.listing(source.folder)
+        return model, {**files, model.file: model.path()}
+    tensors = (model.file, golden.FILE)  # others are named by nothing, and might be of any size and number
+    names = [name for name in source.files if not name.endswith(".safetensors") or name in tensors]
+    wanted = {name: layout.limit(name) for name in names}
+    return model, {name: source.file(name, limit) for name, limit in sorted(wanted.items()) if limit is not None}
+
+
+def copy(files: Mapping[str, Path], folder: Path) -> Path:
+    """Puts files into a new folder, all or none.
+
+    Raises:
+        ZooError: the folder is there and not empty.
+    """
+    folder = _new_folder(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        temporary.chmod(0o755)
+        for name, path in files.items():
+            (temporary / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, temporary / name)
+        temporary.replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _new_folder(folder: Path) -> Path:
+    folder = expanded(folder)
+    if folder.resolve() == Path.cwd():
+        raise ZooError(f"{folder}: is the working directory itself; name a new folder in it")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ZooError(f"{folder}: is there already; name a new folder")
+    return folder
+
+
+def _new_bundle(path: Path) -> Path:
+    path = expanded(path)
+    if path.suffix.lower() != archive.SUFFIX:
+        raise ZooError(f"{path}: a bundle's name ends in {archive.SUFFIX}")
+    if not path.parent.is_dir():
+        raise ZooError(f"{path.parent}: no such folder")
+    if path.exists():
+        raise ZooError(f"{path}: is there already; remove it, or name another file: -o FILE.zip")
+    return path

@@ -1,0 +1,123 @@
+"""``zoo list`` and ``zoo info``, which answer without torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from zoo.base.errors import ZooError
+from zoo.base.files import printable
+from zoo.base.registry import architectures
+from zoo.cards import card as cards
+from zoo.commands.terminal import Parser
+from zoo.hub import client, locate
+from zoo.hub.errors import in_plain_words
+
+CODE_LICENSE = "Apache-2.0"
+USER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+LISTED = 1000  # models of a user, at most
+
+
+def main_list(argv: list[str]) -> int:
+    parser = Parser(prog="zoo list", description="Lists the models with weights.", allow_abbrev=False)
+    parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern, such as 'linknet*'")
+    parser.add_argument("--remote", metavar="USER", help="those that a user or organisation has on the Hub instead")
+    options = parser.parse_args(argv)
+    if options.remote is not None and not USER.fullmatch(options.remote):
+        raise ZooError(f"--remote {options.remote!r:.100}: no name of a user or an organisation")
+    rows = _remote(options.remote, options.pattern) if options.remote else _local(options.pattern)
+    if len(rows) == 1:
+        known = f"\nthere are: {', '.join(cards.names()) or 'none'}" if not options.remote else ""
+        whose = f" of {options.remote} on {client.endpoint()}" if options.remote else ""
+        raise ZooError(f"no model{whose} matches {options.pattern!r}{known}")
+    _print_aligned(rows)
+    return 0
+
+
+def _local(pattern: str) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [("name", "architecture", "task", "main figure", "size")]
+    for card in map(cards.read, cards.names(pattern)):
+        figure = cards.figure_text(card.figures[0]) if card.figures else "not measured"
+        rows.append((card.name, card.config.get("architecture", ""), card.task, figure, card.size))
+    return rows
+
+
+def _remote(user: str, pattern: str) -> list[Sequence[str]]:
+    import fnmatch
+
+    rows: list[Sequence[str]] = [("name", "task", "licence", "changed", "downloads")]
+    with in_plain_words(user, "list"):
+        found = list(client.client().list_models(author=user, filter=client.LIBRARY, limit=LISTED, full=True))
+    for model in sorted(found, key=lambda model: model.id):
+        if fnmatch.fnmatch(model.id.partition("/")[2], pattern):
+            tags = [tag.partition(":")[2] for tag in model.tags or () if tag.startswith("license:")]
+            changed = f"{model.last_modified:%Y-%m-%d}" if model.last_modified else ""
+            private = " (private)" if model.private else ""
+            licence = tags[0] if tags else ""
+            rows.append((model.id + private, model.pipeline_tag or "", licence, changed, str(model.downloads or 0)))
+    return rows
+
+
+def main_info(argv: list[str]) -> int:
+    parser = Parser(prog="zoo info", description="Says what is known about a model.", allow_abbrev=False)
+    parser.add_argument("name", help="of a model or an architecture, a folder, a bundle, or USER/NAME on the Hub")
+    name = parser.parse_args(argv).name
+    source, card = locate.find(name), cards.read(name)
+    known = architectures().get(str(card.config.get("architecture")))
+    rows = [
+        ("name", card.name),
+        ("architecture", str(card.config.get("architecture", ""))),
+        ("task", card.task),
+        ("paper", known.paper if known else ""),
+        ("parameters", f"{card.results['parameters']:,}" if "parameters" in card.results else ""),
+        ("MACs", cards.macs_text(card.results.get("macs", {}))),
+        ("input", _text(card.config.get("input"))),
+        ("labels", _text(_entry(card.config, "arguments", "labels"))),
+        ("licence", f"code {CODE_LICENSE}; weights {_license(card.front) or 'not said'}"),
+        ("", f"data {_text(card.front.get('data_license')) or 'not said'}"),
+        *(("figure", cards.figure_text(figure)) for figure in card.figures),
+        ("size", card.size if card.size == "none" else f"{card.size} {_text(_entry(card.config, 'weights', 'dtype'))}"),
+        ("SHA-256", _text(_entry(card.config, "weights", "sha256"))),
+        *_place(source),
+    ]
+    _print_aligned([row for row in rows if row[1]])
+    return 0
+
+
+def _place(source: locate.Source) -> list[tuple[str, str]]:
+    """Where the model is, and what of it is still to come."""
+    if isinstance(source, client.Snapshot):
+        whole = all(source.is_cached(name) for name in source.files if name.endswith(".safetensors"))
+        cached = "cached" if whole else "weights not fetched yet"
+        return [
+            ("Hub", f"{source.reference.repo} at commit {source.commit}"),
+            ("folder", f"{source.folder} ({cached})"),
+        ]
+    where = " (bundled)" if source.bundled else ""
+    return [("folder", f"{source.folder}{where}")]
+
+
+def _license(front: dict[str, Any]) -> str:
+    said, name = _text(front.get("license")), _text(front.get("license_name"))
+    link = _text(front.get("license_link"))
+    return f"{name} ({link})" if said == "other" and name and link else name if said == "other" and name else said
+
+
+def _entry(config: dict[str, Any], section: str, name: str) -> Any:
+    values = config.get(section)
+    return values.get(name) if isinstance(values, dict) else None
+
+
+def _text(value: Any) -> str:
+    """A text or a list of texts as one; nothing for what else a stranger's card may hold."""
+    if isinstance(value, list):
+        return ", ".join(item for item in value if isinstance(item, str))
+    return value if isinstance(value, str) else ""
+
+
+def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201

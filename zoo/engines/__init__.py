@@ -1,0 +1,1 @@
+"""What computes a forward pass: arrays in, arrays out."""

@@ -1,0 +1,115 @@
+"""A model in one zip file, with digests inside, for machines without a network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.base.errors import ZooError
+from zoo.base.files import replacing, sha256_of
+from zoo.hub import client, layout
+
+SUFFIX = ".zip"
+DIGESTS = "digests.json"
+FILES = 1000  # at most
+TIME = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same model makes the same bundle
+
+
+def pack(files: Mapping[str, Path], path: Path) -> None:
+    """Writes a bundle.
+
+    Args:
+        files: by their names in the model's folder.
+        path: of the zip file.
+
+    Raises:
+        ZooError: more, other or larger files than :func:`unpack` takes; nothing was written then.
+    """
+    if len(files) >= FILES:
+        raise ZooError(f"not bundled, a model of {len(files):,} files: {FILES - 1} are the most")
+    for name, file in files.items():
+        allowed, size = layout.limit(name), file.stat().st_size
+        if allowed is None or size > allowed:
+            told = "does not belong into a model" if allowed is None else f"has {size:,} bytes, more than {allowed:,}"
+            raise ZooError(f"not bundled, {name!r:.100} {told}")
+    digests = {}
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for name, file in sorted(files.items()):
+            content = file.read_bytes()
+            digests[name] = hashlib.sha256(content).hexdigest()
+            archive.writestr(zipfile.ZipInfo(name, TIME), content)
+        archive.writestr(zipfile.ZipInfo(DIGESTS, TIME), json.dumps(digests, indent=2))
+
+
+def unpack(path: Path) -> Path:
+    """The folder of a bundle's files, each verified, in the cache; it is made once.
+
+    Raises:
+        ZooError: no such file, no bundle, or one that is damaged or holds what does not belong into a model.
+    """
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    folder = client.cache() / "bundles" / sha256_of(path)[:32]
+    try:
+        with zipfile.ZipFile(path) as archive:
+            digests = _checked(archive, path)
+            if all(_is(folder / name, want) for name, want in digests.items()):
+                return folder
+            _extract(archive, digests, folder, path)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise ZooError(f"{path}: no bundle of the zoo, or damaged: {error}; bring it over again") from None
+    return folder
+
+
+def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
+    """The digests in a bundle, all of whose names and sizes are those of a model."""
+    entries = archive.infolist()
+    names = [entry.filename for entry in entries]
+    if len(names) > FILES or len(set(names)) != len(names):
+        raise ZooError(f"{path}: refused, it holds too many files or one of them twice")
+    for entry in entries:
+        allowed = layout.PROSE if entry.filename == DIGESTS else layout.limit(entry.filename)
+        if allowed is None or stat.S_ISLNK(entry.external_attr >> 16):
+            raise ZooError(f"{path}: refused, {entry.filename!r:.100} does not belong into a model")
+        if entry.file_size > allowed:
+            raise ZooError(f"{path}: refused, {entry.filename} has {entry.file_size:,} bytes, more than {allowed:,}")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            raise ZooError(f"{path}: refused, {entry.filename} is packed otherwise than zoo bundle does it")
+    if DIGESTS not in names:
+        raise ZooError(f"{path}: no bundle of the zoo, it has no {DIGESTS}; zoo bundle NAME -o FILE.zip makes one")
+    try:
+        digests: Any = json.loads(archive.read(DIGESTS))
+    except (ValueError, RecursionError):
+        digests = None
+    if not isinstance(digests, dict) or set(digests) != set(names) - {DIGESTS}:
+        raise ZooError(f"{path}: refused, {DIGESTS} does not name its files")
+    return digests
+
+
+def _extract(archive: zipfile.ZipFile, digests: Mapping[str, str], folder: Path, path: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    try:
+        for name, want in digests.items():
+            target = temporary / name
+            target.parent.mkdir(exist_ok=True)
+            with archive.open(name) as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink)  # which zipfile ends at the size that was checked
+            if not _is(target, want):
+                raise ZooError(f"{path}: refused, {name} is damaged; bring it over again")
+        for name in digests:  # one by one: another process may be using, or making, the same folder
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (temporary / name).replace(folder / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _is(path: Path, digest: Any) -> bool:
+    return path.is_file() and sha256_of(path) == digest

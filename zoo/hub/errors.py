@@ -1,0 +1,132 @@
+"""What goes wrong with the Hub, in one or two lines with the way out, and never with a token."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, TypeAlias
+
+from zoo.base.errors import ZooError
+
+FOREIGN = ("httpx", "httpcore", "huggingface_hub")  # packages whose errors are troubles of the connection
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE)
+Doing: TypeAlias = Literal["fetch", "send", "list"]
+
+
+class OutOfReachError(ZooError):
+    """There is no connection to the Hub."""
+
+
+@contextmanager
+def in_plain_words(reference: object, doing: Doing = "fetch", file: str = "") -> Iterator[None]:
+    """Turns the errors of the Hub's client into ours.
+
+    Args:
+        reference: what was asked for, as the user would write it.
+        doing: what was to be done with it, which decides what to do instead.
+        file: that was to be fetched, where it is one.
+
+    Raises:
+        ZooError: without the client's error as its cause, whose text may hold more than should be seen.
+    """
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:
+        for cause in _causes(error):  # the client wraps what befell an upload
+            if isinstance(cause, ZooError):
+                raise cause from None
+            if known := _explain(str(reference), cause, doing, file):
+                raise type(known)(redact(str(known))) from None
+        raise
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def redact(text: str) -> str:
+    """The text without tokens, the one in use and whatever looks like one, and without the passwords of addresses."""
+    for token in _known_tokens():
+        text = text.replace(token, "***")
+    text = re.sub(r"(?<=://)[^\s/?#'\"]*@", "***@", text)
+    return re.sub(r"\bhf_\w{4,}|(?<=Bearer )\S+", "***", text)
+
+
+def _known_tokens() -> list[str]:
+    """Those in the environment and, where the client is loaded, the one that it takes."""
+    found = [os.environ.get(name, "") for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")]
+    if "huggingface_hub" in sys.modules:
+        with suppress(Exception):  # a token that cannot be read cannot be shown either
+            found.append(sys.modules["huggingface_hub"].get_token() or "")
+    return [token for token in found if len(token) >= 4]
+
+
+def _explain(reference: str, error: BaseException, doing: Doing, file: str) -> ZooError | None:
+    """None for what has nothing to do with the Hub."""
+    from huggingface_hub import constants, errors
+
+    said = (  # the more special before the more general
+        (errors.GatedRepoError, f"{reference}: its owner grants access one by one; ask on {constants.ENDPOINT}"),
+        (
+            errors.RepositoryNotFoundError,
+            f"no folder and no model {reference} on {constants.ENDPOINT}, or it is private\n"
+            "private ones need a token that may read them: hf auth login, or HF_TOKEN",
+        ),
+        (errors.RevisionNotFoundError, f"{reference}: there is no such revision on {constants.ENDPOINT}"),
+        (errors.RemoteEntryNotFoundError, f"{reference}: {first_line(error)}"),
+        (errors.HFValidationError, f"{reference}: {first_line(error)}"),
+    )
+    for kind, text in said:
+        if isinstance(error, kind):
+            return ZooError(text)
+    if isinstance(error, errors.HfHubHTTPError):
+        return ZooError(f"{constants.ENDPOINT} refused {reference}: {_refusal(error)}")
+    if isinstance(error, OSError) and error.errno in DISK and error.filename is None:
+        where = "a file of it cannot be read" if doing == "send" else f"cannot be kept in {constants.HF_HUB_CACHE}"
+        return ZooError(f"{reference}: {where}: {error.strerror}")
+    if isinstance(error, OSError) and error.filename is not None and error.errno is not None:
+        return None  # of the disk, and says where
+    if isinstance(error, OSError) or type(error).__module__.partition(".")[0].startswith(FOREIGN):
+        return OutOfReachError(_out_of_reach(reference, error, doing, file))
+    return None
+
+
+def _refusal(error: Any) -> str:
+    """Status and reason, and what to do or when to try again."""
+    response = error.response
+    text = f"HTTP {response.status_code} {response.reason_phrase}"
+    if response.status_code in (401, 403):
+        return f"{text}; does the token of hf auth login or HF_TOKEN allow this?"
+    after = response.headers.get("Retry-After", "")
+    return f"{text}; try again " + (f"in {after} s" if after.isdigit() else "later")
+
+
+def _out_of_reach(reference: str, error: BaseException, doing: Doing, file: str) -> str:
+    """The one message where there is no network."""
+    from huggingface_hub import constants
+
+    *_, cause = _causes(error)
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else first_line(cause)[:200]
+    unreachable = f"{constants.ENDPOINT} is out of reach: {why}"
+    if doing == "send":
+        return f"{reference}: {unreachable}\nnothing was published by halves; try again"
+    if doing == "list":
+        return f"{unreachable}\nzoo list without --remote needs no connection"
+    name = reference.partition("/")[2].partition("@")[0] or "model"
+    what = f"{file} of {reference}" if file else reference
+    return (
+        f"{what} is not in the cache ({constants.HF_HUB_CACHE}), and {unreachable}\n"
+        f"where there is a network: zoo bundle {reference} -o {name}.zip; carry the file over and name its path"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -1,0 +1,113 @@
+"""Where the files of a model are: bundled with the package, in a folder, in a bundle, or on the Hub."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from zoo.base.errors import ZooError
+from zoo.base.files import bundled, expanded, read_json, unknown
+from zoo.base.registry import architectures, card_names
+from zoo.hub import archive, client, layout
+
+CONFIG_FILE = "config.json"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A model's folder on this machine.
+
+    Args:
+        folder: where it is.
+        name: of the model.
+        foreign: whether it came from elsewhere as it is, so that nothing in it is to be trusted.
+    """
+
+    folder: Path
+    name: str
+    foreign: bool = False
+
+    def __str__(self) -> str:
+        return str(self.folder)
+
+    def has(self, name: str) -> bool:
+        return (self.folder / name).is_file() or self._pinned(name) is not None
+
+    def file(self, name: str, limit: int | None = None) -> Path:
+        """The path of a file.
+
+        Args:
+            name: in the folder.
+            limit: bytes that it may have.
+
+        Raises:
+            ZooError: no such file, or larger.
+        """
+        path = self.folder / name
+        if not path.is_file():
+            if pinned := self._pinned(name):
+                return pinned.file(name, limit or layout.PROSE)
+            raise ZooError(f"{path}: no such file\n{self.restoring}")
+        if limit is not None and (size := path.stat().st_size) > limit:
+            raise ZooError(f"{path}: refused, it has {size:,} bytes, and at most {limit:,} are expected")
+        return path
+
+    @property
+    def bundled(self) -> bool:
+        """Whether it came with the package. Who made any other folder cannot be told from it."""
+        return self.folder.resolve().parent == bundled("cards").resolve()
+
+    @property
+    def restoring(self) -> str:
+        """How to get a file back that is damaged or missing."""
+        if self.bundled:
+            return (
+                "restore it: git checkout in a clone, pip install --force-reinstall --no-deps lightning-zoo otherwise"
+            )
+        return "restore it: copy or download the folder again"
+
+    def _pinned(self, name: str) -> client.Snapshot | None:
+        """The commit on the Hub that a bundled card without its weights names; its config.json has their digest."""
+        if not self.bundled or name == CONFIG_FILE:
+            return None
+        weights = read_json(self.folder / CONFIG_FILE).get("weights", {})
+        reference = client.parse(weights.get("hub", "")) if weights.get("file") == name else None
+        return client.find(reference) if reference else None
+
+
+Source: TypeAlias = "Folder | client.Snapshot"
+
+
+def find(name: str | Path, refresh: bool = False) -> Source:
+    """A model by what people call it.
+
+    A card's or an architecture's name; else a folder, or the file of a bundle, by its path; else ``user/name`` on the
+    Hub, with ``@revision`` if need be. Of the Hub's, the commit that was found first is kept until a refresh.
+
+    Args:
+        name: one of these.
+        refresh: whether the Hub is asked for the newest commit.
+
+    Raises:
+        ZooError: there is no such model.
+    """
+    text, known = str(name), architectures()
+    if not text:
+        raise ZooError("the name of a model is empty; zoo list says which there are")
+    if text in known:
+        text = known[text].weights[0]
+        if text not in card_names():
+            raise ZooError(f"{name}: its weights {text!r} are not in this installation ({bundled('cards')})")
+    if text in card_names():
+        return Folder(bundled("cards") / text, text)
+    path = expanded(name)
+    if path.is_dir():
+        return Folder(path, path.resolve().name)
+    if path.suffix.lower() == archive.SUFFIX:
+        return Folder(archive.unpack(path), path.stem, foreign=True)
+    if isinstance(name, str) and (reference := client.parse(text)):
+        return client.find(reference, refresh)
+    if "/" in text or path.is_absolute():
+        raise ZooError(f"no folder {text!r}; a model on the Hub is USER/NAME or USER/NAME@REVISION")
+    raise unknown("model", text, [*known, *card_names()])

@@ -1,0 +1,174 @@
+"""Perceptual losses (Johnson et al., 2016, https://arxiv.org/abs/1603.08155): distances between features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from zoo.base.errors import ZooError
+from zoo.base.files import did_you_mean
+
+
+def feature_reconstruction_loss(features: Tensor, target: Tensor) -> Tensor:
+    """Squared distance per value, equation 2: ``(B, C, H, W)`` twice -> mean over the batch, a scalar.
+
+    A target ``(1, C, H, W)`` is that of the whole batch.
+    """
+    return (_at_least_float32(features) - _at_least_float32(target)).square().mean()
+
+
+def gram_matrix(features: Tensor) -> Tensor:
+    """Products of the channels, equation 3: ``(B, C, H, W)`` -> ``(B, C, C)``, divided by ``C * H * W``.
+
+    In float32 at least, also under autocast: the sums are over thousands of pixels.
+    """
+    channels, height, width = features.shape[1:]
+    pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last in memory
+    with torch.autocast(features.device.type, enabled=False):
+        return _Products.apply(pixels) / (channels * height * width)
+
+
+class _Products(torch.autograd.Function):
+    """``x^T x`` of ``(B, N, C)``.
+
+    Autograd would keep float32 copies and multiply twice for the gradient, which is ``x (g + g^T)``; here it has the
+    precision and the layout of ``x``.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        x = _at_least_float32(x)
+        return x.transpose(1, 2) @ x
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return x @ (gradient + gradient.transpose(1, 2)).to(x.dtype)
+
+
+def style_loss(features: Tensor, target_gram: Tensor, normalize: bool = False) -> Tensor:
+    """Squared Frobenius norm of the difference of Gram matrices, equation 4: mean over the batch, a scalar.
+
+    Args:
+        features: ``(B, C, H, W)``.
+        target_gram: ``(C, C)`` or ``(1, C, C)`` for the whole batch, or ``(B, C, C)``; the pictures they come from
+            may have any size.
+        normalize: whether it is divided by the squared norm of the target, unless that is 0.
+    """
+    squared = (gram_matrix(features) - target_gram).square().sum((-2, -1))
+    if normalize:
+        norm = target_gram.square().sum((-2, -1))
+        squared = squared / torch.where(norm > 0, norm, 1)
+    return squared.mean()
+
+
+def total_variation(pictures: Tensor) -> Tensor:
+    """Roughness of pictures ``(B, C, H, W)``, a scalar that does not depend on their size.
+
+    The squared difference of a value from its right neighbour, in the mean over all values that have one, plus the
+    same of the lower neighbour. (The paper's regulariser; other definitions take sums, absolute values or roots.)
+    """
+    pictures = _at_least_float32(pictures)
+    differences = pictures.diff(dim=-1), pictures.diff(dim=-2)
+    right, lower = (d.square().sum() / max(d.numel(), 1) for d in differences)  # a picture one pixel wide has none
+    return right + lower
+
+
+class FeatureLoss(nn.Module):
+    """Weighted sum of :func:`feature_reconstruction_loss` over layers.
+
+    Args:
+        vgg: :class:`zoo.nn.vgg.VGGFeatures`, or another module that has ``layers`` and returns features by their name.
+        weights: of layers; None: 1 for each that ``vgg`` returns.
+    """
+
+    def __init__(self, vgg: nn.Module, weights: Mapping[str, float] | None = None) -> None:
+        super().__init__()
+        self.vgg, self.weights = vgg, _layer_weights(vgg, weights)
+
+    def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """Takes pictures, ``(B, 3, H, W)`` twice; the gradient goes to the prediction only."""
+        with torch.no_grad():
+            truth = self.vgg(target)
+        return self.of_features(self.vgg(prediction), truth)
+
+    def of_features(self, features: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
+        """The loss of what ``vgg`` returned, for those who need the features for another loss too."""
+        terms = (w * feature_reconstruction_loss(features[layer], target[layer]) for layer, w in self.weights.items())
+        return torch.stack(list(terms)).sum()
+
+
+class StyleLoss(nn.Module):
+    """Weighted sum of :func:`style_loss` over layers.
+
+    Args:
+        vgg: as :class:`FeatureLoss` has it.
+        style: picture ``(1, 3, H, W)`` whose style all predictions shall have, or one for each of a batch; or a list
+            of such, of any sizes, whose Gram matrices are mixed. They are computed here, once, and are no part of the
+            state dict.
+        weights: of layers; None: 1 for each that ``vgg`` returns.
+        normalize: whether each layer's term is divided by the squared norm of its target, so that layers weigh alike.
+        blend: share of each of several styles, in any unit; None: the same of each.
+
+    Raises:
+        ZooError: other layers, or another number of shares, none of which may be negative nor all 0.
+    """
+
+    def __init__(
+        self,
+        vgg: nn.Module,
+        style: Tensor | Sequence[Tensor],
+        weights: Mapping[str, float] | None = None,
+        normalize: bool = False,
+        blend: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.vgg, self.weights, self.normalize = vgg, _layer_weights(vgg, weights), normalize
+        styles = [style] if isinstance(style, Tensor) else list(style)
+        shares = [1.0] * len(styles) if blend is None else list(blend)
+        if len(shares) != len(styles) or not all(share >= 0 for share in shares) or not 0 < sum(shares) < math.inf:
+            raise ZooError(
+                f"blend needs a share for each style, {len(styles)} here, 0 or more and not all of them 0; not {shares}"
+            )
+        for one, share in zip(styles, shares, strict=True):
+            with torch.no_grad():
+                features = self.vgg(one)
+            for layer in self.weights:
+                part = gram_matrix(features[layer]) * (share / sum(shares))
+                name = f"gram_{layer}"
+                if name in dict(self.named_buffers()):
+                    part = part + getattr(self, name)
+                self.register_buffer(name, part, persistent=False)
+
+    def forward(self, prediction: Tensor) -> Tensor:
+        """Takes pictures ``(B, 3, H, W)``."""
+        return self.of_features(self.vgg(prediction))
+
+    def of_features(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The loss of what ``vgg`` returned, for those who need the features for another loss too."""
+        terms = [
+            weight * style_loss(features[layer], getattr(self, f"gram_{layer}"), self.normalize)
+            for layer, weight in self.weights.items()
+        ]
+        return torch.stack(terms).sum()
+
+
+def _layer_weights(vgg: Any, weights: Mapping[str, float] | None) -> dict[str, float]:
+    layers = tuple(vgg.layers)
+    for layer in weights or ():
+        if layer not in layers:
+            raise ZooError(f"a weight for {layer!r}, which is none of {', '.join(layers)}{did_you_mean(layer, layers)}")
+    if weights is not None and not weights:
+        raise ZooError(f"no layer has a weight; there are {', '.join(layers)}")
+    return dict.fromkeys(layers, 1.0) if weights is None else dict(weights)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

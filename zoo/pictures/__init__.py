@@ -1,0 +1,1 @@
+"""Any picture to an array and back; sheets, videos and styled pictures."""

@@ -1,0 +1,154 @@
+"""A picture in a style: what both kinds of style transfer take, do at the end and return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from zoo.base.errors import ZooError
+from zoo.base.memory import running_out
+from zoo.pictures.images import (
+    SUFFIXES,
+    Picture,
+    PictureResult,
+    contact_sheet,
+    on_white,
+    save_as,
+    save_pngs,
+    to_array,
+    to_picture,
+    to_tensor,
+)
+
+SHOWN = 640  # pixels of the longer side of each picture of a comparison
+STRIP = 256  # rows of a picture that are mixed at once
+LUMA = (0.299, 0.587, 0.114)  # of R, G and B: Y of YIQ and of ITU-R BT.601
+
+
+@dataclass(frozen=True, eq=False)
+class Stylized(PictureResult):
+    """A picture in a style.
+
+    Args:
+        picture: RGB, or RGBA where the content is transparent.
+        content: what was styled, of the same size and mode.
+        notes: what a user should know of, such as "16 bits a channel became 8".
+    """
+
+    picture: Image.Image
+    content: Image.Image = field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def compare(self) -> Image.Image:
+        """The content beside the picture, transparent parts on white."""
+        factor = SHOWN / max(self.size)
+        width, height = (max(1, round(factor * side)) for side in self.size)
+        kind = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # pixels of small ones: squares
+        cells = [np.asarray(on_white(one.resize((width, height), kind))) for one in (self.content, self.picture)]
+        return contact_sheet([cells], ("content", "result"), width=width)
+
+    def save(self, destination: str | Path) -> list[Path]:
+        """Writes ``DESTINATION_styled.png`` and ``_compare.png``, or one file of the format that its suffix names.
+
+        Args:
+            destination: beginning of the files' names, such as ``out/street``, or a file such as ``street.jpg``.
+        """
+        destination = Path(destination)
+        with running_out(f"{destination}: memory ran out when it was saved"):
+            if destination.suffix.lower() in SUFFIXES:
+                return save_as(self.picture, destination)
+            return save_pngs({"styled": self.picture, "compare": self.compare()}, destination)
+
+
+def as_content(picture: Picture) -> tuple[Image.Image, Image.Image | None, tuple[str, ...]]:
+    """Makes a picture of any kind ready for a network.
+
+    Args:
+        picture: what :func:`zoo.pictures.images.to_picture` takes.
+
+    Returns:
+        Its colours (RGB, white where nothing is seen of them), its transparency (L) if it has any, and notes of what
+        of the original these have not.
+    """
+    source, notes = to_picture(picture)
+    if not source.width or not source.height:
+        raise ZooError(f"a picture has pixels, this one is {source.width}x{source.height}")
+    colors = source.convert("RGB")
+    if source.mode.startswith("L"):
+        colors.info.pop("icc_profile", None)  # of grey
+    if not source.mode.endswith("A"):
+        return colors, None, notes
+    alpha = source.getchannel("A")
+    colors.paste("white", mask=alpha.point([255] + 255 * [0]))
+    return colors, alpha, notes
+
+
+def check_strength(strength: Any) -> None:
+    if isinstance(strength, bool) or not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
+        raise ZooError(f"strength is a number from 0, the original, to 1, the result, not {strength!r}")
+
+
+def finish(
+    picture: Tensor | Image.Image,
+    content: Image.Image,
+    alpha: Image.Image | None = None,
+    *,
+    strength: float = 1.0,
+    preserve_color: bool = False,
+    notes: tuple[str, ...] = (),
+) -> Stylized:
+    """Makes a result of what a network or an optimiser gave.
+
+    Args:
+        picture: ``(3, H, W)`` in about 0..1, clipped here, or RGB.
+        content: RGB; brought to the size of the picture if it has another.
+        alpha: its transparency, which the result gets.
+        strength: how much of the result is mixed with the content, from 0, the content, to 1.
+        preserve_color: see :func:`mix`.
+        notes: see :class:`Stylized`.
+    """
+    check_strength(strength)
+    result = picture if isinstance(picture, Image.Image) else Image.fromarray(to_array(picture))
+    if content.size != result.size:
+        info = content.info
+        content = content.resize(result.size, Image.Resampling.BICUBIC, reducing_gap=3.0)
+        content.info = info
+    if strength < 1 or preserve_color:
+        result = result.copy() if result is picture else result
+        for top in range(0, result.height, STRIP):  # as floats the whole would be large
+            box = (0, top, result.width, min(top + STRIP, result.height))
+            own, original = (to_tensor(one.crop(box)) for one in (result, content))
+            mixed = mix(own, original, strength=strength, preserve_color=preserve_color)
+            result.paste(Image.fromarray(to_array(mixed)), box)
+    if "icc_profile" in content.info:
+        result.info["icc_profile"] = content.info["icc_profile"]
+    if alpha is not None:
+        alpha = alpha if alpha.size == result.size else alpha.resize(result.size, Image.Resampling.BICUBIC)
+        content = content.copy()
+        for image in (result, content):
+            image.putalpha(alpha)
+    return Stylized(result, content, notes)
+
+
+def mix(result: Tensor, content: Tensor, *, strength: float = 1.0, preserve_color: bool = False) -> Tensor:
+    """Mixes pictures ``(..., 3, H, W)`` in 0..1.
+
+    Args:
+        result: in the style.
+        content: the original.
+        strength: share of the result.
+        preserve_color: whether the result gives only its luminance, and the content its colours: the luminance-only
+            transfer of Gatys et al., 2016 (https://arxiv.org/abs/1606.05897), in YIQ.
+    """
+    if preserve_color:
+        change = result - content
+        luma = torch.tensor(LUMA, dtype=change.dtype, device=change.device)
+        # I and Q stay where R, G and B change alike
+        result = (content + (change * luma[:, None, None]).sum(-3, keepdim=True)).clamp(0, 1)
+    return content + strength * (result - content)

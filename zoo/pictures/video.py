@@ -1,0 +1,299 @@
+"""Videos frame by frame, by PyAV: each is changed by itself, so what a change makes up may flicker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+
+import numpy as np
+
+from zoo.base.errors import ZooError
+from zoo.base.files import replacing
+
+if TYPE_CHECKING:
+    from av import Packet
+    from av.container import InputContainer, OutputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to the like
+Progress: TypeAlias = "Callable[[int, int | None], None]"  # frames that are done, and of how many where that is known
+
+SUFFIXES = frozenset(
+    {".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"}
+)
+SLACK = 0.98  # headers count a frame or two that are none
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # of sound, by the number of channels
+QUALITY = {"crf": "18"}  # of x264: hardly to be told from the frames that were given
+BT709, BT601 = 1, 5  # matrices from RGB to luma and chroma, by swscale's numbers
+MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}  # those of H.273, by which frames are marked -> swscale's
+
+
+@dataclass(frozen=True)
+class Written:
+    """A video that was written.
+
+    Args:
+        frames: how many.
+        notes: what of the original it has not, such as its sound.
+    """
+
+    frames: int
+    notes: tuple[str, ...] = ()
+
+
+def change_frames(source: Path, destination: Path, change: Change, progress: Progress | None = None) -> Written:
+    """Writes a video with each frame changed, as H.264 in MP4, whole or not at all.
+
+    Times of the frames, and with them the frame rate, stay as they are, constant or not. Sound is copied where MP4 can
+    hold it. A rotation or a mirroring in the metadata is applied, damaged parts are left out. Only one frame at a
+    time is in memory, and those that the encoder looks ahead.
+
+    Args:
+        source: of any format that FFmpeg reads.
+        destination: with the suffix .mp4.
+        change: gets upright frames in RGB, all of one size, and returns the like.
+        progress: called after each frame.
+
+    Raises:
+        ZooError: PyAV is missing; or the source is no video, or no frame of it can be read.
+    """
+    first = _first(source)  # its size and rotation are needed at once
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with _opened(source) as container, _writing(destination) as output:
+        video = _video(container, source)
+        writer = _Writer(output, video, first)
+        sounds, notes = _sounds(container, output)
+        damaged = 0
+        for item in _items(source, container, video, list(sounds)):
+            if item is None:
+                damaged += 1
+            elif isinstance(item, Sound):
+                item.packet.stream = sounds[item.packet.stream]
+                output.mux(item.packet)
+            else:
+                writer.write(change(_upright(item, first)), item.pts)
+                if progress is not None:
+                    progress(writer.frames, video.frames or None)
+        writer.finish()
+        if damaged:
+            notes.append(f"damaged: {damaged} {'part' if damaged == 1 else 'parts'} of it left out")
+        notes += _ends_early(video, writer, damaged)
+    return Written(writer.frames, (*writer.notes, *notes))
+
+
+def _first(source: Path) -> VideoFrame:
+    with _opened(source) as container:
+        for item in _items(source, container, _video(container, source), []):
+            if item is not None and not isinstance(item, Sound):
+                return item
+    raise ZooError(f"{source}: no frame of it can be read")
+
+
+def _ends_early(video: VideoStream, writer: _Writer, damaged: int) -> list[str]:
+    """A note where the header promises more: frames, or in containers that do not count them, seconds."""
+    if video.frames:
+        short = writer.frames + damaged < SLACK * video.frames - 1
+        return [f"it ends after {writer.frames} of {video.frames} frames"] if short else []
+    seconds, last = _seconds(video), 1 / float(video.average_rate or video.guessed_rate or 25)
+    short = writer.seconds + 2 * last < SLACK * seconds  # the last frame is shown for as long as others, about
+    return [f"it ends after {writer.seconds:.1f} of {seconds:.1f} seconds"] if short else []
+
+
+def _seconds(video: VideoStream) -> float:
+    """Of the pictures; sound may be longer. 0 where the header does not say."""
+    try:
+        hours, minutes, seconds = video.metadata["DURATION"].split(":")  # of Matroska and WebM
+        return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    except (KeyError, ValueError):
+        return float((video.duration or 0) * (video.time_base or 0))
+
+
+class _Writer:
+    """The encoder of the changed frames."""
+
+    def __init__(self, output: OutputContainer, video: VideoStream, first: VideoFrame) -> None:
+        height, width = _upright(first, first).shape[:2]
+        self.output, self.time_base = output, video.time_base
+        self.frames, self.first, self.last, self.notes = 0, 0, -1, list[str]()
+        rate = video.average_rate or video.guessed_rate or Fraction(25)
+        self.stream: Any = output.add_stream("libx264", rate=rate, options=dict(QUALITY))
+        self.stream.width, self.stream.height = width + width % 2, height + height % 2
+        self.stream.pix_fmt = "yuv420p"
+        context: Any = self.stream.codec_context
+        context.time_base = video.time_base  # of the times of frames, which need not come at a constant rate
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        if aspect := video.sample_aspect_ratio:  # of a pixel
+            context.sample_aspect_ratio = 1 / aspect if round(first.rotation / 90) % 2 else aspect
+        if (width, height) != (self.stream.width, self.stream.height):
+            self.notes.append(
+                f"{width}x{height} became {self.stream.width}x{self.stream.height}: sides have to be even"
+            )
+
+    def write(self, pixels: np.ndarray, pts: int | None) -> None:
+        """Adds a frame.
+
+        Args:
+            pts: time at which it is shown, in units of the time base; None, or one that is past: the next free one.
+        """
+        import av
+
+        height, width = pixels.shape[:2]
+        even = ((0, self.stream.height - height), (0, self.stream.width - width), (0, 0))
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.pad(pixels, even, "edge")), format="rgb24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
+        self.last = self.last + 1 if pts is None or (self.frames and pts <= self.last) else pts
+        self.first = self.first if self.frames else self.last
+        self.frames += 1
+        frame.pts, frame.time_base = self.last, self.time_base
+        self.output.mux(self.stream.encode(frame))
+
+    def finish(self) -> None:
+        self.output.mux(self.stream.encode(None))
+
+    @property
+    def seconds(self) -> float:
+        """From the first frame to the last."""
+        return float((self.last - self.first) * (self.time_base or 0))
+
+
+@dataclass(frozen=True)
+class Sound:
+    packet: Packet
+
+
+def _items(
+    source: Path, container: InputContainer, video: VideoStream, sounds: list[Any]
+) -> Iterator[VideoFrame | Sound | None]:
+    """Frames, packets of sound, and None for each packet of pictures that is damaged, in their order in the file."""
+    invalid = _import_av().error.InvalidDataError
+    with _reading(source):
+        for packet in container.demux([video, *sounds]):
+            if packet.stream is video:
+                try:
+                    frames = packet.decode()
+                except invalid:
+                    yield None
+                else:
+                    yield from frames  # type: ignore[misc]
+            elif packet.dts is not None:  # the last of each stream has none, and no sound
+                yield Sound(packet)
+
+
+def _upright(frame: VideoFrame, first: VideoFrame) -> np.ndarray:
+    """Its pixels ``(H, W, 3)`` as they are to be seen, in the size of the first frame."""
+    matrix = MATRICES.get(int(frame.colorspace), BT709 if frame.height >= 720 else BT601)
+    rgb = frame.reformat(first.width, first.height, "rgb24", src_colorspace=matrix).to_ndarray()
+    if _mirrored(first):  # the angle is that of the first row, so that it is the rows that change places
+        rgb = rgb[::-1]
+    return np.ascontiguousarray(np.rot90(rgb, round(first.rotation / 90)))
+
+
+def _mirrored(frame: VideoFrame) -> bool:
+    """Whether it is shown with left and right exchanged, or top and bottom: its display matrix turns the plane over."""
+    found: Any = frame.side_data
+    for data in found:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))
+            return a * d - b * c < 0
+    return False
+
+
+def _video(container: InputContainer, source: Path) -> VideoStream:
+    """The first stream that moves; that of a song may be its cover."""
+    from av.stream import Disposition
+
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            stream.thread_type = "AUTO"
+            return stream
+    raise ZooError(f"{source}: no video in it")
+
+
+def _sounds(container: InputContainer, output: OutputContainer) -> tuple[dict[Any, Any], list[str]]:
+    """Streams of sound with the copies that are to be filled, and a note of each that cannot be copied."""
+    copies, notes = {}, []
+    for stream in container.streams.audio:
+        codec, layout = stream.codec.canonical_name, stream.layout
+        unnamed = layout.name.endswith(" channels")  # their places are not said, as in AVI; MP4 wants to know
+        if codec not in output.supported_codecs:
+            notes.append(f"its sound is left out: {codec} cannot be in an MP4")
+        elif unnamed and layout.nb_channels not in LAYOUTS:
+            notes.append(f"its sound is left out: {layout.name}, and it does not say which")
+        else:
+            copies[stream] = output.add_stream_from_template(stream)
+            if unnamed:
+                copies[stream].codec_context.layout = LAYOUTS[layout.nb_channels]
+    others = [kind for kind in ("subtitles", "data", "attachments") if getattr(container.streams, kind)]
+    if others:
+        notes.append(f"left out: its {' and '.join(others)}")
+    return copies, notes
+
+
+@contextmanager
+def _opened(source: Path) -> Iterator[InputContainer]:
+    av = _import_av()
+    with _reading(source):
+        # a playlist could name addresses otherwise
+        container = av.open(str(source), options={"protocol_whitelist": "file"})
+    with container:
+        yield container
+
+
+@contextmanager
+def _writing(destination: Path) -> Iterator[OutputContainer]:
+    """What cannot be written is told with the name; nothing is left of it, whatever stops it."""
+    av = _import_av()
+    with replacing(destination) as temporary, temporary.open("wb") as file:
+        sink = _Sink(file)
+        try:
+            with av.open(sink, "w", format="mp4") as output:
+                yield output
+        except av.FFmpegError as error:
+            if sink.error is not None:
+                raise sink.error from None
+            raise ZooError(f"{destination}: cannot be written ({error.strerror})") from None
+
+
+class _Sink:
+    """A file that remembers what went wrong, of which PyAV at times says only that something did."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file, self.seek, self.tell = file, file.seek, file.tell
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """What is wrong with a file is told in one line with its name."""
+    av = _import_av()
+    try:
+        yield
+    except FileNotFoundError:
+        raise ZooError(f"{source}: no such file") from None
+    except IsADirectoryError:
+        raise ZooError(f"{source}: a folder, not a video") from None
+    except PermissionError as error:
+        raise ZooError(f"{source}: {error.strerror}") from None
+    except av.FFmpegError as error:
+        raise ZooError(f"{source}: damaged, or not a video that FFmpeg can read ({error.strerror})") from None
+
+
+def _import_av() -> ModuleType:
+    try:
+        import av
+    except ImportError:
+        raise ZooError('videos need PyAV: pip install "lightning-zoo[video]"') from None
+    return av

@@ -1,0 +1,1 @@
+"""Recipes, Lightning's command line and checkpoints."""

@@ -1,0 +1,71 @@
+"""The recipe of a run as others can use it: what differs from the defaults, without this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import yaml
+from jsonargparse import Namespace
+
+from zoo.base.files import expanded
+from zoo.training import recipes
+from zoo.training.cli import ZooCLI
+
+KEYS = ("seed_everything", "weights", "model", "data", "trainer")
+MACHINE = ("accelerator", "default_root_dir", "devices", "enable_progress_bar", "logger", "num_nodes", "strategy")
+
+
+def resolved(cli: ZooCLI, config: Namespace | None = None) -> dict[str, Any]:
+    """A configuration without defaults, with the paths of this machine.
+
+    Args:
+        cli: whose parser knows the defaults.
+        config: that of the command line if None.
+    """
+    config = cli.given if config is None else config
+    content = yaml.safe_load(cli.parser.dump(config, skip_default=True, skip_none=False))
+    content["seed_everything"] = config["seed_everything"]  # which the parser takes for its default where it is 1
+    return {key: content[key] for key in KEYS if content.get(key) is not None}
+
+
+def text(cli: ZooCLI, name: str) -> str:
+    """A recipe: the bundled file of that name where the run did what is in it, else one without a header."""
+    own = portable(resolved(cli))
+    if name in recipes.names():
+        path = recipes.find(f"{name}.yaml")
+        bundled = path.read_text(encoding="utf-8")
+        if portable(resolved(cli, cli.parser.parse_string(bundled))) == own:
+            return bundled
+    return yaml.safe_dump(own, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
+
+
+def portable(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leaves out what depends on the machine, and its folders."""
+    trainer = {key: value for key, value in config.get("trainer", {}).items() if key not in MACHINE}
+    return without_folders({**config, "trainer": _without_none(trainer)})
+
+
+def without_folders(value: Any) -> Any:
+    """The value with paths below the working directory made relative to it, and others reduced to ``data/NAME``."""
+    if isinstance(value, Mapping):
+        return {key: without_folders(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_folders(item) for item in value]
+    if isinstance(value, str) and value.startswith("file:"):
+        value = unquote(urlsplit(value).path)
+    if not isinstance(value, str) or not (value.startswith("~") or Path(value).is_absolute() or ".." in value):
+        return value
+    path = Path(os.path.abspath(expanded(value)))  # noqa: PTH100  links stay what they are called
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else f"data/{path.name}"
+
+
+def _without_none(value: Any) -> Any:
+    """Arguments of the trainer and of its callbacks are None by default."""
+    if isinstance(value, Mapping):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
