@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from zoo.base.errors import ZooError
-from zoo.base.files import printable
+from zoo.base.text import printable
 from zoo.cards import card as cards
 from zoo.cards.results import check_results, parse_yaml
 from zoo.commands import main

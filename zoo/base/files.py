@@ -1,14 +1,12 @@
-"""Bundled files, the message for a name that is none of them, and writing that leaves no halves."""
+"""Bundled files, reading, and writing that leaves no halves."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
 import secrets
-import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from zoo.base.errors import ZooError
 
 CHUNK = 1 << 20  # bytes
 NAME_BYTES = 255  # of a file's name, at most
-LINE = 200  # characters of a line of names
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The wheel carries recipes and cards inside the package; a checkout has them beside it.
 BUNDLED = _PACKAGE / "_bundled" if (_PACKAGE / "_bundled").is_dir() else _PACKAGE.parent
@@ -31,31 +28,6 @@ def bundled(kind: str) -> Path:
 def expanded(path: str | Path) -> Path:
     """With ``~`` as what it stands for; that of a user who does not exist stays."""
     return Path(os.path.expanduser(path))  # noqa: PTH111  Path's own ends in an error there
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """``"; did you mean X?"`` with the nearest of the names, or nothing where none is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
-    """The error for a name that does not exist, with the nearest one and the list."""
-    known = sorted(set(names))
-    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {listing(known) or 'none'}")
-
-
-def listing(names: Iterable[str]) -> str:
-    """Names in as few lines as can be read, long as terminals are wide nowadays."""
-    return textwrap.fill(", ".join(names), LINE)
-
-
-def printable(text: str, keep: str = "") -> str:
-    """The text with a question mark for whatever could steer a terminal, but for the characters to keep.
-
-    What is shown may come from a stranger's card.
-    """
-    return "".join(letter if letter.isprintable() or letter in keep else "?" for letter in text)
 
 
 def sha256_of(path: Path) -> str:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean
 from zoo.base.registry import Architecture
+from zoo.base.text import did_you_mean
 from zoo.cards import card as cards
 
 _LICENSES = """

@@ -19,8 +19,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch import nn
 
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean, unknown
 from zoo.base.registry import architectures, import_object
+from zoo.base.text import did_you_mean, first_line, unknown
 
 LENGTH = 4096  # of a list
 TEXT = 200  # characters
@@ -125,7 +125,3 @@ def _mismatch(cls: type[nn.Module], name: str, value: Any) -> str:
 def _adapter(path: str, name: str) -> TypeAdapter[Any]:
     hint = get_type_hints(import_object(path).__init__, include_extras=True)[name]
     return TypeAdapter(hint, config=ConfigDict(strict=True))
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

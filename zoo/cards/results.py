@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
 
 from zoo.base.errors import ZooError
-from zoo.base.files import printable
+from zoo.base.text import printable
 
 LARGEST = 10**6  # of a number that data are made from
 SIZES = ("size", "crop", "patch", "largest")  # arguments in pixels

@@ -23,8 +23,9 @@ from zoo import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
 from zoo.base.registry import architectures
+from zoo.base.text import first_line
 from zoo.cards import golden
-from zoo.cards.network import build, check_arguments, first_line, network_class
+from zoo.cards.network import build, check_arguments, network_class
 from zoo.cards.results import check_config
 from zoo.hub import layout, locate
 from zoo.hub.locate import CONFIG_FILE, Source

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.base.files import printable
+from zoo.base.text import printable
 from zoo.collect.fetch import SPILL, Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, backoff
 from zoo.collect.options import Options

@@ -10,7 +10,8 @@ from typing import Any
 
 from zoo import __version__
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean, read_json, replace
+from zoo.base.files import read_json, replace
+from zoo.base.text import did_you_mean
 
 ABOUT = "https://huggingface.co/models?library=lightning-zoo"  # what a server's owner finds where no contact was given
 

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from typing import Any
 
-from zoo.base.files import printable
+from zoo.base.text import printable
 from zoo.collect.fetch import Body
 from zoo.collect.frontier import Job
 from zoo.collect.picture import Picture

@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zoo.base.errors import ZooError
-from zoo.base.files import printable, replacing
+from zoo.base.files import replacing
+from zoo.base.text import printable
 from zoo.collect.ledger import KEPT, key_of, read
 from zoo.collect.options import Options
 from zoo.collect.picture import SUFFIXES, Memory

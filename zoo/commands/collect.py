@@ -17,7 +17,8 @@ from typing import Any
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.base.files import expanded, printable
+from zoo.base.files import expanded
+from zoo.base.text import printable
 from zoo.collect import sources
 from zoo.collect.addresses import Source
 from zoo.collect.api import PoliteApi

@@ -21,11 +21,11 @@ from torch import nn
 
 from zoo import __version__
 from zoo.base.errors import ZooError
-from zoo.base.files import printable, read_text, replace
+from zoo.base.files import read_text, replace
 from zoo.base.registry import architectures, import_object
+from zoo.base.text import first_line, printable
 from zoo.cards import card as cards
 from zoo.cards import weights
-from zoo.cards.network import first_line
 from zoo.cards.results import check_reach, check_recipe, parse_yaml
 from zoo.commands.terminal import Parser
 from zoo.hub import layout, locate

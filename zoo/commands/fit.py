@@ -22,9 +22,9 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import LightningModule
 
 from zoo.base.errors import ZooError
-from zoo.base.files import listing
 from zoo.base.memory import keep_freed_memory
 from zoo.base.registry import architectures
+from zoo.base.text import listing
 from zoo.cards import about as readme
 from zoo.cards import weights
 from zoo.commands import card

@@ -8,11 +8,11 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from zoo import __version__
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean, printable
+from zoo.base.text import causes, did_you_mean, printable
 from zoo.commands.terminal import Parser
 from zoo.hub.errors import redact
 
@@ -94,19 +94,13 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "interrupted"
     if isinstance(error, ZooError):
         return USER_ERROR, f"error: {error}"
-    for cause in _causes(error):  # what writes checkpoints wraps the system's error in its own
+    for cause in causes(error):  # what writes checkpoints wraps the system's error in its own
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
     if isinstance(error, OSError) and error.filename is not None:
         return USER_ERROR, f"error: {error.filename}: {error.strerror}"
     summary = (str(error).splitlines() or [""])[0]
     return BUG, f"bug: {type(error).__name__}: {summary}\nrun the same with --debug to see where, and please report it"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _run(arguments: list[str]) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.base.files import printable
 from zoo.base.registry import architectures
+from zoo.base.text import printable
 from zoo.cards import card as cards
 from zoo.commands.terminal import Parser
 from zoo.hub import client, locate

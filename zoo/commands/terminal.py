@@ -6,7 +6,7 @@ import argparse
 from typing import NoReturn
 
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean
+from zoo.base.text import did_you_mean
 
 
 class Parser(argparse.ArgumentParser):

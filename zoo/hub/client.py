@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 from zoo.base.errors import ZooError
 from zoo.base.files import CHUNK
+from zoo.base.text import first_line
 from zoo.hub import cache as records
 from zoo.hub import layout
 from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
-from zoo.hub.errors import OutOfReachError, first_line, in_plain_words, redact
+from zoo.hub.errors import OutOfReachError, in_plain_words, redact
 
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w.][\w./-]*))?", re.ASCII)
 LIBRARY = "lightning-zoo"  # whose name is a tag of every card

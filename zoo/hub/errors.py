@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Literal, TypeAlias
 
 from zoo.base.errors import ZooError
+from zoo.base.text import causes, first_line
 
 FOREIGN = ("httpx", "httpcore", "huggingface_hub")  # packages whose errors are troubles of the connection
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE)
@@ -38,18 +39,12 @@ def in_plain_words(reference: object, doing: Doing = "fetch", file: str = "") ->
     except ZooError:
         raise
     except Exception as error:
-        for cause in _causes(error):  # the client wraps what befell an upload
+        for cause in causes(error):  # the client wraps what befell an upload
             if isinstance(cause, ZooError):
                 raise cause from None
             if known := _explain(str(reference), cause, doing, file):
                 raise type(known)(redact(str(known))) from None
         raise
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
 
 
 def redact(text: str) -> str:
@@ -113,7 +108,7 @@ def _out_of_reach(reference: str, error: BaseException, doing: Doing, file: str)
     """The one message where there is no network."""
     from huggingface_hub import constants
 
-    *_, cause = _causes(error)
+    *_, cause = causes(error)
     why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else first_line(cause)[:200]
     unreachable = f"{constants.ENDPOINT} is out of reach: {why}"
     if doing == "send":
@@ -126,7 +121,3 @@ def _out_of_reach(reference: str, error: BaseException, doing: Doing, file: str)
         f"{what} is not in the cache ({constants.HF_HUB_CACHE}), and {unreachable}\n"
         f"where there is a network: zoo bundle {reference} -o {name}.zip; carry the file over and name its path"
     )
-
-
-def first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from zoo.base.errors import ZooError
-from zoo.base.files import bundled, expanded, read_json, unknown
+from zoo.base.files import bundled, expanded, read_json
 from zoo.base.registry import architectures, card_names
+from zoo.base.text import unknown
 from zoo.hub import archive, client, layout
 
 CONFIG_FILE = "config.json"

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean
+from zoo.base.text import did_you_mean
 
 CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each block
 WIDTHS = (64, 128, 256, 512, 512)

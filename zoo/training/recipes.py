@@ -14,7 +14,8 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from zoo.base.errors import ZooError
-from zoo.base.files import bundled, did_you_mean, expanded, unknown
+from zoo.base.files import bundled, expanded
+from zoo.base.text import did_you_mean, unknown
 
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")  # of jsonargparse
 

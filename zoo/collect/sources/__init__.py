@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean, unknown
+from zoo.base.text import did_you_mean, unknown
 from zoo.collect.addresses import Api, Source
 from zoo.collect.sources.columns import checked
 from zoo.collect.sources.commons import open_commons

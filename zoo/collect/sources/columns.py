@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean, listing, unknown
+from zoo.base.text import did_you_mean, listing, unknown
 from zoo.collect.sources.values import SHOWN, shown
 
 NAMED = 40  # columns that a message lists

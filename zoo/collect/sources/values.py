@@ -7,7 +7,7 @@ import re
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from zoo.base.files import printable
+from zoo.base.text import printable
 
 SHOWN = 200  # characters of a stranger's text in a message
 MARKUP = 10_000  # characters of HTML that a name can have

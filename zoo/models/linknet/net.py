@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zoo.base.bounds import Width
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean
+from zoo.base.text import did_you_mean
 from zoo.models.linknet.predict import segment
 from zoo.nn.mode import evaluating
 from zoo.nn.pretrained import timm_pretrained

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from zoo.base.errors import ZooError
-from zoo.base.files import did_you_mean
+from zoo.base.text import did_you_mean
 
 
 def feature_reconstruction_loss(features: Tensor, target: Tensor) -> Tensor:
