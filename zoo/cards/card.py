@@ -17,6 +17,7 @@ import yaml
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, read_text, replace, sha256_of
 from zoo.base.registry import architectures, card_names
+from zoo.base.text import cell_text
 from zoo.cards import leaderboard
 from zoo.cards.results import check_config, check_results, parse_yaml
 from zoo.hub import layout, locate
@@ -120,11 +121,6 @@ def tables(results: Mapping[str, Any]) -> str:
     if speed := results.get("speed"):
         parts.append(_table(("speed", "ms", "machine"), [[s["what"], f"{s['ms']:.1f}", s["machine"]] for s in speed]))
     return "\n\n".join([*parts, _provenance(results)])
-
-
-def cell_text(cell: str | float | None) -> str:
-    """What stands in a cell of a results' table: a text, a number to four digits, or nothing."""
-    return "" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}"
 
 
 def macs_text(macs: Mapping[str, float]) -> str:

@@ -23,11 +23,11 @@ from zoo import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text, replace
 from zoo.base.registry import architectures, import_object
-from zoo.base.text import first_line, printable
+from zoo.base.text import first_line
 from zoo.cards import card as cards
 from zoo.cards import weights
 from zoo.cards.results import check_reach, check_recipe, parse_yaml
-from zoo.commands.terminal import Parser
+from zoo.commands.terminal import Parser, table
 from zoo.hub import layout, locate
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
@@ -164,8 +164,8 @@ def _others(architecture: str, name: str, device: str) -> dict[str, nn.Module]:
 
 def _report(card: cards.Card, measured: dict[str, Any]) -> bool:
     """Prints the measured tables, and claim, measurement and verdict a figure."""
-    for table in measured.get("tables", []):
-        print(f"{table['title']}:\n{_aligned([table['columns'], *table['rows']])}\n")  # noqa: T201
+    for each in measured.get("tables", []):
+        print(f"{each['title']}:\n{table([each['columns'], *each['rows']])}\n")  # noqa: T201
     claims = {_name(figure): figure for figure in card.figures}
     rows: list[list[str | float | None]] = [["figure", "claim", "measured", ""]]
     holds = True
@@ -179,7 +179,7 @@ def _report(card: cards.Card, measured: dict[str, Any]) -> bool:
         holds &= good
         rows.append([name, claim["value"], value, "holds" if good else f"OUT of ±{claim['tolerance']}"])
     rows += [[name, claim["value"], None, "not measured"] for name, claim in claims.items()]
-    print(_aligned(rows))  # noqa: T201
+    print(table(rows))  # noqa: T201
     digests = card.results.get("data_digest", {})
     for split, digest in measured["data_digest"].items():
         if digests.get(split, digest) != digest:
@@ -189,17 +189,6 @@ def _report(card: cards.Card, measured: dict[str, Any]) -> bool:
 
 def _name(figure: Mapping[str, Any]) -> str:
     return f"{figure['data']} {figure['split']} {figure['metric']}"
-
-
-def _aligned(rows: Sequence[Sequence[str | float | None]]) -> str:
-    """A table for the terminal, its head first; texts start below each other, numbers end there."""
-    columns = []
-    for column in zip(*rows, strict=True):
-        cells = [printable(cards.cell_text(cell)) for cell in column]
-        width = max(map(len, cells))
-        texts = any(isinstance(cell, str) for cell in column[1:])
-        columns.append([cell.ljust(width) if texts else cell.rjust(width) for cell in cells])
-    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
 def write(card: cards.Card, measured: dict[str, Any], command: str) -> None:

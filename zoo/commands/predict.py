@@ -15,10 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NoReturn
 
-from rich.console import Console
 from rich.progress import Progress
 from torch import nn
 
+from zoo.base import progress
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json
 from zoo.base.registry import Architecture, architectures, import_object
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     total = len(work) + len(failures)
     with _folder(out):
         net = weights.load(options.model, device=options.device or _fastest_device())
-        with _bars() as bars:
+        with progress.bars() as bars:
             task = bars.add_task("Predicting", total=len(work))
             keywords = _keywords(net, options, count, bars)
             for destination, paths in bars.track(work.items(), task_id=task):
@@ -152,12 +152,6 @@ def _folder(path: Path) -> Iterator[None]:
         for folder in missing:
             with suppress(OSError):  # something is in it
                 folder.rmdir()
-
-
-def _bars() -> Progress:
-    """Where bars are drawn: on a terminal, and nowhere else."""
-    console = Console(stderr=True)
-    return Progress(console=console, disable=not console.is_terminal)
 
 
 def _part_bar(bars: Progress) -> Callable[[int, int], None]:

@@ -8,9 +8,8 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures
-from zoo.base.text import printable
 from zoo.cards import card as cards
-from zoo.commands.terminal import Parser
+from zoo.commands.terminal import Parser, table
 from zoo.hub import client, locate
 from zoo.hub.errors import in_plain_words
 
@@ -31,7 +30,7 @@ def main_list(argv: list[str]) -> int:
         known = f"\nthere are: {', '.join(cards.names()) or 'none'}" if not options.remote else ""
         whose = f" of {options.remote} on {client.endpoint()}" if options.remote else ""
         raise ZooError(f"no model{whose} matches {options.pattern!r}{known}")
-    _print_aligned(rows)
+    print(table(rows))  # noqa: T201
     return 0
 
 
@@ -81,7 +80,7 @@ def main_info(argv: list[str]) -> int:
         ("SHA-256", _text(_entry(card.config, "weights", "sha256"))),
         *_place(source),
     ]
-    _print_aligned([row for row in rows if row[1]])
+    print(table([row for row in rows if row[1]]))  # noqa: T201
     return 0
 
 
@@ -114,10 +113,3 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(item for item in value if isinstance(item, str))
     return value if isinstance(value, str) else ""
-
-
-def _print_aligned(rows: Sequence[Sequence[str]]) -> None:
-    cells = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201

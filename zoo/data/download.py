@@ -15,11 +15,11 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from zoo.base.errors import ZooError
 from zoo.base.files import CHUNK, sha256_of
+from zoo.base.progress import bars
 
 BACKOFF = 0.5  # seconds before the first retry; doubles with each one
 
@@ -199,8 +199,7 @@ def _reason(error: BaseException | str) -> str:
 
 
 def _progress_bar(name: str) -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    progress = Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    progress = bars(TextColumn("{task.description}"), *columns)
     progress.add_task(name, total=None)
     return progress

@@ -15,12 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.base.memory import keep_freed_memory
+from zoo.base.progress import bars
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
 from zoo.data.style import read_style
@@ -196,9 +195,3 @@ def comparison(
         "columns": ["picture", *TERMS, "seconds", "times the network's"],
         "rows": rows,
     }
-
-
-def bars() -> Progress:
-    """Drawn on a terminal, and nowhere else."""
-    console = Console(stderr=True)
-    return Progress(console=console, disable=not console.is_terminal)

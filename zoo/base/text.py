@@ -1,0 +1,53 @@
+"""Names, errors and what a terminal may show, as text."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from zoo.base.errors import ZooError
+
+LINE = 200  # characters of a line of names
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """``"; did you mean X?"`` with the nearest of the names, or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
+    """The error for a name that does not exist, with the nearest one and the list."""
+    known = sorted(set(names))
+    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {listing(known) or 'none'}")
+
+
+def listing(names: Iterable[str]) -> str:
+    """Names in as few lines as can be read, long as terminals are wide nowadays."""
+    return textwrap.fill(", ".join(names), LINE)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with a question mark for whatever could steer a terminal, but for the characters to keep.
+
+    What is shown may come from a stranger's card.
+    """
+    return "".join(letter if letter.isprintable() or letter in keep else "?" for letter in text)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line that an error says, or the name of its class where it says nothing."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, what it was raised from or while handling, and so on to the first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def cell_text(cell: str | float | None) -> str:
+    """What stands in a cell of a results' table: a text, a number to four digits, or nothing."""
+    return "" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}"
