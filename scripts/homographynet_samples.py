@@ -20,14 +20,14 @@ from PIL import Image, ImageDraw
 
 from zoo import load
 from zoo.data import HomographyPairs
-from zoo.data.pairs import corner_points, transform_points
 from zoo.data.streets import draw_street
 from zoo.models.homographynet import HomographyNet
 from zoo.models.homographynet.classical import sift_magsac
 from zoo.models.homographynet.evaluate import THREE, Trial, grey, methods
 from zoo.models.homographynet.pictures import ESTIMATE, TRUTH, draw_corners
 from zoo.models.homographynet.real import RealPair, read_real_pairs
-from zoo.pictures.images import contact_sheet
+from zoo.pictures.geometry import corner_points, transform_points
+from zoo.pictures.sheets import contact_sheet
 
 EACH = 3  # good, median and worst pairs
 WIDTH = 240  # pixels of a cell of the sheet

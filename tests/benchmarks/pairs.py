@@ -19,7 +19,8 @@ import torch
 from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
-from zoo.data.pairs import PROTOCOLS, corner_points, draw
+from zoo.data.pairs import PROTOCOLS, draw
+from zoo.pictures.geometry import corner_points
 
 try:
     from kornia.geometry.transform import get_perspective_transform, warp_perspective

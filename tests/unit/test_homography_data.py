@@ -17,9 +17,10 @@ from zoo.base.splits import split_of
 from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
-from zoo.data.pairs import NET_SIZE, PROTOCOLS, Protocol, corner_points, draw_training, matrix_from_corners
+from zoo.data.pairs import PROTOCOLS, Protocol, draw_training
 from zoo.data.pictures import fit, read_pictures
 from zoo.data.sampling import EpochSampler
+from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
 SPLITS = ("train", "val", "test")
 pytestmark = pytest.mark.usefixtures("one_thread")  # small batches: threads would wait for each other

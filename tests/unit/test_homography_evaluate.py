@@ -15,13 +15,14 @@ from PIL import Image
 from zoo.base.errors import ZooError
 from zoo.cards import card
 from zoo.data import HomographyPairs, homography
-from zoo.data.pairs import PROTOCOLS, corner_points, matrix_from_corners
+from zoo.data.pairs import PROTOCOLS
 from zoo.data.streets import draw_street
 from zoo.models.homographynet import HomographyNet
 from zoo.models.homographynet import evaluate as evaluation
 from zoo.models.homographynet.evaluate import ECC, IDENTITY, ONE, ORB, POLISHED, SIFT, THREE, Trial, methods, scores
 from zoo.models.homographynet.real import REACH, RealPair, read_real_pairs, real_table
 from zoo.models.homographynet.robustness import CHANGES, changed, gradient_energy, low_texture
+from zoo.pictures.geometry import corner_points, matrix_from_corners
 
 
 @pytest.fixture(scope="module", autouse=True)

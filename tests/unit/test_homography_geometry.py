@@ -1,6 +1,8 @@
-"""`zoo.nn.homography`, and the same formulas in NumPy, against OpenCV."""
+"""`zoo.nn.homography` against OpenCV, and `zoo.pictures.geometry` against it."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from zoo.data import pairs
 from zoo.nn.homography import corner_points, invert, is_convex, matrix_from_corners, transform_points, warp
+from zoo.pictures import geometry
 
 W, H = 320, 240
 SQUARE = torch.tensor([[0.0, 0.0], [100.0, 0.0], [100.0, 100.0], [0.0, 100.0]])
@@ -63,16 +66,41 @@ def test_takes_corners_to_where_they_belong():
 
 
 def test_numpy_and_torch_agree():
-    size = 128
-    quads = pairs.corner_points(size) + np.random.default_rng(0).integers(-32, 33, (200, 4, 2))
-    corners = corner_points(size, size).double()
-    assert np.array_equal(pairs.corner_points(size), corners.numpy())
-    ours, theirs = matrix_from_corners(torch.from_numpy(quads), size, size), pairs.matrix_from_corners(quads, size)
+    quads = random_quads(200)
+    assert np.array_equal(geometry.corner_points(W, H), corner_points(W, H).numpy())
+    ours, theirs = random_matrices(200), geometry.matrix_from_corners(quads, W, H)
     assert np.abs(ours.numpy() - theirs).max() < 1e-13
-    points = np.random.default_rng(1).uniform(0, size, (30, 2))
+    points = np.random.default_rng(1).uniform(0, W, (30, 2))
     moved = transform_points(ours, torch.from_numpy(points)).numpy()
-    assert np.abs(moved - pairs.transform_points(theirs, points)).max() < 1e-10
-    assert np.array_equal(is_convex(torch.from_numpy(quads), 0.0).numpy(), pairs.is_convex(quads))
+    assert np.abs(moved - geometry.transform_points(theirs, points)).max() < 1e-10
+    for area in (0.0, 20_000.0):
+        convex = is_convex(torch.from_numpy(quads), area).numpy()
+        assert convex.sum() > 0
+        assert np.array_equal(convex, geometry.is_convex(quads, area))
+    assert not convex.all()
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+def test_degenerate_quadrilaterals_are_flagged_and_finite_in_numpy(name: str):
+    quad = DEGENERATE[name].numpy()
+    assert not geometry.is_convex(quad, 1.0)
+    matrix = geometry.matrix_from_corners(quad[None], W, H)
+    assert np.isfinite(geometry.transform_points(matrix, geometry.corner_points(W, H))).all()
+    assert not geometry.is_convex(quad * np.nan)
+
+
+@pytest.mark.parametrize("padding", ["border", "zeros"])
+def test_numpy_warps_as_torch_does(padding: Literal["border", "zeros"]):
+    """Also where the result looks far beyond the pictures, and at infinity."""
+    pictures = np.random.default_rng(0).random((8, 3, H, W), np.float32)
+    matrices = random_matrices(8).numpy()
+    matrices[6] = [[40.0, 0.0, -900.0], [0.0, 40.0, -900.0], [0.0, 0.0, 1.0]]
+    matrices[7] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [-0.01, 0.0, 1.0]]
+    ours = geometry.warp(pictures, matrices, 200, 150, padding)
+    theirs = warp(torch.from_numpy(pictures).double(), torch.from_numpy(matrices), 200, 150, padding).numpy()
+    assert ours.dtype == np.float32
+    assert ours.shape == (8, 3, 150, 200)
+    assert np.abs(ours - theirs).max() < 1e-5
 
 
 def test_unmoved_corners_give_the_identity():
@@ -188,8 +216,8 @@ def test_warps_as_the_held_out_pairs_are_sampled():
     picture, size = smooth_picture(), 128
     rng = np.random.default_rng(0)
     for _ in range(5):
-        quad = pairs.corner_points(size) + np.array([90, 60]) + rng.integers(-32, 33, (4, 2))
-        matrix = pairs.matrix_from_corners(quad[None], size)
+        quad = geometry.corner_points(size) + np.array([90, 60]) + rng.integers(-32, 33, (4, 2))
+        matrix = geometry.matrix_from_corners(quad[None], size)
         shown = warp(torch.from_numpy(picture).double()[None, None], torch.from_numpy(matrix), size, size)[0, 0]
         assert np.abs(shown.numpy() - pairs.sample(picture, matrix[0], size)).max() <= 0.5 + 1e-6
 

@@ -12,23 +12,18 @@ from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs, as_input
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
-    NET_SIZE,
     PROTOCOLS,
     Protocol,
-    corner_points,
     draw,
     draw_held_out,
     draw_training,
     exact_pair,
-    is_convex,
-    matrix_from_corners,
     net_offsets,
-    net_scaling,
     sample,
     splitmix64,
     to_net_size,
-    transform_points,
 )
+from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, matrix_from_corners, net_scaling, transform_points
 
 SMALL_BUT_WILD = Protocol(60, 50, 12, 15)  # half of its quadrilaterals are not convex
 

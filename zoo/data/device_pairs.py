@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zoo.data import photometric as ph
-from zoo.data.pairs import NET_SIZE, Protocol, draw_training
+from zoo.data.pairs import Protocol, draw_training
 from zoo.nn.homography import warp
+from zoo.pictures.geometry import NET_SIZE
 
 
 class Keys(Dataset):

@@ -20,16 +20,13 @@ from zoo.base.splits import Split
 from zoo.data.device_pairs import Keys, as_pictures, can_make, device_batch, fits
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
-    NET_SIZE,
     PROTOCOLS,
     Batch,
     Protocol,
     as_later_pass,
-    corner_points,
     draw_held_out,
     draw_training,
     exact_pair,
-    matrix_from_corners,
     net_offsets,
     to_net_size,
     warped_pair,
@@ -38,6 +35,7 @@ from zoo.data.photometric import differ
 from zoo.data.pictures import PictureFolders, fit, read_pictures
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 from zoo.data.streets import draw_street
+from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
 STREETS = {"train": (0, 400), "val": (1_000_000, 50), "test": (2_000_000, 50)}  # first scene and how many
 

@@ -58,8 +58,16 @@ import cv2
 import numpy as np
 
 from zoo.base.errors import ZooError
+from zoo.pictures.geometry import (
+    NET_SIZE,
+    corner_points,
+    is_convex,
+    matrix_from_corners,
+    net_scaling,
+    transform_points,
+    warp,
+)
 
-NET_SIZE = 128  # pixels of a side of what the networks see
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
 HELD_OUT_SEEDS = {"val": 1, "test": 2}
 LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -111,44 +119,6 @@ PROTOCOLS = {
     "A": Protocol(640, 480, 256, 64),  # the test of the paper
     "B": Protocol(320, 240, 128, 32),  # the training of the paper, and the test of most since
 }
-
-
-def corner_points(size: int) -> np.ndarray:
-    """``(4, 2)`` float64."""
-    return np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]) * (size - 1)
-
-
-def matrix_from_corners(corners: np.ndarray, size: int) -> np.ndarray:
-    """The homographies ``(B, 3, 3)`` that take the corners of a square patch to given ones ``(B, 4, 2)``, float64.
-
-    As the module's docstring fixes it; :func:`zoo.nn.homography.matrix_from_corners` gives the same but for rounding.
-    """
-    x0, x1, x2, x3 = np.moveaxis(corners[..., 0].astype(np.float64), -1, 0)
-    y0, y1, y2, y3 = np.moveaxis(corners[..., 1].astype(np.float64), -1, 0)
-    sum_x, sum_y = x0 - x1 + x2 - x3, y0 - y1 + y2 - y3
-    dx1, dx2, dy1, dy2 = x1 - x2, x3 - x2, y1 - y2, y3 - y2
-    denominator = dx1 * dy2 - dx2 * dy1
-    g = (sum_x * dy2 - dx2 * sum_y) / denominator
-    h = (dx1 * sum_y - sum_x * dy1) / denominator
-    end = size - 1.0
-    entries = (
-        (x1 - x0 + g * x1) / end, (x3 - x0 + h * x3) / end, x0,
-        (y1 - y0 + g * y1) / end, (y3 - y0 + h * y3) / end, y0,
-        g / end, h / end, np.ones_like(g),
-    )  # fmt: skip
-    return np.stack(entries, -1).reshape(*g.shape, 3, 3)
-
-
-def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """``(B, 3, 3)`` on ``(N, 2)`` or ``(B, N, 2)`` -> ``(B, N, 2)``."""
-    moved = points @ matrix[..., :2].swapaxes(-1, -2) + matrix[..., None, :, 2]
-    return moved[..., :2] / moved[..., 2:]
-
-
-def is_convex(corners: np.ndarray) -> np.ndarray:
-    """Whether quadrilaterals ``(..., 4, 2)``, clockwise on the screen, are strictly convex."""
-    to, on = corners - np.roll(corners, 1, -2), np.roll(corners, -1, -2) - corners
-    return (to[..., 0] * on[..., 1] - to[..., 1] * on[..., 0] > 0).all(-1)
 
 
 def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -240,20 +210,9 @@ def sample(picture: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
         matrix: ``(3, 3)``; what it reaches lies inside the picture.
         size: of the patch.
     """
-    u, v = np.meshgrid(np.arange(size, dtype=np.float64), np.arange(size, dtype=np.float64))
-    (a, b, c), (d, e, f), (g, h, i) = matrix
-    w = (g * u + h * v) + i
-    x, y = ((a * u + b * v) + c) / w, ((d * u + e * v) + f) / w
-    left, top = np.floor(x), np.floor(y)
-    fx, fy = x - left, y - top
-    columns, rows = left.astype(np.int64), top.astype(np.int64)
-    next_columns = np.minimum(columns + 1, picture.shape[1] - 1)
-    next_rows = np.minimum(rows + 1, picture.shape[0] - 1)
-    if picture.ndim == 3:
-        fx, fy = fx[..., None], fy[..., None]
-    upper = (1 - fx) * picture[rows, columns] + fx * picture[rows, next_columns]
-    lower = (1 - fx) * picture[next_rows, columns] + fx * picture[next_rows, next_columns]
-    return np.floor(((1 - fy) * upper + fy * lower) + 0.5).astype(np.uint8)
+    channels = np.moveaxis(np.atleast_3d(picture), -1, 0)[None].astype(np.float64)
+    shown = np.floor(warp(channels, matrix[None], size, size)[0] + 0.5).astype(np.uint8)
+    return shown[0] if picture.ndim == 2 else np.ascontiguousarray(np.moveaxis(shown, 0, -1))
 
 
 def exact_pair(
@@ -284,12 +243,6 @@ def to_net_size(patch: np.ndarray) -> np.ndarray:
     if patch.shape[0] == NET_SIZE:
         return patch
     return cv2.resize(patch, (NET_SIZE, NET_SIZE), interpolation=cv2.INTER_AREA)
-
-
-def net_scaling(width: float, height: float) -> np.ndarray:
-    """The map ``(3, 3)`` from the pixels of a picture to those of it resized to 128x128."""
-    sx, sy = NET_SIZE / width, NET_SIZE / height
-    return np.array([[sx, 0.0, 0.5 * sx - 0.5], [0.0, sy, 0.5 * sy - 0.5], [0.0, 0.0, 1.0]])
 
 
 def net_offsets(matrix: np.ndarray, patch: int) -> np.ndarray:

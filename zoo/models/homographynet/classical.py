@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from zoo.data.pairs import is_convex, transform_points
+from zoo.pictures.geometry import is_convex, transform_points
 
 MATCH_RATIO = 0.8  # Lowe's: of the distances to the nearest descriptor and to the next
 LONG_SIDE = 640  # pixels of what ECC sees, at most: its time grows with the area, its accuracy hardly

@@ -19,7 +19,7 @@ import torch
 
 from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
-from zoo.data.pairs import NET_SIZE, PROTOCOLS, corner_points, transform_points
+from zoo.data.pairs import PROTOCOLS
 from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
@@ -28,6 +28,7 @@ from zoo.models.homographynet.real import Method, read_real_pairs, real_table, s
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
 from zoo.nn.cost import macs
 from zoo.nn.metrics.homography import corner_error
+from zoo.pictures.geometry import NET_SIZE, corner_points, transform_points
 
 Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
 Table: TypeAlias = "dict[str, Any]"

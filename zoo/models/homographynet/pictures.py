@@ -6,9 +6,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from zoo.data.pairs import NET_SIZE, corner_points
 from zoo.nn.metrics.homography import corner_error
-from zoo.pictures.images import contact_sheet, to_array
+from zoo.pictures.geometry import NET_SIZE, corner_points
+from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
 
 TRUTH, ESTIMATE = (40, 90, 255), (255, 40, 40)
 MARGIN = 40  # pixels around b, since the corners of a may lie outside

@@ -13,10 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.data.pairs import NET_SIZE, net_scaling
 from zoo.models.homographynet.classical import correlation, polish, usable
 from zoo.models.homographynet.result import Homography, normalized, read
 from zoo.nn.homography import corner_points, is_convex, matrix_from_corners, transform_points, warp
+from zoo.pictures.geometry import NET_SIZE, net_scaling
 from zoo.pictures.images import Picture
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from zoo.base.errors import ZooError
-from zoo.data.pairs import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
+from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
 from zoo.pictures.images import open_rgb
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
