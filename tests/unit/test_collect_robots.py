@@ -9,7 +9,8 @@ from loopback import Answer, Cut, Loopback, Request, Status
 from zoo.collect.fetch import Client, parse
 from zoo.collect.frontier import Frontier, Host
 from zoo.collect.options import Options
-from zoo.collect.robots import LARGEST, Rules, read_rules
+from zoo.collect.robots import LARGEST, read_rules
+from zoo.collect.rules import Rules
 
 SITE = "https://example.org"
 

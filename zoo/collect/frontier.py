@@ -8,12 +8,9 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from zoo.collect.addresses import Address
-
-if TYPE_CHECKING:
-    from zoo.collect.robots import Rules
+from zoo.collect.rules import Rules
 
 HALTING, SLOWEST = 0.05, 5.0  # seconds between requests to a host that said that it is too much, once and often
 EASE = 0.8  # what that is multiplied by with each answer that says nothing of the kind

@@ -1,34 +1,16 @@
-"""robots.txt, by RFC 9309."""
+"""Asking a host for its robots.txt."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from protego import Protego
-
 from zoo.collect.fetch import Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, Host, backoff
+from zoo.collect.rules import Rules
 from zoo.collect.trouble import FetchError
 
-TOKEN = "lightning-zoo"  # noqa: S105  # the product that rules may name
 LARGEST = 500 << 10  # bytes that are read of one, the least that RFC 9309 demands
 HOPS = 5
-
-
-class Rules:
-    """What a host lets a program fetch, and how often.
-
-    Args:
-        text: of its robots.txt; "" where it has none.
-    """
-
-    def __init__(self, text: str = "") -> None:
-        self._rules = Protego.parse(text)
-        self.delay = float(self._rules.crawl_delay(TOKEN) or 0)  # seconds
-
-    def allow(self, url: str) -> bool:
-        """Whether an address may be asked, in the form in which it would be."""
-        return bool(self._rules.can_fetch(str(parse(url)), TOKEN))
 
 
 async def read_rules(client: Client, frontier: Frontier, host: Host, retries: int) -> None:
