@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 import numpy as np
 
 from zoo.base.errors import ZooError
+from zoo.base.extras import require
 from zoo.base.files import replacing
 
 if TYPE_CHECKING:
@@ -292,8 +293,4 @@ def _reading(source: Path) -> Iterator[None]:
 
 
 def _import_av() -> ModuleType:
-    try:
-        import av
-    except ImportError:
-        raise ZooError('videos need PyAV: pip install "lightning-zoo[video]"') from None
-    return av
+    return require("video", "video", "av")[0]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
+from zoo.base.extras import require
 from zoo.collect.addresses import Address
 from zoo.collect.sources.columns import resolve
 from zoo.collect.sources.jsonl import scalar
@@ -25,10 +25,7 @@ def open_parquet(path: Path, options: Options) -> List:
 
 
 def _rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[tuple[int, Address | None]]:
-    try:
-        arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise ZooError(f"{path}: Parquet needs pyarrow: pip install 'lightning-zoo[parquet]'") from None
+    arrow, parquet = require(f"{path}: Parquet", "parquet", "pyarrow", "pyarrow.parquet")
     try:
         with parquet.ParquetFile(path, buffer_size=BUFFER) as file:
             yield from _read(path, file, resolve(path, file.schema_arrow.names, columns), start)
