@@ -20,8 +20,7 @@ from torch import nn
 from zoo.models.fast_style.memory import bytes_a_pixel, strips_bytes
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.strips import stylize_by_strips
-from zoo.nn.convolution import UpsampledConv2d
-from zoo.nn.instance_norm import InstanceNorm
+from zoo.nn.cpu import InstanceNorm, UpsampledConv2d
 
 SIZES = ("256x256", "512x512", "1920x1080")
 WIDTHS = (16, 24, 32)

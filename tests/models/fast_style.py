@@ -19,7 +19,7 @@ from zoo.commands import main
 from zoo.data.style import draw_pattern, read_style
 from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
-from zoo.nn.instance_norm import InstanceNorm
+from zoo.nn.cpu import InstanceNorm
 from zoo.nn.losses.perceptual import gram_matrix, total_variation
 from zoo.nn.vgg import VGGFeatures
 from zoo.training import recipes

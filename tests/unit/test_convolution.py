@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.nn.convolution import BlockConv2d, ReflectConv2d, UpsampledConv2d, reflected
+from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d, reflected
 
 
 def assert_same_results_and_gradients(own: nn.Module, other: nn.Module, x: Tensor) -> None:

@@ -149,18 +149,18 @@ def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
     size = (6000, 4000)
     assert memory.rows_at_a_time(net, (640, 480), "auto") is None
     whole = 6000 * 4000 * (memory.HOST + memory.bytes_a_pixel(net))
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 2 * whole + 1)
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 2 * whole + 1)
     assert memory.rows_at_a_time(net, size, "auto") is None
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 2 * whole - 1)
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 2 * whole - 1)
     rows = memory.rows_at_a_time(net, size, "auto")
     assert rows == 2**17 // 6000
     assert memory.strips_bytes(net, size, rows) < 6000 * 4000 * memory.bytes_a_pixel(net) / 5
     strips_need = 6000 * 4000 * memory.HOST + memory.strips_bytes(net, size, rows)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: strips_need + 1)
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: strips_need + 1)
     assert memory.rows_at_a_time(net, size, "auto") == rows
     with pytest.raises(ZooError, match=r'6000x4000 pixels: needs .* GB of memory and .* GB are free; .*tile="auto"'):
         memory.rows_at_a_time(net, size, None)
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 1000)
     Image.fromarray(cat).save(tmp_path / "cat.png")
     with pytest.raises(ZooError, match=r"cat\.png: 67x91 pixels: needs .* make the picture smaller"):
         net.predict(tmp_path / "cat.png")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.nn.instance_norm import InstanceNorm, sums
+from zoo.nn.cpu import InstanceNorm, sums
 
 
 def with_parameters(channels: int) -> InstanceNorm:

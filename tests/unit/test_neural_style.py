@@ -8,7 +8,7 @@ from skimage import data
 
 from zoo.base.errors import ZooError
 from zoo.data.style import draw_pattern
-from zoo.models.neural_style import memory, objective, predict
+from zoo.models.neural_style import objective, predict
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, at_size, plan
 from zoo.models.neural_style.predict import shrink
@@ -253,7 +253,7 @@ def test_without_vgg_both_ways_to_get_it_are_told(net, monkeypatch):
 
 def test_memory_is_told_of_before_it_starts(net, monkeypatch, tmp_path):
     Image.fromarray(data.chelsea()).save(tmp_path / "cat.png")
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 300e6)
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 300e6)
     with pytest.raises(ZooError, match=r"cat\.png: 451x300 pixels: neural style needs 0\.\d GB of memory") as raised:
         painted(net, tmp_path / "cat.png", size=512)
     fitting = int(str(raised.value).rsplit("=", 1)[1])

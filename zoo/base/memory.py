@@ -1,52 +1,69 @@
-"""How much memory there is, the error of having too little, and settings that make training on CPUs faster."""
+"""How much memory there is, and the error of having too little."""
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING, TypeAlias
 
 from zoo.base.errors import ZooError
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-LARGEST = 2**31 - 1
+if TYPE_CHECKING:
+    import torch
+
+Device: TypeAlias = "str | torch.device"
+Need: TypeAlias = "tuple[float, Device]"  # bytes, and where
 FAILED = re.compile("out of memory|(can't|could not|failed to|unable to) (allocate|create a memory)", re.IGNORECASE)
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def keep_freed_memory() -> None:
-    """Makes glibc keep freed memory instead of giving it back to the system after every tensor.
+def refuse_beyond(task: str, needs: Sequence[Need], way_out: str) -> None:
+    """Refuses what needs more memory than is free.
 
-    A training step on the CPU frees and asks for gigabytes; each time the system would hand out fresh pages and zero
-    them: without this a step of LinkNet takes 1.4 times as long (`tests/benchmarks/memory.py`). No effect without
-    glibc.
+    Args:
+        task: the subject of "needs 1.2 GB of memory and 0.4 GB are free".
+        needs: those of one device add up.
+        way_out: what to do instead.
+
+    Raises:
+        ZooError: it does.
     """
-    if sys.platform != "linux":
-        return
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return
-    mallopt(M_MMAP_THRESHOLD, LARGEST)
-    mallopt(M_TRIM_THRESHOLD, LARGEST)
+    if lack := _lack(needs, 1.0):
+        need, free = map(gigabytes, lack)
+        raise ZooError(f"{task} needs {need} of memory and {free} are free; {way_out}")
 
 
-def free_bytes(device: torch.device) -> float:
+def fits(needs: Sequence[Need], share: float) -> bool:
+    """Whether needs, of which those of one device add up, take at most this share of what is free."""
+    return _lack(needs, share) is None
+
+
+def _lack(needs: Sequence[Need], share: float) -> tuple[float, float] | None:
+    """The need and the free bytes of the first device that has too few."""
+    taken: dict[str, float] = {}
+    for need, device in needs:
+        total = taken[str(device)] = taken.get(str(device), 0) + need
+        if total > share * (free := free_bytes(device)):
+            return total, free
+    return None
+
+
+def free_bytes(device: Device) -> float:
     """Memory that can still be had, infinite where nobody says.
 
     Of the limits of containers those of cgroup v2 are known, not those of v1.
     """
-    if device.type == "cuda":
+    kind = str(device).partition(":")[0]
+    if kind == "cuda":
+        import torch
+
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + kept
-    if device.type != "cpu":
+    if kind != "cpu":
         return math.inf
     free = math.inf
     with suppress(OSError, ValueError, AttributeError):  # not on every system
@@ -77,7 +94,8 @@ def running_out(message: str) -> Iterator[None]:
 
 def ran_out(error: Exception) -> bool:
     """Whether an error of Python or torch says that memory cannot be had."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or FAILED.search(str(error)) is not None
+    torchs = type(error).__name__ == "OutOfMemoryError"  # without importing it
+    return torchs or isinstance(error, MemoryError) or FAILED.search(str(error)) is not None
 
 
 def gigabytes(count: float) -> str:

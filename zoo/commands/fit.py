@@ -22,12 +22,12 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import LightningModule
 
 from zoo.base.errors import ZooError
-from zoo.base.memory import keep_freed_memory
 from zoo.base.registry import architectures
 from zoo.base.text import listing
 from zoo.cards import about as readme
 from zoo.cards import weights
 from zoo.commands import card
+from zoo.nn.cpu import keep_freed_memory
 from zoo.training import portable, recipes
 from zoo.training.checkpoints import Described, InterruptCheckpoint
 from zoo.training.cli import LAST, ZooCLI

@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.base.memory import keep_freed_memory
 from zoo.base.progress import bars
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
@@ -27,6 +26,7 @@ from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
 from zoo.models.fast_style.reference import Reference, Scores, Start, clipping_helps, score, seconds_an_iteration
 from zoo.nn.cost import macs
+from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.mode import evaluating
 from zoo.pictures.images import open_rgb, to_array, to_tensor

@@ -5,10 +5,9 @@ from __future__ import annotations
 from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
-import torch
-
+from zoo.base import memory
 from zoo.base.errors import ZooError
-from zoo.base.memory import free_bytes, gigabytes
+from zoo.base.memory import Need
 
 if TYPE_CHECKING:
     from zoo.models.fast_style.net import FastStyle
@@ -34,21 +33,17 @@ def rows_at_a_time(net: FastStyle, size: tuple[int, int], tile: int | Literal["a
         raise ZooError(f'tile is a number of rows from 1 on, "auto" or None, not {tile!r}')
     width, height = size
     device = next(net.parameters()).device
-    host, there = width * height * HOST, free_bytes(torch.device("cpu"))
-    taken, free = (host, there) if device.type == "cpu" else (0, free_bytes(device))
-    whole = taken + width * height * bytes_a_pixel(net)
+    pictures: Need = (width * height * HOST, "cpu")
+    need: Need = (width * height * bytes_a_pixel(net), device)
     rows = None
     if isinstance(tile, str):
-        rows = max(STRIP // width, SMALLEST) if whole > SHARE * free else None
+        rows = None if memory.fits([pictures, need], SHARE) else max(STRIP // width, SMALLEST)
     elif tile is not None:
         rows = int(tile)
-    need = whole if rows is None or rows >= height else taken + strips_bytes(net, size, rows)
-    for wanted, had in ((host, there), (need, free)):
-        if wanted > had:
-            way_out = 'give --tile auto or tile="auto"' if tile is None else "make the picture smaller"
-            raise ZooError(
-                f"{width}x{height} pixels: needs {gigabytes(wanted)} of memory and {gigabytes(had)} are free; {way_out}"
-            )
+    if rows is not None and rows < height:
+        need = (strips_bytes(net, size, rows), device)
+    way_out = 'give --tile auto or tile="auto"' if tile is None else "make the picture smaller"
+    memory.refuse_beyond(f"{width}x{height} pixels:", [pictures, need], way_out)
     return rows
 
 

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
-from zoo.nn.convolution import BlockConv2d, ReflectConv2d, UpsampledConv2d
-from zoo.nn.instance_norm import InstanceNorm
+from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
 from zoo.nn.mode import evaluating
 from zoo.pictures.images import Picture
 

@@ -17,8 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking, squashed
-from zoo.nn.convolution import UpsampledConv2d
-from zoo.nn.instance_norm import InstanceNorm, sums
+from zoo.nn.cpu import InstanceNorm, UpsampledConv2d, sums
 from zoo.pictures.images import to_array, to_tensor
 
 Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.base.memory import keep_freed_memory
 from zoo.data.digest import digest
 from zoo.data.style import read_style
 from zoo.data.style_pair import StylePair
@@ -20,6 +19,7 @@ from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.predict import optimize, shrink
 from zoo.nn.cost import macs
+from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.precision import native_bfloat16
 from zoo.pictures.images import to_array, to_tensor
 from zoo.pictures.stylized import as_content

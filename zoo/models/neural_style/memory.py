@@ -6,8 +6,7 @@ import math
 
 import torch
 
-from zoo.base.errors import ZooError
-from zoo.base.memory import free_bytes, gigabytes
+from zoo.base import memory
 from zoo.nn.descent import HISTORY
 from zoo.nn.vgg import WIDTHS, VGGFeatures
 
@@ -22,14 +21,11 @@ def check_memory(features: VGGFeatures, height: int, width: int, device: torch.d
     Raises:
         ZooError: with the size that would fit.
     """
-    need, free = needed_bytes(features, height, width), free_bytes(device)
-    if need > free:
-        share = max(free - FIXED, 0) / (need - FIXED)
-        fitting = math.floor(max(height, width) * math.sqrt(share) / 32) * 32
-        raise ZooError(
-            f"{width}x{height} pixels: neural style needs {gigabytes(need)} of memory and {gigabytes(free)} are free\n"
-            f"make the picture smaller: --size {max(fitting, 32)} or size={max(fitting, 32)}"
-        )
+    need = needed_bytes(features, height, width)
+    share = min(max(memory.free_bytes(device) - FIXED, 0) / (need - FIXED), 1)
+    fitting = max(math.floor(max(height, width) * math.sqrt(share) / 32) * 32, 32)
+    way_out = f"make the picture smaller: --size {fitting} or size={fitting}"
+    memory.refuse_beyond(f"{width}x{height} pixels: neural style", [(need, device)], way_out)
     return need
 
 

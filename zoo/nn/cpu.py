@@ -1,7 +1,12 @@
-"""Convolutions that pad by reflection, so that no border is drawn, and are fast on CPUs where channels come last."""
+"""What makes networks faster on CPUs: memory, depthwise convolutions, instance norm and padding with channels last.
+
+Each says what justifies it. On other devices, and where a network is exported or compiled, torch's own layers compute.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from typing import Any
 
 import torch
@@ -12,10 +17,95 @@ from torch.autograd.function import once_differentiable
 from zoo.nn.mode import tracing
 
 LAST = torch.channels_last
+AUTOCAST_WAS_ON = "_zoo_autocast_was_on"
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+LARGEST = 2**31 - 1
+
+
+def keep_freed_memory() -> None:
+    """Makes glibc keep freed memory instead of giving it back to the system after every tensor.
+
+    A training step on the CPU frees and asks for gigabytes; each time the system would hand out fresh pages and zero
+    them: without this a step of LinkNet takes 1.4 times as long (`tests/benchmarks/memory.py`). No effect without
+    glibc.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    mallopt(M_MMAP_THRESHOLD, LARGEST)
+    mallopt(M_TRIM_THRESHOLD, LARGEST)
+
+
+def keep_depthwise_float32(module: nn.Module) -> None:
+    """Makes depthwise convolutions with a stride or a large kernel step out of CPU autocast.
+
+    oneDNN's bfloat16 backward pass of these is several times slower than its float32 one, and they are a good part of
+    a training step of EfficientNet-lite (`tests/benchmarks/depthwise.py`). The others gain from bfloat16.
+    """
+    for conv in module.modules():
+        if not isinstance(conv, nn.Conv2d) or not conv.groups == conv.in_channels > 1:
+            continue
+        if max(conv.kernel_size) > 3 or max(conv.stride) > 1:
+            conv.register_forward_pre_hook(_leave_autocast)
+            conv.register_forward_hook(_return_to_autocast, always_call=True)
+
+
+def _leave_autocast(conv: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor] | None:
+    inside = inputs[0].device.type == "cpu" and torch.is_autocast_enabled("cpu")
+    setattr(conv, AUTOCAST_WAS_ON, inside)
+    if not inside:
+        return None
+    torch.set_autocast_enabled("cpu", False)
+    return (inputs[0].float(),)
+
+
+def _return_to_autocast(conv: nn.Module, _inputs: Any, _output: torch.Tensor) -> None:
+    if getattr(conv, AUTOCAST_WAS_ON):
+        torch.set_autocast_enabled("cpu", True)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Each channel of each picture to mean 0 and variance 1, then scaled and shifted (https://arxiv.org/abs/1607.08022).
+
+    Args:
+        channels: C of the input ``(B, C, H, W)``, and of the output, which has channels last in memory.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if tracing() or x.device.type != "cpu":
+            # torch's own leaves channels first, and the convolutions after it then cost more than this copy
+            return super().forward(x).contiguous(memory_format=LAST)
+        # Batch norm of one picture is the same, and torch's kernel for CPUs knows channels last, which that of instance
+        # norm does not (https://github.com/pytorch/pytorch/pull/194616): it is slow, as measured by
+        # tests/benchmarks/fast_style_speed.py, and its gradients of one picture are wrong.
+        x = x.contiguous(memory_format=LAST)
+        pictures = [
+            F.batch_norm(one, None, None, self.weight, self.bias, True, 0.0, self.eps) for one in torch.split(x, 1)
+        ]
+        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
+
+    def normalize(self, x: Tensor, mean: Tensor, mean_square: Tensor) -> Tensor:
+        """Normalises by statistics ``(B, C)`` that are known, such as those of a picture of which x is a part."""
+        variance = (mean_square - mean.square()).clamp_min(0)
+        scale = self.weight * torch.rsqrt(variance + self.eps).to(x)
+        shift = self.bias - mean.to(x) * scale
+        return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
+
+
+def sums(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of the values and of their squares, each ``(B, C)``, of x ``(B, C, H, W)``."""
+    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last
+    return pixels.sum(1), pixels.square().sum(1)
 
 
 class ReflectConv2d(nn.Conv2d):
-    """A convolution that pads by reflection.
+    """A convolution that pads by reflection, fast where channels come last (`tests/benchmarks/fast_style_speed.py`).
 
     ``(B, inputs, H, W)`` -> ``(B, outputs, H / stride, W / stride)``, rounded up.
 
@@ -36,7 +126,8 @@ class BlockConv2d(ReflectConv2d):
     """The same for few outputs, such as RGB, which do not fill the vectors of a processor: a block of pixels at a time.
 
     That is a convolution whose stride is the block, with the outputs of all its pixels and a kernel that is larger by
-    their distance. It multiplies more (1.8 times as often for 9x9) and is faster. H and W are multiples of ``BLOCK``.
+    their distance. It multiplies more (1.8 times as often for 9x9) and is faster (the same benchmark). H and W are
+    multiples of ``BLOCK``.
     """
 
     BLOCK = 4
@@ -60,7 +151,8 @@ class UpsampledConv2d(nn.Conv2d):
 
     ``(B, inputs, H, W)`` -> ``(B, outputs, 2H, 2W)``. Of the nine pixels under the kernel, several are copies of one:
     there are but 2x2 different ones, for each of the four places that a pixel of the output can have among them. So
-    this is a 2x2 convolution of the small picture, with four times the outputs and sums of the kernel's values.
+    this is a 2x2 convolution of the small picture, with four times the outputs and sums of the kernel's values. It is
+    faster on every device (`tests/benchmarks/fast_style_speed.py`).
     """
 
     taps: Tensor
