@@ -9,8 +9,7 @@ import sys
 STEP = """
 import sys, time, torch
 from zoo.models.linknet import LinkNet
-from zoo.nn.depthwise import keep_depthwise_float32
-from zoo.base.memory import keep_freed_memory
+from zoo.nn.cpu import keep_depthwise_float32, keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 net = LinkNet(11, "tf_efficientnet_lite0", stem_skip=True)

@@ -16,3 +16,8 @@ def macs(net: nn.Module, channels: int, height: int, width: int) -> int:
     with FlopCounterMode(display=False) as counter:
         net(torch.zeros(1, channels, height, width, device=device))
     return counter.get_total_flops() // 2
+
+
+def parameter_count(net: nn.Module) -> int:
+    """Learnable values of a network."""
+    return sum(parameter.numel() for parameter in net.parameters())
