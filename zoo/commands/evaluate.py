@@ -8,13 +8,10 @@ import platform
 import shlex
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch import LightningDataModule
 from torch import nn
@@ -22,6 +19,7 @@ from torch import nn
 from zoo import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text, replace
+from zoo.base.paths import without_folders
 from zoo.base.registry import architectures, import_object
 from zoo.base.text import first_line
 from zoo.cards import card as cards
@@ -208,30 +206,8 @@ def command(argv: list[str]) -> str:
     words = []
     for word in argv:
         key, sign, value = word.partition("=") if word.startswith("-") else ("", "", word)
-        words.append(f"{key}{sign}{_without_folders(value)}")
+        words.append(f"{key}{sign}{without_folders(value)}")
     return shlex.join(["zoo", "evaluate", *words])
-
-
-def _without_folders(value: str) -> str:
-    """A value with each path that leads out of the working directory, also those in a list, reduced to its name."""
-    with suppress(yaml.YAMLError, ValueError, RecursionError):  # what is no YAML is one text
-        if isinstance(parsed := yaml.safe_load(value), (list, dict)):
-            shown = _names(parsed)
-            return value if shown == parsed else json.dumps(shown, ensure_ascii=False, default=str)
-    return str(_names(value))
-
-
-def _names(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _names(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_names(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    path = PurePath(unquote(urlsplit(value).path) if value.startswith("file:") else value)
-    if value.startswith(("~", "file:")) or path.is_absolute() or ".." in path.parts:
-        return path.name if path.name and not path.name.startswith(("~", "..")) else "data"
-    return value
 
 
 def _commit(folder: Path) -> str:

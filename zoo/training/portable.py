@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import yaml
 from jsonargparse import Namespace
 
-from zoo.base.files import expanded
+from zoo.base.paths import without_folders
 from zoo.training import recipes
 from zoo.training.cli import ZooCLI
 
@@ -46,22 +43,7 @@ def text(cli: ZooCLI, name: str) -> str:
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
     """Leaves out what depends on the machine, and its folders."""
     trainer = {key: value for key, value in config.get("trainer", {}).items() if key not in MACHINE}
-    return without_folders({**config, "trainer": _without_none(trainer)})
-
-
-def without_folders(value: Any) -> Any:
-    """The value with paths below the working directory made relative to it, and others reduced to ``data/NAME``."""
-    if isinstance(value, Mapping):
-        return {key: without_folders(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [without_folders(item) for item in value]
-    if isinstance(value, str) and value.startswith("file:"):
-        value = unquote(urlsplit(value).path)
-    if not isinstance(value, str) or not (value.startswith("~") or Path(value).is_absolute() or ".." in value):
-        return value
-    path = Path(os.path.abspath(expanded(value)))  # noqa: PTH100  links stay what they are called
-    here = Path.cwd()
-    return path.relative_to(here).as_posix() if path.is_relative_to(here) else f"data/{path.name}"
+    return without_folders({**config, "trainer": _without_none(trainer)}, "data")
 
 
 def _without_none(value: Any) -> Any:
