@@ -371,7 +371,7 @@ def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"zoo collect --resume {tmp_path / 'out'} goes on" in errors
+    assert f"resume with: zoo collect --resume {tmp_path / 'out'}" in errors
     assert 0 < len(statuses(tmp_path / "out")) < 500
 
 
@@ -403,21 +403,21 @@ def test_one_process_at_a_time(gallery: Gallery, tmp_path: Path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "from where to where?"),
+        ([], "SOURCE and -o DIR are required"),
         (["list.txt"], "zoo collect SOURCE -o DIR"),
         (["nosuch.txt", "-o", "new"], "nosuch.txt: no such file"),
         (["flickr:cats", "-o", "new"], "no catalogue 'flickr'"),
         (["list.xlsx", "-o", "new"], "list.xlsx"),
-        (["list.txt", "-o", "new", "--limit", "0"], "--limit is at least 1, not 0"),
-        (["list.txt", "-o", "new", "--near", "40"], "--near is 0 to 32, not 40"),
+        (["list.txt", "-o", "new", "--limit", "0"], "--limit must be at least 1, not 0"),
+        (["list.txt", "-o", "new", "--near", "40"], "--near must be between 0 and 32, not 40"),
         (["list.txt", "-o", "new", "--limt", "3"], "did you mean --limit?"),
         (["list.txt", "-o", "new", "--max-bytes", "3X"], "3X"),
-        (["list.txt", "-o", "full"], "full: not empty, and no collection"),
+        (["list.txt", "-o", "full"], "full: neither empty nor a collection"),
         (["list.txt", "-o", "list.txt"], "list.txt: a file, not a folder"),
-        (["--resume", "full"], "full: no collection to go on with"),
-        (["--resume", "new", "-o", "new"], "leave -o out"),
-        (["--resume", "full", "--base", "x"], "there is no SOURCE"),
-        (["empty.txt", "-o", "new"], "the source names no pictures"),
+        (["--resume", "full"], "full: no collection to resume"),
+        (["--resume", "new", "-o", "new"], "leave out -o"),
+        (["--resume", "full", "--base", "x"], "need a SOURCE"),
+        (["empty.txt", "-o", "new"], "SOURCE names no pictures"),
         (["list.csv", "-o", "new"], "--column url="),
     ],
 )
@@ -437,6 +437,36 @@ def test_what_is_wrong_is_said_in_a_line_and_leaves_nothing(
     assert words in error
     assert len(error.strip().splitlines()) <= 4
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == before
+
+
+PACKAGES = ["aiohttp", "imagehash", "jinja2", "pathvalidate", "protego"]
+
+
+def hidden(packages: list[str], *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own that cannot import these packages."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({packages})); from zoo.commands.main import main"
+    command = [sys.executable, "-c", f"{code}; sys.exit(main(sys.argv[1:]))", "collect", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("packages", [PACKAGES, *([one] for one in PACKAGES)])
+def test_without_the_extra_the_line_that_installs_it_is_said(tmp_path: Path, packages: list[str]):
+    source = listed(tmp_path / "list.txt", "http://127.0.0.1:9/x.jpg")
+    for arguments in ([source, "-o", tmp_path / "out"], ["--resume", tmp_path, "--report"]):
+        done = hidden(packages, *arguments)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        line = "zoo collect needs packages that are not installed: pip install 'lightning-zoo[collect]'"
+        assert done.stderr.splitlines() == [f"zoo: error: {line}"]
+    assert [path.name for path in tmp_path.iterdir()] == ["list.txt"]
+
+
+def test_help_needs_no_extra():
+    done = hidden([*PACKAGES, "torch", "PIL", "numpy"], "--help")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    for words in ("--held-out SHARE", "parallel connections (32)", "(32M)", "(50,000,000)", "retries per address (3)"):
+        assert words in done.stdout
 
 
 def test_a_damaged_ledger_is_named_with_its_line(gallery: Gallery, tmp_path: Path, capsys):

@@ -33,7 +33,7 @@ from zoo.collect.options import Options, SourceOptions, read_settings, write_set
     ],
 )
 def test_a_value_out_of_its_range_is_told_by_the_name_of_its_option(name, value):
-    with pytest.raises(ZooError, match=f"--{name.replace('_', '-')} is .*not {value}"):
+    with pytest.raises(ZooError, match=f"--{name.replace('_', '-')} must be .*, not {value}"):
         Options(**{name: value})
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,36 @@ from zoo.base.errors import ZooError
 from zoo.base.files import read_json, replace
 from zoo.base.text import did_you_mean
 
+HIDDEN = ".collect"  # in the folder of a collection
+SETTINGS = f"{HIDDEN}/settings.json"
 ABOUT = "https://huggingface.co/models?library=lightning-zoo"  # what a server's owner finds where no contact was given
+SOURCE, KEPT, POLITE = "how SOURCE is read", "which pictures are kept", "politeness"  # groups of options
+
+
+@dataclass(frozen=True)
+class About:
+    """How the command takes an option."""
+
+    group: str  # under which --help lists it
+    help: str
+    metavar: str = ""
+    read: Callable[[str], Any] = str  # makes the value of what was typed
+    low: float | None = None  # the least value
+    high: float = float("inf")  # the greatest
+
+
+def _option(default: Any, *about: Any) -> Any:
+    return field(default=default, metadata={"about": About(*about)})
+
+
+def bits(text: str) -> int | None:
+    return None if text == "off" else int(text)
+
+
+def size(text: str) -> int:
+    """Reads a number of bytes: 500000, 500K, 20M."""
+    factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:].upper(), 1)
+    return int(float(text[:-1]) * factor) if factor > 1 else int(text)
 
 
 @dataclass(frozen=True)
@@ -24,49 +54,48 @@ class Options:
         ZooError: a value out of its range.
     """
 
-    limit: int | None = None  # pictures in the folder
-    label: str | None = None  # of addresses that have none
-    contact: str | None = None  # an e-mail address or a page of whoever collects
-    connections: int = 32
-    per_host: int = 4
-    delay: float = 0.2  # seconds from one request to the next to the same host, at least
-    timeout: float = 60.0  # seconds a request may take
-    retries: int = 3
-    max_bytes: int = 32 << 20
-    max_pixels: int = 50_000_000
-    min_side: int = 32  # pixels
-    max_side: int | None = None
-    max_aspect: float = 5.0  # longer side over shorter
-    near: int | None = 6  # of the 64 bits of a perceptual hash; None: near duplicates are kept
-    upright: bool = False
-    held_out: float = 0.1  # share of val, and as large a one of test
-    allow_private: bool = False
+    label: str | None = _option(None, SOURCE, "label of addresses without one; each label is a folder", "NAME")
+    limit: int | None = _option(None, KEPT, "stop at N pictures in the folder", "N", int, 1)
+    min_side: int = _option(32, KEPT, "shortest side accepted", "PIXELS", int, 1)
+    max_side: int | None = _option(None, KEPT, "longest side accepted", "PIXELS", int, 1)
+    max_pixels: int = _option(50_000_000, KEPT, "most pixels accepted, by the header", "N", int, 1, 1 << 30)
+    max_aspect: float = _option(5.0, KEPT, "largest ratio of the longer side to the shorter", "R", float, 1)
+    max_bytes: int = _option(32 << 20, KEPT, "largest file accepted, such as 500K or 20M", "N", size, 1, 1 << 30)
+    near: int | None = _option(
+        6, KEPT, "drop pictures whose perceptual hashes differ in at most BITS of 64 bits; or off", "BITS", bits, 0, 32
+    )
+    upright: bool = _option(False, KEPT, "apply the EXIF orientation; the file is then encoded again")
+    held_out: float = _option(0.1, KEPT, "share of val and of test, by digest; 0: no splits", "SHARE", float, 0, 0.49)
+    contact: str | None = _option(None, POLITE, "your e-mail or page, sent to every server (ZOO_CONTACT)", "TEXT")
+    connections: int = _option(32, POLITE, "parallel connections", "N", int, 1, 1024)
+    per_host: int = _option(4, POLITE, "parallel connections to one host", "N", int, 1, 1024)
+    delay: float = _option(0.2, POLITE, "least pause between requests to one host", "SECONDS", float, 0, 3600)
+    timeout: float = _option(60.0, POLITE, "timeout per request", "SECONDS", float, 0.1, 3600)
+    retries: int = _option(3, POLITE, "retries per address", "N", int, 0, 20)
+    allow_private: bool = _option(False, POLITE, "connect to private, loopback and link-local addresses too")
 
     def __post_init__(self) -> None:
-        ranges = {
-            "limit": (1, None),
-            "connections": (1, 1024),
-            "per_host": (1, 1024),
-            "delay": (0, 3600),
-            "timeout": (0.1, 3600),
-            "retries": (0, 20),
-            "max_bytes": (1, 1 << 30),
-            "max_pixels": (1, 1 << 30),
-            "min_side": (1, None),
-            "max_side": (1, None),
-            "max_aspect": (1, None),
-            "near": (0, 32),
-            "held_out": (0, 0.49),
-        }
-        for name, (low, high) in ranges.items():
+        for name, about in abouts().items():
             value = getattr(self, name)
-            if value is not None and not (low <= value and (high is None or value <= high)):
-                limits = f"at least {low}" if high is None else f"{low} to {high}"
-                raise ZooError(f"--{name.replace('_', '-')} is {limits}, not {value}")
+            if about.low is not None and value is not None and not about.low <= value <= about.high:
+                limits = (
+                    f"at least {about.low}" if about.high == float("inf") else f"between {about.low} and {about.high}"
+                )
+                raise ZooError(f"{flag(name)} must be {limits}, not {value}")
 
     @property
     def user_agent(self) -> str:
         return f"lightning-zoo/{__version__} (zoo collect; +{self.contact or ABOUT})"
+
+
+def abouts() -> dict[str, About]:
+    """The fields of :class:`Options` by their names."""
+    return {one.name: one.metadata["about"] for one in dataclasses.fields(Options)}
+
+
+def flag(name: str) -> str:
+    """The option of a field."""
+    return f"--{name.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +113,7 @@ class SourceOptions:
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
-    """Options as they were given, and the sources, of an earlier collection; nothing where there is none.
+    """Reads the options as they were given, and the sources, of an earlier collection; nothing where there is none.
 
     Raises:
         ZooError: the file is damaged, or of a newer zoo.
@@ -99,24 +128,24 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
     try:
         named = [SourceOptions(**{**one, "columns": tuple(map(tuple, one["columns"]))}) for one in sources]
     except (TypeError, KeyError):
-        raise ZooError(f"{path}: its sources have another form") from None
+        raise ZooError(f"{path}: its sources are malformed") from None
     return options, named
 
 
 def made_here(path: Path) -> bool:
-    """Whether the settings were written where they are: nobody else can know the number that a folder will have."""
+    """Tells whether the settings were written where they are: nobody else can know the number of a new folder."""
     return read_json(path).get("here") == path.parent.stat().st_ino
 
 
 def _check(options: dict[str, Any], path: Path) -> None:
-    """Options of a file have the types of :class:`Options`.
+    """Refuses options of a file that :class:`Options` does not have, or not with this type.
 
     Raises:
-        ZooError: they have not.
+        ZooError: with the name of the option.
     """
     from pydantic import TypeAdapter, ValidationError  # only here, as its import takes a while
 
-    known = {field.name for field in dataclasses.fields(Options)}
+    known = abouts()
     for name in options:
         if name not in known:
             raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}")
@@ -128,11 +157,7 @@ def _check(options: dict[str, Any], path: Path) -> None:
 
 
 def write_settings(path: Path, options: dict[str, Any], sources: list[SourceOptions]) -> None:
-    here = path.parent.stat().st_ino
-    content = {
-        "zoo": __version__,
-        "here": here,
-        "options": options,
-        "sources": [dataclasses.asdict(one) for one in sources],
-    }
+    """Writes what :func:`read_settings` reads."""
+    here, named = path.parent.stat().st_ino, [dataclasses.asdict(one) for one in sources]
+    content = {"zoo": __version__, "here": here, "options": options, "sources": named}
     replace(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from zoo.base.progress import bars
 from zoo.collect.ledger import KEPT
 
 LINE = 60.0  # seconds from one line of a log to the next, where there is no terminal
@@ -33,13 +33,9 @@ class Watch:
     """
 
     def __init__(self, limit: int | None, kept: int) -> None:
-        self._console = console = Console(stderr=True)
         self._next_line = time.monotonic() + LINE
-        columns = (BarColumn(10), MofNCompleteColumn(), _Rate())
         tally = TextColumn("{task.fields[tally]}")
-        self._progress = Progress(
-            *columns, tally, TimeRemainingColumn(), console=console, disable=not console.is_terminal
-        )
+        self._progress = bars(BarColumn(10), MofNCompleteColumn(), _Rate(), tally, TimeRemainingColumn())
         self._limit, self._before = limit, kept
         self._reasons: Counter[str] = Counter()
         self._task = self._progress.add_task("", total=limit, tally="")
@@ -69,9 +65,9 @@ class Watch:
         done, known = (self._before + saved + thumbnails, self._limit) if self._limit else (settled, known)
         text = f"{saved} saved {thumbnails} thumbs {same} same {failures} failed"
         self._progress.update(self._task, completed=done, total=known, tally=text)
-        if not self._console.is_terminal and time.monotonic() >= self._next_line:
+        if self._progress.disable and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE
-            self._console.print(f"{done:,} of {known:,}: {text}", highlight=False)
+            self._progress.console.print(f"{done:,} of {known:,}: {text}", highlight=False)
 
     @property
     def most_often(self) -> str:

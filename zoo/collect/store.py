@@ -26,11 +26,8 @@ from zoo.base.splits import SPLITS, split_of
 from zoo.collect.backlog import Backlog
 from zoo.collect.ledger import KEPT, Ledger, is_whole, key_of
 from zoo.collect.names import Folders, picture_name
-from zoo.collect.options import Options
+from zoo.collect.options import HIDDEN, SETTINGS, Options
 from zoo.collect.picture import SUFFIXES
-
-HIDDEN = ".collect"
-SETTINGS = f"{HIDDEN}/settings.json"
 
 
 def _bits(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,129 @@
+"""One call of ``zoo collect``: settings, process, sources, the run itself and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shlex
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from zoo.base.errors import ZooError
+from zoo.collect.addresses import Source
+from zoo.collect.api import PoliteApi
+from zoo.collect.collector import Collector
+from zoo.collect.fetch import Client
+from zoo.collect.frontier import Frontier
+from zoo.collect.guard import PRIVATE
+from zoo.collect.options import SETTINGS, Options, SourceOptions, made_here, read_settings, write_settings
+from zoo.collect.progress import Watch
+from zoo.collect.sources import open_source
+from zoo.collect.store import Store
+
+FILES = 256  # that are open beside connections
+
+
+def collect(
+    folder: Path, given: dict[str, Any], source: SourceOptions | None, retry: bool, say: Callable[[str], None]
+) -> str:
+    """Collects into a folder.
+
+    Args:
+        given: options, which go before those that the folder keeps.
+        source: to be added to those that the folder keeps.
+        retry: only what failed.
+        say: tells a line at once.
+
+    Returns:
+        What there is now, in lines.
+
+    Raises:
+        ZooError: of an option, a source or the folder; or there is no picture.
+    """
+    stored, named = read_settings(folder / SETTINGS)
+    if source is not None and source not in named:
+        named.append(source)
+    if stored.get("allow_private") and "allow_private" not in given and not made_here(folder / SETTINGS):
+        del stored["allow_private"]
+        say("--allow-private was given for another folder and does not count here; give it again if you mean it")
+    given = {**stored, **given}
+    options = Options(**{"contact": os.environ.get("ZOO_CONTACT"), **given})
+    if options.contact is None:
+        say("no contact: give --contact with your e-mail address or page, or set ZOO_CONTACT")
+    _prepare(options)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in the ledger
+        return asyncio.run(_run(folder, options, given, named, source, retry, say))
+
+
+def _prepare(options: Options) -> None:
+    """Readies the process for many connections and large pictures."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # not on Windows, or not allowed
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = options.connections + FILES
+        if soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(hard, wanted), hard))
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
+        # M_MMAP_THRESHOLD: or each thread keeps what it decoded a picture into, 1.7 GB in all where 0.3 would do.
+        ctypes.CDLL(None).mallopt(-3, 1 << 20)
+    Image.init()  # while there are files to be opened
+
+
+async def _run(
+    folder: Path,
+    options: Options,
+    given: dict[str, Any],
+    named: list[SourceOptions],
+    new: SourceOptions | None,
+    retry: bool,
+    say: Callable[[str], None],
+) -> str:
+    client, frontier = Client(options), Frontier(options.delay, options.per_host)
+    api = PoliteApi(client, frontier, options)
+    opened = {} if new is None else {new.key: _open(new, api)}
+    with Store(folder, options) as store:
+        for one in named:
+            if not retry and one != new and not store.backlog.ended(one.key):
+                say(f"resumes {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
+                opened[one.key] = _open(one, api)
+        write_settings(folder / SETTINGS, given, named)
+        with Watch(options.limit, store.kept) as watch:
+            async with client:
+                await Collector(store, opened, options, client, frontier, watch, retry).run()
+        store.finish()
+        return _summary(store, watch)
+
+
+def _open(source: SourceOptions, api: PoliteApi) -> Source:
+    return open_source(source.text, api, columns=dict(source.columns), base=source.base, endpoint=source.endpoint)
+
+
+def _summary(store: Store, watch: Watch) -> str:
+    folder = shlex.quote(str(store.folder))
+    again = f"zoo collect --resume {folder} --retry-failed"
+    if not len(store.backlog):
+        raise ZooError("SOURCE names no pictures")
+    if not store.kept:
+        way_out = again if store.failed else f"see {folder}/ledger.jsonl"
+        if PRIVATE in watch.most_often:
+            way_out = "allow it with --allow-private"
+        raise ZooError(f"no picture from {len(store.backlog):,} addresses; most often: {watch.most_often}\n{way_out}")
+    missing = f", {store.missing} missing" if store.missing else ""
+    lines = [
+        f"{watch or 'nothing new'}",
+        f"Pictures: {folder}  ({store.kept:,}{missing})",
+        f"Ledger:   {folder}/ledger.jsonl",
+    ]
+    if store.backlog.repeated:
+        lines.append(f"Repeated: {store.backlog.repeated:,} addresses were listed before")
+    if store.failed:
+        lines.append(f"Failed:   {len(store.failed):,}; most often: {watch.most_often or 'see the ledger'}  ({again})")
+    return "\n".join(lines)
