@@ -29,7 +29,9 @@ from zoo.data.pictures import find_pictures
 from zoo.models.fast_style.evaluate import brought_to, loss_of
 from zoo.models.fast_style.net import FastStyle
 from zoo.nn.descent import descend
-from zoo.pictures.images import contact_sheet, open_rgb, to_array
+from zoo.pictures.images import open_rgb
+from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
 
 LONG = 512  # pixels of a photograph's longer side
 SHOWN, NARROW = 340, 220  # of a cell of a sheet, and of a strip

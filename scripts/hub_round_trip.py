@@ -43,7 +43,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as elsewhere:
             compare(folder, first.reference, Path(elsewhere))
     finally:
-        client.client().delete_repo(repo, missing_ok=True)
+        client.api().delete_repo(repo, missing_ok=True)
         print(f"deleted: {repo}")
     return 0
 

@@ -18,7 +18,7 @@ from PIL import Image
 from zoo import load
 from zoo.base.files import replace
 from zoo.data.style import draw_pattern
-from zoo.pictures.images import contact_sheet
+from zoo.pictures.sheets import contact_sheet
 
 LONG, CELL = 320, 300  # pixels of a result's longer side, and of a cell of a sheet
 MOST = 300_000  # bytes of a file

@@ -24,7 +24,9 @@ from zoo import load
 from zoo.data.low_resolution import SCALE, crop_to_multiple, make_low, resize
 from zoo.data.pictures import find_pictures
 from zoo.models.perceptual_sr.evaluate import enlarge
-from zoo.pictures.images import contact_sheet, open_rgb, save_png
+from zoo.pictures.images import open_rgb
+from zoo.pictures.results import save_png
+from zoo.pictures.sheets import contact_sheet
 
 SIDE, ZOOM = 96, 2  # of a part in pixels of the truth, and how large each of them is shown
 MOST = 12  # pictures of a folder

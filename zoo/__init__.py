@@ -9,12 +9,14 @@ if TYPE_CHECKING:
 
     import torch
 
+    from zoo.models.base import Model
+
 __version__ = "0.1.0"
 __all__ = ["list_models", "load"]
 
 
-def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> torch.nn.Module:
-    """Loads a network with verified weights, in eval mode.
+def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> Model:
+    """Loads a model with verified weights, a ``torch.nn.Module`` in eval mode whose ``predict`` takes pictures.
 
     Only safetensors and JSON are read, and the network is a class of this package, so that a stranger's model is safe
     to load. What is bundled or in the cache needs no connection.

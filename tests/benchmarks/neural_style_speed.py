@@ -28,7 +28,8 @@ from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.predict import optimize, shrink
 from zoo.nn.losses.perceptual import total_variation
 from zoo.nn.vgg import IMAGENET_MEAN, IMAGENET_STD, VGGFeatures
-from zoo.pictures.images import open_rgb, to_tensor
+from zoo.pictures.images import open_rgb
+from zoo.pictures.tensors import to_tensor
 
 BLOCK = 3  # iterations of one before it is the other's turn
 

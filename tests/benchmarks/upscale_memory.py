@@ -16,7 +16,7 @@ from PIL import Image
 
 from zoo.models.perceptual_sr.memory import bytes_a_pixel, tile_side
 from zoo.models.perceptual_sr.net import PerceptualSR
-from zoo.pictures.images import to_array
+from zoo.pictures.tensors import to_array
 
 SIZES = {"pixel_shuffle": (192, 384), "paper": (96, 192)}
 

@@ -13,18 +13,10 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import (
-    colorize,
-    contact_sheet,
-    distinct_colors,
-    on_white,
-    open_rgb,
-    save_as,
-    save_png,
-    to_array,
-    to_picture,
-    to_tensor,
-)
+from zoo.pictures.images import open_rgb, to_picture
+from zoo.pictures.results import on_white, save_as, save_png
+from zoo.pictures.sheets import colorize, contact_sheet, distinct_colors
+from zoo.pictures.tensors import to_array, to_tensor
 
 
 @pytest.fixture

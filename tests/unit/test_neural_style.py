@@ -14,7 +14,7 @@ from zoo.models.neural_style.objective import Objective, at_size, plan
 from zoo.models.neural_style.predict import shrink
 from zoo.nn import pretrained
 from zoo.nn.losses.style_transfer import StyleTransferLoss
-from zoo.pictures.images import to_tensor
+from zoo.pictures.tensors import to_tensor
 
 SMALL = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}}
 CONTENT = data.chelsea()[50:130, 100:200]

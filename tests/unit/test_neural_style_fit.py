@@ -18,7 +18,7 @@ from zoo.models.neural_style import objective
 from zoo.models.neural_style.module import NeuralStyleModule
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.predict import optimize
-from zoo.pictures.images import to_tensor
+from zoo.pictures.tensors import to_tensor
 
 STEPS = 9  # six at half the size, three at the whole
 OPTIONS = [

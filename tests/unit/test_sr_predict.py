@@ -232,7 +232,7 @@ def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray,
     picture = Image.fromarray(cat).resize((3000, 2000))
     sides = []
     for free in (math.inf, 400e6, 1e9):
-        monkeypatch.setattr(memory, "free_bytes", lambda _, free=free: free)
+        monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _, free=free: free)
         side = memory.tile_side(net, picture, "auto")
         room = min(memory.BUDGET, (free - 3000 * 2000 * 64) / 2)
         need = (side + 2 * net.reach) ** 2 * memory.bytes_a_pixel(net)
@@ -245,7 +245,7 @@ def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray,
 
 
 def test_what_does_not_fit_is_refused_at_once(net: PerceptualSR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "free_bytes", lambda _: 0.4e9)
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _: 0.4e9)
     Image.new("RGB", (4000, 2000)).save(tmp_path / "a.png")
     with pytest.raises(ZooError, match=r"a\.png: 4000x2000 pixels x4: needs 0\.5 GB of memory and 0\.4 GB are free"):
         net.predict(tmp_path / "a.png")

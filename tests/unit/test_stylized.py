@@ -14,7 +14,7 @@ from skimage.color import rgb2yiq
 
 from zoo.base.errors import ZooError
 from zoo.pictures import stylized
-from zoo.pictures.images import to_tensor
+from zoo.pictures.tensors import to_tensor
 from zoo.pictures.stylized import Stylized, as_content, finish, mix
 
 

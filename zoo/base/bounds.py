@@ -1,4 +1,4 @@
-"""Ranges of the numbers that networks are made from, for their signatures: a stranger's file may name any number."""
+"""Ranges of numbers, for signatures: of networks, since a stranger's file may name any number, and of predictions."""
 
 from __future__ import annotations
 
@@ -9,3 +9,5 @@ from annotated_types import Interval
 Width = Annotated[int, Interval(ge=1, le=4096)]  # channels, or classes
 Depth = Annotated[int, Interval(ge=1, le=256)]  # layers
 Pixels = Annotated[float, Interval(gt=0, le=4096)]
+Count = Annotated[int, Interval(ge=1)]
+Share = Annotated[float, Interval(ge=0, le=1)]

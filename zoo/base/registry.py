@@ -1,61 +1,129 @@
-"""What an architecture declares, and finding it by the name of its folder. Nothing here imports torch."""
+"""What an architecture declares, and finding it by its name. Nothing here imports torch.
+
+Architectures are the folders in ``zoo/models`` and what other packages name by entry points of the group
+``zoo.architectures``. Recipes and cards lie in folders of these names beside the zoo's package, or in the other one.
+"""
 
 from __future__ import annotations
 
 import fnmatch
 import importlib
 import pkgutil
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import bundled
+from zoo.base.text import first_line
+
+GROUP = "zoo.architectures"
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """One folder in ``zoo/models``. Its classes are named, not held, so that reading a declaration imports nothing.
+    """Everything that the zoo must know of an architecture.
+
+    Its classes are named by dotted paths, not held, so that reading a declaration imports nothing.
 
     Args:
-        net: dotted path of the network's class.
-        module: dotted path of the LightningModule.
-        data: dotted path of the LightningDataModule it is trained with.
-        evaluate: dotted path of the function ``(net, data) -> results`` that measures what its cards claim.
+        net: the network, a :class:`zoo.models.base.Model`.
+        module: the LightningModule that trains it.
+        data: the LightningDataModule that it is trained with.
+        predictor: the class whose ``predict`` makes results of pictures by an engine; keyword arguments of ``predict``
+            are options of ``zoo predict``.
+        evaluate: the function ``(net, data, context, *, options) -> Results`` that measures what its cards claim;
+            keyword arguments are options of ``zoo evaluate``.
         weights: names of its cards; ``load`` takes the first for the architecture's own name.
         task: in the field's words, such as "semantic segmentation".
+        pipeline_tag: the task in the Hub's words, such as "image-segmentation".
         paper: address.
         input: what the network takes, for its cards.
-        pictures: how many of them its ``predict`` takes for one result.
+        inputs: names of the pictures that make one prediction: the first arguments of ``predict``.
         example: channels, height and width of the golden input; None where nothing is computed in one pass.
+        pretrained: arguments of network and module that name weights to start from. They are None where all weights
+            follow, so that nothing is fetched for nothing.
+        video: kind of the result of a video, which its file is named by, such as "styled"; empty: pictures only.
     """
 
     net: str
     module: str
     data: str
+    predictor: str
     evaluate: str
     weights: tuple[str, ...]
     task: str
+    pipeline_tag: str
     paper: str
     input: str
-    pictures: int = 1
+    inputs: tuple[str, ...] = ("picture",)
     example: tuple[int, int, int] | None = None
+    pretrained: tuple[str, ...] = ()
+    video: str = ""
 
 
 def architectures() -> dict[str, Architecture]:
-    """Every architecture by its folder's name."""
+    """Every architecture by its name, those of the zoo first."""
     models = importlib.import_module("zoo.models")
     folders = sorted(info.name for info in pkgutil.iter_modules(models.__path__) if info.ispkg)
-    return {name: importlib.import_module(f"zoo.models.{name}").ARCHITECTURE for name in folders}
+    own = {name: importlib.import_module(f"zoo.models.{name}").ARCHITECTURE for name in folders}
+    return {**{name: declared for name, (declared, _) in _foreign().items()}, **own}
+
+
+@lru_cache
+def _foreign() -> dict[str, tuple[Architecture, str]]:
+    """Architectures of other packages by name, each with the package; a broken package costs none of the others."""
+    found: dict[str, tuple[Architecture, str]] = {}
+    for entry in entry_points(group=GROUP):
+        try:
+            declared = entry.load()
+            if not isinstance(declared, Architecture):
+                raise TypeError(f"is a {type(declared).__name__}, not an Architecture")  # noqa: TRY301
+            found[entry.name] = declared, entry.module
+        except Exception as error:  # whatever another package does when it is imported
+            print(f"zoo: left out the architecture {entry.name} ({entry.value}): {first_line(error)}", file=sys.stderr)  # noqa: T201
+    return found
+
+
+def folders(kind: str) -> list[Path]:
+    """Where ``"recipes"`` or ``"cards"`` lie: the zoo's folder first, then those of other packages."""
+    packages = sorted({module for _, module in _foreign().values()})
+    places = (Path(sys.modules[name].__file__ or "").parent for name in packages)
+    return [bundled(kind), *(place / kind for place in places)]
+
+
+def card_folder(name: str) -> Path | None:
+    """The folder of the installed card of this name."""
+    places = (place / name for place in folders("cards"))
+    return next((place for place in places if (place / "config.json").is_file()), None)
+
+
+def card_names(pattern: str = "*") -> list[str]:
+    """Names of the installed cards that match a shell pattern."""
+    names = {path.parent.name for place in folders("cards") for path in place.glob("*/config.json")}
+    return fnmatch.filter(sorted(names), pattern)
+
+
+def architecture_of(cls: type) -> str | None:
+    """The name of the architecture whose network or LightningModule a class is, or inherits from."""
+    paths = [f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__]
+    owners = {path: name for name, each in architectures().items() for path in (each.net, each.module)}
+    return next((owners[path] for path in paths if path in owners), None)
 
 
 def import_object(path: str) -> Any:
-    """What a dotted path inside the zoo names.
+    """What a dotted path inside the zoo, or inside a package that has architectures, names.
 
     Raises:
-        ZooError: the path leads out of the zoo, or to nothing.
+        ZooError: the path leads out of these, or to nothing.
     """
     module, _, name = path.rpartition(".")
-    if not path.startswith("zoo.") or not name:
+    roots = {"zoo", *(package.partition(".")[0] for _, package in _foreign().values())}
+    if path.partition(".")[0] not in roots or not module:
         raise ZooError(f"{path!r} is not a path inside zoo")
     try:
         return getattr(importlib.import_module(module), name)
@@ -63,7 +131,16 @@ def import_object(path: str) -> Any:
         raise ZooError(f"{path!r} names nothing: {error}") from error
 
 
-def card_names(pattern: str = "*") -> list[str]:
-    """Names of the bundled cards that match a shell pattern."""
-    names = sorted(path.parent.name for path in bundled("cards").glob("*/config.json"))
-    return fnmatch.filter(names, pattern)
+def lazy(declared: Architecture) -> Callable[[str], Any]:
+    """The ``__getattr__`` of an architecture's package: imports network and LightningModule when they are asked for.
+
+    Torch takes seconds to import, and a declaration is read by every command.
+    """
+    paths = {path.rpartition(".")[2]: path for path in (declared.net, declared.module)}
+
+    def get(name: str) -> Any:
+        if name in paths:
+            return import_object(paths[name])
+        raise AttributeError(f"there is no {name!r}; there are {', '.join(paths)}")
+
+    return get

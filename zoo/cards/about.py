@@ -161,7 +161,7 @@ def write(about: About, architecture: Architecture, **known: Any) -> str:
         task=architecture.task,
         paper=architecture.paper,
         input=architecture.input,
-        pictures=", ".join(f'"{letter}.jpg"' for letter in "abcd"[: architecture.pictures]),
+        pictures=", ".join(f'"{letter}.jpg"' for letter in "abcd"[: len(architecture.inputs)]),
         description=about.description.strip(),
         limits=about.limits.strip(),
         license=about.license_name or about.license,

@@ -28,7 +28,7 @@ def text(figures: Iterable[Mapping[str, Any]], datasets: Any) -> str:
 
     Args:
         figures: of the card, the main one first.
-        datasets: of the card, of which ``user/name`` are on the Hub; what are no names, as anyone may write, count not.
+        datasets: of the card, of which ``user/name`` are on the Hub; what is no name, as anyone may write, is left out.
     """
     named = [name for name in datasets if isinstance(name, str)] if isinstance(datasets, (list, tuple)) else []
     ids = {name.rpartition("/")[2].lower(): name for name in named if name.count("/") == 1}
@@ -36,16 +36,12 @@ def text(figures: Iterable[Mapping[str, Any]], datasets: Any) -> str:
     for figure in figures:
         if identity := ids.get(figure["data"].lower()):
             main.setdefault(identity, figure)
-    if not main:
-        return ""
-    try:
-        from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-    except ImportError:  # an older client, which does not know them
-        return ""
     entries = [
-        EvalResultEntry(
-            dataset_id=identity, task_id="default", value=each["value"], notes=f"{each['metric']} on {each['split']}"
-        )
+        {
+            "dataset": {"id": identity, "task_id": "default"},
+            "value": each["value"],
+            "notes": f"{each['metric']} on {each['split']}",
+        }
         for identity, each in main.items()
     ]
-    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True) if entries else ""

@@ -16,18 +16,18 @@ from typing import Any, get_type_hints
 
 import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from torch import nn
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, import_object
 from zoo.base.text import did_you_mean, first_line, unknown
+from zoo.models.base import Model
 
 LENGTH = 4096  # of a list
 TEXT = 200  # characters
 LARGEST = 1e6  # of numbers
 
 
-def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> nn.Module:
+def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> Model:
     """The network that a configuration describes.
 
     Args:
@@ -52,14 +52,14 @@ def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> 
         raise ZooError(f"{where}: {cls.__name__} refuses its arguments: {first_line(error)}") from error
 
 
-def network_class(architecture: Any, where: str | Path) -> type[nn.Module]:
+def network_class(architecture: Any, where: str | Path) -> type[Model]:
     known = architectures()
     if not isinstance(architecture, str) or architecture not in known:
         raise ZooError(f"{where}: {unknown('architecture', f'{architecture!s:.60}', known)}")
     return import_object(known[architecture].net)
 
 
-def check_arguments(cls: type[nn.Module], arguments: Mapping[str, Any], where: str | Path) -> None:
+def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str | Path) -> None:
     """Refuses arguments by name, by what they might do, and by the types and ranges of the signature.
 
     Raises:
@@ -112,7 +112,7 @@ def _is_plain(value: Any, depth: int = 2) -> bool:
     return value is None or _is_number(value)
 
 
-def _mismatch(cls: type[nn.Module], name: str, value: Any) -> str:
+def _mismatch(cls: type[Model], name: str, value: Any) -> str:
     """What the signature asks for instead; empty where the value is of its type and range."""
     try:
         _adapter(f"{cls.__module__}.{cls.__qualname__}", name).validate_json(json.dumps(value))

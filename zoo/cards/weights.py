@@ -29,6 +29,7 @@ from zoo.cards.network import build, check_arguments, network_class
 from zoo.cards.results import check_config
 from zoo.hub import layout, locate
 from zoo.hub.locate import CONFIG_FILE, Source
+from zoo.models.base import Model
 
 WEIGHTS_FILE = "model.safetensors"
 PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})
@@ -37,15 +38,15 @@ HEADER = 1 << 20  # bytes of a safetensors file that are not tensors
 
 
 @dataclass(frozen=True)
-class Model:
+class ModelFiles:
     """A model's files, whose configuration was found to be sound."""
 
     source: Source
     config: dict[str, Any]
-    skeleton: nn.Module  # on the meta device
+    skeleton: Model  # on the meta device
 
     @classmethod
-    def find(cls, name: str | Path, refresh: bool = False) -> Model:
+    def find(cls, name: str | Path, refresh: bool = False) -> ModelFiles:
         """Of a name as `zoo.load` takes it; `refresh` asks the Hub for the newest commit."""
         source = locate.find(name, refresh)
         path = source.file(CONFIG_FILE, layout.PROSE)
@@ -92,9 +93,9 @@ class Model:
         return _parse(content, path)
 
 
-def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> nn.Module:
+def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> Model:
     """Loads a network with verified weights, in eval mode and float32; see `zoo.load`."""
-    model = Model.find(name)
+    model = ModelFiles.find(name)
     state = model.state()
     _refuse_misfit(model, state)
     net = build(model.config, f"{model.source}/{CONFIG_FILE}")
@@ -118,7 +119,7 @@ def read_state(source: str | Path) -> dict[str, Tensor]:
     if path.suffix in PICKLES:
         raise ZooError(f"{source}: a {path.suffix} file is a pickle, which can run code; zoo reads safetensors only")
     if path.suffix != ".safetensors":
-        return Model.find(source).state()
+        return ModelFiles.find(source).state()
     if not path.is_file():
         raise ZooError(f"{source}: no such file")
     return _parse(path.read_bytes(), path)
@@ -200,7 +201,7 @@ def _parse(content: bytes, path: Path) -> dict[str, Tensor]:
         raise ZooError(f"{path}: refused, not a whole safetensors file: {first_line(error)}") from error
 
 
-def _refuse_misfit(model: Model, state: Mapping[str, Tensor]) -> None:
+def _refuse_misfit(model: ModelFiles, state: Mapping[str, Tensor]) -> None:
     """Compares names, shapes and types of the stored tensors with those of the network."""
     own, skeleton = model.skeleton.state_dict(), type(model.skeleton).__name__
     stored = DTYPES.get(str(model.config["weights"].get("dtype")))
@@ -220,7 +221,7 @@ def _difference(own: Tensor | None, stored: Tensor | None, floating: torch.dtype
     return "" if stored.dtype == want else f"is {stored.dtype}, not {want}"
 
 
-def _replay(net: nn.Module, model: Model) -> None:
+def _replay(net: Model, model: ModelFiles) -> None:
     """Compares what the network makes of its golden input with what it made of it when it was exported."""
     if architectures()[model.config["architecture"]].example is not None:
         golden.check(net, model.source.file(golden.FILE, golden.LIMIT).parent, model.config)

@@ -1,11 +1,10 @@
-"""``zoo predict NAME FILES|FOLDERS|GLOBS -o OUT``, or of a model of pairs ``A B`` or ``PAIRS.csv``."""
+"""``zoo predict MODEL PICTURES... -o OUT``, or of a model of pairs ``A B`` or ``PAIRS.csv``."""
 
 from __future__ import annotations
 
 import argparse
 import errno
 import inspect
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,27 +12,26 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
-from torch import nn
 
 from zoo.base import progress
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json
-from zoo.base.registry import Architecture, architectures, import_object
-from zoo.cards import weights
+from zoo.base.registry import Architecture, architectures
+from zoo.base.text import unknown
 from zoo.commands import inputs
 from zoo.commands.inputs import PICTURES, VIDEOS, Inputs
+from zoo.commands.options import OptionParser, predict_options, usage
 from zoo.commands.terminal import Parser
 from zoo.hub import layout, locate
 from zoo.pictures import video
 
-OPTIONS = (  # that reach predict, where it has them
-    "passes", "refine", "tile", "match_histogram", "strength", "preserve_color",
-    "style", "blend", "size", "iterations", "start", "content_weight", "pooling", "optimizer",
-    "seed", "preview_every", "vgg",
-)  # fmt: skip
+if TYPE_CHECKING:
+    from zoo.models.base import Model
+
+DESCRIPTION = "Runs a model on pictures and writes its results."
 
 
 def main(argv: list[str]) -> int:
@@ -42,88 +40,126 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 2 where a picture failed; the failures are named at the end.
     """
-    options = _parser().parse_args(argv)
-    out, failures = Path(options.output), list[str]()
-    architecture = _architecture(options.model)
-    count = architecture.pictures if architecture else 1
-    suffixes = PICTURES | VIDEOS if architecture and _can_style_frames(import_object(architecture.net)) else PICTURES
-    if count == 1:
-        found = inputs.pictures(options.pictures, out, suffixes)
-    else:
-        found = inputs.groups(options.model, options.pictures, count, failures)
-    work = dict(inputs.destinations(found))
-    if not work and not failures:
-        raise ZooError(f"no pictures in {', '.join(options.pictures)} ({', '.join(sorted(suffixes))})")
+    known, _ = _common_parser(add_help=False).parse_known_args(argv)
+    if known.model is None:
+        _common_parser().parse_args(argv)  # help ends here
+        raise ZooError("which model? zoo predict MODEL PICTURES... -o OUT; zoo list says which there are")
+    declared = _architecture(known.model)
+    given = _parser(known.model, declared).parse(argv)
+    name, texts, out = given.pop("model"), given.pop("pictures"), Path(given.pop("output"))
+    device = given.pop("device") or _fastest_device()
+    failures = list[str]()
+    work = _work(name, declared, texts, out, failures)
     total = len(work) + len(failures)
     with _folder(out):
-        net = weights.load(options.model, device=options.device or _fastest_device())
+        from zoo.cards import weights  # torch takes seconds to import
+
+        net = weights.load(name, device=device)
         with progress.bars() as bars:
             task = bars.add_task("Predicting", total=len(work))
-            keywords = _keywords(net, options, count, bars)
-            for destination, paths in bars.track(work.items(), task_id=task):
-                failure = _predict(net, paths, keywords, out / destination, bars)
-                failures += [failure] if failure else []
-    print(f"{total - len(failures)} of {total} {_noun(count, work.values())}: {out}")  # noqa: T201
+            if "progress" in inspect.signature(net.predict).parameters:
+                given["progress"] = _part_bar(bars)
+            for batch in _batches(work, given.get("batch_size", 1)):
+                failures += _Run(net, declared, given, out, bars).predict(batch)
+                bars.advance(task, len(batch))
+    print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}: {out}")  # noqa: T201
     for failure in dict.fromkeys(failures):  # what is wrong with an option is said once
         _say(failure)
     return 2 if failures else 0
 
 
-def _predict(net: nn.Module, paths: Inputs, keywords: dict[str, Any], destination: Path, bars: Progress) -> str | None:
-    """Writes the results of one prediction and says what is to be known of them; returns what went wrong."""
-    names = ", ".join(map(str, paths))
-    try:
-        if paths[0].suffix.lower() in VIDEOS:
-            notes = _predict_video(net, paths[0], keywords, destination, bars)
-        else:
-            result = net.predict(*paths, **keywords)  # type: ignore[operator]
-            result.save(destination)
-            notes = getattr(result, "notes", ())
-    except ZooError as error:
-        return str(error)
-    except OSError as error:  # such as a name too long for the results
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        place = "" if error.filename in map(str, paths) else f"{destination}: "
-        return f"{names}: {place}{error.strerror or error}"
-    except MemoryError:
-        return f"{names}: memory ran out"
-    for note in notes:
-        _say(f"{names}: {note}")
-    return None
+def _work(name: str, declared: Architecture, texts: list[str], out: Path, failures: list[str]) -> dict[Path, Inputs]:
+    """The pictures of each prediction by the name of its results."""
+    suffixes = PICTURES | VIDEOS if declared.video else PICTURES
+    if len(declared.inputs) == 1:
+        found = inputs.pictures(texts, out, suffixes)
+    else:
+        found = inputs.groups(name, texts, len(declared.inputs), failures)
+    work = dict(inputs.destinations(found))
+    if not work and not failures:
+        raise ZooError(f"no pictures in {', '.join(texts)} ({', '.join(sorted(suffixes))})")
+    return work
 
 
-def _predict_video(
-    net: nn.Module, path: Path, keywords: dict[str, Any], destination: Path, bars: Progress
-) -> tuple[str, ...]:
-    """Writes ``DESTINATION_styled.mp4`` and says how fast that went; returns what is to be known of it."""
-    if not _can_style_frames(net):
-        raise ZooError(f"{path}: a video; {type(net).__name__} takes pictures only")
-    predict_frame: Any = net.predict_frame
-    known = inspect.signature(predict_frame).parameters
-    change = partial(predict_frame, **{name: value for name, value in keywords.items() if name in known})
-    task, start = bars.add_task("Frames", total=None), time.perf_counter()
-    try:
-        written = video.change_frames(
-            path,
-            destination.with_name(f"{destination.name}_styled.mp4"),
-            change,
-            lambda done, total: bars.update(
-                task,
-                completed=done,
-                total=total,
-                description=f"Frames, {done / (time.perf_counter() - start):.1f} a second",
-            ),
-        )
-    finally:
-        bars.remove_task(task)
-    speed = written.frames / (time.perf_counter() - start)
-    print(f"{path}: {written.frames} frames, {speed:.1f} a second")  # noqa: T201
-    return written.notes
+def _batches(work: dict[Path, Inputs], size: int) -> Iterator[dict[Path, Inputs]]:
+    items = list(work.items())
+    return (dict(items[first : first + size]) for first in range(0, len(items), size))
 
 
-def _can_style_frames(net: Any) -> bool:
-    return hasattr(net, "predict_frame")
+class _Run:
+    """Predictions with the same options.
+
+    Args:
+        net: as loaded.
+        declared: its architecture.
+        options: keyword arguments of its ``predict``.
+        out: folder of the results.
+        bars: of progress.
+    """
+
+    def __init__(self, net: Model, declared: Architecture, options: dict[str, Any], out: Path, bars: Progress) -> None:
+        self.net, self.declared, self.options, self.out, self.bars = net, declared, options, out, bars
+
+    def predict(self, batch: dict[Path, Inputs]) -> list[str]:
+        """Writes the results of one or several predictions; returns what went wrong."""
+        if len(batch) > 1 and not any(_is_video(paths) for paths in batch.values()):
+            with suppress(ZooError, OSError, MemoryError):  # one by one tells whose fault it is
+                results = self.net.predict([paths[0] for paths in batch.values()], **self.options)
+                for (destination, paths), result in zip(batch.items(), results, strict=True):
+                    self._keep(result, paths, destination)
+                return []
+        failures = (self._one(paths, destination) for destination, paths in batch.items())
+        return [failure for failure in failures if failure]
+
+    def _one(self, paths: Inputs, destination: Path) -> str | None:
+        """Writes the results of one prediction; returns what went wrong."""
+        names = ", ".join(map(str, paths))
+        try:
+            if _is_video(paths):
+                self._video(paths[0], self.out / destination)
+            else:
+                self._keep(self.net.predict(*paths, **self.options), paths, destination)
+        except ZooError as error:
+            return str(error)
+        except OSError as error:  # such as a name too long for the results
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            place = "" if error.filename in map(str, paths) else f"{self.out / destination}: "
+            return f"{names}: {place}{error.strerror or error}"
+        except MemoryError:
+            return f"{names}: memory ran out"
+        return None
+
+    def _keep(self, result: Any, paths: Inputs, destination: Path) -> None:
+        result.save(self.out / destination)
+        for note in getattr(result, "notes", ()):
+            _say(f"{', '.join(map(str, paths))}: {note}")
+
+    def _video(self, path: Path, destination: Path) -> None:
+        """Writes ``DESTINATION_KIND.mp4`` and says how fast that went."""
+        if not self.declared.video:
+            raise ZooError(f"{path}: a video; {type(self.net).__name__} takes pictures only")
+        known = inspect.signature(self.net.predict_frame).parameters
+        options = {name: value for name, value in self.options.items() if name in known}
+        task, start = self.bars.add_task("Frames", total=None), time.perf_counter()
+
+        def show(done: int, total: int | None) -> None:
+            pace = f"Frames, {done / (time.perf_counter() - start):.1f} a second"
+            self.bars.update(task, completed=done, total=total, description=pace)
+
+        try:
+            file = destination.with_name(f"{destination.name}_{self.declared.video}.mp4")
+            written = video.change_frames(path, file, partial(self.net.predict_frame, **options), show)
+        finally:
+            self.bars.remove_task(task)
+        speed = written.frames / (time.perf_counter() - start)
+        print(f"{path}: {written.frames} frames, {speed:.1f} a second")  # noqa: T201
+        for note in written.notes:
+            _say(f"{path}: {note}")
+
+
+def _is_video(paths: Inputs) -> bool:
+    return paths[0].suffix.lower() in VIDEOS
 
 
 def _say(text: str) -> None:
@@ -166,80 +202,41 @@ def _part_bar(bars: Progress) -> Callable[[int, int], None]:
     return show
 
 
-class _Parser(Parser):
-    def error(self, message: str) -> NoReturn:
-        if message.endswith("required: pictures"):
-            message += "; name them before --style and --blend, which take all that follows"
-        super().error(message)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="zoo predict", description="Run a model on pictures.")
-    parser.add_argument("model", help="name of a model, of an architecture, or a folder")
-    parser.add_argument(
-        "pictures",
-        nargs="+",
-        help="files, folders (with their subfolders) or patterns; videos too for models that style them; for a model "
-        "of pairs two files, or a .csv of pairs",
-    )
-    parser.add_argument("-o", "--output", required=True, help="folder for the results")
-    parser.add_argument("--device", help="such as cpu or cuda; the GPU if there is one")
-    parser.add_argument(
-        "--tile",
-        type=_tile,
-        metavar="N|auto",
-        help="side of the parts of a picture that are seen at a time; for models of styles, rows",
-    )
-    _add_options(parser)
+def _common_parser(**settings: Any) -> Parser:
+    """What every model has in common; the options of one are known when it is named."""
+    parser = Parser(
+        prog="zoo predict", usage="zoo predict MODEL PICTURES... -o OUT [options]", description=DESCRIPTION,
+        epilog="zoo predict MODEL --help lists the options of that model.", allow_abbrev=False, **settings,
+    )  # fmt: skip
+    parser.add_argument("model", nargs="?", help="a model's or an architecture's name, a folder, or USER/NAME")
+    _add_common(parser)
     return parser
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    """Those of a few models."""
-    pairs = parser.add_argument_group("models of pairs")
-    pairs.add_argument("--passes", type=_positive, help="how often a pair is looked at")
-    pairs.add_argument("--refine", choices=["ecc"], help="how the estimate is polished")
-    larger = parser.add_argument_group("super resolution")
-    larger.add_argument("--match-histogram", action="store_true", default=None, help="keep the colours of a picture")
-    style = parser.add_argument_group("models of styles")
-    style.add_argument(
-        "--strength", type=_share, metavar="0..1", help="how much of the result is mixed with the picture"
-    )
-    style.add_argument("--preserve-color", action="store_true", default=None, help="keep the colours of the picture")
-    own = parser.add_argument_group("models that are given the style")
-    own.add_argument(
-        "--style", nargs="+", action="extend", type=Path, metavar="FILE", help="one or several; after the pictures"
-    )
-    own.add_argument("--blend", nargs="+", type=float, metavar="WEIGHT", help="of each style")
-    own.add_argument("--size", type=_positive, metavar="N", help="pixels of the result")
-    own.add_argument("--iterations", type=_positive, metavar="N", help="of the optimiser")
-    own.add_argument("--start", metavar="NAME", help="what the optimiser begins with, such as content or noise")
-    own.add_argument("--content-weight", type=float, metavar="W", help="smaller is more of the style")
-    own.add_argument("--pooling", metavar="NAME", help="of the loss network: average or max")
-    own.add_argument("--optimizer", metavar="NAME", help="lbfgs or adam")
-    own.add_argument("--seed", type=int, metavar="N", help="of the noise")
-    own.add_argument("--preview-every", type=_positive, metavar="N", help="iterations between two previews")
-    own.add_argument("--vgg", metavar="FILE", help="safetensors with the loss network, or timm")
+def _add_common(parser: Any, required: bool = False) -> None:
+    parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
+    parser.add_argument("--device", help="such as cpu or cuda; by default the GPU if there is one")
 
 
-def _tile(text: str) -> int | str:
-    return text if text == "auto" else _positive(text)
+class _ModelParser(OptionParser):
+    def _refuse(self, error: argparse.ArgumentError, argv: Any) -> Any:
+        if "pictures" in str(error) and self.many & set(argv):
+            raise ZooError(f"pictures are required; name them before {' and '.join(sorted(self.many & set(argv)))}")
+        super()._refuse(error, argv)
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a number from 1 on, not {text!r}")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"a number from 0, the picture, to 1, the result, not {text!r}")
-    return value
+def _parser(model: str, declared: Architecture) -> OptionParser:
+    parser = _ModelParser(
+        f"zoo predict {model}", model, description=DESCRIPTION,
+        usage=f"zoo predict {model} {usage(declared)} -o OUT [options]",
+    )  # fmt: skip
+    count = len(declared.inputs)
+    kinds = "files, folders (with their subfolders) or patterns" if count == 1 else f"{count} files, or a .csv of such"
+    parser.add_argument("model", help=argparse.SUPPRESS)
+    parser.add_argument("pictures", nargs="+", type=str, help=kinds + ("; videos too" if declared.video else ""))
+    _add_common(parser, required=True)
+    parser.add_options(f"options of {model}", predict_options(declared))
+    return parser
 
 
 def _fastest_device() -> str:
@@ -248,38 +245,17 @@ def _fastest_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def _architecture(model: str) -> Architecture | None:
-    """None where it is not known, which loading refuses."""
+def _architecture(model: str) -> Architecture:
     config = read_json(locate.find(model).file(locate.CONFIG_FILE, layout.PROSE))
-    return architectures().get(str(config.get("architecture")))
+    name, known = str(config.get("architecture")), architectures()
+    if name not in known:
+        raise unknown("architecture", name, known)
+    return known[name]
 
 
-def _keywords(net: nn.Module, options: argparse.Namespace, count: int, bars: Progress) -> dict[str, Any]:
-    """Keyword arguments of the network's ``predict``: the options that were given, and a bar where it has parts.
-
-    Args:
-        count: how many of its parameters are pictures.
-    """
-    given = {name: value for name in OPTIONS if (value := getattr(options, name)) is not None}
-    known = inspect.signature(net.predict).parameters  # type: ignore[arg-type]
-    for name in given:
-        if name not in known:
-            raise ZooError(f"{_option(name)} means nothing to {options.model}: {type(net).__name__} has no such thing")
-    for name, parameter in list(known.items())[count:]:
-        if parameter.default is parameter.empty and name not in given:
-            raise ZooError(f"{options.model} needs {_option(name)}{' FILE' if name == 'style' else ''}")
-    if len(given.get("style", ())) == 1:
-        given["style"] = given["style"][0]
-    keywords = {name: value for name, value in given.items() if value != "auto"}  # what predict does by itself
-    return {**keywords, "progress": _part_bar(bars)} if "progress" in known else keywords
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _noun(count: int, work: Iterable[Inputs]) -> str:
-    kinds = {paths[0].suffix.lower() in VIDEOS for paths in work}
+def _noun(declared: Architecture, work: Iterable[Inputs]) -> str:
+    kinds = {_is_video(paths) for paths in work}
     if kinds == {True}:
         return "videos"
+    count = len(declared.inputs)
     return {1: "pictures and videos" if True in kinds else "pictures", 2: "pairs"}.get(count, f"groups of {count}")

@@ -12,7 +12,7 @@ from zoo.base.splits import Split, split_of
 from zoo.data.labels import LabelMap
 from zoo.data.pictures import find_pictures
 from zoo.data.segmentation import Augment, Sample, SegmentationData, read_samples
-from zoo.pictures.images import distinct_colors
+from zoo.pictures.sheets import distinct_colors
 
 
 class SegmentationFolder(SegmentationData):

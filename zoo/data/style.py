@@ -9,7 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import Picture, on_white, to_picture, to_tensor
+from zoo.pictures.images import Picture, to_picture
+from zoo.pictures.results import on_white
+from zoo.pictures.tensors import to_tensor
 
 SMALLEST = 32  # pixels of a side below which a picture shows no style
 LONGEST = 8  # times the shorter side: the longer one grows with it, and memory with that

@@ -15,7 +15,7 @@ from torch.nn import Parameter
 from torch.optim import Optimizer
 
 from zoo.nn.schedule import set_total_steps
-from zoo.pictures.images import save_png
+from zoo.pictures.results import save_png
 
 
 class PictureLog:

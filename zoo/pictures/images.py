@@ -1,22 +1,30 @@
-"""Any picture that people have (path, PIL, array, tensor) to a tensor in 0..1, and back."""
+"""Any picture that people have (path, PIL, array, tensor) to floats in 0..1, and back. Nothing here imports torch."""
 
 from __future__ import annotations
 
-import colorsys
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-import torch
-from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
-from torch import Tensor
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo.base.errors import ZooError
-from zoo.base.files import replacing
 
-Picture: TypeAlias = "str | Path | Image.Image | np.ndarray | Tensor"
+
+class TensorLike(Protocol):
+    """A tensor of torch, which is not imported for its sake."""
+
+    @property
+    def ndim(self) -> int: ...
+
+    def detach(self) -> Any: ...
+
+
+Picture: TypeAlias = str | Path | Image.Image | np.ndarray | TensorLike
+Made = TypeVar("Made")
 
 SLACK = 0.1  # by which floats may leave 0..1: bicubic resizing overshoots
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -36,7 +44,7 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
     """Makes a PIL picture with 8 bits a channel that keeps grey and transparency: L, LA, RGB or RGBA.
 
     Args:
-        picture: what :func:`to_tensor` takes, or a uint8 array ``(H, W, 4)``.
+        picture: what :func:`to_floats` takes, or a uint8 array ``(H, W, 4)``.
 
     Returns:
         It, and what of the original it has not, such as "16 bits a channel became 8".
@@ -53,7 +61,7 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
         picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
         return _to_8_bits(picture), _lost(picture)
-    return Image.fromarray(to_array(to_tensor(picture))), ()
+    return Image.fromarray(to_pixels(to_floats(picture))), ()
 
 
 def _lost(picture: Image.Image) -> tuple[str, ...]:
@@ -105,38 +113,6 @@ def _stated_size(path: str | Path) -> str:
     return "its size"
 
 
-def to_tensor(picture: Picture) -> Tensor:
-    """Makes an RGB tensor ``(3, H, W)``, float32 in 0..1.
-
-    Args:
-        picture: a path, a PIL picture of any mode (16 bits are scaled to 8), a uint8 array ``(H, W)`` or
-            ``(H, W, 3)``, or a tensor ``(3, H, W)``, uint8 or float in 0..1.
-    """
-    if isinstance(picture, Tensor):
-        known = picture.dtype == torch.uint8 or picture.is_floating_point()
-        if picture.ndim != 3 or picture.shape[0] != 3 or not known:
-            raise ZooError(
-                f"a tensor picture is uint8 or float, (3, H, W), this one {picture.dtype} {tuple(picture.shape)}"
-            )
-        if picture.dtype == torch.uint8:
-            return picture.float() / 255
-        low, high = (float(value) for value in picture.detach().aminmax()) if picture.numel() else (0.0, 0.0)
-        if not -SLACK <= low <= high <= 1 + SLACK:  # NaN compares false
-            raise ZooError(f"values of a float picture are 0..1, these are {low:.4g}..{high:.4g}")
-        return picture.float()
-    if isinstance(picture, (str, Path)):
-        picture = open_rgb(picture)
-    if isinstance(picture, Image.Image):
-        picture = np.array(_to_rgb(picture))
-    if not isinstance(picture, np.ndarray):
-        raise ZooError(f"a picture is a path, a PIL picture, an array or a tensor, not {type(picture).__name__}")
-    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
-        raise ZooError(f"an array picture is uint8, (H, W) or (H, W, 3), this one {picture.dtype} {picture.shape}")
-    if picture.ndim == 2:
-        picture = np.repeat(picture[..., None], 3, axis=2)
-    return torch.from_numpy(np.require(picture, requirements=["C", "W"])).permute(2, 0, 1).float() / 255
-
-
 def _to_rgb(picture: Image.Image) -> Image.Image:
     return _to_8_bits(picture, "RGB")
 
@@ -163,105 +139,60 @@ def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
     return converted
 
 
-def to_array(tensor: Tensor) -> np.ndarray:
-    """``(3, H, W)`` in 0..1 -> ``(H, W, 3)`` uint8."""
-    return tensor.detach().float().clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).cpu().numpy()
-
-
-def save_png(image: Image.Image, path: Path) -> None:
-    """Writes a PNG whole or not at all, and without a copy of it in memory."""
-    with replacing(path) as temporary:
-        image.save(temporary, "PNG", compress_level=4)  # half the time of Pillow's 6, and hardly larger
-
-
-def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> list[Path]:
-    """Writes ``DESTINATION_KIND.png`` a picture, each whole or not at all, and makes the folder.
+def to_floats(picture: Picture) -> np.ndarray:
+    """Makes an RGB array ``(3, H, W)``, float32 in 0..1, channels last in memory.
 
     Args:
-        pictures: by their kind.
-        destination: beginning of the files' names, such as ``out/street``.
+        picture: a path, a PIL picture of any mode (16 bits are scaled to 8), a uint8 array ``(H, W)`` or
+            ``(H, W, 3)``, or a tensor ``(3, H, W)``, uint8 or float in 0..1.
     """
-    destination = Path(destination)
-    if not destination.name:
-        raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    written = []
-    for kind, picture in pictures.items():
-        written.append(destination.with_name(f"{destination.name}_{kind}.png"))
-        save_png(picture, written[-1])
-    return written
+    if is_tensor(picture):
+        return _floats_of_tensor(picture)
+    if isinstance(picture, (str, Path)):
+        picture = open_rgb(picture)
+    if isinstance(picture, Image.Image):
+        picture = np.asarray(_to_rgb(picture))
+    if not isinstance(picture, np.ndarray):
+        raise ZooError(f"a picture is a path, a PIL picture, an array or a tensor, not {type(picture).__name__}")
+    if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
+        raise ZooError(f"an array picture is uint8, (H, W) or (H, W, 3), this one {picture.dtype} {picture.shape}")
+    if picture.ndim == 2:
+        picture = np.repeat(picture[..., None], 3, axis=2)
+    return np.divide(picture, 255, dtype=np.float32, order="C").transpose(2, 0, 1)
 
 
-def save_as(picture: Image.Image, path: Path) -> list[Path]:
-    """Writes one file, whole or not at all, in the format that its suffix names, and makes the folder.
+def to_pixels(floats: np.ndarray) -> np.ndarray:
+    """``(3, H, W)`` in 0..1 -> ``(H, W, 3)`` uint8; what leaves 0..1 is clipped, NaN becomes 0."""
+    scaled = np.rint(np.nan_to_num(floats.clip(0, 1), copy=False).astype(np.float32, copy=False) * 255)
+    return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
 
-    Raises:
-        ZooError: the format cannot hold the picture.
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor of torch, which is imported wherever there are such."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _floats_of_tensor(picture: Any) -> np.ndarray:
+    array: np.ndarray = picture.detach().cpu().float().numpy()
+    kind = str(picture.dtype).removeprefix("torch.")
+    if array.ndim != 3 or array.shape[0] != 3 or not (kind == "uint8" or picture.is_floating_point()):
+        raise ZooError(f"a tensor picture is uint8 or float, (3, H, W), this one {picture.dtype} {array.shape}")
+    if kind == "uint8":
+        return array / np.float32(255)
+    low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)
+    if not -SLACK <= low <= high <= 1 + SLACK:  # NaN compares false
+        raise ZooError(f"values of a float picture are 0..1, these are {low:.4g}..{high:.4g}")
+    return array
+
+
+def one_or_many(pictures: Any, predict: Callable[[list[Any]], list[Made]]) -> Any:
+    """Predicts for one picture, or for a list or batch of them, which gives a list.
+
+    Args:
+        pictures: one picture; or a list or tuple of pictures, or a tensor ``(B, 3, H, W)``.
+        predict: makes a result of each picture of a list.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    format_ = Image.registered_extensions()[path.suffix.lower()]
-    try:
-        with replacing(path) as temporary:
-            picture.save(temporary, format_, quality=95)  # where it has such
-    except (OSError, ValueError) as error:  # of the format: no transparency, or no sides as long
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise ZooError(f"{path}: {error}; save it as .png") from None
-    return [path]
-
-
-def on_white(picture: Image.Image) -> Image.Image:
-    """RGB, with what is transparent on white."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
-
-
-class PictureResult:
-    """What a result that is one picture shares with it, so that it can be taken for one."""
-
-    picture: Image.Image
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height."""
-        return self.picture.size
-
-    @property
-    def mode(self) -> str:
-        return self.picture.mode
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if copy is False:
-            raise ValueError("the pixels of a PIL picture can only be copied")
-        return np.array(self.picture, dtype)
-
-
-def colorize(mask: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """Class ids ``(H, W)`` -> RGB ``(H, W, 3)`` uint8; ids beyond the palette become black."""
-    table = np.zeros((256, 3), np.uint8)
-    table[: len(palette)] = np.asarray(palette, np.uint8).reshape(-1, 3)
-    return table[mask]
-
-
-def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = (), width: int = 320) -> Image.Image:
-    """Lays pictures ``(H, W, 3)`` uint8 out as a table, each cell ``width`` pixels wide, with one title a column."""
-    cells = [[Image.fromarray(cell) for cell in row] for row in rows]
-    gap, top = 4, 18 if titles else 4
-    heights = [max(round(cell.height * width / cell.width) for cell in row) for row in cells]
-    columns = max(len(row) for row in cells)
-    sheet = Image.new("RGB", (columns * (width + gap) + gap, sum(h + gap for h in heights) + top), "white")
-    draw = ImageDraw.Draw(sheet)
-    for column, title in enumerate(titles):
-        draw.text((gap + column * (width + gap), 3), title, fill="black")
-    for row, height in zip(cells, heights, strict=True):
-        for column, cell in enumerate(row):
-            sheet.paste(cell.resize((width, height)), (gap + column * (width + gap), top))
-        top += height + gap
-    return sheet
-
-
-def distinct_colors(count: int) -> list[tuple[int, int, int]]:
-    """Colours far apart in hue, for classes that come without any."""
-    hues = ((i * 0.618034) % 1 for i in range(count))  # the golden ratio spreads any number of hues evenly
-    return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h, 0.65, 0.9)) for h in hues]  # type: ignore[misc]
+    if isinstance(pictures, (list, tuple)) or (is_tensor(pictures) and pictures.ndim == 4):
+        return predict(list(pictures))
+    return predict([pictures])[0]

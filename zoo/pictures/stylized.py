@@ -7,28 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.base.memory import running_out
-from zoo.pictures.images import (
-    SUFFIXES,
-    Picture,
-    PictureResult,
-    contact_sheet,
-    on_white,
-    save_as,
-    save_pngs,
-    to_array,
-    to_picture,
-    to_tensor,
-)
+from zoo.pictures.images import Picture, to_floats, to_picture, to_pixels
+from zoo.pictures.results import PictureResult, on_white
+from zoo.pictures.sheets import contact_sheet
 
 SHOWN = 640  # pixels of the longer side of each picture of a comparison
 STRIP = 256  # rows of a picture that are mixed at once
-LUMA = (0.299, 0.587, 0.114)  # of R, G and B: Y of YIQ and of ITU-R BT.601
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of R, G and B: Y of YIQ and of ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +26,7 @@ class Stylized(PictureResult):
     Args:
         picture: RGB, or RGBA where the content is transparent.
         content: what was styled, of the same size and mode.
-        notes: what a user should know of, such as "16 bits a channel became 8".
+        notes: what a user should know, such as "16 bits a channel became 8".
     """
 
     picture: Image.Image
@@ -59,18 +47,14 @@ class Stylized(PictureResult):
         Args:
             destination: beginning of the files' names, such as ``out/street``, or a file such as ``street.jpg``.
         """
-        destination = Path(destination)
-        with running_out(f"{destination}: memory ran out when it was saved"):
-            if destination.suffix.lower() in SUFFIXES:
-                return save_as(self.picture, destination)
-            return save_pngs({"styled": self.picture, "compare": self.compare()}, destination)
+        return self._save(destination, "styled")
 
 
 def as_content(picture: Picture) -> tuple[Image.Image, Image.Image | None, tuple[str, ...]]:
     """Makes a picture of any kind ready for a network.
 
     Args:
-        picture: what :func:`zoo.pictures.images.to_picture` takes.
+        picture: what :func:`to_picture` takes.
 
     Returns:
         Its colours (RGB, white where nothing is seen of them), its transparency (L) if it has any, and notes of what
@@ -78,7 +62,7 @@ def as_content(picture: Picture) -> tuple[Image.Image, Image.Image | None, tuple
     """
     source, notes = to_picture(picture)
     if not source.width or not source.height:
-        raise ZooError(f"a picture has pixels, this one is {source.width}x{source.height}")
+        raise ZooError(f"the picture is empty ({source.width}x{source.height})")
     colors = source.convert("RGB")
     if source.mode.startswith("L"):
         colors.info.pop("icc_profile", None)  # of grey
@@ -91,11 +75,11 @@ def as_content(picture: Picture) -> tuple[Image.Image, Image.Image | None, tuple
 
 def check_strength(strength: Any) -> None:
     if isinstance(strength, bool) or not isinstance(strength, (int, float, np.number)) or not 0 <= strength <= 1:
-        raise ZooError(f"strength is a number from 0, the original, to 1, the result, not {strength!r}")
+        raise ZooError(f"strength must be between 0 (original) and 1 (fully styled), not {strength!r}")
 
 
 def finish(
-    picture: Tensor | Image.Image,
+    picture: np.ndarray | Image.Image,
     content: Image.Image,
     alpha: Image.Image | None = None,
     *,
@@ -114,7 +98,7 @@ def finish(
         notes: see :class:`Stylized`.
     """
     check_strength(strength)
-    result = picture if isinstance(picture, Image.Image) else Image.fromarray(to_array(picture))
+    result = picture if isinstance(picture, Image.Image) else Image.fromarray(to_pixels(picture))
     if content.size != result.size:
         info = content.info
         content = content.resize(result.size, Image.Resampling.BICUBIC, reducing_gap=3.0)
@@ -123,9 +107,9 @@ def finish(
         result = result.copy() if result is picture else result
         for top in range(0, result.height, STRIP):  # as floats the whole would be large
             box = (0, top, result.width, min(top + STRIP, result.height))
-            own, original = (to_tensor(one.crop(box)) for one in (result, content))
+            own, original = (to_floats(one.crop(box)) for one in (result, content))
             mixed = mix(own, original, strength=strength, preserve_color=preserve_color)
-            result.paste(Image.fromarray(to_array(mixed)), box)
+            result.paste(Image.fromarray(to_pixels(mixed)), box)
     if "icc_profile" in content.info:
         result.info["icc_profile"] = content.info["icc_profile"]
     if alpha is not None:
@@ -136,8 +120,8 @@ def finish(
     return Stylized(result, content, notes)
 
 
-def mix(result: Tensor, content: Tensor, *, strength: float = 1.0, preserve_color: bool = False) -> Tensor:
-    """Mixes pictures ``(..., 3, H, W)`` in 0..1.
+def mix(result: np.ndarray, content: np.ndarray, *, strength: float = 1.0, preserve_color: bool = False) -> np.ndarray:
+    """Mixes pictures ``(3, H, W)`` float32 in 0..1.
 
     Args:
         result: in the style.
@@ -147,8 +131,6 @@ def mix(result: Tensor, content: Tensor, *, strength: float = 1.0, preserve_colo
             transfer of Gatys et al., 2016 (https://arxiv.org/abs/1606.05897), in YIQ.
     """
     if preserve_color:
-        change = result - content
-        luma = torch.tensor(LUMA, dtype=change.dtype, device=change.device)
-        # I and Q stay where R, G and B change alike
-        result = (content + (change * luma[:, None, None]).sum(-3, keepdim=True)).clamp(0, 1)
-    return content + strength * (result - content)
+        change = np.tensordot(LUMA, result - content, 1)  # I and Q stay where R, G and B change alike
+        result = (content + change).clip(0, 1)
+    return content + np.float32(strength) * (result - content)

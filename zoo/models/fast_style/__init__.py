@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.base.registry import Architecture, import_object
+from zoo.base.registry import Architecture, lazy
 
 if TYPE_CHECKING:
     from zoo.models.fast_style.module import FastStyleModule
@@ -16,19 +16,15 @@ ARCHITECTURE = Architecture(
     net="zoo.models.fast_style.net.FastStyle",
     module="zoo.models.fast_style.module.FastStyleModule",
     data="zoo.data.crops.PictureCrops",
+    predictor="zoo.models.fast_style.predict.Stylizer",
     evaluate="zoo.models.fast_style.evaluate.evaluate",
     weights=("fast_style_starry", "fast_style_wave"),
     task="style transfer",
+    pipeline_tag="image-to-image",
     paper="https://arxiv.org/abs/1603.08155",
     input="RGB 0..1, any size",
     example=(3, 48, 64),
+    video="styled",
 )
 
-
-def __getattr__(name: str) -> Any:
-    """Imports a class when it is first asked for, because torch is slow to import."""
-    if name == "FastStyle":
-        return import_object(ARCHITECTURE.net)
-    if name == "FastStyleModule":
-        return import_object(ARCHITECTURE.module)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(ARCHITECTURE)

@@ -29,7 +29,8 @@ from zoo.nn.cost import macs
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.mode import evaluating
-from zoo.pictures.images import open_rgb, to_array, to_tensor
+from zoo.pictures.images import open_rgb
+from zoo.pictures.tensors import to_array, to_tensor
 
 CONTENT, NETWORK = "the content itself", "network"
 TERMS = ("loss", "content", "style", "tv")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from zoo.base import memory
 from zoo.base.errors import ZooError
 from zoo.base.memory import Need
-
-if TYPE_CHECKING:
-    from zoo.models.fast_style.net import FastStyle
 
 SHARE = 0.5  # of the free memory up to which a picture is seen whole: faster (tests/benchmarks/fast_style_speed.py)
 STRIP = 2**17  # pixels of a strip
@@ -19,12 +16,14 @@ AROUND = 16  # rows around a strip
 HOST = 16  # bytes a pixel of pictures with 8 bits: of the source, as an array, and of the result
 
 
-def rows_at_a_time(net: FastStyle, size: tuple[int, int], tile: int | Literal["auto"] | None) -> int | None:
+def rows_at_a_time(device: str, channels: int, size: tuple[int, int], tile: int | Literal["auto"] | None) -> int | None:
     """Rows of a strip of the picture, or None where it is seen whole.
 
     Args:
+        device: that computes.
+        channels: of the network's first layer.
         size: width and height.
-        tile: see :meth:`FastStyle.predict`.
+        tile: rows of a strip; "auto": what suits memory; None: the whole picture.
 
     Raises:
         ZooError: no such tile, or too little memory.
@@ -32,33 +31,32 @@ def rows_at_a_time(net: FastStyle, size: tuple[int, int], tile: int | Literal["a
     if tile not in ("auto", None) and (not isinstance(tile, (int, Integral)) or isinstance(tile, bool) or tile < 1):
         raise ZooError(f'tile is a number of rows from 1 on, "auto" or None, not {tile!r}')
     width, height = size
-    device = next(net.parameters()).device
     pictures: Need = (width * height * HOST, "cpu")
-    need: Need = (width * height * bytes_a_pixel(net), device)
+    need: Need = (width * height * bytes_a_pixel(channels), device)
     rows = None
     if isinstance(tile, str):
         rows = None if memory.fits([pictures, need], SHARE) else max(STRIP // width, SMALLEST)
     elif tile is not None:
         rows = int(tile)
     if rows is not None and rows < height:
-        need = (strips_bytes(net, size, rows), device)
+        need = (strips_bytes(channels, size, rows), device)
     way_out = 'give --tile auto or tile="auto"' if tile is None else "make the picture smaller"
     memory.refuse_beyond(f"{width}x{height} pixels:", [pictures, need], way_out)
     return rows
 
 
-def bytes_a_pixel(net: FastStyle) -> int:
+def bytes_a_pixel(channels: int) -> int:
     """Float32 memory by pixels of a picture that is seen whole: four of the first layer's outputs, and ten planes.
 
     ``python tests/benchmarks/fast_style_speed.py --memory`` prints what is measured beside it, also of strips.
     """
-    return 4 * (4 * net.channels + 10)
+    return 4 * (4 * channels + 10)
 
 
-def strips_bytes(net: FastStyle, size: tuple[int, int], rows: int) -> int:
+def strips_bytes(channels: int, size: tuple[int, int], rows: int) -> int:
     """What is kept of all of a picture, and five strips: not all that is freed can be used again at once.
 
     Half and a quarter of the resolution with two and four times the channels of the first layer take 3/4 of its output.
     """
     width, height = size
-    return width * (3 * height * net.channels + 5 * (rows + AROUND) * bytes_a_pixel(net))
+    return width * (3 * height * channels + 5 * (rows + AROUND) * bytes_a_pixel(channels))

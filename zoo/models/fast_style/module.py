@@ -15,7 +15,8 @@ from torchmetrics import MeanMetric
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
 from zoo.nn.learning import PictureLog, optimizers
-from zoo.pictures.images import contact_sheet, to_array
+from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
 
 ROWS = 4  # of a sheet of validation pictures
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
+from zoo.models.base import Model
 from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
-from zoo.nn.mode import evaluating
-from zoo.pictures.images import Picture
 
 OVERSHOOT = 0.05  # by which tanh may leave 0..1
 STRIDE = 4  # of the deepest features
 SMALLEST = 8  # pixels of a side that the deepest layers can reflect
 
 
-class FastStyle(nn.Module):
+class FastStyle(Model):
     """A picture in one style, in one pass (Johnson et al., 2016, https://arxiv.org/abs/1603.08155).
 
     Input: RGB in 0..1, ``(B, 3, H, W)``, any size. Output: the same shape; it may leave 0..1 by 5 %, and is not
@@ -67,53 +64,8 @@ class FastStyle(nn.Module):
         y = self.layers(x - 0.5)[..., :height, :width]
         return squashed(y)
 
-    def predict(
-        self,
-        picture: Picture | Sequence[Picture],
-        *,
-        strength: float = 1.0,
-        preserve_color: bool = False,
-        tile: int | Literal["auto"] | None = "auto",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
-        """Styles a picture of any size: a :class:`Stylized`, or a list of them for a list or a batch.
-
-        Grey pictures become RGB; transparency is kept.
-
-        Args:
-            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
-                these, or a tensor ``(B, 3, H, W)``, gives a list.
-            strength: how much of the result is mixed with the picture, from 0, the picture, to 1.
-            preserve_color: whether the result gives only its luminance, and the picture its colours.
-            tile: rows of the picture that are computed at a time, which changes the result by at most a level of 8
-                bits; "auto" takes what suits memory, None the whole.
-            progress: called after each part of the work with how many are done, and of how many.
-
-        Raises:
-            ZooError: a picture that cannot be read, arguments out of range, or too little memory.
-        """
-        from zoo.models.fast_style.predict import stylize  # which knows the layers
-
-        many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
-        pictures: Any = picture if many else [picture]
-        options: dict[str, Any] = {"strength": strength, "preserve_color": preserve_color, "tile": tile}
-        with evaluating(self):
-            results = [stylize(self, one, progress=progress, **options) for one in pictures]
-        return results if many else results[0]
-
-    def predict_frame(
-        self,
-        frame: np.ndarray,
-        *,
-        strength: float = 1.0,
-        preserve_color: bool = False,
-        tile: int | Literal["auto"] | None = "auto",
-    ) -> np.ndarray:
-        """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises."""
-        from zoo.models.fast_style.predict import stylize_frame
-
-        with evaluating(self):
-            return stylize_frame(self, frame, strength=strength, preserve_color=preserve_color, tile=tile)
+    def facts(self) -> dict[str, Any]:
+        return {"channels": self.channels}
 
 
 def lacking(side: int) -> int:

@@ -2,77 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from PIL import Image
 
+from zoo.base.bounds import Count, Share
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
+from zoo.engines import Engine, network_of
 from zoo.models.fast_style.memory import rows_at_a_time
-from zoo.models.fast_style.net import FastStyle
-from zoo.models.fast_style.strips import stylize_by_strips
-from zoo.pictures.images import Picture, to_array, to_tensor
+from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
 from zoo.pictures.stylized import Stylized, as_content, check_strength, finish
 
 
-def stylize(
-    net: FastStyle,
-    picture: Picture,
-    *,
-    strength: float = 1.0,
-    preserve_color: bool = False,
-    tile: int | Literal["auto"] | None = "auto",
-    progress: Callable[[int, int], None] | None = None,
-) -> Stylized:
-    """Styles one picture; see :meth:`FastStyle.predict`.
+@dataclass(frozen=True)
+class Stylizer:
+    """Styles pictures by an engine that gives ``(B, 3, H, W)``.
 
     Args:
-        net: in eval mode.
+        engine: computes the network.
+        channels: of the network's first layer, by which memory is estimated.
     """
-    check_strength(strength)
-    name = f"{picture}: " if isinstance(picture, (str, Path)) else ""
-    with running_out(f"{name}memory ran out; make the picture smaller"):
-        content, alpha, notes = as_content(picture)
-        try:
-            result = restyle(net, content, tile, progress)
-        except ZooError as error:
-            raise ZooError(f"{name}{error}") from None
-        return finish(result, content, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
 
+    engine: Engine
+    channels: int
 
-def stylize_frame(
-    net: FastStyle,
-    frame: np.ndarray,
-    *,
-    strength: float = 1.0,
-    preserve_color: bool = False,
-    tile: int | Literal["auto"] | None = "auto",
-) -> np.ndarray:
-    """Styles one frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`FastStyle.predict_frame`."""
-    content = Image.fromarray(frame)
-    with running_out(f"memory ran out for frames of {content.width}x{content.height} pixels"):
-        result = restyle(net, content, tile)
-        return np.asarray(finish(result, content, strength=strength, preserve_color=preserve_color))
+    def predict(
+        self,
+        picture: Picture | Sequence[Picture],
+        *,
+        strength: Share = 1.0,
+        preserve_color: bool = False,
+        tile: Count | Literal["auto"] | None = "auto",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """Styles a picture of any size: a :class:`Stylized`, or a list of them for a list or a batch.
 
+        Grey pictures become RGB; transparency is kept.
 
-@torch.inference_mode()
-def restyle(
-    net: FastStyle,
-    content: Image.Image,
-    tile: int | Literal["auto"] | None = "auto",
-    progress: Callable[[int, int], None] | None = None,
-) -> Image.Image:
-    """What the network makes of an RGB picture: whole, or by strips where that is too large."""
-    rows = rows_at_a_time(net, content.size, tile)
-    if rows is not None:
-        return stylize_by_strips(net, content, rows, progress)
-    like = next(net.parameters())
-    x = to_tensor(content)[None].to(like.device, like.dtype, memory_format=torch.channels_last)
-    result = Image.fromarray(to_array(net(x)[0]))
-    if progress is not None:
-        progress(1, 1)
-    return result
+        Args:
+            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
+                these, or a tensor ``(B, 3, H, W)``, gives a list.
+            strength: share of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
+            preserve_color: keep the colours of the picture, and take only the luminance of the result
+            tile: rows of the picture that are computed at a time, which changes the result by at most a level of 8
+                bits; "auto" takes what suits memory, None the whole. The torch engine only
+            progress: called after each part of the work with how many are done, and of how many.
+
+        Raises:
+            ZooError: a picture that cannot be read, arguments out of range, or too little memory.
+        """
+        check_strength(strength)
+
+        def stylize(one: Picture) -> Stylized:
+            name = f"{one}: " if isinstance(one, (str, Path)) else ""
+            with running_out(f"{name}memory ran out; make the picture smaller"):
+                content, alpha, notes = as_content(one)
+                try:
+                    result = self._restyle(content, tile, progress)
+                except ZooError as error:
+                    raise ZooError(f"{name}{error}") from None
+                return finish(result, content, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
+
+        return one_or_many(picture, lambda pictures: [stylize(one) for one in pictures])
+
+    def predict_frame(
+        self,
+        frame: np.ndarray,
+        *,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        tile: int | Literal["auto"] | None = "auto",
+    ) -> np.ndarray:
+        """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises."""
+        content = Image.fromarray(frame)
+        with running_out(f"memory ran out for frames of {content.width}x{content.height} pixels"):
+            result = self._restyle(content, tile, None)
+            return np.asarray(finish(result, content, strength=strength, preserve_color=preserve_color))
+
+    def _restyle(
+        self, content: Image.Image, tile: int | Literal["auto"] | None, progress: Callable[[int, int], None] | None
+    ) -> Image.Image:
+        """What the network makes of an RGB picture: whole, or by strips where that is too large."""
+        rows = rows_at_a_time(self.engine.device, self.channels, content.size, tile)
+        if rows is not None:
+            net = network_of(self.engine, "a picture by strips, as its size or --tile asks for,")
+            from zoo.models.fast_style.strips import stylize_by_strips  # which needs torch
+
+            return stylize_by_strips(net, content, rows, progress)
+        (y,) = self.engine(to_floats(content)[None])
+        if progress is not None:
+            progress(1, 1)
+        return Image.fromarray(to_pixels(y[0]))

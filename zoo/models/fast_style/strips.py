@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking, squashed
 from zoo.nn.cpu import InstanceNorm, UpsampledConv2d, sums
-from zoo.pictures.images import to_array, to_tensor
+from zoo.nn.mode import evaluating
+from zoo.pictures.tensors import to_array, to_tensor
 
 Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)
 HALO = 8  # rows of the picture beyond a strip: 9x9 and 3x3 convolutions reach 5
@@ -31,7 +32,7 @@ def stylize_by_strips(
     """Styles an RGB picture.
 
     Args:
-        net: in eval mode.
+        net: brought to eval mode meanwhile.
         rows: of a strip.
         progress: called after each layer with how many are done, and of how many.
     """
@@ -44,13 +45,14 @@ def stylize_by_strips(
         return strip - 0.5
 
     strips = Strips(read, pixels.shape[0], -(-rows // STRIDE) * STRIDE)
-    for done, layer in enumerate(net.layers, 1):
-        strips.append(layer)
-        if progress is not None:
-            progress(done, len(net.layers))
     result = Image.new("RGB", picture.size)
-    for top, y in strips.outputs():
-        result.paste(Image.fromarray(to_array(squashed(y[0]))), (0, top))
+    with evaluating(net):
+        for done, layer in enumerate(net.layers, 1):
+            strips.append(layer)
+            if progress is not None:
+                progress(done, len(net.layers))
+        for top, y in strips.outputs():
+            result.paste(Image.fromarray(to_array(squashed(y[0]))), (0, top))
     return result
 
 

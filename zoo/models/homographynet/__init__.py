@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.base.registry import Architecture, import_object
+from zoo.base.registry import Architecture, lazy
 
 if TYPE_CHECKING:
     from zoo.models.homographynet.module import HomographyNetModule
@@ -16,20 +16,15 @@ ARCHITECTURE = Architecture(
     net="zoo.models.homographynet.net.HomographyNet",
     module="zoo.models.homographynet.module.HomographyNetModule",
     data="zoo.data.homography.HomographyPairs",
+    predictor="zoo.models.homographynet.predict.Aligner",
     evaluate="zoo.models.homographynet.evaluate.evaluate",
     weights=("homographynet_photos", "homographynet_photos_classification"),
     task="homography estimation",
+    pipeline_tag="keypoint-detection",  # the Hub has none for homographies; the answer is four points
     paper="https://arxiv.org/abs/1606.03798",
     input="two pictures of any sizes",
-    pictures=2,
     example=(2, 128, 128),
+    inputs=("a", "b"),
 )
 
-
-def __getattr__(name: str) -> Any:
-    """Imports a class when it is first asked for, because torch is slow to import."""
-    if name == "HomographyNet":
-        return import_object(ARCHITECTURE.net)
-    if name == "HomographyNetModule":
-        return import_object(ARCHITECTURE.module)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(ARCHITECTURE)

@@ -20,10 +20,11 @@ import torch
 from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
+from zoo.engines.torch import TorchEngine
 from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.homographynet.predict import estimate, to_input
+from zoo.models.homographynet.predict import Aligner, to_input
 from zoo.models.homographynet.real import Method, read_real_pairs, real_table, scaling
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
 from zoo.nn.cost import macs
@@ -132,15 +133,16 @@ class Trial:
 
 def methods(net: HomographyNet) -> dict[str, Method]:
     """What is compared. The pictures of a pair may differ in size."""
+    aligner = Aligner(TorchEngine(net), **net.facts())
     return {
         IDENTITY: lambda pairs: [stretch(*pair) for pair in pairs],
         ORB: partial(each, lambda pair: orb_ransac(*map(grey, pair))),
         SIFT: partial(each, lambda pair: sift_magsac(*map(grey, pair))),
         ECC: partial(each, lambda pair: ecc(*map(grey, pair))),
-        ONE: partial(look, net, 1),
-        TWO: partial(look, net, 2),
-        THREE: partial(look, net, 3),
-        POLISHED: lambda pairs: each(polish, pairs, look(net, 3, pairs)),
+        ONE: partial(look, aligner, 1),
+        TWO: partial(look, aligner, 2),
+        THREE: partial(look, aligner, 3),
+        POLISHED: lambda pairs: each(polish, pairs, look(aligner, 3, pairs)),
     }
 
 
@@ -152,15 +154,14 @@ def each(work: Callable[..., Matrix], *arguments: Sequence[Any]) -> list[Matrix]
         return list(pool.map(work, *arguments))
 
 
-def look(net: HomographyNet, passes: int, pairs: Sequence[Pair]) -> list[Matrix]:
+def look(aligner: Aligner, passes: int, pairs: Sequence[Pair]) -> list[Matrix]:
     """The network's estimates at the pictures' own sizes, as ``predict`` makes them."""
-    device = next(net.parameters()).device
     found: list[Matrix] = []
     for first in range(0, len(pairs), BATCH):
         batch = pairs[first : first + BATCH]
-        inputs = torch.stack([torch.cat([to_input(picture, net.channels) for picture in pair]) for pair in batch])
-        answer = estimate(net, inputs.to(device), passes)
-        for (a, b), matrix, valid in zip(batch, answer.matrix.numpy(), answer.valid.tolist(), strict=True):
+        inputs = [np.concatenate([to_input(picture, aligner.channels) for picture in pair]) for pair in batch]
+        answer = aligner.estimate(np.stack(inputs), passes)
+        for (a, b), matrix, valid in zip(batch, answer.matrix, answer.valid.tolist(), strict=True):
             found.append(usable(np.linalg.inv(scaling(b)) @ matrix @ scaling(a), a.shape, b.shape) if valid else None)
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,15 +11,13 @@ from torch import Tensor, nn
 
 from zoo.base.bounds import Pixels, Width
 from zoo.base.errors import ZooError
-from zoo.models.homographynet.predict import Homography, align
-from zoo.nn.mode import evaluating
-from zoo.pictures.images import Picture
+from zoo.models.base import Model
 
 SIZE = 128  # pixels of a side of what the network sees
 CELLS = SIZE // 8  # of a side of what it compares
 
 
-class HomographyNet(nn.Module):
+class HomographyNet(Model):
     """Deep image homography estimation (DeTone et al., 2016, https://arxiv.org/abs/1606.03798).
 
     Input: pairs of grey pictures in 0..1, ``(B, 2, 128, 128)``, a before b. Output ``(B, 4, 2)``: where the corners of
@@ -89,25 +87,15 @@ class HomographyNet(nn.Module):
             return raw.reshape(-1, 4, 2) * self.max_offset
         return (raw.softmax(-1) * self.centers).sum(-1).reshape(-1, 4, 2)
 
-    def predict(
-        self,
-        a: Picture,
-        b: Picture,
-        *,
-        passes: int = 3,
-        refine: Literal["ecc"] | None = None,
-    ) -> Homography:
-        """The homography from the pixels of a to those of b, pictures of any two sizes.
+    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Offsets ``(B, 4, 2)`` and, of the classification head, their :func:`spread` ``(B,)``."""
+        raw = self.raw(x)
+        if self.head == "regression":
+            return (self.offsets(raw),)
+        return self.offsets(raw.float()), spread(raw.float(), self.centers)
 
-        Args:
-            a: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``.
-            b: likewise.
-            passes: how often the network looks; from the second time on it estimates what is left of the difference.
-            refine: "ecc" polishes the estimate with OpenCV's ECC; where that diverges, the estimate stays and
-                ``refined`` of the result says so.
-        """
-        with evaluating(self):
-            return align(self, a, b, passes=passes, refine=refine)
+    def facts(self) -> dict[str, Any]:
+        return {"channels": self.channels}
 
 
 def standardize(pairs: Tensor, channels: int = 1) -> Tensor:
@@ -116,6 +104,25 @@ def standardize(pairs: Tensor, channels: int = 1) -> Tensor:
     mean = pictures.mean((2, 3, 4), keepdim=True)
     variance = (pictures - mean).square().mean((2, 3, 4), keepdim=True)
     return ((pictures - mean) * torch.rsqrt(variance + 1e-4)).flatten(1, 2)
+
+
+def spread(logits: Tensor, centers: Tensor) -> Tensor:
+    """How far the distributions over bins reach, ``(B,)`` pixels: root mean square of their corners' deviation.
+
+    Less the variance that the two bins beside the mean alone would have, since these are what a network that is sure
+    of a value between their centres is taught to answer.
+
+    Args:
+        logits: ``(B, 8, bins)``.
+        centers: of the bins, evenly spaced, ``(bins,)``.
+    """
+    share = logits.softmax(-1)
+    mean = (share * centers).sum(-1, keepdim=True)
+    variance = (share * (centers - mean).square()).sum(-1)
+    step = centers[1] - centers[0]
+    place = ((mean[..., 0] - centers[0]) / step).frac()
+    excess = (variance - place * (1 - place) * step.square()).clamp(min=0)
+    return (2 * excess.mean(-1)).sqrt()  # of x and y together
 
 
 class Fire(nn.Module):

@@ -15,7 +15,8 @@ from PIL import Image
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.models.homographynet.classical import corners_of
-from zoo.pictures.images import Picture, open_rgb, save_pngs, to_array, to_tensor
+from zoo.pictures.images import Picture, open_rgb, to_floats, to_pixels
+from zoo.pictures.results import Shown, save_pngs
 
 OUTLINE = (255, 40, 40)
 STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
@@ -24,7 +25,7 @@ FARTHEST = 1e6  # pixels from the picture to which a line is drawn
 
 
 @dataclass(frozen=True, eq=False)
-class Homography:
+class Homography(Shown):
     """Where the pixels of picture a lie in picture b. Points are (x, y); a pixel's centre has whole coordinates.
 
     Args:
@@ -135,10 +136,17 @@ class Homography:
         written = save_pngs({"overlay": self.overlay(), "warped": self.warp()}, destination)
         destination = Path(destination)
         written.append(destination.with_name(f"{destination.name}.json"))
-        replace(written[-1], json.dumps(self._summary(), indent=2, allow_nan=False) + "\n")
+        replace(written[-1], json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
         return written
 
-    def _summary(self) -> dict[str, Any]:
+    def shown(self) -> Image.Image:
+        return self.overlay()
+
+    def caption(self) -> str:
+        return f"confidence {self.confidence:.2f}" if self.valid else "no homography was found"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Matrix, corners, confidence, sizes and names of the pictures."""
         plain = ("confidence", "valid", "refined", "passes", "seconds")
         sizes = ({"width": picture.shape[1], "height": picture.shape[0]} for picture in (self.a, self.b))
         return {
@@ -150,14 +158,14 @@ class Homography:
 
 
 def read(picture: Picture) -> np.ndarray:
-    """RGB ``(H, W, 3)`` uint8 of what :func:`to_tensor` takes, and of arrays with an alpha channel."""
+    """RGB ``(H, W, 3)`` uint8 of what :func:`to_floats` takes, and of arrays with an alpha channel."""
     if isinstance(picture, (str, Path)):
         return np.array(open_rgb(picture))
     if isinstance(picture, np.ndarray) and picture.shape[2:] == (4,):
         picture = picture[..., :3]
-    array = to_array(to_tensor(picture))
+    array = to_pixels(to_floats(picture))
     if not array.size:
-        raise ZooError(f"a picture has pixels, this one is {array.shape[1]}x{array.shape[0]}")
+        raise ZooError(f"the picture is empty ({array.shape[1]}x{array.shape[0]})")
     return array
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.base.registry import Architecture, import_object
+from zoo.base.registry import Architecture, lazy
 
 if TYPE_CHECKING:
     from zoo.models.linknet.module import LinkNetModule
@@ -16,19 +16,15 @@ ARCHITECTURE = Architecture(
     net="zoo.models.linknet.net.LinkNet",
     module="zoo.models.linknet.module.LinkNetModule",
     data="zoo.data.camvid.CamVid",
+    predictor="zoo.models.linknet.predict.Segmenter",
     evaluate="zoo.models.linknet.evaluate.evaluate",
     weights=("linknet_camvid",),
     task="semantic segmentation",
+    pipeline_tag="image-segmentation",
     paper="https://arxiv.org/abs/1707.03718",
     input="RGB 0..1, any size",
     example=(3, 48, 64),
+    pretrained=("encoder_weights",),
 )
 
-
-def __getattr__(name: str) -> Any:
-    """Imports a class when it is first asked for, because torch is slow to import."""
-    if name == "LinkNet":
-        return import_object(ARCHITECTURE.net)
-    if name == "LinkNetModule":
-        return import_object(ARCHITECTURE.module)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(ARCHITECTURE)

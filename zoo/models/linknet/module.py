@@ -13,7 +13,7 @@ from torch import Tensor
 from zoo.base.errors import ZooError
 from zoo.data.labels import LabelMap
 from zoo.models.linknet.net import LinkNet
-from zoo.models.linknet.predict import segmentation_sheet
+from zoo.models.linknet.sheet import segmentation_sheet
 from zoo.nn.cpu import keep_depthwise_float32
 from zoo.nn.learning import PictureLog, optimizers
 from zoo.nn.losses.segmentation import soft_jaccard_loss

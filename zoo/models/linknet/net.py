@@ -15,15 +15,14 @@ from torch import Tensor, nn
 from zoo.base.bounds import Width
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean
-from zoo.models.linknet.predict import segment
-from zoo.nn.mode import evaluating
+from zoo.models.base import Model
 from zoo.nn.pretrained import timm_pretrained
-from zoo.pictures.images import Picture, distinct_colors
+from zoo.pictures.sheets import distinct_colors
 
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 
 
-class LinkNet(nn.Module):
+class LinkNet(Model):
     """LinkNet (Chaurasia and Culurciello, 2017, https://arxiv.org/abs/1707.03718).
 
     Input: RGB in 0..1, ``(B, 3, H, W)``, any size. Output: logits ``(B, num_classes, H, W)``.
@@ -42,7 +41,7 @@ class LinkNet(nn.Module):
         encoder_weights: ``"timm"`` for timm's own pretrained weights, the path of a safetensors file with timm's
             names, or None for a random start.
         stem_skip: whether the head sees the stride-2 feature.
-        labels: names of the classes, for what :meth:`predict` returns.
+        labels: names of the classes, for what ``predict`` returns.
         palette: one RGB colour (0..255) a class, likewise.
     """
 
@@ -91,38 +90,8 @@ class LinkNet(nn.Module):
             y = y + self.stem_lateral(stem)
         return crop_to(self.classifier(self.head_conv(y)), x)
 
-    def predict(
-        self,
-        picture: Picture | Sequence[Picture],
-        *,
-        probabilities: bool = False,
-        tile: int = 1024,
-        overlap: int = 256,
-        batch_size: int = 8,
-    ) -> Any:
-        """Segments a picture of any size: a :class:`Segmentation`, or a list of them for a list or a batch.
-
-        Args:
-            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or tensor ``(3, H, W)``; a list of these, or a
-                tensor ``(B, 3, H, W)``, gives a list.
-            probabilities: whether the result carries the probability of each class.
-            tile: pictures with a longer side than this are segmented by tiles, so that memory stays bounded.
-            overlap: pixels that neighbouring tiles share; each decides up to the middle of it.
-            batch_size: how many equally large pictures of a list are segmented at once.
-        """
-        many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
-        with evaluating(self):
-            results = segment(
-                self,
-                picture if many else [picture],  # type: ignore[arg-type, list-item]
-                self.labels,
-                self.palette,
-                probabilities=probabilities,
-                tile=tile,
-                overlap=overlap,
-                batch_size=batch_size,
-            )
-        return results if many else results[0]
+    def facts(self) -> dict[str, Any]:
+        return {"labels": self.labels, "palette": self.palette}
 
 
 class Decoder(nn.Sequential):

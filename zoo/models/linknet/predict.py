@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
-import torch
+from annotated_types import Interval
 from PIL import Image
-from torch import Tensor, nn
 
+from zoo.base.bounds import Count
 from zoo.base.errors import ZooError
-from zoo.data.labels import LabelMap
-from zoo.pictures.images import Picture, colorize, contact_sheet, save_pngs, to_array, to_tensor
+from zoo.base.files import replacing
+from zoo.engines import Engine
+from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
+from zoo.pictures.results import Shown, save_pngs
+from zoo.pictures.sheets import colorize
+from zoo.pictures.tiling import Window, tiles, within
 
+LEAST = 0.005  # share of a class that a caption names
 STRIDE = 32  # of the deepest feature: tiles that start at its multiples see the same grid as the whole picture
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class Segmentation(Shown):
     """What a picture shows, pixel by pixel.
 
     Args:
@@ -28,14 +35,14 @@ class Segmentation:
         labels: names of the classes.
         palette: one RGB colour a class.
         picture: what was segmented, ``(H, W, 3)`` uint8.
-        probabilities: ``(classes, H, W)`` float16 tensor where they were asked for, else None.
+        probabilities: ``(classes, H, W)`` float16 where they were asked for, else None.
     """
 
-    mask: np.ndarray
+    mask: np.ndarray = field(repr=False)
     labels: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
+    palette: tuple[tuple[int, int, int], ...] = field(repr=False)
     picture: np.ndarray = field(repr=False)
-    probabilities: Tensor | None = field(default=None, repr=False)
+    probabilities: np.ndarray | None = field(default=None, repr=False)
 
     def colored(self) -> Image.Image:
         """The mask as a palette picture: its values are the class ids, its colours those of the palette."""
@@ -48,8 +55,17 @@ class Segmentation:
         return Image.blend(Image.fromarray(self.picture), Image.fromarray(colorize(self.mask, self.palette)), opacity)
 
     def save(self, destination: str | Path) -> list[Path]:
-        """Writes ``DESTINATION_mask.png`` (palette, values are class ids) and ``DESTINATION_overlay.png``."""
-        return save_pngs({"mask": self.colored(), "overlay": self.overlay()}, destination)
+        """Writes ``DESTINATION_mask.png`` (palette, values are class ids) and ``DESTINATION_overlay.png``.
+
+        Probabilities, where there are some, go to ``DESTINATION_probabilities.npy``.
+        """
+        written = save_pngs({"mask": self.colored(), "overlay": self.overlay()}, destination)
+        if self.probabilities is not None:
+            destination = Path(destination)
+            written.append(destination.with_name(f"{destination.name}_probabilities.npy"))
+            with replacing(written[-1]) as temporary, temporary.open("wb") as file:
+                np.save(file, self.probabilities)
+        return written
 
     def shares(self) -> dict[str, float]:
         """Share of the picture that each class covers, largest first; classes that don't occur are left out."""
@@ -57,97 +73,103 @@ class Segmentation:
         order = np.argsort(-counts, kind="stable")
         return {self.labels[i]: float(counts[i] / self.mask.size) for i in order if counts[i]}
 
+    def shown(self) -> Image.Image:
+        return self.overlay()
 
-def segment(
-    net: nn.Module,
-    pictures: Sequence[Picture] | Tensor,
-    labels: tuple[str, ...],
-    palette: tuple[tuple[int, int, int], ...],
-    *,
-    probabilities: bool = False,
-    tile: int = 1024,
-    overlap: int = 256,
-    batch_size: int = 8,
-) -> list[Segmentation]:
-    """Segments pictures in order; runs of equally large ones share a batch. See :meth:`LinkNet.predict`."""
-    if overlap + STRIDE > tile:
-        raise ZooError(f"an overlap of {overlap} leaves too little of a tile of {tile}: take at most {tile - STRIDE}")
-    results = []
-    for batch in _batches((to_tensor(picture) for picture in pictures), batch_size):
-        masks, maps = _forward(net, torch.stack(batch), tile, overlap, probabilities)
-        for i, picture in enumerate(batch):
-            scores = maps[i] if maps is not None else None
-            results.append(Segmentation(masks[i].numpy(), labels, palette, to_array(picture), scores))
-    return results
+    def caption(self) -> str:
+        return ", ".join(f"{label} {share:.0%}" for label, share in self.shares().items() if share >= LEAST)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Size and the share of each class."""
+        return {"size": list(self.mask.shape[::-1]), "shares": self.shares()}
 
 
-def _batches(tensors: Iterator[Tensor], size: int) -> Iterator[list[Tensor]]:
-    for _, run in groupby(tensors, key=lambda tensor: tensor.shape):
-        batch: list[Tensor] = []
-        for tensor in run:
-            batch.append(tensor)
-            if len(batch) == size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
-
-
-@torch.inference_mode()
-def _forward(net: nn.Module, x: Tensor, tile: int, overlap: int, probabilities: bool) -> tuple[Tensor, Tensor | None]:
-    """``(B, 3, H, W)`` -> masks ``(B, H, W)`` uint8 and, if asked for, probabilities ``(B, classes, H, W)``, on CPU.
-
-    Memory is bounded by one tile of one batch and the masks themselves.
-    """
-    like = next(net.parameters())
-    masks = torch.empty(len(x), *x.shape[-2:], dtype=torch.uint8)
-    maps: Tensor | None = None
-    for rows, keep_rows in _windows(x.shape[-2], tile, overlap):
-        for columns, keep_columns in _windows(x.shape[-1], tile, overlap):
-            logits = net(x[..., rows, columns].to(like.device, like.dtype)).float()
-            inner = (..., _relative(keep_rows, rows), _relative(keep_columns, columns))
-            outer = (..., keep_rows, keep_columns)
-            masks[outer] = logits[inner].argmax(1).byte().cpu()
-            if probabilities:
-                if maps is None:
-                    maps = torch.empty(len(x), logits.shape[1], *x.shape[-2:], dtype=torch.float16)
-                maps[outer] = logits[inner].softmax(1).half().cpu()
-    return masks, maps
-
-
-def _windows(size: int, tile: int, overlap: int) -> Iterator[tuple[slice, slice]]:
-    """Windows of at most ``tile`` pixels that overlap, each with the part of it that is kept: up to mid-overlap."""
-    if size <= tile:
-        yield slice(0, size), slice(0, size)
-        return
-    half = overlap // 2
-    step = max((tile - overlap) // STRIDE * STRIDE, STRIDE)
-    starts = range(0, size - overlap, step)
-    for start in starts:
-        stop = min(start + tile, size)
-        first, last = start == 0, start == starts[-1]
-        yield slice(start, stop), slice(0 if first else start + half, size if last else start + step + half)
-
-
-def _relative(part: slice, window: slice) -> slice:
-    return slice(part.start - window.start, part.stop - window.start)
-
-
-def segmentation_sheet(
-    pictures: Tensor, masks: Tensor, predictions: Tensor, labels: LabelMap, rows: int = 4
-) -> Image.Image:
-    """Picture, truth, prediction and error (white where right, red where wrong, grey where void), a row a picture.
+@dataclass(frozen=True)
+class Segmenter:
+    """Segments pictures by an engine that gives logits ``(B, classes, H, W)``.
 
     Args:
-        pictures: ``(B, 3, H, W)`` in 0..1.
-        masks: class ids ``(B, H, W)``.
-        predictions: likewise.
+        engine: computes the network.
+        labels: names of the classes.
+        palette: one RGB colour (0..255) a class.
     """
-    lines = []
-    for picture, mask, prediction in zip(pictures[:rows], masks.cpu().numpy(), predictions.cpu().numpy(), strict=False):
-        error = np.full((*mask.shape, 3), 255, np.uint8)
-        error[mask != prediction] = (200, 30, 30)
-        error[mask == labels.ignore_index] = 160
-        colored = [colorize(ids.astype(np.uint8), labels.palette) for ids in (mask, prediction)]
-        lines.append([to_array(picture), *colored, error])
-    return contact_sheet(lines, ("picture", "truth", "prediction", "error"))
+
+    engine: Engine
+    labels: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+
+    def predict(
+        self,
+        picture: Picture | Sequence[Picture],
+        *,
+        probabilities: bool = False,
+        tile: Annotated[int, Interval(ge=2 * STRIDE)] = 1024,
+        overlap: Annotated[int, Interval(ge=0)] | None = None,
+        batch_size: Count = 1,
+    ) -> Any:
+        """Segments a picture of any size: a :class:`Segmentation`, or a list of them for a list or a batch.
+
+        Args:
+            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or tensor ``(3, H, W)``; a list of these, or a
+                tensor ``(B, 3, H, W)``, gives a list.
+            probabilities: keep the probability of each class in the result
+            tile: side of a tile in pixels; larger pictures are segmented by tiles, so that memory stays bounded
+            overlap: pixels that neighbouring tiles share, each decides up to the middle of it; by default 256, or a
+                quarter of a smaller tile
+            batch_size: equally large pictures that are segmented at a time; more suit a GPU
+
+        Raises:
+            ZooError: a picture that cannot be read, or an overlap that leaves too little of a tile.
+        """
+        overlap = min(256, tile // 4) if overlap is None else overlap
+        if tile < 2 * STRIDE or not 0 <= overlap <= tile - STRIDE:
+            raise ZooError(
+                f"a tile has {2 * STRIDE} pixels or more, its overlap at most {STRIDE} less, not {tile} and {overlap}"
+            )
+        cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=STRIDE)
+
+        def segment(pictures: list[Picture]) -> list[Segmentation]:
+            batches = _batches(map(to_floats, pictures), batch_size)
+            return [one for batch in batches for one in self._segment(batch, cut, probabilities)]
+
+        return one_or_many(picture, segment)
+
+    def _segment(
+        self, batch: list[np.ndarray], cut: Callable[..., Iterable[tuple[Window, Window]]], probabilities: bool
+    ) -> Iterator[Segmentation]:
+        """Segments pictures ``(3, H, W)`` of one size. Memory is bounded by a tile of each, and by the results."""
+        height, width = batch[0].shape[1:]
+        masks = np.empty((len(batch), height, width), np.uint8)
+        maps = np.empty((len(batch), len(self.labels), height, width), np.float16) if probabilities else None
+        for seen, kept in cut(height, width):
+            (logits,) = self.engine(np.stack([picture[seen] for picture in batch]))
+            logits = logits[within(kept, seen)]
+            masks[kept] = likeliest(logits)
+            if maps is not None:
+                maps[kept] = softmax(logits)
+        for i, picture in enumerate(batch):
+            shares = None if maps is None else maps[i]
+            yield Segmentation(masks[i], self.labels, self.palette, to_pixels(picture), shares)
+
+
+def likeliest(logits: np.ndarray) -> np.ndarray:
+    """The class of the largest of ``(B, classes, H, W)``: ``(B, H, W)`` uint8. NumPy's argmax takes longer."""
+    best, classes = logits[:, 0].copy(), np.zeros(logits[:, 0].shape, np.uint8)
+    for number in range(1, logits.shape[1]):
+        larger = logits[:, number] > best
+        np.copyto(best, logits[:, number], where=larger)
+        classes[larger] = number
+    return classes
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities of ``(B, classes, H, W)``."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def _batches(pictures: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    """Runs of equally large pictures, at most so many at a time."""
+    for _, run in groupby(pictures, key=lambda picture: picture.shape):
+        while batch := list(islice(run, size)):
+            yield batch

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.base.registry import Architecture, import_object
+from zoo.base.registry import Architecture, lazy
 
 if TYPE_CHECKING:
     from zoo.models.neural_style.module import NeuralStyleModule
@@ -16,18 +16,14 @@ ARCHITECTURE = Architecture(
     net="zoo.models.neural_style.net.NeuralStyle",
     module="zoo.models.neural_style.module.NeuralStyleModule",
     data="zoo.data.style_pair.StylePair",
+    predictor="zoo.models.neural_style.predict.Painter",
     evaluate="zoo.models.neural_style.evaluate.evaluate",
     weights=("neural_style",),
     task="style transfer",
+    pipeline_tag="image-to-image",
     paper="https://arxiv.org/abs/1508.06576",
     input="RGB 0..1, 32 pixels a side or more",
+    inputs=("content",),
 )
 
-
-def __getattr__(name: str) -> Any:
-    """Imports a class when it is first asked for, because torch is slow to import."""
-    if name == "NeuralStyle":
-        return import_object(ARCHITECTURE.net)
-    if name == "NeuralStyleModule":
-        return import_object(ARCHITECTURE.module)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy(ARCHITECTURE)

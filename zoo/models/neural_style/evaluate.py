@@ -21,8 +21,8 @@ from zoo.models.neural_style.predict import optimize, shrink
 from zoo.nn.cost import macs
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.precision import native_bfloat16
-from zoo.pictures.images import to_array, to_tensor
 from zoo.pictures.stylized import as_content
+from zoo.pictures.tensors import to_array, to_tensor
 
 TERMS = ("loss", "content", "style", "tv")
 DEFAULT, FLOAT32, ONE_SIZE = "as it is", "float32", "one size"

@@ -22,8 +22,9 @@ from zoo.models.neural_style.predict import shrink
 from zoo.models.neural_style.result import strip_of
 from zoo.nn.descent import keep_finite, make_optimizer
 from zoo.nn.learning import PictureLog
-from zoo.pictures.images import save_png, to_array, to_tensor
+from zoo.pictures.results import save_png
 from zoo.pictures.stylized import as_content, finish
+from zoo.pictures.tensors import to_array, to_tensor
 
 WAY_OUT = "zoo fit takes a file with VGG-{depth} as --model.vgg FILE.safetensors"
 
@@ -170,7 +171,8 @@ class NeuralStyleModule(LightningModule):
 
     def leave_results(self, run: Path) -> dict[str, Path]:
         """Writes the picture, those on the way to it and the losses into the run folder; returns what to tell of."""
-        made = finish(self.picture[0], self.source, self.alpha, preserve_color=self.preserve_color)
+        picture = self.picture[0].detach().cpu().numpy()
+        made = finish(picture, self.source, self.alpha, preserve_color=self.preserve_color)
         save_png(made.picture, run / "picture.png")
         previews = sorted((int(path.stem[6:]) + 1, path) for path in (run / "pictures").glob("epoch_*.png"))
         images = [(f"epoch {number}", Image.open(path).convert("RGB")) for number, path in previews]

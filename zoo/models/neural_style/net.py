@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
+from zoo.models.base import Model
 from zoo.nn.descent import LEARNING_RATES
 from zoo.nn.vgg import VGGFeatures, WeightsError
-from zoo.pictures.images import Picture
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
@@ -23,7 +20,7 @@ SMALLEST = 32  # pixels of a side below which a picture is refused
 WAYS_OUT = "a file with VGG-{depth} is given by zoo predict --vgg FILE.safetensors, or in Python by vgg=FILE"
 
 
-class NeuralStyle(nn.Module):
+class NeuralStyle(Model):
     """The content of one picture in the style of another (Gatys et al., 2015, https://arxiv.org/abs/1508.06576).
 
     The result is what minimises :class:`StyleTransferLoss` over VGG, by gradient descent on
@@ -94,70 +91,6 @@ class NeuralStyle(nn.Module):
             return VGGFeatures(layers, self.depth, weights, self.pooling)
         except WeightsError as error:
             raise ZooError(f"{error}\n{way_out.format(depth=self.depth)}") from error
-
-    def predict(
-        self,
-        content: Picture | Sequence[Picture],
-        style: Picture | Sequence[Picture],
-        *,
-        vgg: str | Path | None = "timm",
-        blend: Sequence[float] | None = None,
-        strength: float = 1.0,
-        preserve_color: bool = False,
-        size: int | None = None,
-        iterations: int | None = None,
-        start: Literal["content", "noise", "style"] | None = None,
-        content_weight: float | None = None,
-        pooling: Literal["average", "max"] | None = None,
-        optimizer: Literal["lbfgs", "adam"] | None = None,
-        seed: int = 0,
-        preview_every: int | None = None,
-        preview: Callable[[int, Image.Image], None] | None = None,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
-        """Styles a picture: a :class:`zoo.models.neural_style.result.Painting`, or a list of them.
-
-        Args:
-            content: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
-                these, or a tensor ``(B, 3, H, W)``, gives a list. Transparency is kept.
-            style: one such, or several, whose styles are blended. Their shorter side is brought to that of the result.
-            vgg: weights of the loss network: "timm", or the path of a safetensors file with timm's names. None takes
-                random ones, which show colours but hardly shapes.
-            blend: share of each of several styles, in any unit; None: the same of each.
-            strength: how much of the result is mixed with the picture, from 0, the picture, to 1.
-            preserve_color: whether the result gives only its luminance, and the picture its colours.
-            size: see :class:`NeuralStyle`, as the next five; None: what it was made with.
-            iterations: see there.
-            start: see there.
-            content_weight: see there.
-            pooling: see there.
-            optimizer: see there, with its own rate unless that is what it was made with.
-            seed: of the noise, and of random weights; from 0 to 2**63 - 1.
-            preview_every: iterations between two pictures on the way, which the result keeps.
-            preview: called with each of these when it is made, and with the number of the iteration.
-            progress: called after each iteration with how many are done, and of how many.
-
-        Raises:
-            ZooError: pictures that cannot be read, are too small or too long, arguments out of range, weights of VGG
-                that are not there, or too little memory.
-        """
-        from zoo.models.neural_style.predict import Previews, paint
-
-        many = isinstance(content, (list, tuple)) or (isinstance(content, Tensor) and content.ndim == 4)
-        contents: Any = content if many else [content]
-        styles: Any = list(style) if isinstance(style, (list, tuple)) else [style]
-        chosen = {"size": size, "iterations": iterations, "start": start, "content_weight": content_weight}
-        settings = self.changed(**chosen, pooling=pooling, optimizer=optimizer)
-        previews = Previews(None if preview_every is None else checked_count("preview_every", preview_every), preview)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(checked_seed(seed))
-            features = settings.loss_network(vgg).to(self.get_buffer("place").device)
-        options: dict[str, Any] = {"seed": seed, "strength": strength, "preserve_color": preserve_color}
-        results = [
-            paint(settings, features, one, styles, blend, previews=previews, progress=progress, **options)
-            for one in contents
-        ]
-        return results if many else results[0]
 
     def changed(self, **changes: Any) -> NeuralStyle:
         """The same with other settings, of which None changes nothing."""

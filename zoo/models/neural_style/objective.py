@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.data.style import read_style
+from zoo.models.neural_style.net import NeuralStyle
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.images import Picture
-
-if TYPE_CHECKING:
-    from zoo.models.neural_style.net import NeuralStyle
 
 COARSEST = 300  # pixels of the longer side: larger ones are optimised at half the size first
 LEAST = 64  # pixels of the shorter side of what is halved

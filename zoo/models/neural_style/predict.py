@@ -6,26 +6,26 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from zoo.base.bounds import Count, Share
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
+from zoo.engines import Engine, network_of
 from zoo.models.neural_style.memory import check_memory
-from zoo.models.neural_style.net import SMALLEST
+from zoo.models.neural_style.net import SMALLEST, NeuralStyle, checked_count, checked_seed
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.result import Painting
 from zoo.nn.descent import Step, descend
 from zoo.nn.precision import native_bfloat16
 from zoo.nn.vgg import VGGFeatures
-from zoo.pictures.images import Picture, to_array, to_tensor
+from zoo.pictures.images import Picture, one_or_many
 from zoo.pictures.stylized import as_content, check_strength, finish
-
-if TYPE_CHECKING:
-    from zoo.models.neural_style.net import NeuralStyle
+from zoo.pictures.tensors import to_array, to_tensor
 
 
 @dataclass
@@ -49,46 +49,134 @@ class Previews:
             self.show(step.number, self.kept[step.number])
 
 
-def paint(
-    net: NeuralStyle,
-    features: VGGFeatures,
-    picture: Picture,
-    styles: Sequence[Picture],
-    blend: Sequence[float] | None,
-    *,
-    seed: int,
-    strength: float,
-    preserve_color: bool,
-    previews: Previews,
-    progress: Callable[[int, int], None] | None,
-) -> Painting:
-    """Styles one picture; see :meth:`NeuralStyle.predict`.
+@dataclass(frozen=True)
+class Painter:
+    """Styles pictures by optimisation, which needs gradients, and so torch's engine.
+
+    Args:
+        engine: torch's, whose network holds the settings and is where this is computed.
+    """
+
+    engine: Engine
+
+    def predict(
+        self,
+        content: Picture | Sequence[Picture],
+        style: Picture | Sequence[Picture],
+        *,
+        vgg: str | Path | None = "timm",
+        blend: Sequence[float] | None = None,
+        strength: Share = 1.0,
+        preserve_color: bool = False,
+        size: Count | None = None,
+        iterations: Count | None = None,
+        start: Literal["content", "noise", "style"] | None = None,
+        content_weight: float | None = None,
+        pooling: Literal["average", "max"] | None = None,
+        optimizer: Literal["lbfgs", "adam"] | None = None,
+        seed: int = 0,
+        preview_every: Count | None = None,
+        preview: Callable[[int, Image.Image], None] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """Styles a picture: a :class:`zoo.models.neural_style.result.Painting`, or a list of them.
+
+        Args:
+            content: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
+                these, or a tensor ``(B, 3, H, W)``, gives a list. Transparency is kept.
+            style: picture whose style is taken, or several, whose styles are blended; the shorter side is brought to
+                that of the result
+            vgg: weights of the loss network: "timm", or the path of a safetensors file with timm's names. None takes
+                random ones, which show colours but hardly shapes
+            blend: share of each of several styles, in any unit; by default the same of each
+            strength: share of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
+            preserve_color: keep the colours of the picture, and take only the luminance of the result
+            size: pixels of the result's longer side, at most; pictures are never enlarged
+            iterations: evaluations of loss and gradient, of all sizes together
+            start: picture that the optimiser starts from: content, noise, or the first style
+            content_weight: weight of the content term; smaller is more of the style
+            pooling: pooling of the loss network: average, the paper's, or max
+            optimizer: lbfgs or adam, each with its own learning rate
+            seed: seed of the noise, and of random weights, from 0 to 2**63 - 1
+            preview_every: iterations between two pictures on the way, which the result keeps
+            preview: called with each of these when it is made, and with the number of the iteration.
+            progress: called after each iteration with how many are done, and of how many.
+
+        Raises:
+            ZooError: pictures that cannot be read, are too small or too long, arguments out of range, weights of VGG
+                that are not there, or too little memory.
+        """
+        net: NeuralStyle = network_of(self.engine, "neural style, which is an optimisation,")
+        styles: Any = list(style) if isinstance(style, (list, tuple)) else [style]
+        chosen = {"size": size, "iterations": iterations, "start": start, "content_weight": content_weight}
+        settings = net.changed(**chosen, pooling=pooling, optimizer=optimizer)
+        previews = Previews(None if preview_every is None else checked_count("preview_every", preview_every), preview)
+        check_strength(strength)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(checked_seed(seed))
+            features = settings.loss_network(vgg).to(self.engine.device)
+        options: dict[str, Any] = {"strength": strength, "preserve_color": preserve_color}
+
+        def paint(one: Picture) -> Painting:
+            name = f"{one}: " if isinstance(one, (str, Path)) else ""
+            easel = Easel(settings, features, styles, blend, seed, name)
+            return easel.paint(one, options, replace(previews, kept={}), progress)
+
+        return one_or_many(content, lambda contents: [paint(one) for one in contents])
+
+
+@dataclass(frozen=True)
+class Easel:
+    """What one picture is painted with.
 
     Args:
         net: the settings.
         features: on the device where this is computed.
+        styles: pictures.
+        blend: share of each; None: the same of each.
+        seed: of the noise.
+        name: of the picture, for errors.
     """
-    check_strength(strength)
-    name = f"{picture}: " if isinstance(picture, (str, Path)) else ""
-    source, alpha, notes = as_content(picture)
-    device = features.mean.device
-    try:
-        colors = shrink(source, net.size)
-        check_memory(features, colors.height, colors.width, device)
-    except ZooError as error:
-        raise ZooError(f"{name}{error}") from None
-    if colors.size != source.size:
-        notes = (*notes, f"made at {colors.width}x{colors.height} pixels; --size makes it larger")
-    objective = Objective(net, features, to_tensor(colors)[None].to(device), styles, blend)
-    previews, losses = replace(previews, kept={}), []
-    with running_out(f"{name}memory ran out at {colors.width}x{colors.height} pixels; give a smaller size"):
-        for step in optimize(objective, net.iterations, net.start, seed):
-            losses.append(step.loss)
-            previews(step)
-            if progress is not None:
-                progress(step.number, net.iterations)
-    made = finish(step.picture[0], source, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
-    return Painting(made.picture, made.content, made.notes, previews.kept, tuple(losses))
+
+    net: NeuralStyle
+    features: VGGFeatures
+    styles: Sequence[Picture]
+    blend: Sequence[float] | None
+    seed: int
+    name: str
+
+    def paint(
+        self,
+        picture: Picture,
+        options: dict[str, Any],
+        previews: Previews,
+        progress: Callable[[int, int], None] | None,
+    ) -> Painting:
+        """Styles one picture; ``options`` are those of :func:`finish`."""
+        source, alpha, notes = as_content(picture)
+        colors, device = self._fitting(source), self.features.mean.device
+        if colors.size != source.size:
+            notes = (*notes, f"made at {colors.width}x{colors.height} pixels; --size makes it larger")
+        content = to_tensor(colors)[None].to(device)
+        objective, losses = Objective(self.net, self.features, content, self.styles, self.blend), []
+        lack = f"{self.name}memory ran out at {colors.width}x{colors.height} pixels; give a smaller size"
+        with running_out(lack):
+            for step in optimize(objective, self.net.iterations, self.net.start, self.seed):
+                losses.append(step.loss)
+                previews(step)
+                if progress is not None:
+                    progress(step.number, self.net.iterations)
+        made = finish(step.picture[0].cpu().numpy(), source, alpha, notes=notes, **options)
+        return Painting(made.picture, made.content, made.notes, previews.kept, tuple(losses))
+
+    def _fitting(self, source: Image.Image) -> Image.Image:
+        """The picture at the size of the settings, which fits into memory."""
+        try:
+            colors = shrink(source, self.net.size)
+            check_memory(self.features, colors.height, colors.width, self.features.mean.device)
+        except ZooError as error:
+            raise ZooError(f"{self.name}{error}") from None
+        return colors
 
 
 def shrink(picture: Image.Image, size: int) -> Image.Image:

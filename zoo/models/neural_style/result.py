@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.pictures.images import SUFFIXES, contact_sheet, on_white, save_png
+from zoo.pictures.images import SUFFIXES
+from zoo.pictures.results import on_white, save_png
+from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.stylized import Stylized
 
 SHOWN = 6  # pictures of a strip at most

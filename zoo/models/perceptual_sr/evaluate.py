@@ -20,7 +20,7 @@ from zoo.nn.cost import macs
 from zoo.nn.metrics.super_resolution import feature_distance, psnr, ssim
 from zoo.nn.mode import evaluating
 from zoo.nn.vgg import VGGFeatures
-from zoo.pictures.images import to_array, to_tensor
+from zoo.pictures.tensors import to_array, to_tensor
 
 Method: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) to (4H, 4W, 3), uint8
 Scores: TypeAlias = "dict[str, float]"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,15 +11,13 @@ from torch import Tensor, nn
 from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
 from zoo.data.low_resolution import SCALE
-from zoo.models.perceptual_sr.predict import upscale
-from zoo.nn.mode import evaluating
+from zoo.models.base import Model
 from zoo.nn.resize import BicubicUpsample
-from zoo.pictures.images import Picture
 
 OVERSHOOT = 0.05  # by which the paper's tanh may leave 0..1
 
 
-class PerceptualSR(nn.Module):
+class PerceptualSR(Model):
     """Super resolution x4 by an image transformation network (Johnson et al., 2016, https://arxiv.org/abs/1603.08155).
 
     Input: RGB in 0..1, ``(B, 3, H, W)``, any size. Output: ``(B, 3, 4H, 4W)``; it may leave 0..1 a little, and is not
@@ -86,34 +83,17 @@ class PerceptualSR(nn.Module):
         beyond = 3 if self.upsampling == "paper" else 1  # 1/2 + 1/4 + 4/4, and the pixel's own extent
         return 4 + 2 * self.blocks + beyond
 
-    def predict(
-        self,
-        picture: Picture | Sequence[Picture],
-        *,
-        match_histogram: bool = False,
-        tile: int | Literal["auto"] | None = "auto",
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Any:
-        """Enlarges a picture of any size four times: an :class:`Upscaled`, or a list of them for a list or a batch.
+    @property
+    def bytes_a_pixel(self) -> int:
+        """Float32 memory by pixels of the input: four of the largest feature maps, and ten of what comes out.
 
-        Grey pictures stay grey, and transparency is kept, enlarged by bicubic interpolation.
-
-        Args:
-            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
-                these, or a tensor ``(B, 3, H, W)``, gives a list.
-            match_histogram: whether each channel of the result gets the distribution of values that it has in the
-                picture, the paper's post-processing.
-            tile: side of the parts, in pixels of the picture, that the network sees at a time, each with what lies
-                around it, so that the result is that of the whole; "auto" takes what fits into memory, None the whole.
-            progress: called after each part with how many are done, and of how many.
+        ``python tests/benchmarks/upscale_memory.py`` prints it beside what is measured.
         """
-        many = isinstance(picture, (list, tuple)) or (isinstance(picture, Tensor) and picture.ndim == 4)
-        pictures: Any = picture if many else [picture]
-        with evaluating(self):
-            results = [
-                upscale(self, one, match_histogram=match_histogram, tile=tile, progress=progress) for one in pictures
-            ]
-        return results if many else results[0]
+        larger = SCALE**2 if self.upsampling == "paper" else 1
+        return 4 * (4 * self.channels * larger + 10 * 3 * SCALE**2)
+
+    def facts(self) -> dict[str, Any]:
+        return {"reach": self.reach, "bytes_a_pixel": self.bytes_a_pixel}
 
 
 class ResidualBlock(nn.Module):

@@ -9,7 +9,8 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.data.low_resolution import SCALE, resize
-from zoo.pictures.images import contact_sheet, to_array
+from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
 
 SHOWN = 320, 240  # pixels of the truth that a cell shows, at natural size
 

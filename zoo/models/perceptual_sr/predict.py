@@ -2,70 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from PIL import Image
 
+from zoo.base.bounds import Count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.data.low_resolution import SCALE
-from zoo.models.perceptual_sr.memory import tile_side
+from zoo.engines import Engine
+from zoo.models.perceptual_sr.memory import Cost
 from zoo.models.perceptual_sr.result import Upscaled
-from zoo.pictures.images import Picture, to_array, to_picture, to_tensor
-
-if TYPE_CHECKING:
-    from zoo.models.perceptual_sr.net import PerceptualSR
-
-__all__ = ["Upscaled", "upscale"]
+from zoo.pictures.images import Picture, one_or_many, to_floats, to_picture, to_pixels
+from zoo.pictures.tiling import tiles, within
 
 STRIP = 256  # rows of a picture that are changed at once
-Box: TypeAlias = tuple[int, int, int, int]  # left, top, right, bottom
 
 
-def upscale(
-    net: PerceptualSR,
-    picture: Picture,
-    *,
-    match_histogram: bool = False,
-    tile: int | Literal["auto"] | None = "auto",
-    progress: Callable[[int, int], None] | None = None,
-) -> Upscaled:
-    """Enlarges one picture; see :meth:`PerceptualSR.predict`.
+@dataclass(frozen=True)
+class Upscaler:
+    """Enlarges pictures by an engine that gives ``(B, 3, 4H, 4W)``.
 
     Args:
-        net: in eval mode.
+        engine: computes the network.
+        reach: the radius of the network's receptive field, in pixels of the input.
+        bytes_a_pixel: of memory that the network takes, by pixels of the input.
     """
-    name = f"{picture}: " if isinstance(picture, (str, Path)) else ""
-    with running_out(f"{name}memory ran out when it was converted; cut the picture into parts"):
-        source, notes = to_picture(picture)
-    if not source.width or not source.height:
-        raise ZooError(f"a picture has pixels, this one is {source.width}x{source.height}")
-    try:
-        side = tile_side(net, source, tile)
-    except ZooError as error:
-        raise ZooError(f"{name}{error}") from None
-    size = (SCALE * source.width, SCALE * source.height)
-    too_large = f"{name}memory ran out for a result of {size[0]}x{size[1]} pixels; cut the picture into parts"
-    with running_out(too_large):
-        colors = _spread_colors(source) if source.mode.endswith("A") else source
-        enlarged = Image.new(source.mode, size)
-    smaller = max(min(side, max(source.size)) // 2, 1)
-    with running_out(
-        f"{name}memory ran out by parts of {side} pixels; give smaller ones, by --tile {smaller} or tile={smaller}"
-    ):
-        _enlarge(net, colors, enlarged, side, progress)
-    with running_out(too_large):
-        if source.mode.endswith("A"):
-            enlarged.putalpha(source.getchannel("A").resize(size, Image.Resampling.BICUBIC))
-        if match_histogram:
-            _match_histogram(enlarged, source)
+
+    engine: Engine
+    reach: int
+    bytes_a_pixel: int
+
+    def predict(
+        self,
+        picture: Picture | Sequence[Picture],
+        *,
+        match_histogram: bool = False,
+        tile: Count | Literal["auto"] | None = "auto",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """Enlarges a picture of any size four times: an :class:`Upscaled`, or a list of them for a list or a batch.
+
+        Grey pictures stay grey, and transparency is kept, enlarged by bicubic interpolation.
+
+        Args:
+            picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
+                these, or a tensor ``(B, 3, H, W)``, gives a list.
+            match_histogram: give each channel of the result the distribution of values that it has in the picture,
+                the paper's post-processing
+            tile: side of a tile in pixels of the picture; the result is that of the whole picture. "auto" takes what
+                fits into memory, None the whole
+            progress: called after each part with how many are done, and of how many.
+
+        Raises:
+            ZooError: a picture that cannot be read, no such tile, or too little memory.
+        """
+        return one_or_many(picture, lambda many: [self._upscale(one, match_histogram, tile, progress) for one in many])
+
+    def _upscale(
+        self,
+        picture: Picture,
+        match_histogram: bool,
+        tile: int | Literal["auto"] | None,
+        progress: Callable[[int, int], None] | None,
+    ) -> Upscaled:
+        name = f"{picture}: " if isinstance(picture, (str, Path)) else ""
+        with running_out(f"{name}memory ran out when it was converted; cut the picture into parts"):
+            source, notes = to_picture(picture)
+        if not source.width or not source.height:
+            raise ZooError(f"the picture is empty ({source.width}x{source.height})")
+        try:
+            side = Cost(self.engine.device, self.reach, self.bytes_a_pixel).tile_side(source, tile)
+        except ZooError as error:
+            raise ZooError(f"{name}{error}") from None
+        size = (SCALE * source.width, SCALE * source.height)
+        too_large = f"{name}memory ran out for a result of {size[0]}x{size[1]} pixels; cut the picture into parts"
+        with running_out(too_large):
+            colors = _spread_colors(source) if source.mode.endswith("A") else source
+            enlarged = Image.new(source.mode, size)
+        smaller = max(min(side, max(source.size)) // 2, 1)
+        with running_out(
+            f"{name}memory ran out by parts of {side} pixels; give smaller ones, by --tile {smaller} or tile={smaller}"
+        ):
+            self._enlarge(colors, enlarged, side, progress)
+        with running_out(too_large):
+            _complete(enlarged, source, match_histogram)
+        return Upscaled(enlarged, source, notes)
+
+    def _enlarge(
+        self, source: Image.Image, enlarged: Image.Image, side: int, progress: Callable[[int, int], None] | None
+    ) -> None:
+        """Fills the enlarged picture, which is the only thing here that grows with its size."""
+        parts = list(tiles(source.height, source.width, side + 2 * self.reach, self.reach))
+        for done, (seen, kept) in enumerate(parts, 1):
+            _, rows, columns = seen
+            part = source.crop((columns.start, rows.start, columns.stop, rows.stop))
+            (y,) = self.engine(to_floats(part)[None])
+            made = Image.fromarray(to_pixels(y[0][within(kept, seen, SCALE)])).convert(enlarged.mode)
+            enlarged.paste(made, (SCALE * kept[2].start, SCALE * kept[1].start))
+            if progress is not None:
+                progress(done, len(parts))
+
+
+def _complete(enlarged: Image.Image, source: Image.Image, match_histogram: bool) -> None:
+    """Gives the enlarged colours what else the source has: transparency, distribution of values, profile."""
+    if source.mode.endswith("A"):
+        enlarged.putalpha(source.getchannel("A").resize(enlarged.size, Image.Resampling.BICUBIC))
+    if match_histogram:
+        _match_histogram(enlarged, source)
     if "icc_profile" in source.info:
         enlarged.info["icc_profile"] = source.info["icc_profile"]
-    return Upscaled(enlarged, source, notes)
 
 
 def _spread_colors(picture: Image.Image) -> Image.Image:
@@ -85,38 +135,6 @@ def _spread_colors(picture: Image.Image) -> Image.Image:
     spread = half.resize(picture.size, Image.Resampling.BILINEAR, box)
     spread.paste(colors, mask=seen)
     return spread
-
-
-@torch.inference_mode()
-def _enlarge(
-    net: PerceptualSR,
-    source: Image.Image,
-    enlarged: Image.Image,
-    side: int,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    """Fills the enlarged picture, which is the only thing here that grows with its size."""
-    boxes = [
-        (x, y, min(x + side, source.width), min(y + side, source.height))
-        for y in range(0, source.height, side)
-        for x in range(0, source.width, side)
-    ]
-    for done, box in enumerate(boxes, 1):
-        enlarged.paste(_part(net, source, box).convert(enlarged.mode), (SCALE * box[0], SCALE * box[1]))
-        if progress is not None:
-            progress(done, len(boxes))
-
-
-def _part(net: PerceptualSR, source: Image.Image, box: Box) -> Image.Image:
-    """What becomes of the pixels in a box, in RGB: the network sees all around them that reaches them."""
-    left, top = (max(edge - net.reach, 0) for edge in box[:2])
-    right, bottom = (min(edge + net.reach, side) for edge, side in zip(box[2:], source.size, strict=True))
-    x = to_tensor(source.crop((left, top, right, bottom)))[None]
-    like = next(net.parameters())
-    y = net(x.to(like.device, like.dtype, memory_format=torch.channels_last))[0]
-    rows = slice(SCALE * (box[1] - top), SCALE * (box[3] - top))
-    columns = slice(SCALE * (box[0] - left), SCALE * (box[2] - left))
-    return Image.fromarray(to_array(y[:, rows, columns]))
 
 
 def _match_histogram(picture: Image.Image, reference: Image.Image) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.base.memory import running_out
 from zoo.data.low_resolution import SCALE
-from zoo.pictures.images import SUFFIXES, PictureResult, contact_sheet, on_white, save_as, save_pngs
+from zoo.pictures.results import PictureResult, on_white
+from zoo.pictures.sheets import contact_sheet
 
 SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
 
@@ -51,8 +51,4 @@ class Upscaled(PictureResult):
         Args:
             destination: beginning of the files' names, such as ``out/street``, or a file such as ``street_x4.jpg``.
         """
-        destination = Path(destination)
-        with running_out(f"{destination}: memory ran out when it was saved"):
-            if destination.suffix.lower() in SUFFIXES:
-                return save_as(self.picture, destination)
-            return save_pngs({"x4": self.picture, "compare": self.compare()}, destination)
+        return self._save(destination, "x4")

@@ -1,0 +1,209 @@
+"""Options of a verb from the signature of a function: help from its docstring, checks from its annotations."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import json
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Union
+
+import docstring_parser
+from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+
+from zoo.base.errors import ZooError
+from zoo.base.registry import Architecture, import_object
+from zoo.base.text import causes, did_you_mean
+
+PLAIN = (bool, int, float, str, Path, type(None))
+
+
+@dataclass(frozen=True)
+class Option:
+    """A keyword argument as an option.
+
+    Args:
+        name: of the argument.
+        type: what a command line can give for it, of what its annotation allows.
+        default: or ``inspect.Parameter.empty``, where it has to be given.
+        help: what the docstring says of it.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+
+    @property
+    def flag(self) -> str:
+        return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether several words may follow the flag."""
+        return any(typing.get_origin(part) in (Sequence, list) for part in (self.type, *typing.get_args(self.type)))
+
+
+def options_of(function: Callable[..., Any], skip: Iterable[str]) -> list[Option]:
+    """The options that a function's keyword arguments make; callbacks and what a command cannot give are none."""
+    hints = typing.get_type_hints(function, include_extras=True)
+    told = {each.arg_name: each.description for each in docstring_parser.parse(inspect.getdoc(function) or "").params}
+    found = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name not in ("self", *skip) and (kind := _plain(hints[name])) is not None:
+            text = " ".join((told.get(name) or "").split())
+            found.append(Option(name, kind, parameter.default, text))
+    return found
+
+
+def predict_options(declared: Architecture) -> list[Option]:
+    """The options of ``zoo predict`` for an architecture: keyword arguments of its predictor."""
+    return options_of(import_object(declared.predictor).predict, declared.inputs)
+
+
+def evaluate_options(declared: Architecture) -> list[Option]:
+    """The options of ``zoo evaluate`` for an architecture: keyword arguments of its evaluator."""
+    return options_of(import_object(declared.evaluate), ("net", "data", "context"))
+
+
+def usage(declared: Architecture) -> str:
+    """What follows a model's name in ``zoo predict``: pictures, and options that must be given."""
+    names = [name.upper() for name in declared.inputs] if len(declared.inputs) > 1 else ["PICTURES..."]
+    needed = (f"{each.flag} {each.name.upper()}" for each in predict_options(declared) if each.required)
+    return " ".join([*names, *needed])
+
+
+def _plain(hint: Any) -> Any:
+    """The part of a type whose values can be written on a command line; None where there is none."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in PLAIN or origin is Literal:
+        return hint
+    if origin is Annotated:
+        return hint if _plain(arguments[0]) is not None else None
+    if origin in (Union, types.UnionType):
+        parts = [part for part in map(_plain, arguments) if part is not None]
+        return Union[tuple(parts)] if any(part is not type(None) for part in parts) else None  # noqa: UP007
+    if origin in (Sequence, list, Mapping, dict):
+        parts = [_plain(argument) for argument in arguments]
+        return None if None in parts else origin[tuple(parts)]
+    return None
+
+
+class _Help(DefaultHelpFormatter):
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        return super()._format_action_invocation(action).partition(", --")[0]  # without jsonargparse's --flag+
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return action.help or ""  # without types, of which jsonargparse tells in Python's words
+
+
+class OptionParser(ArgumentParser):
+    """Parses the options of functions, and reports what is wrong in one line.
+
+    Args:
+        prog: as a user writes it.
+        subject: whose options these are, for the error of another.
+        settings: of the parser, such as its description.
+    """
+
+    def __init__(self, prog: str, subject: str, **settings: Any) -> None:
+        super().__init__(prog=prog, exit_on_error=False, formatter_class=_Help, allow_abbrev=False, **settings)
+        self.subject = subject
+        self.many: set[str] = set()
+
+    def add_options(self, title: str, options: Iterable[Option]) -> None:
+        """Adds options as a group."""
+        group = self.add_argument_group(title)
+        for option in options:
+            settings: dict[str, Any] = {"help": _with_default(option)}
+            if option.type is bool and option.default is False:
+                settings["action"] = "store_true"
+            else:
+                settings |= {"type": option.type, "required": option.required}
+                settings["metavar"] = _metavar(option)
+            if not option.required:
+                settings["default"] = option.default
+            group.add_argument(option.flag, **settings)
+            self.many |= {option.flag} if option.takes_many else set()
+
+    def parse(self, argv: Sequence[str], **settings: Any) -> dict[str, Any]:
+        """The values by name.
+
+        Raises:
+            ZooError: a wrong option or value, in one line.
+        """
+        try:
+            return self.parse_args(self._joined(argv), **settings).as_dict()
+        except ArgumentError as error:
+            self._refuse(error, argv)
+
+    def _joined(self, argv: Sequence[str]) -> list[str]:
+        """The words, with several that follow a flag which takes many made one list."""
+        joined: list[str] = []
+        words = list(argv)
+        while words:
+            joined.append(word := words.pop(0))
+            if word in self.many:
+                flags = (i for i, each in enumerate(words) if each.startswith("-") and isinstance(_number(each), str))
+                end = next(flags, len(words))
+                values, words = words[:end], words[end:]
+                joined += [json.dumps([_number(value) for value in values])] if len(values) > 1 else values
+        return joined
+
+    def _refuse(self, error: ArgumentError, argv: Sequence[str]) -> NoReturn:
+        raise ZooError(f"{self._said(error)}\nsee {self.prog} --help") from None
+
+    def _said(self, error: ArgumentError) -> str:
+        """What a user should know of jsonargparse's error, which tells of types in Python's words."""
+        text = " ".join(str(error).split())
+        flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
+        if strange := text.partition("unrecognized arguments: ")[2].split():
+            flag = strange[0].partition("=")[0]
+            return f"{self.subject} has no option {flag}{did_you_mean(flag, flags.values())}"
+        if missing := text.partition("arguments are required: ")[2]:
+            return f"{self.subject} needs {', '.join(flags.get(name, name) for name in missing.split(', '))}"
+        key = text.partition('Parser key "')[2].partition('"')[0]
+        if not key:
+            return text.removeprefix("argument ")
+        lines = [line.strip() for each in causes(error) for line in str(each).splitlines()]
+        ranges = [line.removeprefix("- ").partition(" [")[0] for line in lines if "Input should" in line]
+        given = re.findall(r"(?m)^Given value: (.*)$|input_value='?(.*?)'?, input_type", "\n".join(lines))
+        choices = next((str(each.metavar) for each in self._actions if each.dest == key and each.metavar), "a value")
+        wanted = ranges[0].replace("Input should be", "must be") if ranges else f"must be {choices}"
+        return f"{flags.get(key, key)} {wanted}{f', not {max(given[0])!r}' if given else ''}"
+
+
+def _with_default(option: Option) -> str:
+    told = option.help.rstrip(".").replace("``", "").replace("%", "%%")
+    silent = option.required or option.default in (None, False) or "by default" in told
+    return f"{told} (default: {option.default})" if not silent else told
+
+
+def _metavar(option: Option) -> str:
+    """Such as ``N|auto`` for a number or a word, and ``{lbfgs,adam}`` for words only."""
+    bounded = typing.get_origin(option.type) is Annotated
+    parts = [option.type] if bounded else [option.type, *typing.get_args(option.type)]
+    words = [str(word) for part in parts if typing.get_origin(part) is Literal for word in typing.get_args(part)]
+    rest = [part for part in parts if typing.get_origin(part) not in (Literal, Union, types.UnionType)]
+    numbers = [part for part in rest if part in (int, float) or typing.get_origin(part) is Annotated]
+    other = [part for part in rest if part is not type(None) and part not in numbers]
+    if words and not numbers and not other:
+        return f"{{{','.join(words)}}}"
+    name = "N" if numbers else option.name.upper()
+    return "|".join([name, *words])
+
+
+def _number(text: str) -> str | float:
+    with suppress(ValueError):
+        return float(text)
+    return text

@@ -1,0 +1,36 @@
+"""Torch as an engine: the network itself computes."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import numpy as np
+import torch
+
+from zoo.nn.mode import evaluating
+
+
+class TorchEngine:
+    """Runs a network in eval mode, on its device and in its precision; see :class:`zoo.engines.Engine`.
+
+    Args:
+        net: with ``infer``, a :class:`zoo.models.base.Model`.
+    """
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        self.net = net
+
+    @property
+    def device(self) -> str:
+        return str(self._like().device)
+
+    def _like(self) -> torch.Tensor:
+        return next(chain(self.net.parameters(), self.net.buffers()))
+
+    @torch.inference_mode()
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        like = self._like()
+        batch = torch.from_numpy(x).to(like.device, like.dtype, memory_format=torch.channels_last)
+        with evaluating(self.net):
+            outputs: tuple[torch.Tensor, ...] = self.net.infer(batch)  # type: ignore[operator]
+        return tuple(output.float().cpu().contiguous().numpy() for output in outputs)

@@ -1,0 +1,135 @@
+"""What results have in common: saving, and showing themselves in a notebook."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.base.errors import ZooError
+from zoo.base.files import replacing
+from zoo.base.memory import running_out
+from zoo.pictures.images import SUFFIXES
+
+SHOWN = 1024  # pixels of the longer side in a notebook, at most
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Writes a PNG whole or not at all, and without a copy of it in memory."""
+    with replacing(path) as temporary:
+        image.save(temporary, "PNG", compress_level=4)  # half the time of Pillow's 6, and hardly larger
+
+
+def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> list[Path]:
+    """Writes ``DESTINATION_KIND.png`` a picture, each whole or not at all, and makes the folder.
+
+    Args:
+        pictures: by their kind.
+        destination: beginning of the files' names, such as ``out/street``.
+    """
+    destination = Path(destination)
+    if not destination.name:
+        raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    written = []
+    for kind, picture in pictures.items():
+        written.append(destination.with_name(f"{destination.name}_{kind}.png"))
+        save_png(picture, written[-1])
+    return written
+
+
+def save_as(picture: Image.Image, path: Path) -> list[Path]:
+    """Writes one file, whole or not at all, in the format that its suffix names, and makes the folder.
+
+    Raises:
+        ZooError: the format cannot hold the picture.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    format_ = Image.registered_extensions()[path.suffix.lower()]
+    try:
+        with replacing(path) as temporary:
+            picture.save(temporary, format_, quality=95)  # where it has such
+    except (OSError, ValueError) as error:  # of the format: no transparency, or no sides as long
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise ZooError(f"{path}: {error}; save it as .png") from None
+    return [path]
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB, with what is transparent on white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+
+
+class Shown:
+    """What shows a result in a notebook: as a picture, with a line below it."""
+
+    def shown(self) -> Image.Image:
+        """The picture that tells most of the result."""
+        raise NotImplementedError
+
+    def caption(self) -> str:
+        """A line of text for below it."""
+        return type(self).__name__
+
+    def _repr_png_(self) -> bytes:
+        picture, buffer = self.shown().copy(), io.BytesIO()
+        picture.thumbnail((SHOWN, SHOWN))
+        picture.save(buffer, "PNG", compress_level=4)
+        return buffer.getvalue()
+
+    def _repr_html_(self) -> str:
+        source = base64.b64encode(self._repr_png_()).decode("ascii")
+        caption = html.escape(self.caption())
+        return f'<figure><img src="data:image/png;base64,{source}"><figcaption>{caption}</figcaption></figure>'
+
+
+class PictureResult(Shown):
+    """What a result that is one picture shares with it, so that it can be taken for one."""
+
+    picture: Image.Image
+    notes: tuple[str, ...]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.picture.size
+
+    @property
+    def mode(self) -> str:
+        return self.picture.mode
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("the pixels of a PIL picture can only be copied")
+        return np.array(self.picture, dtype)
+
+    def shown(self) -> Image.Image:
+        return self.picture
+
+    def caption(self) -> str:
+        return "; ".join((f"{self.picture.width}x{self.picture.height}", *self.notes))
+
+    def compare(self) -> Image.Image:
+        """The picture beside what it was made of."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Size, mode and notes."""
+        return {"size": list(self.size), "mode": self.mode, "notes": list(self.notes)}
+
+    def _save(self, destination: str | Path, kind: str) -> list[Path]:
+        """Writes ``DESTINATION_KIND.png`` and ``_compare.png``, or one file of the format that its suffix names."""
+        destination = Path(destination)
+        with running_out(f"{destination}: memory ran out when it was saved"):
+            if destination.suffix.lower() in SUFFIXES:
+                return save_as(self.picture, destination)
+            return save_pngs({kind: self.picture, "compare": self.compare()}, destination)
