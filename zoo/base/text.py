@@ -11,10 +11,16 @@ from zoo.base.errors import ZooError
 LINE = 200  # characters of a line of names
 
 
+def nearest(name: str, names: Iterable[str], alike: float = 0.66) -> str | None:
+    """The name that is spelt most like this one; None where no name shares at least ``alike`` of the letters."""
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=alike)
+    return near[0] if near else None
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """``"; did you mean X?"`` with the nearest of the names, or nothing where none is near."""
-    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(name, names)
+    return f"; did you mean {near}?" if near else ""
 
 
 def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
