@@ -256,7 +256,7 @@ def test_older_wikis_are_understood():
         ({"error": {"code": ["\x1b"], "info": 7}}, "an error"),
         ({}, "not an answer of MediaWiki"),
         ({"results": []}, "not an answer of MediaWiki"),
-        ([], "the answer is no object"),
+        ([], "the answer is not an object"),
         ({"continue": ["x"]}, "no place in its answers"),
         ({"continue": {"gsroffset": {}}}, "no place in its answers"),
         ({"continue": {str(number): "x" for number in range(1000)}}, "no place in its answers"),
@@ -326,7 +326,7 @@ def test_a_place_of_another_source_is_refused(name, start):
 @pytest.mark.parametrize("name", ["openverse", "commons"])
 @pytest.mark.parametrize("query", ["", "  "])
 def test_an_empty_query_is_refused(name, query):
-    with pytest.raises(ZooError, match=rf"{name}: has no query; write for example {name}:red bicycle"):
+    with pytest.raises(ZooError, match=rf"{name}: the query is missing; write for example {name}:red bicycle"):
         pages(f"{name}:{query}", Asked(lambda _: {}))
 
 
@@ -339,7 +339,7 @@ def test_a_catalogue_that_is_none_is_named_with_the_nearest():
 
 @pytest.mark.parametrize("endpoint", ["example.org/api.php", "file:///etc/passwd", "http://[", " "])
 def test_an_endpoint_that_is_no_address_is_refused(endpoint):
-    with pytest.raises(ZooError, match=r"--endpoint .*no address of the web"):
+    with pytest.raises(ZooError, match=r"--endpoint .*not a web address"):
         pages("commons:cats", Asked(lambda _: {}), endpoint=endpoint)
 
 

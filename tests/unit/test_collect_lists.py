@@ -303,7 +303,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "no source"),
+        ("", "SOURCE is empty"),
         ("red bicycle", r"red bicycle: no such file; a search is CATALOGUE:QUERY"),
         ("x" * 5000, "no such file"),
         ("nul\0l", "no such file"),
@@ -313,7 +313,7 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
         (".", "a folder"),
         ("list.json", r"no list or page ends in \.json; did you mean \.jsonl\?\nthere are: \.txt, "),
         ("list.csv.gz", r"ends in \.gz"),
-        ("pipe.csv", "no regular file"),
+        ("pipe.csv", "not a regular file"),
     ],
 )
 def test_what_is_no_source_is_refused_in_a_line(tmp_path, monkeypatch, text, complaint):

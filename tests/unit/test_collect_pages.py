@@ -238,13 +238,13 @@ def test_relative_addresses_are_joined_to_what_is_surest(page, head, base, url):
 def test_without_a_base_relative_addresses_are_skipped(page):
     text = f'<img src="1.jpg"><img src="{SITE}/2.jpg"><a href="/cat/3"><img src="//example.org/3.jpg"></a>'
     assert addresses(page, text) == [Address(f"{SITE}/2.jpg"), Address(f"{SITE}/3.jpg")]
-    with pytest.raises(ZooError, match=r"cats\.html: its pictures have relative addresses: --base ADDRESS"):
+    with pytest.raises(ZooError, match=r"cats\.html: its pictures have relative addresses; give .* --base URL"):
         addresses(page, '<img src="1.jpg">')
 
 
 @pytest.mark.parametrize("base", ["example.org", "file:///x", "", "http://["])
 def test_a_base_that_is_no_address_is_refused(page, base):
-    with pytest.raises(ZooError, match="no address of the web"):
+    with pytest.raises(ZooError, match="not a web address"):
         addresses(page, "", base=base)
 
 

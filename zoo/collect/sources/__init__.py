@@ -4,104 +4,97 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean, unknown
 from zoo.collect.addresses import Api, Source
+from zoo.collect.sources import commons, delimited, jsonl, openverse, parquet
+from zoo.collect.sources.catalogue import Catalogue, Open
 from zoo.collect.sources.columns import checked
-from zoo.collect.sources.commons import open_commons
-from zoo.collect.sources.delimited import open_delimited
-from zoo.collect.sources.jsonl import open_jsonl
-from zoo.collect.sources.openverse import open_openverse
-from zoo.collect.sources.options import Options
-from zoo.collect.sources.parquet import open_parquet
-from zoo.collect.sources.saved import open_saved
-from zoo.collect.sources.text import open_text
-from zoo.collect.sources.values import shown
+from zoo.collect.sources.rows import List, Rows, text_rows
+from zoo.collect.sources.saved import SavedPage
+from zoo.collect.sources.values import absolute, shown
 
-
-@dataclass(frozen=True)
-class _File:
-    """A kind of file and the option that it takes, if any."""
-
-    open: Callable[[Path, Options], Source]
-    suffixes: tuple[str, ...]
-    option: str | None = None
-
-
-FILES = (
-    _File(open_text, (".txt", ".lst", ".urls", "")),
-    _File(open_delimited, (".csv", ".tsv"), "--column"),
-    _File(open_jsonl, (".jsonl", ".ndjson"), "--column"),
-    _File(open_parquet, (".parquet",), "--column"),
-    _File(open_saved, (".html", ".htm", ".xhtml", ".mhtml", ".mht"), "--base"),
-)
-CATALOGUES: Mapping[str, Callable[[str, Api, Options], Source]] = {
-    "commons": open_commons,
-    "openverse": open_openverse,
+TEXTS = (".txt", ".lst", ".urls", "")
+TABLES: Mapping[str, Rows] = {
+    ".csv": delimited.rows,
+    ".tsv": delimited.rows,
+    ".jsonl": jsonl.rows,
+    ".ndjson": jsonl.rows,
+    ".parquet": parquet.rows,
 }
+PAGES = (".html", ".htm", ".xhtml", ".mhtml", ".mht")
+CATALOGUES: Mapping[str, Open] = {"commons": commons.ask, "openverse": openverse.ask}
+BELONGS = {"--column": "lists with columns", "--base": "saved pages", "--endpoint": "catalogues"}
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CATALOGUE = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(.*)", re.DOTALL)  # C:\pictures.csv is a path
 
 
 def open_source(
-    text: str,
-    api: Api,
-    *,
-    columns: Mapping[str, str] = {},
-    base: str | None = None,
-    endpoint: str | None = None,
+    text: str, api: Api, *, columns: Mapping[str, str] = {}, base: str | None = None, endpoint: str | None = None
 ) -> Source:
-    """The source that the user names.
+    """Opens the source that the user names.
 
     Args:
         text: ``openverse:red bicycle``, a catalogue and a query, or the path of a list or a saved page.
-        columns: see :class:`Options`, as are ``base`` and ``endpoint``.
+        columns: the names that a list gives to the fields of an address, ``{"url": "IMAGE_LINK"}``.
+        base: what the relative addresses of a saved page are relative to.
+        endpoint: where a catalogue's API is, other than where it usually is.
 
     Raises:
         ZooError: no such file or catalogue, or an option that this source does not take.
     """
-    options = Options(checked(columns), base, endpoint)
-    text = text.strip()
+    columns, text = checked(columns), text.strip()
+    given = [option for option, value in zip(BELONGS, (columns, base, endpoint), strict=True) if value]
     if _SCHEME.match(text):
         raise ZooError(f"{shown(text)} is an address: save the page, or put the address in a text file")
     match = _CATALOGUE.fullmatch(text)
     if match and (match[1].lower() in CATALOGUES or not _exists(Path(text))):
-        return _catalogue(match[1].lower(), match[2].strip(), api, options)
-    return _file(text, options)
+        name, query = _query(match[1].lower(), match[2].strip())
+        _refuse_others(name, given, "--endpoint")
+        return Catalogue(CATALOGUES[name](query, api, _web("--endpoint", endpoint)))
+    path = _existing(text)
+    suffix = path.suffix.lower()
+    if suffix in PAGES:
+        _refuse_others(str(path), given, "--base")
+        return SavedPage(path, _web("--base", base))
+    _refuse_others(str(path), given, "--column" if suffix in TABLES else None)
+    return List(path, columns, TABLES.get(suffix, text_rows))
 
 
-def _catalogue(name: str, query: str, api: Api, options: Options) -> Source:
+def _web(option: str, given: str | None) -> str | None:
+    address = None if given is None else absolute(given.strip())
+    if given is not None and address is None:
+        raise ZooError(f"{option} {shown(given)}: not a web address; it must begin with https:// or http://")
+    return address
+
+
+def _query(name: str, query: str) -> tuple[str, str]:
     if name not in CATALOGUES:
         raise unknown("catalogue", name, CATALOGUES)
     if not query:
-        raise ZooError(f"{name}: has no query; write for example {name}:red bicycle")
-    _fits(name, options, "--endpoint")
-    return CATALOGUES[name](query, api, options)
+        raise ZooError(f"{name}: the query is missing; write for example {name}:red bicycle")
+    return name, query
 
 
-def _file(text: str, options: Options) -> Source:
+def _existing(text: str) -> Path:
+    """The path of a file of a known kind."""
     path = Path(text)
     if not text or not _exists(path):
-        what = f"{shown(text)}: no such file" if text else "no source"
-        raise ZooError(f"{what}; a search is CATALOGUE:QUERY\ncatalogues: {', '.join(sorted(CATALOGUES))}")
+        what = f"{shown(text)}: no such file" if text else "SOURCE is empty"
+        raise ZooError(f"{what}; a search is CATALOGUE:QUERY\ncatalogues: {', '.join(CATALOGUES)}")
     if path.is_dir():
-        raise ZooError(f"{path}: a folder; a list of addresses or a saved page is wanted")
+        raise ZooError(f"{path}: a folder; SOURCE must be a list of addresses or a saved page")
     if not path.is_file():
-        raise ZooError(f"{path}: no regular file")
-    suffix = path.suffix.lower()
-    for kind in FILES:
-        if suffix in kind.suffixes:
-            _fits(str(path), options, kind.option)
-            return kind.open(path, options)
-    known = [suffix for kind in FILES for suffix in kind.suffixes if suffix]
-    raise ZooError(
-        f"{path}: no list or page ends in {suffix}{did_you_mean(suffix, known)}\nthere are: {', '.join(known)}"
-    )
+        raise ZooError(f"{path}: not a regular file")
+    suffix, known = path.suffix.lower(), [*TEXTS, *TABLES, *PAGES]
+    if suffix not in known:
+        near = did_you_mean(suffix, known)
+        raise ZooError(f"{path}: no list or page ends in {suffix}{near}\nthere are: {', '.join(filter(None, known))}")
+    return path
 
 
 def _exists(path: Path) -> bool:
@@ -113,14 +106,12 @@ def _exists(path: Path) -> bool:
         raise ZooError(f"{path}: {error.strerror}") from None
 
 
-def _fits(source: str, options: Options, taken: str | None) -> None:
-    """An option that does nothing is a misunderstanding.
+def _refuse_others(source: str, given: list[str], taken: str | None) -> None:
+    """Refuses an option that would do nothing: it is a misunderstanding.
 
     Raises:
         ZooError: an option is given that the source does not take.
     """
-    given = {"--column": options.columns, "--base": options.base, "--endpoint": options.endpoint}
-    belongs = {"--column": "lists with columns", "--base": "saved pages", "--endpoint": "catalogues"}
-    for option, value in given.items():
-        if value and option != taken:
-            raise ZooError(f"{shown(source)}: {option} is for {belongs[option]}")
+    for option in given:
+        if option != taken:
+            raise ZooError(f"{shown(source)}: {option} is for {BELONGS[option]}")

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Page
-from zoo.collect.sources.values import absolute, shown
+from zoo.collect.addresses import Address, Api, Page
+from zoo.collect.sources.values import shown
 
 STALE = 5  # answers in a row without a new picture, after which there are no more
 
+Ask: TypeAlias = "Callable[[Any], Awaitable[Page]]"  # gives the page at a ``next``, or the first one at None
+Open: TypeAlias = (
+    "Callable[[str, Api, str | None], Ask]"  # by a query, whom to ask, and where if not at the usual place
+)
+
 
 class Catalogue:
-    """The answers to a query.
-
-    Args:
-        ask: gives the page at a ``next``, or the first one at None.
-    """
+    """The answers to a query."""
 
     eager = False
 
-    def __init__(self, ask: Callable[[Any], Awaitable[Page]]) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     async def pages(self, start: Any = None) -> AsyncIterator[Page]:
@@ -47,20 +48,6 @@ class Catalogue:
                 return
 
 
-def endpoint(name: str, given: str | None, usual: str) -> str:
-    """Where to ask.
-
-    Raises:
-        ZooError: what the user gives is no address.
-    """
-    if given is None:
-        return usual
-    address = absolute(given.strip())
-    if address is None:
-        raise ZooError(f"{name}: --endpoint {shown(given)}: no address of the web; it begins with https:// or http://")
-    return address
-
-
 def answered(name: str, answer: Any) -> dict[str, Any]:
     """The answer, as an object.
 
@@ -68,7 +55,7 @@ def answered(name: str, answer: Any) -> dict[str, Any]:
         ZooError: it is none.
     """
     if not isinstance(answer, dict):
-        raise ZooError(f"{name}: the answer is no object: {shown(json.dumps(answer)[:1000])}")
+        raise ZooError(f"{name}: the answer is not an object: {shown(json.dumps(answer)[:1000])}")
     return answer
 
 
@@ -78,4 +65,4 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 
 def lost(name: str, place: Any) -> ZooError:
-    return ZooError(f"{name}: {shown(json.dumps(place))!r} is no place in its answers to go on at")
+    return ZooError(f"{name}: {shown(json.dumps(place))!r} is no place in its answers to resume at")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.base.text import did_you_mean, listing, unknown
-from zoo.collect.sources.values import SHOWN, shown
+from zoo.base.text import listing, unknown
+from zoo.collect.sources.values import SHOWN, cleaned, shown
 
 NAMED = 40  # columns that a message lists
 
@@ -39,12 +40,9 @@ def checked(columns: Mapping[str, str]) -> dict[str, str]:
     return fields
 
 
-def find(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+def find(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
     """Field to column, for the fields that have one."""
-    names = list(names)
-    spelled: dict[str, str] = {}
-    for name in names:
-        spelled.setdefault(_normal(name), name)
+    spelled = {_normal(name): name for name in reversed(names)}
     found = {}
     for field, spellings in SPELLINGS.items():
         if field in given:
@@ -56,13 +54,12 @@ def find(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def resolve(path: Path, names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+def resolve(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
     """Field to column, with one for the url and for every field that is given one.
 
     Raises:
         ZooError: there is none.
     """
-    names = list(names)
     found = find(names, given)
     for field in given:
         if field not in found:
@@ -72,24 +69,38 @@ def resolve(path: Path, names: Iterable[str], given: Mapping[str, str]) -> dict[
     return found
 
 
-def absent(path: Path, name: str, names: Iterable[str]) -> ZooError:
-    names = _shown(names)
-    return ZooError(f"{path}: no column {name!r}{did_you_mean(name, names)}\nthere are: {listing(names) or 'none'}")
+def absent(path: Path, name: str, names: Sequence[str]) -> ZooError:
+    return ZooError(f"{path}: {unknown('column', name, _shown(names))}")
 
 
-def no_url(path: Path, names: Iterable[str]) -> ZooError:
+def no_url(path: Path, names: Sequence[str]) -> ZooError:
     names = _shown(names)
     if any("://" in name for name in names):
-        return ZooError(f"{path}: its first line has to name the columns; a list of addresses alone is a .txt")
-    return ZooError(f"{path}: which column has the addresses? --column url=NAME\nthere are: {listing(names) or 'none'}")
+        return ZooError(f"{path}: the first line has to name the columns; a list of addresses alone is a .txt")
+    return ZooError(
+        f"{path}: no column of addresses; name it by --column url=NAME\nthere are: {listing(names) or 'none'}"
+    )
 
 
-def _shown(names: Iterable[str]) -> list[str]:
-    names = list(names)
+def scalar(value: Any, where: str, field: str, name: str) -> str | None:
+    """Text, or a number as text.
+
+    Raises:
+        ZooError: a list or an object.
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | dict):
+        kind = "a list" if isinstance(value, list) else "an object"
+        raise ZooError(f"{where}: {name!r} is {kind}, not text; choose another by --column {field}=NAME")
+    return None if value is None else cleaned(str(value))
+
+
+def _shown(names: Sequence[str]) -> list[str]:
     return [shown(name) for name in names[:NAMED]] + ["…"] * (len(names) > NAMED)
 
 
-def _given(name: str, names: list[str]) -> str | None:
+def _given(name: str, names: Sequence[str]) -> str | None:
     if name in names:
         return name
     return next((other for other in names if other.casefold() == name.casefold()), None)

@@ -6,8 +6,7 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Api, Page
-from zoo.collect.sources.catalogue import Catalogue, answered, endpoint, lost, objects
-from zoo.collect.sources.options import Options
+from zoo.collect.sources.catalogue import Ask, answered, lost, objects
 from zoo.collect.sources.values import absolute, cleaned, plain, shown
 
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"
@@ -29,14 +28,14 @@ _ASKED = {
 }
 
 
-def open_commons(query: str, api: Api, options: Options) -> Catalogue:
-    address = endpoint("commons", options.endpoint, ENDPOINT)
+def ask(query: str, api: Api, endpoint: str | None) -> Ask:
+    address = endpoint or ENDPOINT
     asked = {**_ASKED, "gsrsearch": f"filetype:bitmap {query}"}
 
-    async def ask(place: Any) -> Page:
+    async def page(place: Any) -> Page:
         return _page(await api(address, {**_continued(place), **asked}), address)
 
-    return Catalogue(ask)
+    return page
 
 
 def _continued(place: Any) -> dict[str, str]:

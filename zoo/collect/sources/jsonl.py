@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address
-from zoo.collect.sources.columns import NAMED, absent, find, no_url
-from zoo.collect.sources.options import Options
-from zoo.collect.sources.rows import List, lines
+from zoo.collect.sources.columns import NAMED, absent, find, no_url, scalar
+from zoo.collect.sources.rows import Row, lines
 from zoo.collect.sources.values import cleaned
 
 
-def open_jsonl(path: Path, options: Options) -> List:
-    return List(path, partial(_rows, path, options.columns))
-
-
-def _rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[tuple[int, Address | None]]:
+def rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[Row]:
     names: dict[str, None] = {}  # that objects had, as far as a message lists them
     met: set[str] = set()  # fields
-    keys: tuple[str, ...] | None = None
+    keys: list[str] | None = None
     for number, line in lines(path):
         if number <= start:
             continue
@@ -31,16 +24,17 @@ def _rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[tuple[
         if entry is None or isinstance(entry, str):
             url = cleaned(entry)
             met.update(["url"] * (url is not None))
-            yield number, None if url is None else Address(url)
+            yield number, {"url": url}
             continue
-        if tuple(entry) != keys:
-            keys = tuple(entry)
+        if list(entry) != keys:
+            keys = list(entry)
             fields = find(keys, columns)
             met.update(fields)
             names.update(dict.fromkeys(keys if len(names) <= NAMED else ()))
-        yield number, _address(path, number, entry, fields)
+        where = f"{path}: line {number}"
+        yield number, {field: scalar(entry[name], where, field, name) for field, name in fields.items()}
     if not start and names:
-        _all_met(path, names, met, columns)
+        _all_met(path, list(names), met, columns)
 
 
 def _entry(path: Path, number: int, line: str) -> dict[str, Any] | str | None:
@@ -55,27 +49,7 @@ def _entry(path: Path, number: int, line: str) -> dict[str, Any] | str | None:
     return entry
 
 
-def _address(path: Path, number: int, entry: Mapping[str, Any], fields: Mapping[str, str]) -> Address | None:
-    texts = {field: scalar(entry[name], f"{path}: line {number}", field, name) for field, name in fields.items()}
-    url = texts.pop("url", None)
-    return None if url is None else Address(url, **texts)
-
-
-def scalar(value: Any, where: str, field: str, name: str) -> str | None:
-    """Text, or a number as text.
-
-    Raises:
-        ZooError: a list or an object.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | dict):
-        kind = "a list" if isinstance(value, list) else "an object"
-        raise ZooError(f"{where}: {name!r} is {kind}, not text; --column {field}=NAME takes another")
-    return None if value is None else cleaned(str(value))
-
-
-def _all_met(path: Path, names: Mapping[str, None], met: set[str], columns: Mapping[str, str]) -> None:
+def _all_met(path: Path, names: list[str], met: set[str], columns: Mapping[str, str]) -> None:
     """Objects may lack a field; that no object has it is a wrong name.
 
     Raises:

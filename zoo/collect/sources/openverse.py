@@ -7,8 +7,7 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Api, Page
-from zoo.collect.sources.catalogue import Catalogue, answered, endpoint, lost, objects
-from zoo.collect.sources.options import Options
+from zoo.collect.sources.catalogue import Ask, answered, lost, objects
 from zoo.collect.sources.values import absolute, cleaned, plain, shown
 
 ENDPOINT = "https://api.openverse.org/v1/"
@@ -20,22 +19,22 @@ ANONYMOUS, KNOWN = 20, 48
 _NAMES = {"pdm": "PDM", "cc0": "CC0", "sampling+": "CC Sampling+", "nc-sampling+": "CC NC-Sampling+"}
 
 
-def open_openverse(query: str, api: Api, options: Options) -> Catalogue:
-    address = endpoint("openverse", options.endpoint, ENDPOINT).rstrip("/") + "/images/"
+def ask(query: str, api: Api, endpoint: str | None) -> Ask:
+    address = (endpoint or ENDPOINT).rstrip("/") + "/images/"
     # It is for the service alone: another endpoint may have been named by whoever made the folder that is gone on with.
-    token = "" if options.endpoint else os.environ.get(TOKEN, "").strip()
+    token = "" if endpoint else os.environ.get(TOKEN, "").strip()
     if not (token.isascii() and token.isprintable()):
         raise ZooError(f"openverse: {TOKEN} holds characters that no token has")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     asked = {"q": query, "page_size": str(KNOWN if token else ANONYMOUS), "mature": "false"}
 
-    async def ask(place: Any) -> Page:
+    async def page(place: Any) -> Page:
         number = 1 if place is None else place
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise lost("openverse", place)
         return _page(await api(address, {**asked, "page": str(number)}, headers), number, address)
 
-    return Catalogue(ask)
+    return page
 
 
 def _page(answer: Any, number: int, base: str) -> Page:

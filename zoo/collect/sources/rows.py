@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import codecs
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
-from zoo.collect.sources.values import shown
+from zoo.collect.sources.values import cleaned, shown
 
 PAGE = 1000  # addresses
 LINE = 1 << 20  # bytes
 
-# The rows after so many, counted from 1; a row that names no picture is None.
-Rows: TypeAlias = Callable[[int], Iterator[tuple[int, Address | None]]]
+Row: TypeAlias = "tuple[int, dict[str, str | None]]"  # its number from 1, and fields; without "url" it names no picture
+# The rows of a file by what the user says of its columns; those up to a number may be left out.
+Rows: TypeAlias = "Callable[[Path, Mapping[str, str], int], Iterator[Row]]"
 
 
 class List:
@@ -24,15 +25,30 @@ class List:
 
     eager = True
 
-    def __init__(self, path: Path, rows: Rows) -> None:
-        self._path, self._rows = path, rows
+    def __init__(self, path: Path, columns: Mapping[str, str], rows: Rows) -> None:
+        self._path, self._columns, self._rows = path, columns, rows
 
     async def pages(self, start: Any = None) -> AsyncIterator[Page]:
         try:
-            for page in paged(self._rows(place(start, self._path))):
+            for page in self._paged(place(start, self._path)):
                 yield page
         except OSError as error:
             raise ZooError(f"{self._path}: {error.strerror or error}") from None
+
+    def _paged(self, start: int) -> Iterator[Page]:
+        """Yields at least one page, which is empty where there are no addresses."""
+        held: list[Address] = []
+        read = 0
+        for number, fields in self._rows(self._path, self._columns, start):
+            url = fields.pop("url", None)
+            if number <= start or url is None:
+                continue
+            if len(held) == PAGE:
+                yield Page(tuple(held), read)
+                held = []
+            held.append(Address(url, **fields))
+            read = number
+        yield Page(tuple(held))
 
 
 def place(start: Any, path: Path) -> int:
@@ -44,23 +60,14 @@ def place(start: Any, path: Path) -> int:
     if start is None:
         return 0
     if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-        raise ZooError(f"{path}: {shown(start)!r} is no number of rows to go on after")
+        raise ZooError(f"{path}: {shown(start)!r} is no number of rows to resume after")
     return start
 
 
-def paged(rows: Iterable[tuple[int, Address | None]]) -> Iterator[Page]:
-    """Pages of addresses; at least one, which is empty where there are none."""
-    held: list[Address] = []
-    read = 0
-    for number, address in rows:
-        if address is None:
-            continue
-        if len(held) == PAGE:
-            yield Page(tuple(held), read)
-            held = []
-        held.append(address)
-        read = number
-    yield Page(tuple(held))
+def text_rows(path: Path, _columns: Mapping[str, str], _start: int) -> Iterator[Row]:
+    """Reads an address a line."""
+    for number, line in lines(path):
+        yield number, {} if line.lstrip().startswith("#") else {"url": cleaned(line)}
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -76,7 +83,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
             if not line:
                 return
             if len(line) > LINE:
-                raise ZooError(f"{path}: line {number} has more than {LINE >> 20} MiB; this is no list of addresses")
+                raise ZooError(f"{path}: line {number} has more than {LINE >> 20} MiB; not a list of addresses")
             yield number, _decoded(line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, path, number, offset)
             offset += len(line)
 
@@ -85,10 +92,8 @@ def _decoded(line: bytes, path: Path, number: int, offset: int) -> str:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
-        where = f"byte {offset + error.start:,} is 0x{line[error.start]:02x}"
-        raise ZooError(
-            f"{path}: line {number}: not UTF-8: {where}, {error.reason}; convert the file to UTF-8"
-        ) from None
+        where = f"byte {offset + error.start:,} is 0x{line[error.start]:02x}, {error.reason}"
+        raise ZooError(f"{path}: line {number}: not UTF-8: {where}; convert the file to UTF-8") from None
     if "\0" in text:
-        raise ZooError(f"{path}: line {number}: has a NUL; this is no text in UTF-8")
+        raise ZooError(f"{path}: line {number}: has a NUL; not a text in UTF-8")
     return text

@@ -16,9 +16,8 @@ from urllib.parse import unquote, urldefrag
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources.markup import Markup, Picture
-from zoo.collect.sources.options import Options
 from zoo.collect.sources.rows import PAGE, place
-from zoo.collect.sources.values import absolute, shown
+from zoo.collect.sources.values import absolute
 
 LIMIT = 64 << 20  # bytes
 HEAD = 4096  # bytes in which a page tells its encoding
@@ -43,12 +42,6 @@ class SavedPage:
         for first in range(place(start, self._path), max(len(found), 1), PAGE):
             last = first + PAGE
             yield Page(tuple(found[first:last]), last if last < len(found) else None)
-
-
-def open_saved(path: Path, options: Options) -> SavedPage:
-    if options.base is not None and not absolute(options.base):
-        raise ZooError(f"--base {shown(options.base)}: no address of the web; it begins with https:// or http://")
-    return SavedPage(path, options.base)
 
 
 class _Addresses:
@@ -105,9 +98,9 @@ def _found(path: Path, base: str | None) -> list[Address]:
         if address := _address(picture, addresses, own):
             found.setdefault(address.url, address)
     if not found and addresses.relative:
-        raise ZooError(f"{path}: its pictures have relative addresses: --base ADDRESS says where the page was")
+        raise ZooError(f"{path}: its pictures have relative addresses; give the address of the page by --base URL")
     if not found and addresses.local:
-        raise ZooError(f"{path}: knows only the copies of pictures that were saved with it\nsave it as HTML only")
+        raise ZooError(f"{path}: names only the copies of pictures that were saved with it\nsave the page as HTML only")
     # A thumbnail of several pictures is the blank that stands in their places until a script runs.
     times = Counter(address.thumbnail for address in found.values())
     return [
@@ -141,7 +134,7 @@ def _read(path: Path) -> tuple[str, str | None]:
     except OSError as error:
         raise ZooError(f"{path}: {error.strerror or error}") from None
     if len(content) > LIMIT:
-        raise ZooError(f"{path}: has more than {LIMIT >> 20} MiB; no page is that large")
+        raise ZooError(f"{path}: has more than {LIMIT >> 20} MiB; not a page")
     if path.suffix.lower() not in (".mhtml", ".mht"):
         return _decoded(content), None
     try:
