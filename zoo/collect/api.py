@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
-from zoo.collect.fetch import SPILL, Body, Client, Redirect, parse
+from zoo.collect.fetch import SPILL, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, backoff
 from zoo.collect.options import Options
 from zoo.collect.picture import RejectedError
@@ -49,12 +48,10 @@ class PoliteApi:
         host = self._frontier.host(str(parsed.origin()))
         await self._frontier.turn(host)
         self._frontier.hold(host, PACE)
-        body = Body(Path())  # never that large
-        if isinstance(await self._client.get(parsed, body, limit=SPILL, headers=headers), Redirect):
+        content = await self._client.read(parsed, SPILL, headers=headers)
+        if isinstance(content, Redirect):
             raise FetchError("it has moved; give its new address by --endpoint")
         try:
-            content = body.content
-            assert isinstance(content, bytes)
             answer = json.loads(content)
         except (ValueError, RecursionError):
             raise FetchError("the answer is not JSON") from None

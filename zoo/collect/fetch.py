@@ -34,7 +34,11 @@ class Redirect:
 
 
 class Body:
-    """The content of an answer: in memory, or where it is large in a file."""
+    """The content of an answer: in memory, or where it is large in a file.
+
+    Args:
+        spill: the file.
+    """
 
     def __init__(self, spill: Path) -> None:
         self._spill, self._digest, self._parts = spill, hashlib.sha256(), list[bytes]()
@@ -44,14 +48,14 @@ class Body:
     def add(self, chunk: bytes) -> None:
         self._digest.update(chunk)
         self.size += len(chunk)
-        if self._file is None and self.size <= SPILL:
-            self._parts.append(chunk)
-            return
-        if self._file is None:
+        if self._file is None and self.size > SPILL:
             self._file = self._spill.open("wb")
             self._file.writelines(self._parts)
             self._parts.clear()
-        self._file.write(chunk)
+        if self._file is None:
+            self._parts.append(chunk)
+        else:
+            self._file.write(chunk)
 
     def finish(self) -> None:
         if self._file is not None:
@@ -127,6 +131,19 @@ class Client:
             middlewares=(_once,),
         )
 
+    async def read(self, url: URL, limit: int, **options: Any) -> Redirect | bytes:
+        """Asks once, like :meth:`get`, for what is small enough for memory.
+
+        Args:
+            limit: bytes, at most ``SPILL``.
+            options: of :meth:`get`.
+        """
+        body = Body(Path())  # no file comes about
+        answer = await self.get(url, body, limit=limit, **options)
+        content = body.content
+        assert isinstance(content, bytes)
+        return answer if isinstance(answer, Redirect) else content
+
     async def get(
         self,
         url: URL,
@@ -154,8 +171,7 @@ class Client:
         """
         session, proxy = self._route(url)
         try:
-            request = session.get(url, allow_redirects=False, proxy=proxy, headers=headers)
-            async with request as response:
+            async with session.get(url, allow_redirects=False, proxy=proxy, headers=headers) as response:
                 if response.status in REDIRECTS and "Location" in response.headers:
                     return Redirect(_target(response))
                 _refuse_status(response)
@@ -178,10 +194,9 @@ class Client:
         return self._proxied, proxy if "://" in proxy else f"http://{proxy}"
 
 
+@dataclass(eq=False)
 class _OnceError(Exception):
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
+    cause: Exception
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -219,14 +234,12 @@ def _refuse_status(response: aiohttp.ClientResponse) -> None:
 
 def retry_after(value: str | None) -> float | None:
     """Seconds that a Retry-After header asks for, in either of its forms; None where it says nothing."""
-    if value is None:
-        return None
     try:
-        return max(0.0, float(int(value)))
+        return max(0.0, float(int(value or "")))
     except (ValueError, OverflowError):
         pass
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+        return max(0.0, parsedate_to_datetime(value or "").timestamp() - time())
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -237,12 +250,12 @@ async def _receive(response: aiohttp.ClientResponse, body: Body, limit: int, pic
         raise RejectedError(f"{stated:,} bytes, more than {limit:,}")
     head: bytes | None = b"" if picture else None
     async for chunk in response.content.iter_any():
-        if cut and body.size + len(chunk) > limit:
-            body.add(chunk[: limit - body.size])
-            break
-        if body.size + len(chunk) > limit:
+        over = body.size + len(chunk) > limit
+        if over and not cut:
             raise RejectedError(f"more than {limit:,} bytes")
-        body.add(chunk)
+        body.add(chunk[: limit - body.size])
+        if over:
+            break
         if head is not None:
             head += chunk[: HEAD - len(head)]
             if len(head) >= HEAD:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from zoo.collect.fetch import Body, Client, Redirect, parse
+from zoo.collect.fetch import Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, Host, backoff
 from zoo.collect.rules import Rules
 from zoo.collect.trouble import FetchError
@@ -46,12 +44,8 @@ async def _read(client: Client, frontier: Frontier, host: Host) -> str:
         parsed = parse(url)
         if hop:
             await frontier.turn(frontier.host(str(parsed.origin())))
-        body = Body(Path())  # never that large
-        answer = await client.get(parsed, body, limit=LARGEST, cut=True)
-        if isinstance(answer, Redirect):
-            url = answer.url
-            continue
-        content = body.content
-        assert isinstance(content, bytes)
-        return content.decode("utf-8-sig", errors="replace")
+        content = await client.read(parsed, LARGEST, cut=True)
+        if not isinstance(content, Redirect):
+            return content.decode("utf-8-sig", errors="replace")
+        url = content.url
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from dataclasses import KW_ONLY, dataclass
 
 import aiohttp
 
@@ -14,33 +15,21 @@ CONNECT, SILENCE = 10.0, 20.0  # seconds
 UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
 
 
+@dataclass(eq=False)
 class FetchError(Exception):
-    """There is no answer to use.
+    """There is no answer to use."""
 
-    Args:
-        reason: in words.
-        status: of the address in the ledger, if it stays at that.
-        again: whether another try may go better.
-        wait: seconds that the server asks for; None: nothing said.
-        busy: whether the server says that it is too much.
-        unreachable: whether no connection came about.
-        silent: whether one did, and nothing came.
-    """
+    reason: str  # in words
+    status: str = "failed"  # of the address in the ledger, if it stays at that
+    _: KW_ONLY
+    again: bool = False  # whether another try may go better
+    wait: float | None = None  # seconds that the server asks for; None: nothing said
+    busy: bool = False  # whether the server says that it is too much
+    unreachable: bool = False  # whether no connection came about
+    silent: bool = False  # whether one did, and nothing came
 
-    def __init__(
-        self,
-        reason: str,
-        status: str = "failed",
-        *,
-        again: bool = False,
-        wait: float | None = None,
-        busy: bool = False,
-        unreachable: bool = False,
-        silent: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.reason, self.status, self.again = reason, status, again
-        self.wait, self.busy, self.unreachable, self.silent = wait, busy, unreachable, silent
+    def __str__(self) -> str:
+        return self.reason
 
 
 def told(error: Exception) -> FetchError:
