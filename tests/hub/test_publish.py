@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from zoo import load
 from zoo.base.errors import ZooError
 from zoo.cards import card as cards
 from zoo.commands import main, publish
-from zoo.hub import client as zoo_hub
 from zoo.hub import locate
 from zoo.training import recipes
 
@@ -94,12 +92,22 @@ def test_a_run_publishes_its_best_checkpoint(
     assert not any(str(tmp_path).encode() in content for content in commit.files.values())
 
 
-def test_a_placeholder_in_the_readme_is_not_published(hub: Any, token: Any, card: Path):
-    readme = (card / "README.md").read_text()
-    (card / "README.md").write_text(readme.replace('load("fast_style_wave")', 'load("USER/wave")'))
-    with pytest.raises(ZooError, match="still says USER/"):
-        publish.publish(card, REPO)
-    assert hub.requests == []
+def test_the_readme_is_given_the_repositorys_name(hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]):
+    """Where it has none yet, as a card has that was made without --repo; a try changes nothing."""
+    readme = card / "README.md"
+    prose = '\n```\nload("USER/fast_style_wave")\nzoo predict USER/fast_style_wave a.jpg\n```\nIt reads /home/USER/x.\n'
+    readme.write_text(readme.read_text() + prose)
+    before = readme.read_bytes()
+    named = before.replace(b'"USER/fast_style_wave', b'"me/wave').replace(
+        b"predict USER/fast_style_wave", b"predict me/wave"
+    )
+    assert main.main(["publish", str(card), "--repo", REPO, "--dry-run"]) == 0
+    assert f"{len(named):,}  README.md" in capsys.readouterr().out
+    assert readme.read_bytes() == before
+    assert publish.publish(card, REPO).new
+    assert readme.read_bytes() == commits(hub)[-1].files["README.md"] == named
+    assert b"/home/USER/x" in named
+    assert not publish.publish(card, REPO).new
 
 
 def test_what_came_from_elsewhere_is_looked_at_first(
@@ -117,7 +125,7 @@ def test_publishing_the_same_twice_makes_no_second_commit(
 ):
     first = publish.publish(card, REPO)
     assert main.main(["publish", str(card), "--repo", REPO]) == 0
-    assert "Is there already" in capsys.readouterr().out
+    assert "Already published" in capsys.readouterr().out
     assert [commit.id for commit in commits(hub)] == [first.commit]
 
 
@@ -152,7 +160,7 @@ def test_a_branch_and_privacy(hub: Any, token: Any, card: Path):
 
 def test_private_where_it_is_public_already(hub: Any, token: Any, card: Path):
     hub.put(REPO, {"a.txt": b""})
-    with pytest.raises(ZooError, match="there already, and public"):
+    with pytest.raises(ZooError, match="already exists and is public"):
         publish.publish(card, REPO, private=True)
     assert written(hub) == []
 
@@ -171,7 +179,7 @@ def test_dry_run_connects_to_nothing(hub: Any, card: Path, capsys: pytest.Captur
     [
         (lambda card: (card / "results.json").unlink(), "results.json is missing"),
         (lambda card: (card / "model.safetensors").write_bytes(b"x"), "is not the file that config.json describes"),
-        (lambda card: (card / "secrets.txt").write_text("x"), "secrets.txt does not belong to a card"),
+        (lambda card: (card / "secrets.txt").write_text("x"), "secrets.txt does not belong in a card"),
         (lambda card: (card / "samples" / "link.jpg").symlink_to("/etc/hostname"), "link.jpg does not belong"),
         (lambda card: (card / ".env").write_text("x"), ".env does not belong"),
     ],
@@ -229,7 +237,7 @@ def test_without_a_token(hub: Any, card: Path):
 
 @pytest.mark.parametrize("repo", ["wave", "me/wave@main", "../wave", "me/wa ve", "me/" + "x" * 100, "me/a--b"])
 def test_names_that_are_none(hub: Any, token: Any, card: Path, repo: str):
-    with pytest.raises(ZooError, match="no name of a repository"):
+    with pytest.raises(ZooError, match="not a repository's name"):
         publish.publish(card, repo)
     assert hub.requests == []
 
@@ -253,7 +261,7 @@ def test_an_interrupted_upload_leaves_nothing_half_published(
     assert main.main(["publish", str(card), "--repo", REPO]) == 2
     assert capsys.readouterr().err.startswith("zoo: error: ")
     assert commits(hub) == []
-    hub.stop_faults() if hasattr(hub, "stop_faults") else hub._planned.clear()
+    hub.mend()
     assert publish.publish(card, REPO).new
     assert len(commits(hub)) == 1
 
@@ -264,11 +272,11 @@ def test_a_hub_that_falls_silent(
 ):
     monkeypatch.setattr("zoo.hub.client.TIMEOUT", 1.0)
     monkeypatch.setattr("zoo.hub.client.PATIENCE", 0.5)
-    hub.fault(method, path, Stall(60), times=100)
-    began = time.monotonic()
+    hub.fault(method, path, Stall(), times=100)
     assert main.main(["publish", str(card), "--repo", REPO]) == 2
-    assert "is out of reach" in capsys.readouterr().err
-    assert time.monotonic() - began < 30
+    error = capsys.readouterr().err
+    assert "is out of reach" in error
+    assert "nothing was published" in error
 
 
 def test_an_answer_that_was_lost_makes_no_second_commit(hub: Any, token: Any, card: Path):
@@ -317,15 +325,3 @@ def test_a_token_appears_nowhere(hub: Any, token: Any, card: Path, tmp_path: Pat
         for commit in repo.branches["main"]:
             assert "hf_write" not in commit.title
             assert not any(b"hf_write" in content for content in commit.files.values())
-
-
-def test_xet_is_off_for_other_endpoints(hub: Any, monkeypatch: pytest.MonkeyPatch):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
-    zoo_hub.client()
-    assert constants.HF_HUB_DISABLE_XET
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
-    monkeypatch.setattr(constants, "ENDPOINT", "https://huggingface.co")
-    zoo_hub.client()
-    assert not constants.HF_HUB_DISABLE_XET

@@ -24,7 +24,7 @@ def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("branch", BRANCHES)
 def test_no_repository_is_made_for_a_branch_that_cannot_be(hub: Any, card: Path, branch: str):
-    with pytest.raises(ZooError, match="is no name of a branch"):
+    with pytest.raises(ZooError, match="is not a branch's name"):
         publish.publish(card, REPO, revision=branch)
     assert hub.requests == []
 
@@ -39,7 +39,7 @@ def test_names_of_branches(branch: str):
 )
 def test_a_dry_run_looks_at_names_too(hub: Any, card: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]):
     assert main.main(["publish", str(card), *arguments, "--dry-run"]) == 2
-    assert "is no name of a" in capsys.readouterr().err
+    assert "is not a" in capsys.readouterr().err
     assert hub.requests == []
 
 
@@ -47,5 +47,5 @@ def test_a_public_repository_is_refused_before_a_training(hub: Any, card: Path):
     hub.put(REPO, {"a.txt": b""})
     publish.preflight(REPO)
     publish.preflight("me/new", private=True)
-    with pytest.raises(ZooError, match="there already, and public"):
+    with pytest.raises(ZooError, match="already exists and is public"):
         publish.preflight(REPO, private=True)

@@ -23,11 +23,11 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["pull", "someone/net", "--to", "."], ".: is the working directory itself"),
         (["pull", "someone/net", "--to", "~"], "is the working directory itself"),
         (["bundle", "someone/net", "-o", "none/x.zip"], "none: no such folder"),
-        (["bundle", "someone/net", "-o", "x.tar"], "x.tar: a bundle's name ends in .zip"),
+        (["bundle", "someone/net", "-o", "x.tar"], "x.tar: a bundle's name must end in .zip"),
         (["info", ""], "the name of a model is empty"),
         (["predict", "", "a.jpg", "-o", "out"], "the name of a model is empty"),
-        (["list", "--remote", ""], "--remote '': no name of a user"),
-        (["list", "--remote", "a/b"], "--remote 'a/b': no name of a user"),
+        (["list", "--remote", ""], "--remote '': not the name of a user"),
+        (["list", "--remote", "a/b"], "--remote 'a/b': not the name of a user"),
     ],
 )
 def test_is_one_line(place: Path, command: list[str], message: str, capsys: pytest.CaptureFixture[str]):

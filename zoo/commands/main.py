@@ -14,6 +14,7 @@ from zoo import __version__
 from zoo.base.errors import ZooError
 from zoo.base.text import causes, did_you_mean, printable
 from zoo.commands.terminal import Parser
+from zoo.hub import client
 from zoo.hub.errors import redact
 
 USER_ERROR = 2
@@ -109,6 +110,7 @@ def _run(arguments: list[str]) -> int:
     if own == len(arguments):
         raise ZooError(f"which verb? there are: {', '.join(VERBS)}\nsee zoo --help")
     verb, rest = arguments[own], arguments[own + 1 :]
+    client.set_up_process()
     if verb in ("fit", "validate", "test"):
         from zoo.commands import fit
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
+from zoo.base.files import replace
 from zoo.cards import card
-from zoo.cards.weights import Model
+from zoo.cards.weights import ModelFiles
 from zoo.commands.terminal import Parser
 from zoo.hub import client, layout, locate
 from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
@@ -20,6 +21,8 @@ TITLE = "Publish {} with lightning-zoo {}"
 BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*", re.ASCII)
 LONGEST = 96  # characters of a repository's name
 DOTFILES = (".gitattributes",)  # which the Hub makes by itself
+README = "README.md"
+PLACEHOLDER = re.compile(rb'(?<=load\(")USER/[\w.-]*|(?<=zoo predict )USER/[\w.-]*')  # as zoo card writes it
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,6 @@ class Published:
         reference: what ``load`` takes to get exactly this.
         commit: its full name.
         sha256: of the weights.
-        files: sizes in bytes by name.
         new: whether this call made the commit; False where all was there already.
     """
 
@@ -39,7 +41,6 @@ class Published:
     reference: str
     commit: str
     sha256: str
-    files: Mapping[str, int]
     new: bool
 
 
@@ -50,30 +51,37 @@ def main(argv: list[str]) -> int:
         epilog="The token is that of `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.",
         allow_abbrev=False,
     )
-    parser.add_argument("name", help="of a model, or its folder")
-    parser.add_argument("--repo", required=True, metavar="USER/NAME")
+    parser.add_argument("name", help="name or folder of a model")
+    parser.add_argument("--repo", required=True, metavar="USER/NAME", help="repository, made if it is missing")
     parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
-    parser.add_argument("--revision", default="main", metavar="BRANCH", help="main if not given")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be published, without any connection")
+    parser.add_argument("--revision", default="main", metavar="BRANCH", help="branch, made if missing (default: main)")
+    parser.add_argument("--dry-run", action="store_true", help="list what would be published, without a connection")
     options = parser.parse_args(argv)
     source = locate.find(options.name)
     if source.foreign:
-        raise ZooError(
-            f"{source} came from elsewhere; look at a copy before you publish it: zoo pull {options.name} --to DIR"
-        )
+        raise ZooError(f"{source} is not yours: check a copy, then publish that: zoo pull {options.name} --to DIR")
     if options.dry_run:
-        check_names(options.repo, options.revision)
-        files = checked_files(source.folder)
-        branch = "" if options.revision == "main" else f", branch {options.revision}"
-        print(f"{options.repo}{branch} would hold:")  # noqa: T201
-        for name, path in files.items():
-            print(f"{path.stat().st_size:>12,}  {name}")  # noqa: T201
-        print(f"{sum(path.stat().st_size for path in files.values()):>12,}  bytes in all")  # noqa: T201
-        return 0
+        return _dry_run(source.folder, options.repo, options.revision)
     done = publish(source.folder, options.repo, private=options.private, revision=options.revision)
-    print(f"{'Published:' if done.new else 'Is there already:'} {done.url}")  # noqa: T201
+    print(f"{'Published:' if done.new else 'Already published:'} {done.url}")  # noqa: T201
     print(f"commit    {done.commit}\nSHA-256   {done.sha256}\nto pin    load({done.reference!r})")  # noqa: T201
     return 0
+
+
+def _dry_run(folder: Path, repo: str, revision: str) -> int:
+    """Lists the files that would be sent with their sizes in bytes; changes none."""
+    check_names(repo, revision)
+    sizes = {name: path.stat().st_size for name, path in checked_files(folder).items()}
+    sizes[README] = len(_named(folder, repo))
+    print(f"{repo}{'' if revision == 'main' else f', branch {revision}'} would hold:")  # noqa: T201
+    for name, size in [*sizes.items(), ("bytes in all", sum(sizes.values()))]:
+        print(f"{size:>12,}  {name}")  # noqa: T201
+    return 0
+
+
+def _named(folder: Path, repo: str) -> bytes:
+    """The README of a card with the repository's name where it shows how to use the model."""
+    return PLACEHOLDER.sub(repo.encode(), (folder / README).read_bytes())
 
 
 def publish(folder: Path, repo: str, *, private: bool | None = None, revision: str = "main") -> Published:
@@ -83,7 +91,7 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
     that the card no longer has go with the same commit; what else is in the repository stays.
 
     Args:
-        folder: a complete card.
+        folder: a complete card. If its README has no repository's name yet, it gets this one.
         repo: "user/name"; it is made if it is missing.
         private: whether it is made private; a repository that is there has to be so already.
         revision: branch, made if it is missing.
@@ -94,9 +102,11 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
     check_names(repo, revision)
     files = checked_files(folder)
     preflight(repo, private)
+    if (text := _named(folder, repo)) != files[README].read_bytes():
+        replace(files[README], text)
     local = {name: Listed.of(path) for name, path in files.items()}
     with in_plain_words(repo, "send"):
-        api = client.client()
+        api = client.api()
         _make_repository(api, repo, private, revision)
         commit, new = _bring_up(api, repo, revision, files, local)
     return Published(
@@ -104,39 +114,36 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
         reference=f"{repo}@{commit}",
         commit=commit,
         sha256=local[card.read(folder).config["weights"]["file"]].sha256 or "",
-        files={name: path.stat().st_size for name, path in files.items()},
         new=new,
     )
 
 
 def check_names(repo: str, revision: str = "main") -> None:
-    """Refuses what is no name of a repository or of a branch, before anything is asked of the Hub.
+    """Refuses what cannot name a repository or a branch, before anything is asked of the Hub.
 
     Raises:
         ZooError: says which of them.
     """
     if not (reference := client.parse(repo)) or reference.repo != repo or len(repo) > LONGEST:
-        raise ZooError(f"{repo!r:.120} is no name of a repository: USER/NAME, of letters, digits, '-', '_' and '.'")
+        raise ZooError(f"{repo!r:.120} is not a repository's name: USER/NAME, of letters, digits, '-', '_' and '.'")
     commit = COMMIT.fullmatch(revision) or SHORT_COMMIT.fullmatch(revision)  # as which it would be looked for
     if commit or not BRANCH.fullmatch(revision) or revision.endswith(".lock") or revision.startswith("refs/"):
-        raise ZooError(f"{revision!r:.100} is no name of a branch: letters, digits, '-', '_', with '.' or '/' between")
+        raise ZooError(f"{revision!r:.100} is not a branch's name: letters, digits, '-', '_', with '.' or '/' between")
 
 
 def checked_files(folder: Path) -> dict[str, Path]:
-    """The files that would be published, by name.
+    """Returns the files that would be published, by name.
 
     Raises:
-        ZooError: an incomplete card, weights that do not load, or files that do not belong to a card.
+        ZooError: an incomplete card, weights that do not load, or files that do not belong in a card.
     """
     problems = card.check(folder)
     files, others = layout.listing(folder)
-    if "README.md" in files and b'load("USER/' in files["README.md"].read_bytes():
-        problems.append("README.md still says USER/ where it shows how to load the model; write the repository's name")
     if others := [name for name in others if name not in DOTFILES]:
-        problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong to a card")
+        problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong in a card")
     if problems:
         raise ZooError(f"{folder}: not published, {'; '.join(problems)}")
-    Model.find(folder).state()
+    ModelFiles.find(folder).state()
     return files
 
 
@@ -151,23 +158,21 @@ def preflight(repo: str, private: bool | None = None) -> None:
         ZooError: no such name, no token, one that may not, a repository that is public, or no connection.
     """
     check_names(repo)
-    api = client.client()
+    api = client.api()
     import huggingface_hub
 
     if not huggingface_hub.get_token():
         raise ZooError("publishing needs a token that may write: hf auth login, or HF_TOKEN")
     with in_plain_words(repo, "send"):
         who = api.whoami()
+        found = _look_up(api, repo) if private else None
     if problem := _obstacle(who, repo):
         raise ZooError(
             f"the token may not write to {repo}: {redact(problem)}\n"
             f"make one that may on {client.endpoint()}/settings/tokens"
         )
-    if private:
-        with in_plain_words(repo, "send"):
-            found = _look_up(api, repo)
-        if found and not found.private:
-            raise ZooError(f"{repo} is there already, and public; publish elsewhere or without --private")
+    if found and not found.private:
+        raise ZooError(f"{repo} already exists and is public; publish elsewhere or without --private")
 
 
 def _obstacle(who: Mapping[str, Any], repo: str) -> str:
@@ -217,17 +222,19 @@ def _bring_up(
 ) -> tuple[str, bool]:
     """The commit that holds these files, and whether it had to be made."""
     before = api.model_info(repo, revision=revision, files_metadata=True)
-    remote = {file.rfilename: file for file in before.siblings or ()}
-    changed = [name for name in files if not _is_there(remote.get(name), local[name])]
-    stale = _stale(before, files)
+    changed, stale = _differing(before, local), _stale(before, files)
     if not changed and not stale:
         return before.sha, False
     commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
-    after = api.model_info(repo, revision=commit, files_metadata=True)
-    kept = {file.rfilename: file for file in after.siblings or ()}
-    if wrong := [name for name in files if not _is_there(kept.get(name), local[name])]:
-        raise ZooError(f"{repo}@{commit[:7]}: the Hub holds another {wrong[0]} than was sent; publish again")
+    if wrong := _differing(api.model_info(repo, revision=commit, files_metadata=True), local):
+        raise ZooError(f"{repo}@{commit[:7]}: {wrong[0]} on the Hub differs from what was sent; publish again")
     return commit, True
+
+
+def _differing(info: Any, local: Mapping[str, Listed]) -> list[str]:
+    """Names of the files that a commit does not hold as they are here."""
+    there = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in info.siblings or ()}
+    return [name for name, own in local.items() if there.get(name) not in (own.sha256, own.blob)]
 
 
 def _stale(before: Any, files: Mapping[str, Path]) -> list[str]:
@@ -239,23 +246,15 @@ def _stale(before: Any, files: Mapping[str, Path]) -> list[str]:
 
 
 def _commit(api: Any, repo: str, revision: str, parent: str, files: Mapping[str, Path], stale: list[str]) -> Any:
-    """Weights are uploaded first, and only the commit makes anything visible: an interruption leaves nothing."""
+    """Uploads weights first; only the commit makes anything visible, so that an interruption leaves nothing."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     from zoo import __version__
 
-    operations = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
+    additions = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
     deletions = [CommitOperationDelete(name) for name in stale]
-    return api.create_commit(
-        repo,
-        [*operations, *deletions],
-        commit_message=TITLE.format(repo.partition("/")[2], __version__),
-        revision=revision,
-        parent_commit=parent,
-    )
-
-
-def _is_there(remote: Any, local: Listed) -> bool:
-    if remote is None:
-        return False
-    return remote.lfs.sha256 == local.sha256 if remote.lfs else remote.blob_id == local.blob
+    title = TITLE.format(repo.partition("/")[2], __version__)
+    with client.transfer():
+        return api.create_commit(
+            repo, [*additions, *deletions], commit_message=title, revision=revision, parent_commit=parent
+        )

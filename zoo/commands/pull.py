@@ -1,4 +1,4 @@
-"""``zoo pull`` and ``zoo bundle``: the files of a model, brought onto this machine or into one file to carry away."""
+"""``zoo pull`` and ``zoo bundle``: downloads a model, or packs it into one file to copy elsewhere."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ from pathlib import Path
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
 from zoo.cards import golden
-from zoo.cards.weights import Model
-from zoo.commands.terminal import Parser
+from zoo.cards.weights import ModelFiles
+from zoo.commands.terminal import Parser, table
 from zoo.hub import archive, client, layout, locate
 
 
 def main_pull(argv: list[str]) -> int:
     parser = Parser(
         prog="zoo pull",
-        description="Fetches a model whole and verifies it. Asks the Hub for the newest commit, which load then takes.",
+        description="Downloads all files of a model and verifies them. load() then uses the downloaded version.",
         allow_abbrev=False,
     )
-    parser.add_argument("name", help="USER/NAME, USER/NAME@REVISION, or what else load takes")
-    parser.add_argument("--to", metavar="DIR", type=Path, help="put the model there instead of into the cache")
+    parser.add_argument("name", help="USER/NAME, USER/NAME@REVISION, or what else load() takes")
+    parser.add_argument("--to", metavar="DIR", type=Path, help="new folder for the model (default: the cache)")
     options = parser.parse_args(argv)
     to = _new_folder(options.to) if options.to else None
     model, files = pull(options.name)
-    folder = copy(files, to) if to else model.source.folder
-    print(f"{'model:':<9} {model.source}")  # noqa: T201
+    rows = [("model:", str(model.source))]
     if isinstance(model.source, client.Snapshot):
-        print(f"{'commit:':<9} {model.source.commit}")  # noqa: T201
-    print(f"{'SHA-256:':<9} {model.config['weights']['sha256']}  {model.file}")  # noqa: T201
-    print(f"{'folder:':<9} {folder}")  # noqa: T201
+        rows.append(("commit:", model.source.commit))
+    rows.append(("SHA-256:", f"{model.config['weights']['sha256']}  {model.file}"))
+    rows.append(("folder:", str(copy(files, to) if to else model.source.folder)))
+    print(table(rows))  # noqa: T201
     return 0
 
 
 def main_bundle(argv: list[str]) -> int:
     parser = Parser(
         prog="zoo bundle",
-        description="Puts a model into one zip file with digests inside, which load takes by its path.",
+        description="Packs a model into one zip file with digests inside, which load() takes by its path.",
         allow_abbrev=False,
     )
-    parser.add_argument("name", help="of a model, a folder, or USER/NAME on the Hub")
-    parser.add_argument("-o", "--output", metavar="FILE.zip", type=Path, help="NAME.zip if not given")
+    parser.add_argument("name", help="name or folder of a model, or USER/NAME on the Hub")
+    parser.add_argument("-o", "--output", metavar="FILE.zip", type=Path, help="new file (default: NAME.zip)")
     options = parser.parse_args(argv)
     path = _new_bundle(options.output) if options.output else None
     model, files = pull(options.name)
     path = path or _new_bundle(Path(f"{model.source.name}{archive.SUFFIX}"))
     archive.pack(files, path)
-    print(f"{path}: {path.stat().st_size:,} bytes. There: zoo predict {path.name} ... or load({path.name!r})")  # noqa: T201
+    print(f"{path}: {path.stat().st_size:,} bytes. Use: zoo predict {path.name} ... or load({path.name!r})")  # noqa: T201
     return 0
 
 
-def pull(name: str) -> tuple[Model, Mapping[str, Path]]:
-    """A model and all of its files on this machine, verified; of the Hub's, at the newest commit.
+def pull(name: str) -> tuple[ModelFiles, Mapping[str, Path]]:
+    """Brings a model and all of its files onto this machine, verified; of the Hub's, at the newest commit.
 
     Raises:
         ZooError: no such model, out of reach, or a file that is not what it should be.
     """
-    model = Model.find(name, refresh=True)
+    model = ModelFiles.find(name, refresh=True)
     model.state()  # refuses what is no such network before anything else is fetched
     source = model.source
     if isinstance(source, locate.Folder):
@@ -95,16 +95,16 @@ def _new_folder(folder: Path) -> Path:
     if folder.resolve() == Path.cwd():
         raise ZooError(f"{folder}: is the working directory itself; name a new folder in it")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ZooError(f"{folder}: is there already; name a new folder")
+        raise ZooError(f"{folder}: already exists; name a new folder")
     return folder
 
 
 def _new_bundle(path: Path) -> Path:
     path = expanded(path)
     if path.suffix.lower() != archive.SUFFIX:
-        raise ZooError(f"{path}: a bundle's name ends in {archive.SUFFIX}")
+        raise ZooError(f"{path}: a bundle's name must end in {archive.SUFFIX}")
     if not path.parent.is_dir():
         raise ZooError(f"{path.parent}: no such folder")
     if path.exists():
-        raise ZooError(f"{path}: is there already; remove it, or name another file: -o FILE.zip")
+        raise ZooError(f"{path}: already exists; remove it, or name another file: -o FILE.zip")
     return path

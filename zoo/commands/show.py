@@ -24,7 +24,7 @@ def main_list(argv: list[str]) -> int:
     parser.add_argument("--remote", metavar="USER", help="those that a user or organisation has on the Hub instead")
     options = parser.parse_args(argv)
     if options.remote is not None and not USER.fullmatch(options.remote):
-        raise ZooError(f"--remote {options.remote!r:.100}: no name of a user or an organisation")
+        raise ZooError(f"--remote {options.remote!r:.100}: not the name of a user or organisation")
     rows = _remote(options.remote, options.pattern) if options.remote else _local(options.pattern)
     if len(rows) == 1:
         known = f"\nthere are: {', '.join(cards.names()) or 'none'}" if not options.remote else ""
@@ -47,7 +47,7 @@ def _remote(user: str, pattern: str) -> list[Sequence[str]]:
 
     rows: list[Sequence[str]] = [("name", "task", "licence", "changed", "downloads")]
     with in_plain_words(user, "list"):
-        found = list(client.client().list_models(author=user, filter=client.LIBRARY, limit=LISTED, full=True))
+        found = list(client.api().list_models(author=user, filter=client.LIBRARY, limit=LISTED, full=True))
     for model in sorted(found, key=lambda model: model.id):
         if fnmatch.fnmatch(model.id.partition("/")[2], pattern):
             tags = [tag.partition(":")[2] for tag in model.tags or () if tag.startswith("license:")]
@@ -59,8 +59,8 @@ def _remote(user: str, pattern: str) -> list[Sequence[str]]:
 
 
 def main_info(argv: list[str]) -> int:
-    parser = Parser(prog="zoo info", description="Says what is known about a model.", allow_abbrev=False)
-    parser.add_argument("name", help="of a model or an architecture, a folder, a bundle, or USER/NAME on the Hub")
+    parser = Parser(prog="zoo info", description="Shows what is known about a model.", allow_abbrev=False)
+    parser.add_argument("name", help="name of a model or architecture, a folder, a bundle, or USER/NAME on the Hub")
     name = parser.parse_args(argv).name
     source, card = locate.find(name), cards.read(name)
     known = architectures().get(str(card.config.get("architecture")))

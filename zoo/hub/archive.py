@@ -19,11 +19,11 @@ from zoo.hub import client, layout
 SUFFIX = ".zip"
 DIGESTS = "digests.json"
 FILES = 1000  # at most
-TIME = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same model makes the same bundle
+TIME = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same model makes the same archive
 
 
 def pack(files: Mapping[str, Path], path: Path) -> None:
-    """Writes a bundle.
+    """Writes an archive.
 
     Args:
         files: by their names in the model's folder.
@@ -33,12 +33,10 @@ def pack(files: Mapping[str, Path], path: Path) -> None:
         ZooError: more, other or larger files than :func:`unpack` takes; nothing was written then.
     """
     if len(files) >= FILES:
-        raise ZooError(f"not bundled, a model of {len(files):,} files: {FILES - 1} are the most")
+        raise ZooError(f"not bundled: the model has {len(files):,} files, and at most {FILES - 1} are allowed")
     for name, file in files.items():
-        allowed, size = layout.limit(name), file.stat().st_size
-        if allowed is None or size > allowed:
-            told = "does not belong into a model" if allowed is None else f"has {size:,} bytes, more than {allowed:,}"
-            raise ZooError(f"not bundled, {name!r:.100} {told}")
+        if problem := _problem(name, file.stat().st_size):
+            raise ZooError(f"not bundled: {problem}")
     digests = {}
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, file in sorted(files.items()):
@@ -49,41 +47,47 @@ def pack(files: Mapping[str, Path], path: Path) -> None:
 
 
 def unpack(path: Path) -> Path:
-    """The folder of a bundle's files, each verified, in the cache; it is made once.
+    """Returns the folder of an archive's files, each verified, in the cache; it is made once.
 
     Raises:
-        ZooError: no such file, no bundle, or one that is damaged or holds what does not belong into a model.
+        ZooError: no such file, no such archive, or one that is damaged or holds what does not belong in a model.
     """
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
-    folder = client.cache() / "bundles" / sha256_of(path)[:32]
+    folder = client.home() / "bundles" / sha256_of(path)[:32]
     try:
         with zipfile.ZipFile(path) as archive:
             digests = _checked(archive, path)
-            if all(_is(folder / name, want) for name, want in digests.items()):
-                return folder
-            _extract(archive, digests, folder, path)
+            if not all(_is(folder / name, want) for name, want in digests.items()):
+                _extract(archive, digests, folder, path)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise ZooError(f"{path}: no bundle of the zoo, or damaged: {error}; bring it over again") from None
+        raise ZooError(f"{path}: not a bundle, or damaged: {error}; copy it again") from None
     return folder
 
 
+def _problem(name: str, size: int, allowed: int | None = None) -> str:
+    """Why a file may not be in an archive; empty where it may."""
+    allowed = layout.limit(name) if allowed is None else allowed
+    if allowed is None:
+        return f"{name!r:.100} does not belong in a model"
+    return f"{name} has {size:,} bytes, more than {allowed:,}" if size > allowed else ""
+
+
 def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
-    """The digests in a bundle, all of whose names and sizes are those of a model."""
+    """The digests in an archive, all of whose names and sizes are those of a model."""
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if len(names) > FILES or len(set(names)) != len(names):
         raise ZooError(f"{path}: refused, it holds too many files or one of them twice")
     for entry in entries:
-        allowed = layout.PROSE if entry.filename == DIGESTS else layout.limit(entry.filename)
-        if allowed is None or stat.S_ISLNK(entry.external_attr >> 16):
-            raise ZooError(f"{path}: refused, {entry.filename!r:.100} does not belong into a model")
-        if entry.file_size > allowed:
-            raise ZooError(f"{path}: refused, {entry.filename} has {entry.file_size:,} bytes, more than {allowed:,}")
-        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            raise ZooError(f"{path}: refused, {entry.filename} is packed otherwise than zoo bundle does it")
+        name, link = entry.filename, stat.S_ISLNK(entry.external_attr >> 16)
+        problem = _problem(name, entry.file_size, layout.PROSE if name == DIGESTS else None)
+        if link or entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            problem = problem or f"{name} is a link, compressed or encrypted, which zoo bundle never writes"
+        if problem:
+            raise ZooError(f"{path}: refused, {problem}")
     if DIGESTS not in names:
-        raise ZooError(f"{path}: no bundle of the zoo, it has no {DIGESTS}; zoo bundle NAME -o FILE.zip makes one")
+        raise ZooError(f"{path}: not a bundle: {DIGESTS} is missing; make one with zoo bundle NAME -o FILE.zip")
     try:
         digests: Any = json.loads(archive.read(DIGESTS))
     except (ValueError, RecursionError):
@@ -103,7 +107,7 @@ def _extract(archive: zipfile.ZipFile, digests: Mapping[str, str], folder: Path,
             with archive.open(name) as source, target.open("wb") as sink:
                 shutil.copyfileobj(source, sink)  # which zipfile ends at the size that was checked
             if not _is(target, want):
-                raise ZooError(f"{path}: refused, {name} is damaged; bring it over again")
+                raise ZooError(f"{path}: refused, {name} is damaged; copy it again")
         for name in digests:  # one by one: another process may be using, or making, the same folder
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (temporary / name).replace(folder / name)

@@ -2,6 +2,8 @@
 
 What the Hub says of a commit, sizes and digests, is kept beside its client's cache. So a file can be verified every
 time it is read, and what is in the cache needs no connection.
+
+A program that uses the zoo as a library keeps its settings of huggingface_hub; see :func:`set_up_process`.
 """
 
 from __future__ import annotations
@@ -9,19 +11,19 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from zoo.base.errors import ZooError
 from zoo.base.files import CHUNK
 from zoo.base.text import first_line
-from zoo.hub import cache as records
-from zoo.hub import layout
+from zoo.hub import cache, layout
 from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
 from zoo.hub.errors import OutOfReachError, in_plain_words, redact
 
@@ -29,6 +31,9 @@ NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revis
 LIBRARY = "lightning-zoo"  # whose name is a tag of every card
 TIMEOUT = 10.0  # seconds of silence
 PATIENCE = 120.0  # seconds of silence where a large file may be stored, or a commit be made, meanwhile
+XET = ("huggingface.co", "hub-ci.huggingface.co")  # hosts that speak it
+_transfer = threading.Lock()
+_process_is_ours = False
 
 
 @dataclass(frozen=True)
@@ -55,62 +60,60 @@ def parse(name: str) -> Reference | None:
     return Reference(found["repo"], found["revision"] or "main")
 
 
-def _constants() -> Any:
-    """The settings of the client, which looks at them when it is imported.
+def set_up_process() -> None:
+    """Says that the whole process is the zoo's, as that of its command is.
+
+    From then on huggingface_hub is quiet, shows progress on terminals only, and limits the time of each request.
+    Without this only the requests of ``load`` are limited, by arguments, since all of these are settings of a process.
+    """
+    global _process_is_ours
+    _process_is_ours = True
+
+
+def api() -> Any:
+    """The Hub's own client.
 
     Raises:
-        ZooError: an endpoint that is no address.
+        ZooError: settings of the connection that are wrong.
     """
+    constants = _constants()
+    import huggingface_hub
+
+    try:
+        huggingface_hub.get_session()
+        if _process_is_ours:
+            _apply_settings()
+    except (ImportError, OSError, ValueError) as error:  # before anything is asked
+        raise ZooError(
+            redact(f"cannot connect: {first_line(error)}")
+            + "\ncheck HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
+        ) from None
+    return huggingface_hub.HfApi(endpoint=constants.ENDPOINT, library_name=LIBRARY)
+
+
+def _constants() -> Any:
+    """The settings of the client, which it reads from the environment when it is imported."""
     try:
         from huggingface_hub import constants
 
         urlsplit(constants.ENDPOINT).port  # noqa: B018  # reading it checks it
     except ValueError as error:
-        raise ZooError(redact(f"HF_ENDPOINT is no address: {os.environ.get('HF_ENDPOINT')!r}: {error}")) from None
+        raise ZooError(redact(f"HF_ENDPOINT is not a URL: {os.environ.get('HF_ENDPOINT')!r}: {error}")) from None
     return constants
 
 
-def client() -> Any:
-    """The Hub's own client, quiet, and without Xet where the endpoint may not speak it.
-
-    Raises:
-        ZooError: an endpoint that is no address.
-    """
-    constants = _constants()
-    import huggingface_hub
-    from huggingface_hub import logging
+def _apply_settings() -> None:
+    from huggingface_hub import get_session, logging, set_client_factory
     from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
-    if urlsplit(constants.ENDPOINT).hostname not in ("huggingface.co", "hub-ci.huggingface.co"):
-        constants.HF_HUB_DISABLE_XET = True
-    constants.DOWNLOAD_CHUNK_SIZE = CHUNK  # a cut download goes on after the last whole chunk
-    _end_silence()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     if not sys.stderr.isatty():
         disable_progress_bars()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    return huggingface_hub.HfApi(endpoint=constants.ENDPOINT, library_name=LIBRARY)
-
-
-def _end_silence() -> None:
-    """Gives the requests of the client time limits, where they have none; what another program set stays as it is."""
-    import huggingface_hub
-    from huggingface_hub.utils import _http
-
-    made = _http.default_client_factory
-    if getattr(_http, "_GLOBAL_CLIENT_FACTORY", None) is made:
-        huggingface_hub.set_client_factory(partial(_session, made))
-
-
-def _session(made: Callable[[], Any]) -> Any:
-    try:
-        session = made()
-    except (ImportError, OSError, ValueError) as error:  # before anything is asked
-        raise ZooError(
-            redact(f"the settings of the connection are wrong: {first_line(error)}")
-            + "\nthey are HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR"
-        ) from None
-    session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], _limit]}
-    return session
+    session = get_session()
+    hooks = session.event_hooks["request"]
+    if _limit not in hooks:
+        with_limit = {**session.event_hooks, "request": [*hooks, _limit]}
+        set_client_factory(partial(type(session), event_hooks=with_limit, follow_redirects=True, timeout=None))
 
 
 def _limit(request: Any) -> None:
@@ -121,13 +124,33 @@ def _limit(request: Any) -> None:
     request.extensions = {**request.extensions, "timeout": limits}
 
 
+@contextmanager
+def transfer() -> Iterator[None]:
+    """Sends and fetches files without Xet where the endpoint may not speak it, and goes on after each CHUNK if cut.
+
+    Both are settings of the process, which no function takes: they are put back at the end, and one thread at a time
+    transfers.
+    """
+    constants = _constants()
+    settings: dict[str, Any] = {"DOWNLOAD_CHUNK_SIZE": CHUNK}
+    if urlsplit(constants.ENDPOINT).hostname not in XET:
+        settings["HF_HUB_DISABLE_XET"] = True
+    with _transfer:
+        before = {name: getattr(constants, name) for name in settings}
+        vars(constants).update(settings)
+        try:
+            yield
+        finally:
+            vars(constants).update(before)
+
+
 def endpoint() -> str:
     """Its address, to be shown."""
     return redact(str(_constants().ENDPOINT))
 
 
-def cache() -> Path:
-    """The folder of the zoo's own records, in that of the client."""
+def home() -> Path:
+    """The folder of what the zoo itself keeps, in that of the client."""
     return Path(_constants().HF_HOME) / "zoo"
 
 
@@ -144,6 +167,8 @@ class Snapshot:
     reference: Reference
     commit: str
     files: dict[str, Listed]
+    foreign: ClassVar[bool] = True
+    bundled: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -157,14 +182,6 @@ class Snapshot:
 
     def __str__(self) -> str:
         return f"{self.reference.repo}@{self.commit[:7]}"
-
-    @property
-    def foreign(self) -> bool:
-        return True
-
-    @property
-    def bundled(self) -> bool:
-        return False
 
     @property
     def restoring(self) -> str:
@@ -195,54 +212,47 @@ class Snapshot:
         path = self.folder / name
         if path.is_file() and not listed.difference(path):
             return path
-        with self._alone():
+        from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+        lock = Path(_constants().HF_HUB_CACHE, ".locks", self.folder.parent.parent.name, "zoo.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with WeakFileLock(lock):  # no other process fetches or removes files of the repository meanwhile
             return self._fetched(name, listed)
 
     def _fetched(self, name: str, listed: Listed) -> Path:
         path = self.folder / name
         if path.is_file():
-            problem = listed.difference(path)
-            if not problem:  # another process was first
+            if not (problem := listed.difference(path)):  # another process was first
                 return path
-            print(f"{path}: damaged ({problem}); it is fetched again", file=sys.stderr)  # noqa: T201
+            print(f"{path}: damaged ({problem}); fetching it again", file=sys.stderr)  # noqa: T201
             _remove(path)
-        with in_plain_words(self.reference, file=name):
-            path = Path(client().hf_hub_download(self.reference.repo, name, revision=self.commit))
+        with in_plain_words(self.reference, file=name), transfer():
+            path = Path(api().hf_hub_download(self.reference.repo, name, revision=self.commit))
         if problem := listed.difference(path):
             _remove(path)
             raise ZooError(f"{self}: {name} was refused and removed, it is not what the Hub lists: {problem}")
         return path
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No other process fetches or removes files of the repository meanwhile."""
-        from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
-
-        lock = Path(_constants().HF_HUB_CACHE, ".locks", self.folder.parent.parent.name, "zoo.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with WeakFileLock(lock):
-            yield
-
 
 def _remove(path: Path) -> None:
-    """With what it links to."""
+    """Removes a link of the cache with what it links to."""
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
 def find(reference: Reference, refresh: bool = False) -> Snapshot:
-    """The commit that a name means, from what is remembered, or else from the Hub.
+    """Returns the commit that a name means: the remembered one, or else the Hub's.
 
     Args:
         reference: what is asked for.
-        refresh: asks the Hub even so, where a branch may have moved; where it is out of reach, that is only told.
+        refresh: asks the Hub anyway, as a branch may have moved; if that is out of reach, prints so and goes on.
 
     Raises:
         ZooError: no such repository or revision, or out of reach.
     """
-    folder = cache() / "hub" / reference.repo.replace("/", "--")
-    commit = records.commit_of(folder, reference.revision)
-    known = records.files_of(folder, commit) if commit else None
+    folder = home() / "hub" / reference.repo.replace("/", "--")
+    commit = cache.commit_of(folder, reference.revision)
+    known = cache.files_of(folder, commit) if commit else None
     kept = Snapshot(reference, commit, known) if commit and known else None
     if kept and (not refresh or COMMIT.fullmatch(reference.revision)):
         return kept
@@ -251,30 +261,41 @@ def find(reference: Reference, refresh: bool = False) -> Snapshot:
     except OutOfReachError:
         if not kept:
             raise
-        print(f"{endpoint()} is out of reach: {kept} is what the cache has, there may be a newer one", file=sys.stderr)  # noqa: T201
+        print(f"{endpoint()} is out of reach; using {kept} of the cache, there may be a newer one", file=sys.stderr)  # noqa: T201
         return kept
-    records.keep(folder, reference.revision, snapshot.commit, snapshot.files)
+    cache.keep(folder, reference.revision, snapshot.commit, snapshot.files)
     return snapshot
 
 
 def _ask(reference: Reference) -> Snapshot:
+    asked = reference.revision
     with in_plain_words(reference):
-        info = client().model_info(reference.repo, revision=reference.revision, files_metadata=True, timeout=TIMEOUT)
+        info = api().model_info(reference.repo, revision=asked, files_metadata=True, timeout=TIMEOUT)
     if not COMMIT.fullmatch(info.sha or ""):
         raise ZooError(f"{reference}: the Hub names no commit, but {info.sha!r:.60}")
-    asked = reference.revision
     if (COMMIT.fullmatch(asked) or SHORT_COMMIT.fullmatch(asked)) and not info.sha.startswith(asked):
-        raise ZooError(f"{reference}: refused, it is no commit there but another name of {info.sha}")
-    files = {file.rfilename: _listed(file.size, file.lfs, file.blob_id) for file in info.siblings or ()}
+        raise ZooError(f"{reference}: refused, it is not a commit there but a branch or tag of {info.sha}")
+    files = {file.rfilename: _listed(file) for file in info.siblings or ()}
     if None in files.values():  # mirrors say it only when they are asked for the tree
         with in_plain_words(reference):
-            tree = list(client().list_repo_tree(reference.repo, recursive=True, revision=info.sha))
-        files |= {each.path: _listed(each.size, each.lfs, each.blob_id) for each in tree if hasattr(each, "blob_id")}
+            files |= {file.path: _listed(file) for file in _tree(reference.repo, info.sha)}
     return Snapshot(reference, info.sha, {name: listed for name, listed in files.items() if listed})
 
 
-def _listed(size: int | None, lfs: Any, blob: str | None) -> Listed | None:
+def _tree(repo: str, commit: str) -> list[Any]:
+    """Up to 1000 files of a commit; the function of the client that lists them takes no time limit."""
+    from huggingface_hub import get_session, hf_raise_for_status
+    from huggingface_hub.hf_api import RepoFile
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    url = f"{_constants().ENDPOINT}/api/models/{repo}/tree/{commit}?recursive=true"
+    answer = get_session().get(url, headers=build_hf_headers(library_name=LIBRARY), timeout=TIMEOUT)
+    hf_raise_for_status(answer)
+    return [RepoFile(**entry) for entry in answer.json() if entry["type"] == "file"]  # type: ignore[no-untyped-call]
+
+
+def _listed(file: Any) -> Listed | None:
     """None where a size or digest is missing, and so nothing could be verified."""
-    if size is None or not (lfs or blob):
+    if file.size is None or not (file.lfs or file.blob_id):
         return None
-    return Listed(size, lfs.sha256 if lfs else None, blob)
+    return Listed(file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)

@@ -68,27 +68,28 @@ def _explain(reference: str, error: BaseException, doing: Doing, file: str) -> Z
     """None for what has nothing to do with the Hub."""
     from huggingface_hub import constants, errors
 
+    hub = constants.ENDPOINT
     said = (  # the more special before the more general
-        (errors.GatedRepoError, f"{reference}: its owner grants access one by one; ask on {constants.ENDPOINT}"),
+        (errors.GatedRepoError, f"{reference}: its owner grants access one by one; ask for it on {hub}"),
         (
             errors.RepositoryNotFoundError,
-            f"no folder and no model {reference} on {constants.ENDPOINT}, or it is private\n"
-            "private ones need a token that may read them: hf auth login, or HF_TOKEN",
+            f"no folder and no model {reference} on {hub}, or it is private\n"
+            "private models need a token that may read them: hf auth login, or HF_TOKEN",
         ),
-        (errors.RevisionNotFoundError, f"{reference}: there is no such revision on {constants.ENDPOINT}"),
-        (errors.RemoteEntryNotFoundError, f"{reference}: {first_line(error)}"),
-        (errors.HFValidationError, f"{reference}: {first_line(error)}"),
+        (errors.RevisionNotFoundError, f"{reference}: no such revision on {hub}"),
+        ((errors.RemoteEntryNotFoundError, errors.HFValidationError), f"{reference}: {first_line(error)}"),
     )
     for kind, text in said:
         if isinstance(error, kind):
             return ZooError(text)
     if isinstance(error, errors.HfHubHTTPError):
-        return ZooError(f"{constants.ENDPOINT} refused {reference}: {_refusal(error)}")
-    if isinstance(error, OSError) and error.errno in DISK and error.filename is None:
-        where = "a file of it cannot be read" if doing == "send" else f"cannot be kept in {constants.HF_HUB_CACHE}"
-        return ZooError(f"{reference}: {where}: {error.strerror}")
-    if isinstance(error, OSError) and error.filename is not None and error.errno is not None:
-        return None  # of the disk, and says where
+        return ZooError(f"{hub} refused {reference}: {_refusal(error)}")
+    if isinstance(error, OSError) and error.errno is not None:
+        if error.filename is not None:
+            return None  # of the disk, and says where
+        if error.errno in DISK:
+            what = "cannot read a file of it" if doing == "send" else f"cannot write to {constants.HF_HUB_CACHE}"
+            return ZooError(f"{reference}: {what}: {error.strerror}")
     if isinstance(error, OSError) or type(error).__module__.partition(".")[0].startswith(FOREIGN):
         return OutOfReachError(_out_of_reach(reference, error, doing, file))
     return None
@@ -99,7 +100,7 @@ def _refusal(error: Any) -> str:
     response = error.response
     text = f"HTTP {response.status_code} {response.reason_phrase}"
     if response.status_code in (401, 403):
-        return f"{text}; does the token of hf auth login or HF_TOKEN allow this?"
+        return f"{text}; check what the token of hf auth login or HF_TOKEN may do"
     after = response.headers.get("Retry-After", "")
     return f"{text}; try again " + (f"in {after} s" if after.isdigit() else "later")
 
@@ -112,12 +113,12 @@ def _out_of_reach(reference: str, error: BaseException, doing: Doing, file: str)
     why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else first_line(cause)[:200]
     unreachable = f"{constants.ENDPOINT} is out of reach: {why}"
     if doing == "send":
-        return f"{reference}: {unreachable}\nnothing was published by halves; try again"
+        return f"{reference}: {unreachable}\nnothing was published; try again"
     if doing == "list":
         return f"{unreachable}\nzoo list without --remote needs no connection"
     name = reference.partition("/")[2].partition("@")[0] or "model"
     what = f"{file} of {reference}" if file else reference
     return (
         f"{what} is not in the cache ({constants.HF_HUB_CACHE}), and {unreachable}\n"
-        f"where there is a network: zoo bundle {reference} -o {name}.zip; carry the file over and name its path"
+        f"where there is a network: zoo bundle {reference} -o {name}.zip; then copy that file here and pass its path"
     )

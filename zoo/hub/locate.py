@@ -1,4 +1,4 @@
-"""Where the files of a model are: bundled with the package, in a folder, in a bundle, or on the Hub."""
+"""Where the files of a model are: in the package, in a folder, in a zip file, or on the Hub."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ class Folder:
     def restoring(self) -> str:
         """How to get a file back that is damaged or missing."""
         if self.bundled:
-            return (
-                "restore it: git checkout in a clone, pip install --force-reinstall --no-deps lightning-zoo otherwise"
-            )
+            return "restore it: git checkout in a clone, else pip install --force-reinstall --no-deps lightning-zoo"
         return "restore it: copy or download the folder again"
 
     def _pinned(self, name: str) -> client.Snapshot | None:
@@ -81,10 +79,11 @@ Source: TypeAlias = "Folder | client.Snapshot"
 
 
 def find(name: str | Path, refresh: bool = False) -> Source:
-    """A model by what people call it.
+    """Finds a model by what people call it.
 
-    A card's or an architecture's name; else a folder, or the file of a bundle, by its path; else ``user/name`` on the
-    Hub, with ``@revision`` if need be. Of the Hub's, the commit that was found first is kept until a refresh.
+    A card's or an architecture's name; else the path of a folder or of a file that ``zoo bundle`` made; else
+    ``user/name`` on the Hub, with ``@revision`` if need be. Of the Hub's, the commit that was found first is kept until
+    a refresh.
 
     Args:
         name: one of these.
@@ -95,7 +94,7 @@ def find(name: str | Path, refresh: bool = False) -> Source:
     """
     text, known = str(name), architectures()
     if not text:
-        raise ZooError("the name of a model is empty; zoo list says which there are")
+        raise ZooError("the name of a model is empty; see zoo list")
     if text in known:
         text = known[text].weights[0]
         if text not in card_names():
