@@ -55,12 +55,7 @@ class PoliteApi:
             answer = json.loads(content)
         except (ValueError, RecursionError):
             raise FetchError("the answer is not JSON") from None
-        if (code := _error_code(answer)) in LATER:
-            raise FetchError(f"it says {code}", again=True, wait=LAG)
+        match answer:
+            case {"error": {"code": str(code)}} if code in LATER:
+                raise FetchError(f"it says {code}", again=True, wait=LAG)
         return answer
-
-
-def _error_code(answer: Any) -> Any:
-    error = answer.get("error") if isinstance(answer, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, str) else None

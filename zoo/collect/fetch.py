@@ -104,8 +104,6 @@ class Client:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._proxies = getproxies()
-        self._direct: aiohttp.ClientSession | None = None
-        self._proxied: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Client:
         self._direct = self._session(guarded_socket(self._options.allow_private))
@@ -114,9 +112,8 @@ class Client:
         return self
 
     async def __aexit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        for session in (self._direct, self._proxied):
-            if session is not None:
-                await session.close()
+        await self._direct.close()
+        await self._proxied.close()
 
     def _session(self, sockets: Any) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
@@ -185,8 +182,6 @@ class Client:
     def _route(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
         host = str(url.host)
         proxy = self._proxies.get(url.scheme)
-        assert self._direct is not None
-        assert self._proxied is not None
         if proxy is None or proxy_bypass(host):
             return self._direct, None
         if not self._options.allow_private and _literally_private(host):

@@ -21,7 +21,12 @@ HOSTS = 10_000  # that are remembered; each keeps its robots.txt
 
 def backoff(attempts: int) -> float:
     """Seconds to wait after so many attempts, some of them at random so that hosts are not asked in waves."""
-    return min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1)) * (1 + random.random() / 2)
+    return _scattered(min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1)))
+
+
+def _scattered(seconds: float) -> float:
+    """Up to half as much more, at random."""
+    return seconds * (1 + random.random() / 2)
 
 
 async def set_or_over(event: asyncio.Event, seconds: float | None) -> None:
@@ -164,14 +169,13 @@ class Frontier:
     def start(self, host: Host) -> None:
         """A request to the host goes out now."""
         host.active += 1
-        pause = host.interval * (1 + random.random() / 2)
-        host.next_time = max(host.next_time, self._clock() + pause)
+        self.hold(host, _scattered(host.interval))
 
     async def turn(self, host: Host) -> None:
         """Waits for the pace of a host alone, for what is no job, and counts as a request to it."""
         while (wait := host.next_time - self._clock()) > 0:
             await asyncio.sleep(wait)
-        host.next_time = self._clock() + host.interval * (1 + random.random() / 2)
+        self.hold(host, _scattered(host.interval))
 
     def end(self, host: Host) -> None:
         host.active -= 1

@@ -18,6 +18,7 @@ was encoded anew, ``requests`` how many there were for it, ``time`` (UTC) when i
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -134,16 +135,7 @@ def is_whole(record: dict[str, Any]) -> bool:
 
 def mend(path: Path) -> None:
     """Cuts off a last line that was not written to its end."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end:
-            start = max(0, end - 65536)
-            file.seek(start)
-            found = file.read(end - start).rfind(b"\n")
-            if found >= 0:
-                end = start + found + 1
-                break
-            end = start
-        file.truncate(end)
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            end = content.rfind(b"\n") + 1
+        os.truncate(path, end)

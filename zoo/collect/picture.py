@@ -123,50 +123,51 @@ def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
     Raises:
         RejectedError: its type, its size, or it is damaged.
     """
-    _refuse_scans(file)
+    with _viewed(file) as content:
+        _refuse_scans(content)
+        opening = _webp_bytes(content[:30], options)
     try:
         source = io.BytesIO(file) if isinstance(file, bytes) else file
-        with memory.of(_webp_bytes(file, options)), Image.open(source, formats=list(SUFFIXES)) as image:
+        with memory.of(opening), Image.open(source, formats=list(SUFFIXES)) as image:
             refuse_size(image, options)
             return _decoded(image, options, memory)
+    except RejectedError:
+        raise
     except UnidentifiedImageError:
         raise RejectedError("damaged: its header cannot be read") from None
     except Image.DecompressionBombError:
         raise RejectedError(f"more than {options.max_pixels:,} pixels") from None
     except MemoryError:
         raise RejectedError("memory ran out when it was decoded") from None
-    except RejectedError:
-        raise
-    except OSError as error:
-        if error.errno in OURS:
+    except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
+        if isinstance(error, OSError) and error.errno in OURS:
             raise
         raise RejectedError(f"damaged: {error}") from None
-    except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
-        raise RejectedError(f"damaged: {error}") from None
 
 
-def _refuse_scans(file: bytes | Path) -> None:
+@contextmanager
+def _viewed(file: bytes | Path) -> Iterator[bytes | mmap.mmap]:
+    """Gives the content of a file without reading it whole."""
+    if isinstance(file, bytes):
+        yield file
+    else:
+        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            yield content
+
+
+def _refuse_scans(content: bytes | mmap.mmap) -> None:
     """A progressive JPEG of a few kilobytes can be hours of work: each scan goes over all of the picture.
 
     Raises:
         RejectedError: there are more than any encoder makes.
     """
-    if isinstance(file, Path):
-        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            scans = sum(1 for _ in re.finditer(b"\xff\xda", content)) if content[:2] == b"\xff\xd8" else 0
-    else:
-        scans = file.count(b"\xff\xda") if file[:2] == b"\xff\xd8" else 0
+    scans = sum(1 for _ in re.finditer(b"\xff\xda", content)) if content[:2] == b"\xff\xd8" else 0
     if scans > SCANS:
         raise RejectedError(f"a JPEG of {scans} scans")
 
 
-def _webp_bytes(file: bytes | Path, options: Options) -> int:
+def _webp_bytes(head: bytes, options: Options) -> int:
     """What a WebP takes, which Pillow begins to decode when it opens it; 0 of other types."""
-    if isinstance(file, Path):
-        with file.open("rb") as opened:
-            head = opened.read(30)
-    else:
-        head = file[:30]
     if kind(head) != "WEBP" or len(head) < 30:
         return 0
     if head[12:16] == b"VP8X":

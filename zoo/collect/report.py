@@ -8,6 +8,7 @@ import os
 import re
 import warnings
 from array import array
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ THUMBNAILS, ROWS, NAMES = 1000, 2000, 50  # that are shown at most: pictures, fa
 SIDE = 128  # pixels of a thumbnail's longer side
 QUALITY = 70  # of JPEG, which every mail program shows
 TEXT, LINK = 200, 2048  # characters of a stranger's text that are shown; of an address that is linked
-DIFFERENT = 10_000  # names of a table that are told apart
+DIFFERENT, OTHERS = 10_000, "all others"  # names of a table that are told apart, and the one of the rest
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 _SECRET = re.compile(r"(?<=://)[^/?#]*@")  # user and password of an address
 _FIGURE = re.compile(r"(?:^|(?<=thumbnail: )|(?<=\())\S*\d\S*(?= )")  # that differs from one reason to the next
@@ -79,28 +80,26 @@ class Tally:
 
     def __init__(self, title: str) -> None:
         self.title = title
-        self._counts: dict[str, list[int]] = {}
-        self._rest = [0, 0]
+        self._addresses: Counter[str] = Counter()
+        self._pictures: Counter[str] = Counter()
 
     def add(self, name: str, kept: bool = True) -> None:
-        if name not in self._counts and len(self._counts) >= DIFFERENT:
-            counts = self._rest
-        else:
-            counts = self._counts.setdefault(name, [0, 0])
-        counts[0] += 1
-        counts[1] += kept
+        if name not in self._addresses and len(self._addresses) >= DIFFERENT:
+            name = OTHERS
+        self._addresses[name] += 1
+        self._pictures[name] += kept
 
     def __len__(self) -> int:
-        return len(self._counts)
+        return len(self._addresses)
 
     @property
     def rows(self) -> list[tuple[str, int, int]]:
         """Names with their addresses and pictures, the most frequent first; the last row may be of all others."""
-        ordered = sorted(self._counts.items(), key=lambda item: (-item[1][0], item[0]))
-        rows = [(name, addresses, pictures) for name, (addresses, pictures) in ordered[:NAMES]]
-        rest = [counts for _, counts in ordered[NAMES:]] + [self._rest]
-        if any(map(any, rest)):
-            rows.append(("all others", sum(one[0] for one in rest), sum(one[1] for one in rest)))
+        names = sorted(self._addresses.keys() - {OTHERS}, key=lambda name: (-self._addresses[name], name))
+        rows = [(name, self._addresses[name], self._pictures[name]) for name in names[:NAMES]]
+        others = [*names[NAMES:], OTHERS]
+        if rest := sum(self._addresses[name] for name in others):
+            rows.append((OTHERS, rest, sum(self._pictures[name] for name in others)))
         return rows
 
     @property

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+from array import array
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -41,23 +42,18 @@ class Looks:
     """Perceptual hashes of 64 bits, and the one nearest to another."""
 
     def __init__(self) -> None:
-        self._hashes = np.empty(1024, np.uint64)
+        self._hashes = array("Q")
         self._owners: list[int] = []
 
     def add(self, phash: str, owner: int) -> None:
-        count = len(self._owners)
-        if count == len(self._hashes):
-            self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
-        self._hashes[count] = int(phash, 16)
+        self._hashes.append(int(phash, 16))
         self._owners.append(owner)
 
     def near(self, phash: str, bits: int) -> int | None:
         """The owner of the nearest hash, the first of equally near ones, if it differs in at most so many bits."""
-        count = len(self._owners)
-        if not count:
+        if not self._owners:
             return None
-        different = self._hashes[:count] ^ np.uint64(int(phash, 16))
-        distances = _bits(different)
+        distances = _bits(np.frombuffer(self._hashes, np.uint64) ^ np.uint64(int(phash, 16)))
         nearest = int(distances.argmin())
         return self._owners[nearest] if distances[nearest] <= bits else None
 
@@ -115,12 +111,16 @@ class Store:
         return len(self._files)
 
     def _learn(self, record: dict[str, Any]) -> None:
-        key = key_of(record["url"])
-        self.done.add(key)
-        (self.failed.add if record["status"] == "failed" else self.failed.discard)(key)
+        """Takes a line of an earlier run into account."""
+        self._settle(record)
         if record["status"] in KEPT:
             self._know(record)
             self.missing += not (self.folder / record["file"]).exists()
+
+    def _settle(self, record: dict[str, Any]) -> None:
+        key = key_of(record["url"])
+        self.done.add(key)
+        (self.failed.add if record["status"] == "failed" else self.failed.discard)(key)
 
     def _know(self, record: dict[str, Any]) -> None:
         """Nothing like this picture is let in from now on."""
@@ -186,9 +186,7 @@ class Store:
         if record["status"] in KEPT:
             record = self._place(record, part)
         self.ledger.append(record)
-        key = key_of(record["url"])
-        self.done.add(key)
-        (self.failed.add if record["status"] == "failed" else self.failed.discard)(key)
+        self._settle(record)
         part.with_suffix(".json").unlink(missing_ok=True)
         return record
 

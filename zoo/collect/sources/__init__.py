@@ -5,20 +5,20 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean, unknown
 from zoo.collect.addresses import Api, Source
-from zoo.collect.sources import commons, delimited, jsonl, openverse, parquet
+from zoo.collect.sources import commons, delimited, jsonl, openverse, parquet, saved
 from zoo.collect.sources.catalogue import Catalogue, Open
 from zoo.collect.sources.columns import checked
-from zoo.collect.sources.rows import List, Rows, text_rows
-from zoo.collect.sources.saved import SavedPage
+from zoo.collect.sources.rows import List, text_rows
 from zoo.collect.sources.values import absolute, shown
 
 TEXTS = (".txt", ".lst", ".urls", "")
-TABLES: Mapping[str, Rows] = {
+TABLES = {
     ".csv": delimited.rows,
     ".tsv": delimited.rows,
     ".jsonl": jsonl.rows,
@@ -58,11 +58,14 @@ def open_source(
         return Catalogue(CATALOGUES[name](query, api, _web("--endpoint", endpoint)))
     path = _existing(text)
     suffix = path.suffix.lower()
+    if suffix in TABLES:
+        _refuse_others(str(path), given, "--column")
+        return List(path, partial(TABLES[suffix], path, columns))
     if suffix in PAGES:
         _refuse_others(str(path), given, "--base")
-        return SavedPage(path, _web("--base", base))
-    _refuse_others(str(path), given, "--column" if suffix in TABLES else None)
-    return List(path, columns, TABLES.get(suffix, text_rows))
+        return List(path, partial(saved.rows, path, _web("--base", base)))
+    _refuse_others(str(path), given, None)
+    return List(path, partial(text_rows, path))
 
 
 def _web(option: str, given: str | None) -> str | None:

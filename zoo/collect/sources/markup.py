@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 
 from zoo.collect.sources.links import Link, largest, looks_like_address, smallest
@@ -35,14 +35,6 @@ class Picture:
     pages: list[str]
 
 
-@dataclass
-class _Set:
-    """A ``<picture>``, that gives its ``<img>`` more addresses."""
-
-    srcsets: list[str] = field(default_factory=list)
-    shown: bool = False
-
-
 class Markup(HTMLParser):
     """Pictures in the order of the page, those that its head names last, and what tells the page's own address."""
 
@@ -55,7 +47,8 @@ class Markup(HTMLParser):
         self._pictures: list[Picture] = []
         self._head: list[Picture] = []
         self._link: Link | None = None
-        self._set: _Set | None = None
+        self._sets: list[str] | None = None  # of an open <picture>, which gives its <img> more addresses
+        self._shown = False  # whether that has its <img>
         self._tags: Mapping[str, Callable[[Attributes], None]] = {
             "a": self._a,
             "img": self._img,
@@ -106,22 +99,20 @@ class Markup(HTMLParser):
 
     def _picture(self) -> None:
         self._end_picture()
-        self._set = _Set()
+        self._sets, self._shown = [], False
 
     def _source(self, attributes: Attributes) -> None:
-        if self._set:
-            self._set.srcsets += [attributes[name] for name in _SETS if name in attributes]
+        if self._sets is not None:
+            self._sets += _srcsets(attributes)
 
     def _end_picture(self) -> None:
-        if self._set and not self._set.shown:
-            self._add(largest(self._set.srcsets), smallest(self._set.srcsets))
-        self._set = None
+        if self._sets and not self._shown:
+            self._add(largest(self._sets), smallest(self._sets))
+        self._sets = None
 
     def _img(self, attributes: Attributes) -> None:
-        srcsets = [attributes[name] for name in _SETS if name in attributes]
-        if self._set:
-            srcsets += self._set.srcsets
-            self._set.shown = True
+        srcsets = _srcsets(attributes) + (self._sets or [])
+        self._shown = True
         names = [name for start in _FULL for name in attributes if name.startswith(start) and not name.endswith(_WORDS)]
         full = [attributes[name] for name in names]
         lazy = [attributes[name] for name in _LAZY if name in attributes]
@@ -158,3 +149,7 @@ class Markup(HTMLParser):
             self.graph = self.graph or content
         elif name in ("og:image", "og:image:url"):
             self._head.append(Picture([content], [], []))
+
+
+def _srcsets(attributes: Attributes) -> list[str]:
+    return [attributes[name] for name in _SETS if name in attributes]

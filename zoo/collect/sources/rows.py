@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,18 +15,21 @@ from zoo.collect.sources.values import cleaned, shown
 PAGE = 1000  # addresses
 LINE = 1 << 20  # bytes
 
-Row: TypeAlias = "tuple[int, dict[str, str | None]]"  # its number from 1, and fields; without "url" it names no picture
-# The rows of a file by what the user says of its columns; those up to a number may be left out.
-Rows: TypeAlias = "Callable[[Path, Mapping[str, str], int], Iterator[Row]]"
+Fields: TypeAlias = "dict[str, str | None]"  # of an address; without "url" they name no picture
+Row: TypeAlias = "tuple[int, Fields]"  # with its number, from 1
 
 
 class List:
-    """A file whose rows name pictures; ``next`` is the number of rows that were read."""
+    """A file whose rows name pictures; ``next`` is the number of rows that were read.
+
+    Args:
+        rows: reads it; those up to a number may be left out.
+    """
 
     eager = True
 
-    def __init__(self, path: Path, columns: Mapping[str, str], rows: Rows) -> None:
-        self._path, self._columns, self._rows = path, columns, rows
+    def __init__(self, path: Path, rows: Callable[[int], Iterator[Row]]) -> None:
+        self._path, self._rows = path, rows
 
     async def pages(self, start: Any = None) -> AsyncIterator[Page]:
         try:
@@ -39,7 +42,7 @@ class List:
         """Yields at least one page, which is empty where there are no addresses."""
         held: list[Address] = []
         read = 0
-        for number, fields in self._rows(self._path, self._columns, start):
+        for number, fields in self._rows(start):
             url = fields.pop("url", None)
             if number <= start or url is None:
                 continue
@@ -64,7 +67,7 @@ def place(start: Any, path: Path) -> int:
     return start
 
 
-def text_rows(path: Path, _columns: Mapping[str, str], _start: int) -> Iterator[Row]:
+def text_rows(path: Path, _start: int) -> Iterator[Row]:
     """Reads an address a line."""
     for number, line in lines(path):
         yield number, {} if line.lstrip().startswith("#") else {"url": cleaned(line)}

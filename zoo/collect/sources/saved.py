@@ -6,17 +6,14 @@ import codecs
 import email
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
 from email.message import Message
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urldefrag
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Page
 from zoo.collect.sources.markup import Markup, Picture
-from zoo.collect.sources.rows import PAGE, place
+from zoo.collect.sources.rows import Fields, Row
 from zoo.collect.sources.values import absolute
 
 LIMIT = 64 << 20  # bytes
@@ -29,19 +26,9 @@ _ENCODINGS = ("ascii", "big5", "cp", "euc", "gb", "iso8859", "iso2022", "koi8", 
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
-class SavedPage:
-    """A file of HTML, or of MIME HTML; ``next`` is the number of addresses that were read."""
-
-    eager = True
-
-    def __init__(self, path: Path, base: str | None) -> None:
-        self._path, self._base = path, base
-
-    async def pages(self, start: Any = None) -> AsyncIterator[Page]:
-        found = _found(self._path, self._base)
-        for first in range(place(start, self._path), max(len(found), 1), PAGE):
-            last = first + PAGE
-            yield Page(tuple(found[first:last]), last if last < len(found) else None)
+def rows(path: Path, base: str | None, _start: int) -> Iterator[Row]:
+    """Reads a file of HTML, or of MIME HTML; a row is an address of a picture."""
+    yield from enumerate(_found(path, base), 1)
 
 
 class _Addresses:
@@ -82,7 +69,7 @@ class _Addresses:
         return self._folders[folder]
 
 
-def _found(path: Path, base: str | None) -> list[Address]:
+def _found(path: Path, base: str | None) -> list[Fields]:
     """The addresses of all pictures of a page, each once.
 
     Raises:
@@ -93,28 +80,29 @@ def _found(path: Path, base: str | None) -> list[Address]:
     names = (told, markup.saved_from, markup.canonical, markup.graph, base)
     own = next(filter(None, map(absolute, map(_bare, names))), None)
     addresses = _Addresses(path, base or absolute(_bare(markup.base), own or "") or own)
-    found: dict[str, Address] = {}
+    found: dict[str, Fields] = {}
     for picture in markup.pictures:
-        if address := _address(picture, addresses, own):
-            found.setdefault(address.url, address)
+        if fields := _fields(picture, addresses, own):
+            found.setdefault(str(fields["url"]), fields)
     if not found and addresses.relative:
         raise ZooError(f"{path}: its pictures have relative addresses; give the address of the page by --base URL")
     if not found and addresses.local:
         raise ZooError(f"{path}: names only the copies of pictures that were saved with it\nsave the page as HTML only")
     # A thumbnail of several pictures is the blank that stands in their places until a script runs.
-    times = Counter(address.thumbnail for address in found.values())
-    return [
-        address if times[address.thumbnail] == 1 else replace(address, thumbnail=None) for address in found.values()
-    ]
+    times = Counter(fields["thumbnail"] for fields in found.values())
+    for fields in found.values():
+        if times[fields["thumbnail"]] > 1:
+            fields["thumbnail"] = None
+    return list(found.values())
 
 
-def _address(picture: Picture, addresses: _Addresses, own: str | None) -> Address | None:
+def _fields(picture: Picture, addresses: _Addresses, own: str | None) -> Fields | None:
     full = _whole(map(addresses.picture, picture.full))
     if not full:
         return None
     small = [*(urldefrag(address)[0] for address in _whole(map(addresses.whole, picture.small))), *full]
     page = next(iter(_whole(map(addresses.whole, picture.pages))), own)
-    return Address(full[0], next((address for address in small if address != full[0]), None), page=page)
+    return {"url": full[0], "thumbnail": next((one for one in small if one != full[0]), None), "page": page}
 
 
 def _whole(addresses: Iterable[str | None]) -> list[str]:
@@ -128,11 +116,8 @@ def _bare(address: str | None) -> str:
 
 def _read(path: Path) -> tuple[str, str | None]:
     """The text of a page, and its address where the file tells that beside the text."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(LIMIT + 1)
-    except OSError as error:
-        raise ZooError(f"{path}: {error.strerror or error}") from None
+    with path.open("rb") as file:
+        content = file.read(LIMIT + 1)
     if len(content) > LIMIT:
         raise ZooError(f"{path}: has more than {LIMIT >> 20} MiB; not a page")
     if path.suffix.lower() not in (".mhtml", ".mht"):
