@@ -21,9 +21,8 @@ from pathlib import Path
 
 import huggingface_hub
 
-from zoo.cards import card
 from zoo.commands.publish import publish
-from zoo.hub import client, layout
+from zoo.hub import client, layout, locate
 
 CHECK = "import sys, zoo; zoo.load(sys.argv[1], check=True); print('the golden output is the same')"
 
@@ -34,7 +33,7 @@ def main() -> int:
     parser.add_argument("name", nargs="?", default="linknet_camvid")
     options = parser.parse_args()
     client.set_up_process()
-    folder = card.read(options.name).folder
+    folder = locate.find(options.name).folder
     repo = f"{options.user}/zoo-round-trip-{secrets.token_hex(4)}"
     try:
         first = publish(folder, repo, private=True)

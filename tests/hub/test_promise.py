@@ -14,9 +14,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from skimage import data
 
-from zoo.cards import card as cards
+from zoo.base.files import read_json
+from zoo.base.registry import card_names
 from zoo.commands import main, publish
 from zoo.data.style import draw_pattern
+from zoo.hub import locate
 from zoo.nn.vgg import VGGFeatures
 
 
@@ -76,7 +78,7 @@ def figures(out: str) -> list[str]:
     return out[out.rindex("\nfigure") :].split("note:")[0].splitlines()[1:]
 
 
-@pytest.mark.parametrize("name", cards.names())
+@pytest.mark.parametrize("name", card_names())
 def test_the_figures_are_what_they_were(
     name: str,
     hub: Any,
@@ -89,10 +91,10 @@ def test_the_figures_are_what_they_were(
     capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("HF_TOKEN", "hf_write")
-    card = cards.read(name)
-    given = arguments(card.config["architecture"], tmp_path, vgg, tiny)
+    folder = locate.find(name).folder
+    given = arguments(read_json(folder / "config.json")["architecture"], tmp_path, vgg, tiny)
     measured = []
-    published = publish.publish(card.folder, f"me/{name}")
+    published = publish.publish(folder, f"me/{name}")
     for model in (name, published.reference):
         cold()
         assert main.main(["evaluate", model, *given]) in (0, 1)

@@ -18,7 +18,6 @@ import yaml
 from loopback import Cut, Lost, Stall, Status
 from zoo import load
 from zoo.base.errors import ZooError
-from zoo.cards import card as cards
 from zoo.commands import main, publish
 from zoo.hub import locate
 from zoo.training import recipes
@@ -31,7 +30,7 @@ WRITES = ("POST", "PUT", "DELETE")
 @pytest.fixture
 def card(tmp_path: Path) -> Path:
     """A complete card that a test may change."""
-    return shutil.copytree(cards.read(CARD).folder, tmp_path / CARD)
+    return shutil.copytree(locate.find(CARD).folder, tmp_path / CARD)
 
 
 @pytest.fixture

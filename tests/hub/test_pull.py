@@ -20,7 +20,6 @@ from loopback import Cut, Other, Redirect, Slow, Stall, Status
 from zoo import load
 from zoo.base import files
 from zoo.base.errors import ZooError
-from zoo.cards import card as cards
 from zoo.commands import main
 from zoo.hub import archive, locate
 
@@ -146,7 +145,7 @@ def test_a_cut_download_is_resumed(hub: Any, published: str, tiny_linknet: Path,
 
 
 def test_a_cut_download_goes_on_where_it_was_cut(hub: Any):
-    folder = cards.read("linknet_camvid").folder
+    folder = locate.find("linknet_camvid").folder
     hub.put(REPO, contents_of(folder))
     hub.fault("GET", WEIGHTS, Cut(after=3_500_000), times=1)
     assert same(load(REPO), folder)

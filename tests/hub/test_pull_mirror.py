@@ -27,7 +27,7 @@ WEIGHTS = r"model\.safetensors"
 @pytest.fixture
 def commit(running_mirror: Mirror) -> tuple[str, str]:
     """A repository that only this test knows, and its commit."""
-    folder = card.read(CARD).folder
+    folder = locate.find(CARD).folder
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     repo = f"me/wave{next(NUMBERS)}"
     return repo, running_mirror.put(repo, files)
@@ -48,7 +48,7 @@ def right(net: Any) -> bool:
 def test_a_card_is_pulled_and_loaded_again_without_a_connection(front: Front, commit: tuple[str, str], tmp_path: Path):
     repo, head = commit
     assert main.main(["pull", repo, "--to", str(tmp_path / "there")]) == 0
-    folder = card.read(CARD).folder
+    folder = locate.find(CARD).folder
     for path in folder.rglob("*"):
         if path.is_file():
             assert (tmp_path / "there" / path.relative_to(folder)).read_bytes() == path.read_bytes()

@@ -83,7 +83,7 @@ def test_info(card: Path, capsys: pytest.CaptureFixture):
     assert lines["licence"] == "code Apache-2.0; weights apache-2.0"
     assert lines["data"] == "drawn by the program"
     assert lines["size"] == "7.1 MB float16"
-    assert lines["folder"] == f"{card} (bundled)"
+    assert lines["folder"] == f"{card} (installed)"
 
 
 def test_a_card_without_results_is_listed(card: Path, capsys: pytest.CaptureFixture):

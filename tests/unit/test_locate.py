@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from zoo.base import registry
 from zoo.base.errors import ZooError
 from zoo.hub import locate
 
@@ -46,3 +47,12 @@ def test_files_of_a_folder(card: Path):
         source.file("LICENSE")
     with pytest.raises(ZooError, match="at most 3 are expected"):
         source.file("README.md", 3)
+
+
+def test_a_card_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for module in (registry, locate):
+        monkeypatch.setattr(module, "folders", lambda kind: [tmp_path / kind])
+    (tmp_path / "cards" / "mine").mkdir(parents=True)
+    (tmp_path / "cards" / "mine" / "config.json").write_text("{}")
+    source = locate.find("mine")
+    assert (source.folder, source.installed) == (tmp_path / "cards" / "mine", True)

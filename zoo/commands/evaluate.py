@@ -106,7 +106,7 @@ def _recipe(source: locate.Source, given: Sequence[str]) -> dict[str, Any]:
         arguments = (recipe.get(section) or {}).get("init_args")
         if isinstance(arguments, dict):
             recipe[section]["init_args"] = {k: v for k, v in arguments.items() if f"{option}{k}" not in told}
-    if not source.bundled:
+    if not source.installed:
         check_reach(recipe, where)
     return recipe
 
@@ -119,7 +119,7 @@ def _measure(card: cards.Card, source: locate.Source, net: nn.Module, given: lis
     except MemoryError:
         raise ZooError(f"{source}: to measure it needs more memory than there is") from None
     except Exception as error:
-        if source.bundled or isinstance(error, (ZooError, OSError)):
+        if source.installed or isinstance(error, (ZooError, OSError)):
             raise
         said = f"{type(error).__name__}: {first_line(error):.200}"
         raise ZooError(f"{source}/recipe.yaml: cannot be measured by it: {said}") from error

@@ -93,7 +93,7 @@ def _place(source: locate.Source) -> list[tuple[str, str]]:
             ("Hub", f"{source.reference.repo} at commit {source.commit}"),
             ("folder", f"{source.folder} ({cached})"),
         ]
-    where = " (bundled)" if source.bundled else ""
+    where = " (installed)" if source.installed else ""
     return [("folder", f"{source.folder}{where}")]
 
 

@@ -168,7 +168,7 @@ class Snapshot:
     commit: str
     files: dict[str, Listed]
     foreign: ClassVar[bool] = True
-    bundled: ClassVar[bool] = False
+    installed: ClassVar[bool] = False
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Where the files of a model are: in the package, in a folder, in a zip file, or on the Hub."""
+"""Where the files of a model are: in a package, in a folder, in a zip file, or on the Hub."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from zoo.base.errors import ZooError
-from zoo.base.files import bundled, expanded, read_json
-from zoo.base.registry import architectures, card_names
+from zoo.base.files import expanded, read_json
+from zoo.base.registry import architectures, card_folder, card_names, folders
 from zoo.base.text import unknown
 from zoo.hub import archive, client, layout
 
@@ -55,20 +55,20 @@ class Folder:
         return path
 
     @property
-    def bundled(self) -> bool:
-        """Whether it came with the package. Who made any other folder cannot be told from it."""
-        return self.folder.resolve().parent == bundled("cards").resolve()
+    def installed(self) -> bool:
+        """Whether it came with a package. Who made any other folder cannot be told from it."""
+        return self.folder.resolve().parent in [place.resolve() for place in folders("cards")]
 
     @property
     def restoring(self) -> str:
         """How to get a file back that is damaged or missing."""
-        if self.bundled:
-            return "restore it: git checkout in a clone, else pip install --force-reinstall --no-deps lightning-zoo"
+        if self.installed:
+            return "restore it: git checkout in a clone, else pip install --force-reinstall --no-deps its package"
         return "restore it: copy or download the folder again"
 
     def _pinned(self, name: str) -> client.Snapshot | None:
-        """The commit on the Hub that a bundled card without its weights names; its config.json has their digest."""
-        if not self.bundled or name == CONFIG_FILE:
+        """The commit on the Hub that an installed card without its weights names; it has their digest too."""
+        if not self.installed or name == CONFIG_FILE:
             return None
         weights = read_json(self.folder / CONFIG_FILE).get("weights", {})
         reference = client.parse(weights.get("hub", "")) if weights.get("file") == name else None
@@ -92,15 +92,15 @@ def find(name: str | Path, refresh: bool = False) -> Source:
     Raises:
         ZooError: there is no such model.
     """
-    text, known = str(name), architectures()
+    text, known, cards = str(name), architectures(), card_names()
     if not text:
         raise ZooError("the name of a model is empty; see zoo list")
     if text in known:
         text = known[text].weights[0]
-        if text not in card_names():
-            raise ZooError(f"{name}: its weights {text!r} are not in this installation ({bundled('cards')})")
-    if text in card_names():
-        return Folder(bundled("cards") / text, text)
+        if text not in cards:
+            raise ZooError(f"{name}: its weights {text!r} are not in this installation ({folders('cards')[0]})")
+    if text in cards and (folder := card_folder(text)):
+        return Folder(folder, text)
     path = expanded(name)
     if path.is_dir():
         return Folder(path, path.resolve().name)
@@ -110,4 +110,4 @@ def find(name: str | Path, refresh: bool = False) -> Source:
         return client.find(reference, refresh)
     if "/" in text or path.is_absolute():
         raise ZooError(f"no folder {text!r}; a model on the Hub is USER/NAME or USER/NAME@REVISION")
-    raise unknown("model", text, [*known, *card_names()])
+    raise unknown("model", text, [*known, *cards])
