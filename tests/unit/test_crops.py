@@ -10,7 +10,7 @@ from skimage import data
 
 from zoo.base.errors import ZooError
 from zoo.data import PictureCrops
-from zoo.data.crops import TrainingCrops
+from zoo.data.crops import random_crops
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_parts_are_of_many_sizes_places_and_turns():
     """A picture of which each pixel tells its place."""
     y, x = np.mgrid[:100, :100]
     picture = np.stack([y, x, np.zeros_like(x)], -1).astype(np.uint8)
-    whole = TrainingCrops(picture[None], 1, 0, 200, 50)[0].float()
+    whole = random_crops(np.random.default_rng(0), picture[None], 200, 50).float()
     height = whole[:, 0, -1].mean(-1) - whole[:, 0, 0].mean(-1)
     mirrored = whole[:, 1, :, 0].mean(-1) > whole[:, 1, :, -1].mean(-1)
     assert height.min() < 53
@@ -80,7 +80,7 @@ def test_parts_are_of_many_sizes_places_and_turns():
     assert 0.4 < mirrored.float().mean() < 0.6
     assert whole[:, 0].min() == 0
     assert whole[:, 0].max() == 99
-    exact = TrainingCrops(picture[None, :50, :50], 1, 0, 8, 50)[0]
+    exact = random_crops(np.random.default_rng(0), picture[None, :50, :50], 8, 50)
     assert all(torch.equal(part[0], torch.from_numpy(picture[:50, :50, 0])) for part in exact)
 
 
@@ -105,7 +105,8 @@ def test_what_cannot_be_used_is_skipped_and_named(photographs: Path, capsys: pyt
     made = crops(photographs)
     made.setup("fit")
     assert len(made.pictures("train")) == len(train) - 2
-    assert f"train: 2 of {len(train)} pictures skipped; {train[0]}: damaged picture" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"train: 2 of {len(train)} pictures skipped (1 broken, 1 small); {train[0]}: damaged picture" in said
 
 
 def test_errors(photographs: Path, tmp_path: Path):

@@ -18,7 +18,7 @@ from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
 from zoo.data.pairs import PROTOCOLS, Protocol, draw_training
-from zoo.data.pictures import fit, read_pictures
+from zoo.data.pictures import fit
 from zoo.data.sampling import EpochSampler
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
@@ -47,7 +47,7 @@ def streets(**options) -> HomographyPairs:
     channels = () if data.grey else (3,)
     shape = (5, data.protocol.height, data.protocol.width, *channels)
     for split in ("train", "val"):  # noise is drawn faster than streets
-        data._pictures[split] = rng().integers(0, 256, shape, dtype=np.uint8)
+        data._kept[split] = rng().integers(0, 256, shape, dtype=np.uint8)
     return data
 
 
@@ -347,7 +347,7 @@ def test_useless_pictures_are_skipped_and_counted(tmp_path: Path, capsys: pytest
     (tmp_path / "002.png").write_text("no picture")
     data = small(tmp_path, held_out=1e-9)
     assert data.pictures("train").shape == (5, 48, 64)
-    assert capsys.readouterr().err.startswith("train: 3 of 8 pictures skipped; ")
+    assert capsys.readouterr().err.startswith("train: 3 of 8 pictures skipped (2 broken, 1 small); ")
     assert len(epoch(data, 0)) == 4
 
 
@@ -390,18 +390,18 @@ def test_pictures_of_any_kind(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 8
     turned.save(tmp_path / "turned.png", exif=exif)
-    pictures, skipped = read_pictures(sorted(tmp_path.iterdir()), 64, 48, True, 8)
-    assert not skipped
+    pictures = small(tmp_path, held_out=1e-9).pictures("train")
+    assert len(pictures) == 5
     for picture in pictures:
         assert np.abs(picture.astype(int) - ramp).max() <= 4
 
 
-def test_more_pictures_than_memory_holds(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("zoo.data.pictures.free_bytes", lambda _: 2e9)
-    with pytest.raises(
-        ZooError, match=r"^40000 pictures, 288x288 each, need 10\.0 GB of memory and 2\.0 GB are free\n"
-    ):
-        read_pictures([Path("none.jpg")] * 40_000, 288, 288, False, 1)
+def test_more_pictures_than_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_pictures(tmp_path, 1)
+    data = HomographyPairs(tmp_path, size=(40_000, 20_000), held_out=1e-9)
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _: 0.5e9)
+    with pytest.raises(ZooError, match=r"pictures of 40000x20000 pixels: needs 0\.8 GB of memory and 0\.5 GB are free"):
+        data.pictures("train")
 
 
 def test_the_middle_of_another_aspect():
@@ -439,7 +439,7 @@ def test_real_photographs(real_data: Path):
     if not photographs:
         pytest.skip("no photographs in ZOO_TEST_DATA")
     protocol = PROTOCOLS["B"]
-    pictures, _ = read_pictures(photographs, protocol.width, protocol.height, True, protocol.patch)
+    pictures = np.stack([fit(Image.open(path).convert("L"), protocol.width, protocol.height) for path in photographs])
     pairs, offsets = training_batch(rng(), pictures, 20, protocol)
     right = np.mean([disagreement(*pair) for pair in zip(pairs, offsets, strict=True)])
     wrong = np.mean([disagreement(*pair) for pair in zip(pairs, offsets + 2.0, strict=True)])

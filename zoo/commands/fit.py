@@ -27,6 +27,7 @@ from zoo.base.text import listing
 from zoo.cards import about as readme
 from zoo.cards import weights
 from zoo.commands import card
+from zoo.data.sampling import use_one_opencv_thread
 from zoo.nn.cpu import keep_freed_memory
 from zoo.training import portable, recipes
 from zoo.training.checkpoints import Described, InterruptCheckpoint
@@ -226,6 +227,7 @@ def _leave_results(cli: ZooCLI, run: Path) -> None:
 def prepare_process() -> None:
     """Quiets what users can't act on and sets memory up for training."""
     keep_freed_memory()
+    use_one_opencv_thread()
     for text in (
         "LightningCLI's args parameter",
         "does not have many workers",

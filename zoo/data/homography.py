@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from dataclasses import replace
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split
 from zoo.data.device_pairs import Keys, as_pictures, can_make, device_batch, fits
+from zoo.data.module import as_floats, batches_loader, held_out_loader
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
-    PROTOCOLS,
     Batch,
     Protocol,
     as_later_pass,
@@ -28,19 +27,17 @@ from zoo.data.pairs import (
     draw_training,
     exact_pair,
     net_offsets,
+    protocol_of,
     to_net_size,
     warped_pair,
 )
 from zoo.data.photometric import differ
-from zoo.data.pictures import PictureFolders, fit, read_pictures
-from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
-from zoo.data.streets import draw_street
+from zoo.data.picture_data import PictureData
+from zoo.data.pictures import PictureFolders, fit
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
-STREETS = {"train": (0, 400), "val": (1_000_000, 50), "test": (2_000_000, 50)}  # first scene and how many
 
-
-class HomographyPairs(LightningDataModule):
+class HomographyPairs(PictureData[np.ndarray]):
     """Pairs of patches with a known homography (:mod:`zoo.data.pairs`), made from single pictures.
 
     Batches are ``(pairs, offsets)``: uint8 ``(B, 2, 128, 128)`` on the way to the device, there float in 0..1; offsets
@@ -70,6 +67,10 @@ class HomographyPairs(LightningDataModule):
             pixels and room for all training pictures; "auto": there if it is a GPU and both hold, else on the CPU.
     """
 
+    training_only = PictureData.training_only | {"train_pairs", "later", "photometric", "make_on"}
+    sizes = frozenset({"size", "patch", "perturbation", "jitter"})
+    streets: ClassVar = {"train": 400, "val": 50, "test": 50}
+
     def __init__(
         self,
         root: Path | None = None,
@@ -91,28 +92,17 @@ class HomographyPairs(LightningDataModule):
         seed: int = 0,
         make_on: Literal["auto", "cpu", "device"] = "auto",
     ) -> None:
-        super().__init__()
-        if protocol not in PROTOCOLS:
-            raise ZooError(f"data.protocol: there are {', '.join(PROTOCOLS)}, not {protocol!r}")
-        if batch_size < 1 or min(train_pairs, val_pairs, test_pairs) < 1 or (num_workers or 0) < 0:
-            raise ZooError("data.batch_size and the numbers of pairs are 1 or more, num_workers 0 or more")
+        counts = {"train_pairs": train_pairs, "val_pairs": val_pairs, "test_pairs": test_pairs}
+        super().__init__(PictureFolders(root, extra, held_out), batch_size, num_workers, seed, **counts)
         if not (0 <= later <= 1 and 0 <= photometric <= 1):
             raise ZooError("data.later and data.photometric are shares, 0 to 1")
-        given = {"patch": patch, "perturbation": perturbation, "jitter": jitter}
-        if size:
-            given["width"], given["height"] = size
-        self.protocol = replace(PROTOCOLS[protocol], **{k: v for k, v in given.items() if v is not None})
-        if not self.protocol.perturbation:
-            raise ZooError("data.perturbation is 1 or more: without it there is nothing to learn")
-        self.folders = PictureFolders(root, extra, held_out)
-        self.grey = grey
-        self.counts = {"train": train_pairs, "val": val_pairs, "test": test_pairs}
-        self.batch_size, self.seed = batch_size, seed
-        self.num_workers = default_workers() if num_workers is None else num_workers
+        self.protocol = protocol_of(protocol, size, patch, perturbation, jitter)
         if make_on == "device" and not can_make(self.protocol):
             raise ZooError(f"data.make_on: patches of {self.protocol.patch} pixels can only be made on the CPU")
-        self.make_on = make_on
-        self._pictures: dict[str, np.ndarray] = {}
+        self.epoch, self.counts = train_pairs, {"val": val_pairs, "test": test_pairs}
+        self.smallest = self.protocol.patch
+        self.shape = (self.protocol.height, self.protocol.width, *(() if grey else (3,)))
+        self.grey, self.make_on = grey, make_on
         self._on_device = torch.empty(0)  # the training pictures, where pairs are made on the device
         self._options: dict[str, Any] = {
             "count": batch_size,
@@ -121,35 +111,9 @@ class HomographyPairs(LightningDataModule):
             "photometric": photometric,
         }
 
-    def names(self, split: Split) -> list[Path]:
-        """The pictures of a split, those in ``root`` before those in ``extra``; none where they are drawn."""
-        return self.folders.names(split)
-
-    def pictures(self, split: Split) -> np.ndarray:
-        """The pictures of a split at the protocol's size, ``(N, H, W)`` or ``(N, H, W, 3)`` uint8, kept in memory."""
-        if split not in self._pictures:
-            self._pictures[split] = self._draw(split) if self.folders.root is None else self._read(split)
-        return self._pictures[split]
-
-    def _draw(self, split: Split) -> np.ndarray:
-        first, count = STREETS[split]
-        width, height = self.protocol.width, self.protocol.height
-        scenes = (Image.fromarray(draw_street(first + i, (240, 320))[0]) for i in range(count))
-        return np.stack([fit(scene.convert("L") if self.grey else scene, width, height) for scene in scenes])
-
-    def _read(self, split: Split) -> np.ndarray:
-        paths, protocol = self.folders.some(split), self.protocol
-        pictures, skipped = read_pictures(paths, protocol.width, protocol.height, self.grey, protocol.patch)
-        if not len(pictures):
-            raise ZooError(f"{self.folders.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
-        if skipped:
-            print(f"{split}: {len(skipped)} of {len(paths)} pictures skipped; {skipped[0]}", file=sys.stderr)  # noqa: T201
-        return pictures
-
-    def setup(self, stage: str) -> None:
-        needed: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
-        for split in needed.get(stage, ()):
-            self.pictures(split)
+    def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:
+        """The picture at the protocol's size, ``(H, W)`` or ``(H, W, 3)``."""
+        return fit(picture.convert("L") if self.grey else picture, self.protocol.width, self.protocol.height)
 
     def held_out_pairs(self, split: Split) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
         """Patches a and b of the protocol's own size, and where a's corners lie in b less where they lie in a.
@@ -174,15 +138,13 @@ class HomographyPairs(LightningDataModule):
                 digest.update(part.tobytes())
         return digest.hexdigest()
 
+    def batch_maker(self) -> Callable[[np.random.Generator], Batch]:
+        return partial(training_batch, pictures=self.pictures("train"), **self._options)
+
     def train_dataloader(self) -> DataLoader:
-        pictures = self.pictures("train")
-        batches = max(self.counts["train"] // self.batch_size, replicas()["num_replicas"])
         there = self._makes_on_device()
-        self._on_device = as_pictures(pictures, self._device()) if there else torch.empty(0)
-        dataset = Keys(batches) if there else TrainingPairs(pictures, batches, self.seed, self._options)
-        sampler = EpochSampler(dataset, **replicas(), shuffle=False, drop_last=True)
-        workers = worker_options(0 if there else self.num_workers)
-        return DataLoader(dataset, batch_size=None, sampler=sampler, **workers)
+        self._on_device = as_pictures(self.pictures("train"), self._device()) if there else torch.empty(0)
+        return batches_loader(Keys(self.batches()), 0) if there else super().train_dataloader()
 
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -193,43 +155,20 @@ class HomographyPairs(LightningDataModule):
         device = self._device()
         return device.type == "cuda" and can_make(self.protocol) and fits(self.pictures("train"), device)
 
-    def val_dataloader(self) -> DataLoader:
-        return self._held_out_dataloader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        return self._held_out_dataloader("test")
-
-    def _held_out_dataloader(self, split: Split) -> DataLoader:
+    def held_out_dataloader(self, split: Split) -> DataLoader:
         pairs, offsets = self.held_out_pairs(split)
         stacked = np.stack([as_input(to_net_size(a), to_net_size(b)) for a, b in pairs])
         matrices = matrix_from_corners(corner_points(self.protocol.patch) + offsets, self.protocol.patch)
         targets = net_offsets(matrices, self.protocol.patch)
         dataset = TensorDataset(torch.from_numpy(stacked), torch.from_numpy(targets))
-        sampler = EverySampleOnce(dataset, **replicas(), shuffle=False)  # type: ignore[arg-type]
-        return DataLoader(dataset, self.batch_size, sampler=sampler)
+        return held_out_loader(dataset, split, self.batch_size)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor] | int, dataloader_idx: int) -> tuple[Tensor, Tensor]:
         if isinstance(batch, int):
             pairs, offsets = device_batch(np.random.default_rng((self.seed, batch)), self._on_device, **self._options)
         else:
             pairs, offsets = batch
-        return (pairs.float() / 255).contiguous(memory_format=torch.channels_last), offsets
-
-
-class TrainingPairs(Dataset):
-    """Batches of training pairs, each a pure function of seed, epoch and index, so that a resumed run is the same run.
-
-    Indices come from :class:`EpochSampler` and carry the epoch.
-    """
-
-    def __init__(self, pictures: np.ndarray, batches: int, seed: int, options: dict[str, Any]) -> None:
-        self.pictures, self.batches, self.seed, self.options = pictures, batches, seed, options
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __getitem__(self, key: int) -> Batch:
-        return training_batch(np.random.default_rng((self.seed, key)), self.pictures, **self.options)
+        return as_floats(pairs), offsets
 
 
 def training_batch(

@@ -51,7 +51,7 @@ where a column or row just beyond the last is the last. RGB goes channel by chan
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import cv2
@@ -119,6 +119,28 @@ PROTOCOLS = {
     "A": Protocol(640, 480, 256, 64),  # the test of the paper
     "B": Protocol(320, 240, 128, 32),  # the training of the paper, and the test of most since
 }
+
+
+def protocol_of(
+    name: str,
+    size: tuple[int, int] | None = None,
+    patch: int | None = None,
+    perturbation: int | None = None,
+    jitter: int | None = None,
+) -> Protocol:
+    """A protocol by its name, with some sizes in pixels replaced; ``size`` is width and height of the pictures.
+
+    Raises:
+        ZooError: no such protocol, sizes that cannot be, or corners that do not move.
+    """
+    if name not in PROTOCOLS:
+        raise ZooError(f"data.protocol: there are {', '.join(PROTOCOLS)}, not {name!r}")
+    width, height = size or (None, None)
+    given = {"width": width, "height": height, "patch": patch, "perturbation": perturbation, "jitter": jitter}
+    protocol = replace(PROTOCOLS[name], **{key: value for key, value in given.items() if value is not None})
+    if not protocol.perturbation:
+        raise ZooError("data.perturbation is 1 or more: without it there is nothing to learn")
+    return protocol
 
 
 def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:

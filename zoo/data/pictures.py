@@ -1,4 +1,4 @@
-"""Folders of pictures, decoded once into memory at one size.
+"""Folders of pictures, and how a picture comes to one size.
 
 A picture becomes upright by its EXIF orientation, then 8-bit RGB without alpha, then, where grey is asked for, grey by
 ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that has the aspect of the wanted w x h::
@@ -11,19 +11,15 @@ ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that h
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.base.memory import free_bytes, gigabytes
 from zoo.base.splits import Split, split_of
-from zoo.pictures.images import SUFFIXES, open_rgb
+from zoo.pictures.images import SUFFIXES
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -92,58 +88,6 @@ class PictureFolders:
 
     def _split_of(self, path: Path) -> Split:
         return split_of(path.with_suffix("").as_posix(), self.held_out)
-
-
-def read_pictures(
-    paths: Sequence[Path], width: int, height: int, grey: bool, smallest: int
-) -> tuple[np.ndarray, list[str]]:
-    """Pictures at one size, as the module's docstring says, on all cores.
-
-    Args:
-        paths: of the pictures.
-        width: of the result.
-        height: of the result.
-        grey: or RGB.
-        smallest: pictures with a side below this, in pixels, are skipped.
-
-    Returns:
-        ``(N, height, width)`` or ``(N, height, width, 3)`` uint8, and why others were skipped, a line each.
-
-    Raises:
-        ZooError: they do not fit into memory.
-    """
-    pictures = np.empty(_shape(len(paths), width, height, grey), np.uint8)
-    skipped, kept = list[str](), 0
-
-    def read(path: Path) -> np.ndarray | str:
-        try:
-            picture = open_rgb(path)
-        except ZooError as error:
-            return str(error)
-        if min(picture.size) < smallest:
-            return f"{path}: {picture.width}x{picture.height} is smaller than {smallest} pixels"
-        return fit(picture.convert("L") if grey else picture, width, height)
-
-    with ThreadPoolExecutor() as pool:
-        for result in pool.map(read, paths):
-            if isinstance(result, str):
-                skipped.append(result)
-            else:
-                pictures[kept] = result
-                kept += 1
-    return pictures[:kept], skipped
-
-
-def _shape(count: int, width: int, height: int, grey: bool) -> tuple[int, ...]:
-    shape = (count, height, width) if grey else (count, height, width, 3)
-    need, free = math.prod(shape), free_bytes(torch.device("cpu"))
-    if need > free:
-        room = f"{gigabytes(need)} of memory and {gigabytes(free)} are free"
-        raise ZooError(
-            f"{count} pictures, {width}x{height} each, need {room}\n"
-            "give a folder of fewer pictures, or keep them smaller"
-        )
-    return shape
 
 
 def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import torch
 import torch.distributed as dist
 from torch.utils.data import DistributedSampler
@@ -46,11 +47,21 @@ def default_workers() -> int:
 
 
 def worker_options(num_workers: int) -> dict[str, Any]:
-    """Of a DataLoader. Forked workers share what is in memory; where they cannot be forked each gets its own copy."""
+    """Options of a DataLoader.
+
+    Forked workers share what is in memory; where they cannot be forked each gets its own copy. OpenCV uses one thread
+    in each.
+    """
     context = "fork" if num_workers and sys.platform == "linux" else None
     return {
         "num_workers": num_workers,
         "persistent_workers": num_workers > 0,
         "multiprocessing_context": context,
+        "worker_init_fn": use_one_opencv_thread,
         "pin_memory": torch.cuda.is_available(),
     }
+
+
+def use_one_opencv_thread(_: int = 0) -> None:
+    """Makes OpenCV leave the cores to the loader's workers and to the network, in this process."""
+    cv2.setNumThreads(0)

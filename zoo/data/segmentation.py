@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -19,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split as Split
 from zoo.data.labels import LabelMap
-from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
+from zoo.data.module import DataModule, held_out_loader
+from zoo.data.sampling import EpochSampler, replicas, worker_options
 from zoo.data.transforms import train_transform
 from zoo.pictures.images import open_rgb
 
@@ -67,7 +67,7 @@ class Augment:
         )
 
 
-class SegmentationData(LightningDataModule):
+class SegmentationData(DataModule[list[Sample]]):
     """Base of the segmentation DataModules: subclasses say what their samples are, by :meth:`load`.
 
     Batches are ``(pictures, masks)``: uint8 ``(B, H, W, 3)`` on the way to the device, there float RGB in 0..1
@@ -76,41 +76,30 @@ class SegmentationData(LightningDataModule):
     Args:
         labels: the classes.
         batch_size: training samples per step and device.
-        num_workers: processes that augment; None takes one a core, at most 4, and none on machines of two cores,
-            where they would only take time from the network.
+        num_workers: processes that augment; None chooses.
         augment: how training samples are varied.
         seed: of the augmentation and the order; the same sample in the same epoch is always the same.
+        counts: further arguments that are 1 or more.
     """
 
-    def __init__(
-        self, labels: LabelMap, batch_size: int, num_workers: int | None, augment: Augment | None, seed: int
-    ) -> None:
-        super().__init__()
-        if batch_size < 1 or (num_workers or 0) < 0:
-            raise ZooError(f"data.batch_size is 1 or more, num_workers 0 or more, not {batch_size} and {num_workers}")
-        self.labels = labels
-        self.batch_size = batch_size
-        self.num_workers = default_workers() if num_workers is None else num_workers
-        self.augment = augment or Augment()
-        self.seed = seed
-        self._samples: dict[str, list[Sample]] = {}
+    training_only = DataModule.training_only | {"augment"}
 
-    def load(self, split: Split) -> list[Sample]:
-        """Reads or draws a whole split, checked."""
-        raise NotImplementedError
+    def __init__(
+        self,
+        labels: LabelMap,
+        batch_size: int,
+        num_workers: int | None,
+        augment: Augment | None,
+        seed: int,
+        **counts: int,
+    ) -> None:
+        super().__init__(batch_size, num_workers, seed, **counts)
+        self.labels = labels
+        self.augment = augment or Augment()
 
     def samples(self, split: Split) -> list[Sample]:
-        """A split, kept in memory from the first call on."""
-        if split not in self._samples:
-            self._samples[split] = self.load(split)
-            if not self._samples[split]:
-                raise ZooError(f"{type(self).__name__}: the {split} split is empty")
-        return self._samples[split]
-
-    def setup(self, stage: str) -> None:
-        needed: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
-        for split in needed.get(stage, ()):
-            self.samples(split)
+        """A split, in memory from the first call on."""
+        return self.kept(split)
 
     def class_pixels(self) -> Tensor:
         """Pixels of each class in the training annotations, float64 ``(classes,)``."""
@@ -134,17 +123,10 @@ class SegmentationData(LightningDataModule):
             raise ZooError(f"batch_size {self.batch_size} is more than the {count}")
         return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **worker_options(self.num_workers))
 
-    def val_dataloader(self) -> DataLoader:
-        return self._eval_dataloader("val")
-
-    def test_dataloader(self) -> DataLoader:
-        return self._eval_dataloader("test")
-
-    def _eval_dataloader(self, split: Split) -> DataLoader:
+    def held_out_dataloader(self, split: Split) -> DataLoader:
         samples = self.samples(split)
         same_size = len({mask.shape for _, mask in samples}) == 1
-        sampler = EverySampleOnce(samples, **replicas(), shuffle=False)  # type: ignore[arg-type]
-        return DataLoader(samples, self.batch_size if same_size else 1, sampler=sampler)  # type: ignore[arg-type]
+        return held_out_loader(samples, split, self.batch_size if same_size else 1)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
         pictures, masks = batch

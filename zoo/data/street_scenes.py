@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from zoo.data.labels import CAMVID
 from zoo.data.segmentation import Augment, Sample, SegmentationData, Split
-from zoo.data.streets import draw_street
-
-FIRST_SEED = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # so that no split shares a scene with another
+from zoo.data.streets import draw_streets
 
 
 class StreetScenes(SegmentationData):
@@ -24,6 +20,9 @@ class StreetScenes(SegmentationData):
         seed: of augmentation and order; the scenes are always the same.
     """
 
+    training_only = SegmentationData.training_only | {"train"}
+    sizes = frozenset({"size"})
+
     def __init__(
         self,
         size: tuple[int, int] = (240, 320),
@@ -34,11 +33,9 @@ class StreetScenes(SegmentationData):
         augment: Augment | None = None,
         seed: int = 0,
     ) -> None:
-        super().__init__(CAMVID, batch_size, num_workers, augment, seed)
+        super().__init__(CAMVID, batch_size, num_workers, augment, seed, train=train, val=val)
         self.size = size
         self.counts = {"train": train, "val": val, "test": val}
 
     def load(self, split: Split) -> list[Sample]:
-        first = FIRST_SEED[split]
-        with ThreadPoolExecutor() as pool:
-            return list(pool.map(lambda seed: draw_street(seed, self.size), range(first, first + self.counts[split])))
+        return draw_streets(split, self.counts[split], self.size)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from lightning.pytorch import LightningDataModule
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from zoo.base.errors import ZooError
-from zoo.data.streets import draw_street
+from zoo.data.streets import draw_streets
 from zoo.pictures.images import Picture
-
-STREET = 2_000_000  # the scene that is drawn
 
 
 class StylePair(LightningDataModule):
@@ -27,6 +26,9 @@ class StylePair(LightningDataModule):
             is one epoch.
     """
 
+    training_only: ClassVar[frozenset[str]] = frozenset({"every"})
+    sizes: ClassVar[frozenset[str]] = frozenset()
+
     def __init__(
         self,
         content: Path | None = None,
@@ -40,7 +42,9 @@ class StylePair(LightningDataModule):
         paths = style if isinstance(style, list) else [style]
         if not paths or (blend is not None and len(blend) != len(paths)):
             raise ZooError(f"data.blend has a share for each of the {len(paths)} styles, one at least, not {blend}")
-        self.content: Picture = Image.fromarray(draw_street(STREET, (240, 320))[0]) if content is None else content
+        self.content: Picture = (
+            Image.fromarray(draw_streets("test", 1, (240, 320))[0][0]) if content is None else content
+        )
         self.styles: list[Path | None] = list(paths)
         self.blend, self.every = blend, every
 

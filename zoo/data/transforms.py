@@ -9,10 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # or its import asks the network for a newer version
-import albumentations as A
-
-cv2.setNumThreads(0)  # the loader's workers are the parallelism
+QUIET = "NO_ALBUMENTATIONS_UPDATE"  # without it the import asks the network for a newer version
+was_quiet = QUIET in os.environ
+os.environ.setdefault(QUIET, "1")
+try:
+    import albumentations as A
+finally:
+    if not was_quiet:
+        del os.environ[QUIET]
 
 
 class RandomScaleCrop(A.DualTransform):

@@ -1,0 +1,155 @@
+"""Base of what learns from any folder of pictures, or from drawn street scenes."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from zoo.base.errors import ZooError
+from zoo.base.memory import refuse_beyond
+from zoo.base.splits import Split
+from zoo.data.module import DataModule, Kept, TrainingBatches, batches_loader
+from zoo.data.pictures import PictureFolders
+from zoo.data.sampling import replicas
+from zoo.data.streets import draw_streets
+from zoo.pictures.images import open_rgb
+
+
+class UnusableError(ZooError):
+    """Why a picture of a folder is not used: "small", "broken", ..., and in a line."""
+
+    def __init__(self, kind: str, why: str) -> None:
+        super().__init__(why)
+        self.kind = kind
+
+
+class PictureData(DataModule[Kept]):
+    """Base of the DataModules of unlabelled pictures: subclasses say what is kept of one, and what batches it makes.
+
+    Attributes:
+        streets: scenes of each split that are drawn where there is no folder.
+        street_size: height and width of these.
+        epoch: training samples of an epoch.
+        held_out_pictures: of val, and of test, at most; None: all.
+        smallest: pictures of a folder with a side below this, in pixels, are not used.
+        shape: of what is kept of each picture, where all are alike.
+
+    Args:
+        folders: of the pictures; where it has no root, street scenes are drawn.
+        batch_size: training samples per step and device.
+        num_workers: processes that make batches; None chooses.
+        seed: of the training samples.
+        counts: further arguments that are 1 or more.
+    """
+
+    training_only = DataModule.training_only | {"extra"}
+    streets: ClassVar[dict[str, int]]
+    street_size: ClassVar[tuple[int, int]] = (240, 320)
+    epoch: int
+    held_out_pictures: int | None = None
+    smallest: int = 1
+    shape: tuple[int, ...] | None = None
+
+    def __init__(
+        self,
+        folders: PictureFolders,
+        batch_size: int,
+        num_workers: int | None,
+        seed: int,
+        **counts: int,
+    ) -> None:
+        super().__init__(batch_size, num_workers, seed, **counts)
+        self.folders = folders
+
+    def keep(self, picture: Image.Image, name: str, split: Split) -> Any:
+        """What is kept of a picture in RGB, uint8.
+
+        Args:
+            picture: from a folder, or drawn.
+            name: its path, or its number among the drawn ones.
+            split: that it belongs to.
+
+        Raises:
+            UnusableError: it is of a folder and cannot be used.
+        """
+        raise NotImplementedError
+
+    def batch_maker(self) -> Callable[[np.random.Generator], Any]:
+        """What makes a training batch, from pictures that are in memory."""
+        raise NotImplementedError
+
+    def names(self, split: Split) -> list[Path]:
+        """The pictures of a split, those of ``root`` before those of ``extra``; none where they are drawn."""
+        return self._no_more(split, self.folders.names(split))
+
+    def _no_more(self, split: Split, paths: list[Path]) -> list[Path]:
+        return paths if split == "train" else paths[: self.held_out_pictures]
+
+    def pictures(self, split: Split) -> Kept:
+        """What is kept of the pictures of a split, in memory from the first call on."""
+        return self.kept(split)
+
+    def load(self, split: Split) -> Kept:
+        if self.folders.root is None:
+            scenes = draw_streets(split, self.streets[split], self.street_size)
+            drawn = (self.keep(Image.fromarray(scene), str(i), split) for i, (scene, _) in enumerate(scenes))
+            return self._gather(drawn, len(scenes))
+        paths, skipped = self._no_more(split, self.folders.some(split)), list[UnusableError]()
+        pictures = self._gather(self._read(paths, split, skipped), len(paths))
+        if not len(pictures):
+            raise ZooError(f"{self.folders.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
+        if skipped and not replicas()["rank"]:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in skipped).items())
+            text = f"{split}: {len(skipped)} of {len(paths)} pictures skipped ({kinds}); {skipped[0]}"
+            print(text, file=sys.stderr)  # noqa: T201
+        return pictures
+
+    def _read(self, paths: list[Path], split: Split, skipped: list[UnusableError]) -> Iterator[Any]:
+        """Yields what is kept of pictures, in order and read on all cores, and lists those that cannot be used."""
+        with ThreadPoolExecutor() as pool:
+            for one in pool.map(partial(self._read_one, split=split), paths):
+                if isinstance(one, UnusableError):
+                    skipped.append(one)
+                else:
+                    yield one
+
+    def _read_one(self, path: Path, split: Split) -> Any | UnusableError:
+        try:
+            picture = open_rgb(path)
+        except ZooError as error:
+            return UnusableError("broken", str(error))
+        if min(picture.size) < self.smallest:
+            size = f"{picture.width}x{picture.height}"
+            return UnusableError("small", f"{path}: {size} is smaller than {self.smallest} pixels")
+        try:
+            return self.keep(picture, str(path), split)
+        except UnusableError as error:
+            return error
+
+    def _gather(self, pictures: Iterator[Any], count: int) -> Any:
+        """A list; pictures that are alike as one array ``(N, *shape)``, of which there is never a second copy."""
+        if self.shape is None:
+            return list(pictures)
+        task = f"data: {count} pictures of {self.shape[1]}x{self.shape[0]} pixels:"
+        need = count * int(np.prod(self.shape))
+        refuse_beyond(task, [(need, "cpu")], "give a folder of fewer pictures, or keep them smaller")
+        array, used = np.empty((count, *self.shape), np.uint8), 0
+        for used, picture in enumerate(pictures, 1):
+            array[used - 1] = picture
+        return array[:used]
+
+    def batches(self) -> int:
+        """Training batches of an epoch over all devices, one at least for each."""
+        return max(self.epoch // self.batch_size, replicas()["num_replicas"])
+
+    def train_dataloader(self) -> DataLoader:
+        return batches_loader(TrainingBatches(self.batches(), self.seed, self.batch_maker()), self.num_workers)
