@@ -11,7 +11,6 @@ from typing import Any
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture
 from zoo.base.text import did_you_mean
-from zoo.cards import card as cards
 
 _LICENSES = """
     afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
@@ -98,7 +97,7 @@ class About:
             "license_link": self.license_link,
             "data_license": self.data_license,
             "library_name": "lightning-zoo",
-            "pipeline_tag": cards.PIPELINE_TASKS[architecture.task],
+            "pipeline_tag": architecture.pipeline_tag,
             "tags": card.get("tags") or [*_tags(architecture), "pytorch", "lightning"],
             "datasets": list(self.datasets),
         }
@@ -107,7 +106,7 @@ class About:
         return {**card, **{key: value for key, value in given.items() if value}}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_about_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--license", default="", help="of the weights: an id of the Hub, such as cc-by-nc-4.0")
     parser.add_argument("--license-name", default="", help="where the licence is 'other'")
     parser.add_argument("--license-link", default="", metavar="URL")
@@ -117,7 +116,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limits", default="", metavar="TEXT", help="where it fails, in a README that is new")
 
 
-def check(about: About, card: Mapping[str, Any] | None = None) -> None:
+def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
     """Refuses to leave a field of a card empty.
 
     Args:
@@ -149,7 +148,7 @@ def check(about: About, card: Mapping[str, Any] | None = None) -> None:
             raise ZooError(f"--{key.replace('_', '-')} is one line")
 
 
-def write(about: About, architecture: Architecture, **known: Any) -> str:
+def write_readme(about: About, architecture: Architecture, **known: Any) -> str:
     """The text below the front matter.
 
     Args:

@@ -16,22 +16,16 @@ import yaml
 
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, read_text, replace, sha256_of
-from zoo.base.registry import architectures, card_names
+from zoo.base.registry import Architecture, architectures, card_names
 from zoo.base.text import cell_text
 from zoo.cards import leaderboard
-from zoo.cards.results import check_config, check_results, parse_yaml
+from zoo.cards.forms import Config, check, parse_yaml
 from zoo.hub import layout, locate
+from zoo.models.evaluation import Figure, Results
 
-PIPELINE_TASKS = {  # of ours, in the Hub's words
-    "semantic segmentation": "image-segmentation",
-    "homography estimation": "keypoint-detection",  # it has none of its own; the answer is four points
-    "super resolution": "image-to-image",
-    "style transfer": "image-to-image",
-}
 FRONT_FIELDS = ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
 CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")
 RESULT_FIELDS = ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit")
-ABSENT: tuple[Any, ...] = (None, "", [], {})  # while 0 parameters are a count
 EMPTY = 64  # bytes: a safetensors file with a tensor is larger
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 TEXTS = ("README.md", "config.json", "results.json")
@@ -46,25 +40,28 @@ class Card:
         name: its own, or else that of its folder.
         folder: where it is.
         config: content of ``config.json``.
-        results: content of ``results.json``; empty before the first measurement.
+        results: of ``results.json``; empty before the first measurement.
         front: front matter of ``README.md``; empty where there is none.
     """
 
     name: str
     folder: Path
     config: dict[str, Any]
-    results: dict[str, Any]
+    results: Results
     front: dict[str, Any]
 
     @property
-    def figures(self) -> list[dict[str, Any]]:
+    def figures(self) -> list[Figure]:
         """The claims, the main one first."""
-        return self.results.get("figures", [])
+        return self.results.figures
+
+    @property
+    def architecture(self) -> Architecture | None:
+        return architectures().get(str(self.config.get("architecture")))
 
     @property
     def task(self) -> str:
-        architecture = architectures().get(self.config.get("architecture", ""))
-        return architecture.task if architecture else ""
+        return self.architecture.task if self.architecture else ""
 
     @property
     def size(self) -> str:
@@ -75,12 +72,7 @@ class Card:
         return f"{size / 1e6:.1f} MB" if size >= EMPTY else "none"
 
 
-def names(pattern: str = "*") -> list[str]:
-    """Names of the bundled cards that match a shell pattern."""
-    return card_names(pattern)
-
-
-def read(name: str | Path) -> Card:
+def read_card(name: str | Path) -> Card:
     """Reads a card by any name that :func:`zoo.hub.locate.find` takes.
 
     Raises:
@@ -89,37 +81,30 @@ def read(name: str | Path) -> Card:
     source = locate.find(name)
     paths = {file: source.file(file, layout.PROSE) for file in TEXTS if file == "config.json" or source.has(file)}
     config = read_json(paths["config.json"])
-    check_config(config, f"{source}/config.json")
+    check(Config, config, f"{source}/config.json")
     own = config.get("name")
     results = read_json(paths["results.json"]) if "results.json" in paths else {}
-    check_results(results, f"{source}/results.json")
     return Card(
         name=own if isinstance(own, str) and NAME.fullmatch(own) else source.name,
         folder=source.folder,
         config=config,
-        results=results,
+        results=check(Results, results, f"{source}/results.json"),
         front=_split(paths["README.md"])[0] if "README.md" in paths else {},
     )
 
 
-def figure_text(figure: Mapping[str, Any]) -> str:
-    """Such as "mIoU 0.612 ± 0.002 on CamVid test"."""
-    return f"{figure['metric']} {figure['value']:.4g} ± {figure['tolerance']:.2g} on {figure['data']} {figure['split']}"
-
-
-def tables(results: Mapping[str, Any]) -> str:
+def tables(results: Results) -> str:
     """The generated part of a card's README as Markdown: figures, further tables, cost, speed, where they come from."""
-    figures = [
-        [f["metric"], f["data"], f["split"], f"{f['value']:.4g}", f"± {f['tolerance']:.2g}"] for f in results["figures"]
-    ]
+    figures = [[f.metric, f.where, f.split, f"{f.value:.4g}", f"± {f.tolerance:.2g}"] for f in results.figures]
     parts = [_table(("figure", "data", "split", "value", "tolerance"), figures)]
-    for table in results.get("tables", []):
-        rows = [[cell_text(cell) for cell in row] for row in table["rows"]]
-        parts.append(f"{table['title']}:\n\n{_table(table['columns'], rows)}")
-    parameters = f"{results['parameters']:,} parameters" if results["parameters"] else "No parameters"
-    parts.append(f"{parameters}; multiply-adds: {macs_text(results['macs'])}.")
-    if speed := results.get("speed"):
-        parts.append(_table(("speed", "ms", "machine"), [[s["what"], f"{s['ms']:.1f}", s["machine"]] for s in speed]))
+    for each in results.tables:
+        rows = [[cell_text(cell) for cell in row] for row in each.rows]
+        parts.append(f"{each.title}:\n\n{_table(each.columns, rows)}")
+    parameters = f"{results.parameters:,} parameters" if results.parameters else "No parameters"
+    parts.append(f"{parameters}; multiply-adds: {macs_text(results.macs)}.")
+    if results.speed:
+        rows = [[each.what, f"{each.ms:.1f}", each.machine] for each in results.speed]
+        parts.append(_table(("speed", "ms", "machine"), rows))
     return "\n\n".join([*parts, _provenance(results)])
 
 
@@ -135,9 +120,9 @@ def model_index(card: Card) -> list[dict[str, Any]]:
     """The figures as the Hub's ``model-index``, which it shows beside the card."""
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for figure in card.figures:
-        metric = {"type": figure["metric"], "name": figure["metric"], "value": figure["value"]}
-        groups.setdefault((figure["data"], figure["split"]), []).append(metric)
-    task = {"type": PIPELINE_TASKS.get(card.task, card.task), "name": card.task}
+        metric = {"type": figure.metric, "name": figure.metric, "value": figure.value}
+        groups.setdefault((figure.where, figure.split), []).append(metric)
+    task = {"type": card.architecture.pipeline_tag if card.architecture else "", "name": card.task}
     results = [
         {"task": dict(task), "dataset": {"type": data.lower(), "name": data, "split": split}, "metrics": metrics}
         for (data, split), metrics in groups.items()
@@ -145,30 +130,30 @@ def model_index(card: Card) -> list[dict[str, Any]]:
     return [{"name": card.name, "results": results}]
 
 
-def write(folder: str | Path) -> None:
+def refresh(folder: str | Path) -> None:
     """Regenerates tables and model-index in a card's README from its results; the prose stays as it is.
 
     Raises:
         ZooError: no front matter, no markers, or results that lack a field.
     """
-    card = read(folder)
+    card = read_card(folder)
     if problems := _missing_fields(card):
         raise ZooError(f"{card.folder}: {'; '.join(problems)}")
     replace(card.folder / "README.md", _render(card))
     leaderboard.write(card.folder, card.figures, card.front.get("datasets") or ())
 
 
-def begin(folder: Path, front: Mapping[str, Any], body: str | None = None) -> None:
-    """Gives a card's README its front matter and, where one is given, its text, for :func:`write` to complete."""
+def begin_readme(folder: Path, front: Mapping[str, Any], body: str | None = None) -> None:
+    """Gives a card's README its front matter and, where one is given, its text, for :func:`refresh` to complete."""
     readme = folder / "README.md"
     text = _split(readme)[1] if body is None else body
     replace(readme, f"---\n{_dump(front)}---\n{text}")
 
 
-def check(folder: str | Path) -> list[str]:
+def check_card(folder: str | Path) -> list[str]:
     """What is wrong with a card: missing files and fields, a wrong digest, a README out of step with its results."""
     try:
-        card = read(folder)
+        card = read_card(folder)
     except ZooError as error:
         return [str(error)]
     problems = [f"{name} is missing" for name in FILES if not (card.folder / name).is_file()]
@@ -178,11 +163,10 @@ def check(folder: str | Path) -> list[str]:
         *_missing_fields(card),
         *(f"README.md has no {field}" for field in FRONT_FIELDS if field not in card.front),
     ]
-    architecture = architectures().get(str(card.config.get("architecture")))
-    if architecture is None:
+    if card.architecture is None:
         problems.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
-    elif architecture.example and "golden" not in card.config:
-        problems.append("config.json has no golden, the file that zoo export makes")
+    elif card.architecture.example and "golden" not in card.config:
+        problems.append("config.json has no golden, the file that zoo card makes")
     if problems:
         return problems
     return [*_differing_files(card), *_out_of_step(card)]
@@ -195,9 +179,9 @@ def models_table(prefix: str = "cards/") -> str:
         prefix: goes before the cards' names in the links.
     """
     rows = []
-    for card in map(read, names()):
-        main = figure_text(card.figures[0]) if card.figures else ""
-        count = card.results.get("parameters")
+    for card in map(read_card, card_names()):
+        main = str(card.figures[0]) if card.figures else ""
+        count = card.results.parameters
         parameters = "" if count is None else f"{count / 1e6:.1f} M" if count else "none"
         link = f"[{card.name}]({prefix}{card.name}/README.md)"
         rows.append([link, card.task, card.config.get("data", ""), main, parameters, card.size])
@@ -243,7 +227,9 @@ def _split(readme: Path) -> tuple[dict[str, Any], str]:
 
 def _missing_fields(card: Card) -> list[str]:
     missing = [f"config.json has no {field}" for field in CONFIG_FIELDS if field not in card.config]
-    missing += [f"results.json has no {field}" for field in RESULT_FIELDS if card.results.get(field) in ABSENT]
+    missing += [
+        f"results.json has no {field}" for field in RESULT_FIELDS if getattr(card.results, field) in (None, "", [], {})
+    ]
     return missing
 
 
@@ -273,12 +259,11 @@ def _out_of_step(card: Card) -> list[str]:
     return problems
 
 
-def _provenance(results: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in results["versions"].items())
-    digests = ", ".join(f"{split} `{digest}`" for split, digest in results["data_digest"].items())
+def _provenance(results: Results) -> str:
+    versions = ", ".join(f"{package} {version}" for package, version in results.versions.items())
+    digests = ", ".join(f"{split} `{digest}`" for split, digest in results.data_digest.items())
     return (
-        f"Measured by `{results['command']}` at commit `{results['commit']}` with {versions}. SHA-256 of the data: "
-        f"{digests}."
+        f"Measured by `{results.command}` at commit `{results.commit}` with {versions}. SHA-256 of the data: {digests}."
     )
 
 

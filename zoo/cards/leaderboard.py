@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from zoo.base.files import replace
+from zoo.models.evaluation import Figure
 
 FILE = Path(".eval_results", "zoo.yaml")
 
 
-def write(folder: Path, figures: Iterable[Mapping[str, Any]], datasets: Any) -> None:
+def write(folder: Path, figures: Iterable[Figure], datasets: Any) -> None:
     """Writes the file into a card, or takes it away where there is nothing to say."""
     path, content = folder / FILE, text(figures, datasets)
     if content:
@@ -23,7 +24,7 @@ def write(folder: Path, figures: Iterable[Mapping[str, Any]], datasets: Any) -> 
         path.unlink(missing_ok=True)
 
 
-def text(figures: Iterable[Mapping[str, Any]], datasets: Any) -> str:
+def text(figures: Iterable[Figure], datasets: Any) -> str:
     """The main figure of each data set that the Hub has; empty where it has none.
 
     Args:
@@ -32,15 +33,15 @@ def text(figures: Iterable[Mapping[str, Any]], datasets: Any) -> str:
     """
     named = [name for name in datasets if isinstance(name, str)] if isinstance(datasets, (list, tuple)) else []
     ids = {name.rpartition("/")[2].lower(): name for name in named if name.count("/") == 1}
-    main: dict[str, Mapping[str, Any]] = {}
+    main: dict[str, Figure] = {}
     for figure in figures:
-        if identity := ids.get(figure["data"].lower()):
+        if identity := ids.get(figure.data.lower()):
             main.setdefault(identity, figure)
     entries = [
         {
             "dataset": {"id": identity, "task_id": "default"},
-            "value": each["value"],
-            "notes": f"{each['metric']} on {each['split']}",
+            "value": each.value,
+            "notes": f"{each.metric} on {each.split}",
         }
         for identity, each in main.items()
     ]

@@ -24,9 +24,9 @@ from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
 from zoo.base.registry import architectures
 from zoo.base.text import first_line
-from zoo.cards import golden
+from zoo.cards import forms, golden
+from zoo.cards.forms import Config
 from zoo.cards.network import build, check_arguments, network_class
-from zoo.cards.results import check_config
 from zoo.hub import layout, locate
 from zoo.hub.locate import CONFIG_FILE, Source
 from zoo.models.base import Model
@@ -53,7 +53,7 @@ class ModelFiles:
         config = read_json(path)
         where = f"{source}/{CONFIG_FILE}"
         skeleton = build(config, where, "meta")
-        check_config(config, where)
+        forms.check(Config, config, where)
         return cls(source, config, skeleton)
 
     @property

@@ -1,4 +1,4 @@
-"""``zoo export``: from a checkpoint of ``zoo fit`` to a card, the folder that is published."""
+"""``zoo card``: from a checkpoint of ``zoo fit`` to a card, the folder that is published."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
 from zoo.base.registry import architectures
-from zoo.cards import about as readme
-from zoo.cards import card as cards
 from zoo.cards import golden, weights
-from zoo.cards.about import About
+from zoo.cards.about import About, add_about_options, check_about, write_readme
+from zoo.cards.card import NAME, begin_readme, check_card, read_card
 from zoo.cards.samples import last_sheet, write_samples
 from zoo.commands import evaluate
 from zoo.commands.terminal import Parser
 from zoo.hub.locate import CONFIG_FILE
+from zoo.models.base import Model
+from zoo.models.evaluation import Results
 from zoo.training.trained import Trained, find_checkpoint, read
 
 PLACEHOLDER = "USER/"
@@ -31,7 +30,7 @@ PLACEHOLDER = "USER/"
 
 def main(argv: list[str]) -> int:
     parser = Parser(
-        prog="zoo export",
+        prog="zoo card",
         description="Makes a card, ready to be published, of a checkpoint.",
         epilog="The card is measured as by zoo evaluate, and further arguments, such as --data.root FOLDER, go there.",
         allow_abbrev=False,
@@ -45,7 +44,7 @@ def main(argv: list[str]) -> int:
     add_arguments(parser)
     options, rest = parser.parse_known_args(argv)
     folder = options.output or Path("cards", options.name)
-    export(
+    make_card(
         options.source, options.name, folder, About.of(options),
         samples=options.samples, dtype=options.dtype, device=options.device, given=rest, repo=options.repo,
     )  # fmt: skip
@@ -56,11 +55,11 @@ def main(argv: list[str]) -> int:
 
 def add_arguments(parser: Any) -> None:
     """What a card needs to be told."""
-    readme.add_arguments(parser)
+    add_about_options(parser)
     parser.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="to be shown with their results")
 
 
-def export(
+def make_card(
     source: str | Path,
     name: str,
     folder: str | Path,
@@ -91,7 +90,7 @@ def export(
     folder = expanded(folder).absolute()
     trained, front, sheet = _checked(source, name, folder, about, samples)
     given = [*trained.own_arguments(given), *given]
-    measure = evaluate.prepare(trained.architecture, trained.config, given, name, device)
+    measure = evaluate.prepare(name, trained.declared, trained.config, given, device)
     with _replacing(folder) as draft:
         net = _write_weights(trained, draft, name, dtype, about.datasets or front["datasets"]).to(device)
         shown = write_samples(net, samples, sheet, draft / "samples")
@@ -104,33 +103,31 @@ def export(
 def _checked(
     source: str | Path, name: str, folder: Path, about: About, samples: Sequence[str | Path]
 ) -> tuple[Trained, dict[str, Any], Path | None]:
-    """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`export`."""
-    if not cards.NAME.fullmatch(name):
+    """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`make_card`."""
+    if not NAME.fullmatch(name):
         raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
     path = find_checkpoint(expanded(source))
     trained = read(path)
     front = _front_of(folder, trained.architecture)
-    readme.check(about, front)
+    check_about(about, front)
     return trained, front, last_sheet(path, samples)
 
 
-def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> nn.Module:
+def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> Model:
     """Weights, configuration and golden file; returns the network as others will load it."""
     about = {"name": name, "recipe": "recipe.yaml", "data": ", ".join(datasets), "input": trained.declared.input}
     weights.save(trained.net, folder, trained.architecture, trained.arguments, dtype, **about)
     return add_golden(folder)
 
 
-def _write_results(
-    folder: Path, name: str, trained: Trained, measured: dict[str, Any], given: Sequence[str]
-) -> list[str]:
+def _write_results(folder: Path, name: str, trained: Trained, measured: Results, given: Sequence[str]) -> list[str]:
     """What completes a card; returns what is still wrong with it."""
-    evaluate.write(cards.read(folder), measured, evaluate.command([name, *given, "--write"]))
-    replace(folder / "recipe.yaml", trained.recipe_for(name, measured["figures"]))
-    return cards.check(folder)
+    evaluate.write(read_card(folder), measured, evaluate.command([name, *given, "--write"]))
+    replace(folder / "recipe.yaml", trained.recipe_for(name, measured.figures))
+    return check_card(folder)
 
 
-def add_golden(folder: Path) -> nn.Module:
+def add_golden(folder: Path) -> Model:
     """Writes a card's golden file anew, and its entry in ``config.json``; returns the network."""
     net = weights.load(folder)
     content = read_json(folder / CONFIG_FILE)
@@ -146,7 +143,7 @@ def _front_of(folder: Path, architecture: str) -> dict[str, Any]:
         return {}
     if not (folder / CONFIG_FILE).is_file():
         raise ZooError(f"{folder} is there, and no card: give another folder, -o DIR")
-    card = cards.read(folder)
+    card = read_card(folder)
     if card.config.get("architecture") != architecture:
         raise ZooError(f"{folder} is a card of another architecture than {architecture}: give another folder, -o DIR")
     return card.front
@@ -159,11 +156,11 @@ def _write_readme(
     text = None
     if not (folder / "README.md").is_file():
         shows = "\n\n".join(f"![{Path(file).stem.replace('_', ' ')}](samples/{file})" for file in shown)
-        text = readme.write(
+        text = write_readme(
             about, trained.declared, name=name, title=trained.architecture, samples=shows, reference=reference,
             epoch=trained.epoch, steps=trained.steps,
         )  # fmt: skip
-    cards.begin(folder, about.front(front, trained.declared), text)
+    begin_readme(folder, about.front(front, trained.declared), text)
     (folder / "results.json").unlink(missing_ok=True)  # of other weights
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import inspect
 import logging
 import os
 import re
@@ -24,9 +23,10 @@ from lightning.pytorch import LightningModule
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures
 from zoo.base.text import listing
-from zoo.cards import about as readme
 from zoo.cards import weights
+from zoo.cards.about import About, check_about
 from zoo.commands import card
+from zoo.commands.options import usage
 from zoo.data.sampling import use_one_opencv_thread
 from zoo.nn.cpu import keep_freed_memory
 from zoo.training import portable, recipes
@@ -159,14 +159,14 @@ def _fit(cli: ZooCLI, resume: Path | None, options: argparse.Namespace) -> int:
 
 
 def _description(cli: ZooCLI, run: Path) -> dict[str, Any]:
-    """What checkpoints say of their run, for ``zoo export``."""
+    """What checkpoints say of their run, for ``zoo card``."""
     recipe, config = portable.text(cli, run.parent.name), portable.resolved(cli)
     return {"architecture": type(cli.model).__module__.split(".")[2], "recipe": recipe, "config": config}
 
 
 def _check_publication(repo: str, options: argparse.Namespace) -> None:
     """Refuses before the training what would be refused after it."""
-    readme.check(readme.About.of(options))
+    check_about(About.of(options))
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         from zoo.commands import publish
 
@@ -178,16 +178,16 @@ def _publish(options: argparse.Namespace, run: Path) -> None:
     from zoo.commands import publish
 
     folder, repo = run / "card", options.publish
-    name, about = repo.partition("/")[2].lower(), readme.About.of(options)
+    name, about = repo.partition("/")[2].lower(), About.of(options)
     try:
-        card.export(run, name, folder, about, samples=options.samples, repo=repo)
+        card.make_card(run, name, folder, about, samples=options.samples, repo=repo)
         published = publish.publish(folder, repo, private=options.private)
     except Exception as error:
         commands = [["zoo", "publish", str(folder), "--repo", repo, *(["--private"] if options.private else [])]]
         if not folder.exists():
             told = {key: getattr(options, key) for key in (*vars(about), "samples") if getattr(options, key)}
             words = [[f"--{key.replace('_', '-')}", *([v] if isinstance(v, str) else v)] for key, v in told.items()]
-            commands.insert(0, ["zoo", "export", str(run), "--name", name, "-o", str(folder), *chain(*words)])
+            commands.insert(0, ["zoo", "card", str(run), "--name", name, "-o", str(folder), *chain(*words)])
         raise ZooError(
             f"{str(error) or type(error).__name__}\nThe run is safe in {run}, but not published; what is left to do:\n"
             + " && ".join(map(shlex.join, commands))
@@ -213,11 +213,8 @@ def _leave_results(cli: ZooCLI, run: Path) -> None:
     results = {"Pictures": sheets[-1]} if sheets else {}
     if leave := getattr(cli.model, "leave_results", None):
         results = leave(run)
-    pictures = "PICTURES" if declared.pictures == 1 else " ".join("ABCD"[: declared.pictures])
-    if "style" in inspect.signature(cli.model.net.predict).parameters:
-        pictures += " --style STYLE"
     for what, where in {
-        "Model": f"{run / 'model'}  (zoo predict {run / 'model'} {pictures} -o OUT)",
+        "Model": f"{run / 'model'}  (zoo predict {run / 'model'} {usage(declared)} -o OUT)",
         **results,
         "Run": run,
     }.items():

@@ -28,7 +28,7 @@ VERBS = {
     "test": "run the test of a recipe on a checkpoint",
     "evaluate": "measure what a card claims: zoo evaluate NAME",
     "predict": "run a model on pictures: zoo predict NAME FILES -o OUT",
-    "export": "make a card of a run: zoo export RUN_DIR --name NAME",
+    "card": "make a card of a run: zoo card RUN_DIR --name NAME",
     "publish": "put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME",
     "pull": "fetch a model and verify it: zoo pull USER/NAME[@REVISION]",
     "bundle": "a model in one file, to carry over: zoo bundle NAME -o FILE.zip",
@@ -41,7 +41,7 @@ VERBS = {
 MAINS = {  # imported when called
     "evaluate": "zoo.commands.evaluate",
     "predict": "zoo.commands.predict",
-    "export": "zoo.commands.card",
+    "card": "zoo.commands.card",
     "publish": "zoo.commands.publish",
     "pull": "zoo.commands.pull:main_pull",
     "bundle": "zoo.commands.pull:main_bundle",

@@ -33,16 +33,19 @@ class Option:
         type: what a command line can give for it, of what its annotation allows.
         default: or ``inspect.Parameter.empty``, where it has to be given.
         help: what the docstring says of it.
+        section: whose argument it is, in the words of recipes, such as "data"; empty: the verb's own.
     """
 
     name: str
     type: Any
     default: Any
     help: str
+    section: str = ""
 
     @property
     def flag(self) -> str:
-        return f"--{self.name.replace('_', '-')}"
+        """Keys of recipes stay as they are; options of verbs are written with dashes."""
+        return f"--{self.section}.{self.name}" if self.section else f"--{self.name.replace('_', '-')}"
 
     @property
     def required(self) -> bool:
@@ -54,15 +57,16 @@ class Option:
         return any(typing.get_origin(part) in (Sequence, list) for part in (self.type, *typing.get_args(self.type)))
 
 
-def options_of(function: Callable[..., Any], skip: Iterable[str]) -> list[Option]:
-    """The options that a function's keyword arguments make; callbacks and what a command cannot give are none."""
-    hints = typing.get_type_hints(function, include_extras=True)
+def options_of(function: Callable[..., Any], skip: Iterable[str], section: str = "") -> list[Option]:
+    """The options that arguments of a function or class make; callbacks and what a command cannot give are none."""
+    signed = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
+    hints = typing.get_type_hints(signed, include_extras=True)
     told = {each.arg_name: each.description for each in docstring_parser.parse(inspect.getdoc(function) or "").params}
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in ("self", *skip) and (kind := _plain(hints[name])) is not None:
             text = " ".join((told.get(name) or "").split())
-            found.append(Option(name, kind, parameter.default, text))
+            found.append(Option(name, kind, parameter.default, text, section))
     return found
 
 
@@ -93,7 +97,7 @@ def _plain(hint: Any) -> Any:
     if origin in (Union, types.UnionType):
         parts = [part for part in map(_plain, arguments) if part is not None]
         return Union[tuple(parts)] if any(part is not type(None) for part in parts) else None  # noqa: UP007
-    if origin in (Sequence, list, Mapping, dict):
+    if origin in (Sequence, list, tuple, Mapping, dict):
         parts = [_plain(argument) for argument in arguments]
         return None if None in parts else origin[tuple(parts)]
     return None
@@ -191,10 +195,10 @@ def _with_default(option: Option) -> str:
 
 def _metavar(option: Option) -> str:
     """Such as ``N|auto`` for a number or a word, and ``{lbfgs,adam}`` for words only."""
-    bounded = typing.get_origin(option.type) is Annotated
-    parts = [option.type] if bounded else [option.type, *typing.get_args(option.type)]
+    origin = typing.get_origin(option.type)
+    parts = list(typing.get_args(option.type)) if origin in (Union, types.UnionType) else [option.type]
     words = [str(word) for part in parts if typing.get_origin(part) is Literal for word in typing.get_args(part)]
-    rest = [part for part in parts if typing.get_origin(part) not in (Literal, Union, types.UnionType)]
+    rest = [part for part in parts if typing.get_origin(part) is not Literal]
     numbers = [part for part in rest if part in (int, float) or typing.get_origin(part) is Annotated]
     other = [part for part in rest if part is not type(None) and part not in numbers]
     if words and not numbers and not other:

@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
-from zoo.cards import card
+from zoo.cards.card import check_card, read_card
 from zoo.cards.weights import ModelFiles
 from zoo.commands.terminal import Parser
 from zoo.hub import client, layout, locate
@@ -113,7 +113,7 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
         url=f"{client.endpoint()}/{repo}/tree/{commit}",
         reference=f"{repo}@{commit}",
         commit=commit,
-        sha256=local[card.read(folder).config["weights"]["file"]].sha256 or "",
+        sha256=local[read_card(folder).config["weights"]["file"]].sha256 or "",
         new=new,
     )
 
@@ -137,7 +137,7 @@ def checked_files(folder: Path) -> dict[str, Path]:
     Raises:
         ZooError: an incomplete card, weights that do not load, or files that do not belong in a card.
     """
-    problems = card.check(folder)
+    problems = check_card(folder)
     files, others = layout.listing(folder)
     if others := [name for name in others if name not in DOTFILES]:
         problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong in a card")

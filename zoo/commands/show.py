@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.base.registry import architectures
-from zoo.cards import card as cards
+from zoo.base.registry import architectures, card_names
+from zoo.cards.card import macs_text, read_card
 from zoo.commands.terminal import Parser, table
 from zoo.hub import client, locate
 from zoo.hub.errors import in_plain_words
@@ -27,7 +27,7 @@ def main_list(argv: list[str]) -> int:
         raise ZooError(f"--remote {options.remote!r:.100}: not the name of a user or organisation")
     rows = _remote(options.remote, options.pattern) if options.remote else _local(options.pattern)
     if len(rows) == 1:
-        known = f"\nthere are: {', '.join(cards.names()) or 'none'}" if not options.remote else ""
+        known = f"\nthere are: {', '.join(card_names()) or 'none'}" if not options.remote else ""
         whose = f" of {options.remote} on {client.endpoint()}" if options.remote else ""
         raise ZooError(f"no model{whose} matches {options.pattern!r}{known}")
     print(table(rows))  # noqa: T201
@@ -36,8 +36,8 @@ def main_list(argv: list[str]) -> int:
 
 def _local(pattern: str) -> list[Sequence[str]]:
     rows: list[Sequence[str]] = [("name", "architecture", "task", "main figure", "size")]
-    for card in map(cards.read, cards.names(pattern)):
-        figure = cards.figure_text(card.figures[0]) if card.figures else "not measured"
+    for card in map(read_card, card_names(pattern)):
+        figure = str(card.figures[0]) if card.figures else "not measured"
         rows.append((card.name, card.config.get("architecture", ""), card.task, figure, card.size))
     return rows
 
@@ -62,20 +62,20 @@ def main_info(argv: list[str]) -> int:
     parser = Parser(prog="zoo info", description="Shows what is known about a model.", allow_abbrev=False)
     parser.add_argument("name", help="name of a model or architecture, a folder, a bundle, or USER/NAME on the Hub")
     name = parser.parse_args(argv).name
-    source, card = locate.find(name), cards.read(name)
+    source, card = locate.find(name), read_card(name)
     known = architectures().get(str(card.config.get("architecture")))
     rows = [
         ("name", card.name),
         ("architecture", str(card.config.get("architecture", ""))),
         ("task", card.task),
         ("paper", known.paper if known else ""),
-        ("parameters", f"{card.results['parameters']:,}" if "parameters" in card.results else ""),
-        ("MACs", cards.macs_text(card.results.get("macs", {}))),
+        ("parameters", "" if card.results.parameters is None else f"{card.results.parameters:,}"),
+        ("MACs", macs_text(card.results.macs)),
         ("input", _text(card.config.get("input"))),
         ("labels", _text(_entry(card.config, "arguments", "labels"))),
         ("licence", f"code {CODE_LICENSE}; weights {_license(card.front) or 'not said'}"),
         ("", f"data {_text(card.front.get('data_license')) or 'not said'}"),
-        *(("figure", cards.figure_text(figure)) for figure in card.figures),
+        *(("figure", str(figure)) for figure in card.figures),
         ("size", card.size if card.size == "none" else f"{card.size} {_text(_entry(card.config, 'weights', 'dtype'))}"),
         ("SHA-256", _text(_entry(card.config, "weights", "sha256"))),
         *_place(source),

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from zoo import __version__
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, architectures, import_object
-from zoo.cards import card, network
+from zoo.cards import network
+from zoo.models.base import Model
+from zoo.models.evaluation import Figure
 from zoo.training.checkpoints import Described
 
 FIELDS = {"architecture": str, "arguments": dict, "recipe": str, "config": dict}
@@ -36,7 +37,7 @@ class Trained:
     """
 
     architecture: str
-    net: nn.Module
+    net: Model
     arguments: Mapping[str, Any]
     recipe: str
     config: dict[str, Any]
@@ -48,17 +49,17 @@ class Trained:
         return architectures()[self.architecture]
 
     def own_arguments(self, given: Sequence[str]) -> list[str]:
-        """Arguments of the evaluator that the run knows: the loss network and the style that it learnt from."""
+        """Arguments of the evaluator that the run knows since its module has them too, such as the loss network."""
         taken = inspect.signature(import_object(self.declared.evaluate)).parameters
         known = self.config["model"].get("init_args", {})
-        names = [key for key in ("vgg", "style") if key in taken and isinstance(known.get(key), str)]
+        names = [key for key, value in known.items() if key in taken and isinstance(value, str)]
         return [f"--{key}={known[key]}" for key in names if not any(re.match(f"--{key}(=|$)", each) for each in given)]
 
-    def recipe_for(self, name: str, figures: Sequence[Mapping[str, Any]]) -> str:
+    def recipe_for(self, name: str, figures: Sequence[Figure]) -> str:
         """The recipe with a header, unless it has one."""
         if self.recipe.startswith("#"):
             return self.recipe
-        expected = card.figure_text(figures[0]) if figures else "nothing was measured"
+        expected = figures[0] if figures else "nothing was measured"
         return (
             f"# The recipe of the card {name}.\n#\n# Paper       {self.declared.paper}\n# Expected    {expected}\n"
             f"# Train       zoo fit --recipe recipe.yaml, which was written by zoo {__version__}\n{self.recipe}"

@@ -22,10 +22,11 @@ from zoo.base.progress import bars
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
 from zoo.data.style import read_style
+from zoo.models.evaluation import Context, Figure, Results, Table
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
 from zoo.models.fast_style.reference import Reference, Scores, Start, clipping_helps, score, seconds_an_iteration
-from zoo.nn.cost import macs
+from zoo.nn.cost import macs, parameter_count
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.mode import evaluating
@@ -42,7 +43,7 @@ TOLERANCE = 0.03  # of the ratio: with other kernels L-BFGS goes other ways, on 
 def evaluate(
     net: FastStyle,
     data: PictureCrops,
-    recipe: Mapping[str, Any],
+    context: Context,
     *,
     vgg: str | None = None,
     style: Path | None = None,
@@ -51,7 +52,7 @@ def evaluate(
     start: Start = "noise",
     photographs: int = 10,
     reference: Path | None = None,
-) -> dict[str, Any]:
+) -> Results:
     """Measures the network's loss as a share of what L-BFGS has reached after so many iterations on the same picture.
 
     The loss is that of the recipe, in float32, of pictures clipped to 0..1. An iteration of L-BFGS is one evaluation of
@@ -61,18 +62,15 @@ def evaluate(
     Args:
         net: the network.
         data: of which the pictures of test are used, whole, where the network was trained on squares.
-        recipe: of the card, which says what the loss is.
-        vgg: instead of the recipe's weights of VGG-16.
-        style: instead of the recipe's style picture.
-        sizes: to which the pictures' longer side is brought, in pixels.
-        iterations: of L-BFGS; or of each size, instead of ``sizes``: ``{256: [50, 100, 500], 512: [50]}``.
-        start: of L-BFGS.
-        photographs: how many pictures at most.
-        reference: JSON file that keeps what L-BFGS reached, which takes hours: what is there is not computed
-            again. Seconds are always measured anew, side by side.
-
-    Returns:
-        Figures, tables, cost and digests of the pictures, the style and VGG's weights, as ``results.json`` holds them.
+        context: whose recipe says what the loss is.
+        vgg: weights of the loss network VGG-16 instead of the recipe's: "timm", or the path of a safetensors file
+        style: style picture instead of the recipe's
+        sizes: pixels that the pictures' longer side is brought to, a measurement each
+        iterations: iterations of L-BFGS; or of each size, instead of sizes: '{256: [50, 100, 500], 512: [50]}'
+        start: picture that L-BFGS starts from
+        photographs: number of pictures, at most
+        reference: JSON file that keeps what L-BFGS reached, which takes hours: what is there is not computed again;
+            seconds are always measured anew, side by side
     """
     work = dict(iterations) if isinstance(iterations, Mapping) else dict.fromkeys(sizes, iterations)
     numbers = [photographs, *work, *chain(*work.values())]
@@ -80,7 +78,7 @@ def evaluate(
         raise ZooError("sizes, iterations and photographs are 1 or more")
     keep_freed_memory()
     contents = held_out(data, photographs)
-    criterion, identity = loss_of(recipe, vgg=vgg, style=style)
+    criterion, identity = loss_of(context.recipe, vgg=vgg, style=style)
     device = next(net.parameters()).device
     criterion, optimum, source = criterion.to(device), Reference(reference, identity), data.folders.root
     clip = clipping_helps(criterion, brought_to(contents[0], min(work)).to(device), start)
@@ -97,16 +95,16 @@ def evaluate(
                     pace = seconds_an_iteration(criterion, x, start, clip)
                     seconds.append({NETWORK: seconds_of(net, x), **{lbfgs(n, start): n * pace for n in counts}})
                 shown.update(task, completed=done)
-            name = f"{source.name if source else 'street scenes'}, {size} px"
-            figures += claims(name, scores)
-            tables.append(comparison(f"{name}, {len(contents)} pictures, {way}", scores, seconds))
-    return {
-        "figures": figures,
-        "tables": tables,
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "macs": {f"{SIDE}x{SIDE}": macs(net, 3, SIDE, SIDE)},
-        "data_digest": {"test": digest(map(np.asarray, contents)), **identity["digests"]},
-    }
+            name = source.name if source else "street scenes"
+            figures += claims(name, f"{size} px", scores)
+            tables.append(comparison(f"{name}, {size} px, {len(contents)} pictures, {way}", scores, seconds))
+    return Results(
+        figures=figures,
+        tables=tables,
+        parameters=parameter_count(net),
+        macs={f"{SIDE}x{SIDE}": macs(net, 3, SIDE, SIDE)},
+        data_digest={"test": digest(map(np.asarray, contents)), **identity["digests"]},
+    )
 
 
 def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLoss, dict[str, Any]]:
@@ -167,7 +165,7 @@ def lbfgs(iterations: int, start: Start) -> str:
     return f"L-BFGS({iterations})" if start == "noise" else f"L-BFGS({iterations}, {start})"
 
 
-def claims(data: str, scores: Sequence[Mapping[str, Scores]]) -> list[dict[str, Any]]:
+def claims(data: str, protocol: str, scores: Sequence[Mapping[str, Scores]]) -> list[Figure]:
     """The network's loss divided by that of each count of iterations, in the mean over the pictures."""
     shares = {
         name: fmean(each[NETWORK]["loss"] / each[name]["loss"] for each in scores)
@@ -175,14 +173,19 @@ def claims(data: str, scores: Sequence[Mapping[str, Scores]]) -> list[dict[str, 
         if name not in (CONTENT, NETWORK)
     }
     return [
-        {"metric": f"loss / {name}", "data": data, "split": "test", "value": round(share, 4), "tolerance": TOLERANCE}
+        Figure(
+            metric=f"loss / {name}",
+            data=data,
+            split="test",
+            value=round(share, 4),
+            tolerance=TOLERANCE,
+            protocol=protocol,
+        )
         for name, share in shares.items()
     ]
 
 
-def comparison(
-    title: str, scores: Sequence[Mapping[str, Scores]], seconds: Sequence[Mapping[str, float]]
-) -> dict[str, Any]:
+def comparison(title: str, scores: Sequence[Mapping[str, Scores]], seconds: Sequence[Mapping[str, float]]) -> Table:
     """Means over the pictures of the loss and its terms, and over those that were timed of the seconds."""
     rows: list[list[str | float | None]] = []
     for name in scores[0]:
@@ -191,8 +194,8 @@ def comparison(
         own = fmean(each[NETWORK] for each in seconds)
         rows.append([name, *terms, *([round(taken, 3), round(taken / own, 1)] if taken else [None, None])])
     where = f"{torch.get_num_threads()} threads of {platform.machine()}"
-    return {
-        "title": f"{title}; weighted terms of the loss, and seconds a picture on {where}",
-        "columns": ["picture", *TERMS, "seconds", "times the network's"],
-        "rows": rows,
-    }
+    return Table(
+        title=f"{title}; weighted terms of the loss, and seconds a picture on {where}",
+        columns=["picture", *TERMS, "seconds", "times the network's"],
+        rows=rows,
+    )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,18 +21,18 @@ from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.engines.torch import TorchEngine
+from zoo.models.evaluation import Context, Figure, Results, Table
 from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.predict import Aligner, to_input
 from zoo.models.homographynet.real import Method, read_real_pairs, real_table, scaling
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
-from zoo.nn.cost import macs
+from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.homography import corner_error
 from zoo.pictures.geometry import NET_SIZE, corner_points, transform_points
 
 Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
-Table: TypeAlias = "dict[str, Any]"
 
 IDENTITY, ORB, SIFT, ECC = "identity", "ORB + RANSAC", "SIFT + MAGSAC", "ECC from identity"
 ONE, TWO, THREE, POLISHED = "network, 1 pass", "network, 2 passes", "network, 3 passes", "network, 3 passes + ECC"
@@ -51,7 +51,7 @@ WHEN_CHANGED = {"network": THREE, "+ ECC": POLISHED, "SIFT": SIFT}
 CHANGED_PAIRS, TIMED_PAIRS, BATCH = 300, 50, 100
 
 
-def evaluate(net: HomographyNet, data: HomographyPairs, *, real: Path | None = None) -> dict[str, Any]:
+def evaluate(net: HomographyNet, data: HomographyPairs, context: Context, *, real: Path | None = None) -> Results:
     """Measures the network, and what is done without one, on the test pairs of the data, in pixels of their patches.
 
     A pair for which a method has no estimate counts with the error of the identity; one that throws a corner further
@@ -62,10 +62,8 @@ def evaluate(net: HomographyNet, data: HomographyPairs, *, real: Path | None = N
     Args:
         net: the network.
         data: only the pairs of test are used.
-        real: folder of real pairs (:func:`zoo.models.homographynet.real.read_real_pairs`), to be measured as well.
-
-    Returns:
-        Figures, tables, cost and digest of the data, as ``results.json`` holds them.
+        context: not asked.
+        real: folder of real pairs, NAME.csv with NAMEA.jpg and NAMEB.jpg, to be measured as well
     """
     if data.grey is not (net.channels == 1):
         raise ZooError(f"the network's pictures have {net.channels} channels, but data.grey is {data.grey}")
@@ -85,13 +83,13 @@ def evaluate(net: HomographyNet, data: HomographyPairs, *, real: Path | None = N
             digests["test of Protocol A"] = large.digest("test")
         if real_pairs:
             tables.append(real_table(real_pairs, {name: every[name] for name in every if name != TWO}))
-    return {
-        "figures": figures,
-        "tables": tables,
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "macs": {f"{NET_SIZE}x{NET_SIZE}": macs(net, 2 * net.channels, NET_SIZE, NET_SIZE)},
-        "data_digest": digests,
-    }
+    return Results(
+        figures=figures,
+        tables=tables,
+        parameters=parameter_count(net),
+        macs={f"{NET_SIZE}x{NET_SIZE}": macs(net, 2 * net.channels, NET_SIZE, NET_SIZE)},
+        data_digest=digests,
+    )
 
 
 @dataclass(frozen=True)
@@ -99,18 +97,24 @@ class Trial:
     """Pairs whose homography is known.
 
     Args:
-        name: of source and protocol.
+        data: name of the source.
+        protocol: such as "Protocol B".
         pairs: square patches of one size.
         offsets: where the corners of a lie in b less where they lie in a, ``(N, 4, 2)`` in pixels.
     """
 
-    name: str
+    data: str
+    protocol: str
     pairs: list[Pair]
     offsets: np.ndarray
 
+    @property
+    def name(self) -> str:
+        return f"{self.data}, {self.protocol}"
+
     @classmethod
     def of(cls, data: HomographyPairs) -> Trial:
-        return cls(describe(data), *data.held_out_pairs("test"))
+        return cls(*describe(data), *data.held_out_pairs("test"))
 
     def errors(self, method: Method) -> np.ndarray:
         """Mean distance of the four corners from where they belong, ``(N,)`` pixels; NaN where no estimate is."""
@@ -128,7 +132,7 @@ class Trial:
         return np.linalg.norm(self.offsets, axis=2).mean(1)
 
     def take(self, chosen: np.ndarray) -> Trial:
-        return Trial(self.name, [self.pairs[i] for i in chosen], self.offsets[chosen])
+        return replace(self, pairs=[self.pairs[i] for i in chosen], offsets=self.offsets[chosen])
 
 
 def methods(net: HomographyNet) -> dict[str, Method]:
@@ -199,19 +203,16 @@ def scores(errors: np.ndarray, still: np.ndarray) -> dict[str, float]:
     return dict(zip(SCORES, [round(float(value), 4) for value in values], strict=True))
 
 
-def claims(trial: Trial, errors: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def claims(trial: Trial, errors: dict[str, np.ndarray]) -> list[Figure]:
     """Figures of the methods that were measured."""
     return [
-        {
-            "metric": metric,
-            "data": trial.name,
-            "split": "test",
-            "value": scores(errors[method], trial.still())[score],
-            "tolerance": tolerance,
-        }
+        Figure(
+            metric=metric, data=trial.data, split="test", value=scores(errors[method], trial.still())[score],
+            tolerance=tolerance, protocol=trial.protocol,
+        )
         for metric, method, score, tolerance in CLAIMS
         if method in errors
-    ]
+    ]  # fmt: skip
 
 
 def comparison(trial: Trial, errors: dict[str, np.ndarray], times: dict[str, float] | None = None) -> Table:
@@ -219,37 +220,39 @@ def comparison(trial: Trial, errors: dict[str, np.ndarray], times: dict[str, flo
     size = trial.pairs[0][0].shape[0]
     title = f"{trial.name}, {len(trial.pairs)} test pairs of {size}x{size}, errors in their pixels"
     columns = ["method", *SCORES]
-    rows = [[name, *scores(found, trial.still()).values()] for name, found in errors.items()]
+    rows: list[list[str | float | None]] = [
+        [name, *scores(found, trial.still()).values()] for name, found in errors.items()
+    ]
     if times:
         title += f", ms a pair on one thread ({platform.machine()})"
         columns, rows = [*columns, "ms"], [[*row, round(times[str(row[0])], 2)] for row in rows]
-    return {"title": title, "columns": columns, "rows": rows}
+    return Table(title=title, columns=columns, rows=rows)
 
 
 def robustness(trial: Trial, every: dict[str, Method]) -> Table:
     """Some methods on the first pairs after each of ``CHANGES``, and on those of them that have little texture."""
     first = trial.take(np.arange(min(CHANGED_PAIRS, len(trial.pairs))))
-    harder = {change: Trial(first.name, changed(first.pairs, change), first.offsets) for change in CHANGES}
+    harder = {change: replace(first, pairs=changed(first.pairs, change)) for change in CHANGES}
     harder["none, little texture"] = first.take(low_texture(first.pairs))
-    rows: list[list[str | float]] = []
+    rows: list[list[str | float | None]] = []
     for change, one in harder.items():
         found = [scores(one.errors(every[name]), one.still()) for name in WHEN_CHANGED.values()]
         rows.append([change, *(values[score] for values in found for score in SHORT_SCORES)])
-    return {
-        "title": f"The first {len(first.pairs)} of these pairs, changed: the network's three passes, these polished by "
+    return Table(
+        title=f"The first {len(first.pairs)} of these pairs, changed: the network's three passes, these polished by "
         "ECC, and SIFT + MAGSAC",
-        "columns": ["change", *(f"{name} {score}" for name in WHEN_CHANGED for score in SHORT_SCORES)],
-        "rows": rows,
-    }
+        columns=["change", *(f"{name} {score}" for name in WHEN_CHANGED for score in SHORT_SCORES)],
+        rows=rows,
+    )
 
 
-def describe(data: HomographyPairs) -> str:
-    """Source and protocol, such as "photos, Protocol B"."""
+def describe(data: HomographyPairs) -> tuple[str, str]:
+    """Source and protocol, such as "photos" and "Protocol B"."""
     source = data.folders.root.resolve().name if data.folders.root else "drawn streets"
     for name, protocol in PROTOCOLS.items():
         if protocol == data.protocol:
-            return f"{source}, Protocol {name}"
-    return f"{source}, {data.protocol}"
+            return source, f"Protocol {name}"
+    return source, str(data.protocol)
 
 
 def under_protocol_a(data: HomographyPairs) -> HomographyPairs:

@@ -6,12 +6,13 @@ import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 
 from zoo.base.errors import ZooError
+from zoo.models.evaluation import Table
 from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
 from zoo.pictures.images import open_rgb
 
@@ -85,7 +86,7 @@ def _read_points(table: Path) -> np.ndarray:
     return points
 
 
-def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> dict[str, Any]:
+def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> Table:
     """What each method reaches on each pair, and whether the network was made for what moves there."""
     rows: list[list[str | float | None]] = []
     for pair in pairs:
@@ -93,12 +94,12 @@ def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> dict[str
         errors = [None if matrix is None else round(pair.error(matrix), 2) for matrix in found]
         moved = pair.displacement()
         rows.append([pair.name, round(moved, 1), "yes" if moved <= REACH else "no", *errors])
-    return {
-        "title": f"Real pairs: mean reprojection error in pixels of b at its own size. The network was made for "
+    return Table(
+        title=f"Real pairs: mean reprojection error in pixels of b at its own size. The network was made for "
         f"corners that move by at most {REACH} of 128 pixels",
-        "columns": ["pair", "corners move by", "within reach", *methods],
-        "rows": rows,
-    }
+        columns=["pair", "corners move by", "within reach", *methods],
+        rows=rows,
+    )
 
 
 def scaling(picture: np.ndarray) -> np.ndarray:

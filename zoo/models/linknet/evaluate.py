@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 
 from zoo.base.errors import ZooError
 from zoo.data.segmentation import SegmentationData, Split
+from zoo.models.evaluation import Context, Figure, Results, Table
 from zoo.models.linknet.net import LinkNet
-from zoo.nn.cost import macs
+from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
 
 SPLITS: tuple[Split, ...] = ("test", "val")
 TOLERANCE = 0.002  # other kernels round differently
 
 
-def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
-    """Measures whole splits at the pictures' own size, single scale, float32, void left out.
-
-    Returns:
-        Figures, IoU of each class, cost and digest of the data, as ``results.json`` holds them.
-    """
+def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
+    """Measures whole splits at the pictures' own size, single scale, float32, void left out."""
     if tuple(net.labels) != data.labels.names:
         raise ZooError(f"the network's classes are {net.labels}, those of the data {data.labels.names}")
     name = type(data).__name__
     scores = {split: score(net, data, split) for split in SPLITS}
     figures = [
-        {"metric": metric, "data": name, "split": split, "value": round(value, 4), "tolerance": TOLERANCE}
+        Figure(metric=metric, data=name, split=split, value=round(value, 4), tolerance=TOLERANCE, protocol=name)
         for split in SPLITS
         for metric, value in (
             ("mIoU", scores[split].miou),
@@ -38,13 +33,13 @@ def evaluate(net: LinkNet, data: SegmentationData) -> dict[str, Any]:
     ious = [[round(value, 4) for value in scores[split].iou.tolist()] for split in SPLITS]
     per_class = [list(row) for row in zip(net.labels, *ious, strict=True)]
     height, width = data.samples("test")[0][1].shape
-    return {
-        "figures": figures,
-        "tables": [{"title": "IoU of each class", "columns": ["class", *SPLITS], "rows": per_class}],
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "macs": {f"{width}x{height}": macs(net, 3, height, width)},
-        "data_digest": {split: data.digest(split) for split in SPLITS},
-    }
+    return Results(
+        figures=figures,
+        tables=[Table(title="IoU of each class", columns=["class", *SPLITS], rows=per_class)],
+        parameters=parameter_count(net),
+        macs={f"{width}x{height}": macs(net, 3, height, width)},
+        data_digest={split: data.digest(split) for split in SPLITS},
+    )
 
 
 @torch.inference_mode()

@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.base.bounds import Count
 from zoo.data.digest import digest
 from zoo.data.style import read_style
 from zoo.data.style_pair import StylePair
+from zoo.models.evaluation import Context, Figure, Results, Table
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.predict import optimize, shrink
@@ -46,7 +48,9 @@ class Made:
     seconds: float
 
 
-def evaluate(net: NeuralStyle, data: StylePair, *, vgg: str = "timm", iterations: int = 100) -> dict[str, Any]:
+def evaluate(
+    net: NeuralStyle, data: StylePair, context: Context, *, vgg: str = "timm", iterations: Count = 100
+) -> Results:
     """Styles one pair as it is, in float32 throughout, that again with a content that hardly differs, and at one size.
 
     Losses are those of the clipped picture at its full size, in float32. Where bfloat16 is not native the first two are
@@ -55,11 +59,9 @@ def evaluate(net: NeuralStyle, data: StylePair, *, vgg: str = "timm", iterations
     Args:
         net: the settings.
         data: content and styles.
-        vgg: weights of the loss network, as :class:`zoo.nn.vgg.VGGFeatures` takes them.
-        iterations: of each picture.
-
-    Returns:
-        Figures, a table, cost and digests of the pictures and of VGG's weights, as ``results.json`` holds them.
+        context: not asked.
+        vgg: weights of the loss network: "timm", or the path of a safetensors file
+        iterations: iterations of each picture
     """
     keep_freed_memory()
     device = net.get_buffer("place").device
@@ -71,17 +73,17 @@ def evaluate(net: NeuralStyle, data: StylePair, *, vgg: str = "timm", iterations
     height, width = content.shape[2:]
     style = (to_array(read_style(style, min(height, width))[0]) for style in data.styles)
     weights = (buffer.half().cpu().contiguous().numpy() for buffer in features.buffers())
-    return {
-        "figures": claims(made, scores, f"{width}x{height} pixels, {iterations} iterations"),
-        "tables": [comparison(made, scores)],
-        "parameters": 0,
-        "macs": {f"{width}x{height}": macs(features, 3, height, width)},
-        "data_digest": {
+    return Results(
+        figures=claims(made, scores, f"{width}x{height} pixels, {iterations} iterations"),
+        tables=[comparison(made, scores)],
+        parameters=0,
+        macs={f"{width}x{height}": macs(features, 3, height, width)},
+        data_digest={
             "content": digest([np.ascontiguousarray(to_array(content[0]))]),
             "style": digest(style),
             f"weights of VGG-{net.depth}": digest(weights),
         },
-    }
+    )
 
 
 def pictures(objective: Objective, iterations: int, bfloat16: bool) -> dict[str, Made]:
@@ -126,7 +128,7 @@ def psnr(one: Tensor, other: Tensor) -> float | None:
     return -10 * math.log10(error) if error else None
 
 
-def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], data: str) -> list[dict[str, Any]]:
+def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], data: str) -> list[Figure]:
     """How much of the others' losses is left, and how far bfloat16 and next to nothing move the picture."""
     own = scores[DEFAULT]["loss"]
     values: list[tuple[str, float | None, float]] = [
@@ -136,20 +138,20 @@ def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], 
         ("PSNR of float32, content moved by 1e-4", psnr(made[MOVED].picture, made[FLOAT32].picture), PSNR_TOLERANCE),
     ]
     return [
-        {"metric": metric, "data": data, "split": "pair", "value": round(value, 4), "tolerance": tolerance}
+        Figure(metric=metric, data=data, split="pair", value=round(value, 4), tolerance=tolerance, protocol=data)
         for metric, value, tolerance in values
         if value is not None
     ]
 
 
-def comparison(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+def comparison(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]]) -> Table:
     """Loss, its terms, iterations and seconds of each."""
-    rows = [
+    rows: list[list[str | float | None]] = [
         [name, *(round(scores[name][term], 4) for term in TERMS), one.iterations, round(one.seconds, 1)]
         for name, one in made.items()
     ]
-    return {
-        "title": f"Weighted terms of the loss at full size, and seconds on {torch.get_num_threads()} threads",
-        "columns": ["picture", *TERMS, "iterations", "seconds"],
-        "rows": rows,
-    }
+    return Table(
+        title=f"Weighted terms of the loss at full size, and seconds on {torch.get_num_threads()} threads",
+        columns=["picture", *TERMS, "iterations", "seconds"],
+        rows=rows,
+    )

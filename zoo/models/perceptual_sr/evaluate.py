@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from zoo.base.errors import ZooError
 from zoo.data.digest import digest
 from zoo.data.low_resolution import SCALE, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
+from zoo.models.evaluation import Context, Figure, Results, Table
 from zoo.models.perceptual_sr.net import PerceptualSR
-from zoo.nn.cost import macs
+from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.super_resolution import feature_distance, psnr, ssim
 from zoo.nn.mode import evaluating
 from zoo.nn.vgg import VGGFeatures
@@ -34,13 +35,7 @@ SHARE_TOLERANCE = 0.01  # and other VGG-16 weights are a little different
 WIDTH, HEIGHT = 320, 240  # of the picture that the cost is counted for
 
 
-def evaluate(
-    net: PerceptualSR,
-    data: SuperResolutionPairs,
-    *,
-    vgg: str = "timm",
-    others: Mapping[str, nn.Module] | None = None,
-) -> dict[str, Any]:
+def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *, vgg: str = "timm") -> Results:
     """Measures whole pictures of each benchmark of the data in float32, beside bicubic interpolation and other weights.
 
     Low pictures are made without blur, whatever was trained on. PSNR and SSIM are those of
@@ -49,29 +44,26 @@ def evaluate(
     Args:
         net: the network.
         data: of which the test pictures are used.
-        vgg: weights of the loss network, as :class:`VGGFeatures` takes them.
-        others: networks with other weights, by the names of their cards.
-
-    Returns:
-        Figures, tables, cost and digests of the pictures and of VGG's weights, as ``results.json`` holds them.
+        context: whose other networks are compared.
+        vgg: weights of the loss network VGG-16: "timm", or the path of a safetensors file
     """
     features = loss_network(vgg, next(net.parameters()).device)
-    every = methods(net, others or {})
-    figures: list[dict[str, Any]] = []
+    every = methods(net, context.others())
+    figures: list[Figure] = []
     tables, digests = [], {}
     for name, truths in data.benchmarks().items():
         scores = measure(every, truths, features)
-        figures += claims(name.removesuffix(" test"), scores)
+        figures += claims(name.removesuffix(" test"), name if data.benchmark_folders["test"] else "", scores)
         tables.append(comparison(f"{name}, {len(truths)} pictures", scores))
         digests[name] = digest(truth for _, truth in truths)
     digests["weights of VGG-16"] = digest(buffer.half().cpu().contiguous().numpy() for buffer in features.buffers())
-    return {
-        "figures": figures,
-        "tables": tables,
-        "parameters": sum(parameter.numel() for parameter in net.parameters()),
-        "macs": {f"{WIDTH}x{HEIGHT}": macs(net, 3, HEIGHT, WIDTH)},
-        "data_digest": digests,
-    }
+    return Results(
+        figures=figures,
+        tables=tables,
+        parameters=parameter_count(net),
+        macs={f"{WIDTH}x{HEIGHT}": macs(net, 3, HEIGHT, WIDTH)},
+        data_digest=digests,
+    )
 
 
 def loss_network(weights: str, device: torch.device) -> VGGFeatures:
@@ -127,7 +119,7 @@ def remembering(vgg: VGGFeatures, truth: Tensor) -> Callable[[Tensor], dict[str,
     return lambda x: known if x is truth else vgg(x)
 
 
-def claims(data: str, scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
+def claims(data: str, protocol: str, scores: Mapping[str, Scores]) -> list[Figure]:
     """Figures of the network: quality, and the shares of others' feature distances that are left."""
     own = scores[NETWORK]
     values = [(score, own[score], tolerance) for score, tolerance in TOLERANCES.items()]
@@ -138,22 +130,22 @@ def claims(data: str, scores: Mapping[str, Scores]) -> list[dict[str, Any]]:
         for layer in LAYERS
     ]
     return [
-        {"metric": metric, "data": data, "split": "test", "value": round(value, 4), "tolerance": tolerance}
+        Figure(metric=metric, data=data, split="test", value=round(value, 4), tolerance=tolerance, protocol=protocol)
         for metric, value, tolerance in values
     ]
 
 
-def comparison(title: str, scores: Mapping[str, Scores]) -> dict[str, Any]:
+def comparison(title: str, scores: Mapping[str, Scores]) -> Table:
     """Every method on the same pictures, with how much less its feature distances are than those of bicubic."""
     quality = ("PSNR Y", "SSIM Y", "PSNR RGB")
     rows = []
     for name, own in scores.items():
-        row: list[str | float] = [name, *(round(own[score], 4) for score in quality)]
+        row: list[str | float | None] = [name, *(round(own[score], 4) for score in quality)]
         for layer in LAYERS:
             row += [round(own[layer], 4), round(100 * (1 - own[layer] / scores[BICUBIC][layer]), 1)]
         rows.append(row)
-    return {
-        "title": f"{title}; PSNR in dB, feature distances in VGG-16 and by how many % they are below bicubic's",
-        "columns": ["method", *quality, *(column for layer in LAYERS for column in (layer, f"{layer}, % less"))],
-        "rows": rows,
-    }
+    return Table(
+        title=f"{title}; PSNR in dB, feature distances in VGG-16 and by how many % they are below bicubic's",
+        columns=["method", *quality, *(column for layer in LAYERS for column in (layer, f"{layer}, % less"))],
+        rows=rows,
+    )

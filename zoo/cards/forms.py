@@ -3,62 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
+from zoo.models.evaluation import Count, Line
 
 LARGEST = 10**6  # of a number that data are made from
-SIZES = ("size", "crop", "patch", "largest")  # arguments in pixels
 PIXELS = 4096
-FREE = re.compile("seed|train.*|batch_size|num_workers")  # arguments that cost a measurement nothing
 OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # an address, a drive, a way up
 FRONT_MATTER = 64 << 10  # characters
 
-Line = Annotated[str, StringConstraints(max_length=1000)]
-Texts = Annotated[dict[Line, Line], Field(max_length=100)]
+Form = TypeVar("Form", bound=BaseModel)
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
-Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True)
-
-
-class Figure(_Strict):
-    metric: Line
-    data: Line
-    split: Line
-    value: FiniteFloat
-    tolerance: FiniteFloat
-
-
-class Table(_Strict):
-    title: Line
-    columns: Annotated[list[Line], Field(max_length=50)]
-    rows: Annotated[list[Annotated[list[Line | float | None], Field(max_length=50)]], Field(max_length=1000)]
-
-
-class Speed(_Strict):
-    what: Line
-    ms: FiniteFloat
-    machine: Line
-
-
-class Results(_Strict):
-    figures: Annotated[list[Figure], Field(max_length=200)] = []
-    tables: Annotated[list[Table], Field(max_length=50)] = []
-    parameters: Count = 0
-    macs: Annotated[dict[Line, FiniteFloat], Field(max_length=20)] = {}
-    speed: Annotated[list[Speed], Field(max_length=50)] = []
-    command: Line = ""
-    versions: Texts = {}
-    data_digest: Texts = {}
-    commit: Line = ""
 
 
 class StoredFile(_Strict):
@@ -90,37 +55,42 @@ class Recipe(_Strict):
     model: dict[str, Any] | None = None
 
 
-def check_config(config: Any, where: object) -> None:
-    """Refuses a configuration that is not of this form; raises as :func:`check_results`."""
-    _check(Config, config, where)
+def check(form: type[Form], content: Any, where: object) -> Form:
+    """The content in its form.
 
-
-def check_results(results: Any, where: object) -> None:
-    """Refuses results that are not of this form.
+    Args:
+        form: that it should have.
+        content: of a file.
+        where: named in the error.
 
     Raises:
-        ZooError: names the first place.
+        ZooError: names the first place that is of another form.
     """
-    _check(Results, results, where)
+    try:
+        return form.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = printable(".".join(map(str, first["loc"])))  # with keys that a stranger chose
+        raise ZooError(f"{where}: {place:.100}: {first['msg']:.100}") from None
 
 
-def check_recipe(recipe: Any, where: object) -> None:
-    """Refuses a recipe that names no data as a recipe does; raises as :func:`check_results`."""
-    _check(Recipe, recipe, where)
-
-
-def check_reach(recipe: Mapping[str, Any], where: object) -> None:
+def check_reach(recipe: Mapping[str, Any], sizes: Collection[str], where: object) -> None:
     """Refuses a stranger's recipe that reaches for files elsewhere, or for more memory than data need.
 
     Files below the working directory, where data are fetched to, may be named, and no others.
+
+    Args:
+        recipe: whose data's arguments are those that matter to a measurement.
+        sizes: names of its arguments that are pixels.
+        where: named in the error.
 
     Raises:
         ZooError: names the first value.
     """
     _refuse_places(recipe, where)
     for name, value in recipe["data"].get("init_args", {}).items():
-        most = PIXELS if name in SIZES else LARGEST
-        if not FREE.fullmatch(str(name)) and not all(number <= most for number in _numbers(value)):
+        most = PIXELS if name in sizes else LARGEST
+        if not all(number <= most for number in _numbers(value)):
             raise ZooError(
                 f"{where}: refused, data.{name!s:.100} of {value!r:.100} is more than {most:,}\n"
                 "where that is meant, say it yourself: --data.KEY VALUE"
@@ -150,15 +120,6 @@ def _refuse_places(value: Any, where: object) -> None:
             f"{where}: refused, {value!r:.100} leads out of the working directory\n"
             "where that is meant, say it yourself: --data.KEY PATH"
         )
-
-
-def _check(form: type[BaseModel], content: Any, where: object) -> None:
-    try:
-        form.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = printable(".".join(map(str, first["loc"])))  # with keys that a stranger chose
-        raise ZooError(f"{where}: {place:.100}: {first['msg']:.100}") from None
 
 
 class _NoAliases(yaml.SafeLoader):

@@ -1,0 +1,104 @@
+"""What evaluators are told, and what they give: the results that a card shows. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
+
+Line = Annotated[str, StringConstraints(max_length=1000)]
+Texts = Annotated[dict[Line, Line], Field(max_length=100)]
+Count = Annotated[int, Field(ge=0, le=10**12)]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an evaluator may ask beside network and data.
+
+    Args:
+        recipe: of the card, which says what the network was trained for.
+        others: loads the networks with other weights of the architecture that are installed, by their cards' names.
+    """
+
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    others: Callable[[], Mapping[str, Any]] = dict
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+class Figure(_Strict):
+    """A number that a card claims. Metric, split and protocol say what it is comparable with.
+
+    Args:
+        metric: its name.
+        data: what it was measured on, such as the name of a data set or of a folder.
+        split: of the data.
+        value: what was measured.
+        tolerance: by how much a later measurement may differ.
+        protocol: how it was measured, such as "Protocol B" or "256 px".
+    """
+
+    metric: Line
+    data: Line
+    split: Line
+    value: FiniteFloat
+    tolerance: FiniteFloat
+    protocol: Line = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.metric, self.split, self.protocol
+
+    @property
+    def where(self) -> str:
+        """Data and protocol, such as "photos, Protocol B"."""
+        return ", ".join(dict.fromkeys(filter(None, (self.data, self.protocol))))
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value:.4g} ± {self.tolerance:.2g} on {self.where} {self.split}"
+
+
+class Table(_Strict):
+    """Rows below the names of their columns."""
+
+    title: Line
+    columns: Annotated[list[Line], Field(max_length=50)]
+    rows: Annotated[list[Annotated[list[Line | float | None], Field(max_length=50)]], Field(max_length=1000)]
+
+
+class Speed(_Strict):
+    """Milliseconds of something on some machine."""
+
+    what: Line
+    ms: FiniteFloat
+    machine: Line
+
+
+class Results(_Strict):
+    """What was measured, and where that comes from.
+
+    Args:
+        figures: the claims, the main one first.
+        tables: of any kind.
+        parameters: of the network; None before the first measurement.
+        macs: multiply-adds by the size of the input.
+        data_digest: SHA-256 of the data by what they are.
+        speed: of the network.
+        command: that measured; like all below filled in by ``zoo evaluate --write``.
+        versions: of the packages that figures depend on.
+        commit: of the code.
+    """
+
+    figures: Annotated[list[Figure], Field(max_length=200)] = []
+    tables: Annotated[list[Table], Field(max_length=50)] = []
+    parameters: Count | None = None
+    macs: Annotated[dict[Line, FiniteFloat], Field(max_length=20)] = {}
+    data_digest: Texts = {}
+    command: Line = ""
+    versions: Texts = {}
+    commit: Line = ""
+    speed: Annotated[list[Speed], Field(max_length=50)] = []
