@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,9 @@ class Page:
     next: Any = None  # JSON: where :meth:`Source.pages` would go on after this page; None after the last
 
 
-class Api(Protocol):
-    """Asks a catalogue politely: with retries, the pace of its host and the limits of any other answer."""
-
-    async def __call__(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
-        """The JSON of the answer.
-
-        Raises:
-            ZooError: no answer, or no JSON in it.
-        """
+# Asks a catalogue politely, by its address, parameters and headers: with retries, the pace of its host and the limits
+# of any other answer. Gives the JSON of the answer; without one, or without JSON in it, that is a ZooError.
+Api: TypeAlias = "Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[Any]]"
 
 
 class Source(Protocol):

@@ -29,12 +29,12 @@ class PoliteApi:
     def __init__(self, client: Client, frontier: Frontier, options: Options) -> None:
         self._client, self._frontier, self._options = client, frontier, options
 
-    async def __call__(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str] | None = None) -> Any:
+    async def __call__(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Any:
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._ask(url, parameters, dict(headers or {}))
+                return await self._ask(url, parameters, headers)
             except RejectedError as error:
                 raise ZooError(f"{url}: {error}") from None
             except FetchError as error:
@@ -43,7 +43,7 @@ class PoliteApi:
                     raise ZooError(f"{url}: {printable(error.reason)}") from None
             await asyncio.sleep(wait)
 
-    async def _ask(self, url: str, parameters: Mapping[str, str], headers: dict[str, str]) -> Any:
+    async def _ask(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Any:
         parsed = parse(url).update_query(dict(parameters))
         host = self._frontier.host(str(parsed.origin()))
         await self._frontier.turn(host)

@@ -93,11 +93,8 @@ class Backlog:
         with self._path.open("rb") as file:
             while True:
                 line = file.readline()
-                if not line:
-                    yield None
-                    continue
-                address = self._address(line)
-                if address is not None:
+                address = self._address(line) if line else None
+                if address is not None or not line:
                     yield address
 
     def _address(self, line: bytes) -> Address | None:

@@ -16,7 +16,6 @@ from zoo.collect.ledger import key_of
 from zoo.collect.options import Options
 from zoo.collect.picture import Memory, RejectedError, inspect
 from zoo.collect.progress import Watch
-from zoo.collect.record import facts_of, record_of
 from zoo.collect.robots import read_rules
 from zoo.collect.store import Store
 from zoo.collect.trouble import FetchError
@@ -217,7 +216,7 @@ class Collector:
         content = body.content
         picture = inspect(content, self.options, self._memory)
         status = "thumbnail" if job.thumbnail else "saved"
-        record = {**record_of(job, status, job.reason, self.options.label), **facts_of(body, picture)}
+        record = {**job.record(status, job.reason, self.options.label), **picture.facts(body.size, body.digest)}
         self.store.keep(record, content if picture.upright is None else picture.upright)
         return record
 
@@ -264,7 +263,7 @@ class Collector:
         if job.thumbnail:
             reason = f"{job.reason}; thumbnail: {reason}"
             status = "failed" if "failed" in (status, job.status) else job.status
-        self._settle(job.index, record_of(job, status, reason, self.options.label))
+        self._settle(job.index, job.record(status, reason, self.options.label))
 
     def _settle(self, index: int, record: dict[str, Any]) -> None:
         """Admits whatever has no unsettled address before it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -129,12 +130,7 @@ class Client:
         )
 
     async def read(self, url: URL, limit: int, **options: Any) -> Redirect | bytes:
-        """Asks once, like :meth:`get`, for what is small enough for memory.
-
-        Args:
-            limit: bytes, at most ``SPILL``.
-            options: of :meth:`get`.
-        """
+        """Asks once, like :meth:`get`, for what is small: its limit is at most ``SPILL``."""
         body = Body(Path())  # no file comes about
         answer = await self.get(url, body, limit=limit, **options)
         content = body.content
@@ -149,7 +145,7 @@ class Client:
         limit: int,
         picture: bool = False,
         cut: bool = False,
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Redirect | Body:
         """Asks for an address once.
 

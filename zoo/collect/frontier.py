@@ -7,8 +7,11 @@ import heapq
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any
 
+from zoo.base.text import printable
 from zoo.collect.addresses import Address
 from zoo.collect.rules import Rules
 
@@ -56,6 +59,22 @@ class Job:
     requests: int = 0  # in all
     reason: str | None = None  # why the full picture was given up
     status: str = ""  # and what it would be in the ledger
+
+    def record(self, status: str, reason: str | None, label: str | None) -> dict[str, Any]:
+        """What the ledger tells of any address.
+
+        Args:
+            label: where the address has none.
+        """
+        return {
+            **asdict(self.address),
+            "label": self.address.label or label,
+            "status": status,
+            "reason": None if reason is None else printable(reason),
+            "final_url": self.url if self.requests else None,
+            "requests": self.requests,
+            "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
 
 
 @dataclass(eq=False)

@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from types import NoneType
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replacing
@@ -53,15 +53,10 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         mend(path)
-        self._file = self._open()
-
-    def _open(self) -> TextIO:
-        # What is no UTF-8, half a surrogate pair in a list of addresses, becomes the escape that JSON has for it.
-        return self.path.open("a", encoding="utf-8", errors="backslashreplace")
+        self._file = _open(path, "a")
 
     def append(self, record: Mapping[str, Any]) -> None:
-        line = {name: record.get(name) for name in FIELDS}
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        _write(self._file, {name: record.get(name) for name in FIELDS})
         self._file.flush()
 
     def sync(self) -> None:
@@ -84,19 +79,25 @@ class Ledger:
             seen.add(key)
         if not late:
             return
-        with (
-            replacing(self.path) as temporary,
-            temporary.open("w", encoding="utf-8", errors="backslashreplace") as file,
-        ):
+        with replacing(self.path) as temporary, _open(temporary, "w") as file:
             for record in self:
                 key = key_of(record["url"])
                 if key in seen:
                     seen.remove(key)
-                    file.write(json.dumps(late.get(key, record), ensure_ascii=False) + "\n")
+                    _write(file, late.get(key, record))
             file.flush()
             os.fsync(file.fileno())
         self._file.close()
-        self._file = self._open()
+        self._file = _open(self.path, "a")
+
+
+def _open(path: Path, mode: str) -> TextIO:
+    # What is no UTF-8, half a surrogate pair in a list of addresses, becomes the escape that JSON has for it.
+    return cast(TextIO, path.open(mode, encoding="utf-8", errors="backslashreplace"))
+
+
+def _write(file: TextIO, record: Mapping[str, Any]) -> None:
+    file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:

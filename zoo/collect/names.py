@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from itertools import count
 from urllib.parse import unquote, urlsplit
 
 from pathvalidate import sanitize_filename
@@ -55,15 +54,12 @@ class Folders:
 
     def of(self, label: str) -> str:
         """The folder's name; the first label of those that look the same to some file system has the plain one."""
-        plain = safe(label) or "unnamed"
+        name = plain = safe(label) or "unnamed"
         digest = hashlib.sha256(label.encode(errors="replace"))
-        for attempt in count():
-            name = f"{plain}-{digest.hexdigest()[:8]}" if attempt else plain
-            if self._taken.setdefault(_folded(name), label) == label:
-                return name
-            if attempt:  # another label looks like this one with its digest
-                digest.update(b"\0")
-        raise AssertionError  # count() does not end
+        while self._taken.setdefault(_folded(name), label) != label:  # another label looks like this one
+            name = f"{plain}-{digest.hexdigest()[:8]}"
+            digest.update(b"\0")
+        return name
 
 
 def _folded(name: str) -> str:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +51,15 @@ _TURNS: dict[Any, Image.Transpose] = {
 }
 
 
+@dataclass(eq=False)
 class RejectedError(Exception):
-    """It is no picture, or not one that is wanted; the text says why.
+    """It is no picture, or not one that is wanted."""
 
-    Args:
-        reason: in words.
-        smaller: whether a smaller version of the same picture might do.
-    """
+    reason: str  # in words
+    smaller: bool = True  # whether a smaller version of the same picture might do
 
-    def __init__(self, reason: str, smaller: bool = True) -> None:
-        super().__init__(reason)
-        self.smaller = smaller
+    def __str__(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,18 @@ class Picture:
     height: int
     phash: str | None  # 16 hexadecimal digits; None where it would say nothing
     upright: bytes | None = None  # the file anew, where its EXIF orientation was applied
+
+    def facts(self, size: int, digest: str) -> dict[str, Any]:
+        """What the ledger tells of a picture but its place in the folder.
+
+        Args:
+            size: bytes that arrived.
+            digest: of these, SHA-256, hexadecimal.
+        """
+        about = {"type": self.format.lower(), "size": [self.width, self.height], "phash": self.phash}
+        if self.upright is None:
+            return {"bytes": size, "digest": digest, **about}
+        return {"bytes": len(self.upright), "digest": sha256(self.upright).hexdigest(), "arrived": digest, **about}
 
 
 def kind(head: bytes) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -25,7 +24,7 @@ class _Rate(ProgressColumn):
 
 
 class Watch:
-    """Counts, and shows them on a terminal.
+    """Counts, and shows that on a terminal while its ``progress`` is entered.
 
     Args:
         limit: of pictures; None: addresses are counted.
@@ -35,18 +34,11 @@ class Watch:
     def __init__(self, limit: int | None, kept: int) -> None:
         self._next_line = time.monotonic() + LINE
         tally = TextColumn("{task.fields[tally]}")
-        self._progress = bars(BarColumn(10), MofNCompleteColumn(), _Rate(), tally, TimeRemainingColumn())
+        self.progress = bars(BarColumn(10), MofNCompleteColumn(), _Rate(), tally, TimeRemainingColumn())
         self._limit, self._before = limit, kept
         self._reasons: Counter[str] = Counter()
-        self._task = self._progress.add_task("", total=limit, tally="")
+        self._task = self.progress.add_task("", total=limit, tally="")
         self.tally: Counter[str] = Counter()
-
-    def __enter__(self) -> Watch:
-        self._progress.start()
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self._progress.stop()
 
     def count(self, record: Mapping[str, Any], settled: int, known: int) -> None:
         """One more line of the ledger.
@@ -64,10 +56,10 @@ class Watch:
         same = self.tally["duplicate"] + self.tally["near_duplicate"]
         done, known = (self._before + saved + thumbnails, self._limit) if self._limit else (settled, known)
         text = f"{saved} saved {thumbnails} thumbs {same} same {failures} failed"
-        self._progress.update(self._task, completed=done, total=known, tally=text)
-        if self._progress.disable and time.monotonic() >= self._next_line:
+        self.progress.update(self._task, completed=done, total=known, tally=text)
+        if self.progress.disable and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE
-            self._progress.console.print(f"{done:,} of {known:,}: {text}", highlight=False)
+            self.progress.console.print(f"{done:,} of {known:,}: {text}", highlight=False)
 
     @property
     def most_often(self) -> str:

@@ -89,9 +89,6 @@ class Tally:
         self._addresses[name] += 1
         self._pictures[name] += kept
 
-    def __len__(self) -> int:
-        return len(self._addresses)
-
     @property
     def rows(self) -> list[tuple[str, int, int]]:
         """Names with their addresses and pictures, the most frequent first; the last row may be of all others."""
@@ -101,11 +98,6 @@ class Tally:
         if rest := sum(self._addresses[name] for name in others):
             rows.append((OTHERS, rest, sum(self._pictures[name] for name in others)))
         return rows
-
-    @property
-    def most(self) -> int:
-        """Of the addresses of a row; at least 1."""
-        return max((addresses for _, addresses, _ in self.rows), default=1)
 
 
 @dataclass

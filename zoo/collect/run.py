@@ -95,7 +95,8 @@ async def _run(
                 say(f"resumes {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
                 opened[one.key] = _open(one, api)
         write_settings(folder / SETTINGS, given, named)
-        with Watch(options.limit, store.kept) as watch:
+        watch = Watch(options.limit, store.kept)
+        with watch.progress:
             async with client:
                 await Collector(store, opened, options, client, frontier, watch, retry).run()
         store.finish()

@@ -100,8 +100,7 @@ class Store:
 
     def _refuse_links(self) -> None:
         """What is deleted and cut here belongs to the collection, also where somebody else made it."""
-        names = ("parts", "addresses.jsonl", "settings.json", "lock")
-        for path in (self.hidden, self.folder / "ledger.jsonl", *(self.hidden / name for name in names)):
+        for path in (self.hidden, self.folder / "ledger.jsonl", *self.hidden.glob("*")):
             if path.is_symlink():
                 raise ZooError(f"{path} is a link; remove it")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +61,30 @@ def resolve(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[
         ZooError: there is none.
     """
     found = find(names, given)
-    for field in given:
-        if field not in found:
-            raise absent(path, given[field], names)
-    if "url" not in found:
-        raise no_url(path, names)
+    demand(path, names, found, given)
     return found
 
 
-def absent(path: Path, name: str, names: Sequence[str]) -> ZooError:
-    return ZooError(f"{path}: {unknown('column', name, _shown(names))}")
+def demand(path: Path, names: Sequence[str], found: Collection[str], given: Mapping[str, str]) -> None:
+    """Refuses a list of which no column was found for a field that is needed.
 
+    Args:
+        names: of its columns, for the message.
+        found: fields that have a column.
+        given: what the user says of the columns.
 
-def no_url(path: Path, names: Sequence[str]) -> ZooError:
-    names = _shown(names)
-    if any("://" in name for name in names):
-        return ZooError(f"{path}: the first line has to name the columns; a list of addresses alone is a .txt")
-    return ZooError(
-        f"{path}: no column of addresses; name it by --column url=NAME\nthere are: {listing(names) or 'none'}"
-    )
+    Raises:
+        ZooError: nothing for the url, or for a field that is given a column.
+    """
+    listed = [shown(name) for name in names[:NAMED]] + ["…"] * (len(names) > NAMED)
+    for field, name in given.items():
+        if field not in found:
+            raise ZooError(f"{path}: {unknown('column', name, listed)}")
+    if "url" not in found and any("://" in name for name in listed):
+        raise ZooError(f"{path}: the first line has to name the columns; a list of addresses alone is a .txt")
+    if "url" not in found:
+        what = f"no column of addresses; name it by --column url=NAME\nthere are: {listing(listed) or 'none'}"
+        raise ZooError(f"{path}: {what}")
 
 
 def scalar(value: Any, where: str, field: str, name: str) -> str | None:
@@ -94,10 +99,6 @@ def scalar(value: Any, where: str, field: str, name: str) -> str | None:
         kind = "a list" if isinstance(value, list) else "an object"
         raise ZooError(f"{where}: {name!r} is {kind}, not text; choose another by --column {field}=NAME")
     return None if value is None else cleaned(str(value))
-
-
-def _shown(names: Sequence[str]) -> list[str]:
-    return [shown(name) for name in names[:NAMED]] + ["…"] * (len(names) > NAMED)
 
 
 def _given(name: str, names: Sequence[str]) -> str | None:

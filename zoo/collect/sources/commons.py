@@ -33,7 +33,7 @@ def ask(query: str, api: Api, endpoint: str | None) -> Ask:
     asked = {**_ASKED, "gsrsearch": f"filetype:bitmap {query}"}
 
     async def page(place: Any) -> Page:
-        return _page(await api(address, {**_continued(place), **asked}), address)
+        return _page(await api(address, {**_continued(place), **asked}, {}), address)
 
     return page
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.collect.sources.columns import NAMED, absent, find, no_url, scalar
+from zoo.collect.sources.columns import NAMED, demand, find, scalar
 from zoo.collect.sources.rows import Row, lines
 from zoo.collect.sources.values import cleaned
 
@@ -33,8 +33,8 @@ def rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[Row]:
             names.update(dict.fromkeys(keys if len(names) <= NAMED else ()))
         where = f"{path}: line {number}"
         yield number, {field: scalar(entry[name], where, field, name) for field, name in fields.items()}
-    if not start and names:
-        _all_met(path, list(names), met, columns)
+    if not start and names:  # objects may lack a field; that no object has it is a wrong name
+        demand(path, list(names), met, columns)
 
 
 def _entry(path: Path, number: int, line: str) -> dict[str, Any] | str | None:
@@ -47,16 +47,3 @@ def _entry(path: Path, number: int, line: str) -> dict[str, Any] | str | None:
     if not isinstance(entry, dict | str):
         raise ZooError(f"{path}: line {number}: neither an object nor an address")
     return entry
-
-
-def _all_met(path: Path, names: list[str], met: set[str], columns: Mapping[str, str]) -> None:
-    """Objects may lack a field; that no object has it is a wrong name.
-
-    Raises:
-        ZooError: no object has a field that is asked for, or an address.
-    """
-    for field, name in columns.items():
-        if field not in met:
-            raise absent(path, name, names)
-    if "url" not in met:
-        raise no_url(path, names)
