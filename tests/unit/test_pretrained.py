@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from pathlib import Path
 
 import huggingface_hub
@@ -54,11 +53,9 @@ def put_into_cache(repo: str, tensors: dict[str, Tensor]) -> None:
 
 @pytest.mark.parametrize("depth", [16, 19])
 def test_without_a_network_it_fails_at_once_and_names_the_way_out(depth: int, no_network: list[str]):
-    start = time.monotonic()
     with pytest.raises(ZooError, match=rf"(?s)vgg{depth}\.tv_in1k.*cannot be reached.*\.safetensors file") as caught:
         VGGFeatures(["relu1_1"], depth)
-    assert time.monotonic() - start < 5  # the Hub's client would have tried again and again
-    assert no_network == ["huggingface.co"]
+    assert no_network == ["huggingface.co"]  # once; the Hub's client would have tried again and again
     assert len(str(caught.value).splitlines()) <= 3
 
 

@@ -44,7 +44,8 @@ def test_ends_at_zero_and_stays_there():
 
 
 def test_the_length_of_the_run_may_come_later():
-    early, late = WarmupPolyLR(optimizer(), 20), WarmupPolyLR(optimizer())
+    """The first step too, which is a quarter of the peak, has the rate of that length."""
+    early, late = WarmupPolyLR(optimizer(), 20, warmup=0.2), WarmupPolyLR(optimizer(), warmup=0.2)
     set_total_steps(late, 20)
     assert rates(late, 20) == rates(early, 20)
 
@@ -62,13 +63,18 @@ def test_other_schedules_are_left_alone():
     assert scheduler.state_dict() == before
 
 
-def test_a_resumed_schedule_goes_on_where_it_was():
+@pytest.mark.parametrize("told_first", [True, False])
+def test_a_resumed_schedule_goes_on_where_it_was(told_first: bool):
+    """Lightning tells the length of the run before it restores the state, which knows better."""
     whole = WarmupPolyLR(optimizer(), 20)
     expected = rates(whole, 20)
     first = WarmupPolyLR(optimizer(), 20)
     rates(first, 8)
     second = WarmupPolyLR(optimizer())
+    if told_first:
+        set_total_steps(second, 99)
     second.load_state_dict(first.state_dict())
     second.optimizer.load_state_dict(first.optimizer.state_dict())
-    set_total_steps(second, 99)  # its state knows better
+    if not told_first:
+        set_total_steps(second, 99)
     assert rates(second, 12) == expected[8:]

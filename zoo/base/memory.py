@@ -19,6 +19,7 @@ Device: TypeAlias = "str | torch.device"
 Need: TypeAlias = "tuple[float, Device]"  # bytes, and where
 FAILED = re.compile("out of memory|(can't|could not|failed to|unable to) (allocate|create a memory)", re.IGNORECASE)
 CGROUP = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
 
 
 def refuse_beyond(task: str, needs: Sequence[Need], way_out: str) -> None:
@@ -69,7 +70,7 @@ def free_bytes(device: Device) -> float:
     with suppress(OSError, ValueError, AttributeError):  # not on every system
         free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     with suppress(OSError, KeyError):
-        free = 1024 * _read_table(Path("/proc/meminfo"))["MemAvailable:"]
+        free = 1024 * _read_table(MEMINFO)["MemAvailable:"]
     with suppress(OSError, KeyError, ValueError):  # no container, or one without a limit
         limit = int((CGROUP / "memory.max").read_text())
         free = min(free, max(limit - _read_table(CGROUP / "memory.stat")["anon"], 0))
