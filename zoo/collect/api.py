@@ -38,7 +38,7 @@ class PoliteApi:
             except RejectedError as error:
                 raise ZooError(f"{url}: {error}") from None
             except FetchError as error:
-                wait = backoff(attempt) if error.wait is None else error.wait
+                wait = backoff(attempt, error.wait)
                 if not error.again or attempt > self._options.retries or wait > PATIENCE:
                     raise ZooError(f"{url}: {printable(error.reason)}") from None
             await asyncio.sleep(wait)

@@ -6,14 +6,13 @@ import asyncio
 import math
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zoo.collect.addresses import Source
 from zoo.collect.fetch import Body, Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, Host, Job, backoff
 from zoo.collect.ledger import key_of
-from zoo.collect.options import Options
 from zoo.collect.picture import Memory, RejectedError, inspect
 from zoo.collect.progress import Watch
 from zoo.collect.robots import read_rules
@@ -35,7 +34,6 @@ class Collector:
 
     store: Store  # where it goes
     sources: dict[str, Source]  # by their keys
-    options: Options
     client: Client
     frontier: Frontier
     watch: Watch
@@ -44,7 +42,7 @@ class Collector:
     def __post_init__(self) -> None:
         self._memory = Memory()
         self._threads = ThreadPoolExecutor(THREADS, "zoo-collect")
-        self._slots = asyncio.Semaphore(self.options.connections)
+        self._slots = asyncio.Semaphore(self.store.options.connections)
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._hungry = asyncio.Event()  # for more pages of a catalogue
@@ -130,12 +128,13 @@ class Collector:
             if key in self._arrived:
                 self._settle(index, self._arrived.pop(key))
             else:
-                self._enqueue(Job(index, address, address.url))
+                labelled = replace(address, label=address.label or self.store.options.label)
+                self._enqueue(Job(index, labelled, address.url))
         if self._room() > 0:
             self._hungry.set()
         else:
             self._hungry.clear()
-        enough = self.options.limit is not None and self.store.kept >= self.options.limit
+        enough = self.store.options.limit is not None and self.store.kept >= self.store.options.limit
         nothing_left = self._taken == self._admitted and not self.sources and self._room() > 0
         if (enough or nothing_left) and not self._over.done():
             self._over.set_result(None)
@@ -143,8 +142,8 @@ class Collector:
     def _room(self) -> int:
         """How many more addresses may be under way: of as many as pictures are wanted come, at the rate until now."""
         most = WINDOW
-        if self.options.limit is not None:
-            missing = max(0, self.options.limit - self.store.kept)
+        if self.store.options.limit is not None:
+            missing = max(0, self.store.options.limit - self.store.kept)
             rate = (self.store.kept - self._kept_before + 1) / (self._admitted + 1)
             most = min(WINDOW, math.ceil(missing / max(rate, LOWEST_RATE)))
         return most - (self._taken - self._admitted)
@@ -178,7 +177,7 @@ class Collector:
         try:
             if host.rules is None:
                 try:
-                    await read_rules(self.client, self.frontier, host, self.options.retries)
+                    await read_rules(self.client, self.frontier, host, self.store.options.retries)
                 finally:
                     host.reading_rules = False
                     self.frontier.end(host)
@@ -194,7 +193,7 @@ class Collector:
         job.requests += 1
         try:
             try:
-                answer = await self.client.get(parse(job.url), body, limit=self.options.max_bytes, picture=True)
+                answer = await self.client.get(parse(job.url), body, limit=self.store.options.max_bytes, picture=True)
                 host.unreachable = host.put_off = 0
                 self.frontier.speed_up(host)
             finally:
@@ -214,9 +213,9 @@ class Collector:
     def _examine(self, job: Job, body: Body) -> dict[str, Any]:
         """Decodes what came and keeps it; its line, but for what depends on other pictures. Runs in a thread."""
         content = body.content
-        picture = inspect(content, self.options, self._memory)
+        picture = inspect(content, self.store.options, self._memory)
         status = "thumbnail" if job.thumbnail else "saved"
-        record = {**job.record(status, job.reason, self.options.label), **picture.facts(body.size, body.digest)}
+        record = {**job.record(status, job.reason), **picture.facts(body.size, body.digest)}
         self.store.keep(record, content if picture.upright is None else picture.upright)
         return record
 
@@ -232,11 +231,11 @@ class Collector:
 
     def _failed(self, host: Host, job: Job, error: FetchError) -> None:
         """Tries again later where that may help, and takes to heart what the host says."""
-        wait = backoff(job.attempts) if error.wait is None else error.wait
+        wait = backoff(job.attempts, error.wait)
         if error.busy:
             self.frontier.slow_down(host, min(wait, PATIENCE))
         host.unreachable = host.unreachable + 1 if error.unreachable else 0
-        final = job.attempts > self.options.retries
+        final = job.attempts > self.store.options.retries
         host.put_off += error.busy and final
         if wait > PATIENCE:
             host.closed = ("failed", f"{error.reason}; it asks to come back in {wait:.0f} s")
@@ -263,13 +262,13 @@ class Collector:
         if job.thumbnail:
             reason = f"{job.reason}; thumbnail: {reason}"
             status = "failed" if "failed" in (status, job.status) else job.status
-        self._settle(job.index, job.record(status, reason, self.options.label))
+        self._settle(job.index, job.record(status, reason))
 
     def _settle(self, index: int, record: dict[str, Any]) -> None:
         """Admits whatever has no unsettled address before it."""
         self._settled[index] = record
         before, store = self._admitted, self.store
-        limit = self.options.limit
+        limit = self.store.options.limit
         while self._admitted in self._settled and (limit is None or store.kept < limit):
             line = store.admit(self._settled.pop(self._admitted))
             self._admitted += 1

@@ -22,9 +22,9 @@ PATIENCE = 120.0  # seconds; a host that asks for more is left alone for this ru
 HOSTS = 10_000  # that are remembered; each keeps its robots.txt
 
 
-def backoff(attempts: int) -> float:
-    """Seconds to wait after so many attempts, some of them at random so that hosts are not asked in waves."""
-    return _scattered(min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1)))
+def backoff(attempts: int, asked: float | None = None) -> float:
+    """Seconds to wait: those asked for, or by the attempts, some at random so that hosts are not asked in waves."""
+    return asked if asked is not None else _scattered(min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1)))
 
 
 def _scattered(seconds: float) -> float:
@@ -60,15 +60,10 @@ class Job:
     reason: str | None = None  # why the full picture was given up
     status: str = ""  # and what it would be in the ledger
 
-    def record(self, status: str, reason: str | None, label: str | None) -> dict[str, Any]:
-        """What the ledger tells of any address.
-
-        Args:
-            label: where the address has none.
-        """
+    def record(self, status: str, reason: str | None) -> dict[str, Any]:
+        """What the ledger tells of any address."""
         return {
             **asdict(self.address),
-            "label": self.address.label or label,
             "status": status,
             "reason": None if reason is None else printable(reason),
             "final_url": self.url if self.requests else None,

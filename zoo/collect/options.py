@@ -61,9 +61,7 @@ class Options:
     max_pixels: int = _option(50_000_000, KEPT, "most pixels accepted, by the header", "N", int, 1, 1 << 30)
     max_aspect: float = _option(5.0, KEPT, "largest ratio of the longer side to the shorter", "R", float, 1)
     max_bytes: int = _option(32 << 20, KEPT, "largest file accepted, such as 500K or 20M", "N", size, 1, 1 << 30)
-    near: int | None = _option(
-        6, KEPT, "drop pictures whose perceptual hashes differ in at most BITS of 64 bits; or off", "BITS", bits, 0, 32
-    )
+    near: int | None = _option(6, KEPT, "near duplicates differ in at most BITS of 64; or off", "BITS", bits, 0, 32)
     upright: bool = _option(False, KEPT, "apply the EXIF orientation; the file is then encoded again")
     held_out: float = _option(0.1, KEPT, "share of val and of test, by digest; 0: no splits", "SHARE", float, 0, 0.49)
     contact: str | None = _option(None, POLITE, "your e-mail or page, sent to every server (ZOO_CONTACT)", "TEXT")

@@ -27,7 +27,7 @@ async def read_rules(client: Client, frontier: Frontier, host: Host, retries: in
         host.interval = max(host.interval, host.least)
         frontier.hold(host, min(host.rules.delay, PATIENCE))
     except FetchError as error:
-        wait = backoff(host.rules_attempts) if error.wait is None else error.wait
+        wait = backoff(host.rules_attempts, error.wait)
         if error.status == "blocked":
             host.closed = (error.status, error.reason)
         elif not error.again and not error.unreachable:

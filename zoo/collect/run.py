@@ -98,7 +98,7 @@ async def _run(
         watch = Watch(options.limit, store.kept)
         with watch.progress:
             async with client:
-                await Collector(store, opened, options, client, frontier, watch, retry).run()
+                await Collector(store, opened, client, frontier, watch, retry).run()
         store.finish()
         return _summary(store, watch)
 

@@ -46,7 +46,8 @@ def find(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for field, spellings in SPELLINGS.items():
         if field in given:
-            column = _given(given[field], names)
+            alike = [name for name in names if name.casefold() == given[field].casefold()]
+            column = given[field] if given[field] in names else next(iter(alike), None)
         else:
             column = field if field in names else next((spelled[text] for text in spellings if text in spelled), None)
         if column is not None:
@@ -99,12 +100,6 @@ def scalar(value: Any, where: str, field: str, name: str) -> str | None:
         kind = "a list" if isinstance(value, list) else "an object"
         raise ZooError(f"{where}: {name!r} is {kind}, not text; choose another by --column {field}=NAME")
     return None if value is None else cleaned(str(value))
-
-
-def _given(name: str, names: Sequence[str]) -> str | None:
-    if name in names:
-        return name
-    return next((other for other in names if other.casefold() == name.casefold()), None)
 
 
 def _normal(name: str) -> str:
