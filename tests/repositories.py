@@ -53,10 +53,8 @@ class Commit:
         return {"oid": sha256(content), "size": len(content), "pointerSize": len(pointer(content))}
 
     def entry(self, path: str) -> dict[str, Any]:
-        """As tree and paths-info have it; a folder where it is none of the files."""
-        content = self.files.get(path)
-        if content is None:
-            return {"type": "directory", "oid": hashlib.sha1(path.encode()).hexdigest(), "size": 0, "path": path}
+        """As a tree has it."""
+        content = self.files[path]
         stored, lfs = (pointer(content), {"lfs": self.lfs(path)}) if is_lfs(path, len(content)) else (content, {})
         return {"type": "file", "oid": git_sha1(stored), "size": len(content), "path": path, **lfs}
 

@@ -7,7 +7,6 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
-from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -84,11 +83,11 @@ class StandIn(Shelf):
 
     def models(self, request: Request) -> Answer:
         asked, token = query(request), self.token(request)
-        author, tags, words = asked.get("author", [""])[0], set(asked.get("filter", [])), asked.get("search", [""])[0]
+        author, tags = asked.get("author", [""])[0], set(asked.get("filter", []))
         found = [
             self._described(repo, repo.branches["main"][-1], False)
             for name, repo in self.repos.items()
-            if name.startswith(f"{author}/" if author else "") and words in name and tags <= set(repo.tags())
+            if name.startswith(f"{author}/" if author else "") and tags <= set(repo.tags())
             if not repo.private or self.may(token, name, "repo.content.read")
         ]
         return Answer.of(found[: int(asked.get("limit", [1000])[0])])
@@ -101,37 +100,6 @@ class StandIn(Shelf):
         counts = {"createdAt": DATE, "lastModified": DATE, "downloads": 0, "likes": 0}
         common = {"id": repo.name, "modelId": repo.name, "author": namespace, "sha": commit.id, **about, **counts}
         return {**common, "tags": repo.tags(), "cardData": card, "siblings": siblings, **known}
-
-    def tree(self, request: Request, repo: str, revision: str, folder: str) -> Answer:
-        commit = self.readable(request, repo).commit(revision)
-        top = PurePosixPath(folder)
-        files = [one for one in map(PurePosixPath, sorted(commit.files)) if top in one.parents]
-        if not files:
-            raise RefusalError(404, f"{folder} does not exist on {revision}", "EntryNotFound")
-        folders = {parent for one in files for parent in one.parents if top in parent.parents}
-        recursive = query(request).get("recursive", [""])[0].lower() == "true"
-        listed = [one for one in sorted([*folders, *files]) if recursive or one.parent == top]
-        return Answer.of([commit.entry(str(one)) for one in listed])
-
-    def paths_info(self, request: Request, repo: str, revision: str) -> Answer:
-        commit = self.readable(request, repo).commit(revision)
-        paths = parse_qs(request.body.decode()).get("paths", [])
-        return Answer.of([commit.entry(path) for path in paths if path in commit.files])
-
-    def refs(self, request: Request, repo: str) -> Answer:
-        branches = [
-            {"name": name, "ref": f"refs/heads/{name}", "targetCommit": commits[-1].id}
-            for name, commits in self.readable(request, repo).branches.items()
-        ]
-        return Answer.of({"branches": branches, "converts": [], "tags": []})
-
-    def commits(self, request: Request, repo: str, revision: str) -> Answer:
-        there = self.readable(request, repo)
-        last = there.commit(revision)
-        branch = next(one for one in there.branches.values() if last in one)
-        listed = reversed(branch[: branch.index(last) + 1])
-        common = {"message": "", "authors": [{"user": repo.partition("/")[0]}], "date": DATE}
-        return Answer.of([{"id": one.id, "title": one.title, **common} for one in listed])
 
     def branch(self, request: Request, repo: str, name: str) -> Answer:
         there = self.writable(request, repo)
@@ -260,10 +228,6 @@ ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("GET", "/api/models", StandIn.models),
     ("GET", MODEL, StandIn.info),
     ("GET", f"{MODEL}/revision/{REVISION}", StandIn.info),
-    ("GET", f"{MODEL}/tree/{REVISION}(?:/(?P<folder>.+))?", StandIn.tree),
-    ("POST", f"{MODEL}/paths-info/{REVISION}", StandIn.paths_info),
-    ("GET", f"{MODEL}/refs", StandIn.refs),
-    ("GET", f"{MODEL}/commits/{REVISION}", StandIn.commits),
     ("POST", f"{MODEL}/branch/(?P<name>[^/]+)", StandIn.branch),
     ("POST", f"{MODEL}/preupload/{REVISION}", StandIn.preupload),
     ("POST", f"{MODEL}/commit/{REVISION}", StandIn.commit),

@@ -132,6 +132,12 @@ def test_a_private_model_needs_a_token(hub: Any, tiny_linknet: Path, monkeypatch
     assert same(load("me/secret"), tiny_linknet)
 
 
+def test_a_gated_model(hub: Any, published: str):
+    hub.repos[REPO].gated = True
+    with pytest.raises(ZooError, match=f"{REPO}: its owner grants access one by one; ask for it on {hub.endpoint}"):
+        load(REPO)
+
+
 def test_a_repository_that_is_no_model(hub: Any):
     hub.put("someone/data", {"README.md": b"data"})
     with pytest.raises(ZooError, match=r"has no config\.json; is it a model of the zoo"):

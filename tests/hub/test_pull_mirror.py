@@ -15,7 +15,7 @@ from loopback import Cut, Front, Other, Redirect, Slow, Stall, Status
 from mirror import Mirror
 from zoo import load
 from zoo.base.errors import ZooError
-from zoo.cards import card
+from zoo.cards.card import check_card
 from zoo.commands import main
 from zoo.hub import locate
 
@@ -56,7 +56,7 @@ def test_a_card_is_pulled_and_loaded_again_without_a_connection(front: Front, co
     assert right(load(repo, check=True))
     assert right(load(f"{repo}@{head[:8]}", check=True))
     assert len(front.requests) == before
-    assert card.check(tmp_path / "there") == []
+    assert check_card(tmp_path / "there") == []
 
 
 @pytest.mark.parametrize("fault", [Cut(after=200_000), Status(429, {"Retry-After": "1"}), Slow(2e6)])

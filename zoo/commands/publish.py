@@ -192,12 +192,11 @@ def _obstacle(who: Mapping[str, Any], repo: str) -> str:
 
 def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
     """Whether one of the scopes of a fine-grained token, a user's, an organisation's or a repository's, covers it."""
-    namespace = repo.partition("/")[0]
-    for scope in grained.get("scoped", ()):
-        entity = scope.get("entity", {})
-        if entity.get("name") in (namespace, repo) and "repo.write" in scope.get("permissions", ()):
-            return True
-    return "repo.write" in grained.get("global", ())
+    names = (repo, repo.partition("/")[0])
+    scopes = [each for each in grained.get("scoped", ()) if each.get("entity", {}).get("name") in names]
+    return "repo.write" in grained.get("global", ()) or any(
+        "repo.write" in each.get("permissions", ()) for each in scopes
+    )
 
 
 def _look_up(api: Any, repo: str) -> Any:

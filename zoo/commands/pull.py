@@ -78,15 +78,12 @@ def copy(files: Mapping[str, Path], folder: Path) -> Path:
     """
     folder = _new_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        temporary.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+        whole = Path(temporary, "whole")
         for name, path in files.items():
-            (temporary / name).parent.mkdir(exist_ok=True)
-            shutil.copyfile(path, temporary / name)
-        temporary.replace(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            (whole / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, whole / name)
+        whole.replace(folder)
     return folder
 
 

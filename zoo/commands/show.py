@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -43,18 +44,15 @@ def _local(pattern: str) -> list[Sequence[str]]:
 
 
 def _remote(user: str, pattern: str) -> list[Sequence[str]]:
-    import fnmatch
-
     rows: list[Sequence[str]] = [("name", "task", "licence", "changed", "downloads")]
     with in_plain_words(user, "list"):
         found = list(client.api().list_models(author=user, filter=client.LIBRARY, limit=LISTED, full=True))
     for model in sorted(found, key=lambda model: model.id):
         if fnmatch.fnmatch(model.id.partition("/")[2], pattern):
-            tags = [tag.partition(":")[2] for tag in model.tags or () if tag.startswith("license:")]
+            name = f"{model.id} (private)" if model.private else model.id
+            licences = [tag.removeprefix("license:") for tag in model.tags or () if tag.startswith("license:")]
             changed = f"{model.last_modified:%Y-%m-%d}" if model.last_modified else ""
-            private = " (private)" if model.private else ""
-            licence = tags[0] if tags else ""
-            rows.append((model.id + private, model.pipeline_tag or "", licence, changed, str(model.downloads or 0)))
+            rows.append((name, model.pipeline_tag or "", "".join(licences[:1]), changed, str(model.downloads or 0)))
     return rows
 
 
@@ -87,7 +85,7 @@ def main_info(argv: list[str]) -> int:
 def _place(source: locate.Source) -> list[tuple[str, str]]:
     """Where the model is, and what of it is still to come."""
     if isinstance(source, client.Snapshot):
-        whole = all(source.is_cached(name) for name in source.files if name.endswith(".safetensors"))
+        whole = all((source.folder / name).is_file() for name in source.files if name.endswith(".safetensors"))
         cached = "cached" if whole else "weights not fetched yet"
         return [
             ("Hub", f"{source.reference.repo} at commit {source.commit}"),
@@ -98,8 +96,7 @@ def _place(source: locate.Source) -> list[tuple[str, str]]:
 
 
 def _license(front: dict[str, Any]) -> str:
-    said, name = _text(front.get("license")), _text(front.get("license_name"))
-    link = _text(front.get("license_link"))
+    said, name, link = (_text(front.get(key)) for key in ("license", "license_name", "license_link"))
     return f"{name} ({link})" if said == "other" and name and link else name if said == "other" and name else said
 
 

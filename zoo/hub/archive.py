@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import stat
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,21 +97,15 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
 
 
 def _extract(archive: zipfile.ZipFile, digests: Mapping[str, str], folder: Path, path: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    try:
-        for name, want in digests.items():
-            target = temporary / name
-            target.parent.mkdir(exist_ok=True)
-            with archive.open(name) as source, target.open("wb") as sink:
+    """File by file, since another process may be using, or making, the same folder."""
+    for name, want in digests.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as temporary:
+            with archive.open(name) as source, temporary.open("wb") as sink:
                 shutil.copyfileobj(source, sink)  # which zipfile ends at the size that was checked
-            if not _is(target, want):
+            if not _is(temporary, want):
                 raise ZooError(f"{path}: refused, {name} is damaged; copy it again")
-        for name in digests:  # one by one: another process may be using, or making, the same folder
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (temporary / name).replace(folder / name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _is(path: Path, digest: Any) -> bool:

@@ -191,9 +191,6 @@ class Snapshot:
     def has(self, name: str) -> bool:
         return name in self.files
 
-    def is_cached(self, name: str) -> bool:
-        return (self.folder / name).is_file()
-
     def file(self, name: str, limit: int = layout.PROSE) -> Path:
         """A file in the cache, fetched if need be, and verified.
 
