@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zoo.base.registry import Architecture, lazy
-
-if TYPE_CHECKING:
-    from zoo.models.fast_style.module import FastStyleModule
-    from zoo.models.fast_style.net import FastStyle
-
-__all__ = ["ARCHITECTURE", "FastStyle", "FastStyleModule"]
 
 ARCHITECTURE = Architecture(
     net="zoo.models.fast_style.net.FastStyle",

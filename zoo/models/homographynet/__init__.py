@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zoo.base.registry import Architecture, lazy
-
-if TYPE_CHECKING:
-    from zoo.models.homographynet.module import HomographyNetModule
-    from zoo.models.homographynet.net import HomographyNet
-
-__all__ = ["ARCHITECTURE", "HomographyNet", "HomographyNetModule"]
 
 ARCHITECTURE = Architecture(
     net="zoo.models.homographynet.net.HomographyNet",

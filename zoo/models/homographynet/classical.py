@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from zoo.pictures.geometry import is_convex, transform_points
+from zoo.pictures.geometry import corner_points, is_convex, resizing, transform_points
 
 MATCH_RATIO = 0.8  # Lowe's: of the distances to the nearest descriptor and to the next
 LONG_SIDE = 640  # pixels of what ECC sees, at most: its time grows with the area, its accuracy hardly
@@ -53,7 +53,7 @@ def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach:
         reach: by how much the corners of a may move from there, in the mean, as a share of b's long side.
     """
     if start is None:
-        start = _resizing(a.shape, b.shape)
+        start = resizing(a.shape, b.shape)
     (small_a, to_a), (small_b, to_b) = _at_one_resolution(a, b, start)
     first = to_b @ start @ np.linalg.inv(to_a)
     first = (first / first[2, 2]).astype(np.float32)
@@ -71,7 +71,7 @@ def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach:
     matrix = usable(np.linalg.inv(to_b) @ found.astype(np.float64) @ to_a, a.shape, b.shape)
     if matrix is None:
         return None
-    corners = corners_of(a.shape)
+    corners = corner_points(*a.shape[1::-1])
     moved = np.linalg.norm(transform_points(matrix, corners) - transform_points(start, corners), axis=1).mean()
     return matrix if moved <= reach * max(b.shape) else None
 
@@ -91,19 +91,13 @@ def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int] | None 
     """
     if matrix is None or not np.isfinite(matrix).all() or not matrix[2, 2]:
         return None
-    matrix, corners = matrix / matrix[2, 2], corners_of(a)
+    matrix, corners = matrix / matrix[2, 2], corner_points(a[1], a[0])
     if not (corners @ matrix[2, :2] + 1 > 1e-6).all():
         return None
     b = a if b is None else b
     moved, far = transform_points(matrix, corners), max(b[:2])
     inside = (moved >= -far).all() and (moved <= (b[1] + far, b[0] + far)).all()
     return matrix if inside and is_convex(moved) else None
-
-
-def corners_of(shape: Sequence[int]) -> np.ndarray:
-    """Of a picture of this shape, height first: ``(4, 2)`` float64, clockwise from the upper left."""
-    right, bottom = shape[1] - 1.0, shape[0] - 1.0
-    return np.array([[0.0, 0.0], [right, 0.0], [right, bottom], [0.0, bottom]])
 
 
 def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
@@ -161,10 +155,4 @@ def magnification(matrix: np.ndarray, shape: Sequence[int]) -> float:
 def _reduced(picture: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     height, width = (max(1, round(side * scale)) for side in picture.shape)
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-    return small, _resizing(picture.shape, small.shape)
-
-
-def _resizing(old: Sequence[int], new: Sequence[int]) -> np.ndarray:
-    """The map ``(3, 3)`` between the pixels of a picture at two sizes ``(height, width)``."""
-    sx, sy = new[1] / old[1], new[0] / old[0]
-    return np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
+    return small, resizing(picture.shape, small.shape)

@@ -26,11 +26,11 @@ from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.predict import Aligner, to_input
-from zoo.models.homographynet.real import Method, read_real_pairs, real_table, scaling
+from zoo.models.homographynet.real import Method, read_real_pairs, real_table
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.homography import corner_error
-from zoo.pictures.geometry import NET_SIZE, corner_points, transform_points
+from zoo.pictures.geometry import NET_SIZE, corner_points, net_scaling, resizing, transform_points
 
 Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
 
@@ -139,7 +139,7 @@ def methods(net: HomographyNet) -> dict[str, Method]:
     """What is compared. The pictures of a pair may differ in size."""
     aligner = Aligner(TorchEngine(net), **net.facts())
     return {
-        IDENTITY: lambda pairs: [stretch(*pair) for pair in pairs],
+        IDENTITY: lambda pairs: [resizing(a.shape, b.shape) for a, b in pairs],
         ORB: partial(each, lambda pair: orb_ransac(*map(grey, pair))),
         SIFT: partial(each, lambda pair: sift_magsac(*map(grey, pair))),
         ECC: partial(each, lambda pair: ecc(*map(grey, pair))),
@@ -166,7 +166,8 @@ def look(aligner: Aligner, passes: int, pairs: Sequence[Pair]) -> list[Matrix]:
         inputs = [np.concatenate([to_input(picture, aligner.channels) for picture in pair]) for pair in batch]
         answer = aligner.estimate(np.stack(inputs), passes)
         for (a, b), matrix, valid in zip(batch, answer.matrix, answer.valid.tolist(), strict=True):
-            found.append(usable(np.linalg.inv(scaling(b)) @ matrix @ scaling(a), a.shape, b.shape) if valid else None)
+            to_a, to_b = (net_scaling(*picture.shape[1::-1]) for picture in (a, b))
+            found.append(usable(np.linalg.inv(to_b) @ matrix @ to_a, a.shape, b.shape) if valid else None)
     return found
 
 
@@ -177,11 +178,6 @@ def polish(pair: Pair, start: Matrix) -> Matrix:
     a, b = map(grey, pair)
     better = classical.polish(a, b, start)
     return start if better is None else better
-
-
-def stretch(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The homography ``(3, 3)`` that brings a to the size of b: the identity where both are equally large."""
-    return np.linalg.inv(scaling(b)) @ scaling(a)
 
 
 def grey(picture: np.ndarray) -> np.ndarray:

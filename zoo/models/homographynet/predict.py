@@ -82,7 +82,7 @@ class Aligner:
         pair = np.concatenate([to_input(picture, self.channels) for picture in pictures])[None]
         found = self.estimate(pair, passes)
         small = np.eye(3) if nothing_moved(pair[0], found.matrix[0]) else found.matrix[0]
-        to_a, to_b = (net_scaling(picture.shape[1], picture.shape[0]) for picture in pictures)
+        to_a, to_b = (net_scaling(*picture.shape[1::-1]) for picture in pictures)
         matrix = normalized(np.linalg.inv(to_b) @ small @ to_a)
         valid = bool(found.valid[0]) and usable(matrix, pictures[0].shape, pictures[1].shape) is not None
         better = polish(to_grey(pictures[0]), to_grey(pictures[1]), matrix) if valid and refine else None

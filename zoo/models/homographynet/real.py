@@ -41,8 +41,8 @@ class RealPair:
         Of the homography fitted to the points; where it is not defined by them or folds the picture, of the points
         themselves.
         """
-        a = transform_points(scaling(self.a), self.points_a)
-        b = transform_points(scaling(self.b), self.points_b)
+        a = transform_points(net_scaling(*self.a.shape[1::-1]), self.points_a)
+        b = transform_points(net_scaling(*self.b.shape[1::-1]), self.points_b)
         if len(a) >= 4:
             matrix, _ = cv2.findHomography(a, b)
             corners = corner_points(NET_SIZE)
@@ -100,8 +100,3 @@ def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> Table:
         columns=["pair", "corners move by", "within reach", *methods],
         rows=rows,
     )
-
-
-def scaling(picture: np.ndarray) -> np.ndarray:
-    """The map ``(3, 3)`` from a picture's pixels to those of it at 128x128."""
-    return net_scaling(picture.shape[1], picture.shape[0])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
-from zoo.models.homographynet.classical import corners_of
+from zoo.pictures.geometry import corner_points, transform_points
 from zoo.pictures.images import Picture, open_rgb, to_floats, to_pixels
 from zoo.pictures.results import Shown, save_pngs
 
@@ -57,7 +57,7 @@ class Homography(Shown):
     @property
     def corners(self) -> np.ndarray:
         """The corners of a in b, ``(4, 2)`` float64: centres of corner pixels, clockwise from the upper left."""
-        return transform(self.matrix, corners_of(self.a.shape))
+        return transform_points(self.matrix, corner_points(*self.a.shape[1::-1]))
 
     def inverse(self) -> Homography:
         """The homography from b to a."""
@@ -120,7 +120,7 @@ class Homography(Shown):
             raise ZooError("there is nothing to stitch: no homography was found between these pictures")
         if not reaches(self.matrix, self.a):
             raise ZooError("the mosaic would be endless: the homography takes a part of the first picture to infinity")
-        points = np.concatenate((self.corners, corners_of(self.b.shape)))
+        points = np.concatenate((self.corners, corner_points(*self.b.shape[1::-1])))
         left, top = np.floor(points.min(0)).tolist()
         right, bottom = np.ceil(points.max(0)).tolist()
         width, height = right - left + 1, bottom - top + 1
@@ -177,16 +177,9 @@ def normalized(matrix: np.ndarray) -> np.ndarray:
     return result
 
 
-def transform(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points ``(N, 2)`` through a homography, finite at infinity too."""
-    moved = points @ matrix[:, :2].T + matrix[:, 2]
-    depth = moved[:, 2:]
-    return moved[:, :2] / np.where(np.abs(depth) < 1e-9, 1e-9, depth)
-
-
 def reaches(matrix: np.ndarray, picture: np.ndarray) -> bool:
     """Whether a homography keeps all of a picture on one side of infinity."""
-    return bool((corners_of(picture.shape) @ matrix[2, :2] + 1 > 1e-9).all())
+    return bool((corner_points(*picture.shape[1::-1]) @ matrix[2, :2] + 1 > 1e-9).all())
 
 
 def tent(height: int, width: int) -> np.ndarray:

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zoo.base.registry import Architecture, lazy
-
-if TYPE_CHECKING:
-    from zoo.models.linknet.module import LinkNetModule
-    from zoo.models.linknet.net import LinkNet
-
-__all__ = ["ARCHITECTURE", "LinkNet", "LinkNetModule"]
 
 ARCHITECTURE = Architecture(
     net="zoo.models.linknet.net.LinkNet",

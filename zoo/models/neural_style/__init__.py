@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zoo.base.registry import Architecture, lazy
-
-if TYPE_CHECKING:
-    from zoo.models.neural_style.module import NeuralStyleModule
-    from zoo.models.neural_style.net import NeuralStyle
-
-__all__ = ["ARCHITECTURE", "NeuralStyle", "NeuralStyleModule"]
 
 ARCHITECTURE = Architecture(
     net="zoo.models.neural_style.net.NeuralStyle",

@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from zoo.base.registry import Architecture, lazy
-
-if TYPE_CHECKING:
-    from zoo.models.perceptual_sr.module import PerceptualSRModule
-    from zoo.models.perceptual_sr.net import PerceptualSR
-
-__all__ = ["ARCHITECTURE", "PerceptualSR", "PerceptualSRModule"]
 
 ARCHITECTURE = Architecture(
     net="zoo.models.perceptual_sr.net.PerceptualSR",
