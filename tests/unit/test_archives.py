@@ -57,8 +57,8 @@ def test_extracts_everything(archive: Path, tmp_path: Path) -> None:
 
 
 def test_extracts_what_is_wanted(archive: Path, tmp_path: Path) -> None:
-    extract(archive, tmp_path / "out", strip="top/", only=lambda name: name != "a.txt")
-    assert read(tmp_path / "out") == {"sub/b.txt": b"b"}
+    extract(archive, tmp_path / "out", strip="top/")
+    assert read(tmp_path / "out") == {"a.txt": b"a" * 5000, "sub/b.txt": b"b"}
     with pytest.raises(ZooError, match="holds no elsewhere/"):
         extract(archive, tmp_path / "none", strip="elsewhere/")
 
@@ -77,7 +77,7 @@ def test_refuses_names_that_climb_out(tmp_path: Path, kind: str, name: str) -> N
     archive = write_archive(tmp_path / f"a.{kind}", FILES | {name: b"evil"})
     refused(archive, "would lie outside the folder")
     with pytest.raises(ZooError, match="would lie outside the folder"):  # though it is not wanted
-        extract(archive, tmp_path / "out", only=lambda name: name == "top/a.txt")
+        extract(archive, tmp_path / "out", strip="top/sub")
     with pytest.raises(ZooError, match="would lie outside the folder"):
         extract(archive, tmp_path / "out", strip=name)
 

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.nn.metrics import MeanAverageCornerError
-from zoo.nn.metrics.homography import corner_error
+from zoo.nn.metrics.homography import MeanAverageCornerError, corner_error
 
 CORNERS = np.array([[0, 0], [127, 0], [127, 127], [0, 127]], np.float32)
 

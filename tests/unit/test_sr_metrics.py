@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.nn.metrics import LumaPSNR, LumaSSIM
 from zoo.nn.metrics.super_resolution import feature_distance, luma, psnr, ssim
+from zoo.nn.metrics.super_resolution_metrics import LumaPSNR, LumaSSIM
 from zoo.nn.vgg import VGGFeatures
 
 SKIMAGE = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import IO, NamedTuple
@@ -21,21 +21,13 @@ CHUNK = 1 << 20  # bytes
 DAMAGE = (EOFError, RuntimeError, ValueError, zlib.error, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile)
 
 
-def extract(
-    archive: Path,
-    into: Path,
-    *,
-    strip: str = "",
-    only: Callable[[str], bool] | None = None,
-    max_bytes: int = 4 << 30,
-) -> None:
+def extract(archive: Path, into: Path, *, strip: str = "", max_bytes: int = 4 << 30) -> None:
     """Extract a zip or tar.gz archive to a new folder, which appears only when all of it is there.
 
     Args:
         archive: its first bytes, not its name, say which kind it is.
         into: must not exist yet.
         strip: how the names of the wanted members begin; cut off them.
-        only: told a name without ``strip``, says whether it is wanted.
         max_bytes: the most that all members together may hold.
 
     Raises:
@@ -51,19 +43,23 @@ def extract(
         with tempfile.TemporaryDirectory(prefix=f".{into.name}-", dir=into.parent) as temporary:
             whole = Path(temporary, into.name)
             whole.mkdir()
-            left = max_bytes
-            for member in _members(archive):
-                left -= member.size
-                if left < 0:
-                    raise ZooError(f"{archive} would take more than {max_bytes} bytes; nothing was extracted")
-                name = member.name.removeprefix(strip)
-                if _climbs(member.name) or _climbs(name):  # "top//etc" does so only once "top/" is off
-                    raise ZooError(f"{archive}: {member.name!r} would lie outside the folder; nothing was extracted")
-                if member.name.startswith(strip) and (only is None or only(name)):
-                    _write(member, whole / name)
-            if not any(whole.iterdir()):
-                raise ZooError(f"{archive} holds no {strip or 'file'}")
+            _extract(archive, whole, strip, max_bytes)
             whole.replace(into)
+
+
+def _extract(archive: Path, folder: Path, strip: str, max_bytes: int) -> None:
+    left = max_bytes
+    for member in _members(archive):
+        left -= member.size
+        if left < 0:
+            raise ZooError(f"{archive} would take more than {max_bytes} bytes; nothing was extracted")
+        name = member.name.removeprefix(strip)
+        if _climbs(member.name) or _climbs(name):  # "top//etc" does so only once "top/" is off
+            raise ZooError(f"{archive}: {member.name!r} would lie outside the folder; nothing was extracted")
+        if member.name.startswith(strip):
+            _write(member, folder / name)
+    if not any(folder.iterdir()):
+        raise ZooError(f"{archive} holds no {strip or 'file'}")
 
 
 class _Member(NamedTuple):

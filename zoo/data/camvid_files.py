@@ -62,11 +62,6 @@ def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
     return files
 
 
-def is_original(root: Path, split: str) -> bool:
-    """Whether a split is the original one: the same names, and every picture and annotation byte for byte."""
-    return _sha256s(root, split) == _original(split)
-
-
 def _find(root: Path) -> Path | None:
     return next((folder for folder in (root, root / "CamVid") if not _missing(folder)), None)
 

@@ -17,8 +17,7 @@ from torch.utils.data import Dataset
 
 from zoo.data import photometric as ph
 from zoo.data.pairs import Protocol, draw_training
-from zoo.nn.homography import warp
-from zoo.pictures.geometry import NET_SIZE
+from zoo.pictures.geometry import NET_SIZE, SMALLEST
 
 
 class Keys(Dataset):
@@ -85,6 +84,18 @@ def device_batch(
         which = moved(again)
         patches[1, which] = warp(patches[1, which], moved(drawn.estimates[again]), NET_SIZE, NET_SIZE)
     return patches.transpose(0, 1).flatten(1, 2), moved(drawn.offsets)
+
+
+def warp(pictures: Tensor, matrices: Tensor, width: int, height: int) -> Tensor:
+    """:func:`zoo.pictures.geometry.warp` of pictures ``(B, C, H, W)`` by matrices ``(B, 3, 3)``, the edge repeated."""
+    x, y = (torch.arange(side, device=matrices.device, dtype=matrices.dtype) for side in (width, height))
+    rows = matrices[..., None, None]  # (B, 3, 3, 1, 1)
+    moved = rows[:, :, 0] * x + (rows[:, :, 1] * y[:, None] + rows[:, :, 2])  # (B, 3, height, width)
+    below = moved[:, 2:]
+    below = torch.where(below.abs() < SMALLEST, torch.full_like(below, SMALLEST), below)
+    size = matrices.new_tensor([pictures.shape[-1], pictures.shape[-2]]).view(2, 1, 1)
+    grid = moved[:, :2] * (2 / size) / below + (1 / size - 1)
+    return F.grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
 
 
 def to_net_size(patches: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from zoo.base.errors import ZooError
-from zoo.base.files import CHUNK, sha256_of
+from zoo.base.files import CHUNK
 from zoo.base.progress import bars
 
 BACKOFF = 0.5  # seconds before the first retry; doubles with each one
@@ -32,16 +32,15 @@ class _CutError(Exception):
     """The connection broke or the server is busy: worth another try."""
 
 
-def fetch(url: str, path: Path, *, sha256: str | None = None, retries: int = 5, timeout: float = 30.0) -> Path:
+def fetch(url: str, path: Path, *, retries: int = 5, timeout: float = 30.0) -> Path:
     """Download a file, resuming where a broken download, of this or an earlier call, left off.
 
-    Bytes collect in ``path`` + ``.part``; only a whole file, of the right digest, gets the name ``path``. A file that
-    is there already with that digest is kept; without a digest it is fetched anew. Proxies come from the environment.
+    Bytes collect in ``path`` + ``.part``; only a whole file gets the name ``path``, whatever had it before. Proxies
+    come from the environment.
 
     Args:
         url: an http or https address.
         path: where the file goes; missing folders are made.
-        sha256: hexadecimal digest that the file must have.
         retries: further attempts after a cut connection or a busy server (HTTP 429 or 5xx).
         timeout: seconds of silence after which a connection counts as cut.
 
@@ -50,21 +49,16 @@ def fetch(url: str, path: Path, *, sha256: str | None = None, retries: int = 5, 
 
     Raises:
         DownloadError: no network, no such host, a proxy or an HTTP status in the way, too many cuts.
-        ZooError: wrong kind of address, digest mismatch (the file is removed), or the file can't be written.
+        ZooError: wrong kind of address, or the file can't be written.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise ZooError(f"{url}: only http and https addresses can be downloaded")
     part = path.with_name(path.name + ".part")
     with naming_disk_errors(path):
-        if sha256 is not None and path.is_file() and sha256_of(path) == sha256:
-            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with _progress_bar(path.name) as progress:
             _transfer_patiently(url, part, retries, timeout, progress)
         _validator_file(part).unlink(missing_ok=True)
-        if sha256 is not None and (found := sha256_of(part)) != sha256:
-            part.unlink()
-            raise ZooError(f"{url} gave another file than expected; it was removed\nSHA-256 {found}, not {sha256}")
         part.replace(path)
     return path
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -21,7 +20,7 @@ from zoo.data.labels import LabelMap
 from zoo.data.module import DataModule, held_out_loader
 from zoo.data.sampling import EpochSampler, replicas, worker_options
 from zoo.data.transforms import train_transform
-from zoo.pictures.images import open_rgb
+from zoo.pictures.images import open_rgb, opened
 
 if TYPE_CHECKING:
     from albumentations import Compose
@@ -181,15 +180,10 @@ def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample
 
 def read_mask(path: Path) -> np.ndarray:
     """Class ids ``(H, W)`` uint8 of a grey or palette PNG."""
-    try:
-        with Image.open(path) as file:
-            if file.mode not in ("L", "P", "1", "I", "I;16"):
-                raise ZooError(f"{path}: an annotation holds class ids (grey or palette PNG), this one is {file.mode}")
-            ids = np.array(file)
-    except FileNotFoundError:
-        raise ZooError(f"{path}: no such file") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ZooError(f"{path}: damaged annotation ({error})") from None
+    with opened(path) as file:
+        if file.mode not in ("L", "P", "1", "I", "I;16"):
+            raise ZooError(f"an annotation holds class ids (grey or palette PNG), this one is {file.mode}")
+        ids = np.array(file)
     if ids.min() < 0 or ids.max() > 255:  # of 16 or 32 bits
         raise ZooError(f"{path}: values {ids.min()}..{ids.max()} are no class ids, which are 0..255")
     return ids.astype(np.uint8)

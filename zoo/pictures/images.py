@@ -36,7 +36,7 @@ def open_rgb(path: str | Path) -> Image.Image:
     Raises:
         ZooError: the file is missing, no picture, truncated or a decompression bomb.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return _to_rgb(ImageOps.exif_transpose(file))
 
 
@@ -50,7 +50,7 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
         It, and what of the original it has not, such as "16 bits a channel became 8".
     """
     if isinstance(picture, (str, Path)):
-        with _opened(picture) as file:
+        with opened(picture) as file:
             lost = _lost(file)  # decoding forgets it
             return _to_8_bits(ImageOps.exif_transpose(file)), lost
     if (
@@ -78,7 +78,7 @@ def _lost(picture: Image.Image) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[Image.Image]:
+def opened(path: str | Path) -> Iterator[Image.Image]:
     """Opens a picture file; what is wrong with it, then or when it is decoded, is told in one line with its name."""
     try:
         with Image.open(path) as file:

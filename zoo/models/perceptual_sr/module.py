@@ -17,7 +17,7 @@ from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.models.perceptual_sr.pictures import upscaling_sheet
 from zoo.nn.learning import PictureLog, optimizers
 from zoo.nn.losses.perceptual import FeatureLoss, total_variation
-from zoo.nn.metrics import LumaPSNR, LumaSSIM
+from zoo.nn.metrics.super_resolution_metrics import LumaPSNR, LumaSSIM
 from zoo.nn.resize import BicubicUpsample
 from zoo.nn.vgg import VGGFeatures
 

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
-from torchmetrics import Metric
 
+from zoo.nn.metrics.mean import SampleMean
 from zoo.nn.metrics.super_resolution import psnr, ssim
 
 
-class _LumaMean(Metric):
-    """Mean over pictures of a figure of each; NaN before the first. States are summed over processes.
+class _LumaMean(SampleMean):
+    """Mean over pictures of a figure of each.
 
-    Shapes: ``update`` takes prediction and target, RGB in 0..1 ``(B, 3, H, W)``; ``compute`` gives a scalar.
+    Shapes: ``update`` takes prediction and target, RGB in 0..1 ``(B, 3, H, W)``.
 
     Args:
         crop: pixels at each border that do not count.
@@ -23,24 +22,14 @@ class _LumaMean(Metric):
 
     is_differentiable = False  # for the pictures are rounded
     higher_is_better = True
-    full_state_update = False
     figure: Callable[..., Tensor]
 
     def __init__(self, crop: int = 4, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.crop = crop
-        self.total: Tensor
-        self.count: Tensor
-        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
     def update(self, prediction: Tensor, target: Tensor) -> None:
-        figures = type(self).figure(prediction, target, crop=self.crop)
-        self.total += figures.sum().to(self.total)
-        self.count += len(figures)
-
-    def compute(self) -> Tensor:
-        return self.total / self.count
+        self.add(type(self).figure(prediction, target, crop=self.crop))
 
 
 class LumaPSNR(_LumaMean):
