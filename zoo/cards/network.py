@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -18,7 +18,7 @@ import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from zoo.base.errors import ZooError
-from zoo.base.registry import architectures, import_object
+from zoo.base.registry import architecture_of, architectures, import_object
 from zoo.base.text import did_you_mean, first_line, unknown
 from zoo.models.base import Model
 
@@ -65,12 +65,13 @@ def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str |
     Raises:
         ZooError: names the first.
     """
-    signature = inspect.signature(cls)
+    signature, name_of_it = inspect.signature(cls), architecture_of(cls)
+    pretrained = architectures()[name_of_it].pretrained if name_of_it else ()
     for name, value in arguments.items():
         if name not in signature.parameters:
             near = did_you_mean(name, signature.parameters)
             raise ZooError(f"{where}: {cls.__name__} has no argument {name!r:.60}{near}")
-        if not _is_harmless(name, value):
+        if not _is_harmless(name, value, pretrained):
             raise ZooError(f"{where}: arguments.{name} may not be {json.dumps(value, default=repr):.60}")
         if problem := _mismatch(cls, name, value):
             raise ZooError(f"{where}: arguments.{name}: {problem}, not {json.dumps(value):.60}")
@@ -80,14 +81,14 @@ def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str |
         raise ZooError(f"{where}: {cls.__name__}: {error}") from error
 
 
-def _is_harmless(name: str, value: Any) -> bool:
+def _is_harmless(name: str, value: Any, pretrained: Collection[str]) -> bool:
     """Whether an argument is a plain value that neither fetches nor opens anything, nor is endless.
 
     Arguments that name further weights must be None, since full weights follow. Text must be a plain name: timm would
     take ``hf-hub:user/repo`` for an address. Text in lists, such as the labels, is only ever shown, and a table holds
     numbers by the names of layers.
     """
-    if name == "weights" or name.endswith("_weights"):
+    if name in pretrained or name.endswith("weights"):
         return value is None
     if isinstance(value, str):
         return _is_name(value)

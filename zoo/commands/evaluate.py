@@ -14,7 +14,7 @@ from typing import Any
 
 from lightning.pytorch import LightningDataModule
 
-from zoo import __version__
+from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text, replace
 from zoo.base.paths import without_folders

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from zoo import __version__
+from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, architectures, import_object
 from zoo.cards import network

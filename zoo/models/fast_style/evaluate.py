@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from inspect import signature
 from itertools import chain
@@ -80,24 +81,16 @@ def evaluate(
     contents = held_out(data, photographs)
     criterion, identity = loss_of(context.recipe, vgg=vgg, style=style)
     device = next(net.parameters()).device
-    criterion, optimum, source = criterion.to(device), Reference(reference, identity), data.folders.root
+    criterion = criterion.to(device)
     clip = clipping_helps(criterion, brought_to(contents[0], min(work)).to(device), start)
-    way = f"L-BFGS from {start}{', clipped on the way' if clip else ''}"
+    yardstick = Yardstick(net, criterion, Reference(reference, identity), start, clip)
+    name = data.folders.root.name if data.folders.root else "street scenes"
     figures, tables = [], []
-    with bars() as shown:
-        for size, counts in work.items():
-            task, scores, seconds = shown.add_task(f"{size} px", total=len(contents)), [], []
-            for done, content in enumerate(contents, 1):
-                x = brought_to(content, size).to(device)
-                reached = optimum(criterion, x, counts, start, clip, partial(shown.advance, task, 1 / max(counts)))
-                scores.append({**own_scores(net, criterion, x), **{lbfgs(n, start): s for n, s in reached.items()}})
-                if done <= TIMED:
-                    pace = seconds_an_iteration(criterion, x, start, clip)
-                    seconds.append({NETWORK: seconds_of(net, x), **{lbfgs(n, start): n * pace for n in counts}})
-                shown.update(task, completed=done)
-            name = source.name if source else "street scenes"
-            figures += claims(name, f"{size} px", scores)
-            tables.append(comparison(f"{name}, {size} px, {len(contents)} pictures, {way}", scores, seconds))
+    for size, counts in work.items():
+        scores, seconds = yardstick.measure([brought_to(content, size).to(device) for content in contents], counts)
+        figures += claims(name, f"{size} px", scores)
+        way = f"L-BFGS from {start}{', clipped on the way' if clip else ''}"
+        tables.append(comparison(f"{name}, {size} px, {len(contents)} pictures, {way}", scores, seconds))
     return Results(
         figures=figures,
         tables=tables,
@@ -105,6 +98,47 @@ def evaluate(
         macs={f"{SIDE}x{SIDE}": macs(net, 3, SIDE, SIDE)},
         data_digest={"test": digest(map(np.asarray, contents)), **identity["digests"]},
     )
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """A network beside L-BFGS on the same pictures.
+
+    Args:
+        net: the network.
+        criterion: the loss of both.
+        optimum: gives what L-BFGS reached.
+        start: of L-BFGS.
+        clip: whether it clips on the way.
+    """
+
+    net: FastStyle
+    criterion: StyleTransferLoss
+    optimum: Reference
+    start: Start
+    clip: bool
+
+    def measure(
+        self, pictures: Sequence[Tensor], counts: Sequence[int]
+    ) -> tuple[list[dict[str, Scores]], list[dict[str, float]]]:
+        """Scores of each picture after so many iterations, and of the first ones the seconds, by method."""
+        scores, seconds = list[dict[str, Scores]](), list[dict[str, float]]()
+        with bars() as shown:
+            task = shown.add_task("Pictures", total=len(pictures))
+            for done, x in enumerate(pictures, 1):
+                tick = partial(shown.advance, task, 1 / max(counts))
+                reached = self.optimum(self.criterion, x, counts, self.start, self.clip, tick)
+                lbfgs = {self._name(number): found for number, found in reached.items()}
+                scores.append({**own_scores(self.net, self.criterion, x), **lbfgs})
+                if done <= TIMED:
+                    pace = seconds_an_iteration(self.criterion, x, self.start, self.clip)
+                    lasting = {self._name(number): number * pace for number in counts}
+                    seconds.append({NETWORK: seconds_of(self.net, x), **lasting})
+                shown.update(task, completed=done)
+        return scores, seconds
+
+    def _name(self, iterations: int) -> str:
+        return f"L-BFGS({iterations})" if self.start == "noise" else f"L-BFGS({iterations}, {self.start})"
 
 
 def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLoss, dict[str, Any]]:
@@ -159,10 +193,6 @@ def seconds_of(net: FastStyle, content: Tensor) -> float:
         for _ in range(PASSES):
             float(net(content).sum())
     return (time.perf_counter() - began) / PASSES
-
-
-def lbfgs(iterations: int, start: Start) -> str:
-    return f"L-BFGS({iterations})" if start == "noise" else f"L-BFGS({iterations}, {start})"
 
 
 def claims(data: str, protocol: str, scores: Sequence[Mapping[str, Scores]]) -> list[Figure]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -72,21 +73,10 @@ class NeuralStyleModule(LightningModule):
         vgg: str | None = "timm",
         preserve_color: bool = False,
     ) -> None:
+        given = locals()
         super().__init__()
-        self.arguments: dict[str, Any] = {
-            "content_layers": content_layers,
-            "style_layers": style_layers,
-            "content_weight": content_weight,
-            "style_weight": style_weight,
-            "tv_weight": tv_weight,
-            "pooling": pooling,
-            "depth": depth,
-            "start": start,
-            "optimizer": optimizer,
-            "lr": lr,
-            "size": size,
-            "coarse_to_fine": coarse_to_fine,
-        }
+        names = set(signature(NeuralStyle).parameters) & set(given)
+        self.arguments: dict[str, Any] = {name: given[name] for name in sorted(names)}
         self.net = NeuralStyle(**self.arguments)
         self.features = self.net.loss_network(vgg, WAY_OUT)
         self.preserve_color = preserve_color
