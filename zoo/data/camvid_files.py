@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+
+from filelock import FileLock
 
 from zoo.base.errors import ZooError
 from zoo.base.files import sha256_of
@@ -34,14 +31,18 @@ def prepare(root: Path) -> None:
     if _find(root) is not None:
         return
     target = root if root.name == "CamVid" else root / "CamVid"
-    with naming_disk_errors(target), _one_at_a_time(target.with_name(".CamVid.lock")):
-        if _find(root) is None:
-            if target.exists() and any(target.iterdir()):
-                raise ZooError(
-                    f"{target} lacks {', '.join(_missing(target))}\n"
-                    "Complete it, or move it away to have CamVid downloaded."
-                )
-            _download(target)
+    with naming_disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(".CamVid.lock")):
+            if _find(root) is None:
+                _refuse_incomplete(target)
+                _download(target)
+
+
+def _refuse_incomplete(target: Path) -> None:
+    if target.exists() and any(target.iterdir()):
+        missing = ", ".join(_missing(target))
+        raise ZooError(f"{target} lacks {missing}\nComplete it, or move it away to have CamVid downloaded.")
 
 
 def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
@@ -129,37 +130,3 @@ def _verify(folder: Path) -> None:
                 f"{URL} gave a CamVid that is not the original: {min(differing)} differs "
                 f"({len(differing)} files of {split} in all); nothing was kept"
             )
-
-
-@contextlib.contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    """Wait for other processes that hold ``path``; the system releases it when its holder dies.
-
-    It goes away in the end, and with it the folders that were made for it and hold nothing.
-    """
-    file, made = _lock(path)
-    with file:
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # a folder that holds something stays, and so do those above it
-                path.unlink()
-                for folder in made:
-                    folder.rmdir()
-
-
-def _lock(path: Path) -> tuple[TextIO, list[Path]]:
-    """The file ``path``, held by this process alone until it is closed, and the folders made for it, inner first."""
-    while True:
-        made = [folder for folder in path.parents if not folder.exists()]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # who held it last has removed it: make it anew
-            file = path.open("w")
-            if sys.platform != "win32":
-                import fcntl
-
-                with contextlib.suppress(OSError):  # a file system without locks: then one must not start two at once
-                    fcntl.flock(file, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                return file, made
-            file.close()
