@@ -257,9 +257,9 @@ def test_older_wikis_are_understood():
         ({}, "not an answer of MediaWiki"),
         ({"results": []}, "not an answer of MediaWiki"),
         ([], "the answer is not an object"),
-        ({"continue": ["x"]}, "no place in its answers"),
-        ({"continue": {"gsroffset": {}}}, "no place in its answers"),
-        ({"continue": {str(number): "x" for number in range(1000)}}, "no place in its answers"),
+        ({"continue": ["x"]}, "not a place to resume at"),
+        ({"continue": {"gsroffset": {}}}, "not a place to resume at"),
+        ({"continue": {str(number): "x" for number in range(1000)}}, "not a place to resume at"),
     ],
 )
 def test_what_is_no_answer_of_commons_is_an_error(answer, complaint):
@@ -318,7 +318,7 @@ def test_a_place_that_was_asked_for_is_not_asked_for_again():
 )
 def test_a_place_of_another_source_is_refused(name, start):
     api = Asked(lambda _: {})
-    with pytest.raises(ZooError, match=f"{name}: .* is no place in its answers"):
+    with pytest.raises(ZooError, match=f"{name}: .* is not a place to resume at"):
         pages(f"{name}:cats", api, start)
     assert not api.urls
 

@@ -225,7 +225,7 @@ def test_a_host_that_asks_for_more_than_patience_is_left_alone(gallery: Gallery,
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(12)))
     assert collect(source, "-o", tmp_path / "out", *QUICK, "--per-host", 1, "--retries", 3) == 2
     assert statuses(tmp_path / "out") == ["failed"] * 12
-    assert "it asks to come back in 3600 s" in ledger(tmp_path / "out")[11]["reason"]
+    assert "the server asks to wait 3600 s" in ledger(tmp_path / "out")[11]["reason"]
     assert len(gallery.requests) == 2
 
 
@@ -397,7 +397,7 @@ def test_one_process_at_a_time(gallery: Gallery, tmp_path: Path, capsys):
     assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
     with FileLock(tmp_path / "out" / ".collect" / "lock"):
         assert collect("--resume", tmp_path / "out") == 2
-    assert "another zoo collect is at work in it" in capsys.readouterr().err
+    assert "another zoo collect is running in this folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -544,7 +544,7 @@ def test_a_host_that_puts_everything_off_is_given_up(gallery: Gallery, tmp_path:
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(30)))
     assert collect(source, "-o", tmp_path / "out", *QUICK, "--retries", 1) == 2
     assert statuses(tmp_path / "out") == ["failed"] * 30
-    assert "it put off 10 addresses in a row" in ledger(tmp_path / "out")[29]["reason"]
+    assert "the server refused 10 addresses in a row" in ledger(tmp_path / "out")[29]["reason"]
     assert len(gallery.asked("GET", "fine")) <= 2 * 10 + 4
 
 

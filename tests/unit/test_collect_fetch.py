@@ -236,7 +236,7 @@ def test_every_redirect_is_one(server, body, code):
 
 @pytest.mark.parametrize("location", [b"http://[", b"http://a:99999/", b"http://\xe2\x84\x80/"])
 def test_a_redirect_to_no_address_is_a_failure(location, body):
-    with pytest.raises(FetchError, match="redirected to no address") as caught:
+    with pytest.raises(FetchError, match="redirected to an invalid address") as caught:
         raw(b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n", body)
     assert not caught.value.again
 
@@ -327,7 +327,7 @@ def test_what_is_no_picture_is_given_up_at_its_first_bytes(server, body):
 
 def test_a_connection_that_is_cut_may_be_tried_again_and_is_not_by_itself(server, body):
     server.fault("GET", "/", Cut(100))
-    with pytest.raises(FetchError, match="the connection was cut") as caught:
+    with pytest.raises(FetchError, match="connection lost") as caught:
         ask(f"{server.endpoint}/", body)
     assert caught.value.again
     assert not caught.value.unreachable
@@ -352,7 +352,7 @@ def test_a_connection_that_ends_while_it_is_kept_is_not_asked_anew_at_once(tmp_p
             url = parse(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
             async with Client(Options(allow_private=True)) as client:
                 await client.get(url, Body(tmp_path / "spill"), limit=100)
-                with pytest.raises(FetchError, match="the connection was cut") as caught:
+                with pytest.raises(FetchError, match="connection lost") as caught:
                     await client.get(url, Body(tmp_path / "spill"), limit=100)
                 assert caught.value.again
 
@@ -364,14 +364,14 @@ def test_a_server_that_says_nothing_is_given_up(server, body, monkeypatch):
     monkeypatch.setattr(fetch, "SILENCE", 0.2)
     monkeypatch.setattr("zoo.collect.trouble.SILENCE", 0.2)
     server.fault("GET", "/", Stall(30))
-    with pytest.raises(FetchError, match=r"silent for 0\.2 s") as caught:
+    with pytest.raises(FetchError, match=r"no data for 0\.2 s") as caught:
         ask(f"{server.endpoint}/", body)
     assert caught.value.again
 
 
 def test_a_server_that_dribbles_is_given_up(server, body):
     server.fault("GET", "/", Slow(1000))
-    with pytest.raises(FetchError, match="took too long") as caught:
+    with pytest.raises(FetchError, match="timed out") as caught:
         ask(f"{server.endpoint}/", body, timeout=0.3)
     assert caught.value.again
 
@@ -402,7 +402,7 @@ def test_nobody_listening_is_told(server, body):
     ],
 )
 def test_what_is_no_http_is_told(answer, body):
-    with pytest.raises(FetchError, match=r"no HTTP|cut") as caught:
+    with pytest.raises(FetchError, match=r"not HTTP|lost") as caught:
         raw(answer, body)
     assert caught.value.again
     assert len(caught.value.reason) <= 200

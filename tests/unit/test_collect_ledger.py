@@ -131,7 +131,7 @@ def test_a_line_that_is_no_record_is_named(path, line):
     write(path, record("https://example.org/1"))
     with path.open("ab") as file:
         file.write(line + b"\n")
-    with pytest.raises(ZooError, match=r"ledger\.jsonl, line 2: no record of an address"):
+    with pytest.raises(ZooError, match=r"ledger\.jsonl, line 2: not a ledger record"):
         facts(path)
 
 

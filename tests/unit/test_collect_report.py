@@ -329,12 +329,12 @@ def test_reasons_are_counted_whatever_their_figures(tmp_path):
         "9x12 pixels, a side below 32",
         "HTTP 404 Not Found",
         "HTTP 410 Gone",
-        "10.0.0.1 is in a private network",
-        "10.0.0.2 is in a private network",
+        "10.0.0.1 is not a public address",
+        "10.0.0.2 is not a public address",
         "HTTP 404 Not Found; thumbnail: 3x3 pixels, a side below 32",
     ]
     page = seen(tmp_path, *(failure(number, reason=reason) for number, reason in enumerate(reasons)))
-    assert "… is in a private network 2 … pixels, a side below 32 2 HTTP 404 Not Found 1" in page.words
+    assert "… is not a public address 2 … pixels, a side below 32 2 HTTP 404 Not Found 1" in page.words
     assert "HTTP 404 Not Found; thumbnail: … pixels, a side below 32 1 HTTP 410 Gone 1" in page.words
     assert "failed 9x12 pixels, a side below 32" in page.words  # the row itself tells all
 

@@ -196,7 +196,7 @@ def test_a_host_in_a_private_network_is_closed_and_not_asked(site):
     host, _ = read(site, allow_private=False)
     assert host.closed is not None
     assert host.closed[0] == "blocked"
-    assert "private network" in host.closed[1]
+    assert "not a public address" in host.closed[1]
     assert site.requests == []
 
 

@@ -50,12 +50,12 @@ class PoliteApi:
         self._frontier.hold(host, PACE)
         content = await self._client.read(parsed, SPILL, headers=headers)
         if isinstance(content, Redirect):
-            raise FetchError("it has moved; give its new address by --endpoint")
+            raise FetchError("moved; give the new address by --endpoint")
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError):
             raise FetchError("the answer is not JSON") from None
         match answer:
             case {"error": {"code": str(code)}} if code in LATER:
-                raise FetchError(f"it says {code}", again=True, wait=LAG)
+                raise FetchError(f"the server says {code}", again=True, wait=LAG)
         return answer

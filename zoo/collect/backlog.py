@@ -107,4 +107,4 @@ class Backlog:
                 return Address(**record)
         except (ValueError, TypeError, RecursionError):
             pass
-        raise ZooError(f"{self._path}: damaged; remove it, and give SOURCE again")
+        raise ZooError(f"{self._path}: damaged; delete it and give SOURCE again")

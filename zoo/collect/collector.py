@@ -222,9 +222,9 @@ class Collector:
     def _follow(self, job: Job, url: str) -> None:
         job.visited.append(job.url)
         if url in job.visited:
-            self._give_up(job, "failed", "redirected in a circle")
+            self._give_up(job, "failed", "redirect loop")
         elif len(job.visited) > HOPS:
-            self._give_up(job, "failed", f"redirected more than {HOPS} times")
+            self._give_up(job, "failed", f"more than {HOPS} redirects")
         else:
             job.url, job.attempts = url, 0
             self._enqueue(job)
@@ -238,9 +238,9 @@ class Collector:
         final = job.attempts > self.store.options.retries
         host.put_off += error.busy and final
         if wait > PATIENCE:
-            host.closed = ("failed", f"{error.reason}; it asks to come back in {wait:.0f} s")
+            host.closed = ("failed", f"{error.reason}; the server asks to wait {wait:.0f} s")
         elif host.put_off >= TOO_MUCH:
-            host.closed = ("failed", f"{error.reason}; it put off {host.put_off} addresses in a row")
+            host.closed = ("failed", f"{error.reason}; the server refused {host.put_off} addresses in a row")
         elif error.unreachable and (not error.again or host.unreachable >= UNREACHABLE):
             host.closed = (error.status, error.reason)
         if host.closed is not None:

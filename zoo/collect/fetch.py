@@ -91,11 +91,11 @@ def parse(url: str) -> URL:
     except ValueError as error:  # also of a host's name
         raise FetchError(f"not an address: {error}", "blocked") from None
     if parsed.scheme not in ("http", "https"):
-        raise FetchError(f"{parsed.scheme or 'no'} scheme; only http and https are fetched", "blocked")
+        raise FetchError(f"{parsed.scheme or 'no'} scheme; only http and https are supported", "blocked")
     if not host or port is None:
-        raise FetchError("not an address: it has no host", "blocked")
+        raise FetchError("not an address: no host", "blocked")
     if parsed.user is not None or parsed.password is not None:
-        raise FetchError("an address with a password", "blocked")
+        raise FetchError("the address contains a password", "blocked")
     return parsed
 
 
@@ -210,7 +210,7 @@ def _target(response: aiohttp.ClientResponse) -> str:
     try:
         return str(response.url.join(URL(response.headers["Location"])).with_fragment(None))
     except ValueError as error:
-        raise FetchError(f"redirected to no address: {error}") from None
+        raise FetchError(f"redirected to an invalid address: {error}") from None
 
 
 def _refuse_status(response: aiohttp.ClientResponse) -> None:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-PRIVATE = "is in a private network"
+PRIVATE = "is not a public address"
 _GLOBAL = ipaddress.ip_network("2000::/3")  # all of IPv6 that has been given out for hosts of the internet
 _PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")  # of which Python, by its version, holds some for public
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # of which the last 32 bits are an IPv4 address, RFC 6052

@@ -113,7 +113,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError):
                 record = None
             if not _is_record(record):
-                raise ZooError(f"{path}, line {number}: no record of an address; remove it, and it is fetched anew")
+                raise ZooError(f"{path}, line {number}: not a ledger record; delete it to fetch its address again")
             yield record
 
 

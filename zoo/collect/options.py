@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from zoo import __version__
+from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, replace
 from zoo.base.text import did_you_mean

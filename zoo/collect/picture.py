@@ -145,11 +145,11 @@ def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
     except RejectedError:
         raise
     except UnidentifiedImageError:
-        raise RejectedError("damaged: its header cannot be read") from None
+        raise RejectedError("damaged: unreadable header") from None
     except Image.DecompressionBombError:
         raise RejectedError(f"more than {options.max_pixels:,} pixels") from None
     except MemoryError:
-        raise RejectedError("memory ran out when it was decoded") from None
+        raise RejectedError("out of memory while decoding") from None
     except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
         if isinstance(error, OSError) and error.errno in OURS:
             raise
@@ -174,7 +174,7 @@ def _refuse_scans(content: bytes | mmap.mmap) -> None:
     """
     scans = sum(1 for _ in re.finditer(b"\xff\xda", content)) if content[:2] == b"\xff\xd8" else 0
     if scans > SCANS:
-        raise RejectedError(f"a JPEG of {scans} scans")
+        raise RejectedError(f"a JPEG with {scans} scans")
 
 
 def _webp_bytes(head: bytes, options: Options) -> int:

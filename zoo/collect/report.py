@@ -46,7 +46,7 @@ def write_report(folder: Path) -> Path:
     """
     ledger, path = folder / "ledger.jsonl", folder / "report.html"
     if not ledger.is_file():
-        raise ZooError(f"{ledger}: no such file; zoo collect SOURCE -o {folder} writes it")
+        raise ZooError(f"{ledger}: no such file; zoo collect SOURCE -o {folder} creates it")
     summary = _summarize(ledger)
     template = _environment().get_template("report.html.j2")
     with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool, replacing(path) as part:

@@ -51,7 +51,7 @@ def collect(
         named.append(source)
     if stored.get("allow_private") and "allow_private" not in given and not made_here(folder / SETTINGS):
         del stored["allow_private"]
-        say("--allow-private was given for another folder and does not count here; give it again if you mean it")
+        say("--allow-private was given for another folder; give it again to allow private addresses here")
     given = {**stored, **given}
     options = Options(**{"contact": os.environ.get("ZOO_CONTACT"), **given})
     if options.contact is None:
@@ -92,7 +92,7 @@ async def _run(
     with Store(folder, options) as store:
         for one in named:
             if not retry and one != new and not store.backlog.ended(one.key):
-                say(f"resumes {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
+                say(f"resuming {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
                 opened[one.key] = _open(one, api)
         write_settings(folder / SETTINGS, given, named)
         watch = Watch(options.limit, store.kept)

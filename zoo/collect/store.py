@@ -80,7 +80,7 @@ class Store:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise ZooError(f"{folder}: another zoo collect is at work in it") from None
+            raise ZooError(f"{folder}: another zoo collect is running in this folder") from None
         for path in folder.glob(".ledger.jsonl.*.tmp"):  # of a process that was killed
             path.unlink()
         self.backlog = Backlog(self.hidden / "addresses.jsonl")
@@ -95,14 +95,14 @@ class Store:
         self._touched: set[Path] = set()
         for number, record in enumerate(self.ledger, 1):
             if record["status"] in KEPT and not is_whole(record):
-                raise ZooError(f"{self.ledger.path}, line {number}: damaged; remove it, and it is fetched anew")
+                raise ZooError(f"{self.ledger.path}, line {number}: damaged; delete it to fetch its picture again")
             self._learn(record)
 
     def _refuse_links(self) -> None:
         """What is deleted and cut here belongs to the collection, also where somebody else made it."""
         for path in (self.hidden, self.folder / "ledger.jsonl", *self.hidden.glob("*")):
             if path.is_symlink():
-                raise ZooError(f"{path} is a link; remove it")
+                raise ZooError(f"{path} is a symbolic link; delete it")
 
     @property
     def kept(self) -> int:
@@ -216,7 +216,7 @@ class Store:
         if folder in self._touched:
             return
         if not folder.resolve().is_relative_to(self.folder.resolve()):
-            raise ZooError(f"{folder} is a link that leads out of {self.folder}; nothing is written there")
+            raise ZooError(f"{folder} is a symbolic link that leads out of {self.folder}; delete it")
         folder.mkdir(parents=True, exist_ok=True)
         self._touched.add(folder)
 

@@ -37,19 +37,19 @@ def told(error: Exception) -> FetchError:
     if isinstance(error, aiohttp.InvalidURL):
         return FetchError(f"not an address: {error.description or error.url}"[:200], "blocked")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return FetchError(f"certificate: {error.certificate_error}"[:200])
+        return FetchError(f"invalid certificate: {error.certificate_error}"[:200])
     if isinstance(error, aiohttp.ClientConnectorError):
         return _not_connected(error.os_error)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return FetchError("no connection: timed out", again=True, unreachable=True)
     if isinstance(error, aiohttp.SocketTimeoutError):
-        return FetchError(f"silent for {SILENCE:g} s", again=True, silent=True)
+        return FetchError(f"no data for {SILENCE:g} s", again=True, silent=True)
     if isinstance(error, asyncio.TimeoutError):
-        return FetchError("took too long", again=True, silent=True)
+        return FetchError("timed out", again=True, silent=True)
     if isinstance(error, aiohttp.ClientResponseError):
-        return FetchError(f"no HTTP: {' '.join(error.message.split())}"[:200], again=True)
+        return FetchError(f"not HTTP: {' '.join(error.message.split())}"[:200], again=True)
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError)):
-        return FetchError("the connection was cut", again=True)
+        return FetchError("connection lost", again=True)
     return FetchError(f"{type(error).__name__}: {error}"[:200])
 
 

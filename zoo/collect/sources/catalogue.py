@@ -65,4 +65,4 @@ def objects(value: Any) -> list[dict[str, Any]]:
 
 
 def lost(name: str, place: Any) -> ZooError:
-    return ZooError(f"{name}: {shown(json.dumps(place))!r} is no place in its answers to resume at")
+    return ZooError(f"{name}: {shown(json.dumps(place))!r} is not a place to resume at")

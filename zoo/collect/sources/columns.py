@@ -35,7 +35,7 @@ def checked(columns: Mapping[str, str]) -> dict[str, str]:
         if field not in SPELLINGS:
             raise unknown("field of an address", field, SPELLINGS)
         if not name.strip():
-            raise ZooError(f"--column {field}= names no column")
+            raise ZooError(f"--column {field}= needs the name of a column")
         fields[field] = name.strip()
     return fields
 
@@ -82,7 +82,7 @@ def demand(path: Path, names: Sequence[str], found: Collection[str], given: Mapp
         if field not in found:
             raise ZooError(f"{path}: {unknown('column', name, listed)}")
     if "url" not in found and any("://" in name for name in listed):
-        raise ZooError(f"{path}: the first line has to name the columns; a list of addresses alone is a .txt")
+        raise ZooError(f"{path}: the first line must name the columns; name a plain list of addresses .txt")
     if "url" not in found:
         what = f"no column of addresses; name it by --column url=NAME\nthere are: {listing(listed) or 'none'}"
         raise ZooError(f"{path}: {what}")

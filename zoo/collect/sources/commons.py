@@ -55,7 +55,7 @@ def _page(answer: Any, base: str) -> Page:
         error = answer["error"] if isinstance(answer["error"], dict) else {}
         raise ZooError(f"commons: {shown(plain(error.get('info')) or 'an error')} ({shown(error.get('code', '?'))})")
     if not answer.keys() & {"query", "batchcomplete", "continue"}:
-        raise ZooError("commons: not an answer of MediaWiki; --endpoint is the address of its api.php")
+        raise ZooError("commons: not an answer of MediaWiki; give the address of its api.php by --endpoint")
     query = answer.get("query")
     pages = query.get("pages") if isinstance(query, dict) else None
     pages = objects(list(pages.values()) if isinstance(pages, dict) else pages)  # by their ids in older wikis

@@ -20,7 +20,7 @@ def rows(path: Path, columns: Mapping[str, str], _start: int) -> Iterator[Row]:
     records = _records(path)
     names = [name.strip() for name in next(records, [])]
     if not names:
-        raise ZooError(f"{path}: empty; the first line has to name the columns")
+        raise ZooError(f"{path}: empty; the first line must name the columns")
     places = {field: names.index(name) for field, name in resolve(path, names, columns).items()}
     for number, record in enumerate(records, 1):
         yield number, {field: cleaned(record[at]) if at < len(record) else None for field, at in places.items()}
@@ -40,10 +40,10 @@ class _Feed:
             self.size += len(line)
             if self.size > LINE:
                 where = f"{self._path}: line {self.began}"
-                raise ZooError(f"{where}: a row of more than {LINE >> 20} MiB; is a quote left open?")
+                raise ZooError(f"{where}: a row has more than {LINE >> 20} MiB; is a quote left open?")
             yield line
         if self.size:
-            raise ZooError(f"{self._path}: line {self.began}: a quote is opened and never closed")
+            raise ZooError(f"{self._path}: line {self.began}: a quote is never closed")
 
 
 def _records(path: Path) -> Iterator[list[str]]:

@@ -24,7 +24,7 @@ def ask(query: str, api: Api, endpoint: str | None) -> Ask:
     # It is for the service alone: another endpoint may have been named by whoever made the folder that is gone on with.
     token = "" if endpoint else os.environ.get(TOKEN, "").strip()
     if not (token.isascii() and token.isprintable()):
-        raise ZooError(f"openverse: {TOKEN} holds characters that no token has")
+        raise ZooError(f"openverse: {TOKEN} contains characters that no token has")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     asked = {"q": query, "page_size": str(KNOWN if token else ANONYMOUS), "mature": "false"}
 

@@ -48,5 +48,5 @@ def _text(value: Any, where: str, field: str, name: str) -> str | None:
         try:
             value = value.decode("utf-8")
         except UnicodeDecodeError:
-            raise ZooError(f"{where}: {name!r} is no text in UTF-8; choose another by --column {field}=NAME") from None
+            raise ZooError(f"{where}: {name!r} is not text in UTF-8; choose another by --column {field}=NAME") from None
     return scalar(value, where, field, name)

@@ -63,7 +63,7 @@ def place(start: Any, path: Path) -> int:
     if start is None:
         return 0
     if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-        raise ZooError(f"{path}: {shown(start)!r} is no number of rows to resume after")
+        raise ZooError(f"{path}: {shown(start)!r} is not a row to resume after")
     return start
 
 
@@ -98,5 +98,5 @@ def _decoded(line: bytes, path: Path, number: int, offset: int) -> str:
         where = f"byte {offset + error.start:,} is 0x{line[error.start]:02x}, {error.reason}"
         raise ZooError(f"{path}: line {number}: not UTF-8: {where}; convert the file to UTF-8") from None
     if "\0" in text:
-        raise ZooError(f"{path}: line {number}: has a NUL; not a text in UTF-8")
+        raise ZooError(f"{path}: line {number}: has a NUL byte; not a text in UTF-8")
     return text

@@ -87,7 +87,7 @@ def _found(path: Path, base: str | None) -> list[Fields]:
     if not found and addresses.relative:
         raise ZooError(f"{path}: its pictures have relative addresses; give the address of the page by --base URL")
     if not found and addresses.local:
-        raise ZooError(f"{path}: names only the copies of pictures that were saved with it\nsave the page as HTML only")
+        raise ZooError(f"{path}: has only copies of its pictures that were saved with it\nsave the page as HTML only")
     # A thumbnail of several pictures is the blank that stands in their places until a script runs.
     times = Counter(fields["thumbnail"] for fields in found.values())
     for fields in found.values():
