@@ -131,7 +131,7 @@ def test_a_file_that_another_has_mended_is_not_removed(hub: Any, published: str,
         found = real(self, path)
         if found and not threading.current_thread().__dict__.get("waited"):
             threading.current_thread().__dict__["waited"] = True
-            both.wait(20)
+            both.wait()
         return found
 
     monkeypatch.setattr(cache.Listed, "difference", seen)

@@ -56,9 +56,7 @@ def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], 
         root = pictures(folder / "pictures", (330, 260))
         return [
             f"--data.root={root}",
-            "--data.extra=[]",
             "--data.held_out=0.3",
-            "--data.num_workers=0",
             "--data.test_pairs=10",
         ]
     if architecture == "perceptual_sr":
@@ -69,7 +67,7 @@ def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], 
         given = [f"--data.content={folder / 'content.png'}", f"--data.style={folder / 'style.png'}"]
         return [*given, f"--vgg={vgg}", "--iterations=2"]
     root = pictures(folder / "pictures")
-    given = [f"--data.root={root}", "--data.extra=[]", "--data.held_out=0.3", f"--style={folder / 'style.png'}"]
+    given = [f"--data.root={root}", "--data.held_out=0.3", f"--style={folder / 'style.png'}"]
     return [*given, f"--vgg={vgg}", "--sizes=[32]", "--iterations=[2]", "--photographs=2"]
 
 

@@ -89,6 +89,14 @@ def test_a_run_publishes_its_best_checkpoint(
         assert torch.allclose(tensor.float(), best[f"net.{name}"].float(), rtol=1e-3, atol=1e-6), name
     assert b'load("me/streets")' in commit.files["README.md"]
     assert not any(str(tmp_path).encode() in content for content in commit.files.values())
+    (run,) = tmp_path.glob("runs/*/version_0")
+    made = ["card", str(run), "--name", "streets_mine", *told, *prose, "-o", "streets_mine"]
+    published = ["publish", "streets_mine", "--repo", "me/streets-mine"]
+    assert [main.main(verb) for verb in (made, [*published, "--dry-run"], published)] == [0, 0, 0]
+    readme = commits(hub, "me/streets-mine")[-1].files["README.md"]
+    assert b'load("me/streets-mine")' in readme
+    assert b"zoo predict me/streets-mine " in readme
+    assert b"USER/" not in readme
 
 
 def test_the_readme_is_given_the_repositorys_name(hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]):
