@@ -115,10 +115,9 @@ def memory() -> None:
                 whole = peak(lambda net=net, x=x: net(x)) / pixels
                 del x
                 strips = peak(lambda net=net, source=source: stylize_by_strips(net, source, ROWS)) / pixels
-                kept = strips_bytes(net, (width, height), ROWS) / pixels
-                print(
-                    f"{channels:>2}, {width}x{height}: {whole:,.0f}, {bytes_a_pixel(net):,}; {strips:,.0f}, {kept:,.0f}"
-                )
+                kept = strips_bytes(channels, (width, height), ROWS) / pixels
+                formula = bytes_a_pixel(channels)
+                print(f"{channels:>2}, {width}x{height}: {whole:,.0f}, {formula:,}; {strips:,.0f}, {kept:,.0f}")
 
 
 if __name__ == "__main__":

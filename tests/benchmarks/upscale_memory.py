@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zoo.models.perceptual_sr.memory import bytes_a_pixel, tile_side
+from zoo.models.perceptual_sr.memory import Cost
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.pictures.tensors import to_array
 
@@ -44,7 +44,7 @@ def table() -> None:
             net = PerceptualSR(upsampling, channels).eval()
             peak(net, 32)
             measured = ", ".join(f"{peak(net, side) / side**2:,.0f} at {side}" for side in sides)
-            print(f"{upsampling:<13} {channels:>3}: {measured}; {bytes_a_pixel(net):,}", flush=True)
+            print(f"{upsampling:<13} {channels:>3}: {measured}; {net.bytes_a_pixel:,}", flush=True)
 
 
 def photo(width: int, height: int, net: PerceptualSR) -> None:
@@ -59,7 +59,7 @@ def photo(width: int, height: int, net: PerceptualSR) -> None:
         done, enlarged = time.perf_counter(), resident("VmHWM")
         result.save(Path(folder) / "photo")
         saved = time.perf_counter()
-        tile = tile_side(net, result.source, "auto")
+        tile = Cost("cpu", net.reach, net.bytes_a_pixel).tile_side(result.source, "auto")
         print(f"{width}x{height} by parts of {tile}: enlarged in {done - start:.0f} s, saved in {saved - done:.0f} s")
         print(f"peak of resident memory {enlarged / 1e9:.2f} GB, with saving {resident('VmHWM') / 1e9:.2f} GB")
 
