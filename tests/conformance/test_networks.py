@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from conftest import model_file
 from zoo import load
 from zoo.base.registry import architectures
 from zoo.cards import weights
 
-MODELS = Path(__file__).parents[1] / "models"
 # read, not imported, since all of them together import much
-NETWORKS = [name for name in sorted(architectures()) if "\nSIZES = " in (MODELS / f"{name}.py").read_text()]
+NETWORKS = [name for name in sorted(architectures()) if "\nSIZES = " in model_file(name).read_text()]
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  # there is no trainer here
 

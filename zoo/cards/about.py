@@ -89,7 +89,7 @@ class About:
     def of(cls, options: argparse.Namespace) -> About:
         return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
 
-    def front(self, card: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:
+    def front(self, card: Mapping[str, Any], name: str, architecture: Architecture) -> dict[str, Any]:
         """Front matter: what is given, before what an existing card has, before what follows from the architecture."""
         given = {
             "license": self.license,
@@ -98,7 +98,7 @@ class About:
             "data_license": self.data_license,
             "library_name": "lightning-zoo",
             "pipeline_tag": architecture.pipeline_tag,
-            "tags": card.get("tags") or [*_tags(architecture), "pytorch", "lightning"],
+            "tags": card.get("tags") or [*_tags(name, architecture), "pytorch", "lightning"],
             "datasets": list(self.datasets),
         }
         if self.license:  # another one than the card had
@@ -169,5 +169,5 @@ def write_readme(about: About, architecture: Architecture, **known: Any) -> str:
     )
 
 
-def _tags(architecture: Architecture) -> list[str]:
-    return [re.sub(r"\W+", "-", word) for word in (architecture.task, architecture.net.split(".")[2].replace("_", "-"))]
+def _tags(name: str, architecture: Architecture) -> list[str]:
+    return [re.sub(r"\W+", "-", word) for word in (architecture.task, name.replace("_", "-"))]
