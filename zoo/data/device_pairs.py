@@ -39,11 +39,6 @@ def as_pictures(pictures: np.ndarray, device: torch.device) -> Tensor:
     return tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
 
 
-def fits(pictures: np.ndarray, device: torch.device) -> bool:
-    """Whether the pictures take less than half of the free memory of a CUDA device."""
-    return pictures.nbytes < torch.cuda.mem_get_info(device)[0] / 2
-
-
 def can_make(protocol: Protocol) -> bool:
     """Patches come to the networks' size by the mean over whole pixels."""
     return protocol.patch % NET_SIZE == 0

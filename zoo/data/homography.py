@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from zoo.base.errors import ZooError
+from zoo.base.memory import fits
 from zoo.base.splits import Split
-from zoo.data.device_pairs import Keys, as_pictures, can_make, device_batch, fits
+from zoo.data.device_pairs import Keys, as_pictures, can_make, device_batch
 from zoo.data.module import as_floats, batches_loader, held_out_loader
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
@@ -104,12 +105,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         self.shape = (self.protocol.height, self.protocol.width, *(() if grey else (3,)))
         self.grey, self.make_on = grey, make_on
         self._on_device = torch.empty(0)  # the training pictures, where pairs are made on the device
-        self._options: dict[str, Any] = {
-            "count": batch_size,
-            "protocol": self.protocol,
-            "later": later,
-            "photometric": photometric,
-        }
+        self._options = dict[str, Any](protocol=self.protocol, count=batch_size, later=later, photometric=photometric)
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:
         """The picture at the protocol's size, ``(H, W)`` or ``(H, W, 3)``."""
@@ -153,7 +149,9 @@ class HomographyPairs(PictureData[np.ndarray]):
         if self.make_on != "auto":
             return self.make_on == "device"
         device = self._device()
-        return device.type == "cuda" and can_make(self.protocol) and fits(self.pictures("train"), device)
+        if device.type != "cuda" or not can_make(self.protocol):
+            return False
+        return fits([(self.pictures("train").nbytes, device)], 0.5)
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
         pairs, offsets = self.held_out_pairs(split)
