@@ -38,11 +38,12 @@ def text(figures: Iterable[Figure], datasets: Any) -> str:
         if identity := ids.get(figure.data.lower()):
             main.setdefault(identity, figure)
     entries = [
-        {
-            "dataset": {"id": identity, "task_id": "default"},
-            "value": each.value,
-            "notes": f"{each.metric} on {each.split}",
-        }
+        {"dataset": {"id": identity, "task_id": "default"}, "value": each.value, "notes": _notes(each)}
         for identity, each in main.items()
     ]
     return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True) if entries else ""
+
+
+def _notes(figure: Figure) -> str:
+    protocol = "" if figure.protocol in ("", figure.data) else f", {figure.protocol}"
+    return f"{figure.metric} on {figure.split}{protocol}"

@@ -54,7 +54,21 @@ class Option:
     @property
     def takes_many(self) -> bool:
         """Whether several words may follow the flag."""
-        return any(typing.get_origin(part) in (Sequence, list) for part in (self.type, *typing.get_args(self.type)))
+        return any(typing.get_origin(part) in (Sequence, list) for part in self.parts)
+
+    @property
+    def parts(self) -> list[Any]:
+        """The types that a value may have."""
+        union = typing.get_origin(self.type) in (Union, types.UnionType)
+        return [part for part in typing.get_args(self.type) if part is not type(None)] if union else [self.type]
+
+    def joined(self, words: list[str]) -> list[str]:
+        """The words after a flag that takes many as one list, unless one is enough or is a list by itself."""
+        sequences = [part for part in self.parts if typing.get_origin(part) in (Sequence, list)]
+        if not words or (len(words) == 1 and (len(sequences) < len(self.parts) or words[0].startswith(("[", "{")))):
+            return words
+        numbers = typing.get_args(sequences[0])[0] in (int, float)
+        return [json.dumps([_number(word) if numbers else word for word in words])]
 
 
 def options_of(function: Callable[..., Any], skip: Iterable[str], section: str = "") -> list[Option]:
@@ -105,7 +119,7 @@ def _plain(hint: Any) -> Any:
 
 class _Help(DefaultHelpFormatter):
     def _format_action_invocation(self, action: argparse.Action) -> str:
-        return super()._format_action_invocation(action).partition(", --")[0]  # without jsonargparse's --flag+
+        return re.sub(r", --\S+\+.*", "", super()._format_action_invocation(action))  # without jsonargparse's --flag+
 
     def _get_help_string(self, action: argparse.Action) -> str:
         return action.help or ""  # without types, of which jsonargparse tells in Python's words
@@ -123,7 +137,8 @@ class OptionParser(ArgumentParser):
     def __init__(self, prog: str, subject: str, **settings: Any) -> None:
         super().__init__(prog=prog, exit_on_error=False, formatter_class=_Help, allow_abbrev=False, **settings)
         self.subject = subject
-        self.many: set[str] = set()
+        self.many: dict[str, Option] = {}
+        self.wanted: dict[str, str] = {}
 
     def add_options(self, title: str, options: Iterable[Option]) -> None:
         """Adds options as a group."""
@@ -138,7 +153,8 @@ class OptionParser(ArgumentParser):
             if not option.required:
                 settings["default"] = option.default
             group.add_argument(option.flag, **settings)
-            self.many |= {option.flag} if option.takes_many else set()
+            self.many |= {option.flag: option} if option.takes_many else {}
+            self.wanted[option.flag.lstrip("-").replace("-", "_")] = _wanted(option.type)
 
     def parse(self, argv: Sequence[str], **settings: Any) -> dict[str, Any]:
         """The values by name.
@@ -160,8 +176,8 @@ class OptionParser(ArgumentParser):
             if word in self.many:
                 flags = (i for i, each in enumerate(words) if each.startswith("-") and isinstance(_number(each), str))
                 end = next(flags, len(words))
-                values, words = words[:end], words[end:]
-                joined += [json.dumps([_number(value) for value in values])] if len(values) > 1 else values
+                joined += self.many[word].joined(words[:end])
+                words = words[end:]
         return joined
 
     def _refuse(self, error: ArgumentError, argv: Sequence[str]) -> NoReturn:
@@ -178,19 +194,21 @@ class OptionParser(ArgumentParser):
             return f"{self.subject} needs {', '.join(flags.get(name, name) for name in missing.split(', '))}"
         key = text.partition('Parser key "')[2].partition('"')[0]
         if not key:
-            return text.removeprefix("argument ")
-        lines = [line.strip() for each in causes(error) for line in str(each).splitlines()]
-        ranges = [line.removeprefix("- ").partition(" [")[0] for line in lines if "Input should" in line]
-        given = re.findall(r"(?m)^Given value: (.*)$|input_value='?(.*?)'?, input_type", "\n".join(lines))
-        choices = next((str(each.metavar) for each in self._actions if each.dest == key and each.metavar), "a value")
-        wanted = ranges[0].replace("Input should be", "must be") if ranges else f"must be {choices}"
-        return f"{flags.get(key, key)} {wanted}{f', not {max(given[0])!r}' if given else ''}"
+            return re.sub(r"/--\S+\+", "", text.removeprefix("argument "))
+        told = "\n".join(str(each) for each in causes(error))
+        bound = re.search(r"Input should be ((?!a valid)[^[,\n]*[^[,\s])", told)
+        values = (r"Given value: (.*)", r"input_value='?(.*?)'?, input_type", r"Got value: (.*)")
+        given = next(filter(None, (re.search(value, told) for value in values)), None)
+        wanted = bound[1] if bound else self.wanted.get(key, "another")
+        return f"{flags.get(key, key)} must be {wanted}{f', not {given[1]!r}' if given else ''}"
 
 
 def _with_default(option: Option) -> str:
-    told = option.help.rstrip(".").replace("``", "").replace("%", "%%")
-    silent = option.required or option.default in (None, False) or "by default" in told
-    return f"{told} (default: {option.default})" if not silent else told
+    told = option.help.rstrip(".").replace("``", "")
+    several = isinstance(option.default, (list, tuple))
+    default = " ".join(map(str, option.default)) if several else option.default
+    silent = option.required or default is False or default in (None, "") or "by default" in told
+    return told if silent else f"{told} (default: {default})"
 
 
 def _metavar(option: Option) -> str:
@@ -199,15 +217,32 @@ def _metavar(option: Option) -> str:
     parts = list(typing.get_args(option.type)) if origin in (Union, types.UnionType) else [option.type]
     words = [str(word) for part in parts if typing.get_origin(part) is Literal for word in typing.get_args(part)]
     rest = [part for part in parts if typing.get_origin(part) is not Literal]
-    numbers = [part for part in rest if part in (int, float) or typing.get_origin(part) is Annotated]
+    numbers = [part for part in rest if "number" in _wanted(part)]
     other = [part for part in rest if part is not type(None) and part not in numbers]
     if words and not numbers and not other:
         return f"{{{','.join(words)}}}"
     name = "N" if numbers else option.name.upper()
-    return "|".join([name, *words])
+    return "|".join([f"{name} ..." if option.takes_many else name, *words])
+
+
+def _wanted(hint: Any) -> str:
+    """What the values of a type are in a user's words, such as "a whole number or auto"."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_wanted(part) for part in arguments if part is not type(None)))
+    if origin is Literal:
+        return " or ".join(map(str, arguments))
+    if origin is Annotated:
+        return _wanted(arguments[0])
+    if origin in (Sequence, list, tuple):
+        return f"{_wanted(arguments[0]).removeprefix('a ')}s"
+    names = {int: "a whole number", float: "a number", bool: "true or false"}
+    return "a mapping" if origin in (Mapping, dict) else names.get(hint, "a text")
 
 
 def _number(text: str) -> str | float:
-    with suppress(ValueError):
-        return float(text)
+    """The number that a word is, or else the word."""
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
     return text
