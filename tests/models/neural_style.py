@@ -21,6 +21,7 @@ from zoo.nn.vgg import VGGFeatures
 
 ARGUMENTS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}, "size": 48}
 PREDICT = {"vgg": None, "iterations": 2, "size": 48}
+OPTIONS = {"blend": [["1"]], "content_weight": [["0.1"]], "preview_every": [["1"]]}
 CONTENT = data.chelsea()[50:130, 100:200]
 
 

@@ -40,10 +40,13 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 2 where a picture failed; the failures are named at the end.
     """
-    known, _ = _common_parser(add_help=False).parse_known_args(argv)
+    known, strange = _common_parser(add_help=False).parse_known_args(argv)
     if known.model is None:
         _common_parser().parse_args(argv)  # help ends here
         raise ZooError("which model? zoo predict MODEL PICTURES... -o OUT; zoo list says which there are")
+    before = argv[max(argv.index(known.model) - 1, 0)]
+    if before in strange and before.startswith("-") and "=" not in before:  # what seems the model may be its value
+        raise ZooError(f"name the model before {before}: zoo predict MODEL PICTURES... -o OUT [options]")
     declared = _architecture(known.model)
     given = _parser(known.model, declared).parse(argv)
     name, texts, out = given.pop("model"), given.pop("pictures"), Path(given.pop("output"))
@@ -102,23 +105,23 @@ class _Run:
 
     def predict(self, batch: dict[Path, Inputs]) -> list[str]:
         """Writes the results of one or several predictions; returns what went wrong."""
+        results: list[Any] = [None] * len(batch)
         if len(batch) > 1 and not any(_is_video(paths) for paths in batch.values()):
             with suppress(ZooError, OSError, MemoryError):  # one by one tells whose fault it is
                 results = self.net.predict([paths[0] for paths in batch.values()], **self.options)
-                for (destination, paths), result in zip(batch.items(), results, strict=True):
-                    self._keep(result, paths, destination)
-                return []
-        failures = (self._one(paths, destination) for destination, paths in batch.items())
+        pairs = zip(batch.items(), results, strict=True)
+        failures = (self._one(paths, destination, result) for (destination, paths), result in pairs)
         return [failure for failure in failures if failure]
 
-    def _one(self, paths: Inputs, destination: Path) -> str | None:
-        """Writes the results of one prediction; returns what went wrong."""
+    def _one(self, paths: Inputs, destination: Path, result: Any) -> str | None:
+        """Writes the results of one prediction, which is made where there is none; returns what went wrong."""
         names = ", ".join(map(str, paths))
         try:
             if _is_video(paths):
                 self._video(paths[0], self.out / destination)
             else:
-                self._keep(self.net.predict(*paths, **self.options), paths, destination)
+                result = self.net.predict(*paths, **self.options) if result is None else result
+                self._keep(result, paths, destination)
         except ZooError as error:
             return str(error)
         except OSError as error:  # such as a name too long for the results
@@ -220,8 +223,10 @@ def _add_common(parser: Any, required: bool = False) -> None:
 
 class _ModelParser(OptionParser):
     def _refuse(self, error: argparse.ArgumentError, argv: Any) -> Any:
-        if "pictures" in str(error) and self.many & set(argv):
-            raise ZooError(f"pictures are required; name them before {' and '.join(sorted(self.many & set(argv)))}")
+        if "pictures" in str(error) and set(self.many) & set(argv):
+            raise ZooError(
+                f"pictures are required; name them before {' and '.join(sorted(set(self.many) & set(argv)))}"
+            )
         super()._refuse(error, argv)
 
 
