@@ -199,5 +199,4 @@ def wait_for(path: Path, process: subprocess.Popen) -> None:
     before = time.time()
     while not path.exists() or path.stat().st_mtime < before - 1e-3:
         assert process.poll() is None, process.communicate()
-        assert time.time() < before + 60
         time.sleep(0.005)

@@ -1,7 +1,6 @@
 import asyncio
 import gzip
 import hashlib
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -145,9 +144,10 @@ def test_retry_after_in_seconds(value, expected):
     assert retry_after(value) == expected
 
 
-def test_retry_after_as_a_date():
-    later = datetime.now(timezone.utc) + timedelta(seconds=90)
-    assert retry_after(format_datetime(later, usegmt=True)) == pytest.approx(90, abs=3)
+def test_retry_after_as_a_date(monkeypatch):
+    now = datetime(2026, 2, 3, tzinfo=timezone.utc)
+    monkeypatch.setattr(fetch, "time", now.timestamp)
+    assert retry_after(format_datetime(now + timedelta(seconds=90), usegmt=True)) == 90
     assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
 
 
@@ -315,10 +315,8 @@ def test_what_is_no_picture_is_given_up(server, body, content):
 def test_what_is_no_picture_is_given_up_at_its_first_bytes(server, body):
     server.body = b"<html>" + b"x" * 4_000_000
     server.fault("GET", "/", Slow(40_000))
-    began = time.monotonic()
     with pytest.raises(RejectedError, match="HTML"):
         ask(f"{server.endpoint}/", body, limit=8 << 20, picture=True)
-    assert time.monotonic() - began < 3
     assert body.size < 100_000
 
 
