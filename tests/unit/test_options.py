@@ -51,7 +51,7 @@ def parser() -> OptionParser:
 
 def test_what_a_command_line_can_give_is_an_option():
     names = {option.name: option for option in options_of(work, ["net"])}
-    assert list(names) == "times share tile way sizes counts words style_file keep picture".split()  # and neither other
+    assert " ".join(names) == "times share tile way sizes counts words style_file keep picture"  # and neither other
     assert names["style_file"].flag == "--style-file"
     assert options_of(work, ["net"], "data")[7].flag == "--data.style_file"
     assert (names["times"].default, names["times"].help) == (3, "how often")
@@ -94,6 +94,8 @@ def test_values_are_of_the_type_of_the_argument(parser: OptionParser, argv: str,
         ("--sizes", "--sizes: expected one argument"),
         ("--counts x", "--counts must be whole numbers or a mapping, not 'x'"),
         ("--time 3", "it has no option --time; did you mean --times?"),
+        ("--data.time 3", "it has no option --data.time; did you mean --times?"),
+        ("--birds 3", "it has no option --birds"),  # not --words: that the dashes are the same says nothing
         ("--elephants=3", "it has no option --elephants"),
         ("--net 3", "it has no option --net"),
         ("--show 3", "it has no option --show"),
@@ -124,3 +126,15 @@ def test_help_is_the_docstring_s(parser: OptionParser, monkeypatch: pytest.Monke
     assert "--sizes N ... pixels, 100 % of them (default: 256 512)" in lines
     assert "--keep" in lines
     assert "--picture PICTURE by default the first" in lines
+
+
+def test_of_options_of_the_same_name_that_of_the_same_section_is_meant():
+    parser = OptionParser("zoo work", "it")
+    parser.add_argument("--zoom", type=int)
+    parser.add_options("options", options_of(work, ["net"]))
+    parser.add_options("data", options_of(work, ["net"], "data"))
+    for given, meant in (
+        ("--size", "--sizes"), ("--data.size", "--data.sizes"), ("--words2", "--words"), ("--data.zoom", "--zoom"),
+    ):  # fmt: skip
+        with pytest.raises(ZooError, match=f"did you mean {meant}\\?"):
+            parser.parse([f"{given}=3"])

@@ -8,7 +8,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, import_object
-from zoo.base.text import causes, did_you_mean
+from zoo.base.text import causes, nearest
 
 PLAIN = (bool, int, float, str, Path, type(None))
 
@@ -189,7 +189,7 @@ class OptionParser(ArgumentParser):
         flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
         if strange := text.partition("unrecognized arguments: ")[2].split():
             flag = strange[0].partition("=")[0]
-            return f"{self.subject} has no option {flag}{did_you_mean(flag, flags.values())}"
+            return f"{self.subject} has no option {flag}{_instead(flag, flags.values())}"
         if missing := text.partition("arguments are required: ")[2]:
             return f"{self.subject} needs {', '.join(flags.get(name, name) for name in missing.split(', '))}"
         key = text.partition('Parser key "')[2].partition('"')[0]
@@ -201,6 +201,17 @@ class OptionParser(ArgumentParser):
         given = next(filter(None, (re.search(value, told) for value in values)), None)
         wanted = bound[1] if bound else self.wanted.get(key, "another")
         return f"{flags.get(key, key)} must be {wanted}{f', not {given[1]!r}' if given else ''}"
+
+
+def _instead(flag: str, flags: Collection[str]) -> str:
+    """The flag that is spelt most like a wrong one, of the same section if there is one, as a question."""
+    section, _, name = flag.lstrip("-").rpartition(".")
+    same = [each for each in flags if each.lstrip("-").rpartition(".")[0] == section]
+    for known in (same, flags):
+        spelt = {each.lstrip("-").rpartition(".")[2]: each for each in known}
+        if near := nearest(name, spelt):
+            return f"; did you mean {spelt[near]}?"
+    return ""
 
 
 def _with_default(option: Option) -> str:
