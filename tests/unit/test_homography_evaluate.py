@@ -14,7 +14,7 @@ from PIL import Image
 
 from zoo.base.errors import ZooError
 from zoo.cards import card
-from zoo.data import HomographyPairs, homography
+from zoo.data import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.data.streets import draw_street
 from zoo.models.homographynet import HomographyNet
@@ -29,7 +29,7 @@ from zoo.pictures.geometry import corner_points, matrix_from_corners
 def few_streets() -> Iterator[None]:
     """Drawing them would take most of the time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(homography, "STREETS", {"test": (2_000_000, 4)})
+        patch.setattr(HomographyPairs, "streets", {"test": 4})
         yield
 
 
