@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from zoo.cards import card
+from zoo.cards.card import fill, models_table
 from zoo.commands.main import VERBS
 from zoo.training import recipes
 
@@ -14,7 +16,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def test_the_table_of_models_is_that_of_the_cards():
-    assert card.fill(README, "models", card.models_table()) == README, "run python scripts/readme_table.py"
+    assert fill(README, "models", models_table()) == README, "run python scripts/readme_table.py"
 
 
 def test_shows_files_that_are_there():
@@ -26,3 +28,11 @@ def test_names_what_exists():
     assert set(re.findall(r"^zoo (\w+)", README, re.MULTILINE)) <= set(VERBS)
     for recipe in re.findall(r"--recipe (\w+)", README):
         assert recipe in recipes.names()
+
+
+def test_its_first_example_passes_a_strict_type_check(tmp_path: Path):
+    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+    (tmp_path / "example.py").write_text(example)
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache")]
+    done = subprocess.run([*command, "example.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.endswith("Success: no issues found in 1 source file\n"), done.stdout

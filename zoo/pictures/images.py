@@ -196,3 +196,14 @@ def one_or_many(pictures: Any, predict: Callable[[list[Any]], list[Made]]) -> An
     if isinstance(pictures, (list, tuple)) or (is_tensor(pictures) and pictures.ndim == 4):
         return predict(list(pictures))
     return predict([pictures])[0]
+
+
+@contextmanager
+def naming(picture: Picture) -> Iterator[None]:
+    """Puts the name of a picture's file before the errors about it, where they do not tell it already."""
+    try:
+        yield
+    except ZooError as error:
+        if not isinstance(picture, (str, Path)) or str(error).startswith(str(picture)):
+            raise
+        raise ZooError(f"{picture}: {error}") from error

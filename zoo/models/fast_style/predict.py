@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
 from zoo.base.bounds import Count, Share
-from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.engines import Engine, network_of
 from zoo.models.fast_style.memory import rows_at_a_time
-from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
+from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_pixels
 from zoo.pictures.stylized import Stylized, as_content, check_strength, finish
 
 
@@ -59,13 +57,9 @@ class Stylizer:
         check_strength(strength)
 
         def stylize(one: Picture) -> Stylized:
-            name = f"{one}: " if isinstance(one, (str, Path)) else ""
-            with running_out(f"{name}memory ran out; make the picture smaller"):
+            with naming(one), running_out("memory ran out; make the picture smaller"):
                 content, alpha, notes = as_content(one)
-                try:
-                    result = self._restyle(content, tile, progress)
-                except ZooError as error:
-                    raise ZooError(f"{name}{error}") from None
+                result = self._restyle(content, tile, progress)
                 return finish(result, content, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
 
         return one_or_many(picture, lambda pictures: [stylize(one) for one in pictures])

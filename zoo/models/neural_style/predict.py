@@ -23,7 +23,7 @@ from zoo.models.neural_style.result import Painting
 from zoo.nn.descent import Step, descend
 from zoo.nn.precision import native_bfloat16
 from zoo.nn.vgg import VGGFeatures
-from zoo.pictures.images import Picture, one_or_many
+from zoo.pictures.images import Picture, naming, one_or_many
 from zoo.pictures.stylized import as_content, check_strength, finish
 from zoo.pictures.tensors import to_array, to_tensor
 
@@ -115,19 +115,30 @@ class Painter:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(checked_seed(seed))
             features = settings.loss_network(vgg).to(self.engine.device)
-        options: dict[str, Any] = {"strength": strength, "preserve_color": preserve_color}
+        easel = Easel(settings, features, styles, blend, seed)
 
         def paint(one: Picture) -> Painting:
-            name = f"{one}: " if isinstance(one, (str, Path)) else ""
-            easel = Easel(settings, features, styles, blend, seed, name)
-            return easel.paint(one, options, replace(previews, kept={}), progress)
+            kept, losses = replace(previews, kept={}), list[float]()
+            with naming(one):
+                source, alpha, notes = as_content(one)
+                for step in easel.steps(source):
+                    losses.append(step.loss)
+                    kept(step)
+                    if progress is not None:
+                        progress(step.number, settings.iterations)
+            height, width = step.picture.shape[2:]
+            if (width, height) != source.size:
+                notes = (*notes, f"made at {width}x{height} pixels; --size makes it larger")
+            picture = step.picture[0].cpu().numpy()
+            made = finish(picture, source, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
+            return Painting(made.picture, made.content, made.notes, kept.kept, tuple(losses))
 
         return one_or_many(content, lambda contents: [paint(one) for one in contents])
 
 
 @dataclass(frozen=True)
 class Easel:
-    """What one picture is painted with.
+    """What pictures are painted with.
 
     Args:
         net: the settings.
@@ -135,7 +146,6 @@ class Easel:
         styles: pictures.
         blend: share of each; None: the same of each.
         seed: of the noise.
-        name: of the picture, for errors.
     """
 
     net: NeuralStyle
@@ -143,40 +153,18 @@ class Easel:
     styles: Sequence[Picture]
     blend: Sequence[float] | None
     seed: int
-    name: str
 
-    def paint(
-        self,
-        picture: Picture,
-        options: dict[str, Any],
-        previews: Previews,
-        progress: Callable[[int, int], None] | None,
-    ) -> Painting:
-        """Styles one picture; ``options`` are those of :func:`finish`."""
-        source, alpha, notes = as_content(picture)
-        colors, device = self._fitting(source), self.features.mean.device
-        if colors.size != source.size:
-            notes = (*notes, f"made at {colors.width}x{colors.height} pixels; --size makes it larger")
-        content = to_tensor(colors)[None].to(device)
-        objective, losses = Objective(self.net, self.features, content, self.styles, self.blend), []
-        lack = f"{self.name}memory ran out at {colors.width}x{colors.height} pixels; give a smaller size"
-        with running_out(lack):
-            for step in optimize(objective, self.net.iterations, self.net.start, self.seed):
-                losses.append(step.loss)
-                previews(step)
-                if progress is not None:
-                    progress(step.number, self.net.iterations)
-        made = finish(step.picture[0].cpu().numpy(), source, alpha, notes=notes, **options)
-        return Painting(made.picture, made.content, made.notes, previews.kept, tuple(losses))
+    def steps(self, content: Image.Image) -> Iterator[Step]:
+        """Paints a picture at the size of the settings.
 
-    def _fitting(self, source: Image.Image) -> Image.Image:
-        """The picture at the size of the settings, which fits into memory."""
-        try:
-            colors = shrink(source, self.net.size)
-            check_memory(self.features, colors.height, colors.width, self.features.mean.device)
-        except ZooError as error:
-            raise ZooError(f"{self.name}{error}") from None
-        return colors
+        Raises:
+            ZooError: too small a picture, or too little memory.
+        """
+        colors, device = shrink(content, self.net.size), self.features.mean.device
+        check_memory(self.features, colors.height, colors.width, device)
+        objective = Objective(self.net, self.features, to_tensor(colors)[None].to(device), self.styles, self.blend)
+        with running_out(f"memory ran out at {colors.width}x{colors.height} pixels; give a smaller size"):
+            yield from optimize(objective, self.net.iterations, self.net.start, self.seed)
 
 
 def shrink(picture: Image.Image, size: int) -> Image.Image:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from zoo.data.low_resolution import SCALE
 from zoo.engines import Engine
 from zoo.models.perceptual_sr.memory import Cost
 from zoo.models.perceptual_sr.result import Upscaled
-from zoo.pictures.images import Picture, one_or_many, to_floats, to_picture, to_pixels
+from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_picture, to_pixels
 from zoo.pictures.tiling import tiles, within
 
 STRIP = 256  # rows of a picture that are changed at once
@@ -61,37 +60,37 @@ class Upscaler:
         Raises:
             ZooError: a picture that cannot be read, no such tile, or too little memory.
         """
-        return one_or_many(picture, lambda many: [self._upscale(one, match_histogram, tile, progress) for one in many])
+
+        def upscale(one: Picture) -> Upscaled:
+            with naming(one):
+                with running_out("memory ran out when it was converted; cut the picture into parts"):
+                    source, notes = to_picture(one)
+                if not source.width or not source.height:
+                    raise ZooError(f"the picture is empty ({source.width}x{source.height})")
+                return Upscaled(self._upscale(source, match_histogram, tile, progress), source, notes)
+
+        return one_or_many(picture, lambda many: [upscale(one) for one in many])
 
     def _upscale(
         self,
-        picture: Picture,
+        source: Image.Image,
         match_histogram: bool,
         tile: int | Literal["auto"] | None,
         progress: Callable[[int, int], None] | None,
-    ) -> Upscaled:
-        name = f"{picture}: " if isinstance(picture, (str, Path)) else ""
-        with running_out(f"{name}memory ran out when it was converted; cut the picture into parts"):
-            source, notes = to_picture(picture)
-        if not source.width or not source.height:
-            raise ZooError(f"the picture is empty ({source.width}x{source.height})")
-        try:
-            side = Cost(self.engine.device, self.reach, self.bytes_a_pixel).tile_side(source, tile)
-        except ZooError as error:
-            raise ZooError(f"{name}{error}") from None
+    ) -> Image.Image:
+        side = Cost(self.engine.device, self.reach, self.bytes_a_pixel).tile_side(source, tile)
         size = (SCALE * source.width, SCALE * source.height)
-        too_large = f"{name}memory ran out for a result of {size[0]}x{size[1]} pixels; cut the picture into parts"
+        too_large = f"memory ran out for a result of {size[0]}x{size[1]} pixels; cut the picture into parts"
         with running_out(too_large):
             colors = _spread_colors(source) if source.mode.endswith("A") else source
             enlarged = Image.new(source.mode, size)
         smaller = max(min(side, max(source.size)) // 2, 1)
-        with running_out(
-            f"{name}memory ran out by parts of {side} pixels; give smaller ones, by --tile {smaller} or tile={smaller}"
-        ):
+        way_out = f"give smaller ones, by --tile {smaller} or tile={smaller}"
+        with running_out(f"memory ran out by parts of {side} pixels; {way_out}"):
             self._enlarge(colors, enlarged, side, progress)
         with running_out(too_large):
             _complete(enlarged, source, match_histogram)
-        return Upscaled(enlarged, source, notes)
+        return enlarged
 
     def _enlarge(
         self, source: Image.Image, enlarged: Image.Image, side: int, progress: Callable[[int, int], None] | None
