@@ -48,8 +48,10 @@ def first_line(error: BaseException) -> str:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what it was raised from or while handling, and so on to the first."""
-    while error is not None:
+    """An error, what it was raised from or while handling, and so on to the first, or to one that was there before."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 

@@ -9,21 +9,22 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
 from zoo.base.registry import architectures
-from zoo.cards import golden, weights
 from zoo.cards.about import About, add_about_options, check_about, write_readme
 from zoo.cards.card import NAME, begin_readme, check_card, read_card
 from zoo.cards.samples import last_sheet, write_samples
 from zoo.commands import evaluate
 from zoo.commands.terminal import Parser
 from zoo.hub.locate import CONFIG_FILE
-from zoo.models.base import Model
-from zoo.models.evaluation import Results
-from zoo.training.trained import Trained, find_checkpoint, read
+
+if TYPE_CHECKING:
+    from zoo.models.base import Model
+    from zoo.models.evaluation import Results
+    from zoo.training.trained import Trained
 
 PLACEHOLDER = "USER/"
 
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--name", required=True, help="of the model")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="cards/NAME if not given")
     parser.add_argument("--repo", metavar="USER/NAME", help="where it will be published, which a new README says")
-    parser.add_argument("--dtype", choices=sorted(weights.DTYPES), default="float16", help="of the weights")
+    parser.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), default="float16", help="of the weights")
     parser.add_argument("--device", default="cpu", help="that measures")
     add_arguments(parser)
     options, rest = parser.parse_known_args(argv)
@@ -106,6 +107,8 @@ def _checked(
     """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`make_card`."""
     if not NAME.fullmatch(name):
         raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
+    from zoo.training.trained import find_checkpoint, read  # torch takes seconds to import
+
     path = find_checkpoint(expanded(source))
     trained = read(path)
     front = _front_of(folder, trained.architecture)
@@ -115,6 +118,8 @@ def _checked(
 
 def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> Model:
     """Weights, configuration and golden file; returns the network as others will load it."""
+    from zoo.cards import weights
+
     about = {"name": name, "recipe": "recipe.yaml", "data": ", ".join(datasets), "input": trained.declared.input}
     weights.save(trained.net, folder, trained.architecture, trained.arguments, dtype, **about)
     return add_golden(folder)
@@ -129,6 +134,8 @@ def _write_results(folder: Path, name: str, trained: Trained, measured: Results,
 
 def add_golden(folder: Path) -> Model:
     """Writes a card's golden file anew, and its entry in ``config.json``; returns the network."""
+    from zoo.cards import golden, weights
+
     net = weights.load(folder)
     content = read_json(folder / CONFIG_FILE)
     if example := architectures()[content["architecture"]].example:
@@ -160,7 +167,7 @@ def _write_readme(
             about, trained.declared, name=name, title=trained.architecture, samples=shows, reference=reference,
             epoch=trained.epoch, steps=trained.steps,
         )  # fmt: skip
-    begin_readme(folder, about.front(front, trained.declared), text)
+    begin_readme(folder, about.front(front, trained.architecture, trained.declared), text)
     (folder / "results.json").unlink(missing_ok=True)  # of other weights
 
 

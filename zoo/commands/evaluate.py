@@ -10,9 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace as replaced
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-from lightning.pytorch import LightningDataModule
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
@@ -20,17 +18,19 @@ from zoo.base.files import read_text, replace
 from zoo.base.paths import without_folders
 from zoo.base.registry import Architecture, card_names, import_object
 from zoo.base.text import first_line
-from zoo.cards import forms, weights
+from zoo.cards import forms
 from zoo.cards.card import Card, read_card, refresh
 from zoo.commands.options import OptionParser, evaluate_options, options_of
 from zoo.commands.terminal import Parser, table
 from zoo.hub import layout, locate
-from zoo.models.base import Model
 from zoo.models.evaluation import Context, Results
+
+if TYPE_CHECKING:
+    from zoo.models.base import Model
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
 DESCRIPTION = "Measures what a card claims, and says whether it still holds."
-Measure = Callable[[Model], Results]
+Measure: TypeAlias = "Callable[[Model], Results]"
 
 
 def main(argv: list[str]) -> int:
@@ -48,6 +48,8 @@ def main(argv: list[str]) -> int:
     if options.write and source.foreign:
         raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")
     measure = _ready(card, source, rest, options)
+    from zoo.cards import weights  # torch takes seconds to import
+
     measured = _measured(measure, source, weights.load(options.model, device=options.device))
     holds = _report(card, measured)
     if options.write:
@@ -145,7 +147,10 @@ def _recipe(source: locate.Source, given: Sequence[str]) -> dict[str, Any]:
     return recipe
 
 
-def _data_class(section: Mapping[str, Any]) -> type[LightningDataModule]:
+def _data_class(section: Mapping[str, Any]) -> type[Any]:
+    """The LightningDataModule that a recipe names."""
+    from lightning.pytorch import LightningDataModule
+
     found = import_object(section["class_path"])
     if not (isinstance(found, type) and issubclass(found, LightningDataModule)):
         raise ZooError(f"data.class_path names no LightningDataModule: {section['class_path']}")
@@ -178,6 +183,8 @@ def _word(value: Any) -> str:
 
 def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:
     """Networks with the other weights of an architecture that are in this installation."""
+    from zoo.cards import weights
+
     there = set(card_names())
     return {other: weights.load(other, device=device) for other in declared.weights if other != name and other in there}
 

@@ -6,13 +6,15 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
-from zoo.cards import golden
-from zoo.cards.weights import ModelFiles
 from zoo.commands.terminal import Parser, table
 from zoo.hub import archive, client, layout, locate
+
+if TYPE_CHECKING:
+    from zoo.cards.weights import ModelFiles
 
 
 def main_pull(argv: list[str]) -> int:
@@ -58,7 +60,9 @@ def pull(name: str) -> tuple[ModelFiles, Mapping[str, Path]]:
     Raises:
         ZooError: no such model, out of reach, or a file that is not what it should be.
     """
-    model = ModelFiles.find(name, refresh=True)
+    from zoo.cards import golden, weights  # torch takes seconds to import
+
+    model = weights.ModelFiles.find(name, refresh=True)
     model.state()  # refuses what is no such network before anything else is fetched
     source = model.source
     if isinstance(source, locate.Folder):
