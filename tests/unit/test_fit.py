@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from zoo import load
-from zoo.cards import card
+from zoo.base.registry import card_names
 from zoo.commands import main
 from zoo.data.labels import CAMVID
 from zoo.training.checkpoints import WholeCheckpointIO
@@ -165,6 +165,16 @@ def test_logs_the_curve(whole: Run):
     assert Image.open(sheets[-1]).size[0] > 4 * 300
 
 
+def test_prints_a_line_an_epoch_where_there_is_no_terminal(whole: Run):
+    losses, scores = whole.scalars("train/loss"), whole.scalars("val/mIoU")
+    lines = re.findall(r"^epoch (\d)/3  train/loss ([\d.]+)  val/mIoU ([\d.]+)  \d+ s$", whole.output, re.MULTILINE)
+    assert [int(number) for number, _, _ in lines] == [1, 2, 3]
+    for number, loss, score in lines:
+        end = int(number) * STEPS
+        assert float(loss) == pytest.approx(np.mean([losses[step] for step in range(end - STEPS, end)]), rel=1e-3)
+        assert float(score) == pytest.approx(scores[end - 1], rel=1e-3)
+
+
 def test_prints_the_iou_of_each_class(whole: Run):
     rows = table(whole.output)
     assert set(rows) == {*CAMVID.names, "mIoU", "mean accuracy", "pixel accuracy"}
@@ -210,9 +220,10 @@ def test_two_processes_train_and_measure_as_one(workplace: Path):
     assert done.returncode == 0, done.stderr[-3000:]
     run = Run(workplace / "runs" / "ddp" / "version_0", done.stdout)
     assert run.checkpoint("best")["global_step"] == STEPS // 2
-    assert run.checkpoint("best")["zoo"]["architecture"] == "linknet"  # what zoo export reads
+    assert run.checkpoint("best")["zoo"]["architecture"] == "linknet"  # what zoo card reads
     assert [path.name for path in run.folder.parent.iterdir()] == ["version_0"]
     assert done.stdout.count("IoU on val") == 1
+    assert len(re.findall(r"^epoch 1/1  ", done.stdout, re.MULTILINE)) == 1
     best = run.folder / "checkpoints" / "best.ckpt"
     alone = in_folder(workplace, "validate", "--recipe", "mini.yaml", "--ckpt_path", best, "--trainer.logger=false")
     assert table(done.stdout) == table(alone)
@@ -261,6 +272,7 @@ def test_killed_and_resumed_ends_as_if_nothing_had_been(
     done, killed = interrupted(workplace, "killed", STEPS + 2, signal.SIGKILL)
     assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
     assert killed.checkpoint()["global_step"] == STEPS  # two steps are lost
+    assert re.findall(r"^epoch (\S+)", done.stdout, re.MULTILINE) == ["1/3"]  # not lost in a buffer
     resumed = resume(killed, monkeypatch, tmp_path)
     ours, theirs = resumed.checkpoint(), whole.checkpoint()
     for key in ("epoch", "global_step", "state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
@@ -277,7 +289,7 @@ def test_ctrl_c_ends_cleanly_and_goes_on(whole: Run, workplace: Path, tmp_path: 
     done, stopped = interrupted(workplace, "stopped", STEPS + 2, signal.SIGINT)
     assert done.returncode == 130, done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
-    assert "zoo fit --resume" in done.stdout
+    assert f"Interrupted. Resume with: zoo fit --resume {stopped.folder.relative_to(workplace)}\n" in done.stdout
     assert stopped.checkpoint()["global_step"] == STEPS  # of the last whole epoch
     resumed = resume(stopped, monkeypatch, tmp_path).checkpoint()
     assert resumed["global_step"] == 3 * STEPS
@@ -292,7 +304,8 @@ def copied(whole: Run, tmp_path: Path) -> Run:
 
 
 def test_a_finished_run_can_be_made_longer(copied: Run, tmp_path: Path):
-    in_folder(tmp_path, "fit", "--resume", copied.folder, "--trainer.max_epochs=4")
+    output = in_folder(tmp_path, "fit", "--resume", copied.folder, "--trainer.max_epochs=4")
+    assert re.findall(r"^epoch (\S+)", output, re.MULTILINE) == ["4/4"]
     assert copied.checkpoint()["global_step"] == 4 * STEPS
 
 
@@ -336,12 +349,12 @@ def test_resuming_with_another_model_is_refused(
 
 
 def test_what_cannot_be_resumed(copied: Run, tmp_path: Path, capsys: pytest.CaptureFixture):
-    fails(capsys, ["fit", "--resume", str(tmp_path / "none")], r"none is no run.*config\.yaml is missing")
+    fails(capsys, ["fit", "--resume", str(tmp_path / "none")], r"cannot resume .*none: config\.yaml is missing")
     last = copied.folder / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:2000])
     fails(capsys, ["fit", "--resume", str(copied.folder)], r"last\.ckpt")
     last.unlink()
-    fails(capsys, ["fit", "--resume", str(copied.folder)], r"is no run.*last\.ckpt is missing")
+    fails(capsys, ["fit", "--resume", str(copied.folder)], r"cannot resume .*: checkpoints/last\.ckpt is missing")
 
 
 # Own data
@@ -366,7 +379,7 @@ def own(tmp_path: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def test_fine_tuning_makes_the_head_anew_and_says_so(whole: Run, own: list[str], tmp_path: Path):
+def test_fine_tuning_reinitialises_the_head_and_says_so(whole: Run, own: list[str], tmp_path: Path):
     recipe = yaml.safe_load(RECIPE)
     del recipe["data"]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(recipe))
@@ -374,8 +387,8 @@ def test_fine_tuning_makes_the_head_anew_and_says_so(whole: Run, own: list[str],
         tmp_path, "fit", "--recipe", "own.yaml", *own, "--weights", whole.folder / "model", "--trainer.max_epochs=1",
         "--trainer.callbacks=null", "--model.optimizer.class_path=torch.optim.SGD", "--model.optimizer.lr=0.0",
     )  # fmt: skip
-    (line,) = [line for line in output.splitlines() if "made anew" in line]
-    assert line.endswith("made anew: classifier.weight, classifier.bias")
+    (line,) = [line for line in output.splitlines() if line.startswith("Weights of")]
+    assert line.endswith("re-initialised: classifier.weight, classifier.bias")
     net = load(tmp_path / "runs" / "own" / "version_0" / "model")
     assert net.labels == ("field", "weed")
     start = load_file(whole.folder / "model" / "model.safetensors")
@@ -388,8 +401,8 @@ def test_a_recipe_names_what_it_starts_from(whole: Run, tmp_path: Path):
     (tmp_path / "second.yaml").write_text(f"weights: {whole.folder / 'model'}\n{RECIPE}")
     frozen = ["--model.optimizer.class_path=torch.optim.SGD", "--model.optimizer.lr=0.0", "--trainer.callbacks=null"]
     command = ["fit", "--recipe", "second.yaml", "--trainer.max_epochs=1", *frozen]
-    assert "made anew: nothing" in in_folder(tmp_path, *command)
-    assert "made anew" not in in_folder(tmp_path, *command, "--weights=null", "--seed_everything=2")
+    assert "re-initialised: nothing" in in_folder(tmp_path, *command)
+    assert "re-initialised" not in in_folder(tmp_path, *command, "--weights=null", "--seed_everything=2")
     runs = tmp_path / "runs" / "second"
     start, kept, anew = (
         load_file(folder / "model" / "model.safetensors")["classifier.weight"].float()
@@ -400,7 +413,7 @@ def test_a_recipe_names_what_it_starts_from(whole: Run, tmp_path: Path):
     in_folder(tmp_path, "fit", "--resume", runs / "version_0", "--trainer.max_epochs=2")
     recorded = [yaml.safe_load((runs / f"version_{i}" / "config.yaml").read_text())["weights"] for i in range(2)]
     assert recorded == [str(whole.folder / "model"), None]
-    assert "made anew: nothing" in in_folder(
+    assert "re-initialised: nothing" in in_folder(
         tmp_path, "fit", "--trainer.logger=false", "--config", "second.yaml", "--trainer.max_epochs=1", *frozen
     )
 
@@ -413,7 +426,11 @@ def test_weights_that_leave_a_layer_at_random_are_not_tested(
     del recipe["data"]
     Path("own.yaml").write_text(yaml.safe_dump(recipe))
     weights = str(whole.folder / "model")
-    fails(capsys, ["test", "--recipe", "own.yaml", *own, "--weights", weights], "no classifier.weight of that shape")
+    fails(
+        capsys,
+        ["test", "--recipe", "own.yaml", *own, "--weights", weights],
+        "cannot test: classifier.weight is missing from",
+    )
 
 
 def test_the_recipe_of_one_data_set_trains_on_another(own: list[str], tmp_path: Path):
@@ -485,7 +502,7 @@ def test_the_best_recipe_learns_from_real_pictures(real_data: Path, tmp_path: Pa
 
 
 def test_the_bundled_card_is_where_fine_tuning_starts():
-    if "linknet_camvid" not in card.names():
+    if "linknet_camvid" not in card_names():
         pytest.skip("the card linknet_camvid is not in this checkout")
     assert load("linknet").labels == CAMVID.names
 

@@ -10,8 +10,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
+import zoo.commands
 from zoo.base.errors import ZooError
-from zoo.cards import card as cards
+from zoo.cards.card import check_card, read_card
 from zoo.commands import evaluate, main
 
 ABOUT = [
@@ -51,18 +52,16 @@ class Hub(ModuleType):
         self.private.append(private)
         if self.failure:
             raise self.failure
-        assert cards.check(folder) == []
+        assert check_card(folder) == []
         self.published.append((Path(folder), repo))
         return SimpleNamespace(url="https://example.org/me/mine")
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
-    import zoo
-
     stand_in = Hub()
     monkeypatch.setitem(sys.modules, "zoo.commands.publish", stand_in)
-    monkeypatch.setattr(zoo, "publish", stand_in, raising=False)
+    monkeypatch.setattr(zoo.commands, "publish", stand_in, raising=False)
     return stand_in
 
 
@@ -74,7 +73,7 @@ def test_publishes_the_best_checkpoint(place: Path, hub: Hub):
     card = Path("runs", "mini", "version_0", "card")
     assert hub.published == [(card, "me/Mine")]
     assert output.getvalue().endswith("Published: https://example.org/me/mine\n")
-    assert cards.read(card).name == "mine"
+    assert read_card(card).name == "mine"
     assert 'load("me/Mine")' in (card / "README.md").read_text()
     assert all(str(place).encode() not in path.read_bytes() for path in card.rglob("*") if path.is_file())
 
@@ -100,10 +99,10 @@ def test_the_hub_is_asked_by_one_process(hub: Hub, monkeypatch: pytest.MonkeyPat
 
     from zoo.commands import fit as module
 
-    options, _ = module._options("fit", [*PUBLISH, *ABOUT])
+    options = module.parser_of("fit").parse_args([*PUBLISH, *ABOUT])
     for rank in (0, 1):
         monkeypatch.setattr(rank_zero_only, "rank", rank)
-        module._check_publication("me/Mine", options)
+        module._check_publication(options)
     assert hub.asked == ["me/Mine"]
 
 
@@ -125,6 +124,6 @@ def test_a_failure_after_the_training_says_how_to_go_on(
     error = fails(capsys, "--recipe", "../mini.yaml", *PUBLISH, *ABOUT)
     first, second = error.splitlines()[-1].split(" && ")
     run = Path("runs", "mini", "version_1")
-    assert first.startswith(f"zoo export {run} --name mine -o {run / 'card'} --license cc-by-4.0 --data-license 'drawn")
+    assert first.startswith(f"zoo card {run} --name mine -o {run / 'card'} --license cc-by-4.0 --data-license 'drawn")
     assert second == f"zoo publish {run / 'card'} --repo me/Mine"
     assert not (run / "card").exists()

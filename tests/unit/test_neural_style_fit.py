@@ -70,7 +70,7 @@ def test_a_run_leaves_the_picture_the_way_to_it_and_the_losses(here: Path, capsy
     assert float(found[-1]["loss"]) < float(found[0]["loss"])
     said = capsys.readouterr().out
     assert "80x64 pixels: about 0.2 GB of memory" in said
-    assert "Picture:  runs/neural_style/version_0/picture.png" in said
+    assert "Picture: runs/neural_style/version_0/picture.png" in said
     assert list(torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]) == ["picture"]
 
 

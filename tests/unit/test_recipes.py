@@ -29,7 +29,6 @@ trainer:
       init_args:
         monitor: val/mIoU
     - class_path: lightning.pytorch.callbacks.LearningRateMonitor
-ckpt_path: null
 """
 
 

@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from zoo.base.errors import ZooError
 from zoo.base.text import cell_text, did_you_mean, printable
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong option in one line, with the nearest right one."""
+    """Reports a wrong option in one line, with the nearest right one; ``--options`` prints all, for completion."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.add_argument("--options", action=_PrintOptions, nargs=0, help=argparse.SUPPRESS)
+
+    @property
+    def options(self) -> list[str]:
+        """Every option, with its dashes."""
+        return [option for option in self._option_string_actions if option != "--options"]
 
     def error(self, message: str) -> NoReturn:
         wrong = message.removeprefix("unrecognized arguments: ").split()[0]
-        near = did_you_mean(wrong, self._option_string_actions) if wrong.startswith("-") else ""
+        near = did_you_mean(wrong, self.options) if wrong.startswith("-") else ""
         raise ZooError(f"{message}{near}\nsee {self.prog} --help")
+
+
+class _PrintOptions(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        assert isinstance(parser, Parser)
+        print("\n".join(parser.options))  # noqa: T201
+        parser.exit()
 
 
 def table(rows: Sequence[Sequence[str | float | None]]) -> str:

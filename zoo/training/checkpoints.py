@@ -65,7 +65,7 @@ class InterruptCheckpoint(OnExceptionCheckpoint):
 
 
 class Described(Callback):
-    """Writes into every checkpoint what the network is and how it was trained, so that it can be exported by itself.
+    """Writes into every checkpoint what the network is and how it was trained, so that a card can be made of it.
 
     Args:
         about: plain values, for :func:`zoo.commands.card.read`.

@@ -2,56 +2,75 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
+from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, RichProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
+from zoo.base.errors import ZooError
+from zoo.base.registry import architecture_of, architectures
+from zoo.base.text import causes
 from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
 from zoo.training.checkpoints import RunCheckpoint, WholeCheckpointIO
+from zoo.training.progress import monitor_of, progress
+from zoo.training.recipes import import_class
 
 LAST = Path("checkpoints", "last.ckpt")
-HELP = """zoo fit --recipe NAME [--weights NAME] [KEY VALUE ...], or zoo fit --resume RUN_DIR;
-zoo validate|test --recipe NAME --weights NAME|--ckpt_path FILE. A recipe is a bundled name or a file; --weights starts
-from a model, a folder or a safetensors file. Any key of the recipe is an option, such as --data.batch_size 4 or those
-below; --model.help CLASS and --data.help CLASS list theirs."""
+
+
+def say(text: str) -> None:
+    """Prints a line, of several processes only the first."""
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        print(text)  # noqa: T201
 
 
 class ZooCLI(LightningCLI):
-    """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``."""
+    """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``.
+
+    Args:
+        args: words of the command line.
+        run: name of the folder below ``runs``.
+        resume: folder of the run that is continued.
+        keep_config: whether the run's folder gets ``config.yaml``.
+        whole: whether a checkpoint with all weights follows.
+
+    Raises:
+        ZooError: what is wrong with the words, in a line.
+    """
 
     def __init__(
         self, args: list[str], run: str, resume: Path | None = None, keep_config: bool = False, whole: bool = False
     ) -> None:
-        self.whole = whole  # a checkpoint with all weights follows
+        self.whole = whole
         place = {"save_dir": "runs", "name": run}
         if resume:
             place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
-        logger = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": place}
-        if resume:
             args = [*args, *(f"--trainer.logger.init_args.{key}={value}" for key, value in place.items())]
-        super().__init__(
-            LightningModule,
-            LightningDataModule,
-            subclass_mode_model=True,
-            subclass_mode_data=True,
-            save_config_callback=SaveConfigCallback if keep_config else None,
-            save_config_kwargs={"overwrite": True},  # without a logger it lies in the working directory
-            trainer_defaults={"logger": logger, "enable_model_summary": False},
-            parser_kwargs={
-                "usage": "zoo fit|validate|test --recipe NAME [options]",
-                "description": HELP,
-                "exit_on_error": False,
-                "allow_abbrev": False,
-            },
-            auto_configure_optimizers=False,
-            run=False,
-            args=args,
-        )
+        logger = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": place}
+        try:
+            super().__init__(
+                LightningModule,
+                LightningDataModule,
+                subclass_mode_model=True,
+                subclass_mode_data=True,
+                save_config_callback=SaveConfigCallback if keep_config else None,
+                save_config_kwargs={"overwrite": True},  # without a logger it lies in the working directory
+                trainer_defaults={"logger": logger, "enable_model_summary": False},
+                parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
+                auto_configure_optimizers=False,
+                run=False,
+                args=args,
+            )
+        except (ArgumentError, MisconfigurationException, ValueError) as error:
+            raise _user_error(error) from error
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
         """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
@@ -70,9 +89,12 @@ class ZooCLI(LightningCLI):
         self.given = self.config.clone()
         if self.start:
             weights.read_state(self.start)  # fails now rather than after everything was set up
-        arguments = self._get(self.config, "model", default={}).get("init_args", {})
-        if (self.start or self.whole) and "encoder_weights" in arguments:
-            arguments["encoder_weights"] = None  # full weights follow: they need not be fetched
+        if self.start or self.whole:  # full weights follow: others need not be fetched
+            model = self._get(self.config, "model", default={})
+            target = import_class(model["class_path"])
+            architecture = architecture_of(target) if isinstance(target, type) else None
+            for name in architectures()[architecture].pretrained if architecture else ():
+                model["init_args"][name] = None
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self._get(self.config_init, "trainer")
@@ -96,17 +118,20 @@ def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback
     Args:
         trainer: its arguments, of which some switch these off.
     """
-    defaults: list[Callback] = [RichProgressBar()] if trainer.enable_progress_bar is not False else []
+    defaults: list[Callback] = []
+    if trainer.enable_progress_bar is not False and not any(isinstance(one, ProgressBar) for one in given):
+        defaults.append(progress())
     if trainer.logger:
         defaults.append(LearningRateMonitor("step"))
-    if trainer.enable_checkpointing is False:
-        return [one for one in defaults if not isinstance(one, tuple(type(own) for own in given))]
-    if monitored := getattr(model, "monitor", None):
+    checkpoints = trainer.enable_checkpointing is not False
+    if checkpoints and (monitored := monitor_of(model)):
         monitor, mode = monitored
         defaults.append(RunCheckpoint(monitor=monitor, mode=mode, filename="best", enable_version_counter=False))
-    last = RunCheckpoint(filename=LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
-    kinds = tuple(type(one) for one in given)
-    return [*(one for one in defaults if not isinstance(one, kinds)), last]
+    defaults = [one for one in defaults if not isinstance(one, tuple(type(own) for own in given))]
+    if checkpoints:
+        last = RunCheckpoint(filename=LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
+        defaults.append(last)
+    return defaults
 
 
 def usable_precision(trainer: Any) -> Any:
@@ -116,5 +141,26 @@ def usable_precision(trainer: Any) -> Any:
     gpu = torch.cuda.is_available() and trainer.accelerator != "cpu"
     if native_bfloat16(torch.device("cuda" if gpu else "cpu")):
         return trainer.precision
-    print("This machine has no native bfloat16: training in float32 (--trainer.precision overrides).")  # noqa: T201
+    say("This machine has no native bfloat16: training in float32 (--trainer.precision overrides).")
     return "32-true"
+
+
+def _user_error(error: Exception) -> ZooError:
+    """What the user should know of jsonargparse's error, which wraps ours and repeats the whole usage.
+
+    Its own is the innermost of the chained messages that says what was expected of which key.
+    """
+    chain = list(causes(error))
+    for each in chain:
+        if isinstance(each, ZooError):
+            return each
+    messages = [str(each) for each in reversed(chain)]
+    said = messages[0].splitlines()[0]
+    for message in messages:
+        if refused := re.search(r"(Option|Key) '.*' is not accepted", message):
+            said = f"{refused[0]}; see zoo fit --help"
+            break
+        if re.match(r"Parser key .*:\s+Expected", message):
+            said = message.removeprefix("Parser key ")
+            break
+    return ZooError(" ".join(re.sub(r"<class '(.*?)'>|typing\.", r"\1", said).split()))

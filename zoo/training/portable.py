@@ -8,35 +8,28 @@ from typing import Any
 import yaml
 from jsonargparse import Namespace
 
+from zoo.base.files import read_text
 from zoo.base.paths import without_folders
 from zoo.training import recipes
 from zoo.training.cli import ZooCLI
 
-KEYS = ("seed_everything", "weights", "model", "data", "trainer")
 MACHINE = ("accelerator", "default_root_dir", "devices", "enable_progress_bar", "logger", "num_nodes", "strategy")
 
 
-def resolved(cli: ZooCLI, config: Namespace | None = None) -> dict[str, Any]:
-    """A configuration without defaults, with the paths of this machine.
-
-    Args:
-        cli: whose parser knows the defaults.
-        config: that of the command line if None.
-    """
-    config = cli.given if config is None else config
+def resolved(cli: ZooCLI, config: Namespace) -> dict[str, Any]:
+    """A configuration without defaults, which the parser knows, with the paths of this machine."""
     content = yaml.safe_load(cli.parser.dump(config, skip_default=True, skip_none=False))
     content["seed_everything"] = config["seed_everything"]  # which the parser takes for its default where it is 1
-    return {key: content[key] for key in KEYS if content.get(key) is not None}
+    return {key: content[key] for key in recipes.KEYS if content.get(key) is not None}
 
 
 def text(cli: ZooCLI, name: str) -> str:
-    """A recipe: the bundled file of that name where the run did what is in it, else one without a header."""
-    own = portable(resolved(cli))
+    """A recipe: the installed file of that name where the run did what is in it, else one without a header."""
+    own = portable(resolved(cli, cli.given))
     if name in recipes.names():
-        path = recipes.find(f"{name}.yaml")
-        bundled = path.read_text(encoding="utf-8")
-        if portable(resolved(cli, cli.parser.parse_string(bundled))) == own:
-            return bundled
+        installed = read_text(recipes.find(f"{name}.yaml"))
+        if portable(resolved(cli, cli.parser.parse_string(installed))) == own:
+            return installed
     return yaml.safe_dump(own, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)
 
 

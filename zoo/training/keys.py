@@ -1,0 +1,176 @@
+"""Keys of recipes as options of a command: what they are called, and which one a wrong one was meant to be.
+
+Classes are imported only to look something up in them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from zoo.base.errors import ZooError
+from zoo.base.files import read_text
+from zoo.base.registry import architectures
+from zoo.base.text import listing, nearest
+from zoo.training import recipes
+
+SECTIONS = ("trainer", "model", "data")
+LIGHTNING = (
+    "config",
+    "c",
+    "print_config",
+    "seed_everything",
+    "weights",
+)  # options of its command line without sections
+ALIKE = 0.82  # share of letters; below it options are suggested that have nothing to do with the given one
+MEANT = {  # names in other programs, and the keys that mean the same: the first that there is
+    ("epochs", "num_epochs", "n_epochs", "max_epoch"): ("trainer.max_epochs",),
+    ("steps", "iterations", "num_steps", "max_iter"): ("trainer.max_steps",),
+    ("gpus", "gpu", "num_gpus", "ngpus", "nproc_per_node", "device", "cuda"): ("trainer.devices",),
+    ("nodes", "nnodes"): ("trainer.num_nodes",),
+    ("amp", "fp16", "bf16", "half"): ("trainer.precision",),
+    ("batch", "bs", "batchsize"): ("data.batch_size",),
+    ("workers", "num_worker", "jobs", "threads"): ("data.num_workers",),
+    ("dataset", "data_dir", "data_path", "data_root", "images", "pictures"): ("data.root", "data.pictures"),
+    ("lr", "lr0", "learning_rate"): ("model.lr", "model.optimizer.lr"),
+    ("weight_decay", "wd"): ("model.optimizer.weight_decay",),
+    ("opt", "optim"): ("model.optimizer",),
+    ("scheduler", "lr_schedule", "sched"): ("model.lr_scheduler",),
+    ("seed", "random_seed"): ("seed_everything",),
+    ("cfg", "yaml", "recipes"): ("recipe",),
+    ("checkpoint", "ckpt", "ckpt_path", "resume_from", "model_path"): ("ckpt_path", "weights or --resume"),
+    ("pretrained", "init", "start_from", "finetune"): ("weights",),
+    ("continue", "restart"): ("resume",),
+    ("push", "push_to_hub", "upload"): ("publish",),
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys that a command has.
+
+    Args:
+        verb: of the zoo.
+        own: options of the verb that are no keys.
+        recipe: its file, if there is one.
+        given: words of the command line without the verb's own options.
+    """
+
+    verb: str
+    own: Collection[str]
+    recipe: Path | None
+    given: Sequence[str]
+
+    def check(self) -> None:
+        """Refuses options that nothing takes.
+
+        Raises:
+            ZooError: the first, with the one that was meant where that is known.
+        """
+        for option, value in pairs(self.given):
+            name = option.lstrip("-").rstrip("+")
+            section, _, rest = name.partition(".")
+            if not option:
+                near = f"--recipe {value}" if value.removesuffix(".yaml") in recipes.names() else None
+                raise self._refusal(f"unexpected argument {value!r}", near, "--help")
+            if section in SECTIONS:
+                self._check_key(section, rest.removeprefix("init_args.").partition(".")[0])
+            elif name not in LIGHTNING:
+                raise self._refusal(f"zoo {self.verb} has no option {option}", self.meant(name), "--help")
+
+    def help(self, section: str, name: str) -> str:
+        """The keys of a section, of the class of a name or else of the recipe's.
+
+        Args:
+            section: one of the three.
+            name: of an architecture, or the path of a class; may be empty.
+
+        Raises:
+            ZooError: no such class, or none is known.
+        """
+        if section != "trainer" and (declared := architectures().get(name)):
+            name = (declared.module if section == "model" else declared.data) or ""
+        target = recipes.import_class(name) if name else self.class_of(section)
+        if not inspect.isclass(target):
+            known = listing(architectures())
+            raise ZooError(f"--help.{section} needs --recipe NAME, the path of a class, or one of these:\n{known}")
+        from jsonargparse import ArgumentParser
+
+        usage = f"zoo {self.verb} --recipe NAME [--{section}.KEY VALUE ...]"
+        parser = ArgumentParser(usage=usage, add_help=False)
+        parser.add_class_arguments(target, section, skip={"labels"}, fail_untyped=False)  # of the data, for the model
+        return parser.format_help()
+
+    def _check_key(self, section: str, name: str) -> None:
+        known = recipes.parameters(self.class_of(section))
+        if name and known is not None and name not in (*known, *recipes.CLASS_KEYS, "help"):
+            near = nearest(name, known)
+            option = f"--{section}.{near}" if near else None
+            raise self._refusal(f"no key --{section}.{name}", option, f"--help.{section}")
+
+    def _refusal(self, problem: str, near: str | None, topic: str) -> ZooError:
+        hint = f"; did you mean {near}?" if near else ""
+        return ZooError(f"{problem}{hint}\nsee zoo {self.verb} {topic}")
+
+    def meant(self, option: str) -> str | None:
+        """The option that one stands for in other programs, or else the one whose name is nearest."""
+        first, dot, rest = option.replace("-", "_").lower().partition(".")
+        meanings = {word: targets for words, targets in MEANT.items() for word in words}
+        names = {key: f"{section}.{key}" for section in reversed(SECTIONS) for key in self._names(section)}
+        names |= {own.replace("-", "_"): own for own in (*self._own, *SECTIONS)}
+        for near in (first, nearest(first, (*meanings, *names), ALIKE)):
+            targets = (*meanings.get(near or "", ()), *([names[near]] if near in names else ()))
+            if found := next((target for target in targets if self._has(target)), None):
+                return f"--{found}{dot}{rest}"
+        return None
+
+    def _has(self, target: str) -> bool:
+        section, _, rest = target.partition(".")
+        if not rest:
+            return target.partition(" ")[0] in (*self._own, *SECTIONS, *LIGHTNING)
+        known = recipes.parameters(self.class_of(section))
+        return known is None or rest.partition(".")[0] in known
+
+    def _names(self, section: str) -> tuple[str, ...]:
+        return recipes.parameters(self.class_of(section)) or ()
+
+    @property
+    def _own(self) -> list[str]:
+        return [option.removeprefix("--") for option in self.own if option.startswith("--")]
+
+    def class_of(self, section: str) -> Any:
+        """What takes the keys of a section; None where that is not known."""
+        if section == "trainer":
+            return recipes.import_class(recipes.TRAINER)
+        told = {option.lstrip("-"): value for option, value in pairs(self.given)}
+        own = (self._content.get(section) or {}).get("class_path", "")
+        return _import(told.get(f"{section}.class_path") or told.get(section) or own)
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        return yaml.safe_load(read_text(self.recipe)) if self.recipe else {}
+
+
+def _import(path: str) -> Any:
+    try:
+        return recipes.import_class(path)
+    except ZooError:  # which is told with the line of the recipe, or by jsonargparse
+        return None
+
+
+def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Options with their values, which may be empty; a word that belongs to no option has an empty option."""
+    left = list(reversed(words))
+    while left:
+        word = left.pop()
+        if not word.startswith("-"):
+            yield "", word
+            continue
+        option, equals, value = word.partition("=")
+        yield option, value if equals or not left or left[-1].startswith("--") else left.pop()
