@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from zoo import __version__
+from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.text import causes, did_you_mean, printable
 from zoo.commands.terminal import Parser
@@ -35,10 +35,33 @@ VERBS = {
     "collect": "fetch pictures to train on: zoo collect LIST|PAGE|CATALOGUE:QUERY -o DIR",
     "list": "the models with weights: zoo list [PATTERN]",
     "info": "what is known about one: zoo info NAME",
+    "completion": "complete the words of a command line: zoo completion bash|zsh|fish",
+}
+MEANT = {  # what others call a verb
+    "train": "fit",
+    "training": "fit",
+    "finetune": "fit",
+    "resume": "fit",
+    "val": "validate",
+    "valid": "validate",
+    "validation": "validate",
+    "eval": "evaluate",
+    "benchmark": "evaluate",
+    "infer": "predict",
+    "inference": "predict",
+    "push": "publish",
+    "upload": "publish",
+    "download": "pull",
+    "pack": "bundle",
+    "crawl": "collect",
+    "scrape": "collect",
+    "ls": "list",
+    "models": "list",
+    "show": "info",
 }
 
-
 MAINS = {  # imported when called
+    "completion": "zoo.commands.completion:run",
     "evaluate": "zoo.commands.evaluate",
     "predict": "zoo.commands.predict",
     "card": "zoo.commands.card",
@@ -66,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if sys.stdout is None:  # closed by the shell
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     try:
-        code = _run([argument for argument in arguments if argument != "--debug"])
+        code = run([argument for argument in arguments if argument != "--debug"])
         sys.stdout.flush()  # a broken pipe shows here, not at exit
         return code
     except BrokenPipeError:
@@ -104,7 +127,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
     return BUG, f"bug: {type(error).__name__}: {summary}\nrun the same with --debug to see where, and please report it"
 
 
-def _run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Calls what a verb names; help and version end in SystemExit, errors are raised."""
     own = next((index for index, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
     _parser().parse_args(arguments[:own])  # help and version end here; the rest belongs to the verb
     if own == len(arguments):
@@ -118,11 +142,12 @@ def _run(arguments: list[str]) -> int:
     if verb in MAINS:
         module, _, name = MAINS[verb].partition(":")
         return getattr(importlib.import_module(module), name or "main")(rest)
-    raise ZooError(f"no verb {verb!r}{did_you_mean(verb, VERBS)}\nthere are: {', '.join(VERBS)}")
+    near = f"; did you mean {MEANT[verb]}?" if verb in MEANT else did_you_mean(verb, VERBS)
+    raise ZooError(f"no verb {verb!r}{near}\nthere are: {', '.join(VERBS)}")
 
 
 def _parser() -> Parser:
-    verbs = "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12}{text}" for verb, text in VERBS.items())
     parser = Parser(
         prog="zoo",
         usage="zoo [--version] [--debug] VERB ...",

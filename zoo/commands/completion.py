@@ -1,0 +1,143 @@
+"""``zoo completion bash|zsh|fish``: a script that completes verbs, models, recipes and options.
+
+The script asks ``zoo completion --words`` for what may stand at the end of a line. That answers at every press of a
+key, so nothing here imports torch: keyword arguments of predictors and evaluators are read from their source.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+from zoo.base.files import read_json
+from zoo.base.registry import architectures, card_folder, card_names
+from zoo.commands import fit, main
+from zoo.commands.terminal import Parser
+from zoo.training import recipes
+
+SCRIPTS = {
+    "bash": """\
+# eval "$(zoo completion bash)", for example in ~/.bashrc
+_zoo() {
+    local IFS=$'\\n'
+    COMPREPLY=($("$1" completion --words "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+}
+complete -o default -F _zoo zoo
+""",
+    "zsh": """\
+#compdef zoo
+# eval "$(zoo completion zsh)", for example in ~/.zshrc after compinit
+_zoo() {
+    local -a found
+    found=(${(f)"$("${words[1]}" completion --words "${(@)words[2,CURRENT]}" 2>/dev/null)"})
+    if (( $#found )); then compadd -a found; else _files; fi
+}
+compdef _zoo zoo
+""",
+    "fish": """\
+# zoo completion fish > ~/.config/fish/completions/zoo.fish
+function __zoo_words
+    set -l line (commandline -opc) (commandline -ct)
+    $line[1] completion --words $line[2..-1] 2>/dev/null
+end
+complete -c zoo -a '(__zoo_words)'
+""",
+}
+OF_MODELS = ("bundle", "evaluate", "info", "predict", "publish", "pull")  # verbs that a model's name follows
+
+
+def run(argv: list[str]) -> int:
+    """Prints the script for a shell, or what may stand at the end of a line."""
+    if argv[:1] == ["--words"]:
+        print("\n".join(words(argv[1:])))  # noqa: T201
+        return 0
+    parser = Parser(
+        prog="zoo completion",
+        description="Prints a script that completes verbs, models, recipes and options in a shell.",
+        epilog='In bash: eval "$(zoo completion bash)"',
+        allow_abbrev=False,
+    )
+    parser.add_argument("shell", choices=SCRIPTS)
+    print(SCRIPTS[parser.parse_args(argv).shell], end="")  # noqa: T201
+    return 0
+
+
+def words(line: Sequence[str]) -> list[str]:
+    """What may stand at the end of a line.
+
+    Args:
+        line: its words after ``zoo``; the last is what was written of the one to be completed, and may be empty. As
+            bash has it, ``=`` is a word of its own.
+    """
+    *before, last = [word for word in [*line, *([""] if line[-1:] in ([], ["="]) else [])] if word != "="]
+    own = next((place for place, word in enumerate(before) if not word.startswith("-")), None)
+    if own is None:
+        found: Iterable[str] = [*main.VERBS, "--help", "--version", "--debug"]
+    else:
+        found = _after(before[own], before[own + 1 :], last)
+    return [word for word in found if word.startswith(last)]
+
+
+def _after(verb: str, before: list[str], last: str) -> list[str]:
+    """What may follow a verb and words after it."""
+    name, equals, _ = last.partition("=")
+    option = name if equals else before[-1] if before else ""
+    values = {
+        "--recipe": recipes.names,
+        "--weights": _models,
+        "--help.model": architectures,
+        "--help.data": architectures,
+    }
+    if option in values:
+        return [f"{name}={value}" if equals else value for value in values[option]()]
+    if last.startswith("-"):
+        return options(verb, before[0] if before else "")
+    if before:
+        return []  # a file, which shells complete themselves
+    return list(SCRIPTS) if verb == "completion" else _models() if verb in OF_MODELS else []
+
+
+def options(verb: str, model: str = "") -> list[str]:
+    """The options of a verb, those for a model included, and the commonest keys of recipes."""
+    output = io.StringIO()
+    with redirect_stdout(output), suppress(SystemExit):
+        main.run([verb, "--options"])
+    found = [*output.getvalue().split(), "--help", "--debug"]
+    if verb in fit.PURPOSES:
+        found += [key.split()[0] for key in fit.keys_of(verb)]
+    declared = architectures().get(_architecture(model)) if model else None
+    if declared and verb == "predict":
+        found += keywords(declared.predictor, declared.inputs, "predict")
+    if declared and verb == "evaluate":
+        found += keywords(declared.evaluate, ("net", "data", "context"))
+    return list(dict.fromkeys(found))
+
+
+def keywords(path: str, skip: Iterable[str], method: str = "") -> list[str]:
+    """The options that arguments make of a function, or of a method of a class; callbacks make none.
+
+    They are read from its source: what it imports may take seconds.
+    """
+    module, _, name = path.rpartition(".")
+    spec = find_spec(module)
+    body = ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body if spec and spec.origin else []
+    for wanted in filter(None, (name, method)):
+        node = next((each for each in body if getattr(each, "name", None) == wanted), None)
+        body = getattr(node, "body", [])
+    given = [*node.args.args, *node.args.kwonlyargs] if isinstance(node, ast.FunctionDef) else []
+    kept = (each for each in given if each.arg not in ("self", *skip) and "Callable" not in ast.dump(each))
+    return [f"--{each.arg.replace('_', '-')}" for each in kept]
+
+
+def _models() -> list[str]:
+    return [*card_names(), *architectures()]
+
+
+def _architecture(model: str) -> str:
+    """The architecture of an installed model, or of that name."""
+    folder = card_folder(model)
+    return str(read_json(folder / "config.json").get("architecture")) if folder else model
