@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import errno
 import functools
-import inspect
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from rich.progress import Progress
-from torch import nn
 
 from zoo import load
 from zoo.cards import weights
@@ -23,9 +21,13 @@ from zoo.commands import main
 from zoo.commands.predict import _part_bar
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.homographynet.net import HomographyNet
+from zoo.models.linknet.predict import Segmenter
+from zoo.models.neural_style.net import NeuralStyle
+from zoo.models.neural_style.predict import Painter
+from zoo.models.neural_style.result import Painting
 from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.models.perceptual_sr.predict import Upscaler
 from zoo.models.perceptual_sr.result import Upscaled
-from zoo.pictures.stylized import Stylized
 
 
 @pytest.fixture
@@ -42,6 +44,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, street: Image.Image) -
         street.save(name)
     Path("in/notes.txt").write_text("no picture")
     return tmp_path
+
+
+def watch(monkeypatch: pytest.MonkeyPatch, owner: type, before: Callable[..., None], name: str = "predict") -> None:
+    """Calls something with the arguments of a method each time before this is called."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)  # options come from its signature
+    def watched(self: object, *args: object, **options: object) -> object:
+        before(*args, **options)
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(owner, name, watched)
 
 
 def predict(model: Path, *pictures: str) -> int:
@@ -96,8 +110,7 @@ def test_a_bad_picture_costs_none_of_the_others(here: Path, tiny_linknet: Path, 
     [
         (["none*.png"], "none*.png: nothing matches"),
         (["empty"], "no pictures in empty (.bmp"),
-        ([], "required: pictures"),
-        (["--style", "a.jpg", "b.jpg"], "name them before --style and --blend"),
+        ([], "tiny needs pictures\nsee zoo predict "),
     ],
 )
 def test_nothing_to_segment(
@@ -116,7 +129,7 @@ def test_results_go_to_a_folder(here: Path, tiny_linknet: Path, capsys: pytest.C
     assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", "out/below/it"]) == 2
     assert capsys.readouterr().err == "zoo: error: out is a file; -o names a folder\n"
     assert main.main(["predict", str(tiny_linknet), "single.webp"]) == 2
-    assert "-o/--output" in capsys.readouterr().err
+    assert f"{tiny_linknet} needs -o\n" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_the_work(
@@ -178,19 +191,92 @@ def test_results_do_not_go_among_the_pictures_of_a_folder(
 
 
 def test_options_of_other_models_are_refused(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
-    for option in (["--passes", "2"], ["--refine", "ecc"]):
-        assert predict(tiny_linknet, "single.webp", *option) == 2
-        assert f"{option[0]} means nothing to {tiny_linknet}: LinkNet has no such thing" in capsys.readouterr().err
-    assert predict(tiny_linknet, "single.webp", "--passes", "0") == 2
-    assert "a number from 1 on, not '0'" in capsys.readouterr().err
-    for option in (["--tile", "0"], ["--tile", "all"]):
-        assert predict(tiny_linknet, "single.webp", *option) == 2
-        assert f"--tile: a number from 1 on, not {option[1]!r}" in capsys.readouterr().err
-    assert predict(tiny_linknet, "single.webp", "--match-histogram") == 2
-    assert "--match-histogram means nothing to" in capsys.readouterr().err
+    others = (
+        "--passes 2", "--refine ecc", "--match-histogram", "--style a.jpg", "--preserve-color", "--strength 1",
+        "--blend 1", "--preview-every 3", "--seed 0",
+    )  # fmt: skip
+    for option in others:
+        assert predict(tiny_linknet, "single.webp", *option.split()) == 2
+        first, way_out = capsys.readouterr().err.splitlines()
+        assert first.startswith(f"zoo: error: {tiny_linknet} has no option {option.split()[0]}")
+        assert way_out == f"see zoo predict {tiny_linknet} --help"
     assert not Path("out").exists()
-    assert predict(tiny_linknet, "single.webp", "--tile", "auto") == 0  # the network's own way
-    assert predict(tiny_linknet, "single.webp", "--tile", "600") == 0
+
+
+def test_values_that_no_option_has_are_refused(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
+    for option, wanted in (
+        ("--tile 0", "greater than or equal to 64, not '0'"),
+        ("--tile all", "a whole number, not 'all'"),
+        ("--batch-size 0", "greater than or equal to 1, not '0'"),
+        ("--overlap -1", "greater than or equal to 0, not '-1'"),
+    ):
+        assert predict(tiny_linknet, "single.webp", *option.split()) == 2
+        assert capsys.readouterr().err.startswith(f"zoo: error: {option.split()[0]} must be {wanted}\n")
+    assert predict(tiny_linknet, "single.webp", "--tile", "64", "--overlap", "40") == 2
+    assert "its overlap at most 32 less, not 64 and 40" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("tile", [64, 200, 600])
+def test_any_tile_works_without_an_overlap(here: Path, tiny_linknet: Path, tile: int):
+    Image.open("single.webp").resize((300, 250)).save("large.png")
+    assert predict(tiny_linknet, "large.png", "--tile", str(tile)) == 0
+    expected = load(tiny_linknet).predict("large.png", tile=tile, overlap=min(256, tile // 4))
+    assert np.array_equal(Image.open("out/large_mask.png"), expected.mask)
+
+
+def test_probabilities_are_written(here: Path, tiny_linknet: Path):
+    assert predict(tiny_linknet, "single.webp", "--probabilities") == 0
+    names = ["single_mask.png", "single_overlay.png", "single_probabilities.npy"]
+    assert sorted(path.name for path in Path("out").iterdir()) == names
+    expected = load(tiny_linknet).predict("single.webp", probabilities=True)
+    assert np.array_equal(np.load("out/single_probabilities.npy"), expected.probabilities)
+
+
+@pytest.mark.parametrize(("size", "calls"), [(1, 4 * [1]), (3, [3, 1]), (9, [4])])
+def test_a_batch_is_predicted_at_a_time(
+    here: Path, tiny_linknet: Path, monkeypatch: pytest.MonkeyPatch, size: int, calls: list[int]
+):
+    """With the same results, whichever way."""
+    given: list[int] = []
+    watch(monkeypatch, Segmenter, lambda pictures, **_: given.append(len(pictures) if type(pictures) is list else 1))
+    assert predict(tiny_linknet, "in", "single.webp", "--batch-size", str(size)) == 0
+    assert given == calls
+    assert written("mask") == ["single_mask.png", "street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
+    alone = load(tiny_linknet).predict("in/sub/street.jpg").mask
+    assert (np.asarray(Image.open("out/sub/street_mask.png")) == alone).mean() > 0.99
+
+
+def test_a_bad_picture_costs_none_of_its_batch(here: Path, tiny_linknet: Path, monkeypatch, capsys):
+    """What it was given together is done again one by one; what is wrong is said once."""
+    given: list[object] = []
+    watch(monkeypatch, Segmenter, lambda pictures, **_: given.append(pictures))
+    Path("in/a_torn.png").write_bytes(Path("in/street.png").read_bytes()[:900])
+    assert predict(tiny_linknet, "in", "--batch-size", "2") == 2
+    assert [type(one) is list for one in given] == [True, False, False, True]
+    assert written("mask") == ["street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
+    out, err = capsys.readouterr()
+    assert "3 of 4 pictures" in out
+    assert len(err.splitlines()) == 1
+    assert "a_torn.png: damaged picture" in err
+
+
+def test_a_result_that_cannot_be_written_costs_none_of_its_batch(here: Path, tiny_linknet: Path, monkeypatch, capsys):
+    """And nothing is predicted again for it."""
+    given: list[object] = []
+    watch(monkeypatch, Segmenter, lambda pictures, **_: given.append(pictures))
+    save = Image.Image.save
+
+    def fail(self: Image.Image, path: Path, *args: object, **options: object) -> None:
+        if "single" in Path(path).name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        save(self, path, *args, **options)
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    assert predict(tiny_linknet, "single.webp", "in/street.png", "--batch-size", "2") == 2
+    assert len(given) == 1
+    assert written("mask") == ["street_mask.png"]
+    assert capsys.readouterr().err == "zoo: single.webp: out/single: Input/output error\n"
 
 
 def test_a_folder_for_results_goes_where_there_are_none(here: Path, tiny_linknet: Path):
@@ -216,22 +302,18 @@ def tiny_sr(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_enlarges_with_its_options(here: Path, tiny_sr: Path, monkeypatch: pytest.MonkeyPatch):
-    calls = []
-    original = PerceptualSR.predict
-
-    def seen(self: PerceptualSR, *args: object, progress: object, **options: object) -> object:
-        calls.append((callable(progress), options))
-        return original(self, *args, progress=progress, **options)
-
-    seen.__signature__ = inspect.signature(original)
-    monkeypatch.setattr(PerceptualSR, "predict", seen)
+    calls: list[tuple[bool, dict]] = []
+    watch(monkeypatch, Upscaler, lambda _, progress, **options: calls.append((callable(progress), options)))
     assert predict(tiny_sr, "single.webp", "--tile", "20", "--match-histogram") == 0
     assert predict(tiny_sr, "in/street.png", "--tile", "auto") == 0
-    assert calls == [(True, {"tile": 20, "match_histogram": True}), (True, {})]
+    assert predict(tiny_sr, "in/street.png") == 0
+    plain = {"tile": "auto", "match_histogram": False}
+    assert calls == [(True, {"tile": 20, "match_histogram": True}), (True, plain), (True, plain)]
     names = [f"{stem}_{kind}.png" for stem in ("single", "street") for kind in ("compare", "x4")]
     assert sorted(path.name for path in Path("out").iterdir()) == names
-    expected = original(load(tiny_sr), "single.webp", match_histogram=True)
-    assert np.array_equal(Image.open("out/single_x4.png"), expected)
+    monkeypatch.undo()
+    expected = load(tiny_sr).predict(here / "single.webp", match_histogram=True)
+    assert np.array_equal(Image.open(here / "out/single_x4.png"), expected)
 
 
 def test_what_a_picture_lost_is_said(here: Path, tiny_sr: Path, street: Image.Image, capsys: pytest.CaptureFixture):
@@ -265,20 +347,18 @@ def test_a_gif_in_a_folder_is_a_picture(here: Path, tiny_sr: Path, street: Image
     assert written("x4") == ["moving_x4.png", "street_x4.png"]
 
 
-@pytest.mark.parametrize(("owner", "name"), [(PerceptualSR, "predict"), (Upscaled, "compare")])
+@pytest.mark.parametrize(("owner", "name"), [(Upscaler, "predict"), (Upscaled, "compare")])
 def test_a_picture_that_memory_cannot_hold_costs_none_of_the_others(
     here: Path, tiny_sr: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, owner: type, name: str
 ):
-    original, calls = getattr(owner, name), []
+    calls: list[object] = []
 
-    @functools.wraps(original)
-    def fails_once(*args: object, **kwargs: object) -> object:
-        calls.append(args)
+    def fails_once(*_args: object, **_options: object) -> None:
+        calls.append(name)
         if len(calls) == 1:
             raise MemoryError
-        return original(*args, **kwargs)
 
-    monkeypatch.setattr(owner, name, fails_once)
+    watch(monkeypatch, owner, fails_once, name)
     assert predict(tiny_sr, "in/street.png", "single.webp") == 2
     assert written("x4") == ["single_x4.png"]
     out, err = capsys.readouterr()
@@ -368,80 +448,117 @@ def test_what_is_no_pair(
     assert not Path("out").exists()
 
 
-class Painter(nn.Module):
-    """Takes a style, as `neural_style` does."""
-
-    seen: ClassVar[list[dict[str, object]]] = []
-
-    def predict(
-        self, content: Path, style: object, *, blend: object = None, strength: float = 1.0, size: int = 512,
-        preserve_color: bool = False, iterations: int = 500, start: str = "content", seed: int = 0,
-        vgg: str = "timm", preview_every: int = 0,
-    ) -> Stylized:  # fmt: skip
-        given = {"style": style, "blend": blend, "strength": strength, "preserve_color": preserve_color, "size": size}
-        given |= {"iterations": iterations, "start": start, "seed": seed, "vgg": vgg, "preview_every": preview_every}
-        self.seen.append(given)
-        picture = Image.open(content).convert("RGB")
-        return Stylized(picture, picture)
+@pytest.fixture
+def painter(tmp_path: Path) -> Path:
+    arguments = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0}}
+    weights.save(NeuralStyle(**arguments), tmp_path / "painter", "neural_style", arguments)
+    return tmp_path / "painter"
 
 
 @pytest.fixture
-def painter(tiny_linknet: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model in whose stead a :class:`Painter` is loaded."""
-    monkeypatch.setattr(weights, "load", lambda name, device: Painter())
-    monkeypatch.setattr(Painter, "seen", [])
-    return tiny_linknet
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """Options of each picture that a :class:`Painter` is given from now on, and leaves as it is."""
+    calls: list[dict[str, object]] = []
+
+    @functools.wraps(Painter.predict)
+    def paint(self: Painter, content: Path, **options: object) -> Painting:
+        assert callable(options.pop("progress"))
+        calls.append(options)
+        picture = Image.open(content).convert("RGB")
+        return Painting(picture, picture)
+
+    monkeypatch.setattr(Painter, "predict", paint)
+    return calls
 
 
 @pytest.mark.parametrize(
     ("given", "style"),
     [
-        (["--style", "a.jpg"], Path("a.jpg")),
-        (["--style", "a.jpg", "b.jpg"], [Path("a.jpg"), Path("b.jpg")]),
-        (["--style", "a.jpg", "--style", "b.jpg"], [Path("a.jpg"), Path("b.jpg")]),
-        (["--style=a.jpg", "--style", "b.jpg", "c.jpg"], [Path("a.jpg"), Path("b.jpg"), Path("c.jpg")]),
+        (["--style", "a.jpg"], "a.jpg"),
+        (["--style", "a.jpg", "b.jpg"], ["a.jpg", "b.jpg"]),
+        (["--style", "a.jpg", "--style", "b.jpg"], ["a.jpg", "b.jpg"]),
+        (["--style=a.jpg", "--style", "b.jpg", "c.jpg"], ["a.jpg", "b.jpg", "c.jpg"]),
+        (["--style", "1", "2"], ["1", "2"]),
+        (["--style=-.jpg"], "-.jpg"),
+        (["--style", "[a] é.jpg", "\U0001f600.jpg"], ["[a] é.jpg", "\U0001f600.jpg"]),
     ],
 )
-def test_styles(here: Path, painter: Path, given: list[str], style: object):
+def test_styles(here: Path, painter: Path, painted: list[dict], given: list[str], style: object):
     assert predict(painter, "single.webp", "in/street.png", *given) == 0
-    assert [call["style"] for call in Painter.seen] == [style, style]
+    assert [call["style"] for call in painted] == [style, style]
     assert written("styled") == ["single_styled.png", "street_styled.png"]
-    assert main.main(["predict", *given, "-o", "out", str(painter), "single.webp"]) == 0  # before the model
-    assert Painter.seen[-1]["style"] == style
+    assert main.main(["predict", str(painter), *given, "-o", "out", "single.webp"]) == 0  # before the pictures
+    assert painted[-1]["style"] == style
 
 
-def test_options_of_styles_reach_predict(here: Path, painter: Path):
+@pytest.mark.parametrize("flag", ["--style", "--start"])
+def test_the_model_comes_before_its_options(here: Path, painter: Path, painted: list[dict], capsys, flag: str):
+    """What follows one may be its value: a picture would be taken for a model, perhaps of the Hub."""
+    assert main.main(["predict", flag, "single.webp", "-o", "out", str(painter), "in/street.png"]) == 2
+    usage = "zoo predict MODEL PICTURES... -o OUT [options]"
+    assert capsys.readouterr().err == f"zoo: error: name the model before {flag}: {usage}\n"
+    assert main.main(["predict", "-o", "out", "--device", "cpu", str(painter), "single.webp", "--style", "a.jpg"]) == 0
+    assert main.main(["predict", "--style=a.jpg", str(painter), "single.webp", "-o", "out"]) == 0
+    assert [call["style"] for call in painted] == ["a.jpg", "a.jpg"]
+
+
+def test_options_of_styles_reach_predict(here: Path, painter: Path, painted: list[dict]):
     given = (
-        "--style a b --blend 1 0.5 --strength 0.3 --preserve-color --size 300 --iterations 20 --start noise --seed 0"
+        "--style a b --blend 1 0.5 --strength 0.3 --preserve-color --size 300 --iterations 20 --start noise --seed 7 "
+        "--content-weight 1e-3 --pooling max --optimizer adam --vgg vgg.safetensors --preview-every 5"
     )
-    assert predict(painter, "single.webp", *given.split(), "--vgg", "vgg.safetensors", "--preview-every", "5") == 0
-    (call,) = Painter.seen
-    assert call == {
-        "style": [Path("a"), Path("b")], "blend": [1.0, 0.5], "strength": 0.3, "preserve_color": True, "size": 300,
-        "iterations": 20, "start": "noise", "seed": 0, "vgg": "vgg.safetensors", "preview_every": 5,
-    }  # fmt: skip
+    assert predict(painter, "single.webp", *given.split()) == 0
+    assert predict(painter, "single.webp", "--style", "a") == 0
+    assert painted == [
+        {
+            "style": ["a", "b"], "blend": [1.0, 0.5], "strength": 0.3, "preserve_color": True, "size": 300,
+            "iterations": 20, "start": "noise", "seed": 7, "content_weight": 1e-3, "pooling": "max",
+            "optimizer": "adam", "vgg": "vgg.safetensors", "preview_every": 5,
+        },
+        {
+            "style": "a", "blend": None, "strength": 1.0, "preserve_color": False, "size": None,
+            "iterations": None, "start": None, "seed": 0, "content_weight": None, "pooling": None,
+            "optimizer": None, "vgg": "timm", "preview_every": None,
+        },
+    ]  # fmt: skip
 
 
-def test_a_style_that_is_needed(here: Path, painter: Path, capsys: pytest.CaptureFixture):
+def test_a_style_that_is_needed(here: Path, painter: Path, painted: list[dict], capsys: pytest.CaptureFixture):
     assert predict(painter, "single.webp", "--strength", "0.5") == 2
-    assert capsys.readouterr().err == f"zoo: error: {painter} needs --style FILE\n"
+    assert capsys.readouterr().err.startswith(f"zoo: error: {painter} needs --style\n")
+    assert predict(painter, "--style", "a.jpg", "single.webp") == 2
+    assert capsys.readouterr().err == "zoo: error: pictures are required; name them before --style\n"
     assert not Path("out").exists()
-    assert not Painter.seen
+    assert not painted
 
 
-def test_options_of_styles_mean_nothing_to_others(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
-    for option in ("--style a.jpg", "--preserve-color", "--strength 1", "--blend 1", "--preview-every 3", "--seed 0"):
-        assert predict(tiny_linknet, "single.webp", *option.split()) == 2
-        assert f"{option.split()[0]} means nothing to {tiny_linknet}" in capsys.readouterr().err
-    for option in ("--strength much", "--strength nan", "--blend a", "--size 0", "--iterations -1", "--seed x"):
-        assert predict(tiny_linknet, "single.webp", *option.split()) == 2
-        assert option.split()[0] in capsys.readouterr().err
+def test_values_that_no_style_has(here: Path, painter: Path, painted: list[dict], capsys: pytest.CaptureFixture):
+    wrong = (
+        "--strength much", "--strength nan", "--strength 1.5", "--blend a", "--size 0", "--iterations -1", "--seed x",
+        "--start grey", "--pooling avg", "--optimizer sgd", "--preview-every 0",
+    )  # fmt: skip
+    for option in wrong:
+        assert predict(painter, "single.webp", "--style", "a.jpg", *option.split()) == 2
+        assert capsys.readouterr().err.startswith(f"zoo: error: {option.split()[0]} must be ")
+    assert not Path("out").exists()
+    assert not painted
 
 
 def test_bad_strength_costs_no_work(here: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     arguments = {"channels": 4, "blocks": 1}
     weights.save(FastStyle(**arguments), tmp_path / "style", "fast_style", arguments)
     assert predict(tmp_path / "style", "single.webp", "--strength", "1.5") == 2
-    assert "--strength: a number from 0, the picture, to 1, the result, not '1.5'" in capsys.readouterr().err
+    assert "--strength must be less than or equal to 1, not '1.5'" in capsys.readouterr().err
+    assert not Path("out").exists()
     assert predict(tmp_path / "style", "single.webp", "--strength", "0.5", "--preserve-color", "--tile", "16") == 0
     assert sorted(path.name for path in Path("out").iterdir()) == ["single_compare.png", "single_styled.png"]
+
+
+def test_pictures_stand_together(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
+    assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", "out", "in/street.png"]) == 2
+    assert "unexpected argument in/street.png" in capsys.readouterr().err
+
+
+def test_a_model_that_is_not_named(here: Path, capsys: pytest.CaptureFixture):
+    assert main.main(["predict", "-o", "out"]) == 2
+    assert "which model? zoo predict MODEL PICTURES... -o OUT; zoo list" in capsys.readouterr().err

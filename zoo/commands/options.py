@@ -68,7 +68,7 @@ class Option:
         if not words or (len(words) == 1 and (len(sequences) < len(self.parts) or words[0].startswith(("[", "{")))):
             return words
         numbers = typing.get_args(sequences[0])[0] in (int, float)
-        return [json.dumps([_number(word) if numbers else word for word in words])]
+        return [json.dumps([_number(word) if numbers else word for word in words], ensure_ascii=False)]
 
 
 def options_of(function: Callable[..., Any], skip: Iterable[str], section: str = "") -> list[Option]:
@@ -168,17 +168,20 @@ class OptionParser(ArgumentParser):
             self._refuse(error, argv)
 
     def _joined(self, argv: Sequence[str]) -> list[str]:
-        """The words, with several that follow a flag which takes many made one list."""
+        """The words, with all that follow a flag which takes many made one list, however often it stands there."""
         joined: list[str] = []
+        lists: dict[str, list[str]] = {}
         words = list(argv)
         while words:
-            joined.append(word := words.pop(0))
-            if word in self.many:
-                flags = (i for i, each in enumerate(words) if each.startswith("-") and isinstance(_number(each), str))
-                end = next(flags, len(words))
-                joined += self.many[word].joined(words[:end])
-                words = words[end:]
-        return joined
+            flag, equals, value = words.pop(0).partition("=")
+            if flag not in self.many or (equals and self.many[flag].section):  # of a recipe: another takes its place
+                joined.append(flag + equals + value)
+                continue
+            flags = (i for i, each in enumerate(words) if each.startswith("-") and isinstance(_number(each), str))
+            end = 0 if equals else next(flags, len(words))
+            lists.setdefault(flag, []).extend([value] if equals else words[:end])
+            words = words[end:]
+        return joined + ["=".join((flag, *self.many[flag].joined(values))) for flag, values in lists.items()]
 
     def _refuse(self, error: ArgumentError, argv: Sequence[str]) -> NoReturn:
         raise ZooError(f"{self._said(error)}\nsee {self.prog} --help") from None
@@ -189,6 +192,8 @@ class OptionParser(ArgumentParser):
         flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
         if strange := text.partition("unrecognized arguments: ")[2].split():
             flag = strange[0].partition("=")[0]
+            if not flag.startswith("-"):
+                return f"unexpected argument {flag}"
             return f"{self.subject} has no option {flag}{_instead(flag, flags.values())}"
         if missing := text.partition("arguments are required: ")[2]:
             return f"{self.subject} needs {', '.join(flags.get(name, name) for name in missing.split(', '))}"
