@@ -10,13 +10,13 @@ import pytest
 import safetensors.torch
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
 from zoo import load
 from zoo.base.errors import ZooError
 from zoo.data.labels import CAMVID
 from zoo.models.linknet.net import LinkNet, create_encoder
-from zoo.models.linknet.predict import segmentation_sheet
+from zoo.models.linknet.predict import Segmenter, likeliest, softmax
+from zoo.models.linknet.sheet import segmentation_sheet
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,9 @@ def net(tiny_linknet: Path) -> LinkNet:
 @pytest.fixture
 def array() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8)
+
+
+KINDS = ("mask.png", "overlay.png", "probabilities.npy")
 
 
 def largest_inputs(net: LinkNet) -> list[tuple[int, ...]]:
@@ -134,6 +137,9 @@ def test_a_list_keeps_its_order_and_sizes(net: LinkNet, array: np.ndarray):
     assert [result.mask.shape for result in results] == sizes
     assert all(np.array_equal(result.picture, picture) for result, picture in zip(results, pictures, strict=True))
     assert [shape[0] for shape in shapes] == [2, 1, 1, 2, 1]
+    shapes.clear()
+    net.predict(pictures)
+    assert [shape[0] for shape in shapes] == 7 * [1]  # one by one, if nothing else is asked for
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 47), (100, 101), (64, 64)])
@@ -144,11 +150,39 @@ def test_a_mask_has_the_size_of_its_picture(net: LinkNet, size: tuple[int, int])
 def test_probabilities(net: LinkNet, array: np.ndarray):
     result = net.predict(array, probabilities=True)
     assert result.probabilities.shape == (11, 50, 70)
+    assert result.probabilities.dtype == np.float16
     assert (result.probabilities >= 0).all()
-    assert torch.allclose(result.probabilities.float().sum(0), torch.ones(50, 70), atol=0.01)
-    best = result.probabilities.float().amax(0)  # float16 may tie
-    chosen = result.probabilities.float().gather(0, torch.from_numpy(result.mask).long()[None])[0]
-    assert torch.equal(best, chosen)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(array).permute(2, 0, 1)[None] / 255).softmax(1)[0]
+    np.testing.assert_allclose(result.probabilities, expected, atol=5e-4)
+    chosen = np.take_along_axis(result.probabilities, result.mask[None].astype(int), 0)[0]
+    assert np.array_equal(chosen, result.probabilities.max(0))  # float16 may tie
+
+
+def test_probabilities_are_saved(net: LinkNet, array: np.ndarray, tmp_path: Path):
+    result = net.predict(array, probabilities=True)
+    written = result.save(tmp_path / "street")
+    assert [path.name for path in written] == [f"street_{end}" for end in KINDS]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"street_{end}" for end in KINDS)
+    saved = np.load(written[-1])
+    assert saved.dtype == np.float16
+    assert np.array_equal(saved, result.probabilities)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_likeliest_and_softmax_are_those_of_torch(scale: float):
+    logits = np.random.default_rng(0).normal(0, scale, (2, 11, 13, 17)).astype(np.float32)
+    logits[0, 3:5] = logits[0, 4:6].max() + 1  # a tie: the first counts
+    expected = torch.from_numpy(logits)
+    assert likeliest(logits).dtype == np.uint8
+    assert np.array_equal(likeliest(logits), expected.argmax(1))
+    np.testing.assert_allclose(softmax(logits), expected.softmax(1), atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_nothing_is_refused(net: LinkNet, array: np.ndarray, size: int):
+    with pytest.raises(ZooError, match=f"batch_size is 1 or more, not {size}"):
+        net.predict([array, array], batch_size=size)
 
 
 def test_what_is_no_picture_is_refused(net: LinkNet, tmp_path: Path):
@@ -227,7 +261,7 @@ def test_tiles_that_overlap_by_what_the_network_sees_change_nothing(net: LinkNet
     assert len(shapes) == 3 * 2
     assert max(max(shape) for shape in shapes) <= tile
     whole = net.predict(picture, probabilities=True, tile=10_000)
-    assert torch.allclose(tiled.probabilities.float(), whole.probabilities.float(), atol=2e-3)  # float16
+    np.testing.assert_allclose(tiled.probabilities.astype(float), whole.probabilities, atol=2e-3)  # float16
     assert (tiled.mask == whole.mask).mean() > 0.9999  # ties
 
 
@@ -236,42 +270,61 @@ def test_with_less_overlap_only_the_seams_differ(net: LinkNet, halo: int):
     step = tile - overlap
     torch.manual_seed(0)
     picture = torch.rand(3, 64, 3 * step + overlap)
-    tiled = net.predict(picture, probabilities=True, tile=tile, overlap=overlap).probabilities.float()
-    whole = net.predict(picture, probabilities=True, tile=10_000).probabilities.float()
-    differs = (tiled - whole).abs().amax((0, 1)) > 2e-3
-    columns = torch.arange(picture.shape[-1])
+    tiled = net.predict(picture, probabilities=True, tile=tile, overlap=overlap).probabilities.astype(float)
+    whole = net.predict(picture, probabilities=True, tile=10_000).probabilities.astype(float)
+    differs = np.abs(tiled - whole).max((0, 1)) > 2e-3
+    columns = np.arange(picture.shape[-1])
     seams = [k * step + overlap // 2 for k in (1, 2)]
-    near = torch.stack([(columns - seam).abs() <= halo - overlap // 2 for seam in seams]).any(0)
+    near = np.any([abs(columns - seam) <= halo - overlap // 2 for seam in seams], 0)
     assert (~near).any()
     assert not differs[~near].any()
+
+
+class Brightness:
+    """An engine that tells dark pixels from bright ones, and remembers what it was shown."""
+
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.shapes: list[tuple[int, ...]] = []
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        self.shapes.append(x.shape)
+        return (np.concatenate([0.5 - x[:, :1], x[:, :1] - 0.5], 1),)
+
+
+def brightness() -> Segmenter:
+    return Segmenter(Brightness(), ("dark", "bright"), ((0, 0, 0), (255, 255, 255)))
 
 
 @pytest.mark.parametrize("size", [(2000, 3000), (3000, 40), (1025, 1024)])
 @pytest.mark.parametrize(("tile", "overlap"), [(1024, 256), (512, 96)])
 def test_memory_is_bounded_by_the_tile(size: tuple[int, int], tile: int, overlap: int):
     """And every pixel is decided, by a tile that holds it."""
-
-    class Brightness(nn.Module):
-        labels, palette = ("dark", "bright"), ((0, 0, 0), (255, 255, 255))
-        predict = LinkNet.predict
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.scale = nn.Parameter(torch.ones(1))
-
-        def forward(self, x: Tensor) -> Tensor:
-            shapes.append(tuple(x.shape))
-            return torch.cat([0.5 - x[:, :1], x[:, :1] - 0.5], 1) * self.scale
-
-    shapes: list[tuple[int, ...]] = []
+    segmenter = brightness()
     picture = np.random.default_rng(0).integers(0, 256, (*size, 1), dtype=np.uint8).repeat(3, 2)
-    result = Brightness().predict(picture, tile=tile, overlap=overlap)
+    result = segmenter.predict(picture, tile=tile, overlap=overlap)
     assert np.array_equal(result.mask, picture[..., 0] > 127)
+    shapes = segmenter.engine.shapes
     assert max(max(shape[-2:]) for shape in shapes) <= tile
     assert sum(shape[-2] * shape[-1] for shape in shapes) < 3 * size[0] * size[1] + 2 * tile**2
 
 
-def test_an_overlap_that_leaves_nothing_of_a_tile_is_refused(net: LinkNet):
-    for tile, overlap in ((64, 64), (128, 200)):
-        with pytest.raises(ZooError, match="overlap"):
-            net.predict(np.zeros((300, 300, 3), np.uint8), tile=tile, overlap=overlap)
+@pytest.mark.parametrize(("tile", "overlap"), [(64, 16), (200, 50), (1024, 256), (4096, 256)])
+def test_the_overlap_follows_the_tile(tile: int, overlap: int):
+    """256, or a quarter of the tile: every tile works without one."""
+    picture = np.random.default_rng(0).integers(0, 256, (tile + 99, 40, 3), dtype=np.uint8)
+    shapes = []
+    for options in ({}, {"overlap": overlap}):
+        segmenter = brightness()
+        result = segmenter.predict(picture, tile=tile, **options)
+        assert np.array_equal(result.mask, picture[..., 0] > 127)
+        shapes.append(segmenter.engine.shapes)
+    assert len(shapes[0]) > 1
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(("tile", "overlap"), [(64, 64), (128, 200), (64, 33), (63, 0), (128, -1)])
+def test_an_overlap_that_leaves_nothing_of_a_tile_is_refused(tile: int, overlap: int):
+    with pytest.raises(ZooError, match=f"64 pixels or more, its overlap at most 32 less, not {tile} and {overlap}"):
+        brightness().predict(np.zeros((300, 300, 3), np.uint8), tile=tile, overlap=overlap)

@@ -15,7 +15,7 @@ def tiles(height: int, width: int, tile: int, halo: int, multiple: int = 1) -> I
     Args:
         height: of the picture, in pixels.
         width: likewise.
-        tile: side of what is seen at a time, at most; more than twice the halo and the multiple together.
+        tile: side of what is seen at a time, at most; twice the halo and the multiple together, or more.
         halo: pixels around each kept part, where the picture goes on, that are seen but not kept.
         multiple: tiles begin at multiples of it: the stride of the deepest feature, whose grid then is the whole's.
 
@@ -32,7 +32,7 @@ def _spans(side: int, tile: int, halo: int, multiple: int) -> Iterator[tuple[sli
     if side <= tile:
         yield slice(0, side), slice(0, side)
         return
-    step = max((tile - 2 * halo) // multiple * multiple, multiple)
+    step = (tile - 2 * halo) // multiple * multiple
     starts = range(0, side - 2 * halo, step)
     for start in starts:
         first, last = start == 0, start == starts[-1]

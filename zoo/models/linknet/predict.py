@@ -26,7 +26,7 @@ LEAST = 0.005  # share of a class that a caption names
 STRIDE = 32  # of the deepest feature: tiles that start at its multiples see the same grid as the whole picture
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segmentation(Shown):
     """What a picture shows, pixel by pixel.
 
@@ -126,6 +126,8 @@ class Segmenter:
             raise ZooError(
                 f"a tile has {2 * STRIDE} pixels or more, its overlap at most {STRIDE} less, not {tile} and {overlap}"
             )
+        if batch_size < 1:
+            raise ZooError(f"batch_size is 1 or more, not {batch_size}")
         cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=STRIDE)
 
         def segment(pictures: list[Picture]) -> list[Segmentation]:
