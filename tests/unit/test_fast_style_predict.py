@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from zoo.base.errors import ZooError
 from zoo.base.files import bundled
 from zoo.models.fast_style import memory, strips
 from zoo.models.fast_style.net import FastStyle
-from zoo.models.fast_style.predict import restyle
 
 
 @pytest.fixture(scope="module")
@@ -146,20 +146,20 @@ def test_a_tile_that_is_none(net: FastStyle, cat: np.ndarray, tile: object):
 def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
     net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    size = (6000, 4000)
-    assert memory.rows_at_a_time(net, (640, 480), "auto") is None
-    whole = 6000 * 4000 * (memory.HOST + memory.bytes_a_pixel(net))
+    size, rows_at_a_time = (6000, 4000), partial(memory.rows_at_a_time, "cpu", net.channels)
+    assert rows_at_a_time((640, 480), "auto") is None
+    whole = 6000 * 4000 * (memory.HOST + memory.bytes_a_pixel(net.channels))
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 2 * whole + 1)
-    assert memory.rows_at_a_time(net, size, "auto") is None
+    assert rows_at_a_time(size, "auto") is None
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 2 * whole - 1)
-    rows = memory.rows_at_a_time(net, size, "auto")
+    rows = rows_at_a_time(size, "auto")
     assert rows == 2**17 // 6000
-    assert memory.strips_bytes(net, size, rows) < 6000 * 4000 * memory.bytes_a_pixel(net) / 5
-    strips_need = 6000 * 4000 * memory.HOST + memory.strips_bytes(net, size, rows)
-    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: strips_need + 1)
-    assert memory.rows_at_a_time(net, size, "auto") == rows
+    strips_bytes = memory.strips_bytes(net.channels, size, rows)
+    assert strips_bytes < 6000 * 4000 * memory.bytes_a_pixel(net.channels) / 5
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 6000 * 4000 * memory.HOST + strips_bytes + 1)
+    assert rows_at_a_time(size, "auto") == rows
     with pytest.raises(ZooError, match=r'6000x4000 pixels: needs .* GB of memory and .* GB are free; .*tile="auto"'):
-        memory.rows_at_a_time(net, size, None)
+        rows_at_a_time(size, None)
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 1000)
     Image.fromarray(cat).save(tmp_path / "cat.png")
     with pytest.raises(ZooError, match=r"cat\.png: 67x91 pixels: needs .* make the picture smaller"):
@@ -169,14 +169,21 @@ def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
 def test_strips_are_used(net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "SHARE", 0)
     monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
-    assert restyle(net, Image.fromarray(cat)).size == (67, 91)
+    assert net.predict(cat).size == (67, 91)
+    assert net.predict_frame(cat).shape == (91, 67, 3)
 
 
 @pytest.mark.parametrize("strength", [2, -1, float("nan")])
 def test_a_strength_that_is_none_is_refused_before_the_work(net: FastStyle, strength: float, monkeypatch):
     monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
-    with pytest.raises(ZooError, match="strength is a number from 0"):
+    with pytest.raises(ZooError, match=r"strength must be between 0 \(original\) and 1 \(fully styled\), not "):
         net.predict(np.zeros((9, 9, 3), np.uint8), strength=strength)
+
+
+def test_an_empty_picture_is_refused(net: FastStyle, monkeypatch):
+    monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
+    with pytest.raises(ZooError, match=r"^the picture is empty \(0x0\)$"):
+        net.predict(np.zeros((0, 0, 3), np.uint8))
 
 
 def test_bad_files(net: FastStyle, tmp_path: Path):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
-from zoo.models.homographynet.net import HomographyNet
-from zoo.models.homographynet.predict import align, estimate, spread
+from zoo.engines.torch import TorchEngine
+from zoo.models.homographynet.net import HomographyNet, spread
+from zoo.models.homographynet.predict import Aligner
 from zoo.models.homographynet.result import Homography
 from zoo.pictures.geometry import corner_points, net_scaling, transform_points
 
@@ -22,23 +22,25 @@ MATRIX = np.array([[1.3, 0.12, 18.0], [-0.09, 1.22, 21.0], [1.5e-4, -1e-4, 1.0]]
 CORNERS = corner_points(128)
 
 
-class Oracle(nn.Module):
-    """Knows where the corners are, is wrong the first time by ``error``, and remembers what it was shown."""
+class Oracle:
+    """An engine that knows where the corners are, is wrong the first time by ``error``, and keeps what it was shown."""
 
-    head, channels = "regression", 1
+    device = "cpu"
 
     def __init__(self, truth: np.ndarray, *errors: np.ndarray | float):
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(1))
         self.truth, self.errors, self.estimate = truth, list(errors), np.eye(3)
         self.seen: list[np.ndarray] = []
 
-    def forward(self, pairs: Tensor) -> Tensor:
-        self.seen.append(pairs[0].numpy())
+    def __call__(self, pairs: np.ndarray) -> tuple[np.ndarray, ...]:
+        self.seen.append(pairs[0])
         rest = np.linalg.inv(self.estimate) @ self.truth
         found = transform_points(rest, CORNERS) + (self.errors.pop(0) if self.errors else 0)
         self.estimate = self.estimate @ cv2.getPerspectiveTransform(np.float32(CORNERS), np.float32(found))
-        return torch.from_numpy(found - CORNERS)[None]
+        return ((found - CORNERS)[None],)
+
+
+def align(oracle: Oracle, *pictures: object, **options: object) -> Homography:
+    return Aligner(oracle, channels=1).predict(*pictures, **options)
 
 
 def scene(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -79,12 +81,21 @@ def untrained() -> HomographyNet:
     return HomographyNet().eval()
 
 
+@pytest.fixture(scope="module")
+def aligner(untrained: HomographyNet) -> Aligner:
+    return Aligner(TorchEngine(untrained), **untrained.facts())
+
+
 def made(matrix: np.ndarray, a: np.ndarray, b: np.ndarray, valid: bool = True) -> Homography:
     return Homography(np.asarray(matrix, float), 0.9, valid, None, 3, 0.01, a, b, ("left.png", None))
 
 
 def picture(width: int, height: int, color: tuple[int, int, int]) -> np.ndarray:
     return np.full((height, width, 3), color, np.uint8)
+
+
+def random_pairs(count: int) -> np.ndarray:
+    return np.random.default_rng(0).random((count, 2, 128, 128), np.float32)
 
 
 def test_right_answers_are_the_right_matrix_in_full_size_pixels(pair: tuple[np.ndarray, np.ndarray]):
@@ -132,7 +143,7 @@ def test_the_confidence_follows_what_is_left(pair: tuple[np.ndarray, np.ndarray]
 @pytest.mark.parametrize("passes", [1, 2, 3])
 def test_no_call_too_many(pair: tuple[np.ndarray, np.ndarray], passes: int):
     oracle = Oracle(np.eye(3))
-    estimate(oracle, torch.rand(1, 2, 128, 128), passes)
+    Aligner(oracle, channels=1).estimate(random_pairs(1), passes)
     assert len(oracle.seen) == passes
     oracle = Oracle(np.eye(3))
     align(oracle, *pair, passes=passes)
@@ -157,25 +168,36 @@ def test_an_invalid_first_answer_is_flagged_and_an_invalid_later_one_changes_not
     np.testing.assert_allclose(later.matrix, [[1, 0, 5 * 60 / 128], [0, 1, 0], [0, 0, 1]], atol=1e-6)
 
 
-def test_a_batch_is_the_same_as_its_pairs(untrained: HomographyNet):
-    pairs = torch.rand(3, 2, 128, 128, generator=torch.Generator().manual_seed(0))
+def test_a_batch_is_the_same_as_its_pairs(aligner: Aligner):
+    pairs = random_pairs(3)
     pairs[1, 0] = 0.5  # blank
-    together = estimate(untrained, pairs, 2)
-    assert together.matrix.dtype == torch.float64
+    together = aligner.estimate(pairs, 2)
+    assert together.matrix.dtype == together.residual.dtype == np.float64
     assert together.valid.tolist() == [True, False, True]
-    assert torch.equal(together.matrix[1], torch.eye(3).double())
+    assert np.array_equal(together.matrix[1], np.eye(3))
     for i in range(3):
-        alone = estimate(untrained, pairs[i : i + 1], 2)
-        torch.testing.assert_close(alone.matrix[0], together.matrix[i], rtol=1e-4, atol=1e-4)
-        torch.testing.assert_close(alone.residual[0], together.residual[i], rtol=1e-3, atol=1e-3)
+        alone = aligner.estimate(pairs[i : i + 1], 2)
+        np.testing.assert_allclose(alone.matrix[0], together.matrix[i], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(alone.residual[0], together.residual[i], rtol=1e-3, atol=1e-3)
 
 
-def test_going_on_from_a_start_is_a_later_pass(untrained: HomographyNet):
-    pairs = torch.rand(2, 2, 128, 128)
-    first = estimate(untrained, pairs)
-    on, both = estimate(untrained, pairs, start=first.matrix), estimate(untrained, pairs, passes=2)
-    assert torch.equal(on.matrix, both.matrix)
-    assert torch.equal(on.residual, both.residual)
+def test_going_on_from_a_start_is_a_later_pass(aligner: Aligner):
+    pairs = random_pairs(2)
+    first = aligner.estimate(pairs)
+    on, both = aligner.estimate(pairs, start=first.matrix), aligner.estimate(pairs, passes=2)
+    assert np.array_equal(on.matrix, both.matrix)
+    assert np.array_equal(on.residual, both.residual)
+    assert not np.array_equal(on.matrix, first.matrix)
+    with pytest.raises(ZooError, match="passes are 1 or more, not 0"):
+        aligner.estimate(pairs, 0)
+
+
+def test_the_spread_counts_as_something_left():
+    """Three pixels to correct, and four of spread, are five."""
+    answer = np.full((1, 4, 2), (3.0, 0.0)), np.array([4.0])
+    sure, torn = (Aligner(lambda x, n=n: answer[:n], channels=1).estimate(random_pairs(1)).residual for n in (1, 2))
+    assert sure.tolist() == pytest.approx([3.0])
+    assert torn.tolist() == pytest.approx([5.0])
 
 
 def test_spread_of_a_distribution_over_bins():
@@ -275,7 +297,7 @@ def test_everything_people_have_is_the_same_picture(tmp_path: Path, pair: tuple[
         assert found.names == ((str(given) if isinstance(given, (str, Path)) else None), None)
     with pytest.raises(ZooError, match=r"none\.png: no such file"):
         align(Oracle(np.eye(3)), a, tmp_path / "none.png")
-    with pytest.raises(ZooError, match="0x5"):
+    with pytest.raises(ZooError, match=r"^the picture is empty \(0x5\)$"):
         align(Oracle(np.eye(3)), a, np.zeros((5, 0, 3), np.uint8))
 
 

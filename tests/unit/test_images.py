@@ -13,7 +13,7 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import open_rgb, to_picture
+from zoo.pictures.images import one_or_many, open_rgb, to_floats, to_picture, to_pixels
 from zoo.pictures.results import on_white, save_as, save_png
 from zoo.pictures.sheets import colorize, contact_sheet, distinct_colors
 from zoo.pictures.tensors import to_array, to_tensor
@@ -38,6 +38,41 @@ def test_everything_people_have_is_the_same_picture(array: np.ndarray, tmp_path:
 
 def test_back_and_forth(array: np.ndarray):
     assert np.array_equal(to_array(to_tensor(array)), array)
+    assert np.array_equal(to_pixels(to_floats(array)), array)
+
+
+def test_floats_are_those_of_torch(array: np.ndarray):
+    """To the bit, so that a network sees the same whoever reads the picture."""
+    expected = (torch.from_numpy(array).permute(2, 0, 1).float() / 255).numpy()
+    for picture in (array, Image.fromarray(array), torch.from_numpy(array).permute(2, 0, 1)):
+        floats = to_floats(picture)
+        assert type(floats) is np.ndarray
+        assert floats.dtype == np.float32
+        assert np.array_equal(floats, expected)
+    assert to_floats(array).transpose(1, 2, 0).flags.c_contiguous  # channels last, as networks take it
+
+
+def test_what_leaves_the_range_is_clipped():
+    floats = np.array([-0.2, 0.0, 0.4999, 0.5, 1.0, 1.05, np.nan, np.inf, -np.inf], np.float32)
+    pixels = to_pixels(np.broadcast_to(floats, (3, 1, 9)))
+    assert pixels.dtype == np.uint8
+    assert pixels[0].tolist() == [3 * [level] for level in (0, 0, 127, 128, 255, 255, 0, 255, 0)]
+    assert pixels.flags.c_contiguous
+    assert floats[0] < 0  # what was given stays
+
+
+def test_one_picture_gives_one_and_many_give_a_list(array: np.ndarray):
+    def shapes(pictures: list) -> list[tuple[int, ...]]:
+        return [np.shape(picture) for picture in pictures]
+
+    tensor = torch.zeros(2, 3, 4, 5)
+    assert one_or_many(array, shapes) == (20, 30, 3)
+    assert one_or_many(tensor[0], shapes) == (3, 4, 5)
+    assert one_or_many("a.png", shapes) == ()
+    assert one_or_many([array], shapes) == [(20, 30, 3)]
+    assert one_or_many((array, array), shapes) == [(20, 30, 3)] * 2
+    assert one_or_many(tensor, shapes) == [(3, 4, 5)] * 2
+    assert one_or_many([], shapes) == []
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])

@@ -215,7 +215,7 @@ def test_large_pictures_are_told_of(net):
         ({"seed": -1}, r"seed is a number from 0 to 2\*\*63 - 1, not -1"),
         ({"seed": 10**30}, r"seed is a number from 0 to 2\*\*63 - 1"),
         ({"start": "grey"}, "content, noise or style, not 'grey'"),
-        ({"strength": 2}, "strength is a number from 0"),
+        ({"strength": 2}, r"strength must be between 0 \(original\) and 1 \(fully styled\), not 2$"),
         ({"content": "missing.jpg"}, "missing.jpg: no such file"),
         ({"style": "missing.jpg"}, "missing.jpg: no such file"),
         ({"vgg": "missing.safetensors"}, r"missing.safetensors: no such file[^\n]*\n.*--vgg FILE.*vgg=FILE"),

@@ -14,11 +14,12 @@ import torch
 from PIL import Image
 from skimage import data
 from skimage.exposure import match_histograms
-from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
 from zoo.models.perceptual_sr import memory
+from zoo.models.perceptual_sr.memory import Cost
 from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.models.perceptual_sr.predict import Upscaler
 
 MODES = {
     "1": "L", "L": "L", "I;16": "L", "LA": "LA", "RGB": "RGB", "P": "RGB", "CMYK": "RGB", "RGBA": "RGBA", "PA": "RGBA",
@@ -68,9 +69,11 @@ def test_less_around_the_parts_would_show(cat: np.ndarray, monkeypatch: pytest.M
 
 
 def test_progress_counts_the_parts(net: PerceptualSR, cat: np.ndarray):
+    """Parts at the border reach to it: three of 45 rows, five of 67 columns, each with 9 pixels around it."""
+    assert net.reach == 9
     calls: list[tuple[int, int]] = []
-    net.predict(cat, tile=30, progress=lambda *call: calls.append(call))
-    assert calls == [(done, 6) for done in range(1, 7)]
+    net.predict(cat, tile=10, progress=lambda *call: calls.append(call))
+    assert calls == [(done, 15) for done in range(1, 16)]
     calls.clear()
     net.predict(cat, progress=lambda *call: calls.append(call))
     assert calls == [(1, 1)]
@@ -168,7 +171,8 @@ def test_tiny_pictures(upsampling: str, size: tuple[int, int], tmp_path: Path):
 
 def test_a_picture_without_pixels_is_refused(net: PerceptualSR):
     for picture in (np.zeros((0, 5, 3), np.uint8), np.zeros((5, 0), np.uint8), torch.zeros(3, 0, 5)):
-        with pytest.raises(ZooError, match="a picture has pixels, this one is"):
+        height, width = [side for side in picture.shape if side != 3][:2]
+        with pytest.raises(ZooError, match=rf"^the picture is empty \({width}x{height}\)$"):
             net.predict(picture)
     for shape in ((), (5,)):
         with pytest.raises(ZooError, match=r"an array picture is uint8, \(H, W\) or"):
@@ -229,19 +233,51 @@ def test_what_is_no_tile(net: PerceptualSR, cat: np.ndarray, tile: object):
 
 
 def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    picture = Image.fromarray(cat).resize((3000, 2000))
+    picture, cost = Image.fromarray(cat).resize((3000, 2000)), Cost("cpu", **net.facts())
     sides = []
     for free in (math.inf, 400e6, 1e9):
         monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _, free=free: free)
-        side = memory.tile_side(net, picture, "auto")
+        side = cost.tile_side(picture, "auto")
         room = min(memory.BUDGET, (free - 3000 * 2000 * 64) / 2)
-        need = (side + 2 * net.reach) ** 2 * memory.bytes_a_pixel(net)
+        need = (side + 2 * net.reach) ** 2 * net.bytes_a_pixel
         assert need <= room < 1.1 * need or side == memory.SMALLEST
         sides.append(side)
     assert sides[0] > sides[2] > sides[1]
-    assert memory.tile_side(net, Image.fromarray(cat), "auto") == 67
+    assert cost.tile_side(Image.fromarray(cat), "auto") == 67
     for tile in (100, np.int64(100), np.uint8(100)):
-        assert memory.tile_side(net, picture, tile) == 100
+        assert cost.tile_side(picture, tile) == 100
+
+
+def test_a_gpu_has_its_own_memory(net: PerceptualSR, monkeypatch: pytest.MonkeyPatch):
+    """The result, of 16 times the pixels, is in that of the CPU."""
+    picture, free = Image.new("RGB", (3000, 2000)), {"cpu": 400e6, "cuda:0": 100e6}
+    monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: free[str(device)])
+    side = Cost("cuda:0", **net.facts()).tile_side(picture, "auto")
+    need = (side + 2 * net.reach) ** 2 * net.bytes_a_pixel
+    assert need <= 50e6 < 1.1 * need
+    free["cpu"] = 300e6
+    with pytest.raises(ZooError, match=r"needs 0\.4 GB of memory and 0\.3 GB are free; cut the picture into parts$"):
+        Cost("cuda:0", **net.facts()).tile_side(picture, "auto")
+    free.update({"cpu": 400e6, "cuda:0": 10e3})
+    with pytest.raises(ZooError, match="cut the picture into parts"):
+        Cost("cuda:0", **net.facts()).tile_side(picture, "auto")
+
+
+@pytest.mark.parametrize("tile", [5, 16, 40])
+def test_no_part_is_larger_than_was_reckoned_with(cat: np.ndarray, tile: int):
+    """Neither in the middle nor at the border."""
+    shapes: list[tuple[int, ...]] = []
+
+    def engine(x: np.ndarray) -> tuple[np.ndarray, ...]:
+        shapes.append(x.shape)
+        return (x.repeat(4, 2).repeat(4, 3),)
+
+    engine.device = "cpu"
+    assert np.array_equal(
+        Upscaler(engine, reach=3, bytes_a_pixel=1).predict(cat, tile=tile), cat.repeat(4, 0).repeat(4, 1)
+    )
+    most = Cost("cpu", reach=3, bytes_a_pixel=1).of_part((67, 45), tile)
+    assert max(height * width for _, _, height, width in shapes) == most
 
 
 def test_what_does_not_fit_is_refused_at_once(net: PerceptualSR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -259,19 +295,18 @@ def out_of_memory(*args: object, **kwargs: object) -> None:
     raise MemoryError
 
 
-class Greedy(nn.Module):
-    """Asks for more memory than there is."""
+class Greedy:
+    """An engine that asks for more memory than there is."""
 
-    upsampling, channels, reach = "pixel_shuffle", 1, 1
+    device = "cpu"
 
     def __init__(self, error: Exception | None = None):
-        super().__init__()
-        self.weight, self.error = nn.Parameter(torch.zeros(1)), error
+        self.error = error
 
-    def forward(self, x: Tensor) -> Tensor:
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         if self.error is not None:
             raise self.error
-        return torch.empty(2**60, dtype=torch.uint8)
+        return (torch.empty(2**60, dtype=torch.uint8).numpy(),)
 
 
 @pytest.mark.parametrize(
@@ -280,13 +315,13 @@ class Greedy(nn.Module):
 )
 def test_memory_that_runs_out_is_said(error: Exception | None, tmp_path: Path):
     Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
-    net = Greedy(error)
-    net.predict = PerceptualSR.predict.__get__(net)
+    engine = Greedy(error)
+    upscaler = Upscaler(engine, reach=1, bytes_a_pixel=1)
     with pytest.raises(ZooError, match=r"a\.png: memory ran out by parts of 80 pixels; give .* --tile 40 or tile=40$"):
-        net.predict(tmp_path / "a.png")
-    net.error = RuntimeError("of another kind")
+        upscaler.predict(tmp_path / "a.png")
+    engine.error = RuntimeError("of another kind")
     with pytest.raises(RuntimeError, match="of another kind"):
-        net.predict(tmp_path / "a.png")
+        upscaler.predict(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(
@@ -337,7 +372,7 @@ for given, tile in ((picture[:8, :8], None), (picture, 64), (picture, None)):
 def test_parts_take_less_memory():
     done = subprocess.run([sys.executable, "-c", PEAKS], capture_output=True, text=True, check=True)
     start, tiled, whole = (1024 * int(line) for line in done.stdout.split())
-    estimate = 512**2 * memory.bytes_a_pixel(PerceptualSR(channels=8, blocks=1))
+    estimate = 512**2 * PerceptualSR(channels=8, blocks=1).bytes_a_pixel
     assert tiled - start < 0.4 * (whole - start)
     assert 0.2 * estimate < whole - start < 1.2 * estimate
 
