@@ -17,5 +17,5 @@ def put_on_card(card: Path, seconds: dict[str, float]) -> None:
     path = card / "results.json"
     results = json.loads(path.read_text())
     results["speed"] = [{"what": n, "ms": round(1000 * s, 1), "machine": machine} for n, s in seconds.items()]
-    replace(path, json.dumps(results, indent=2) + "\n")
-    cards.write(card)
+    replace(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    cards.refresh(card)
