@@ -13,6 +13,8 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # what would fetch weights fails at once
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the parallelism: threads of several would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 MODELS = [Path(__file__).with_name("models")]  # ZOO_TEST_MODELS names further folders, of other packages
 MODELS += map(Path, filter(None, os.environ.get("ZOO_TEST_MODELS", "").split(os.pathsep)))
