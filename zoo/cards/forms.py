@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 import yaml
@@ -17,6 +18,7 @@ LARGEST = 10**6  # of a number that data are made from
 PIXELS = 4096
 OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # an address, a drive, a way up
 FRONT_MATTER = 64 << 10  # characters
+NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)  # of its loader
 
 Form = TypeVar("Form", bound=BaseModel)
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
@@ -90,22 +92,37 @@ def check_reach(recipe: Mapping[str, Any], sizes: Collection[str], where: object
     _refuse_places(recipe, where)
     for name, value in recipe["data"].get("init_args", {}).items():
         most = PIXELS if name in sizes else LARGEST
-        if not all(number <= most for number in _numbers(value)):
+        wrong = "is a list in a text" if _hides(value) else f"is more than {most:,}"
+        if _hides(value) or not all(number <= most for number in _numbers(value)):
             raise ZooError(
-                f"{where}: refused, data.{name!s:.100} of {value!r:.100} is more than {most:,}\n"
+                f"{where}: refused, data.{name!s:.100} of {value!r:.100} {wrong}\n"
                 "where that is meant, say it yourself: --data.KEY VALUE"
             )
 
 
+def _hides(value: Any) -> bool:
+    """Whether an argument is a text that is a list or a mapping as soon as it is parsed once more."""
+    if not isinstance(value, str) or value.lstrip().startswith(("[", "{")):  # JSON takes tabs, which YAML does not
+        return isinstance(value, str)
+    try:
+        return isinstance(yaml.compose(value, yaml.SafeLoader), yaml.CollectionNode)
+    except NOT_YAML:
+        return False
+
+
 def _numbers(value: Any) -> list[float]:
-    """Those in an argument, also where it is a text that is parsed once more."""
+    """Those in an argument, also where a text is one as soon as it is parsed once more."""
     if isinstance(value, str):
+        with suppress(ValueError):
+            return [float(value)]  # which knows digits that YAML does not
         try:
             value = yaml.load(value, _NoAliases)  # noqa: S506  # a safe loader
-        except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError):
+        except NOT_YAML:
             return []
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
     if isinstance(value, list):
-        return [number for item in value if not isinstance(item, str) for number in _numbers(item)]
+        return [number for item in value for number in _numbers(item)]
     return [value] if isinstance(value, (int, float)) else []
 
 
@@ -141,7 +158,7 @@ def parse_yaml(text: str, where: object) -> dict[str, Any]:
         raise ZooError(f"{where}: has more than {FRONT_MATTER:,} characters")
     try:
         content = yaml.load(text, _NoAliases)  # noqa: S506  # a safe loader
-    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
+    except NOT_YAML as error:
         raise ZooError(f"{where}: not YAML: {' '.join(str(error).split()):.300}") from None
     if not isinstance(content, dict):
         raise ZooError(f"{where}: holds no mapping")

@@ -13,18 +13,24 @@ from typing import Any
 import pytest
 
 from zoo.base.errors import ZooError
+from zoo.base.registry import card_names
 from zoo.base.text import printable
-from zoo.cards import card as cards
-from zoo.cards.results import check_results, parse_yaml
+from zoo.cards.card import read_card
+from zoo.cards.forms import Config, Recipe, check, check_reach, parse_yaml
 from zoo.commands import main
 from zoo.hub import errors
+from zoo.models.evaluation import Results
 
 
-def test_the_results_of_our_cards_are_of_the_form():
-    for name in cards.names():
-        card = cards.read(name)
-        check_results(card.results, name)
-        assert card.front["license"]
+@pytest.mark.parametrize("name", card_names())
+def test_what_is_on_our_cards_is_of_the_form(name: str):
+    """And nothing of it is left out."""
+    card = read_card(name)
+    stored = json.loads((card.folder / "results.json").read_text())
+    assert stored == card.results.model_dump(exclude_unset=True)
+    assert check(Config, card.config, name).name in ("", name)
+    recipe = parse_yaml((card.folder / "recipe.yaml").read_text(), name)
+    assert check(Recipe, recipe, name).data.class_path.startswith("zoo.data.")
 
 
 @pytest.mark.parametrize(
@@ -47,12 +53,12 @@ def test_the_results_of_our_cards_are_of_the_form():
 )
 def test_other_results_are_refused(results: dict[str, object], message: str):
     with pytest.raises(ZooError, match=message):
-        check_results(results, "card")
+        check(Results, results, "card")
 
 
 def test_a_key_that_a_stranger_chose_is_printable():
     with pytest.raises(ZooError, match=r"versions\.a\?\[2J\?") as raised:
-        check_results({"versions": {"a\x1b[2J\n": 1}}, "card")
+        check(Results, {"versions": {"a\x1b[2J\n": 1}}, "card")
     assert str(raised.value).isprintable()
 
 
@@ -72,6 +78,56 @@ def test_a_key_that_a_stranger_chose_is_printable():
 def test_front_matter_that_is_no_plain_mapping(text: str):
     with pytest.raises(ZooError, match="card"):
         parse_yaml(text, "card")
+
+
+def recipe(**arguments: object) -> dict[str, Any]:
+    return {"data": {"class_path": "zoo.data.PictureCrops", "init_args": arguments}}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"root": "data/own", "held_out": 0.1, "extra": ["a", "b/c..d"]},
+        {"size": 4096, "count": 10**6, "names": ["sky", "2nd", "[a", "99-1"]},
+        {"size": [4096, "2"], "root": None, "augment": {"crop": [4, 4]}},
+    ],
+)
+def test_a_recipe_may_name_what_is_below_and_what_data_need(arguments: dict[str, object]):
+    check_reach(recipe(**arguments), {"size"}, "card")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"root": "/etc"}, "'/etc' leads out"),
+        ({"root": "../own"}, "'../own' leads out"),
+        ({"root": "a/../../own"}, "leads out"),
+        ({"root": "~/own"}, "leads out"),
+        ({"root": "C:\\own"}, "leads out"),
+        ({"extra": [{"a": "file:///own"}]}, "'file:///own' leads out"),
+        ({"/etc": 1}, "'/etc' leads out"),
+        ({"size": 4097}, "data.size of 4097 is more than 4,096"),
+        ({"size": [64, 5000]}, "data.size of "),
+        ({"size": ["64", "5000"]}, "data.size of "),  # texts are parsed once more
+        ({"count": 10**6 + 1}, "data.count of 1000001 is more than 1,000,000"),
+        ({"size": {"height": "5000"}}, "data.size of "),
+        ({"count": "1e7"}, "data.count of "),
+        ({"count": "\N{FULLWIDTH DIGIT ONE}0000000"}, "data.count of "),  # digits to Python that are none to YAML
+        ({"count": "01000001"}, "data.count of "),  # 262145 to YAML
+        ({"extra": "[a, /etc]"}, "data.extra of '[a, /etc]' is a list in a text"),
+        ({"extra": "# a\n- /etc"}, "is a list in a text"),
+        ({"extra": "[&a /etc, *a]"}, "is a list in a text"),
+        ({"extra": '\n[\t"/etc"]'}, "is a list in a text"),
+        ({"size": '["64", 5000]'}, "is a list in a text"),
+        ({"size": "a: 5000"}, "is a list in a text"),
+        ({"count": float("inf")}, "data.count of inf"),
+    ],
+)
+def test_a_recipe_that_reaches_further_is_refused(arguments: dict[str, object], named: str):
+    with pytest.raises(ZooError, match="card: refused, ") as raised:
+        check_reach(recipe(**arguments), {"size"}, "card")
+    assert named in str(raised.value)
+    assert "say it yourself: --data.KEY" in str(raised.value)
 
 
 def test_nothing_on_a_card_steers_the_terminal(card: Path, capsys: pytest.CaptureFixture[str]):
@@ -101,9 +157,9 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("name", ["config.json", "results.json", "README.md"])
 def test_no_card_is_a_bug(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]):
     """Whatever stands in a card is shown, or refused in a line."""
-    folder = shutil.copytree(cards.read("fast_style_wave").folder, tmp_path / "card")
+    folder = shutil.copytree(read_card("fast_style_wave").folder, tmp_path / "card")
     original = (folder / name).read_text()
-    content = json.loads(original) if name.endswith("json") else cards.read(folder).front
+    content = json.loads(original) if name.endswith("json") else read_card(folder).front
     places: list[tuple[Any, ...]] = [(key,) for key in content]
     places += [("weights", key) for key in content.get("weights", {})]
     codes = set()
