@@ -8,10 +8,11 @@ import pytest
 
 from zoo.base.errors import ZooError
 from zoo.cards import leaderboard
-from zoo.cards.about import About, check
+from zoo.cards.about import About, check_about
+from zoo.models.evaluation import Figure
 
 CARD = {"license": "mit", "data_license": "drawn", "datasets": ["camvid"]}
-FIGURE = {"metric": "mIoU", "data": "CamVid", "split": "test", "value": 0.6125, "tolerance": 0.002}
+FIGURE = Figure(metric="mIoU", data="CamVid", split="test", value=0.6125, tolerance=0.002)
 
 
 @pytest.mark.parametrize(
@@ -29,9 +30,9 @@ FIGURE = {"metric": "mIoU", "data": "CamVid", "split": "test", "value": 0.6125, 
 )
 def test_odd_front_matter_is_named_with_the_way_out(field: str, value: Any):
     with pytest.raises(ZooError, match=f"give --{field.replace('_', '-')}"):
-        check(About(), {**CARD, field: value})
+        check_about(About(), {**CARD, field: value})
     told = ("camvid",) if field == "datasets" else "other" if field == "license" else "a line"
-    check(About(**{"license_name": "mine", field: told}), {**CARD, field: value})
+    check_about(About(**{"license_name": "mine", field: told}), {**CARD, field: value})
 
 
 @pytest.mark.parametrize("odd", [2024, None, {"a": "b"}, "someone/camvid", [2024, ["x"], None]])

@@ -1,4 +1,4 @@
-"""From a run to a card, with ``zoo export``."""
+"""From a run to a card, with ``zoo card``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from PIL import Image
 
 from zoo import load
 from zoo.base.errors import ZooError
-from zoo.cards import card as cards
+from zoo.base.registry import architectures, card_names
 from zoo.cards import golden
 from zoo.cards.about import LICENSES
-from zoo.commands import card as export
+from zoo.cards.card import check_card, read_card
 from zoo.commands import evaluate, main
-from zoo.training import recipes
+from zoo.commands.card import main as card_main
+from zoo.models.evaluation import Figure, Results
+from zoo.training import portable, recipes
+from zoo.training.cli import ZooCLI
 
 TRAINER = """\
   max_epochs: 2
@@ -54,14 +57,14 @@ def fit(folder: Path, *arguments: object) -> str:
     return call(folder, lambda: main.main(["fit", *map(str, arguments), "--debug"]))
 
 
-def exported(folder: Path, *arguments: object) -> str:
-    return call(folder, lambda: export.main(list(map(str, arguments))))
+def make(folder: Path, *arguments: object) -> str:
+    return call(folder, lambda: card_main(list(map(str, arguments))))
 
 
 @pytest.fixture(scope="module")
 def place(mini_recipe: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a run of two epochs in ``runs/mini/version_0``."""
-    folder = tmp_path_factory.mktemp("export")
+    folder = tmp_path_factory.mktemp("place")
     (folder / "mini.yaml").write_text(mini_recipe + TRAINER)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -77,7 +80,7 @@ def run(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def output(place: Path, run: Path) -> str:
-    return exported(place, run, "--name", "mine", *ABOUT)
+    return make(place, run, "--name", "mine", *ABOUT)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +90,7 @@ def card(place: Path, output: str) -> Path:
 
 @pytest.fixture
 def copy(card: Path, tmp_path: Path) -> Path:
-    """A card, to be spoiled or exported once more."""
+    """A card, to be spoiled or made once more."""
     return shutil.copytree(card, tmp_path / "mine")
 
 
@@ -103,7 +106,7 @@ def without_paths(folder: Path, *machine: Path) -> None:
 
 
 def test_is_complete(card: Path, output: str):
-    assert cards.check(card) == []
+    assert check_card(card) == []
     assert {path.name for path in card.iterdir()} == {
         "README.md", "config.json", "golden.safetensors", "model.safetensors", "recipe.yaml", "results.json", "samples",
     }  # fmt: skip
@@ -116,7 +119,7 @@ def test_answers_as_the_checkpoint_does(card: Path, run: Path):
     """Whose weights are the averaged ones."""
     checkpoint = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     net = load(card)
-    assert golden.check(net, card, cards.read(card).config) < golden.TOLERANCE / 2
+    assert golden.check(net, card, read_card(card).config) < golden.TOLERANCE / 2
     last = checkpoint["current_model_state"]
     assert any(not torch.equal(last[key], value) for key, value in checkpoint["state_dict"].items())
     twin = load(card)
@@ -127,7 +130,7 @@ def test_answers_as_the_checkpoint_does(card: Path, run: Path):
 
 
 def test_says_what_it_was_told(card: Path):
-    read = cards.read(card)
+    read = read_card(card)
     assert read.name == "mine"
     assert read.config["data"] == "street-scenes"
     assert len(read.config["arguments"]["labels"]) == 11
@@ -142,10 +145,10 @@ def test_says_what_it_was_told(card: Path):
 
 
 def test_figures_are_those_of_the_evaluator(card: Path, place: Path):
-    results = cards.read(card).results
-    assert results["command"] == "zoo evaluate mine --write"
-    assert results["parameters"] == sum(p.numel() for p in load(card).parameters())
-    assert call(place, lambda: evaluate.main([str(card)])).count("holds") == len(results["figures"]) == 6
+    results = read_card(card).results
+    assert results.command == "zoo evaluate mine --write"
+    assert results.parameters == sum(p.numel() for p in load(card).parameters())
+    assert call(place, lambda: evaluate.main([str(card)])).count("holds") == len(results.figures) == 6
 
 
 def test_the_recipe_is_short_and_trains_the_same(card: Path, place: Path, tmp_path: Path):
@@ -169,12 +172,10 @@ def test_a_bundled_recipe_stays_as_it_is(tiny, tmp_path: Path):
     content = yaml.safe_load(recipes.find("linknet_streets").read_text())
     small = [*tiny("linknet").miniature(content, tmp_path), "--trainer.max_steps=2"]
     machine = ["--trainer.accelerator=cpu", "--trainer.devices=1", "--trainer.enable_progress_bar=false"]
-    from zoo.training import portable as run_recipe
-    from zoo.training.cli import ZooCLI
 
     def recipe(*arguments: str) -> str:
         started = ZooCLI(["--config", str(recipes.find("linknet_streets")), *arguments], "linknet_streets")
-        return run_recipe.text(started, "linknet_streets")
+        return portable.text(started, "linknet_streets")
 
     assert recipe(*machine) == recipes.find("linknet_streets").read_text()
     assert recipe(*machine, *small) != recipes.find("linknet_streets").read_text()
@@ -185,8 +186,6 @@ def test_nothing_names_this_machine(card: Path, place: Path):
 
 
 def test_folders_become_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from zoo.training.portable import portable
-
     monkeypatch.chdir(tmp_path)
     extra = ["/mnt/big/photos", "~/styles/a.jpg", "../b", "own/c", "file:///mnt/big/my%20d"]
     here = {"root": str(tmp_path / "data" / "CamVid"), "extra": extra}
@@ -196,7 +195,7 @@ def test_folders_become_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "logger": False,
         "callbacks": [{"init_args": {"a": None}}],
     }
-    assert portable({"data": here, "trainer": trainer}) == {
+    assert portable.portable({"data": here, "trainer": trainer}) == {
         "data": {"root": "data/CamVid", "extra": ["data/photos", "data/a.jpg", "data/b", "own/c", "data/my d"]},
         "trainer": {"max_epochs": 2, "callbacks": [{"init_args": {}}]},
     }
@@ -219,18 +218,18 @@ def test_other_architectures(name: str, tiny: Callable[[str], ModuleType], tmp_p
 
     def measure(*arguments: object) -> Callable:
         given.append(arguments)
-        figure = {"metric": "m", "data": "d", "split": "test", "value": 1.0, "tolerance": 0.1}
-        return lambda net: {"figures": [figure], "parameters": 1, "macs": {"a": 1.0}, "data_digest": {"test": "0"}}
+        figure = Figure(metric="m", data="d", split="test", value=1.0, tolerance=0.1)
+        return lambda net: Results(figures=[figure], parameters=1, macs={"a": 1.0}, data_digest={"test": "0"})
 
     monkeypatch.setattr(evaluate, "prepare", measure)
-    exported(work, work / "runs" / recipe[name] / "version_0", "--name", name, "--dtype=float32", *ABOUT)
+    make(work, work / "runs" / recipe[name] / "version_0", "--name", name, "--dtype=float32", *ABOUT)
     card = work / "cards" / name
-    assert cards.check(card) == []
+    assert check_card(card) == []
     recipes.check(card / "recipe.yaml")
     without_paths(card, tmp_path)
-    assert golden.check(load(card), card, cards.read(card).config) < golden.TOLERANCE / 2
-    [(architecture, config, options, *_)] = given
-    assert architecture == name
+    assert golden.check(load(card), card, read_card(card).config) < golden.TOLERANCE / 2
+    [(measured, declared, config, options, *_)] = given
+    assert (measured, declared) == (name, architectures()[name])
     assert config["data"]["init_args"]["root"] == str(tmp_path / "elsewhere" / "pictures")  # where the data are
     vgg = f"--vgg={tmp_path / 'elsewhere' / 'vgg16.safetensors'}"
     assert (vgg in options) is (name == "fast_style")
@@ -239,13 +238,23 @@ def test_other_architectures(name: str, tiny: Callable[[str], ModuleType], tmp_p
 def test_samples_are_answered(place: Path, run: Path, tmp_path: Path):
     for name in ("a", "b"):
         Image.fromarray(np.full((1500, 40, 3), 90, np.uint8)).save(tmp_path / f"{name}.png")
-    exported(place, run / "checkpoints" / "last.ckpt", "--name", "s", "-o", tmp_path / "s", *ABOUT,
+    make(place, run / "checkpoints" / "last.ckpt", "--name", "s", "-o", tmp_path / "s", *ABOUT,
              "--samples", tmp_path / "a.png", tmp_path / "b.png")  # fmt: skip
     samples = sorted((tmp_path / "s" / "samples").iterdir())
     assert {path.suffix for path in samples} == {".jpg"}
     assert {path.stem[:8] for path in samples} == {"sample_1", "sample_2"}
     assert max(Image.open(samples[0]).size) <= 1200
     assert all(f"samples/{path.name}" in (tmp_path / "s" / "README.md").read_text() for path in samples)
+
+
+def test_the_readme_says_where_the_model_will_be(place: Path, run: Path, card: Path, tmp_path: Path):
+    assert 'load("USER/mine")' in (card / "README.md").read_text()
+    output = make(place, run, "--name", "mine", "-o", tmp_path / "mine", "--repo", "me/net", *ABOUT)
+    assert output.splitlines()[-1] == f"Publish: zoo publish {tmp_path / 'mine'} --repo me/net"
+    text = (tmp_path / "mine" / "README.md").read_text()
+    assert 'load("me/net")' in text
+    assert "\nzoo predict me/net PICTURES... -o out/\n" in text
+    assert "USER/" not in text
 
 
 # Once more
@@ -259,13 +268,13 @@ def test_prose_and_other_files_survive(place: Path, run: Path, copy: Path):
     )
     (copy / "samples" / "mine.jpg").write_bytes(b"")
     (copy / "model.safetensors").write_bytes(b"old")
-    exported(place, run, "--name", "mine", "-o", copy, "--license", "mit")  # the README tells the rest
+    make(place, run, "--name", "mine", "-o", copy, "--license", "mit")  # the README tells the rest
     text = readme.read_text()
     assert "By night, äußerst." in text
     assert text.endswith("More.\n")
-    assert cards.check(copy) == []
-    assert cards.read(copy).front["license"] == "mit"
-    assert cards.read(copy).front["data_license"] == "drawn by the program"
+    assert check_card(copy) == []
+    assert read_card(copy).front["license"] == "mit"
+    assert read_card(copy).front["data_license"] == "drawn by the program"
     assert (copy / "samples" / "mine.jpg").exists()
     assert [path.name for path in copy.parent.iterdir()] == ["mine"]
 
@@ -274,14 +283,14 @@ def test_links_in_a_card_stay_links(place: Path, run: Path, copy: Path, tmp_path
     (tmp_path / "large").mkdir()
     (copy / "elsewhere").symlink_to(tmp_path / "large")
     (copy / "samples" / "lost.jpg").symlink_to(tmp_path / "nowhere")
-    exported(place, run, "--name", "mine", f"-o={copy}", "--license", "mit")
+    make(place, run, "--name", "mine", f"-o={copy}", "--license", "mit")
     assert (copy / "elsewhere").is_symlink()
     assert (copy / "samples" / "lost.jpg").is_symlink()
 
 
 def test_a_folder_may_be_below_home(place: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    exported(place, run, "--name", "mine", "--output=~/mine", *ABOUT)
+    make(place, run, "--name", "mine", "--output=~/mine", *ABOUT)
     assert (tmp_path / "mine" / "README.md").is_file()
 
 
@@ -291,7 +300,7 @@ def test_a_folder_may_be_below_home(place: Path, run: Path, tmp_path: Path, monk
 def refused(place: Path, message: str, *arguments: object) -> None:
     before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
     with pytest.raises(ZooError, match=message) as raised:
-        exported(place, *arguments)
+        make(place, *arguments)
     assert len(str(raised.value).splitlines()) <= 3
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
 
@@ -331,7 +340,7 @@ def test_a_card_of_another_architecture_is_left_alone(place: Path, run: Path, id
     refused(place, "of another architecture than linknet", run, "--name", "mine", "-o", copy, *ABOUT)
 
 
-def test_checkpoints_that_cannot_be_exported(place: Path, run: Path, idle: None, tmp_path: Path):
+def test_checkpoints_that_cannot_be_make(place: Path, run: Path, idle: None, tmp_path: Path):
     good = run / "checkpoints" / "best.ckpt"
     content = torch.load(good, weights_only=True)
     (tmp_path / "part.ckpt").write_bytes(good.read_bytes()[:3000])
@@ -362,7 +371,8 @@ def test_a_checkpoint_by_itself_needs_samples(place: Path, run: Path, idle: None
 
 
 def test_arguments_that_nothing_takes(place: Path, run: Path):
-    refused(place, "--data.rot", run, "--name", "a", *ABOUT, "--data.rot", "x")
+    refused(place, r"a has no option --data.vol; did you mean --data.val\?\n", run, "--name=a", *ABOUT, "--data.vol=3")
+    refused(place, "a has no option --vgg\n", run, "--name=a", *ABOUT, "--vgg", "x")
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ZooError("broken"), KeyboardInterrupt()])
@@ -378,10 +388,10 @@ def test_what_fails_half_way_leaves_nothing(
 
     monkeypatch.setattr(evaluate, "prepare", lambda *arguments: fail)
     with pytest.raises(type(error)):
-        exported(place, run, "--name", "mine", "-o", folder, *ABOUT)
+        make(place, run, "--name", "mine", "-o", folder, *ABOUT)
     assert {path: path.stat().st_mtime_ns for path in copy.parent.rglob("*") if path.is_file()} == before
     assert [path.name for path in copy.parent.iterdir()] == ["mine"]
 
 
 def test_licenses_are_those_of_the_cards():
-    assert {cards.read(name).front["license"] for name in cards.names()} <= LICENSES
+    assert {read_card(name).front["license"] for name in card_names()} <= LICENSES
