@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 
 from zoo.base.errors import ZooError
+from zoo.base.registry import Architecture, architectures, import_object
 from zoo.cards import leaderboard
-from zoo.cards.about import About, check_about
+from zoo.cards.about import About, check_about, write_readme
 from zoo.models.evaluation import Figure
 
 CARD = {"license": "mit", "data_license": "drawn", "datasets": ["camvid"]}
@@ -33,6 +36,18 @@ def test_odd_front_matter_is_named_with_the_way_out(field: str, value: Any):
         check_about(About(), {**CARD, field: value})
     told = ("camvid",) if field == "datasets" else "other" if field == "license" else "a line"
     check_about(About(**{"license_name": "mine", field: told}), {**CARD, field: value})
+
+
+@pytest.mark.parametrize("declared", architectures().values(), ids=architectures())
+def test_the_readme_shows_a_call_that_works(declared: Architecture):
+    """With as many pictures as ``predict`` needs."""
+    known = {"name": "mine", "title": "x", "samples": "", "reference": "me/net", "usage": "A B", "epoch": 1, "steps": 2}
+    text = write_readme(About(license="mit"), declared, **known)
+    call = re.search(r'load\("me/net"\)\.predict\((.*)\)', text)
+    assert call is not None
+    predict = inspect.signature(import_object(declared.predictor).predict)
+    assert predict.bind("self", *call[1].split(", ")).args[1] == '"a.jpg"'
+    assert "\nzoo predict me/net A B -o out/\n" in text
 
 
 @pytest.mark.parametrize("odd", [2024, None, {"a": "b"}, "someone/camvid", [2024, ["x"], None]])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.base.registry import Architecture
+from zoo.base.registry import Architecture, import_object
 from zoo.base.text import did_you_mean
 
 _LICENSES = """
@@ -38,7 +39,7 @@ result.save("result")
 ```
 
 ```
-zoo predict {reference} PICTURES... -o out/
+zoo predict {reference} {usage} -o out/
 ```
 
 {samples}
@@ -156,11 +157,13 @@ def write_readme(about: About, architecture: Architecture, **known: Any) -> str:
         architecture: of the model.
         known: what else the template shows.
     """
+    predict = inspect.signature(import_object(architecture.predictor).predict)
+    needed = [name for name, each in predict.parameters.items() if each.default is each.empty and name != "self"]
     return TEMPLATE.format(
         task=architecture.task,
         paper=architecture.paper,
         input=architecture.input,
-        pictures=", ".join(f'"{letter}.jpg"' for letter in "abcd"[: len(architecture.inputs)]),
+        pictures=", ".join(f'"{letter}.jpg"' for letter in "abcd"[: len(needed)]),
         description=about.description.strip(),
         limits=about.limits.strip(),
         license=about.license_name or about.license,

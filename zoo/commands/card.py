@@ -18,6 +18,7 @@ from zoo.cards.about import About, add_about_options, check_about, write_readme
 from zoo.cards.card import NAME, begin_readme, check_card, read_card
 from zoo.cards.samples import last_sheet, write_samples
 from zoo.commands import evaluate
+from zoo.commands.options import usage
 from zoo.commands.terminal import Parser
 from zoo.hub.locate import CONFIG_FILE
 
@@ -165,7 +166,7 @@ def _write_readme(
         shows = "\n\n".join(f"![{Path(file).stem.replace('_', ' ')}](samples/{file})" for file in shown)
         text = write_readme(
             about, trained.declared, name=name, title=trained.architecture, samples=shows, reference=reference,
-            epoch=trained.epoch, steps=trained.steps,
+            usage=usage(trained.declared), epoch=trained.epoch, steps=trained.steps,
         )  # fmt: skip
     begin_readme(folder, about.front(front, trained.architecture, trained.declared), text)
     (folder / "results.json").unlink(missing_ok=True)  # of other weights
