@@ -62,7 +62,7 @@ def main(argv: list[str]) -> int:
             task = bars.add_task("Predicting", total=len(work))
             if "progress" in inspect.signature(net.predict).parameters:
                 given["progress"] = _part_bar(bars)
-            for batch in _batches(work, given.get("batch_size", 1)):
+            for batch in _batches(work, given.get("batch_size", 1) if len(declared.inputs) == 1 else 1):
                 failures += _Run(net, declared, given, out, bars).predict(batch)
                 bars.advance(task, len(batch))
     print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}: {out}")  # noqa: T201

@@ -50,7 +50,11 @@ class Model(nn.Module):
         name = architecture_of(type(self))
         if name is None:
             raise ZooError(f"{type(self).__name__} belongs to no architecture of the zoo, and so cannot predict")
-        return import_object(architectures()[name].predictor)(TorchEngine(self), **self.facts())
+        make = import_object(architectures()[name].predictor)
+        try:
+            return make(TorchEngine(self), **self.facts())
+        except AttributeError as error:  # as which torch would say that there is no ``predict``
+            raise TypeError(f"{type(self).__name__} cannot predict: {error}") from error
 
     @property
     def predict(self) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Interval
@@ -103,7 +103,7 @@ class Segmenter:
         picture: Picture | Sequence[Picture],
         *,
         probabilities: bool = False,
-        tile: Annotated[int, Interval(ge=2 * STRIDE)] = 1024,
+        tile: Annotated[int, Interval(ge=2 * STRIDE)] | Literal["auto"] = "auto",
         overlap: Annotated[int, Interval(ge=0)] | None = None,
         batch_size: Count = 1,
     ) -> Any:
@@ -113,7 +113,8 @@ class Segmenter:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or tensor ``(3, H, W)``; a list of these, or a
                 tensor ``(B, 3, H, W)``, gives a list.
             probabilities: keep the probability of each class in the result
-            tile: side of a tile in pixels; larger pictures are segmented by tiles, so that memory stays bounded
+            tile: side of a tile in pixels; larger pictures are segmented by tiles, so that memory stays bounded; "auto"
+                is 1024
             overlap: pixels that neighbouring tiles share, each decides up to the middle of it; by default 256, or a
                 quarter of a smaller tile
             batch_size: equally large pictures that are segmented at a time; more suit a GPU
@@ -121,6 +122,7 @@ class Segmenter:
         Raises:
             ZooError: a picture that cannot be read, or an overlap that leaves too little of a tile.
         """
+        tile = 1024 if isinstance(tile, str) else tile
         overlap = min(256, tile // 4) if overlap is None else overlap
         if tile < 2 * STRIDE or not 0 <= overlap <= tile - STRIDE:
             raise ZooError(
