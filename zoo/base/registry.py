@@ -82,7 +82,7 @@ def _foreign() -> dict[str, tuple[Architecture, str]]:
         try:
             declared = entry.load()
             if not isinstance(declared, Architecture):
-                raise TypeError(f"is a {type(declared).__name__}, not an Architecture")  # noqa: TRY301
+                raise TypeError(f"is a {type(declared).__name__}, not an Architecture")
             found[entry.name] = declared, entry.module
         except Exception as error:  # whatever another package does when it is imported
             print(f"zoo: left out the architecture {entry.name} ({entry.value}): {first_line(error)}", file=sys.stderr)  # noqa: T201

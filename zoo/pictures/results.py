@@ -84,7 +84,8 @@ class Shown:
         picture, buffer = self.shown(), io.BytesIO()
         factor = min(1.0, SHOWN / max(picture.size))
         width, height = (max(1, round(side * factor)) for side in picture.size)
-        picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0).save(buffer, "PNG", compress_level=4)
+        small = picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        small.save(buffer, "PNG", compress_level=4)
         return buffer.getvalue()
 
     def _repr_html_(self) -> str:
