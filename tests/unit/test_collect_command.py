@@ -527,8 +527,8 @@ def test_every_recipe_of_pictures_takes_a_collection(gallery: Gallery, tmp_path:
     by_split = dict.fromkeys(("train", "val", "test"), 0)
     for record in ledger(out):
         by_split[record["split"]] += 1
-    for data in (HomographyPairs(root=out), PictureCrops(root=out), SuperResolutionPairs(root=out)):
-        assert {split: len(data.folders.names(split)) for split in by_split} == by_split
+    for data in (HomographyPairs(out), PictureCrops(out, held_out_pictures=60), SuperResolutionPairs(out)):
+        assert {split: len(data.names(split)) for split in by_split} == by_split
 
 
 def test_addresses_that_no_server_could_have(gallery: Gallery, tmp_path: Path):

@@ -18,7 +18,7 @@ from zoo.base.errors import ZooError
 from zoo.base.splits import Split
 from zoo.data.module import as_floats, held_out_loader
 from zoo.data.picture_data import PictureData
-from zoo.data.pictures import PictureFolders, fit
+from zoo.data.pictures import fit
 
 
 class PictureCrops(PictureData[np.ndarray]):
@@ -58,9 +58,8 @@ class PictureCrops(PictureData[np.ndarray]):
         num_workers: int | None = None,
         seed: int = 0,
     ) -> None:
-        folders = PictureFolders(root, extra, held_out)
         counts = {"train_crops": train_crops, "held_out_pictures": held_out_pictures}
-        super().__init__(folders, batch_size, num_workers, seed, **counts)
+        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if not 1 <= crop <= size:
             raise ZooError(f"data.crop is 1 to data.size pixels ({size}), not {crop}")
         self.epoch, self.held_out_pictures = train_crops, held_out_pictures

@@ -34,7 +34,7 @@ from zoo.data.pairs import (
 )
 from zoo.data.photometric import differ
 from zoo.data.picture_data import PictureData
-from zoo.data.pictures import PictureFolders, fit
+from zoo.data.pictures import fit
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
 
@@ -94,7 +94,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         make_on: Literal["auto", "cpu", "device"] = "auto",
     ) -> None:
         counts = {"train_pairs": train_pairs, "val_pairs": val_pairs, "test_pairs": test_pairs}
-        super().__init__(PictureFolders(root, extra, held_out), batch_size, num_workers, seed, **counts)
+        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if not (0 <= later <= 1 and 0 <= photometric <= 1):
             raise ZooError("data.later and data.photometric are shares, 0 to 1")
         self.protocol = protocol_of(protocol, size, patch, perturbation, jitter)

@@ -16,9 +16,9 @@ from torch.utils.data import DataLoader
 
 from zoo.base.errors import ZooError
 from zoo.base.memory import refuse_beyond
-from zoo.base.splits import Split
+from zoo.base.splits import Split, split_of
 from zoo.data.module import DataModule, Kept, TrainingBatches, batches_loader
-from zoo.data.pictures import PictureFolders
+from zoo.data.pictures import find_pictures, pictures_in
 from zoo.data.sampling import replicas
 from zoo.data.streets import draw_streets
 from zoo.pictures.images import open_rgb
@@ -44,11 +44,16 @@ class PictureData(DataModule[Kept]):
         shape: of what is kept of each picture, where all are alike.
 
     Args:
-        folders: of the pictures; where it has no root, street scenes are drawn.
-        batch_size: training samples per step and device.
-        num_workers: processes that make batches; None chooses.
-        seed: of the training samples.
-        counts: further arguments that are 1 or more.
+        root: folder of pictures, whose splits stay as they are when pictures are added: its folders ``train``, ``val``
+            and ``test`` where it has the first two; else each picture goes to a split by the digest of its path. None:
+            street scenes are drawn.
+        extra: further folders to train on, never validated or tested on.
+        held_out: share of the pictures of ``root`` for val, and as many for test, where it has no such folders.
+        options: of :class:`DataModule`.
+
+    Raises:
+        ZooError: a folder of ``extra`` holds ``root`` or lies in it, whose val and test would be trained on; or
+            ``held_out`` is not between 0 and 0.5.
     """
 
     training_only = DataModule.training_only | {"extra"}
@@ -59,16 +64,17 @@ class PictureData(DataModule[Kept]):
     smallest: int = 1
     shape: tuple[int, ...] | None = None
 
-    def __init__(
-        self,
-        folders: PictureFolders,
-        batch_size: int,
-        num_workers: int | None,
-        seed: int,
-        **counts: int,
-    ) -> None:
-        super().__init__(batch_size, num_workers, seed, **counts)
-        self.folders = folders
+    def __init__(self, root: Path | None, extra: list[Path] | None, held_out: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.root, self.extra, self.held_out = Path(root) if root else None, [Path(f) for f in extra or ()], held_out
+        if not 0 < held_out < 0.5:
+            raise ZooError(f"data.held_out is between 0 and 0.5, not {held_out}")
+        for folder in self.extra:
+            if self.root is None:
+                raise ZooError("data.extra: without data.root streets are drawn")
+            own, other = self.root.resolve(), folder.resolve()
+            if own.is_relative_to(other) or other.is_relative_to(own):
+                raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); take folders beside it")
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Any:
         """What is kept of a picture in RGB, uint8.
@@ -89,24 +95,37 @@ class PictureData(DataModule[Kept]):
 
     def names(self, split: Split) -> list[Path]:
         """The pictures of a split, those of ``root`` before those of ``extra``; none where they are drawn."""
-        return self._no_more(split, self.folders.names(split))
+        root = self.root
+        if root is None:
+            return []
+        if (root / "train").is_dir() and (root / "val").is_dir():
+            names = pictures_in(root / split)
+        else:
+            paths = {path: path.relative_to(root).with_suffix("").as_posix() for path in find_pictures(root)}
+            names = [path for path, name in paths.items() if split_of(name, self.held_out) == split]
+        if split != "train":
+            return names[: self.held_out_pictures]
+        return names + [path for folder in self.extra for path in find_pictures(folder)]
 
-    def _no_more(self, split: Split, paths: list[Path]) -> list[Path]:
-        return paths if split == "train" else paths[: self.held_out_pictures]
+    def some(self, split: Split) -> list[Path]:
+        """:meth:`names`, of which there must be some."""
+        if found := self.names(split):
+            return found
+        raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
 
     def pictures(self, split: Split) -> Kept:
         """What is kept of the pictures of a split, in memory from the first call on."""
         return self.kept(split)
 
     def load(self, split: Split) -> Kept:
-        if self.folders.root is None:
+        if self.root is None:
             scenes = draw_streets(split, self.streets[split], self.street_size)
             drawn = (self.keep(Image.fromarray(scene), str(i), split) for i, (scene, _) in enumerate(scenes))
             return self._gather(drawn, len(scenes))
-        paths, skipped = self._no_more(split, self.folders.some(split)), list[UnusableError]()
+        paths, skipped = self.some(split), list[UnusableError]()
         pictures = self._gather(self._read(paths, split, skipped), len(paths))
         if not len(pictures):
-            raise ZooError(f"{self.folders.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
+            raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
         if skipped and not replicas()["rank"]:
             kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in skipped).items())
             text = f"{split}: {len(skipped)} of {len(paths)} pictures skipped ({kinds}); {skipped[0]}"

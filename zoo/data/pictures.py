@@ -11,14 +11,12 @@ ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.base.splits import Split, split_of
 from zoo.pictures.images import SUFFIXES
 
 
@@ -30,64 +28,15 @@ def find_pictures(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ZooError(f"{folder}: no such folder")
-    if found := _pictures_in(folder):
+    if found := pictures_in(folder):
         return found
     raise ZooError(f"{folder}: no pictures ({', '.join(sorted(SUFFIXES))})")
 
 
-def _pictures_in(folder: Path) -> list[Path]:
+def pictures_in(folder: Path) -> list[Path]:
+    """What :func:`find_pictures` finds, if anything."""
     found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-
-
-class PictureFolders:
-    """Folders of pictures to learn from, whose splits stay as they are when pictures are added.
-
-    Args:
-        root: its folders ``train``, ``val`` and ``test`` are the splits, where it has the first two; else its pictures
-            go to a split by the digest of their paths. None: there are no folders at all.
-        extra: further folders to train on, never validated or tested on.
-        held_out: share of the pictures of ``root`` for val, and as many for test, where it has no such folders.
-
-    Raises:
-        ZooError: a folder of ``extra`` holds ``root`` or lies in it, whose val and test would be trained on; or
-            ``held_out`` is not between 0 and 0.5.
-    """
-
-    def __init__(self, root: Path | None, extra: Sequence[Path] | None, held_out: float) -> None:
-        self.root, self.extra = Path(root) if root else None, [Path(folder) for folder in extra or ()]
-        self.held_out = held_out
-        if not 0 < held_out < 0.5:
-            raise ZooError(f"data.held_out is between 0 and 0.5, not {held_out}")
-        for folder in self.extra:
-            if self.root is None:
-                raise ZooError("data.extra: without data.root streets are drawn")
-            own, other = self.root.resolve(), folder.resolve()
-            if own.is_relative_to(other) or other.is_relative_to(own):
-                raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); take folders beside it")
-
-    def names(self, split: Split) -> list[Path]:
-        """The pictures of a split, those of ``root`` before those of ``extra``; none where there is no ``root``."""
-        if self.root is None:
-            return []
-        names = self._own(self.root, split)
-        if split == "train":
-            names += [path for folder in self.extra for path in find_pictures(folder)]
-        return names
-
-    def _own(self, root: Path, split: Split) -> list[Path]:
-        if not ((root / "train").is_dir() and (root / "val").is_dir()):
-            return [path for path in find_pictures(root) if self._split_of(path.relative_to(root)) == split]
-        return _pictures_in(root / split)
-
-    def some(self, split: Split) -> list[Path]:
-        """:meth:`names`, of which there must be some."""
-        if found := self.names(split):
-            return found
-        raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
-
-    def _split_of(self, path: Path) -> Split:
-        return split_of(path.with_suffix("").as_posix(), self.held_out)
 
 
 def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:

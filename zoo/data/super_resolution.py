@@ -18,7 +18,7 @@ from zoo.base.splits import Split
 from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low
 from zoo.data.module import as_floats, held_out_loader
 from zoo.data.picture_data import PictureData, UnusableError
-from zoo.data.pictures import PictureFolders, find_pictures
+from zoo.data.pictures import find_pictures
 from zoo.pictures.images import open_rgb
 
 SMALLEST = 64  # pixels of a side that is validated or tested: metrics leave a border out and slide a window
@@ -83,9 +83,8 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         num_workers: int | None = None,
         seed: int = 0,
     ) -> None:
-        folders = PictureFolders(root, extra, held_out)
         counts = {"train_pairs": train_pairs, "held_out_pictures": held_out_pictures, "largest": largest}
-        super().__init__(folders, batch_size, num_workers, seed, **counts)
+        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if crop < SCALE or crop % SCALE:
             raise ZooError(f"data.crop is a multiple of {SCALE}, not {crop}")
         if not (0 < shrink <= 1 and blur >= 0 and min_detail >= 0):
@@ -98,7 +97,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Pair:
         """A pair of the whole picture; one of a folder is made smaller first, as asked for."""
-        if self.folders.root is None:
+        if self.root is None:
             return pair_of(np.array(picture), self.blur, name)
         smaller, least = self._shrunk(picture), self.crop if split == "train" else SMALLEST
         if min(smaller.shape[:2]) < least:
@@ -124,7 +123,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         """
         if folders := self.benchmark_folders[split]:
             return {folder.name: [(p.stem, truth_of(p)) for p in benchmark_files(folder)] for folder in folders}
-        source = self.folders.root.name if self.folders.root else "streets"
+        source = self.root.name if self.root else "streets"
         return {f"{source} {split}": [(Path(pair.name).stem, pair.truth) for pair in self.pictures(split)]}
 
     def setup(self, stage: str) -> None:

@@ -84,7 +84,7 @@ def evaluate(
     criterion = criterion.to(device)
     clip = clipping_helps(criterion, brought_to(contents[0], min(work)).to(device), start)
     yardstick = Yardstick(net, criterion, Reference(reference, identity), start, clip)
-    name = data.folders.root.name if data.folders.root else "street scenes"
+    name = data.root.name if data.root else "street scenes"
     figures, tables = [], []
     for size, counts in work.items():
         scores, seconds = yardstick.measure([brought_to(content, size).to(device) for content in contents], counts)
@@ -165,9 +165,9 @@ def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLos
 
 def held_out(data: PictureCrops, most: int) -> list[Image.Image]:
     """The first of the test pictures, whole; of drawn scenes the squares."""
-    if data.folders.root is None:
+    if data.root is None:
         return [Image.fromarray(square) for square in data.pictures("test")[:most]]
-    return [open_rgb(path) for path in data.folders.some("test")[:most]]
+    return [open_rgb(path) for path in data.some("test")[:most]]
 
 
 def brought_to(picture: Image.Image, size: int) -> Tensor:

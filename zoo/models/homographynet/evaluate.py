@@ -244,7 +244,7 @@ def robustness(trial: Trial, every: dict[str, Method]) -> Table:
 
 def describe(data: HomographyPairs) -> tuple[str, str]:
     """Source and protocol, such as "photos" and "Protocol B"."""
-    source = data.folders.root.resolve().name if data.folders.root else "drawn streets"
+    source = data.root.resolve().name if data.root else "drawn streets"
     for name, protocol in PROTOCOLS.items():
         if protocol == data.protocol:
             return source, f"Protocol {name}"
@@ -254,11 +254,11 @@ def describe(data: HomographyPairs) -> tuple[str, str]:
 def under_protocol_a(data: HomographyPairs) -> HomographyPairs:
     """The same pictures, enlarged where they are below 640x480."""
     return HomographyPairs(
-        data.folders.root,
+        data.root,
         protocol="A",
         grey=data.grey,
         test_pairs=data.counts["test"],
-        held_out=data.folders.held_out,
+        held_out=data.held_out,
         num_workers=0,
     )
 
