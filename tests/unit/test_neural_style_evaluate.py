@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +9,8 @@ from PIL import Image
 from skimage import data
 
 from zoo.base.errors import ZooError
-from zoo.cards import results
 from zoo.data.style_pair import StylePair
+from zoo.models.evaluation import Context, Results
 from zoo.models.neural_style import evaluate as protocol
 from zoo.models.neural_style import objective
 from zoo.models.neural_style.evaluate import (
@@ -23,6 +23,8 @@ from zoo.models.neural_style.evaluate import (
     claims,
     comparison,
     evaluate,
+    pictures,
+    psnr,
 )
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.nn.vgg import VGGFeatures
@@ -48,28 +50,44 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_results_are_what_a_card_holds(pair: StylePair, seeded: None):
     net = NeuralStyle(**LAYERS, size=96)
-    measured = evaluate(net, pair, iterations=6)
-    json.dumps(measured, allow_nan=False)
+    measured = evaluate(net, pair, Context(), iterations=6)
+    assert Results.model_validate_json(measured.model_dump_json()) == measured
     assert net.coarse_to_fine
-    assert all(set(figure) == set(results.Figure.model_fields) for figure in measured["figures"])
-    assert {figure["data"] for figure in measured["figures"]} == {"96x77 pixels, 6 iterations"}
-    [table] = measured["tables"]
-    assert set(table) == set(results.Table.model_fields)
-    rows = {row[0]: row[1:] for row in table["rows"]}
+    assert {figure.where for figure in measured.figures} == {"96x77 pixels, 6 iterations"}
+    assert {figure.protocol for figure in measured.figures} == {"96x77 pixels, 6 iterations"}
+    [table] = measured.tables
+    rows = {row[0]: row[1:] for row in table.rows}
     assert set(rows) == {DEFAULT, FLOAT32, MOVED, ONE_SIZE, SAME_TIME}
     assert [rows[name][4] for name in (DEFAULT, FLOAT32, MOVED, ONE_SIZE)] == [6, 6, 6, 6]
-    assert any(figure["metric"].startswith("PSNR of float32, content moved") for figure in measured["figures"])
-    assert rows[SAME_TIME][5] <= max(rows[DEFAULT][5], rows[SAME_TIME][5] if rows[SAME_TIME][4] == 1 else 0) + 0.05
+    assert any(figure.metric.startswith("PSNR of float32, content moved") for figure in measured.figures)
     for row in rows.values():
         assert row[0] == pytest.approx(sum(row[1:4]), abs=2e-4)
-    assert list(measured["data_digest"]) == ["content", "style", "weights of VGG-16"]
-    assert measured["macs"]["96x77"] > 1e6
+    assert list(measured.data_digest) == ["content", "style", "weights of VGG-16"]
+    assert measured.macs["96x77"] > 1e6
 
 
 def test_the_same_picture_twice(pair: StylePair, seeded: None, one_thread: None):
-    first, again = (evaluate(NeuralStyle(**LAYERS, size=96), pair, iterations=3) for _ in range(2))
-    assert first["figures"] == again["figures"]
-    assert first["data_digest"] == again["data_digest"]
+    first, again = (evaluate(NeuralStyle(**LAYERS, size=96), pair, Context(), iterations=3) for _ in range(2))
+    assert first.figures == again.figures
+    assert first.data_digest == again.data_digest
+
+
+@pytest.mark.parametrize(("seconds", "iterations"), [(0.5, 4), (1.0, 4), (1.5, 2), (9.0, 1)])
+def test_one_size_is_stopped_when_coarse_to_fine_was_ready(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, iterations: int
+):
+    """After its first iteration at the earliest."""
+
+    def run(objective: objective.Objective, iterations: int, bfloat16: bool) -> Iterator[Made]:
+        each = 1.0 if objective.net.coarse_to_fine else seconds
+        return (Made(objective.content, number, number * each) for number in range(1, iterations + 1))
+
+    monkeypatch.setattr(protocol, "run", run)
+    features = VGGFeatures(["relu1_1", "relu2_1"], weights=None, pooling="average")
+    made = pictures(objective.Objective(NeuralStyle(**LAYERS), features, torch.zeros(1, 3, 40, 40), [None]), 4, False)
+    assert {name: one.iterations for name, one in made.items()} == {
+        DEFAULT: 4, FLOAT32: 4, MOVED: 4, ONE_SIZE: 4, SAME_TIME: iterations,
+    }  # fmt: skip
 
 
 def test_what_is_claimed():
@@ -77,21 +95,21 @@ def test_what_is_claimed():
     made = {DEFAULT: Made(grey, 9, 1.0), FLOAT32: Made(grey + 0.1, 9, 2.0), ONE_SIZE: Made(grey, 9, 3.0)}
     made[MOVED] = Made(grey + 0.11, 9, 2.0)
     scores = {DEFAULT: {"loss": 1.0}, FLOAT32: {"loss": 0.8}, ONE_SIZE: {"loss": 2.0}}
-    found = {figure["metric"]: figure["value"] for figure in claims(made, scores, "pair")}
+    found = {figure.metric: figure.value for figure in claims(made, scores, "pair")}
     moved = "PSNR of float32, content moved by 1e-4"
     assert found.pop(moved) == pytest.approx(40, abs=1e-3)
     assert found == {"loss / one size's": 0.5, "loss / float32's": 1.25, "PSNR to float32": 20.0}
     made[FLOAT32] = made[DEFAULT]
-    assert "PSNR to float32" not in {figure["metric"] for figure in claims(made, scores, "pair")}
+    assert "PSNR to float32" not in {figure.metric for figure in claims(made, scores, "pair")}
 
 
 def test_a_row_says_what_each_took():
     scores = {"one": {"loss": 6.0, "content": 1.0, "style": 2.0, "tv": 3.0}}
-    [row] = comparison({"one": Made(torch.zeros(1), 7, 1.26)}, scores)["rows"]
+    [row] = comparison({"one": Made(torch.zeros(1), 7, 1.26)}, scores).rows
     assert row == ["one", 6, 1, 2, 3, 7, 1.3]
 
 
 def test_missing_weights_say_how_to_give_them(pair: StylePair):
     with pytest.raises(ZooError, match=r"nowhere\.safetensors: no such file.*\nzoo evaluate takes .* --vgg FILE"):
-        evaluate(NeuralStyle(), pair, vgg="nowhere.safetensors")
-    assert protocol.psnr(torch.zeros(2), torch.zeros(2)) is None
+        evaluate(NeuralStyle(), pair, Context(), vgg="nowhere.safetensors")
+    assert psnr(torch.zeros(2), torch.zeros(2)) is None

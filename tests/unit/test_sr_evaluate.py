@@ -14,13 +14,13 @@ import torch
 from PIL import Image
 from skimage import data as photographs
 
-from zoo.cards import card as cards
-from zoo.cards import results as schema
 from zoo.cards import weights
+from zoo.cards.card import check_card
 from zoo.commands import main
 from zoo.commands.card import add_golden
 from zoo.data.low_resolution import make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
+from zoo.models.evaluation import Context, Figure, Results
 from zoo.models.perceptual_sr.evaluate import (
     BICUBIC,
     LAYERS,
@@ -81,6 +81,10 @@ def tiny(seed: int = 0) -> PerceptualSR:
     return PerceptualSR(**TINY).eval()
 
 
+def values(figures: list[Figure]) -> dict[str, float]:
+    return {figure.metric: figure.value for figure in figures}
+
+
 class Cheap:
     """Instead of VGG, where its features do not matter."""
 
@@ -129,9 +133,9 @@ def test_a_network_that_adds_nothing_fares_like_bicubic(truths: list[tuple[str, 
     found = measure({name: methods(net, {})[name] for name in (BICUBIC, NETWORK)}, truths, vgg)
     for score, tolerance in {"PSNR Y": 0.05, "SSIM Y": 0.001, "PSNR RGB": 0.05}.items():
         assert found[NETWORK][score] == pytest.approx(found[BICUBIC][score], abs=tolerance)
-    shares = [figure["value"] for figure in claims("Two", found) if "share" in figure["metric"]]
+    shares = [value for metric, value in values(claims("Two", "", found)).items() if "share" in metric]
     assert shares == pytest.approx([1, 1], abs=0.01)
-    assert comparison("Two", found)["rows"][0][5::2] == [0, 0]
+    assert comparison("Two", found).rows[0][5::2] == [0, 0]
 
 
 def test_the_bicubic_of_the_literature(real_data: Path):
@@ -149,8 +153,9 @@ def test_shares_are_of_what_is_left(truths: list[tuple[str, np.ndarray]]):
         name: {"PSNR Y": 30.0, "SSIM Y": 0.9, "PSNR RGB": 28.0, "relu2_2": left, "relu3_3": 2 * left}
         for name, left in ((BICUBIC, 0.8), (NETWORK, 0.2), (PIXEL, 0.4), ("mine", 0.1))
     }
-    values = {figure["metric"]: figure["value"] for figure in claims("Set5", scores)}
-    assert values == {
+    figures = claims("Set5", "on its own", scores)
+    assert {(figure.data, figure.split, figure.protocol) for figure in figures} == {("Set5", "test", "on its own")}
+    assert values(figures) == {
         "PSNR Y": 30.0,
         "SSIM Y": 0.9,
         "relu2_2, share of bicubic's": 0.25,
@@ -158,7 +163,7 @@ def test_shares_are_of_what_is_left(truths: list[tuple[str, np.ndarray]]):
         "relu2_2, share of perceptual_sr_pixel's": 0.5,
         "relu3_3, share of perceptual_sr_pixel's": 0.5,
     }
-    rows = {row[0]: row[1:] for row in comparison("Set5", scores)["rows"]}
+    rows = {row[0]: row[1:] for row in comparison("Set5", scores).rows}
     assert rows[NETWORK] == [30.0, 0.9, 28.0, 0.2, 75.0, 0.4, 75.0]
     assert rows["mine"] == [30.0, 0.9, 28.0, 0.1, 87.5, 0.2, 87.5]
 
@@ -174,32 +179,32 @@ def test_measuring_leaves_a_network_as_it_was(upsampling: str):
 
 def test_results_are_what_a_card_holds(folder: Path, vgg_file: Path):
     data, net = SuperResolutionPairs(test=[folder]), tiny()
-    measured = evaluate(net, data, vgg=str(vgg_file), others={"perceptual_sr_pixel": net, "mine": tiny(1)})
-    json.dumps(measured, allow_nan=False)
-    assert {(figure["data"], figure["split"]) for figure in measured["figures"]} == {("Two", "test")}
-    assert all(set(figure) == set(schema.Figure.model_fields) for figure in measured["figures"])
-    values = {figure["metric"]: figure["value"] for figure in measured["figures"]}
-    assert values["relu3_3, share of perceptual_sr_pixel's"] == 1  # they are the same
-    [table] = measured["tables"]
-    assert set(table) == set(schema.Table.model_fields)
-    assert [row[0] for row in table["rows"]] == [BICUBIC, NETWORK, MATCHED, "perceptual_sr_pixel", "mine"]
-    assert {len(row) for row in table["rows"]} == {len(table["columns"])}
-    rows = {row[0]: row[1:] for row in table["rows"]}
+    context = Context(others=lambda: {"perceptual_sr_pixel": net, "mine": tiny(1)})
+    measured = evaluate(net, data, context, vgg=str(vgg_file))
+    assert Results.model_validate_json(measured.model_dump_json()) == measured
+    places = {(figure.data, figure.split, figure.protocol) for figure in measured.figures}
+    assert places == {("Two", "test", "Two")}  # benchmarks are told from each other by their names
+    assert values(measured.figures)["relu3_3, share of perceptual_sr_pixel's"] == 1  # they are the same
+    [table] = measured.tables
+    assert [row[0] for row in table.rows] == [BICUBIC, NETWORK, MATCHED, "perceptual_sr_pixel", "mine"]
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+    rows = {row[0]: row[1:] for row in table.rows}
     assert rows[NETWORK] == rows["perceptual_sr_pixel"] != rows["mine"]
     assert rows[NETWORK] != rows[MATCHED]
-    assert measured["parameters"] == sum(parameter.numel() for parameter in net.parameters())
+    assert measured.parameters == sum(parameter.numel() for parameter in net.parameters())
     multiplied = 320 * 240 * (81 * 3 * 4 + 2 * 9 * 4 * 4 + 9 * 4 * 48)
-    assert list(measured["macs"]) == ["320x240"]
-    assert multiplied <= measured["macs"]["320x240"] <= multiplied + 320 * 240 * 48 * 25  # bicubic interpolation
-    assert list(measured["data_digest"]) == ["Two", "weights of VGG-16"]
+    assert list(measured.macs) == ["320x240"]
+    assert multiplied <= measured.macs["320x240"] <= multiplied + 320 * 240 * 48 * 25  # bicubic interpolation
+    assert list(measured.data_digest) == ["Two", "weights of VGG-16"]
 
 
 def test_pictures_that_were_held_out_bear_the_name_of_their_folder(folder: Path, vgg_file: Path):
+    """Which says nothing of how they are measured."""
     data = SuperResolutionPairs(folder, held_out=0.49)
     data.benchmarks = lambda: {"photos test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
-    figures = evaluate(tiny(), data, vgg=str(vgg_file))["figures"]
-    assert {(figure["data"], figure["split"]) for figure in figures} == {("photos", "test")}
-    assert not any(PIXEL in figure["metric"] for figure in figures)
+    figures = evaluate(tiny(), data, Context(), vgg=str(vgg_file)).figures
+    assert {(figure.data, figure.split, figure.protocol) for figure in figures} == {("photos", "test", "")}
+    assert not any(PIXEL in figure.metric for figure in figures)
 
 
 def test_the_digest_tells_any_change(truths: list[tuple[str, np.ndarray]]):
@@ -230,7 +235,7 @@ def test_zoo_evaluate_measures_other_weights_beside(
 ):
     add_golden(installed["perceptual_sr"])
     assert main.main(["evaluate", "perceptual_sr", "--vgg", str(vgg_file), "--write"]) == 0
-    assert cards.check(installed["perceptual_sr"]) == []
+    assert check_card(installed["perceptual_sr"]) == []
     results = json.loads((installed["perceptual_sr"] / "results.json").read_text())
     assert [row[0] for row in results["tables"][0]["rows"]] == [BICUBIC, NETWORK, MATCHED, PIXEL]
     assert results["command"] == "zoo evaluate perceptual_sr --vgg vgg16.safetensors --write"
@@ -244,7 +249,7 @@ def test_zoo_evaluate_measures_other_weights_beside(
 
 def test_other_weights_are_no_argument(installed: dict[str, Path], capsys: pytest.CaptureFixture):
     assert main.main(["evaluate", PIXEL, "--others", "mine"]) == 2
-    assert "--others" in capsys.readouterr().err
+    assert f"{PIXEL} has no option --others\n" in capsys.readouterr().err
 
 
 def test_without_weights_of_vgg(installed: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture):
