@@ -1,12 +1,11 @@
 import asyncio
 import socket
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loopback import Answer, Loopback, Request
-from zoo.collect.fetch import Body, Client, FetchError, parse
+from zoo.collect.fetch import Client, FetchError, parse
 from zoo.collect.guard import PrivateAddressError, guarded_socket, is_public
 from zoo.collect.options import Options
 
@@ -72,12 +71,10 @@ class Pictures(Loopback):
         return Answer(body=b"here I am")
 
 
-def get(url: str, **options: Any) -> bytes | Path:
-    async def ask() -> bytes | Path:
+def get(url: str, **options: Any) -> object:
+    async def ask() -> object:
         async with Client(Options(**options)) as client:
-            answer = await client.get(parse(url), Body(Path("unused")), limit=1000)
-            assert isinstance(answer, Body)
-            return answer.content
+            return await client.read(parse(url), limit=1000)
 
     return asyncio.run(ask())
 

@@ -35,10 +35,17 @@ def failure(number: int, status: str = "failed") -> dict[str, Any]:
     return {"url": f"https://example.org/{number}.jpg", "status": status, "reason": "HTTP 404"}
 
 
+def keep(store: Store, record: dict[str, Any], content: bytes) -> None:
+    """As it comes from the network: in a file beside."""
+    arrived = store.parts / "arrived"
+    arrived.write_bytes(content)
+    store.keep(record, arrived)
+
+
 def take(store: Store, number: int, content: bytes | None = None, **fields: Any) -> dict[str, Any]:
     """Keeps and admits at once."""
     record, content = arrival(number, content, **fields)
-    store.keep(record, content)
+    keep(store, record, content)
     return store.admit(record)
 
 
@@ -194,7 +201,7 @@ def test_no_picture_is_written_through_a_link_out_of_the_folder(folder, tmp_path
     record, content = arrival(1, label="cat")
     while True:  # one of the split train
         with Store(folder, Options()) as store:
-            store.keep(record, content)
+            keep(store, record, content)
             try:
                 store.admit(record)
             except ZooError as error:
@@ -230,7 +237,7 @@ def again(folder: Path) -> None:
 def test_a_picture_that_arrived_before_a_kill_need_not_be_fetched_again(folder):
     store = Store(folder, ALL)
     record, content = arrival(1, label="cat")
-    store.keep(record, content)
+    keep(store, record, content)
     store.close()
     again(folder)
     assert list(files(folder).values()) == [content]
@@ -240,7 +247,7 @@ def test_a_picture_that_arrived_before_a_kill_need_not_be_fetched_again(folder):
 def test_a_kill_between_the_move_and_the_line_loses_and_doubles_nothing(folder, monkeypatch):
     store = Store(folder, ALL)
     record, content = arrival(1, label="cat")
-    store.keep(record, content)
+    keep(store, record, content)
 
     def killed(line: Any) -> None:
         raise KeyboardInterrupt
@@ -260,7 +267,7 @@ def test_a_kill_between_the_move_and_the_line_loses_and_doubles_nothing(folder, 
 def test_a_kill_after_the_line_leaves_no_second_one(folder, monkeypatch):
     store = Store(folder, ALL)
     record, content = arrival(1)
-    store.keep(record, content)
+    keep(store, record, content)
     part = store.parts / f"{key_of(record['url']):016x}.json"
     kept = part.read_bytes()
     store.admit(record)
@@ -295,7 +302,7 @@ def test_what_is_not_its_own_stays(folder):
 def test_a_line_that_was_torn_by_a_kill_is_written_anew(folder):
     store = Store(folder, ALL)
     record, content = arrival(1)
-    store.keep(record, content)
+    keep(store, record, content)
     part = store.parts / f"{key_of(record['url']):016x}.json"
     kept = part.read_bytes()
     store.admit(record)
@@ -328,7 +335,7 @@ def test_halves_that_a_kill_left_go(folder, left):
 def test_a_record_that_was_damaged_is_fetched_again(folder, damaged):
     store = Store(folder, ALL)
     record, content = arrival(1)
-    store.keep(record, content)
+    keep(store, record, content)
     (store.parts / f"{key_of(record['url']):016x}.json").write_bytes(damaged)
     store.close()
     with Store(folder, ALL) as store:
@@ -339,7 +346,7 @@ def test_a_record_that_was_damaged_is_fetched_again(folder, damaged):
 def test_a_failure_that_went_well_at_last_is_taken_up_after_a_kill(folder):
     store = Store(folder, ALL)
     store.admit(failure(1))
-    store.keep(*arrival(1))
+    keep(store, *arrival(1))
     store.close()
     again(folder)
     assert lines(folder) == [("1", "saved")]

@@ -9,12 +9,13 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
-from zoo.collect.fetch import SPILL, Client, Redirect, parse
+from zoo.collect.fetch import Client, Redirect, parse
 from zoo.collect.frontier import PATIENCE, Frontier, backoff
 from zoo.collect.options import Options
 from zoo.collect.picture import RejectedError
 from zoo.collect.trouble import FetchError
 
+LARGEST = 1 << 20  # bytes of an answer
 PACE = 1.0  # seconds from one question to the next, which is what anonymous users of Openverse are asked to keep
 LATER = {"maxlag", "ratelimited"}  # by which a MediaWiki says, under status 200, that it is too much
 LAG = 5.0  # seconds, which its documentation asks to wait then
@@ -48,7 +49,7 @@ class PoliteApi:
         host = self._frontier.host(str(parsed.origin()))
         await self._frontier.turn(host)
         self._frontier.hold(host, PACE)
-        content = await self._client.read(parsed, SPILL, headers=headers)
+        content = await self._client.read(parsed, LARGEST, headers=headers)
         if isinstance(content, Redirect):
             raise FetchError("moved; give the new address by --endpoint")
         try:

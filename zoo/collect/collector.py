@@ -7,10 +7,12 @@ import math
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from zoo.base.files import sha256_of
 from zoo.collect.addresses import Source
-from zoo.collect.fetch import Body, Client, Redirect, parse
+from zoo.collect.fetch import Client, parse
 from zoo.collect.frontier import PATIENCE, Frontier, Host, Job, backoff
 from zoo.collect.ledger import key_of
 from zoo.collect.picture import Memory, RejectedError, inspect
@@ -188,35 +190,48 @@ class Collector:
             self._slots.release()
 
     async def _ask(self, host: Host, job: Job) -> None:
-        body = Body(self.store.parts / f"{key_of(job.address.url):016x}.{job.index}")
+        file = self.store.parts / f"{key_of(job.address.url):016x}.{job.index}"
         job.attempts += 1
         job.requests += 1
         try:
             try:
-                answer = await self.client.get(parse(job.url), body, limit=self.store.options.max_bytes, picture=True)
+                with file.open("wb") as sink:
+                    limit = self.store.options.max_bytes
+                    answer = await self.client.get(parse(job.url), sink, limit=limit, picture=True)
                 host.unreachable = host.put_off = 0
                 self.frontier.speed_up(host)
             finally:
                 self.frontier.end(host)
-            if isinstance(answer, Redirect):
+            if answer is not None:
                 self._follow(job, answer.url)
             else:
                 loop = asyncio.get_running_loop()
-                self._settle(job.index, await loop.run_in_executor(self._threads, self._examine, job, body))
+                self._settle(job.index, await loop.run_in_executor(self._threads, self._examine, job, file))
         except RejectedError as error:
             self._give_up(job, "rejected", str(error), error.smaller)
         except FetchError as error:
             self._failed(host, job, error)
         finally:
-            body.discard()
+            file.unlink(missing_ok=True)
 
-    def _examine(self, job: Job, body: Body) -> dict[str, Any]:
+    def _examine(self, job: Job, file: Path) -> dict[str, Any]:
         """Decodes what came and keeps it; its line, but for what depends on other pictures. Runs in a thread."""
-        content = body.content
-        picture = inspect(content, self.store.options, self._memory)
-        status = "thumbnail" if job.thumbnail else "saved"
-        record = {**job.record(status, job.reason), **picture.facts(body.size, body.digest)}
-        self.store.keep(record, content if picture.upright is None else picture.upright)
+        with file.open("rb") as opened:
+            picture = inspect(opened, self.store.options, self._memory)
+        arrived = None
+        if picture.upright is not None:
+            arrived = sha256_of(file)
+            file.write_bytes(picture.upright)
+        record = {
+            **job.record("thumbnail" if job.thumbnail else "saved", job.reason),
+            "bytes": file.stat().st_size,
+            "digest": sha256_of(file),
+            "arrived": arrived,
+            "type": picture.format.lower(),
+            "size": [picture.width, picture.height],
+            "phash": picture.phash,
+        }
+        self.store.keep(record, file)
         return record
 
     def _follow(self, job: Job, url: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import io
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from time import time
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -22,7 +21,6 @@ from zoo.collect.options import Options
 from zoo.collect.picture import HEAD, RejectedError, refuse_kind
 from zoo.collect.trouble import CONNECT, SILENCE, FetchError, told
 
-SPILL = 1 << 20  # bytes of an answer that are kept in memory; the rest goes to a file
 LONGEST = 8192  # characters of an address
 REDIRECTS = {301, 302, 303, 307, 308}
 BUSY = {429, 503}
@@ -32,49 +30,6 @@ TRY_AGAIN = {408, 425, 429}  # and 5xx
 @dataclass(frozen=True)
 class Redirect:
     url: str
-
-
-class Body:
-    """The content of an answer: in memory, or where it is large in a file.
-
-    Args:
-        spill: the file.
-    """
-
-    def __init__(self, spill: Path) -> None:
-        self._spill, self._digest, self._parts = spill, hashlib.sha256(), list[bytes]()
-        self._file: Any = None
-        self.size = 0
-
-    def add(self, chunk: bytes) -> None:
-        self._digest.update(chunk)
-        self.size += len(chunk)
-        if self._file is None and self.size > SPILL:
-            self._file = self._spill.open("wb")
-            self._file.writelines(self._parts)
-            self._parts.clear()
-        if self._file is None:
-            self._parts.append(chunk)
-        else:
-            self._file.write(chunk)
-
-    def finish(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def discard(self) -> None:
-        self.finish()
-        if self._file is not None:
-            self._spill.unlink(missing_ok=True)
-
-    @property
-    def content(self) -> bytes | Path:
-        return self._spill if self._file is not None else b"".join(self._parts)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, hexadecimal."""
-        return self._digest.hexdigest()
 
 
 def parse(url: str) -> URL:
@@ -130,28 +85,25 @@ class Client:
         )
 
     async def read(self, url: URL, limit: int, **options: Any) -> Redirect | bytes:
-        """Asks once, like :meth:`get`, for what is small: its limit is at most ``SPILL``."""
-        body = Body(Path())  # no file comes about
-        answer = await self.get(url, body, limit=limit, **options)
-        content = body.content
-        assert isinstance(content, bytes)
-        return answer if isinstance(answer, Redirect) else content
+        """Asks once, like :meth:`get`, for what is small."""
+        sink = io.BytesIO()
+        return await self.get(url, sink, limit=limit, **options) or sink.getvalue()
 
     async def get(
         self,
         url: URL,
-        body: Body,
+        sink: BinaryIO,
         *,
         limit: int,
         picture: bool = False,
         cut: bool = False,
         headers: Mapping[str, str] | None = None,
-    ) -> Redirect | Body:
+    ) -> Redirect | None:
         """Asks for an address once.
 
         Args:
             url: by :func:`parse`.
-            body: takes the content.
+            sink: takes the content.
             limit: bytes of it.
             picture: whether it is given up as soon as its first bytes are no picture's.
             cut: whether what is over the limit is left, and not refused.
@@ -168,12 +120,12 @@ class Client:
                 if response.status in REDIRECTS and "Location" in response.headers:
                     return Redirect(_target(response))
                 _refuse_status(response)
-                await _receive(response, body, limit, picture, cut)
+                await _receive(response, sink, limit, picture, cut)
         except _OnceError as error:
             raise told(error.cause) from error
         except (aiohttp.ClientError, asyncio.TimeoutError, ConnectionError, ssl.SSLError, ValueError) as error:
             raise told(error) from error
-        return body
+        return None
 
     def _route(self, url: URL) -> tuple[aiohttp.ClientSession, str | None]:
         host = str(url.host)
@@ -235,23 +187,21 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
-async def _receive(response: aiohttp.ClientResponse, body: Body, limit: int, picture: bool, cut: bool) -> None:
+async def _receive(response: aiohttp.ClientResponse, sink: BinaryIO, limit: int, picture: bool, cut: bool) -> None:
     stated = response.content_length
     if stated is not None and stated > limit and not cut:
         raise RejectedError(f"{stated:,} bytes, more than {limit:,}")
-    head: bytes | None = b"" if picture else None
+    head, left = b"", limit
     async for chunk in response.content.iter_any():
-        over = body.size + len(chunk) > limit
-        if over and not cut:
+        if len(chunk) > left and not cut:
             raise RejectedError(f"more than {limit:,} bytes")
-        body.add(chunk[: limit - body.size])
-        if over:
-            break
-        if head is not None:
+        sink.write(chunk[:left])
+        left -= len(chunk)
+        if picture and len(head) < HEAD:
             head += chunk[: HEAD - len(head)]
-            if len(head) >= HEAD:
+            if len(head) == HEAD:
                 refuse_kind(head)
-                head = None
-    if head is not None:
+        if left < 0:
+            return
+    if picture and len(head) < HEAD:
         refuse_kind(head)
-    body.finish()

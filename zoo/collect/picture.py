@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import errno
 import io
-import mmap
-import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import BinaryIO
 
 import imagehash
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from zoo.base.files import CHUNK
 from zoo.collect.options import Options
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
@@ -25,7 +23,7 @@ HEAD = 512  # bytes that tell a type
 DECODED = 150 << 20  # bytes of pixels in memory at a time, of all threads
 WEBP = 16  # bytes a pixel that libwebp and Pillow take together
 SCANS = 100  # of a JPEG; encoders make about ten
-OURS = {errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EIO, errno.ENOENT, errno.EACCES}  # not the picture's fault
+ORIENTATION, TURNED = 0x0112, range(2, 9)  # a tag of EXIF, and its values that turn or mirror a picture
 FLAT = 8  # of 255: with less contrast there is nothing a perceptual hash could tell apart
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -39,15 +37,6 @@ _SIGNATURES = {
     b"\x1f\x8b": "gzip",
     b"8BPS": "PSD",
     b"\0\0\1\0": "ICO",
-}
-_TURNS: dict[Any, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -69,18 +58,6 @@ class Picture:
     height: int
     phash: str | None  # 16 hexadecimal digits; None where it would say nothing
     upright: bytes | None = None  # the file anew, where its EXIF orientation was applied
-
-    def facts(self, size: int, digest: str) -> dict[str, Any]:
-        """What the ledger tells of a picture but its place in the folder.
-
-        Args:
-            size: bytes that arrived.
-            digest: of these, SHA-256, hexadecimal.
-        """
-        about = {"type": self.format.lower(), "size": [self.width, self.height], "phash": self.phash}
-        if self.upright is None:
-            return {"bytes": size, "digest": digest, **about}
-        return {"bytes": len(self.upright), "digest": sha256(self.upright).hexdigest(), "arrived": digest, **about}
 
 
 def kind(head: bytes) -> str | None:
@@ -128,19 +105,16 @@ class Memory:
                 self._changed.notify_all()
 
 
-def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
+def inspect(file: BinaryIO, options: Options, memory: Memory) -> Picture:
     """Decodes a picture whole, after the limits were held against what its header says.
 
     Raises:
         RejectedError: its type, its size, or it is damaged.
     """
-    with _viewed(file) as content:
-        _refuse_scans(content)
-        opening = _webp_bytes(content[:30], options)
+    _refuse_scans(file)
     try:
-        source = io.BytesIO(file) if isinstance(file, bytes) else file
-        with memory.of(opening), Image.open(source, formats=list(SUFFIXES)) as image:
-            refuse_size(image, options)
+        with Image.open(file, formats=list(SUFFIXES)) as image:
+            _refuse_size(image, options)
             return _decoded(image, options, memory)
     except RejectedError:
         raise
@@ -151,56 +125,31 @@ def inspect(file: bytes | Path, options: Options, memory: Memory) -> Picture:
     except MemoryError:
         raise RejectedError("out of memory while decoding") from None
     except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
-        if isinstance(error, OSError) and error.errno in OURS:
+        if isinstance(error, OSError) and error.errno == errno.EIO:  # of the disk
             raise
         raise RejectedError(f"damaged: {error}") from None
 
 
-@contextmanager
-def _viewed(file: bytes | Path) -> Iterator[bytes | mmap.mmap]:
-    """Gives the content of a file without reading it whole."""
-    if isinstance(file, bytes):
-        yield file
-    else:
-        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            yield content
-
-
-def _refuse_scans(content: bytes | mmap.mmap) -> None:
+def _refuse_scans(file: BinaryIO) -> None:
     """A progressive JPEG of a few kilobytes can be hours of work: each scan goes over all of the picture.
 
     Raises:
         RejectedError: there are more than any encoder makes.
     """
-    scans = sum(1 for _ in re.finditer(b"\xff\xda", content)) if content[:2] == b"\xff\xd8" else 0
-    if scans > SCANS:
-        raise RejectedError(f"a JPEG with {scans} scans")
-
-
-def _webp_bytes(head: bytes, options: Options) -> int:
-    """What a WebP takes, which Pillow begins to decode when it opens it; 0 of other types."""
-    if kind(head) != "WEBP" or len(head) < 30:
-        return 0
-    if head[12:16] == b"VP8X":
-        width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (24, 27))
-    elif head[12:16] == b"VP8L":
-        bits = int.from_bytes(head[21:25], "little")
-        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    else:
-        width, height = (int.from_bytes(head[at : at + 2], "little") & 0x3FFF for at in (26, 28))
-    if width * height > options.max_pixels:
-        raise RejectedError(f"{width}x{height} pixels, more than {options.max_pixels:,} in all")
-    return WEBP * width * height
+    if file.read(2) == b"\xff\xd8":
+        scans = sum(chunk.count(b"\xff\xda") for chunk in iter(partial(file.read, CHUNK), b""))
+        if scans > SCANS:
+            raise RejectedError(f"a JPEG with {scans} scans")
+    file.seek(0)
 
 
 def _load_bytes(image: Image.Image, copies: int) -> int:
     """What decoding a picture takes, at its size after ``draft``; measured, with what the hash is made of."""
-    if image.format == "WEBP":
-        return 0  # counted before it was opened
-    return image.width * image.height * (6 if image.mode in ("P", "PA") else 5) * copies
+    a_pixel = WEBP if image.format == "WEBP" else copies * (6 if image.mode in ("P", "PA") else 5)
+    return a_pixel * image.width * image.height
 
 
-def refuse_size(image: Image.Image, options: Options) -> None:
+def _refuse_size(image: Image.Image, options: Options) -> None:
     """Refuses by the header alone, before anything is decoded.
 
     Raises:
@@ -226,23 +175,22 @@ def _decoded(image: Image.Image, options: Options, memory: Memory) -> Picture:
     coefficients = 0
     if image.format == "JPEG" and image.info.get("progressive"):  # libjpeg keeps them all, whatever is drafted
         coefficients = 2 * width * height * len(image.getbands())
-    if image.format == "JPEG" and not (options.upright and _turn(image) is not None):
+    if image.format == "JPEG" and not (options.upright and _is_turned(image)):
         # An eighth of the pixels shows whether all of the file decodes, at a fraction of time and memory.
         image.draft("L", (64, 64))
     copies = 3 if options.upright else 1
     with memory.of(_load_bytes(image, copies) + coefficients):
-        turned = options.upright and _turn(image) is not None  # which decodes a PNG that does not say so at its start
+        turned = options.upright and _is_turned(image)  # which decodes a PNG that does not say so at its start
         image.load()
         if not turned:
             return Picture(format_, width, height, _phash(image))
-        turn = _turn(image)  # none of a TIFF any more: Pillow turns it when it decodes it
-        shown = image if turn is None else image.transpose(turn)
+        image.info.pop("exif", None)  # or Pillow writes all of it anew, damaged as it may be
+        shown = ImageOps.exif_transpose(image)
         return Picture(format_, *shown.size, _phash(shown), _encoded(shown, format_, image.info.get("icc_profile")))
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """What makes a picture stand as EXIF says. Not by ImageOps, which writes all of EXIF anew, damaged as it may be."""
-    return _TURNS.get(image.getexif().get(0x0112))
+def _is_turned(image: Image.Image) -> bool:
+    return image.getexif().get(ORIENTATION) in TURNED
 
 
 def _encoded(image: Image.Image, format_: str, profile: bytes | None) -> bytes:

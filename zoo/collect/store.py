@@ -131,18 +131,14 @@ class Store:
         if record.get("label"):
             self._folders.learn(record["label"], PurePosixPath(record["file"]).parent.name)
 
-    def keep(self, record: dict[str, Any], content: bytes | Path) -> None:
+    def keep(self, record: dict[str, Any], content: Path) -> None:
         """Makes a picture that arrived outlive the process. Called by any thread.
 
         Args:
             record: of the ledger, without what :meth:`admit` adds.
-            content: or a file in ``parts``, which is moved.
+            content: a file in ``parts``, which is moved.
         """
         part = self._part(record)
-        if isinstance(content, bytes):
-            temporary = part.with_suffix(".tmp")
-            temporary.write_bytes(content)
-            content = temporary
         _sync(content)
         content.replace(part)
         replace(part.with_suffix(".json"), json.dumps(record))
