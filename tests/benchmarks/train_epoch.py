@@ -11,9 +11,9 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, RichProgressBar
 
-from zoo.commands.fit import prepare_process
 from zoo.data import Augment, StreetScenes
 from zoo.models.linknet import LinkNetModule
+from zoo.training.run import prepare_process
 
 
 class Clock(Callback):

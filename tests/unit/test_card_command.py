@@ -340,7 +340,7 @@ def test_a_card_of_another_architecture_is_left_alone(place: Path, run: Path, id
     refused(place, "of another architecture than linknet", run, "--name", "mine", "-o", copy, *ABOUT)
 
 
-def test_checkpoints_that_cannot_be_make(place: Path, run: Path, idle: None, tmp_path: Path):
+def test_checkpoints_that_make_no_card(place: Path, run: Path, idle: None, tmp_path: Path):
     good = run / "checkpoints" / "best.ckpt"
     content = torch.load(good, weights_only=True)
     (tmp_path / "part.ckpt").write_bytes(good.read_bytes()[:3000])
@@ -354,15 +354,15 @@ def test_checkpoints_that_cannot_be_make(place: Path, run: Path, idle: None, tmp
     torch.save(SimpleNamespace(a=1), tmp_path / "pickle.ckpt")
     for name, message in {
         "none.ckpt": "no such file",
-        "part.ckpt": "damaged, or no checkpoint",
-        "other.ckpt": "damaged, or no checkpoint",
-        "pickle.ckpt": "damaged, or no checkpoint",
-        "foreign.ckpt": "does not say what it is a checkpoint of",
+        "part.ckpt": "damaged, or not a Lightning checkpoint",
+        "other.ckpt": "damaged, or not a Lightning checkpoint",
+        "pickle.ckpt": "damaged, or not a Lightning checkpoint",
+        "foreign.ckpt": "no card can be made of it",
         "hostile.ckpt": "no architecture 'os.system'",
         "misfit.ckpt": "do not fit LinkNet|LinkNet refuses",
     }.items():
         refused(place, message, tmp_path / name, "--name", "a", *ABOUT, "--samples", place / "mini.yaml")
-    refused(place, "is no run", tmp_path, "--name", "a", *ABOUT)
+    refused(place, "not a run", tmp_path, "--name", "a", *ABOUT)
 
 
 def test_a_checkpoint_by_itself_needs_samples(place: Path, run: Path, idle: None, tmp_path: Path):

@@ -101,7 +101,7 @@ def in_process(folder: Path, *arguments: object, **environment: object) -> subpr
     return subprocess.run(
         list(map(str, command)),
         cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path} | variables,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, "PYTHONUNBUFFERED": ""} | variables,
         capture_output=True,
         text=True,
     )
@@ -480,7 +480,7 @@ def test_something_must_be_validated(
 ):
     monkeypatch.chdir(tmp_path)
     recipe = ["--recipe", str(workplace / "mini.yaml"), "--trainer.logger=false"]
-    fails(capsys, [verb, *recipe], f"zoo {verb} needs something to {verb}: --weights NAME or --ckpt_path FILE")
+    fails(capsys, [verb, *recipe], f"zoo {verb} needs --weights NAME or --ckpt_path FILE")
     fails(capsys, [verb, *recipe, "--ckpt_path", "none.ckpt"], r"none\.ckpt: no such file")
     assert list(tmp_path.iterdir()) == []
 

@@ -126,7 +126,7 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
     if not keys.recipe and not any(key in ("-c", "--config") or ".help" in key for key, _ in pairs(keys.given)):
         raise ZooError(f"zoo {keys.verb} needs --recipe NAME; there are {listing(recipes.names())}")
     if keys.verb != "fit" and not (options.weights or options.ckpt_path):
-        raise ZooError(f"zoo {keys.verb} needs something to {keys.verb}: --weights NAME or --ckpt_path FILE")
+        raise ZooError(f"zoo {keys.verb} needs --weights NAME or --ckpt_path FILE")
     if options.publish:
         _check_publication(options)
     elif options.private:
@@ -156,7 +156,7 @@ def _check_resumable(run: Path, options: argparse.Namespace, keys: Keys) -> None
     if changed or options.recipe or options.weights:
         what = changed[0] if changed else "another recipe or weights"
         raise ZooError(
-            f"--resume continues {run.name} as it was, without {what}; a changed run is a fine-tune:\n"
+            f"--resume continues {run.name} as it was, without {what}; to change it, fine-tune:\n"
             "zoo fit --recipe NAME --weights FOLDER"
         )
 

@@ -11,7 +11,6 @@ from typing import Any
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.cards.card import check_card, read_card
-from zoo.cards.weights import ModelFiles
 from zoo.commands.terminal import Parser
 from zoo.hub import client, layout, locate
 from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
@@ -143,6 +142,8 @@ def checked_files(folder: Path) -> dict[str, Path]:
         problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong in a card")
     if problems:
         raise ZooError(f"{folder}: not published, {'; '.join(problems)}")
+    from zoo.cards.weights import ModelFiles  # torch takes seconds to import
+
     ModelFiles.find(folder).state()
     return files
 
@@ -248,7 +249,7 @@ def _commit(api: Any, repo: str, revision: str, parent: str, files: Mapping[str,
     """Uploads weights first; only the commit makes anything visible, so that an interruption leaves nothing."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    from zoo import __version__
+    from zoo.base import __version__
 
     additions = [CommitOperationAdd(name, str(path)) for name, path in files.items()]
     deletions = [CommitOperationDelete(name) for name in stale]

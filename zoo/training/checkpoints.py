@@ -13,7 +13,23 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from zoo.base.errors import ZooError
 from zoo.base.files import replace
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Reads a checkpoint onto the CPU, without running anything in it.
+
+    Raises:
+        ZooError: no such file, or one that is damaged or no checkpoint.
+    """
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        return {**checkpoint, "state_dict": dict(checkpoint["state_dict"])}
+    except Exception as error:  # torch has no common error for what it cannot read
+        raise ZooError(f"{path}: damaged, or not a Lightning checkpoint") from error
 
 
 class WholeCheckpointIO(TorchCheckpointIO):

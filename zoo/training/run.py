@@ -9,7 +9,6 @@ import shutil
 import warnings
 from pathlib import Path
 
-import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
@@ -20,7 +19,7 @@ from zoo.cards import weights
 from zoo.data.sampling import use_one_opencv_thread
 from zoo.nn.cpu import keep_freed_memory
 from zoo.training import portable
-from zoo.training.checkpoints import Described, InterruptCheckpoint
+from zoo.training.checkpoints import Described, InterruptCheckpoint, load
 from zoo.training.cli import LAST, ZooCLI, say
 
 UNHELPFUL = (  # warnings that users cannot act on
@@ -31,6 +30,16 @@ UNHELPFUL = (  # warnings that users cannot act on
     "there is no last checkpoint available",  # there is none before the first epoch
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
+
+
+def prepare_process() -> None:
+    """Quiets what users can't act on and sets memory and threads up for training."""
+    keep_freed_memory()
+    use_one_opencv_thread()
+    for text in UNHELPFUL:
+        warnings.filterwarnings("ignore", f".*{text}")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # lists the classifier a features net leaves out
 
 
 def prepare(verb: str, words: list[str], name: str, resume: Path | None, checkpoint: str | None) -> ZooCLI:
@@ -46,12 +55,10 @@ def prepare(verb: str, words: list[str], name: str, resume: Path | None, checkpo
     Raises:
         ZooError: words that nothing takes, weights or a checkpoint that cannot be read.
     """
-    _quiet()
-    keep_freed_memory()
-    use_one_opencv_thread()
+    prepare_process()
     follows = resume / LAST if resume else Path(checkpoint) if checkpoint else None
     if follows:
-        _refuse_broken(follows)
+        load(follows)  # fails now rather than after everything was set up
     cli = ZooCLI(words, name, resume, keep_config=verb == "fit" and not resume, whole=follows is not None)
     if cli.start:
         new = start_from(cli.model, cli.start)
@@ -145,24 +152,6 @@ def check_publishable(cli: ZooCLI, samples: bool) -> None:
         raise ZooError("--publish needs checkpoints and a logger, which keeps pictures, or --samples PICTURE ...")
 
 
-def _quiet() -> None:
-    for text in UNHELPFUL:
-        warnings.filterwarnings("ignore", f".*{text}")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # lists the classifier a features net leaves out
-
-
-def _refuse_broken(checkpoint: Path) -> None:
-    if not checkpoint.is_file():
-        raise ZooError(f"{checkpoint}: no such file")
-    try:
-        whole = "state_dict" in torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception:  # torch has no common error for what it cannot read
-        whole = False
-    if not whole:
-        raise ZooError(f"{checkpoint}: damaged, or no checkpoint of Lightning")
-
-
 def _restore_best(cli: ZooCLI) -> None:
     """Measures the best weights and leaves them in the model: averaging has swapped those of the last step back in."""
     best = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
@@ -170,7 +159,7 @@ def _restore_best(cli: ZooCLI) -> None:
         return
     if is_overridden("validation_step", cli.model):
         cli.trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)
-    cli.model.load_state_dict(torch.load(best, map_location="cpu", weights_only=True)["state_dict"])
+    cli.model.load_state_dict(load(Path(best))["state_dict"])
 
 
 def _remove(run: Path) -> None:

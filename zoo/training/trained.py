@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
@@ -17,7 +14,7 @@ from zoo.base.registry import Architecture, architectures, import_object
 from zoo.cards import network
 from zoo.models.base import Model
 from zoo.models.evaluation import Figure
-from zoo.training.checkpoints import Described
+from zoo.training.checkpoints import Described, load
 
 FIELDS = {"architecture": str, "arguments": dict, "recipe": str, "config": dict}
 
@@ -51,9 +48,9 @@ class Trained:
     def own_arguments(self, given: Sequence[str]) -> list[str]:
         """Arguments of the evaluator that the run knows since its module has them too, such as the loss network."""
         taken = inspect.signature(import_object(self.declared.evaluate)).parameters
-        known = self.config["model"].get("init_args", {})
-        names = [key for key, value in known.items() if key in taken and isinstance(value, str)]
-        return [f"--{key}={known[key]}" for key in names if not any(re.match(f"--{key}(=|$)", each) for each in given)]
+        known, told = self.config["model"].get("init_args", {}), {word.partition("=")[0] for word in given}
+        values = {f"--{k.replace('_', '-')}": v for k, v in known.items() if k in taken and isinstance(v, str)}
+        return [f"{flag}={value}" for flag, value in values.items() if flag not in told]
 
     def recipe_for(self, name: str, figures: Sequence[Figure]) -> str:
         """The recipe with a header, unless it has one."""
@@ -74,7 +71,7 @@ def find_checkpoint(source: Path) -> Path:
         if path.is_file():
             print(f"Weights: {path}")  # noqa: T201
             return path
-    raise ZooError(f"{source} is no run: it has neither checkpoints/best.ckpt nor last.ckpt")
+    raise ZooError(f"not a run: {source} has neither checkpoints/best.ckpt nor last.ckpt")
 
 
 def read(path: Path) -> Trained:
@@ -83,21 +80,17 @@ def read(path: Path) -> Trained:
     Raises:
         ZooError: no such file, a damaged one, or one that ``zoo fit`` did not write.
     """
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        state = {key[4:]: tensor for key, tensor in checkpoint["state_dict"].items() if key.startswith("net.")}
-        epoch, steps = int(checkpoint["epoch"]) + 1, int(checkpoint["global_step"])
-    except Exception as error:  # torch has no common error for what it cannot read
-        raise ZooError(f"{path}: damaged, or no checkpoint of Lightning") from error
+    checkpoint = load(path)
     about = checkpoint.get(Described.KEY)
     if not isinstance(about, dict) or not all(isinstance(about.get(key), kind) for key, kind in FIELDS.items()):
-        raise ZooError(f"{path} does not say what it is a checkpoint of; only those of this version's zoo fit do")
-    known = {key: about[key] for key in FIELDS}
+        raise ZooError(
+            f"{path}: no card can be made of it: another program wrote it, or its module belongs to no architecture"
+        )
     net = network.build(about, path)
+    state = {key[4:]: tensor for key, tensor in checkpoint["state_dict"].items() if key.startswith("net.")}
     try:
         net.load_state_dict(state)
-    except RuntimeError as error:
-        raise ZooError(f"{path}: its weights do not fit {type(net).__name__}") from error
-    return Trained(**known, net=net.eval(), epoch=epoch, steps=steps)
+        epoch, steps = int(checkpoint["epoch"]) + 1, int(checkpoint["global_step"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ZooError(f"{path}: damaged, or its weights do not fit {type(net).__name__}") from error
+    return Trained(**{key: about[key] for key in FIELDS}, net=net.eval(), epoch=epoch, steps=steps)
