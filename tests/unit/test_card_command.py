@@ -355,7 +355,7 @@ def test_checkpoints_that_make_no_card(place: Path, run: Path, idle: None, tmp_p
     for name, message in {
         "none.ckpt": "no such file",
         "part.ckpt": "damaged, or not a Lightning checkpoint",
-        "other.ckpt": "damaged, or not a Lightning checkpoint",
+        "other.ckpt": "no card can be made of it",
         "pickle.ckpt": "damaged, or not a Lightning checkpoint",
         "foreign.ckpt": "no card can be made of it",
         "hostile.ckpt": "no architecture 'os.system'",
