@@ -57,7 +57,7 @@ def test_nothing_measured_is_no_number():
     metric.update(corners(3, 0), corners(3, 0))
     assert metric.compute() == 0
     metric.reset()
-    assert metric.count == 0
+    assert metric.weight == 0
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -14,7 +14,6 @@ from zoo.data import Augment, CamVid, SegmentationFolder, StreetScenes
 from zoo.data.labels import CAMVID, LabelMap
 from zoo.data.sampling import EpochSampler, EverySampleOnce
 from zoo.data.segmentation import AugmentedSamples, read_mask, read_sample
-from zoo.data.transforms import train_transform
 
 LABELS = LabelMap(("road", "sky", "car"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)), ignore_index=255)
 RNG = np.random.default_rng(0)
@@ -214,7 +213,7 @@ def test_workers_change_nothing(scenes: StreetScenes):
 
 
 def test_an_augmented_sample_is_a_function_of_seed_epoch_and_index(scenes: StreetScenes):
-    transform = train_transform((32, 32), (0.5, 2.0), CAMVID.ignore_index)
+    transform = Augment((32, 32)).transform(CAMVID)
     samples = AugmentedSamples(scenes.samples("train"), transform, seed=3)
     forward = [samples[key] for key in range(14)]
     for key in reversed(range(14)):

@@ -4,11 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from zoo.data.transforms import RandomScaleCrop, train_transform
+from zoo.data.labels import LabelMap
+from zoo.data.transforms import Augment, RandomScaleCrop
 
 COLORS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250], [250, 250, 10]], np.uint8)
 VOID = 255
 RARE = 3
+LABELS = LabelMap(("red", "green", "blue", "rare"), tuple(map(tuple, COLORS.tolist())), VOID)
 
 
 @pytest.fixture
@@ -17,6 +19,10 @@ def mask() -> np.ndarray:
     mask = np.random.default_rng(0).integers(0, 3, (6, 8), dtype=np.uint8).repeat(20, 0).repeat(20, 1)
     mask[3:9, 150:156] = RARE
     return mask
+
+
+def train_transform(crop: tuple[int, int], scale: tuple[float, float], **options: object):
+    return Augment(crop, scale, **options).transform(LABELS)
 
 
 def crops(mask: np.ndarray, transform, count: int = 40):
@@ -31,7 +37,7 @@ def crops(mask: np.ndarray, transform, count: int = 40):
 @pytest.mark.parametrize("size", [(64, 96), (200, 240)])
 def test_picture_and_mask_stay_aligned(mask: np.ndarray, scale: tuple[float, float], size: tuple[int, int]):
     """Away from edges, where colours mix, each pixel has its class's colour; what is outside is black and void."""
-    transform = train_transform(size, scale, VOID, photometric=False)
+    transform = train_transform(size, scale, photometric=False)
     for picture, ids in crops(mask, transform):
         assert picture.shape == (*size, 3)
         assert ids.shape == size
@@ -45,11 +51,11 @@ def test_picture_and_mask_stay_aligned(mask: np.ndarray, scale: tuple[float, flo
 
 
 def test_a_crop_within_the_picture_has_no_void(mask: np.ndarray):
-    assert not any((ids == VOID).any() for _, ids in crops(mask, train_transform((64, 96), (1.0, 2.0), VOID)))
+    assert not any((ids == VOID).any() for _, ids in crops(mask, train_transform((64, 96), (1.0, 2.0))))
 
 
 def test_a_crop_larger_than_the_picture_holds_it_whole(mask: np.ndarray):
-    for _, ids in crops(mask, train_transform((200, 240), (1.0, 1.0), VOID), 10):
+    for _, ids in crops(mask, train_transform((200, 240), (1.0, 1.0)), 10):
         assert (ids != VOID).sum() == mask.size
 
 
@@ -71,7 +77,7 @@ def train_of(transform: RandomScaleCrop):
 
 def test_focus_shows_the_rare_class(mask: np.ndarray):
     def share(focus_p: float) -> float:
-        transform = train_transform((48, 48), (1.0, 2.0), VOID, photometric=False, focus=(RARE,), focus_p=focus_p)
+        transform = train_transform((48, 48), (1.0, 2.0), photometric=False, focus=("rare",), focus_p=focus_p)
         shown = [(ids == RARE).any() for _, ids in crops(mask, transform, 200)]
         return float(np.mean(shown))
 
@@ -82,21 +88,21 @@ def test_focus_shows_the_rare_class(mask: np.ndarray):
 
 def test_focus_on_a_class_that_is_not_there_crops_anywhere(mask: np.ndarray):
     mask = np.where(mask == RARE, 0, mask)
-    transform = train_transform((48, 48), (1.0, 1.0), VOID, focus=(RARE,), focus_p=1.0)
+    transform = train_transform((48, 48), (1.0, 1.0), focus=("rare",), focus_p=1.0)
     assert len({ids.tobytes() for _, ids in crops(mask, transform, 20)}) > 10
 
 
 def test_flips_half_of_the_time():
     mask = np.zeros((32, 32), np.uint8)
     mask[:, :16] = 1
-    transform = train_transform((32, 32), (1.0, 1.0), VOID, photometric=False)
+    transform = train_transform((32, 32), (1.0, 1.0), photometric=False)
     flipped = [ids[0, 0] == 0 for _, ids in crops(mask, transform, 200)]
     assert 0.4 < np.mean(flipped) < 0.6
 
 
 def test_photometric_changes_pictures_and_never_masks(mask: np.ndarray):
-    plain = list(crops(mask, train_transform((64, 96), (1.0, 1.0), VOID, photometric=False)))
-    varied = list(crops(mask, train_transform((64, 96), (1.0, 1.0), VOID)))
+    plain = list(crops(mask, train_transform((64, 96), (1.0, 1.0), photometric=False)))
+    varied = list(crops(mask, train_transform((64, 96), (1.0, 1.0))))
     assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(plain, varied, strict=True))
     changed = [not np.array_equal(a, b) for (a, _), (b, _) in zip(plain, varied, strict=True)]
     assert np.mean(changed) > 0.7

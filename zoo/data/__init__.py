@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from zoo.data.crops import PictureCrops as PictureCrops
     from zoo.data.folder import SegmentationFolder as SegmentationFolder
     from zoo.data.homography import HomographyPairs as HomographyPairs
-    from zoo.data.segmentation import Augment as Augment
     from zoo.data.segmentation import SegmentationData as SegmentationData
     from zoo.data.street_scenes import StreetScenes as StreetScenes
     from zoo.data.style_pair import StylePair as StylePair
     from zoo.data.super_resolution import SuperResolutionPairs as SuperResolutionPairs
+    from zoo.data.transforms import Augment as Augment
 
 _HOMES = {
-    "Augment": "zoo.data.segmentation",
+    "Augment": "zoo.data.transforms",
     "CamVid": "zoo.data.camvid",
     "HomographyPairs": "zoo.data.homography",
     "PictureCrops": "zoo.data.crops",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from zoo.data import camvid_files
 from zoo.data.labels import CAMVID
-from zoo.data.segmentation import Augment, Sample, SegmentationData, Split, read_samples
+from zoo.data.segmentation import Sample, SegmentationData, Split, read_samples
+from zoo.data.transforms import Augment
 
 
 class CamVid(SegmentationData):

@@ -13,24 +13,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from zoo.data import photometric as ph
 from zoo.data.pairs import Protocol, draw_training
 from zoo.pictures.geometry import NET_SIZE, SMALLEST
-
-
-class Keys(Dataset):
-    """Keys of batches that are made later: each item is its own index."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, key: int) -> int:
-        return key
 
 
 def as_pictures(pictures: np.ndarray, device: torch.device) -> Tensor:

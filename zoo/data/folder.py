@@ -11,7 +11,8 @@ from zoo.base.errors import ZooError
 from zoo.base.splits import Split, split_of
 from zoo.data.labels import LabelMap
 from zoo.data.pictures import find_pictures
-from zoo.data.segmentation import Augment, Sample, SegmentationData, read_samples
+from zoo.data.segmentation import Sample, SegmentationData, read_samples
+from zoo.data.transforms import Augment
 from zoo.pictures.sheets import distinct_colors
 
 

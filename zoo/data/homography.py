@@ -17,8 +17,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from zoo.base.errors import ZooError
 from zoo.base.memory import fits
 from zoo.base.splits import Split
-from zoo.data.device_pairs import Keys, as_pictures, can_make, device_batch
-from zoo.data.module import as_floats, batches_loader, held_out_loader
+from zoo.data.device_pairs import as_pictures, can_make, device_batch
+from zoo.data.module import TrainingBatches, as_floats, batches_loader, held_out_loader
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
     Batch,
@@ -104,7 +104,6 @@ class HomographyPairs(PictureData[np.ndarray]):
         self.smallest = self.protocol.patch
         self.shape = (self.protocol.height, self.protocol.width, *(() if grey else (3,)))
         self.grey, self.make_on = grey, make_on
-        self._on_device = torch.empty(0)  # the training pictures, where pairs are made on the device
         self._options = dict[str, Any](protocol=self.protocol, count=batch_size, later=later, photometric=photometric)
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:
@@ -138,9 +137,10 @@ class HomographyPairs(PictureData[np.ndarray]):
         return partial(training_batch, pictures=self.pictures("train"), **self._options)
 
     def train_dataloader(self) -> DataLoader:
-        there = self._makes_on_device()
-        self._on_device = as_pictures(self.pictures("train"), self._device()) if there else torch.empty(0)
-        return batches_loader(Keys(self.batches()), 0) if there else super().train_dataloader()
+        if not self._makes_on_device():
+            return super().train_dataloader()
+        self._on_device = as_pictures(self.pictures("train"), self._device())
+        return batches_loader(TrainingBatches(self.batches(), self.seed, _later), 0)
 
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -161,12 +161,15 @@ class HomographyPairs(PictureData[np.ndarray]):
         dataset = TensorDataset(torch.from_numpy(stacked), torch.from_numpy(targets))
         return held_out_loader(dataset, split, self.batch_size)
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor] | int, dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        if isinstance(batch, int):
-            pairs, offsets = device_batch(np.random.default_rng((self.seed, batch)), self._on_device, **self._options)
-        else:
-            pairs, offsets = batch
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> tuple[Tensor, Tensor]:
+        chance = isinstance(batch, np.random.Generator)
+        pairs, offsets = device_batch(batch, self._on_device, **self._options) if chance else batch
         return as_floats(pairs), offsets
+
+
+def _later(rng: np.random.Generator) -> np.random.Generator:
+    """The source of chance of a batch that is made on the device."""
+    return rng
 
 
 def training_batch(

@@ -19,51 +19,13 @@ from zoo.base.splits import Split as Split
 from zoo.data.labels import LabelMap
 from zoo.data.module import DataModule, held_out_loader
 from zoo.data.sampling import EpochSampler, replicas, worker_options
-from zoo.data.transforms import train_transform
+from zoo.data.transforms import Augment
 from zoo.pictures.images import open_rgb, opened
 
 if TYPE_CHECKING:
     from albumentations import Compose
 
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
-MAX_CROP = 4096
-
-
-@dataclass
-class Augment:
-    """How training samples are varied.
-
-    Args:
-        crop: height and width of a training sample, in pixels.
-        scale: range of the random zoom; 2.0 shows things twice as large.
-        photometric: whether brightness, contrast, gamma, colour and sharpness vary.
-        focus: names of rare classes, of which a share ``focus_p`` of the crops is made to show one.
-        focus_p: that share.
-    """
-
-    crop: tuple[int, int] = (320, 480)
-    scale: tuple[float, float] = (0.5, 2.0)
-    photometric: bool = True
-    focus: tuple[str, ...] = ()
-    focus_p: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not all(1 <= side <= MAX_CROP for side in self.crop):
-            raise ZooError(f"data.augment.crop: height and width are 1 to {MAX_CROP} pixels, not {list(self.crop)}")
-        if not 0.1 <= self.scale[0] <= self.scale[1] <= 10:
-            raise ZooError(f"data.augment.scale: a range from 0.1 or more to 10 or less, not {list(self.scale)}")
-
-    def transform(self, labels: LabelMap) -> Compose:
-        if unknown := set(self.focus) - set(labels.names):
-            raise ZooError(f"data.augment.focus: no class {sorted(unknown)[0]!r}; there are {', '.join(labels.names)}")
-        return train_transform(
-            self.crop,
-            self.scale,
-            labels.ignore_index,
-            photometric=self.photometric,
-            focus=[labels.names.index(name) for name in self.focus],
-            focus_p=self.focus_p if self.focus else 0.0,
-        )
 
 
 class SegmentationData(DataModule[list[Sample]]):
@@ -132,14 +94,16 @@ class SegmentationData(DataModule[list[Sample]]):
         return pictures.permute(0, 3, 1, 2).float() / 255, masks.long()
 
 
+@dataclass
 class AugmentedSamples(Dataset):
     """Training samples, augmented as a pure function of seed, epoch and index, so that a resumed run is the same run.
 
     Indices come from :class:`EpochSampler` and carry the epoch: ``epoch * len(self) + index``.
     """
 
-    def __init__(self, samples: Sequence[Sample], transform: Compose, seed: int) -> None:
-        self.samples, self.transform, self.seed = samples, transform, seed
+    samples: Sequence[Sample]
+    transform: Compose
+    seed: int
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from zoo.data.labels import CAMVID
-from zoo.data.segmentation import Augment, Sample, SegmentationData, Split
+from zoo.data.segmentation import Sample, SegmentationData, Split
 from zoo.data.streets import draw_streets
+from zoo.data.transforms import Augment
 
 
 class StreetScenes(SegmentationData):

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 
+from zoo.base.errors import ZooError
+from zoo.data.labels import LabelMap
+
+MAX_CROP = 4096
 QUIET = "NO_ALBUMENTATIONS_UPDATE"  # without it the import asks the network for a newer version
 was_quiet = QUIET in os.environ
 os.environ.setdefault(QUIET, "1")
@@ -90,28 +95,45 @@ class RandomScaleCrop(A.DualTransform):
         return cv2.resize(cut, (self.width, self.height), interpolation=interpolation)
 
 
-def train_transform(
-    crop: tuple[int, int],
-    scale: tuple[float, float],
-    ignore_index: int,
-    photometric: bool = True,
-    focus: Sequence[int] = (),
-    focus_p: float = 0.0,
-) -> A.Compose:
-    """Random scale and crop, flip and, with ``photometric``, brightness, contrast, gamma, colour and blur.
+@dataclass
+class Augment:
+    """How training samples are varied.
 
     Args:
-        crop: height and width of what comes out, in pixels.
+        crop: height and width of a training sample, in pixels.
+        scale: range of the random zoom; 2.0 shows things twice as large.
+        photometric: whether brightness, contrast, gamma, colour and sharpness vary.
+        focus: names of rare classes, of which a share ``focus_p`` of the crops is made to show one.
+        focus_p: that share.
     """
-    steps: list[Any] = [
-        RandomScaleCrop(*crop, scale=scale, focus=focus, focus_p=focus_p, fill_mask=ignore_index),
-        A.HorizontalFlip(p=0.5),
-    ]
-    if photometric:
-        steps += [
-            A.RandomBrightnessContrast(brightness_limit=0.3, contrast_limit=0.3, p=0.7),
-            A.RandomGamma(gamma_limit=(60, 160), p=0.3),
-            A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=40, val_shift_limit=0, p=0.5),
-            A.GaussianBlur(blur_limit=(3, 5), p=0.1),
+
+    crop: tuple[int, int] = (320, 480)
+    scale: tuple[float, float] = (0.5, 2.0)
+    photometric: bool = True
+    focus: tuple[str, ...] = ()
+    focus_p: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not all(1 <= side <= MAX_CROP for side in self.crop):
+            raise ZooError(f"data.augment.crop: height and width are 1 to {MAX_CROP} pixels, not {list(self.crop)}")
+        if not 0.1 <= self.scale[0] <= self.scale[1] <= 10:
+            raise ZooError(f"data.augment.scale: a range from 0.1 or more to 10 or less, not {list(self.scale)}")
+
+    def transform(self, labels: LabelMap) -> A.Compose:
+        """Random scale and crop, flip and, with ``photometric``, brightness, contrast, gamma, colour and blur."""
+        if unknown := set(self.focus) - set(labels.names):
+            raise ZooError(f"data.augment.focus: no class {sorted(unknown)[0]!r}; there are {', '.join(labels.names)}")
+        focus = [labels.names.index(name) for name in self.focus]
+        focus_p = self.focus_p if self.focus else 0.0
+        steps: list[Any] = [
+            RandomScaleCrop(*self.crop, self.scale, focus, focus_p, fill_mask=labels.ignore_index),
+            A.HorizontalFlip(p=0.5),
         ]
-    return A.Compose(steps)
+        if self.photometric:
+            steps += [
+                A.RandomBrightnessContrast(brightness_limit=0.3, contrast_limit=0.3, p=0.7),
+                A.RandomGamma(gamma_limit=(60, 160), p=0.3),
+                A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=40, val_shift_limit=0, p=0.5),
+                A.GaussianBlur(blur_limit=(3, 5), p=0.1),
+            ]
+        return A.Compose(steps)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
+from torchmetrics import MeanMetric
 
-from zoo.nn.metrics.mean import SampleMean
 from zoo.nn.metrics.super_resolution import psnr, ssim
 
 
-class _LumaMean(SampleMean):
+class _LumaMean(MeanMetric):
     """Mean over pictures of a figure of each.
 
     Shapes: ``update`` takes prediction and target, RGB in 0..1 ``(B, 3, H, W)``.
@@ -20,16 +20,14 @@ class _LumaMean(SampleMean):
         crop: pixels at each border that do not count.
     """
 
-    is_differentiable = False  # for the pictures are rounded
-    higher_is_better = True
     figure: Callable[..., Tensor]
 
     def __init__(self, crop: int = 4, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__("disable", **kwargs)  # no check for NaN, which makes the mean NaN
         self.crop = crop
 
-    def update(self, prediction: Tensor, target: Tensor) -> None:
-        self.add(type(self).figure(prediction, target, crop=self.crop))
+    def update(self, prediction: Tensor, target: Tensor) -> None:  # type: ignore[override]
+        super().update(type(self).figure(prediction, target, crop=self.crop))
 
 
 class LumaPSNR(_LumaMean):
@@ -42,4 +40,3 @@ class LumaSSIM(_LumaMean):
     """Mean of :func:`zoo.nn.metrics.super_resolution.ssim` over pictures."""
 
     figure = staticmethod(ssim)
-    plot_upper_bound = 1.0
