@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,13 +14,15 @@ import torch
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.cards import card
+from zoo.cards.card import tables
 from zoo.data import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.data.streets import draw_street
-from zoo.models.homographynet import HomographyNet
+from zoo.models.base import Model
+from zoo.models.evaluation import Context, Results
 from zoo.models.homographynet import evaluate as evaluation
 from zoo.models.homographynet.evaluate import ECC, IDENTITY, ONE, ORB, POLISHED, SIFT, THREE, Trial, methods, scores
+from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.real import REACH, RealPair, read_real_pairs, real_table
 from zoo.models.homographynet.robustness import CHANGES, changed, gradient_energy, low_texture
 from zoo.pictures.geometry import corner_points, matrix_from_corners
@@ -45,18 +48,18 @@ def trial() -> Trial:
     return Trial.of(HomographyPairs(perturbation=12, test_pairs=6, num_workers=0))
 
 
-class Told:
+class Told(Model):
     """A network that was told the answers: offsets ``(B, 4, 2)`` for the pairs in their order, plus an error."""
 
     def __init__(self, offsets: np.ndarray, error: float = 0.0) -> None:
-        self.offsets, self.error = torch.from_numpy(offsets).float(), error
-        self.head, self.channels = "regression", 1
+        super().__init__()
+        self.offsets = torch.nn.Parameter(torch.from_numpy(offsets).float() + error)
 
-    def parameters(self):
-        return iter([torch.zeros(1)])
+    def forward(self, pairs: torch.Tensor) -> torch.Tensor:
+        return self.offsets[: len(pairs)]
 
-    def __call__(self, pairs: torch.Tensor) -> torch.Tensor:
-        return self.offsets[: len(pairs)] + self.error
+    def facts(self) -> dict[str, int]:
+        return {"channels": 1}
 
 
 def truth(trial: Trial) -> np.ndarray:
@@ -136,45 +139,58 @@ def test_polishing_is_part_of_the_methods(net: HomographyNet, trial: Trial):
 
 
 @pytest.fixture(scope="module")
-def measured(net: HomographyNet) -> dict:
-    return evaluation.evaluate(net, HomographyPairs(test_pairs=4, num_workers=0))
+def measured(net: HomographyNet) -> Results:
+    return evaluation.evaluate(net, HomographyPairs(test_pairs=4, num_workers=0), Context())
 
 
-def test_results_are_what_a_card_holds(measured: dict):
-    names = [(figure["metric"], figure["data"]) for figure in measured["figures"]]
-    assert names[0] == ("MACE, 1 pass", "drawn streets, Protocol B")
-    assert ("MACE, 3 passes", "drawn streets, Protocol A") in names
-    assert len(set(names)) == len(names)
-    assert {figure["split"] for figure in measured["figures"]} == {"test"}
-    assert 300_000 < measured["parameters"] < 1_000_000
-    (size, count), *others = measured["macs"].items()
+def test_results_are_what_a_card_holds(measured: Results):
+    assert Results.model_validate_json(measured.model_dump_json()) == measured
+    names = [(figure.metric, figure.data, figure.protocol) for figure in measured.figures]
+    assert names[0] == ("MACE, 1 pass", "drawn streets", "Protocol B")
+    assert ("MACE, 3 passes", "drawn streets", "Protocol A") in names
+    assert len({figure.key for figure in measured.figures}) == len(names)
+    assert {figure.split for figure in measured.figures} == {"test"}
+    assert 300_000 < (measured.parameters or 0) < 1_000_000
+    (size, count), *others = measured.macs.items()
     assert (size, others) == ("128x128", [])
     assert 50e6 < count < 200e6
-    assert measured["data_digest"]["test"] == HomographyPairs(test_pairs=4, num_workers=0).digest("test")
-    provenance = {"command": "", "commit": "", "versions": {}}
-    text = card.tables({**measured, **provenance})
-    assert "| identity |" in text
+    assert measured.data_digest["test"] == HomographyPairs(test_pairs=4, num_workers=0).digest("test")
+    assert "| identity |" in tables(measured)
 
 
-def test_tables_hold_every_method_and_change(measured: dict):
-    small, large, robustness = measured["tables"]
-    assert [row[0] for row in small["rows"]] == list(methods(None))
-    assert small["columns"][0] == "method"
-    assert small["columns"][-1] == "ms"
-    assert all(row[-1] > 0 for row in small["rows"])
-    assert [row[0] for row in large["rows"]] == list(evaluation.UNDER_PROTOCOL_A)
-    assert [row[0] for row in robustness["rows"]] == [*CHANGES, "none, little texture"]
-    assert all(len(row) == len(table["columns"]) for table in measured["tables"] for row in table["rows"])
-    identity = dict(zip(small["columns"], small["rows"][0], strict=True))
+def test_tables_hold_every_method_and_change(measured: Results, net: HomographyNet):
+    small, large, robustness = measured.tables
+    assert [row[0] for row in small.rows] == list(methods(net))
+    assert small.columns[0] == "method"
+    assert small.columns[-1] == "ms"
+    assert all(isinstance(row[-1], float) for row in small.rows)
+    assert [row[0] for row in large.rows] == list(evaluation.UNDER_PROTOCOL_A)
+    assert [row[0] for row in robustness.rows] == [*CHANGES, "none, little texture"]
+    assert all(len(row) == len(table.columns) for table in measured.tables for row in table.rows)
+    identity = dict(zip(small.columns, small.rows[0], strict=True))
     assert identity["method"] == IDENTITY
     offsets = HomographyPairs(test_pairs=4, num_workers=0).held_out_pairs("test")[1]
     assert identity["mean"] == pytest.approx(np.linalg.norm(offsets, axis=2).mean(), abs=1e-4)
-    claimed = {f["metric"]: f["value"] for f in measured["figures"] if f["data"].endswith("B")}
-    by_name = {row[0]: row[1] for row in small["rows"]}
+    claimed = {figure.metric: figure.value for figure in measured.figures if figure.protocol == "Protocol B"}
+    by_name = {row[0]: row[1] for row in small.rows}
     assert (claimed["MACE, 1 pass"], claimed["MACE, 3 passes"]) == (by_name[ONE], by_name[THREE])
 
 
-def test_threads_are_as_they_were(measured: dict, net: HomographyNet, trial: Trial):
+def test_time_is_that_of_one_pair_after_another(trial: Trial, monkeypatch: pytest.MonkeyPatch):
+    """But for the first, which finds its memory."""
+    now, seen = [0.0], []
+
+    def method(pairs: list) -> list:
+        now[0] += 0.002 if seen else 60
+        seen.append((len(pairs), torch.get_num_threads()))
+        return pairs
+
+    monkeypatch.setattr(evaluation, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert evaluation.ms_a_pair(method, trial.pairs) == pytest.approx(2.0)
+    assert seen == [(1, 1)] * (1 + len(trial.pairs))
+
+
+def test_threads_are_as_they_were(measured: Results, net: HomographyNet, trial: Trial):
     threads = cv2.getNumThreads(), torch.get_num_threads()
     with pytest.raises(ZeroDivisionError), evaluation.opencv_on_one_thread():
         evaluation.ms_a_pair(lambda _: 1 / 0, trial.pairs)
@@ -183,19 +199,20 @@ def test_threads_are_as_they_were(measured: dict, net: HomographyNet, trial: Tri
 
 def test_a_protocol_of_its_own_is_described_by_its_sizes(tmp_path: Path):
     data = HomographyPairs(tmp_path / "photos", perturbation=20)
-    assert evaluation.describe(data).startswith("photos, ")
-    assert "perturbation=20" in evaluation.describe(data)
+    source, protocol = evaluation.describe(data)
+    assert source == "photos"
+    assert "perturbation=20" in protocol
     assert evaluation.under_protocol_a(data).protocol == PROTOCOLS["A"]
 
 
 def test_colours_must_agree(net: HomographyNet):
     with pytest.raises(ZooError, match=r"1 channels, but data\.grey is False"):
-        evaluation.evaluate(net, HomographyPairs(grey=False))
+        evaluation.evaluate(net, HomographyPairs(grey=False), Context())
 
 
-def test_colour_is_grey_to_classical_methods(trial: Trial):
+def test_colour_is_grey_to_classical_methods(net: HomographyNet, trial: Trial):
     colour = [(cv2.merge([a] * 3), cv2.merge([b] * 3)) for a, b in trial.pairs[:2]]
-    every, rgb = methods(None), methods(HomographyNet(channels=3).eval())
+    every, rgb = methods(net), methods(HomographyNet(channels=3).eval())
     for one, other in zip(every[SIFT](trial.pairs[:2]), every[SIFT](colour), strict=True):
         assert one == pytest.approx(other)
     assert len(rgb[ONE](colour)) == 2
@@ -273,7 +290,7 @@ def test_reprojection_error_is_in_pixels_of_b():
 
 def test_real_table(net: HomographyNet):
     table = real_table([real_pair(40)], {**methods(net), "nothing": lambda _: [None]})
-    row = dict(zip(table["columns"], table["rows"][0], strict=True))
+    row = dict(zip(table.columns, table.rows[0], strict=True))
     assert row["pair"] == "street"
     assert row["within reach"] == "yes"
     assert row[IDENTITY] == pytest.approx(20.25)  # the half has its pixels' centres a quarter of a pixel aside
@@ -306,12 +323,12 @@ def test_a_folder_without_pairs_is_refused(tmp_path: Path):
         read_real_pairs(tmp_path / "missing")
 
 
-def test_the_real_pairs_of_homogr(real_data: Path):
+def test_the_real_pairs_of_homogr(net: HomographyNet, real_data: Path):
     """Their tables agree with a homography, and SIFT finds it for some."""
     pairs = read_real_pairs(real_data / "homogr")
     assert len(pairs) == 8
     fitted = [cv2.findHomography(pair.points_a, pair.points_b)[0] for pair in pairs]
     assert max(pair.error(matrix) for pair, matrix in zip(pairs, fitted, strict=True)) < 5
     graf = next(pair for pair in pairs if pair.name == "graf")
-    [matrix] = methods(None)[SIFT]([(graf.a, graf.b)])
+    [matrix] = methods(net)[SIFT]([(graf.a, graf.b)])
     assert graf.error(matrix) < 3
