@@ -3,6 +3,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,63 @@ def test_architecture_exports_its_classes_lazily():
         "assert not hasattr(m, 'Nothing')"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.fixture
+def other_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Packages that declare architectures: a whole one, one that breaks, one that is none, and one called linknet."""
+    for name, text in {
+        "relief": "from zoo.models.linknet import ARCHITECTURE\nclass Net: pass\n",
+        "broken": "raise RuntimeError('no such library')\n",
+        "odd": "ARCHITECTURE = 'relief.Net'\n",
+        "twin": "from zoo.models.neural_style import ARCHITECTURE\n",
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(text)
+    (tmp_path / "relief" / "cards" / "relief_streets").mkdir(parents=True)
+    (tmp_path / "relief" / "cards" / "relief_streets" / "config.json").write_text("{}")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {"relief": "relief", "broken": "broken", "odd": "odd", "linknet": "twin"}
+    entries = [EntryPoint(name, f"{package}:ARCHITECTURE", registry.GROUP) for name, package in names.items()]
+    monkeypatch.setattr(registry, "entry_points", lambda group: [each for each in entries if each.group == group])
+    registry._foreign.cache_clear()
+    yield
+    registry._foreign.cache_clear()
+    for name in names.values():
+        sys.modules.pop(name, None)
+
+
+def test_other_packages_bring_architectures_and_cards(
+    other_packages: None, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    """A broken one costs none of the others, and none takes the name of the zoo's own."""
+    found = registry.architectures()
+    assert {"relief", "linknet", "fast_style"} <= set(found)
+    assert not {"broken", "odd", "twin"} & set(found)
+    assert found["linknet"].task == "semantic segmentation"
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        "zoo: left out the architecture broken (broken:ARCHITECTURE): no such library",
+        "zoo: left out the architecture odd (odd:ARCHITECTURE): is a str, not an Architecture",
+    ]
+    assert registry.card_folder("relief_streets") == tmp_path / "relief" / "cards" / "relief_streets"
+    assert registry.card_names("relief*") == ["relief_streets"]
+    assert registry.card_folder("linknet_camvid") == files.bundled("cards") / "linknet_camvid"
+
+
+def test_their_classes_can_be_imported_and_no_other_ones(other_packages: None):
+    assert registry.import_object("relief.Net").__name__ == "Net"
+    for path in ("relief.Nothing", "broken.Net", "json.loads"):
+        with pytest.raises(ZooError):
+            registry.import_object(path)
+
+
+def test_an_architecture_is_known_by_its_classes_and_theirs():
+    network = registry.import_object("zoo.models.linknet.net.LinkNet")
+    assert registry.architecture_of(network) == "linknet"
+    assert registry.architecture_of(type("Own", (network,), {})) == "linknet"
+    assert registry.architecture_of(registry.import_object("zoo.models.linknet.module.LinkNetModule")) == "linknet"
+    assert registry.architecture_of(Path) is None
 
 
 def test_a_wheel_carries_recipes_and_cards_inside_the_package(card: Path, tmp_path: Path):
