@@ -94,6 +94,11 @@ def test_the_best_by_its_own_figure_is_kept(place: Path):
     assert sorted(path.name for path in (place / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
 
 
+def test_data_without_a_validation_need_none(place: Path):
+    _, line, *_ = fit("--recipe", "foreign.yaml", "--model", "foreign_module.Measured", "--trainer.max_epochs=1")
+    assert line.startswith("epoch 1/1  train/loss ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -94,6 +94,7 @@ def test_whose_keys_are_to_be_shown_is_asked_without_torch():
         ("fit", "--learning-rate", "--model.optimizer.lr"),
         ("fit", "--optimizer.lr", "--model.optimizer.lr"),
         ("fit", "--gpus", "--trainer.devices"),
+        ("fit", "--device", "--trainer.accelerator"),
         ("fit", "--workers", "--data.num_workers"),
         ("fit", "--num-workers", "--data.num_workers"),
         ("fit", "--checkpoint", "--weights or --resume"),

@@ -73,7 +73,8 @@ def words(line: Sequence[str]) -> list[str]:
         line: its words after ``zoo``; the last is what was written of the one to be completed, and may be empty. As
             bash has it, ``=`` is a word of its own.
     """
-    *before, last = [word for word in [*line, *([""] if line[-1:] in ([], ["="]) else [])] if word != "="]
+    complete = [*line, ""] if line[-1:] in ([], ["="]) else line
+    *before, last = [word for word in complete if word != "="]
     own = next((place for place, word in enumerate(before) if not word.startswith("-")), None)
     if own is None:
         found: Iterable[str] = [*main.VERBS, "--help", "--version", "--debug"]

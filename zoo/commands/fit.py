@@ -120,9 +120,10 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
     words = ["--config", str(keys.recipe), *keys.given] if keys.recipe else list(keys.given)
     if resume:
         _check_resumable(resume, options, keys)
-    elif keys.recipe:
-        recipes.check(keys.recipe)
-    keys.check()
+    else:
+        if keys.recipe:
+            recipes.check(keys.recipe)
+        keys.check()
     if not keys.recipe and not any(key in ("-c", "--config") or ".help" in key for key, _ in pairs(keys.given)):
         raise ZooError(f"zoo {keys.verb} needs --recipe NAME; there are {listing(recipes.names())}")
     if keys.verb != "fit" and not (options.weights or options.ckpt_path):

@@ -22,55 +22,31 @@ BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
 INTERRUPTED = 130  # as a shell reports SIGINT
 BROKEN_PIPE = 141  # and SIGPIPE
 
-VERBS = {
-    "fit": "train: zoo fit --recipe NAME",
-    "validate": "run the validation of a recipe on a checkpoint",
-    "test": "run the test of a recipe on a checkpoint",
-    "evaluate": "measure what a card claims: zoo evaluate NAME",
-    "predict": "run a model on pictures: zoo predict NAME FILES -o OUT",
-    "card": "make a card of a run: zoo card RUN_DIR --name NAME",
-    "publish": "put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME",
-    "pull": "fetch a model and verify it: zoo pull USER/NAME[@REVISION]",
-    "bundle": "a model in one file, to carry over: zoo bundle NAME -o FILE.zip",
-    "collect": "fetch pictures to train on: zoo collect LIST|PAGE|CATALOGUE:QUERY -o DIR",
-    "list": "the models with weights: zoo list [PATTERN]",
-    "info": "what is known about one: zoo info NAME",
-    "completion": "complete the words of a command line: zoo completion bash|zsh|fish",
+VERBS = {  # what each does, and the function in zoo.commands that is imported when it is called
+    "fit": ("train: zoo fit --recipe NAME", "fit:main"),
+    "validate": ("run the validation of a recipe on a checkpoint", "fit:main"),
+    "test": ("run the test of a recipe on a checkpoint", "fit:main"),
+    "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
+    "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
+    "card": ("make a card of a run: zoo card RUN_DIR --name NAME", "card:main"),
+    "publish": ("put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME", "publish:main"),
+    "pull": ("fetch a model and verify it: zoo pull USER/NAME[@REVISION]", "pull:main_pull"),
+    "bundle": ("a model in one file, to carry over: zoo bundle NAME -o FILE.zip", "pull:main_bundle"),
+    "collect": ("fetch pictures to train on: zoo collect LIST|PAGE|CATALOGUE:QUERY -o DIR", "collect:main"),
+    "list": ("the models with weights: zoo list [PATTERN]", "show:main_list"),
+    "info": ("what is known about one: zoo info NAME", "show:main_info"),
+    "completion": ("complete command lines: zoo completion bash|zsh|fish", "completion:run"),
 }
-MEANT = {  # what others call a verb
-    "train": "fit",
-    "training": "fit",
-    "finetune": "fit",
-    "resume": "fit",
-    "val": "validate",
-    "valid": "validate",
-    "validation": "validate",
-    "eval": "evaluate",
-    "benchmark": "evaluate",
-    "infer": "predict",
-    "inference": "predict",
-    "push": "publish",
-    "upload": "publish",
-    "download": "pull",
-    "pack": "bundle",
-    "crawl": "collect",
-    "scrape": "collect",
-    "ls": "list",
-    "models": "list",
-    "show": "info",
-}
-
-MAINS = {  # imported when called
-    "completion": "zoo.commands.completion:run",
-    "evaluate": "zoo.commands.evaluate",
-    "predict": "zoo.commands.predict",
-    "card": "zoo.commands.card",
-    "publish": "zoo.commands.publish",
-    "pull": "zoo.commands.pull:main_pull",
-    "bundle": "zoo.commands.pull:main_bundle",
-    "collect": "zoo.commands.collect",
-    "list": "zoo.commands.show:main_list",
-    "info": "zoo.commands.show:main_info",
+MEANT = {  # what verbs are called elsewhere
+    "fit": ("train", "training", "finetune", "resume"),
+    "validate": ("val", "valid", "validation"),
+    "evaluate": ("eval", "benchmark"),
+    "predict": ("infer", "inference"),
+    "publish": ("push", "upload"),
+    "pull": ("download", "get"),
+    "collect": ("crawl", "scrape"),
+    "list": ("ls", "models"),
+    "info": ("show",),
 }
 
 
@@ -134,20 +110,18 @@ def run(arguments: list[str]) -> int:
     if own == len(arguments):
         raise ZooError(f"which verb? there are: {', '.join(VERBS)}\nsee zoo --help")
     verb, rest = arguments[own], arguments[own + 1 :]
+    if verb not in VERBS:
+        meant = next((right for right, names in MEANT.items() if verb in names), None)
+        near = f"; did you mean {meant}?" if meant else did_you_mean(verb, VERBS)
+        raise ZooError(f"no verb {verb!r}{near}\nthere are: {', '.join(VERBS)}")
     client.set_up_process()
-    if verb in ("fit", "validate", "test"):
-        from zoo.commands import fit
-
-        return fit.main(verb, rest)
-    if verb in MAINS:
-        module, _, name = MAINS[verb].partition(":")
-        return getattr(importlib.import_module(module), name or "main")(rest)
-    near = f"; did you mean {MEANT[verb]}?" if verb in MEANT else did_you_mean(verb, VERBS)
-    raise ZooError(f"no verb {verb!r}{near}\nthere are: {', '.join(VERBS)}")
+    module, _, name = VERBS[verb][1].partition(":")
+    function = getattr(importlib.import_module(f"zoo.commands.{module}"), name)
+    return function(verb, rest) if module == "fit" else function(rest)
 
 
 def _parser() -> Parser:
-    verbs = "\n".join(f"  {verb:<12}{text}" for verb, text in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12}{text}" for verb, (text, _) in VERBS.items())
     parser = Parser(
         prog="zoo",
         usage="zoo [--version] [--debug] VERB ...",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,18 +22,13 @@ from zoo.base.text import listing, nearest
 from zoo.training import recipes
 
 SECTIONS = ("trainer", "model", "data")
-LIGHTNING = (
-    "config",
-    "c",
-    "print_config",
-    "seed_everything",
-    "weights",
-)  # options of its command line without sections
+LIGHTNING = ("config", "c", "print_config", "seed_everything", "weights")  # options without sections
 ALIKE = 0.82  # share of letters; below it options are suggested that have nothing to do with the given one
 MEANT = {  # names in other programs, and the keys that mean the same: the first that there is
     ("epochs", "num_epochs", "n_epochs", "max_epoch"): ("trainer.max_epochs",),
     ("steps", "iterations", "num_steps", "max_iter"): ("trainer.max_steps",),
-    ("gpus", "gpu", "num_gpus", "ngpus", "nproc_per_node", "device", "cuda"): ("trainer.devices",),
+    ("gpus", "gpu", "num_gpus", "ngpus", "nproc_per_node"): ("trainer.devices",),
+    ("device", "cpu", "cuda"): ("trainer.accelerator",),
     ("nodes", "nnodes"): ("trainer.num_nodes",),
     ("amp", "fp16", "bf16", "half"): ("trainer.precision",),
     ("batch", "bs", "batchsize"): ("data.batch_size",),
@@ -108,7 +104,7 @@ class Keys:
         return parser.format_help()
 
     def _check_key(self, section: str, name: str) -> None:
-        known = recipes.parameters(self.class_of(section))
+        known = self._names(section)
         if name and known is not None and name not in (*known, *recipes.CLASS_KEYS, "help"):
             near = nearest(name, known)
             option = f"--{section}.{near}" if near else None
@@ -122,8 +118,8 @@ class Keys:
         """The option that one stands for in other programs, or else the one whose name is nearest."""
         first, dot, rest = option.replace("-", "_").lower().partition(".")
         meanings = {word: targets for words, targets in MEANT.items() for word in words}
-        names = {key: f"{section}.{key}" for section in reversed(SECTIONS) for key in self._names(section)}
-        names |= {own.replace("-", "_"): own for own in (*self._own, *SECTIONS)}
+        names = {key: f"{section}.{key}" for section in reversed(SECTIONS) for key in self._names(section) or ()}
+        names |= {own.lstrip("-").replace("-", "_"): own.lstrip("-") for own in (*self.own, *SECTIONS)}
         for near in (first, nearest(first, (*meanings, *names), ALIKE)):
             targets = (*meanings.get(near or "", ()), *([names[near]] if near in names else ()))
             if found := next((target for target in targets if self._has(target)), None):
@@ -132,36 +128,26 @@ class Keys:
 
     def _has(self, target: str) -> bool:
         section, _, rest = target.partition(".")
-        if not rest:
-            return target.partition(" ")[0] in (*self._own, *SECTIONS, *LIGHTNING)
-        known = recipes.parameters(self.class_of(section))
-        return known is None or rest.partition(".")[0] in known
+        if rest:
+            known = self._names(section)
+            return known is None or rest.partition(".")[0] in known
+        return f"--{target.partition(' ')[0]}" in self.own or target in (*SECTIONS, *LIGHTNING)
 
-    def _names(self, section: str) -> tuple[str, ...]:
-        return recipes.parameters(self.class_of(section)) or ()
-
-    @property
-    def _own(self) -> list[str]:
-        return [option.removeprefix("--") for option in self.own if option.startswith("--")]
+    def _names(self, section: str) -> tuple[str, ...] | None:
+        """What takes a section's keys takes these; None where that is not known."""
+        return recipes.parameters(self.class_of(section))
 
     def class_of(self, section: str) -> Any:
         """What takes the keys of a section; None where that is not known."""
-        if section == "trainer":
-            return recipes.import_class(recipes.TRAINER)
         told = {option.lstrip("-"): value for option, value in pairs(self.given)}
-        own = (self._content.get(section) or {}).get("class_path", "")
-        return _import(told.get(f"{section}.class_path") or told.get(section) or own)
+        own = recipes.TRAINER if section == "trainer" else (self._content.get(section) or {}).get("class_path", "")
+        with suppress(ZooError):  # which is told with the line of the recipe, or by jsonargparse
+            return recipes.import_class(told.get(f"{section}.class_path") or told.get(section) or own)
+        return None
 
     @cached_property
     def _content(self) -> dict[str, Any]:
         return yaml.safe_load(read_text(self.recipe)) if self.recipe else {}
-
-
-def _import(path: str) -> Any:
-    try:
-        return recipes.import_class(path)
-    except ZooError:  # which is told with the line of the recipe, or by jsonargparse
-        return None
 
 
 def pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,6 @@ import warnings
 from pathlib import Path
 
 from lightning.pytorch import Callback
-from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import nn
 
 from zoo.base.errors import ZooError
@@ -154,12 +153,10 @@ def check_publishable(cli: ZooCLI, samples: bool) -> None:
 
 def _restore_best(cli: ZooCLI) -> None:
     """Measures the best weights and leaves them in the model: averaging has swapped those of the last step back in."""
-    best = getattr(cli.trainer.checkpoint_callback, "best_model_path", "")
-    if not best:
-        return
-    if is_overridden("validation_step", cli.model):
-        cli.trainer.validate(cli.model, cli.datamodule, ckpt_path=best, weights_only=True, verbose=False)
-    cli.model.load_state_dict(load(Path(best))["state_dict"])
+    if best := getattr(cli.trainer.checkpoint_callback, "best_model_path", ""):
+        if cli.trainer.enable_validation:
+            measure(cli, "validate", best)
+        cli.model.load_state_dict(load(Path(best))["state_dict"])
 
 
 def _remove(run: Path) -> None:
