@@ -9,12 +9,12 @@ from random import Random
 import cv2
 import numpy as np
 
-from zoo.data.streets.canvas import CIRCLE, END, PAVEMENT, ROAD, SHIFT, SKY, TREE, Canvas, Colour, Ink, Light
+from zoo.data.streets.canvas import CIRCLE, END, PAVEMENT, ROAD, SHIFT, SKY, TREE, Canvas, Ink, Light
 
-SLABS: tuple[Colour, ...] = ((190, 180, 168), (180, 170, 164), (200, 174, 150))
-KERB: Colour = (216, 212, 206)
-PAINT: Colour = (238, 236, 228)
-MANHOLE: Colour = (66, 64, 64)
+SLABS = ((190, 180, 168), (180, 170, 164), (200, 174, 150))
+KERB = (216, 212, 206)
+PAINT = (238, 236, 228)
+MANHOLE = (66, 64, 64)
 
 # amplitude of the texture of each class: sky, building, pole, road, pavement, tree, sign, fence, car, ..., void
 GRAIN = np.zeros(256, np.uint8)
@@ -104,7 +104,7 @@ def _paint_joints(canvas: Canvas, kerb: float, line: float, ink: Ink) -> None:
     for side in (-1, 1):
         lines += [[(side * kerb, 0, z), (side * (line + 6), 0, z)] for z in (2.5 * 1.13**k for k in range(21))]
         lines += [[(side * x, 0, 2), (side * x, 0, 40)] for x in np.arange(kerb + 1, line + 2)]
-    corners = canvas.project_all(np.array(lines))
+    corners = canvas.corners(np.array(lines))
     cv2.polylines(canvas.pixels, list(corners), False, ink, 1, cv2.LINE_8, SHIFT)
 
 

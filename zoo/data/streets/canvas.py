@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -103,16 +102,10 @@ class Canvas:
         (r, g, b), (gr, gg, gb), (hr, hg, hb) = colour, self.light.gain, self.light.horizon
         return own * gr * r + air * hr, own * gg * g + air * hg, own * gb * b + air * hb, cls
 
-    def project_all(self, points: np.ndarray) -> np.ndarray:
+    def corners(self, points: np.ndarray | Sequence[Point3]) -> np.ndarray:
         """Points ``(..., 3)`` in the world to fixed-point corners ``(..., 2)``."""
-        return ((points[..., :2] - self._eye) * self._scale / points[..., 2:] + self._centre).astype(np.int32)
-
-    def corners(self, points: Sequence[Point3]) -> np.ndarray:
-        """What ``project_all`` gives, for a few points: cheaper than arithmetic on small arrays."""
-        camera = self.camera
-        scale, u, v = camera.focal * (1 << SHIFT), camera.u * (1 << SHIFT), camera.v * (1 << SHIFT)
-        left, up = camera.x, camera.y
-        return np.array([(u + scale * (x - left) / z, v + scale * (up - y) / z) for x, y, z in points]).astype(np.int32)
+        p = np.asarray(points)
+        return ((p[..., :2] - self._eye) * self._scale / p[..., 2:] + self._centre).astype(np.int32)
 
     def fill(self, points: Sequence[Point3], ink: Ink) -> None:
         cv2.fillConvexPoly(self.pixels, self.corners(points), ink, cv2.LINE_8, SHIFT)
@@ -130,7 +123,7 @@ class Canvas:
     def fill_all(self, polygons: np.ndarray, ink: Ink) -> None:
         """Fills polygons ``(N, corners, 3)`` that do not overlap."""
         if len(polygons):
-            cv2.fillPoly(self.pixels, list(self.project_all(polygons)), ink, cv2.LINE_8, SHIFT)
+            cv2.fillPoly(self.pixels, list(self.corners(polygons)), ink, cv2.LINE_8, SHIFT)
 
     def veil(self, outline: np.ndarray, ink: Ink, opacity: float) -> None:
         """Gives a polygon (fixed point, ``(N, 2)``) the ink's class, but lets what is behind it shine through."""
@@ -145,9 +138,6 @@ class Canvas:
         mixed[..., 3] = ink[3]
         cv2.copyTo(mixed, inside, window)
 
-    def upright(self, x: float, z: float, cls: int, scale: float = 1.0, mirror: int = 1) -> Upright:
-        return Upright(self, x, z, cls, scale, mirror)
-
 
 class Upright:
     """A flat thing that stands on the ground and faces the camera, drawn in its own metres.
@@ -159,7 +149,7 @@ class Upright:
         mirror: -1 swaps left and right.
     """
 
-    def __init__(self, canvas: Canvas, x: float, z: float, cls: int, scale: float, mirror: int) -> None:
+    def __init__(self, canvas: Canvas, x: float, z: float, cls: int, scale: float = 1.0, mirror: int = 1) -> None:
         self.canvas, self.z, self.cls = canvas, z, cls
         self.u, self.v = canvas.camera.project(x, 0, z)
         self.metre = scale * canvas.camera.focal / z  # in pixels
@@ -180,12 +170,9 @@ class Upright:
         thickness = max(self.canvas.thin, round(width * self.metre))
         cv2.polylines(self.canvas.pixels, [self.corners(points)], False, ink, thickness, cv2.LINE_8, SHIFT)
 
-    def disc(self, x: float, y: float, radius: float, ink: Ink) -> None:
-        cv2.circle(self.canvas.pixels, self._pixel(x, y), max(1, round(radius * self.metre)), ink, -1)
+    def disc(self, x: float, y: float, radius: float, ink: Ink, thickness: int = cv2.FILLED) -> None:
+        centre = round(self.u + self.mirror * self.metre * x), round(self.v - self.metre * y)
+        cv2.circle(self.canvas.pixels, centre, max(1, round(radius * self.metre)), ink, thickness)
 
     def ring(self, x: float, y: float, radius: float, width: float, ink: Ink) -> None:
-        thickness = max(self.canvas.thin, round(width * self.metre))
-        cv2.circle(self.canvas.pixels, self._pixel(x, y), max(1, round(radius * self.metre)), ink, thickness)
-
-    def _pixel(self, x: float, y: float) -> Any:
-        return round(self.u + self.mirror * self.metre * x), round(self.v - self.metre * y)
+        self.disc(x, y, radius, ink, max(self.canvas.thin, round(width * self.metre)))

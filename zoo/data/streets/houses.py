@@ -6,22 +6,24 @@ import functools
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
+from typing import TypeAlias
 
 import numpy as np
 
-from zoo.data.streets.canvas import BUILDING, END, LIT, TREE, Canvas, Colour, Ink, Point3, darker
+from zoo.data.streets.canvas import BUILDING, END, LIT, TREE, Canvas, Colour, Ink, Point3, Upright, darker
 from zoo.data.streets.things import FOLIAGE, fence, leaves, tree
 
-WALLS: tuple[Colour, ...] = (
+WALLS = (
     (168, 92, 70), (196, 160, 122), (214, 198, 172), (150, 112, 92), (186, 128, 96), (204, 178, 140), (178, 150, 148),
     (220, 206, 190), (142, 82, 70), (188, 176, 150),
 )  # fmt: skip
-ROOFS: tuple[Colour, ...] = ((122, 62, 48), (84, 74, 76), (146, 82, 58), (98, 70, 60))
-TRIMS: tuple[Colour, ...] = ((240, 236, 226), (214, 206, 190), (92, 60, 44))
-DOORS: tuple[Colour, ...] = ((40, 70, 60), (120, 36, 36), (40, 52, 88), (88, 56, 34))
-AWNINGS: tuple[Colour, ...] = ((176, 44, 44), (46, 96, 72), (44, 74, 130), (206, 150, 50))
-PANE: Colour = (66, 82, 98)
+ROOFS = ((122, 62, 48), (84, 74, 76), (146, 82, 58), (98, 70, 60))
+TRIMS = ((240, 236, 226), (214, 206, 190), (92, 60, 44))
+DOORS = ((40, 70, 60), (120, 36, 36), (40, 52, 88), (88, 56, 34))
+AWNINGS = ((176, 44, 44), (46, 96, 72), (44, 74, 130), (206, 150, 50))
+PANE = (66, 82, 98)
 STOREY = 3.0  # metres
+Lots: TypeAlias = list[tuple[float, Callable[[], None]]]
 
 
 def paint_row(canvas: Canvas, rng: Random, line: float) -> None:
@@ -41,15 +43,13 @@ def _paint_skyline(canvas: Canvas, rng: Random) -> None:
         canvas.fill([(x, 0, END), (x, height, END), (x + width, height, END), (x + width, 0, END)], wall)
         x += width
     for _ in range(4):
-        crown = canvas.upright(rng.uniform(-40, 40), END - 2, TREE)
+        crown = Upright(canvas, rng.uniform(-40, 40), END - 2, TREE)
         leaves(crown, rng, rng.choice(FOLIAGE), (0, 4), (6, 4.5))
 
 
-def _lots(
-    canvas: Canvas, rng: Random, side: int, line: float, foliage: Sequence[Colour]
-) -> list[tuple[float, Callable[[], None]]]:
+def _lots(canvas: Canvas, rng: Random, side: int, line: float, foliage: Sequence[Colour]) -> Lots:
     """Houses, and a garden now and then, from the camera to the end of the street: distance and what paints it."""
-    lots: list[tuple[float, Callable[[], None]]] = []
+    lots: Lots = []
     z = -rng.uniform(0, 8)
     garden_at = rng.uniform(0.9, 1.5) * canvas.nearest(side * line) if rng.random() < 0.75 else END
     while z < END - 15:
@@ -57,11 +57,11 @@ def _lots(
         if garden_at < z + 4 < 60:
             end = z + length
             paint = functools.partial(_paint_garden, canvas, rng, side * line, max(z, 1.0), end, rng.choice(foliage))
+            lots.append((z, paint))
             garden_at = end + rng.uniform(15, 40)
         else:
             end = min(z + length, max(garden_at, z + 5))
-            paint = functools.partial(House(canvas, rng, side, line + rng.uniform(0, 0.6), z, end).paint)
-        lots.append((z, paint))
+            lots.append((z, House(canvas, rng, side, line + rng.uniform(0, 0.6), z, end).paint))
         z = end
     return lots
 
@@ -73,7 +73,7 @@ def _paint_garden(canvas: Canvas, rng: Random, x: float, z0: float, z1: float, f
         z = z1 - (k + 0.5) * (z1 - z0) / trees
         tree(canvas, rng, x + side * rng.uniform(2.5, 6), z, foliage, rng.uniform(5, 8))
     for k in range(bushes):
-        bush = canvas.upright(x + side * rng.uniform(1.0, 2.0), z1 - (k + 0.5) * (z1 - z0) / bushes, TREE)
+        bush = Upright(canvas, x + side * rng.uniform(1.0, 2.0), z1 - (k + 0.5) * (z1 - z0) / bushes, TREE)
         leaves(bush, rng, foliage, (0, 0.9), (1.5, 1.1))
     fence(canvas, rng, x, z0, z1, rng.uniform(1.2, 1.7))
 

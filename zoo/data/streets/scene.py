@@ -16,7 +16,9 @@ from zoo.data.streets.backdrop import develop, paint_ground, paint_sky, random_l
 from zoo.data.streets.canvas import CIRCLE, END, SHIFT, VOID, Camera, Canvas, Colour
 
 MIN_SIDE = 32  # pixels; in a smaller picture most things are below a pixel
-BONNET: Colour = (40, 52, 74)
+BONNET = (40, 52, 74)
+POST = (0.16, 0.12, 3.0)  # width, length and height of what casts its shadow
+Paint = Callable[..., None]
 
 
 def draw_street(seed: int, size: tuple[int, int] = (360, 480)) -> tuple[np.ndarray, np.ndarray]:
@@ -65,15 +67,18 @@ class Scene:
         self.things: list[tuple[float, Callable[[], None]]] = []
         self.shadows: list[np.ndarray] = []
 
-    def add(self, z: float, paint: Callable[..., None], *args: object) -> None:
-        self.things.append((z, functools.partial(paint, self.canvas, self.rng, *args)))
+    def put(self, paint: Paint, x: float, z: float, box: tuple[float, float, float] | None, *args: object) -> None:
+        """Lets a thing be painted, and darkens its footprint and that moved along the light.
 
-    def cast(self, x: float, z: float, width: float, length: float, height: float) -> None:
-        """The shadow of a box on the ground: its footprint, and that moved along the light."""
-        sx, sz = self.canvas.light.slant
-        foot = [(x + a, 0.0, z + b) for a in (-width / 2, width / 2) for b in (-0.05, length)]
-        moved = [(a + sx * height, 0.0, max(1.0, b + sz * height)) for a, _, b in foot]
-        self.shadows.append(cv2.convexHull(self.canvas.corners(foot + moved)))
+        Args:
+            box: width, length and height of what casts the shadow; None: too little.
+        """
+        self.things.append((z, functools.partial(paint, self.canvas, self.rng, x, z, *args)))
+        if box is not None:
+            (width, length, height), (sx, sz) = box, self.canvas.light.slant
+            foot = [(x + a, 0.0, z + b) for a in (-width / 2, width / 2) for b in (-0.05, length)]
+            moved = [(a + sx * height, 0.0, max(1.0, b + sz * height)) for a, _, b in foot]
+            self.shadows.append(cv2.convexHull(self.canvas.corners(foot + moved)))
 
     def plan(self) -> None:
         self._plan_cars()
@@ -97,39 +102,30 @@ class Scene:
             self._car(rng.uniform(-3, 3), rng.uniform(15, 28), rng.choice((-1, 1)), along=False)
 
     def _car(self, x: float, z: float, heading: int, along: bool = True) -> None:
-        self.add(z, traffic.car, x, z, heading, along)
-        width, length = (1.9, 4.2) if along else (4.2, 1.8)
-        self.cast(x, z, width, length, 1.2)
+        self.put(traffic.car, x, z, (1.9, 4.2, 1.2) if along else (4.2, 1.8, 1.2), heading, along)
 
     def _plan_kerb(self, side: int, x: float) -> None:
         rng, near = self.rng, self.canvas.nearest(x)
         if side == self.drive or rng.random() < 0.5:
             for k in range(3):
-                self._post(things.lamp_post, x, near * rng.uniform(1.0, 1.25) + 17 * k, -side * 1.3)
+                self.put(things.lamp_post, x, near * rng.uniform(1.0, 1.25) + 17 * k, POST, -side * 1.3)
         for k in range(rng.choice((1, 1, 2))):
-            self._post(things.sign, x + side * 0.2, near * rng.uniform(1.1, 1.7) * (1 + k))
+            self.put(things.sign, x + side * 0.2, near * rng.uniform(1.1, 1.7) * (1 + k), POST)
         if rng.random() < 0.55:
             foliage = rng.choice(things.FOLIAGE)
             for k in range(rng.randint(1, 4)):
                 self._tree(x + side * 0.3, near * rng.uniform(1.5, 2.1) + 8.5 * k, foliage)
         if rng.random() < 0.5:
-            z = near * rng.uniform(1.1, 1.8)
-            self.add(z, things.litter_bin, x + side * 0.6, z)
-            self.cast(x + side * 0.6, z, 0.6, 0.3, 1.0)
+            self.put(things.litter_bin, x + side * 0.6, near * rng.uniform(1.1, 1.8), (0.6, 0.3, 1.0))
         if rng.random() < 0.25:
             z = near * rng.uniform(0.95, 1.3)
             for k in range(rng.randint(2, 5)):
-                self.add(z + 2.05 * k, things.railing, x - side * 0.25, z + 2.05 * k, 2.0)
-
-    def _post(self, paint: Callable[..., None], x: float, z: float, *args: object) -> None:
-        self.add(z, paint, x, z, *args)
-        self.cast(x, z, 0.16, 0.12, 3.0)
+                self.put(things.railing, x - side * 0.25, z + 2.05 * k, None, 2.0)
 
     def _tree(self, x: float, z: float, foliage: Colour) -> None:
         height = self.rng.uniform(5.0, 8.0)
-        self.add(z, things.tree, x, z, foliage, height)
+        self.put(things.tree, x, z, (0.4, 0.3, 0.5 * height), foliage, height)
         sx, sz = self.canvas.light.slant
-        self.cast(x, z, 0.4, 0.3, 0.5 * height)
         u, v, r = x + 0.6 * height * sx, z + 0.6 * height * sz, 0.28 * height
         self.shadows.append(self.canvas.corners([(u + r * c, 0, max(1.0, v + r * s)) for c, s in CIRCLE]))
 
@@ -137,18 +133,15 @@ class Scene:
         rng, nearest = self.rng, self.canvas.nearest
         for k in range(rng.randint(3, 5)):
             x = (-1) ** k * rng.uniform(self.kerb + 0.9, self.line - 0.7)
-            self._walker(traffic.pedestrian, x, nearest(x) * rng.uniform(1.0, 1.5))
+            self.put(traffic.pedestrian, x, nearest(x) * rng.uniform(1.0, 1.5), (0.5, 0.3, 1.6))
         if rng.random() < 0.55:
-            self._walker(traffic.pedestrian, rng.uniform(-0.8, 0.8) * self.kerb, rng.uniform(6.0, 11.0))
+            x = rng.uniform(-0.8, 0.8) * self.kerb
+            self.put(traffic.pedestrian, x, rng.uniform(6.0, 11.0), (0.5, 0.3, 1.6))
         side, z = rng.choice((-1, 1)), rng.uniform(5.5, 9.0)
         for _ in range(rng.choice((1, 1, 2))):
             x = side * rng.uniform(0.2, 0.6) * self.kerb
-            self._walker(traffic.bicyclist, x, max(z, nearest(x)))
+            self.put(traffic.bicyclist, x, max(z, nearest(x)), (1.2, 0.3, 1.6))
             side, z = -side, z + rng.uniform(2, 7)
-
-    def _walker(self, paint: Callable[..., None], x: float, z: float) -> None:
-        self.add(z, paint, x, z)
-        self.cast(x, z, 1.2 if paint is traffic.bicyclist else 0.5, 0.3, 1.6)
 
     def paint_shadows(self) -> None:
         """Darkens the ground, in one go: nothing stands on it yet."""

@@ -8,36 +8,22 @@ from random import Random
 import cv2
 import numpy as np
 
-from zoo.data.streets.canvas import (
-    FENCE,
-    LIT,
-    POLE,
-    SIGN,
-    TREE,
-    VOID,
-    Canvas,
-    Colour,
-    Ink,
-    Point2,
-    Point3,
-    Upright,
-    darker,
-)
+from zoo.data.streets.canvas import FENCE, LIT, POLE, SIGN, TREE, VOID, Canvas, Colour, Ink, Point2, Upright, darker
 
-FOLIAGE: tuple[Colour, ...] = (
+FOLIAGE = (
     (78, 124, 46), (100, 142, 54), (64, 110, 60), (128, 144, 52), (180, 126, 44), (68, 118, 42),
 )  # fmt: skip
-FENCES: tuple[Colour, ...] = ((152, 100, 52), (232, 230, 220), (60, 92, 84), (112, 84, 60))
-BINS: tuple[Colour, ...] = ((190, 30, 36), (44, 66, 54), (70, 72, 76))
-FIR: Colour = (52, 104, 66)
-BARK: Colour = (104, 74, 48)
-STEEL: Colour = (92, 98, 104)
-GALVANISED: Colour = (136, 142, 148)
-SLOT: Colour = (24, 24, 26)
-RED: Colour = (206, 24, 34)
-WHITE: Colour = (246, 246, 244)
-BLUE: Colour = (24, 84, 190)
-YELLOW: Colour = (250, 204, 32)
+FENCES = ((152, 100, 52), (232, 230, 220), (60, 92, 84), (112, 84, 60))
+BINS = ((190, 30, 36), (44, 66, 54), (70, 72, 76))
+FIR = (52, 104, 66)
+BARK = (104, 74, 48)
+STEEL = (92, 98, 104)
+GALVANISED = (136, 142, 148)
+SLOT = (24, 24, 26)
+RED = (206, 24, 34)
+WHITE = (246, 246, 244)
+BLUE = (24, 84, 190)
+YELLOW = (250, 204, 32)
 
 
 def _crown(seed: int, sun: int) -> np.ndarray:
@@ -55,7 +41,7 @@ CROWNS = [{sun: _crown(seed, sun) for sun in (-1, 0, 1)} for seed in range(16)]
 
 
 def tree(canvas: Canvas, rng: Random, x: float, z: float, foliage: Colour, height: float) -> None:
-    t = canvas.upright(x, z, TREE)
+    t = Upright(canvas, x, z, TREE)
     trunk, crown = 0.3 * height, 0.3 * height
     bark = t.ink(BARK)
     w = 0.045 * height
@@ -76,9 +62,8 @@ def leaves(t: Upright, rng: Random, foliage: Colour, centre: Point2, radii: Poin
     blob = min(rx, ry)
     size = blob * t.metre
     slant = t.canvas.light.slant[0]
-    crown = rng.choice(CROWNS)[
-        (slant < 0) - (slant > 0)
-    ]  # drawn before what depends on the size: every size shows the same street
+    # drawn before what depends on the size: every size shows the same street
+    crown = rng.choice(CROWNS)[(slant < 0) - (slant > 0)]
     if abs(t.u - t.canvas.width / 2) > t.canvas.width / 2 + 2 * rx * t.metre:
         return  # out of the picture
     if size < 5:
@@ -98,7 +83,7 @@ def leaves(t: Upright, rng: Random, foliage: Colour, centre: Point2, radii: Poin
 
 def lamp_post(canvas: Canvas, rng: Random, x: float, z: float, arm: float) -> None:
     """A lamp post whose arm reaches ``arm`` metres to the right."""
-    p = canvas.upright(x, z, POLE)
+    p = Upright(canvas, x, z, POLE)
     tall = rng.uniform(5.5, 7.0)
     colour = rng.choice((STEEL, GALVANISED))
     ink, side = p.ink(colour), p.ink(colour, 0.7)
@@ -113,9 +98,9 @@ def lamp_post(canvas: Canvas, rng: Random, x: float, z: float, arm: float) -> No
 
 def sign(canvas: Canvas, rng: Random, x: float, z: float) -> None:
     """A road sign or a traffic light on a post."""
-    post = canvas.upright(x, z, POLE)
+    post = Upright(canvas, x, z, POLE)
     post.stroke([(0, 0), (0, 2.5)], 0.12, post.ink(GALVANISED))
-    s = canvas.upright(x, z, SIGN)
+    s = Upright(canvas, x, z, SIGN)
     board = rng.choice((_round, _round, _triangle, _square, _diamond, _stop, _traffic_light))
     board(s, rng, 2.75)
     if board is not _traffic_light and rng.random() < 0.3:
@@ -181,7 +166,7 @@ def _slats(canvas: Canvas, x: float, z0: float, z1: float, height: float, ink: I
 
 def railing(canvas: Canvas, _: Random, x: float, z: float, length: float) -> None:
     """A panel of guard rail at the kerb: bars that one can look through."""
-    panel: list[Point3] = [(x, 0.08, z), (x, 1.1, z), (x, 1.1, z + length), (x, 0.08, z + length)]
+    panel = [(x, 0.08, z), (x, 1.1, z), (x, 1.1, z + length), (x, 0.08, z + length)]
     ink = canvas.ink((70, 96, 88), FENCE, z)
     canvas.veil(canvas.corners(panel), ink, 0.65)
     for y in (0.2, 1.05):
@@ -192,7 +177,7 @@ def railing(canvas: Canvas, _: Random, x: float, z: float, length: float) -> Non
 
 def litter_bin(canvas: Canvas, rng: Random, x: float, z: float) -> None:
     """A litter bin or a post box: nothing that has a class."""
-    b = canvas.upright(x, z, VOID)
+    b = Upright(canvas, x, z, VOID)
     colour = rng.choice(BINS)
     wide, tall = rng.uniform(0.28, 0.36), rng.uniform(0.95, 1.4)
     b.poly([(-wide, 0), (wide, 0), (wide, tall), (-wide, tall)], b.ink(colour))

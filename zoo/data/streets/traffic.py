@@ -4,38 +4,26 @@ from __future__ import annotations
 
 from random import Random
 
-from zoo.data.streets.canvas import (
-    BICYCLIST,
-    CAR,
-    CIRCLE,
-    PEDESTRIAN,
-    Canvas,
-    Colour,
-    Ink,
-    Point2,
-    Point3,
-    Upright,
-    darker,
-)
+from zoo.data.streets.canvas import BICYCLIST, CAR, CIRCLE, PEDESTRIAN, Canvas, Ink, Point2, Point3, Upright, darker
 
-CAR_PAINTS: tuple[Colour, ...] = (
+CAR_PAINTS = (
     (176, 32, 38), (32, 70, 150), (232, 232, 228), (36, 38, 44), (160, 166, 172), (40, 104, 74), (222, 176, 52),
     (112, 28, 62), (92, 150, 190),
 )  # fmt: skip
-CLOTHES: tuple[Colour, ...] = (
+CLOTHES = (
     (214, 62, 56), (58, 100, 196), (126, 94, 204), (226, 208, 172), (186, 78, 152), (236, 236, 232), (54, 164, 172),
     (232, 92, 128),
 )  # fmt: skip
-TROUSERS: tuple[Colour, ...] = ((48, 60, 104), (58, 54, 56), (116, 100, 78), (82, 92, 116))
-SKIN: tuple[Colour, ...] = ((236, 194, 164), (206, 154, 116), (150, 104, 74), (98, 66, 48))
-HAIR: tuple[Colour, ...] = ((40, 30, 24), (96, 62, 34), (196, 160, 92), (150, 146, 142))
-HIGH_VIS: tuple[Colour, ...] = ((214, 246, 40), (255, 140, 20), (190, 240, 60))
+TROUSERS = ((48, 60, 104), (58, 54, 56), (116, 100, 78), (82, 92, 116))
+SKIN = ((236, 194, 164), (206, 154, 116), (150, 104, 74), (98, 66, 48))
+HAIR = ((40, 30, 24), (96, 62, 34), (196, 160, 92), (150, 146, 142))
+HIGH_VIS = ((214, 246, 40), (255, 140, 20), (190, 240, 60))
 Profile = tuple[Point2, Point2, Point2, Point2]
-TYRE: Colour = (24, 24, 26)
+TYRE = (24, 24, 26)
 
 
 def pedestrian(canvas: Canvas, rng: Random, x: float, z: float) -> None:
-    p = canvas.upright(x, z, PEDESTRIAN, rng.choice((1.18, 1.12, 1.12, 1.06, 0.85)), rng.choice((-1, 1)))
+    p = Upright(canvas, x, z, PEDESTRIAN, rng.choice((1.18, 1.12, 1.12, 1.06, 0.85)), rng.choice((-1, 1)))
     top, legs, hair = p.ink(rng.choice(CLOTHES)), p.ink(rng.choice(TROUSERS)), p.ink(rng.choice(HAIR))
     sleeve, skin = darker(top, 0.8), p.ink(rng.choice(SKIN))
     stride, swing = rng.uniform(0.06, 0.26), rng.uniform(0.05, 0.22)
@@ -53,7 +41,7 @@ def pedestrian(canvas: Canvas, rng: Random, x: float, z: float) -> None:
 
 
 def bicyclist(canvas: Canvas, rng: Random, x: float, z: float) -> None:
-    p = canvas.upright(x, z, BICYCLIST, rng.uniform(1.05, 1.15), rng.choice((-1, 1)))
+    p = Upright(canvas, x, z, BICYCLIST, rng.uniform(1.05, 1.15), rng.choice((-1, 1)))
     vest, helmet = p.ink(rng.choice(HIGH_VIS)), p.ink(rng.choice(((250, 60, 40), (250, 250, 250), (40, 120, 240))))
     legs, skin, frame = p.ink(rng.choice(TROUSERS)), p.ink(rng.choice(SKIN)), p.ink(rng.choice(CAR_PAINTS))
     draw = _bicycle_from_behind if rng.random() < 0.3 else _bicycle_from_the_side
@@ -123,20 +111,19 @@ def car(canvas: Canvas, rng: Random, x: float, z: float, heading: int = 1, along
     dark, glass = canvas.ink(TYRE, CAR, z), canvas.ink((58, 74, 90), CAR, z)
     under = [at(a, b, y) for a in (-0.46, 0.46) for b in (-0.46, 0.46) for y in (0.1, 0.4)]
     canvas.fill_hull(under, dark)
-    _rear_tyres(canvas, at, 0.5 * end, dark)
+    for b in (-0.38, 0.38):  # rear tyres
+        _fill_across(canvas, at, 0.48 * end, (b - 0.07, b + 0.07), (0.0, 0.4), dark)
     canvas.fill_hull([at(a, b, y) for a, y in BODY for b in (-0.5, 0.5)], top)
     canvas.fill([at(a, flank * 0.5, y) for a, y in BODY], base)
-    canvas.fill(
-        [at(end * 0.5, b, y) for b, y in ((-0.5, 0.3), (-0.5, 0.76), (0.5, 0.76), (0.5, 0.3))], darker(base, 0.9)
-    )
+    _fill_across(canvas, at, 0.5 * end, (-0.5, 0.5), (0.3, 0.76), darker(base, 0.9))
     canvas.fill_hull([at(a, b * (1.0 if y < 1 else 0.84), y) for a, y in cabin for b in (-0.5, 0.5)], top)
     _car_glass(canvas, at, cabin, flank, end, glass, base)
     _car_details(canvas, at, flank, end, dark, z)
 
 
-def _rear_tyres(canvas: Canvas, at: _CarFrame, a: float, ink: Ink) -> None:
-    for b in (-0.38, 0.38):
-        canvas.fill([at(a * 0.96, b + d, y) for d, y in ((-0.07, 0.0), (-0.07, 0.4), (0.07, 0.4), (0.07, 0.0))], ink)
+def _fill_across(canvas: Canvas, at: _CarFrame, a: float, b: Point2, y: Point2, ink: Ink) -> None:
+    """Fills a rectangle that faces forwards or backwards."""
+    canvas.fill([at(a, b[0], y[0]), at(a, b[0], y[1]), at(a, b[1], y[1]), at(a, b[1], y[0])], ink)
 
 
 def _car_glass(canvas: Canvas, at: _CarFrame, cabin: Profile, flank: int, end: int, glass: Ink, paint: Ink) -> None:
@@ -167,11 +154,9 @@ def _car_details(canvas: Canvas, at: _CarFrame, flank: int, end: int, dark: Ink,
     colour = (255.0, 246.0, 210.0) if end > 0 else (226.0, 30.0, 30.0)
     lamp = (*colour, CAR) if canvas.light.lamps else canvas.ink(colour, CAR, z, 0.95)
     for b in (-0.4, 0.4):
-        canvas.fill(
-            [at(end * 0.5, b + d, y) for d, y in ((-0.09, 0.58), (-0.09, 0.74), (0.09, 0.74), (0.09, 0.58))], lamp
-        )
+        _fill_across(canvas, at, 0.5 * end, (b - 0.09, b + 0.09), (0.58, 0.74), lamp)
     if z > 25:
         return
     plate = canvas.ink((240, 236, 200), CAR, z)
-    canvas.fill([at(end * 0.5, b, y) for b, y in ((-0.15, 0.42), (-0.15, 0.54), (0.15, 0.54), (0.15, 0.42))], plate)
-    canvas.fill([at(end * 0.5, b, y) for b, y in ((-0.5, 0.26), (-0.5, 0.36), (0.5, 0.36), (0.5, 0.26))], dark)
+    _fill_across(canvas, at, 0.5 * end, (-0.15, 0.15), (0.42, 0.54), plate)
+    _fill_across(canvas, at, 0.5 * end, (-0.5, 0.5), (0.26, 0.36), dark)
