@@ -15,8 +15,7 @@ from PIL import Image
 
 from zoo.base.errors import ZooError
 from zoo.data import HomographyPairs
-from zoo.models.homographynet.module import HomographyNetModule
-from zoo.models.homographynet.pictures import MARGIN, corner_sheet, draw_corners
+from zoo.models.homographynet.module import MARGIN, HomographyNetModule, corner_sheet, draw_corners
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ from PIL import Image
 from zoo import load
 from zoo.base.errors import ZooError
 from zoo.data.labels import CAMVID
+from zoo.models.linknet.module import segmentation_sheet
 from zoo.models.linknet.net import LinkNet, create_encoder
 from zoo.models.linknet.predict import Segmenter, likeliest, softmax
-from zoo.models.linknet.sheet import segmentation_sheet
 
 
 @pytest.fixture(scope="module")

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
-from torchmetrics import MeanMetric
 
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.objective import objective
-from zoo.nn.learning import PictureLog, optimizers
+from zoo.nn.learning import Learner, PictureLog
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
 ROWS = 4  # of a sheet of validation pictures
 
 
-class FastStyleModule(LightningModule):
+class FastStyleModule(Learner):
     """Trains :class:`FastStyle` for one style by :class:`zoo.nn.losses.style_transfer.StyleTransferLoss`.
 
     Logs the loss and its terms ``content``, ``style`` and ``tv``, in training as ``train/...`` and after validation and
@@ -60,7 +57,7 @@ class FastStyleModule(LightningModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         log_pictures_every: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__("content", "style", "tv", "loss")
         self.arguments = {"channels": channels, "blocks": blocks}
         self.net = FastStyle(channels, blocks)
         self.criterion = objective(
@@ -69,11 +66,7 @@ class FastStyleModule(LightningModule):
         self.monitor = ("val/loss", "min")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
-        self.means = torch.nn.ModuleDict({name: MeanMetric() for name in ("content", "style", "tv", "loss")})
         self.shown: list[tuple[Tensor, Tensor]] = []
-
-    def forward(self, content: Tensor) -> Tensor:
-        return self.net(content.to(next(self.net.parameters()).dtype)).float()
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         terms = self.criterion.terms(self(batch), self.criterion.targets(batch))
@@ -86,33 +79,18 @@ class FastStyleModule(LightningModule):
         picture = self(batch)
         terms = self.criterion.terms(picture, self.criterion.targets(batch))
         terms["loss"] = torch.stack(list(terms.values())).sum()
-        split = "test" if self.trainer.testing else "val"
-        for name, term in terms.items():
-            mean: Any = self.means[name]
-            mean.update(term)
-            self.log(f"{split}/{name}", mean, on_epoch=True, prog_bar=name == "loss")
+        self.log_means(terms)
         if batch_idx < ROWS:
             self.shown.append((batch[0], picture[0]))
         return picture
 
-    test_step = validation_step
-
-    def on_validation_epoch_end(self) -> None:
-        self._end("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._end("test")
-
-    def _end(self, split: str) -> None:
+    def end_epoch(self) -> str:
         rows = [[to_array(one) for one in pair] for pair in self.shown]
         self.pictures(self, lambda: contact_sheet(rows, ("content", "result"), width=self.shown[0][0].shape[-1]))
         self.shown = []
-        if self.trainer.state.fn == "fit":
-            return
-        found = {name: float(mean.compute()) for name, mean in self.means.items()}  # type: ignore[operator]
-        if self.trainer.is_global_zero:
-            parts = ", ".join(f"{name} {found[name]:.4f}" for name in ("content", "style", "tv"))
-            print(f"Loss on {split}: {found['loss']:.4f} ({parts})")  # noqa: T201
+        found = self.found()
+        parts = ", ".join(f"{name} {found[name]:.4f}" for name in ("content", "style", "tv"))
+        return f"Loss on {self.split}: {found['loss']:.4f} ({parts})"
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Leaves out a step whose gradient is not finite.
@@ -123,6 +101,3 @@ class FastStyleModule(LightningModule):
         if not all(p.grad is None or p.grad.isfinite().all() for p in parameters):
             for parameter in parameters:
                 parameter.grad = None
-
-    def configure_optimizers(self) -> Any:
-        return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())

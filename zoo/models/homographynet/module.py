@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.homographynet.pictures import corner_sheet
-from zoo.nn.learning import PictureLog, optimizers
-from zoo.nn.metrics.homography import MeanAverageCornerError, corner_error
+from zoo.nn.learning import Learner, PictureLog
+from zoo.nn.metrics.homography import corner_error
+from zoo.pictures.geometry import NET_SIZE, corner_points
+from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
+
+TRUTH, ESTIMATE = (40, 90, 255), (255, 40, 40)
+MARGIN = 40  # pixels around b of a sheet, since the corners of a may lie outside
 
 
-class HomographyNetModule(LightningModule):
+class HomographyNetModule(Learner):
     """Trains :class:`HomographyNet` on pairs whose homography is known.
 
     Logs ``train/loss``, and after validation and test ``MACE``, the mean average corner error of one pass in pixels of
@@ -36,6 +42,7 @@ class HomographyNetModule(LightningModule):
         log_pictures_every: epochs between two sheets of validation pairs, in TensorBoard and in the run folder.
     """
 
+    net: HomographyNet
     monitor = ("val/MACE", "min")  # what the best checkpoint is chosen by
 
     def __init__(
@@ -49,20 +56,16 @@ class HomographyNetModule(LightningModule):
         loss: Literal["smooth_l1", "l2"] = "smooth_l1",
         log_pictures_every: int = 10,
     ) -> None:
-        super().__init__()
+        super().__init__("MACE")
         self.arguments = {"backbone": backbone, "head": head, "fusion": fusion, "channels": channels}
         self.net = HomographyNet(**self.arguments)  # type: ignore[arg-type]
         self.optimizer, self.lr_scheduler, self.regression_loss = optimizer, lr_scheduler, loss
         self.pictures = PictureLog(log_pictures_every)
-        self.error = MeanAverageCornerError()
 
     def setup(self, stage: str) -> None:
         grey = getattr(self.trainer.datamodule, "grey", True)  # type: ignore[attr-defined]
         if grey is not (self.net.channels == 1):
             raise ZooError(f"model.channels is {self.net.channels}, but data.grey {grey}: they must agree")
-
-    def forward(self, pairs: Tensor) -> Tensor:
-        return self.net(pairs)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         pairs, offsets = batch
@@ -81,28 +84,14 @@ class HomographyNetModule(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         pairs, offsets = batch
         estimate = self.net(pairs).float()
-        self.error.update(estimate, offsets)
+        error = corner_error(estimate, offsets)
+        self.log_means({"MACE": error})
         if batch_idx == 0:
             self.pictures(self, lambda: corner_sheet(pairs, offsets, estimate))
-        return corner_error(estimate, offsets)
+        return error
 
-    test_step = validation_step
-
-    def on_validation_epoch_end(self) -> None:
-        self._score("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._score("test")
-
-    def _score(self, split: str) -> None:
-        error = self.error.compute()
-        self.error.reset()
-        self.log(f"{split}/MACE", error.float(), prog_bar=split == "val")
-        if self.trainer.state.fn != "fit" and self.trainer.is_global_zero:
-            print(f"MACE on {split}: {error:.3f} px of 128x128 patches, one pass")  # noqa: T201
-
-    def configure_optimizers(self) -> Any:
-        return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())
+    def end_epoch(self) -> str:
+        return f"MACE on {self.split}: {self.found()['MACE']:.3f} px of 128x128 patches, one pass"
 
 
 def soft_cross_entropy(logits: Tensor, values: Tensor, centers: Tensor) -> Tensor:
@@ -116,3 +105,44 @@ def soft_cross_entropy(logits: Tensor, values: Tensor, centers: Tensor) -> Tenso
     place = ((values - centers[0]) / (centers[1] - centers[0])).clamp(0, len(centers) - 1)
     weights = (1 - (place[..., None] - torch.arange(len(centers), device=values.device)).abs()).clamp(min=0)
     return F.cross_entropy(logits.flatten(0, 1), weights.flatten(0, 1))
+
+
+def corner_sheet(pairs: Tensor, offsets: Tensor, estimates: Tensor, rows: int = 6) -> Image.Image:
+    """Picture a beside b, and over b the corners of a: truth in blue, estimate in red, the error in pixels beside them.
+
+    Args:
+        pairs: ``(B, 2, 128, 128)`` or ``(B, 6, 128, 128)`` in 0..1.
+        offsets: true ones ``(B, 4, 2)`` in pixels.
+        estimates: likewise.
+        rows: pairs that are shown, at most.
+    """
+    channels = pairs.shape[1] // 2
+    errors = corner_error(estimates, offsets)
+    corners = corner_points(NET_SIZE)
+    lines = []
+    for pair, truth, estimate, error in zip(pairs[:rows], offsets, estimates, errors, strict=False):
+        a, b = (to_array(p.expand(3, -1, -1)) for p in (pair[:channels], pair[channels:]))
+        quads = [(corners + truth.cpu().numpy(), TRUTH), (corners + estimate.cpu().numpy(), ESTIMATE)]
+        lines.append([draw_corners(a, []), draw_corners(b, quads, f"{error:.2f} px")])
+    return contact_sheet(lines, ("a", "the corners of a in b: truth blue, estimate red"))
+
+
+def draw_corners(
+    picture: np.ndarray, quads: list[tuple[np.ndarray, tuple[int, int, int]]], text: str = "", scale: int = 2
+) -> np.ndarray:
+    """Quadrilaterals over a picture with a margin, enlarged: ``(H, W, 3)`` uint8.
+
+    Args:
+        picture: ``(H, W, 3)`` uint8.
+        quads: corners ``(4, 2)`` in the picture's pixels, and their colour.
+        text: for the upper left.
+        scale: of the result.
+    """
+    padded = Image.fromarray(np.pad(picture, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))))
+    image = padded.resize((padded.width * scale, padded.height * scale))
+    pen = ImageDraw.Draw(image)
+    for corners, color in quads:
+        points = [tuple((np.asarray(corner) + MARGIN + 0.5) * scale) for corner in corners]
+        pen.line([*points, points[0]], fill=color, width=2)
+    pen.text((4, 4), text, fill="white")
+    return np.asarray(image)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from PIL import Image
 from torch import Tensor
+from torch.optim import Optimizer
 
 from zoo.base.errors import ZooError
 from zoo.data.labels import LabelMap
 from zoo.models.linknet.net import LinkNet
-from zoo.models.linknet.sheet import segmentation_sheet
 from zoo.nn.cpu import keep_depthwise_float32
-from zoo.nn.learning import PictureLog, optimizers
+from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.losses.segmentation import soft_jaccard_loss
 from zoo.nn.metrics.segmentation import confusion_matrix, iou_table, segmentation_scores
+from zoo.pictures.sheets import colorize, contact_sheet
+from zoo.pictures.tensors import to_array
 
 
-class LinkNetModule(LightningModule):
+class LinkNetModule(Learner):
     """Trains :class:`LinkNet` by cross entropy over the pixels that are not void.
 
     Logs ``train/loss``, and after validation and test ``mIoU``, ``mean_accuracy`` (mean class accuracy) and
@@ -42,6 +45,7 @@ class LinkNetModule(LightningModule):
         log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
     """
 
+    net: LinkNet
     monitor = ("val/mIoU", "max")  # what the best checkpoint is chosen by
 
     def __init__(
@@ -82,9 +86,6 @@ class LinkNetModule(LightningModule):
             pixels = self.trainer.datamodule.class_pixels()  # type: ignore[attr-defined]
             self.class_weights = class_weights(pixels, self.class_weighting, self.class_weight_c).to(self.device)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.net(pictures)
-
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         pictures, masks = batch
         loss = self.loss(self.net(pictures).float().contiguous(), masks)  # softmax is faster on contiguous logits
@@ -107,28 +108,19 @@ class LinkNetModule(LightningModule):
             self.pictures(self, lambda: segmentation_sheet(pictures, masks, prediction, self.labels))
         return prediction
 
-    test_step = validation_step
-
-    def on_validation_epoch_end(self) -> None:
-        self._score("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._score("test")
-
-    def _score(self, split: str) -> None:
+    def end_epoch(self) -> str:
         scores = segmentation_scores(self.confusion.compute())
         self.confusion.reset()
         means = {"mIoU": scores.miou, "mean_accuracy": scores.mean_accuracy, "pixel_accuracy": scores.pixel_accuracy}
-        self.log_dict({f"{split}/{name}": value for name, value in means.items()}, prog_bar=split == "val")
-        if self.trainer.state.fn != "fit" and self.trainer.is_global_zero:
-            print(iou_table(scores, self.labels.names, f"IoU on {split}"))  # noqa: T201
+        self.log_dict({f"{self.split}/{name}": value for name, value in means.items()}, prog_bar=True)
+        return iou_table(scores, self.labels.names, f"IoU on {self.split}")
 
-    def configure_optimizers(self) -> Any:
+    def make_optimizer(self) -> Optimizer:
         encoder = set(self.net.encoder.parameters())
         decoder = [parameter for parameter in self.net.parameters() if parameter not in encoder]
         optimizer = self.optimizer([{"params": decoder}, {"params": list(self.net.encoder.parameters())}])
         optimizer.param_groups[1]["lr"] *= self.encoder_lr
-        return optimizers(self, optimizer, self.lr_scheduler)
+        return optimizer
 
 
 def class_weights(pixels: Tensor, weighting: str, c: float) -> Tensor:
@@ -144,3 +136,23 @@ def class_weights(pixels: Tensor, weighting: str, c: float) -> Tensor:
     share = frequency if weighting == "frequency" else pixels / pixels.max()
     weights = 1 / torch.log(c + share)
     return (weights / (weights * frequency).sum()).float()
+
+
+def segmentation_sheet(
+    pictures: Tensor, masks: Tensor, predictions: Tensor, labels: LabelMap, rows: int = 4
+) -> Image.Image:
+    """Picture, truth, prediction and error (white where right, red where wrong, grey where void), a row a picture.
+
+    Args:
+        pictures: ``(B, 3, H, W)`` in 0..1.
+        masks: class ids ``(B, H, W)``.
+        predictions: likewise.
+    """
+    lines = []
+    for picture, mask, prediction in zip(pictures[:rows], masks.cpu().numpy(), predictions.cpu().numpy(), strict=False):
+        error = np.full((*mask.shape, 3), 255, np.uint8)
+        error[mask != prediction] = (200, 30, 30)
+        error[mask == labels.ignore_index] = 160
+        colored = [colorize(ids.astype(np.uint8), labels.palette) for ids in (mask, prediction)]
+        lines.append([to_array(picture), *colored, error])
+    return contact_sheet(lines, ("picture", "truth", "prediction", "error"))

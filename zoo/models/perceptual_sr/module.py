@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from PIL import Image
 from torch import Tensor
-from torchmetrics import MeanMetric
 
 from zoo.base.errors import ZooError
-from zoo.data.low_resolution import SCALE
+from zoo.data.low_resolution import SCALE, resize
 from zoo.models.perceptual_sr.net import PerceptualSR
-from zoo.models.perceptual_sr.pictures import upscaling_sheet
-from zoo.nn.learning import PictureLog, optimizers
+from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.losses.perceptual import FeatureLoss, total_variation
-from zoo.nn.metrics.super_resolution_metrics import LumaPSNR, LumaSSIM
+from zoo.nn.metrics.super_resolution import psnr, ssim
 from zoo.nn.resize import BicubicUpsample
 from zoo.nn.vgg import VGGFeatures
+from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
 
 Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, 4H, 4W)
 ROWS = 4  # of a sheet of validation pictures
+SHOWN = 320, 240  # pixels of the truth that a cell shows, at natural size
 PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
-class PerceptualSRModule(LightningModule):
+class PerceptualSRModule(Learner):
     """Trains :class:`PerceptualSR` by the sum of three losses, each with its weight.
 
     Logs ``train/loss``, and after validation and test ``PSNR`` in dB and ``SSIM``, both of the luma, with ``bicubic``,
@@ -63,7 +66,7 @@ class PerceptualSRModule(LightningModule):
         lr_scheduler: LRSchedulerCallable | None = None,
         log_pictures_every: int = 5,
     ) -> None:
-        super().__init__()
+        super().__init__("PSNR", "SSIM", "bicubic", "features")
         if min(pixel_weight, feature_weight, tv_weight) < 0 or pixel_weight + feature_weight <= 0:
             raise ZooError("model.pixel_weight, feature_weight and tv_weight are 0 or more, one of the first two more")
         self.arguments = {"upsampling": upsampling, "channels": channels, "blocks": blocks}
@@ -80,12 +83,8 @@ class PerceptualSRModule(LightningModule):
         self.monitor = ("val/features", "min") if feature_weight else ("val/PSNR", "max")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
-        self.psnr, self.ssim = LumaPSNR(), LumaSSIM()
-        self.bicubic, self.bicubic_psnr, self.features = BicubicUpsample(SCALE), LumaPSNR(), MeanMetric()
+        self.bicubic = BicubicUpsample(SCALE)
         self.shown: list[Tensors] = []
-
-    def forward(self, low: Tensor) -> Tensor:
-        return self.net(low.to(next(self.net.parameters()).dtype)).float()
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
@@ -105,35 +104,35 @@ class PerceptualSRModule(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
         prediction = self(low)
-        self.psnr.update(prediction, truth)
-        self.ssim.update(prediction, truth)
-        self.bicubic_psnr.update(self.bicubic(low), truth)
-        split = "test" if self.trainer.testing else "val"
-        figures = {"PSNR": self.psnr, "SSIM": self.ssim, "bicubic": self.bicubic_psnr}
-        self.log_dict({f"{split}/{k}": v for k, v in figures.items()}, on_epoch=True, prog_bar=split == "val")
+        self.log_means({"PSNR": psnr(prediction, truth), "SSIM": ssim(prediction, truth)})
+        self.log_means({"bicubic": psnr(self.bicubic(low), truth)})
         if self.feature_loss is not None:
-            self.features.update(self.feature_loss(prediction, truth))
-            self.log(f"{split}/features", self.features, on_epoch=True)
+            self.log_means({"features": self.feature_loss(prediction, truth)})
         if batch_idx < ROWS:
             self.shown.append((low[0], prediction[0], truth[0]))
         return prediction
 
-    test_step = validation_step
-
-    def on_validation_epoch_end(self) -> None:
-        self._end("val")
-
-    def on_test_epoch_end(self) -> None:
-        self._end("test")
-
-    def _end(self, split: str) -> None:
+    def end_epoch(self) -> str:
         self.pictures(self, lambda: upscaling_sheet(self.shown))
         self.shown = []
-        if self.trainer.state.fn == "fit":
-            return
-        psnr, bicubic, ssim = (float(metric.compute()) for metric in (self.psnr, self.bicubic_psnr, self.ssim))
-        if self.trainer.is_global_zero:
-            print(f"PSNR on {split}: {psnr:.2f} dB, of bicubic {bicubic:.2f}; SSIM {ssim:.4f}")  # noqa: T201
+        return "PSNR on {}: {PSNR:.2f} dB, of bicubic {bicubic:.2f}; SSIM {SSIM:.4f}".format(self.split, **self.found())
 
-    def configure_optimizers(self) -> Any:
-        return optimizers(self, self.optimizer, self.lr_scheduler, self.net.parameters())
+
+def upscaling_sheet(rows: Sequence[Tensors]) -> Image.Image:
+    """Bicubic, network and truth, the middle of each.
+
+    Args:
+        rows: low ``(3, H, W)``, prediction and truth ``(3, 4H, 4W)``, in 0..1.
+    """
+    lines = []
+    for low, *large in rows:
+        picture = to_array(low)
+        bicubic = resize(picture, picture.shape[1] * SCALE, picture.shape[0] * SCALE)
+        lines.append([middle(cell, *SHOWN) for cell in (bicubic, *map(to_array, large))])
+    return contact_sheet(lines, ("bicubic", "network", "truth"), width=SHOWN[0])
+
+
+def middle(picture: np.ndarray, width: int, height: int) -> np.ndarray:
+    """The middle of a picture ``(H, W, 3)``, at most this large."""
+    top, left = max(0, (picture.shape[0] - height) // 2), max(0, (picture.shape[1] - width) // 2)
+    return picture[top : top + height, left : left + width]
