@@ -67,8 +67,8 @@ def find_checkpoint(source: Path) -> Path:
     """A checkpoint, or the best one of a run, or its last."""
     if not source.is_dir():
         return source
-    for path in (source / "checkpoints" / "best.ckpt", source / "checkpoints" / "last.ckpt"):
-        if path.is_file():
+    for name in ("best.ckpt", "last.ckpt"):
+        if (path := source / "checkpoints" / name).is_file():
             print(f"Weights: {path}")  # noqa: T201
             return path
     raise ZooError(f"not a run: {source} has neither checkpoints/best.ckpt nor last.ckpt")
