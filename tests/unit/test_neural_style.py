@@ -243,7 +243,7 @@ def test_without_vgg_both_ways_to_get_it_are_told(net, monkeypatch):
 
     monkeypatch.setattr(pretrained, "getproxies", dict)
     monkeypatch.setattr(pretrained.socket, "getaddrinfo", offline)
-    monkeypatch.setattr(pretrained, "_cached_weights", lambda name: None)
+    monkeypatch.setattr(pretrained.huggingface_hub, "try_to_load_from_cache", lambda *_: None)
     with pytest.raises(ZooError) as raised:
         painted(net, vgg="timm")
     assert "vgg16.tv_in1k" in str(raised.value)

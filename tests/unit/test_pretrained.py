@@ -71,6 +71,11 @@ def test_without_a_network_the_cache_serves_encoders_too(no_network: list[str]):
         assert torch.equal(tensor, source[name]), name
 
 
+def test_without_weights_of_timm_the_way_out_is_named():
+    with pytest.raises(ZooError, match=r"(?s)timm has no weights of botnet50ts_256.*or start at random"):
+        create_encoder("botnet50ts_256", "timm")
+
+
 def test_fetches_one_file_of_the_hub(first: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     asked: list[tuple[str, str]] = []
 

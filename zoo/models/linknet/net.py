@@ -16,9 +16,10 @@ from zoo.base.bounds import Width
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean
 from zoo.models.base import Model
-from zoo.nn.pretrained import timm_pretrained
+from zoo.nn.pretrained import timm_file
 from zoo.pictures.sheets import distinct_colors
 
+WAY_OUT = "give a file by --model.encoder_weights FILE.safetensors, or start at random by null"
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 
 
@@ -121,20 +122,18 @@ def create_encoder(name: str, weights: str | None) -> Any:
     """Makes a timm model that returns its features; its ``pretrained_cfg`` holds mean and deviation of the input."""
     if not timm.is_model(name):
         raise ZooError(f"timm has no encoder {name!r}{did_you_mean(name, timm.list_models())}")
-    if weights is None:
-        encoder = _timm_features(name)
-    elif weights == "timm":
-        encoder = _timm_pretrained(name)
-    else:
-        _refuse_foreign(str(weights), name)
-        encoder = _timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": str(weights)})
+    options: dict[str, Any] = {}
+    if weights is not None:
+        file = timm_file(name, WAY_OUT) if weights == "timm" else _own_file(str(weights), name)
+        options = {"pretrained": True, "pretrained_cfg_overlay": {"file": file}}
+    encoder: Any = timm.create_model(name, features_only=True, **options)
     if (strides := encoder.feature_info.reduction())[-5:] != [2, 4, 8, 16, 32]:
         raise ZooError(f"{name} gives features at strides {strides}; LinkNet needs 2, 4, 8, 16 and 32")
     return pad_symmetrically(encoder)
 
 
-def _refuse_foreign(file: str, name: str) -> None:
-    """Refuses a file that holds no weights of the encoder, of which timm would take nothing and say little."""
+def _own_file(file: str, name: str) -> str:
+    """The file, if it holds weights of the encoder: of any other timm would take nothing and say little."""
     if not file.endswith(".safetensors"):
         raise ZooError(f'encoder_weights is "timm", the path of a .safetensors file or null, not {file!r}')
     if not Path(file).is_file():
@@ -148,6 +147,7 @@ def _refuse_foreign(file: str, name: str) -> None:
         own = dict(timm.create_model(name).named_parameters())
     if not stored & own.keys():
         raise ZooError(f"{file}: none of its tensors belongs to {name}, as {next(iter(own))} does")
+    return file
 
 
 def pad_symmetrically(encoder: nn.Module) -> nn.Module:
@@ -163,15 +163,3 @@ def pad_symmetrically(encoder: nn.Module) -> nn.Module:
                 dilation * (kernel - 1) // 2 for kernel, dilation in zip(conv.kernel_size, conv.dilation, strict=True)
             )
     return encoder
-
-
-def _timm_pretrained(name: str) -> Any:
-    def create(file: str | None) -> Any:
-        return _timm_features(name, pretrained=True, pretrained_cfg_overlay={"file": file} if file else None)
-
-    way_out = "give a file by --model.encoder_weights FILE.safetensors, or start at random by null"
-    return timm_pretrained(name, create, way_out)
-
-
-def _timm_features(name: str, **options: Any) -> Any:
-    return timm.create_model(name, features_only=True, **options)
