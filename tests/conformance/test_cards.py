@@ -10,11 +10,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 from zoo import load
-from zoo.base.registry import architectures
-from zoo.cards import card as cards
-from zoo.cards import golden
+from zoo.base.registry import architectures, card_names, import_object
+from zoo.cards import golden, weights
+from zoo.cards.card import Card, check_card, read_card
+from zoo.commands.options import options_of
+from zoo.training import recipes
 
 OFFLINE = """
 import inspect
@@ -36,38 +39,49 @@ sys.exit("lightning is imported" if {"lightning", "pytorch_lightning", "albument
 """
 
 
-@pytest.fixture(params=cards.names())
-def card(request: pytest.FixtureRequest) -> cards.Card:
-    return cards.read(request.param)
+@pytest.fixture(params=card_names())
+def card(request: pytest.FixtureRequest) -> Card:
+    return read_card(request.param)
 
 
-def test_is_complete_and_in_step_with_its_results(card: cards.Card):
-    assert cards.check(card.folder) == []
+def test_is_complete_and_in_step_with_its_results(card: Card):
+    assert check_card(card.folder) == []
 
 
-def test_its_weights_are_those_it_describes(card: cards.Card):
+def test_its_weights_are_those_it_describes(card: Card):
     described = card.config["weights"]
     content = (card.folder / described["file"]).read_bytes()
     assert len(content) == described["bytes"]
     assert hashlib.sha256(content).hexdigest() == described["sha256"]
     net = load(card.name)
     assert not net.training
-    assert sum(parameter.numel() for parameter in net.parameters()) == card.results["parameters"]
+    assert sum(parameter.numel() for parameter in net.parameters()) == card.results.parameters
 
 
-def test_answers_as_it_did_when_it_was_exported(card: cards.Card):
+def test_answers_as_it_did_when_it_was_exported(card: Card):
     error = golden.check(load(card.name), card.folder, card.config)
     assert error < golden.TOLERANCE / 2
 
 
-def test_its_recipe_is_the_bundled_one(card: cards.Card):
+def test_its_recipe_is_the_bundled_one(card: Card):
     """Or the card's figures belong to another training."""
-    from zoo.training import recipes
-
     assert (card.folder / "recipe.yaml").read_text() == recipes.find(card.name).read_text()
 
 
-def test_shows_pictures_that_are_there(card: cards.Card):
+def test_its_figures_are_told_from_each_other(card: Card):
+    """Or a measurement is compared with the claim of another."""
+    assert len({figure.key for figure in card.figures}) == len(card.figures) > 0
+
+
+def test_what_its_recipe_says_of_the_data_is_an_option(card: Card):
+    """But for what matters to training only: ``zoo evaluate`` makes the data of it."""
+    data = yaml.safe_load((card.folder / "recipe.yaml").read_text())["data"]
+    data_class = import_object(data["class_path"])
+    options = {option.name for option in options_of(data_class, data_class.training_only)}
+    assert set(data.get("init_args", {})) - data_class.training_only <= options
+
+
+def test_shows_pictures_that_are_there(card: Card):
     samples = sorted((card.folder / "samples").iterdir())
     readme = (card.folder / "README.md").read_text()
     assert samples
@@ -85,13 +99,10 @@ def offline(folder: Path, model: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", sorted(architectures()))
 def test_loads_and_predicts_without_a_socket_and_without_lightning(name: str, tiny, tmp_path: Path):
-    from zoo.base import registry
-    from zoo.cards import weights
-
     arguments = tiny(name).ARGUMENTS
-    weights.save(registry.import_object(architectures()[name].net)(**arguments), tmp_path, name, arguments)
+    weights.save(import_object(architectures()[name].net)(**arguments), tmp_path, name, arguments)
     offline(tmp_path, tiny(name))
 
 
-def test_card_loads_and_predicts_without_a_socket_and_without_lightning(card: cards.Card, tiny):
+def test_card_loads_and_predicts_without_a_socket_and_without_lightning(card: Card, tiny):
     offline(card.folder, tiny(card.config["architecture"]))
