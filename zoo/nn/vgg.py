@@ -79,11 +79,12 @@ class VGGFeatures(nn.Module):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         try:
-            start = self._start(weights)
+            start = _start(weights, depth, _shapes(self.computed))
         except ZooError as error:
             raise WeightsError(str(error)) from error
         for name, tensor in start.items():
-            self.register_buffer(name, tensor, persistent=False)
+            _, number, kind = name.split(".")
+            self.register_buffer(f"{self.computed[int(number)]}_{kind}", tensor, persistent=False)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
@@ -104,18 +105,6 @@ class VGGFeatures(nn.Module):
                 features[name] = x
         return {name: features[name] for name in wanted}
 
-    def _start(self, weights: str | Path | None) -> dict[str, Tensor]:
-        """Weights and biases of the convolutions computed, by the names of their buffers."""
-        buffers = {
-            f"features.{number}.{kind}": f"{layer}_{kind}"
-            for number, layer in enumerate(self.computed)
-            if layer.startswith("conv")
-            for kind in ("weight", "bias")
-        }
-        shapes = {name: shape for name, shape in _shapes(self.depth).items() if name in buffers}
-        tensors = _random(shapes) if weights is None else _read(_find(weights, self.depth), shapes, self.depth)
-        return {buffers[name]: tensor for name, tensor in tensors.items()}
-
     def _check(self, x: Tensor, computed: Sequence[str]) -> None:
         if x.ndim != 4 or x.shape[1] != 3:
             raise ValueError(f"pictures are (B, 3, H, W), not {tuple(x.shape)}")
@@ -125,11 +114,11 @@ class VGGFeatures(nn.Module):
             raise ZooError(f"{width}x{height} pixels are too few for {computed[-1]} of VGG; it needs {least}x{least}")
 
 
-def _shapes(depth: int) -> dict[str, tuple[int, ...]]:
-    """Of all weights and biases, by timm's names."""
+def _shapes(layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Of the weights and biases of convolutions among the first layers, by timm's names."""
     shapes: dict[str, tuple[int, ...]] = {}
     inputs = 3
-    for number, layer in enumerate(layer_names(depth)):
+    for number, layer in enumerate(layers):
         if layer.startswith("conv"):
             outputs = WIDTHS[int(layer[4]) - 1]
             shapes |= {f"features.{number}.weight": (outputs, inputs, 3, 3), f"features.{number}.bias": (outputs,)}
@@ -137,7 +126,10 @@ def _shapes(depth: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def _random(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+def _start(weights: str | Path | None, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """The tensors of these names and shapes, as the argument of :class:`VGGFeatures` says."""
+    if weights is not None:
+        return _read(_find(weights, depth), shapes, depth)
     return {
         name: nn.init.kaiming_normal_(torch.empty(shape), nonlinearity="relu") if len(shape) > 1 else torch.zeros(shape)
         for name, shape in shapes.items()
@@ -165,7 +157,7 @@ def _read(path: Path, shapes: Mapping[str, tuple[int, ...]], depth: int) -> dict
     try:
         with safe_open(path, "pt") as file:
             stored = set(file.keys())
-            for name in sorted(stored - _shapes(depth).keys()):
+            for name in sorted(stored - _shapes(layer_names(depth)).keys()):
                 if name.startswith("features."):
                     raise ZooError(f"{path}: not VGG-{depth}, which has no {name}")
             for name, shape in shapes.items():
