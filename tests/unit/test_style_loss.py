@@ -47,10 +47,11 @@ def test_terms_are_weighted_and_summed(vgg: VGGFeatures):
     loss = criterion(vgg)
     terms = loss.terms(picture, loss.targets(content))
     once = criterion(vgg, content_weight=1, style_weight=1, tv_weight=1).terms(picture, loss.targets(content))
-    assert list(terms) == ["content", "style", "tv"]
+    assert list(terms) == ["loss", "content", "style", "tv"]
     for name, weight in (("content", 0.1), ("style", 3.0), ("tv", 0.2)):
         torch.testing.assert_close(terms[name], weight * once[name])
-    torch.testing.assert_close(loss(picture, loss.targets(content)), sum(terms.values()))
+    assert torch.equal(terms["loss"], loss(picture, loss.targets(content)))
+    torch.testing.assert_close(terms["loss"], terms["content"] + terms["style"] + terms["tv"])
     near, far = vgg(picture)["relu2_1"], vgg(content)["relu2_1"]
     torch.testing.assert_close(once["content"], 2 * (near - far).square().mean())
 

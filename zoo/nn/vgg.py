@@ -17,6 +17,10 @@ from zoo.base.text import did_you_mean
 
 CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each block
 WIDTHS = (64, 128, 256, 512, 512)
+WAY_OUT = (
+    "zoo fit takes such a file as --model.vgg FILE.safetensors, other commands as --vgg FILE.safetensors, Python as "
+    "vgg=FILE"
+)
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -28,10 +32,6 @@ def layer_names(depth: int) -> list[str]:
         names += [f"{kind}{block}_{i}" for i in range(1, convolutions + 1) for kind in ("conv", "relu")]
         names.append(f"pool{block}")
     return names
-
-
-class WeightsError(ZooError):
-    """Weights of VGG that are not there or do not fit: those who know the option can name it."""
 
 
 class VGGFeatures(nn.Module):
@@ -51,8 +51,7 @@ class VGGFeatures(nn.Module):
         pooling: "max", or "average" as Gatys et al. (2016) have it.
 
     Raises:
-        ZooError: unknown layer, depth or pooling.
-        WeightsError: weights that are not there or do not fit, a ZooError too.
+        ZooError: unknown layer, depth or pooling; weights that are not there or do not fit.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class VGGFeatures(nn.Module):
         try:
             start = _start(weights, depth, _shapes(self.computed))
         except ZooError as error:
-            raise WeightsError(str(error)) from error
+            raise ZooError(f"{error}\n{WAY_OUT}") from error
         for name, tensor in start.items():
             _, number, kind = name.split(".")
             self.register_buffer(f"{self.computed[int(number)]}_{kind}", tensor, persistent=False)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import signature
 from itertools import chain
 from pathlib import Path
 from statistics import fmean
@@ -22,10 +21,9 @@ from zoo.base.errors import ZooError
 from zoo.base.progress import bars
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
-from zoo.data.style import read_style
 from zoo.models.evaluation import Context, Figure, Results, Table
+from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
-from zoo.models.fast_style.objective import objective
 from zoo.models.fast_style.reference import Reference, Scores, Start, clipping_helps, score, seconds_an_iteration
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.cpu import keep_freed_memory
@@ -36,6 +34,7 @@ from zoo.pictures.tensors import to_array, to_tensor
 
 CONTENT, NETWORK = "the content itself", "network"
 TERMS = ("loss", "content", "style", "tv")
+NOT_OF_THE_LOSS = {"channels", "blocks", "optimizer", "lr_scheduler", "log_pictures_every"}  # of the module
 SIDE = 512  # of the picture that the cost is counted for
 TIMED, PASSES = 3, 5  # pictures whose seconds are measured, and passes of the network
 TOLERANCE = 0.03  # of the ratio: with other kernels L-BFGS goes other ways, on one picture by 3 % at 50 iterations
@@ -145,21 +144,18 @@ def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLos
     """The loss that a recipe's network was trained with, and what tells it from any other.
 
     Args:
-        recipe: of whose model those arguments are taken that :func:`objective` has.
+        recipe: of whose model those arguments are taken that matter to the loss.
         instead: of the recipe's arguments, unless None.
     """
     given = {**recipe["model"].get("init_args", {}), **{name: value for name, value in instead.items() if value}}
-    bound = signature(objective).bind_partial(**{n: given[n] for n in signature(objective).parameters if n in given})
-    bound.apply_defaults()
-    arguments = {**bound.arguments, "option": "zoo evaluate takes such a file as --"}
-    criterion = objective(**arguments)
-    picture = to_array(read_style(arguments["style"], arguments["style_size"])[0])
-    weights = (buffer.half().contiguous().numpy() for buffer in criterion.vgg.buffers())
+    module = FastStyleModule(**{name: value for name, value in given.items() if name not in NOT_OF_THE_LOSS})
+    criterion = module.criterion
+    weights = (buffer.half().numpy() for buffer in criterion.vgg.buffers())
     return criterion, {
         "content": [criterion.content_weight, criterion.content.weights],
         "style": [criterion.style_weight, criterion.style.weights],
         "tv": criterion.tv_weight,
-        "digests": {"style": digest([picture]), "weights of VGG-16": digest(weights)},
+        "digests": {"style": digest([to_array(module.style[0])]), "weights of VGG-16": digest(weights)},
     }
 
 

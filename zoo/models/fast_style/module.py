@@ -9,13 +9,19 @@ from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.optim import Optimizer
 
+from zoo.base.errors import ZooError
+from zoo.data.style import read_style
 from zoo.models.fast_style.net import FastStyle
-from zoo.models.fast_style.objective import objective
 from zoo.nn.learning import Learner, PictureLog
+from zoo.nn.losses.style_transfer import StyleTransferLoss
+from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
 ROWS = 4  # of a sheet of validation pictures
+CONTENT_LAYERS = {"relu2_2": 1.0}
+STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
+WAY_OUT = "zoo fit takes such a file as --model.style FILE, zoo evaluate as --style FILE"
 
 
 class FastStyleModule(Learner):
@@ -60,9 +66,17 @@ class FastStyleModule(Learner):
         super().__init__("content", "style", "tv", "loss")
         self.arguments = {"channels": channels, "blocks": blocks}
         self.net = FastStyle(channels, blocks)
-        self.criterion = objective(
-            style, style_size, content_layers, style_layers, content_weight, style_weight, tv_weight, vgg
-        )
+        content_layers = CONTENT_LAYERS if content_layers is None else content_layers
+        style_layers = STYLE_LAYERS if style_layers is None else style_layers
+        features = VGGFeatures(list({**style_layers, **content_layers}), weights=vgg)
+        try:
+            self.style = read_style(style, style_size)
+        except ZooError as error:
+            raise ZooError(f"{error}\n{WAY_OUT}") from error
+        self.criterion = StyleTransferLoss(
+            features, self.style, content_layers=content_layers, style_layers=style_layers,
+            content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
+        )  # fmt: skip
         self.monitor = ("val/loss", "min")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
@@ -70,16 +84,14 @@ class FastStyleModule(Learner):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         terms = self.criterion.terms(self(batch), self.criterion.targets(batch))
-        loss = torch.stack(list(terms.values())).sum()
+        loss = terms.pop("loss")
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         return loss
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         picture = self(batch)
-        terms = self.criterion.terms(picture, self.criterion.targets(batch))
-        terms["loss"] = torch.stack(list(terms.values())).sum()
-        self.log_means(terms)
+        self.log_means(self.criterion.terms(picture, self.criterion.targets(batch)))
         if batch_idx < ROWS:
             self.shown.append((batch[0], picture[0]))
         return picture

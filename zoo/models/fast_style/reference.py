@@ -30,8 +30,7 @@ TRIED = 50  # likewise
 def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor]) -> Scores:
     """Loss and terms of a picture ``(1, 3, H, W)``, clipped to 0..1, in float32."""
     with torch.no_grad():
-        terms = {name: float(term) for name, term in criterion.terms(picture.float().clamp(0, 1), targets).items()}
-    return {"loss": math.fsum(terms.values()), **terms}
+        return {name: float(term) for name, term in criterion.terms(picture.float().clamp(0, 1), targets).items()}
 
 
 def begin(content: Tensor, start: Start) -> Tensor:

@@ -65,14 +65,14 @@ def evaluate(
     """
     keep_freed_memory()
     device = net.get_buffer("place").device
-    features = net.loss_network(vgg, "zoo evaluate takes a file with VGG-{depth} as --vgg FILE.safetensors").to(device)
+    features = net.loss_network(vgg).to(device)
     content = to_tensor(shrink(as_content(data.content)[0], net.size))[None].to(device)
     objective = Objective(net, features, content, data.styles, data.blend)
     made = pictures(objective, iterations, native_bfloat16(device))
     scores = {name: score(objective, one.picture) for name, one in made.items()}
     height, width = content.shape[2:]
     style = (to_array(read_style(style, min(height, width))[0]) for style in data.styles)
-    weights = (buffer.half().cpu().contiguous().numpy() for buffer in features.buffers())
+    weights = (buffer.half().cpu().numpy() for buffer in features.buffers())
     return Results(
         figures=claims(made, scores, f"{width}x{height} pixels, {iterations} iterations"),
         tables=[comparison(made, scores)],
@@ -118,8 +118,7 @@ def run(objective: Objective, iterations: int, bfloat16: bool) -> Any:
 def score(objective: Objective, picture: Tensor) -> dict[str, float]:
     """Loss and terms at the full size, in float32."""
     height, width = objective.content.shape[2:]
-    terms = {name: float(term) for name, term in objective.terms(picture.clamp(0, 1), (height, width)).items()}
-    return {"loss": math.fsum(terms.values()), **terms}
+    return {name: float(term) for name, term in objective.terms(picture.clamp(0, 1), (height, width)).items()}
 
 
 def psnr(one: Tensor, other: Tensor) -> float | None:

@@ -27,8 +27,6 @@ from zoo.pictures.results import save_png
 from zoo.pictures.stylized import as_content, finish
 from zoo.pictures.tensors import to_array, to_tensor
 
-WAY_OUT = "zoo fit takes a file with VGG-{depth} as --model.vgg FILE.safetensors"
-
 
 class NeuralStyleModule(LightningModule):
     """Optimises a picture by the steps of :meth:`NeuralStyle.predict`; a step of the trainer is an iteration.
@@ -78,7 +76,7 @@ class NeuralStyleModule(LightningModule):
         names = set(signature(NeuralStyle).parameters) & set(given)
         self.arguments: dict[str, Any] = {name: given[name] for name in sorted(names)}
         self.net = NeuralStyle(**self.arguments)
-        self.features = self.net.loss_network(vgg, WAY_OUT)
+        self.features = self.net.loss_network(vgg)
         self.preserve_color = preserve_color
         self.picture = nn.Parameter(torch.zeros(1, 3, 1, 1))  # until its size is known
         self.monitor = ("val/loss", "min")
@@ -139,7 +137,6 @@ class NeuralStyleModule(LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         terms = self.objective.terms(self.picture.clamp(0, 1), self.stages[-1].size)
         split = "test" if self.trainer.testing else "val"
-        terms["loss"] = torch.stack(list(terms.values())).sum()
         self.log_dict({f"{split}/{name}": term for name, term in terms.items()}, batch_size=1)
         self.previews(self, self._image)
         if self.trainer.state.fn != "fit" and self.trainer.is_global_zero:

@@ -11,13 +11,12 @@ import torch
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.descent import LEARNING_RATES
-from zoo.nn.vgg import VGGFeatures, WeightsError
+from zoo.nn.vgg import VGGFeatures
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
 STARTS = ("content", "noise", "style")
 SMALLEST = 32  # pixels of a side below which a picture is refused
-WAYS_OUT = "a file with VGG-{depth} is given by zoo predict --vgg FILE.safetensors, or in Python by vgg=FILE"
 
 
 class NeuralStyle(Model):
@@ -79,18 +78,9 @@ class NeuralStyle(Model):
         self.coarse_to_fine = coarse_to_fine
         self.register_buffer("place", torch.empty(0), persistent=False)  # on the device where predictions are made
 
-    def loss_network(self, weights: str | Path | None, way_out: str = WAYS_OUT) -> VGGFeatures:
-        """VGG up to the deepest layer that has a weight.
-
-        Args:
-            weights: "timm", the path of a safetensors file, or None for random ones.
-            way_out: last line of the error where they are missing.
-        """
-        layers = list({**self.style_layers, **self.content_layers})
-        try:
-            return VGGFeatures(layers, self.depth, weights, self.pooling)
-        except WeightsError as error:
-            raise ZooError(f"{error}\n{way_out.format(depth=self.depth)}") from error
+    def loss_network(self, weights: str | Path | None) -> VGGFeatures:
+        """VGG up to the deepest layer that has a weight; ``weights`` as it takes them."""
+        return VGGFeatures(list({**self.style_layers, **self.content_layers}), self.depth, weights, self.pooling)
 
     def changed(self, **changes: Any) -> NeuralStyle:
         """The same with other settings, of which None changes nothing."""

@@ -86,10 +86,10 @@ class Objective:
 
     def __call__(self, picture: Tensor, size: tuple[int, int]) -> Tensor:
         """The loss of a picture ``(1, 3, H, W)`` at a size."""
-        return torch.stack(list(self.terms(picture, size).values())).sum()
+        return self.terms(picture, size)["loss"]
 
     def terms(self, picture: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
-        """Its weighted parts ``content``, ``style`` and ``tv``."""
+        """The loss and its weighted parts ``content``, ``style`` and ``tv``."""
         criterion, targets = self.at(size)
         return criterion.terms(at_size(picture, size), targets)
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from zoo.base.errors import ZooError
 from zoo.data.digest import digest
 from zoo.data.low_resolution import SCALE, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
@@ -47,7 +46,7 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
         context: whose other networks are compared.
         vgg: weights of the loss network VGG-16: "timm", or the path of a safetensors file
     """
-    features = loss_network(vgg, next(net.parameters()).device)
+    features = VGGFeatures(LAYERS, weights=vgg).to(next(net.parameters()).device)
     every = methods(net, context.others())
     figures: list[Figure] = []
     tables, digests = [], {}
@@ -56,7 +55,7 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
         figures += claims(name.removesuffix(" test"), name if data.benchmark_folders["test"] else "", scores)
         tables.append(comparison(f"{name}, {len(truths)} pictures", scores))
         digests[name] = digest(truth for _, truth in truths)
-    digests["weights of VGG-16"] = digest(buffer.half().cpu().contiguous().numpy() for buffer in features.buffers())
+    digests["weights of VGG-16"] = digest(buffer.half().cpu().numpy() for buffer in features.buffers())
     return Results(
         figures=figures,
         tables=tables,
@@ -64,13 +63,6 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
         macs={f"{WIDTH}x{HEIGHT}": macs(net, 3, HEIGHT, WIDTH)},
         data_digest=digests,
     )
-
-
-def loss_network(weights: str, device: torch.device) -> VGGFeatures:
-    try:
-        return VGGFeatures(LAYERS, weights=weights).to(device)
-    except ZooError as error:
-        raise ZooError(f"{error}\nzoo evaluate takes such a file as --vgg FILE.safetensors") from error
 
 
 def methods(net: PerceptualSR, others: Mapping[str, nn.Module]) -> dict[str, Method]:

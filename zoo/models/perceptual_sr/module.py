@@ -76,10 +76,7 @@ class PerceptualSRModule(Learner):
         self.feature_loss: FeatureLoss | None = None
         if feature_weight:
             layers = feature_layers or {"relu2_2": 1.0}
-            try:
-                self.feature_loss = FeatureLoss(VGGFeatures(list(layers), weights=vgg), layers)
-            except ZooError as error:
-                raise ZooError(f"{error}\nzoo fit takes such a file as --model.vgg FILE.safetensors") from error
+            self.feature_loss = FeatureLoss(VGGFeatures(list(layers), weights=vgg), layers)
         self.monitor = ("val/features", "min") if feature_weight else ("val/PSNR", "max")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)

@@ -58,14 +58,13 @@ class StyleTransferLoss(nn.Module):
         return self.vgg(content, tuple(self.content.weights))
 
     def terms(self, picture: Tensor, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The weighted terms ``content``, ``style`` and ``tv`` of pictures ``(B, 3, H, W)``, means over the batch."""
+        """The loss of pictures ``(B, 3, H, W)`` and its weighted terms, ``content``, ``style`` and ``tv``."""
         features = self.vgg(picture)
-        return {
-            "content": self.content_weight * self.content.of_features(features, targets),
-            "style": self.style_weight * self.style.of_features(features),
-            "tv": self.tv_weight * total_variation(picture),
-        }
+        content = self.content_weight * self.content.of_features(features, targets)
+        style = self.style_weight * self.style.of_features(features)
+        tv = self.tv_weight * total_variation(picture)
+        return {"loss": content + style + tv, "content": content, "style": style, "tv": tv}
 
     def forward(self, picture: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """The sum of the terms for pictures ``(B, 3, H, W)`` and what :meth:`targets` made of their contents."""
-        return torch.stack(list(self.terms(picture, targets).values())).sum()
+        """The loss of pictures ``(B, 3, H, W)``, by what :meth:`targets` made of their contents."""
+        return self.terms(picture, targets)["loss"]
