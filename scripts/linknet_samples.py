@@ -12,7 +12,7 @@ from PIL import Image
 from zoo import load
 from zoo.data.labels import CAMVID
 from zoo.data.streets import draw_street
-from zoo.models.linknet.predict import segmentation_sheet
+from zoo.models.linknet.module import segmentation_sheet
 
 SEEDS = (1, 2, 5, 12, 16, 17)
 SIZE = (360, 480)
