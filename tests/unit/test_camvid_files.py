@@ -91,7 +91,7 @@ def site(server: type[Handler], tmp_path: Path) -> Path:
 
 
 def left_in(root: Path) -> set[str]:
-    return {path.name for path in root.iterdir()} - {".CamVid.lock"} if root.exists() else set()
+    return {path.name for path in root.iterdir()} if root.exists() else set()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

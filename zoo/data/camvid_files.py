@@ -6,6 +6,7 @@ import hashlib
 import tarfile
 import tempfile
 import zlib
+from contextlib import suppress
 from gzip import BadGzipFile
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def prepare(root: Path) -> None:
     """Download CamVid unless it is there: in ``root`` itself or in ``root/CamVid``.
 
     Every file is checked against the digests that ship with the package before the folder gets its name. Several
-    processes may call this at once; one of them downloads.
+    processes may call this at once; one of them downloads. What fails leaves no folder behind.
 
     Raises:
         ZooError: no network, files unlike the original, or a folder CamVid that lacks a part.
@@ -34,12 +35,20 @@ def prepare(root: Path) -> None:
     if _find(root) is not None:
         return
     target = root if root.name == "CamVid" else root / "CamVid"
+    made = [folder for folder in target.parents if not folder.exists()]
+    lock = target.with_name(".CamVid.lock")
     with naming_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(".CamVid.lock")):
-            if _find(root) is None:
-                _refuse_incomplete(target)
-                _download(target)
+        try:
+            with FileLock(lock):
+                if _find(root) is None:
+                    _refuse_incomplete(target)
+                    _download(target)
+        finally:
+            with suppress(OSError):  # a folder that holds something stays, and so do those above it
+                lock.unlink()
+                for folder in made:
+                    folder.rmdir()
 
 
 def _refuse_incomplete(target: Path) -> None:
