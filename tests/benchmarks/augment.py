@@ -17,7 +17,7 @@ AUGMENT = Augment(crop=(320, 480), scale=(0.5, 2.0), focus=("Pole", "SignSymbol"
 
 def load() -> AugmentedSamples:
     data = CamVid(Path(sys.argv[1])) if len(sys.argv) > 1 else StreetScenes(size=(360, 480), train=64)
-    return AugmentedSamples(data.samples("train"), AUGMENT.transform(data.labels), seed=0)
+    return AugmentedSamples(data.kept("train"), AUGMENT.transform(data.labels), seed=0)
 
 
 def augment(first: int) -> int:

@@ -113,7 +113,7 @@ def main() -> None:
 if __name__ == "__main__":
     cv2.setNumThreads(1)
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    pictures = HomographyPairs(root).pictures("train")
+    pictures = HomographyPairs(root).kept("train")
     stack = as_pictures(pictures, torch.device("cpu"))
     on_gpu = as_pictures(pictures, torch.device("cuda")) if torch.cuda.is_available() else stack
     main()

@@ -71,7 +71,7 @@ def main(folder: Path, rounds: int) -> None:
         folder, crop=CROP, min_detail=0, train_pairs=PAIRS, batch_size=BATCH, num_workers=0
     )  # fmt: skip
     start = time.perf_counter()
-    count = len(data.pictures("train"))
+    count = len(data.kept("train"))
     print(f"{count} pictures, read in {time.perf_counter() - start:.1f} s; pairs/s: median, and ratio to the usual way")
     usual = DataLoader(UsualPairs(folder), BATCH)
     found: dict[str, list[float]] = {OURS: [], FLOAT: [], USUAL: []}

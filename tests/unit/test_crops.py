@@ -104,7 +104,7 @@ def test_what_cannot_be_used_is_skipped_and_named(photographs: Path, capsys: pyt
     Image.new("RGB", (300, 20)).save(train[1])
     made = crops(photographs)
     made.setup("fit")
-    assert len(made.pictures("train")) == len(train) - 2
+    assert len(made.kept("train")) == len(train) - 2
     said = capsys.readouterr().err
     assert f"train: 2 of {len(train)} pictures skipped (1 broken, 1 small); {train[0]}: damaged picture" in said
 

@@ -96,7 +96,7 @@ def test_what_is_of_training_only_changes_no_test(kind: type, name: str, photogr
 def test_further_pictures_change_no_test(kind: type, photographs: Path):
     more = small(kind, photographs, extra=[photographs.with_name("extra")])
     assert held_out_pictures_of(more) == held_out_pictures_of(small(kind, photographs))
-    assert len(more.pictures("train")) == len(small(kind, photographs).pictures("train")) + 5
+    assert len(more.kept("train")) == len(small(kind, photographs).kept("train")) + 5
 
 
 @pytest.mark.parametrize("name", sorted(StreetScenes.training_only))
@@ -125,7 +125,7 @@ def test_one_rank_says_what_is_skipped(kind: type, tmp_path: Path, monkeypatch: 
         monkeypatch.setattr("zoo.data.picture_data.replicas", lambda rank=rank: {"num_replicas": 2, "rank": rank})
         data = small(kind, tmp_path, held_out=1e-9)
         for _ in range(2):
-            data.pictures("train")
+            data.kept("train")
         assert capsys.readouterr().err.count("train: 1 of 5 pictures skipped (1 broken); ") == said
 
 

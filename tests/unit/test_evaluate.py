@@ -89,8 +89,8 @@ def test_figures_are_those_of_scikit_learn(measured: Path):
     figures = {(figure["metric"], figure["split"]): figure["value"] for figure in content["figures"]}
     per_class = {name: {"test": test, "val": val} for name, test, val in content["tables"][0]["rows"]}
     for split in ("val", "test"):
-        truth = np.stack([mask for _, mask in data.samples(split)])
-        prediction = np.stack([net.predict(picture).mask for picture, _ in data.samples(split)])
+        truth = np.stack([mask for _, mask in data.kept(split)])
+        prediction = np.stack([net.predict(picture).mask for picture, _ in data.kept(split)])
         truth, prediction = truth[truth != 11], prediction[truth != 11]
         occurring = np.union1d(truth, prediction)
         iou = jaccard_score(truth, prediction, average=None, labels=occurring)

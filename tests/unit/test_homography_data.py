@@ -318,7 +318,7 @@ def test_further_folders_are_trained_on_alone(tmp_path: Path):
     added = set(more.names("train")) - set(alone.names("train"))
     assert {path.parent.name for path in added} == {"more"}
     assert len(added) == 40
-    assert len(more.pictures("train")) == len(alone.pictures("train")) + 40
+    assert len(more.kept("train")) == len(alone.kept("train")) + 40
 
 
 @pytest.mark.parametrize("extra", ["", "own", "own/part"])
@@ -346,7 +346,7 @@ def test_useless_pictures_are_skipped_and_counted(tmp_path: Path, capsys: pytest
     (tmp_path / "001.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "002.png").write_text("no picture")
     data = small(tmp_path, held_out=1e-9)
-    assert data.pictures("train").shape == (5, 48, 64)
+    assert data.kept("train").shape == (5, 48, 64)
     assert capsys.readouterr().err.startswith("train: 3 of 8 pictures skipped (2 broken, 1 small); ")
     assert len(epoch(data, 0)) == 4
 
@@ -390,7 +390,7 @@ def test_pictures_of_any_kind(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 8
     turned.save(tmp_path / "turned.png", exif=exif)
-    pictures = small(tmp_path, held_out=1e-9).pictures("train")
+    pictures = small(tmp_path, held_out=1e-9).kept("train")
     assert len(pictures) == 5
     for picture in pictures:
         assert np.abs(picture.astype(int) - ramp).max() <= 4
@@ -401,7 +401,7 @@ def test_more_pictures_than_memory_holds(tmp_path: Path, monkeypatch: pytest.Mon
     data = HomographyPairs(tmp_path, size=(40_000, 20_000), held_out=1e-9)
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _: 0.5e9)
     with pytest.raises(ZooError, match=r"pictures of 40000x20000 pixels: needs 0\.8 GB of memory and 0\.5 GB are free"):
-        data.pictures("train")
+        data.kept("train")
 
 
 def test_the_middle_of_another_aspect():

@@ -112,7 +112,7 @@ def data(request: pytest.FixtureRequest) -> HomographyPairs:
 @pytest.mark.parametrize(("split", "s"), [("val", 1), ("test", 2)])
 def test_held_out_pairs_are_what_their_description_says(data: HomographyPairs, split: str, s: int):
     pairs, offsets = data.held_out_pairs(split)
-    pictures, protocol = data.pictures(split), data.protocol
+    pictures, protocol = data.kept(split), data.protocol
     for i in (0, 51):  # of 50 pictures: the second shows picture 1
         left, top, moves = geometry(s, i, protocol)
         assert offsets[i].tolist() == moves
@@ -174,7 +174,7 @@ def test_digest_tells_any_change():
     before = data.digest("val")
     assert data.digest("val") == before
     assert HomographyPairs(val_pairs=4).digest("val") != before
-    picture = data.pictures("val")[1]
+    picture = data.kept("val")[1]
     x, y = draw_held_out(HELD_OUT_SEEDS["val"], 2, data.protocol)[0][1]
     picture[y + 64, x + 64] ^= 128
     assert data.digest("val") != before

@@ -137,7 +137,7 @@ def test_loads_its_splits(tmp_path: Path):
     write_folder(tmp_path, 40)
     data = folder_data(tmp_path, val_share=0.25)
     for split in ("train", "val", "test"):
-        assert len(data.samples(split)) == len(names(data, split))
+        assert len(data.kept(split)) == len(names(data, split))
 
 
 def test_classes_from_a_text_file(tmp_path: Path):
@@ -214,7 +214,7 @@ def test_workers_change_nothing(scenes: StreetScenes):
 
 def test_an_augmented_sample_is_a_function_of_seed_epoch_and_index(scenes: StreetScenes):
     transform = Augment((32, 32)).transform(CAMVID)
-    samples = AugmentedSamples(scenes.samples("train"), transform, seed=3)
+    samples = AugmentedSamples(scenes.kept("train"), transform, seed=3)
     forward = [samples[key] for key in range(14)]
     for key in reversed(range(14)):
         again = samples[key]
@@ -261,7 +261,7 @@ def test_batches_are_rgb_between_0_and_1(scenes: StreetScenes):
 def test_evaluation_sees_whole_pictures_in_order(scenes: StreetScenes):
     for loader, split in ((scenes.val_dataloader(), "val"), (scenes.test_dataloader(), "test")):
         pictures = torch.cat([pictures for pictures, _ in loader])
-        assert np.array_equal(pictures, np.stack([picture for picture, _ in scenes.samples(split)]))
+        assert np.array_equal(pictures, np.stack([picture for picture, _ in scenes.kept(split)]))
 
 
 def test_pictures_of_different_sizes_are_evaluated_one_by_one(tmp_path: Path):
@@ -273,18 +273,18 @@ def test_pictures_of_different_sizes_are_evaluated_one_by_one(tmp_path: Path):
 
 
 def test_splits_share_no_scene(scenes: StreetScenes):
-    pictures = [picture for split in ("train", "val", "test") for picture, _ in scenes.samples(split)]
+    pictures = [picture for split in ("train", "val", "test") for picture, _ in scenes.kept(split)]
     assert len({hashlib.sha256(picture.tobytes()).digest() for picture in pictures}) == 7 + 5 + 5
 
 
 def test_class_pixels_are_those_of_the_training_annotations(scenes: StreetScenes):
-    masks = np.concatenate([mask.ravel() for _, mask in scenes.samples("train")])
+    masks = np.concatenate([mask.ravel() for _, mask in scenes.kept("train")])
     assert scenes.class_pixels().tolist() == [(masks == c).sum() for c in range(11)]
 
 
 def test_digest_tells_any_change(scenes: StreetScenes):
     before = scenes.digest("val")
-    picture, mask = scenes.samples("val")[0]
+    picture, mask = scenes.kept("val")[0]
     for array in (picture, mask):
         array[0, 0] ^= 1
         assert scenes.digest("val") != before
@@ -309,15 +309,15 @@ def test_a_focus_that_is_no_class():
 def test_the_sample_of_camvid(real_data: Path):
     data = CamVid(real_data / "camvid-sample")
     data.prepare_data()
-    assert [len(data.samples(split)) for split in ("train", "val", "test")] == [12, 4, 4]
+    assert [len(data.kept(split)) for split in ("train", "val", "test")] == [12, 4, 4]
     for split in ("train", "val", "test"):
-        for picture, mask in data.samples(split):
+        for picture, mask in data.kept(split):
             assert picture.shape == (360, 480, 3)
             assert mask.shape == (360, 480)
     share = data.class_pixels() / data.class_pixels().sum()
     assert (share > 0).all()
     assert share[3] > 0.2  # road
-    sky = np.concatenate([picture[mask == 0] for picture, mask in data.samples("train")])
+    sky = np.concatenate([picture[mask == 0] for picture, mask in data.kept("train")])
     assert sky.mean() > 150
 
 
@@ -345,4 +345,4 @@ def test_masks_of_0_and_255_are_refused(tmp_path: Path):
         Image.fromarray(rng.choice(np.array([0, 255], np.uint8), (16, 16))).save(tmp_path / f"masks/{number}.png")
     data = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"])
     with pytest.raises(ZooError, match=r"no training mask shows 'crack', class 1; their values are 0, 255"):
-        data.samples("train")
+        data.kept("train")

@@ -127,9 +127,9 @@ def test_benchmarks_are_folders_as_they_are(photographs: Path, tmp_path: Path):
 
 
 def test_pictures_to_train_on_are_made_smaller(photographs: Path):
-    half = pairs_of(photographs, shrink=0.5).pictures("train")
+    half = pairs_of(photographs, shrink=0.5).kept("train")
     assert {truth.shape for _, truth, _ in half} == {(60, 80, 3)}  # 62x80, then multiples of 4
-    limited = pairs_of(photographs, largest=100).pictures("train")
+    limited = pairs_of(photographs, largest=100).kept("train")
     assert {truth.shape for _, truth, _ in limited} == {(76, 100, 3)}
 
 
@@ -142,7 +142,7 @@ def test_what_cannot_be_trained_on_is_skipped_and_counted(photographs: Path, cap
     (extra / "page.jpg").write_text("<html>")
     Image.fromarray(data.coffee()).convert("L").save(extra / "grey.png")
     pairs = pairs_of(photographs, extra=[extra])
-    kept = pairs.pictures("train")
+    kept = pairs.kept("train")
     assert len(kept) == len(pairs.names("train")) - 4
     assert f"4 of {len(kept) + 4} pictures skipped (2 broken, 1 small, 1 blurred); " in capsys.readouterr().err
 
@@ -176,9 +176,9 @@ def test_refuses_what_makes_no_sense(photographs: Path, options: dict, said: str
 
 def test_says_what_is_missing(photographs: Path, tmp_path: Path):
     with pytest.raises(ZooError, match="no such folder"):
-        pairs_of(tmp_path / "nowhere").pictures("train")
+        pairs_of(tmp_path / "nowhere").kept("train")
     with pytest.raises(ZooError, match=r"none of \d+ pictures of train can be used"):
-        pairs_of(photographs, crop=288).pictures("train")
+        pairs_of(photographs, crop=288).kept("train")
     with pytest.raises(ZooError, match=r"Set5: no such folder\nhttps://github.com/jbhuang0604/SelfExSR"):
         pairs_of(photographs, test=[tmp_path / "Set5"]).benchmarks()
     with pytest.raises(ZooError, match=r"data\.extra: without data\.root"):

@@ -71,10 +71,10 @@ class PictureCrops(PictureData[np.ndarray]):
         return fit(picture, self.size, self.size)
 
     def batch_maker(self) -> Callable[[np.random.Generator], Tensor]:
-        return partial(random_crops, pictures=self.pictures("train"), count=self.batch_size, crop=self.crop)
+        return partial(random_crops, pictures=self.kept("train"), count=self.batch_size, crop=self.crop)
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
-        return held_out_loader(torch.from_numpy(self.pictures(split)).movedim(-1, 1), split)
+        return held_out_loader(torch.from_numpy(self.kept(split)).movedim(-1, 1), split)
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
         return as_floats(batch)

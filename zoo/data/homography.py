@@ -116,7 +116,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         Returns:
             Pairs of ``(patch, patch)`` or ``(patch, patch, 3)`` uint8, and whole pixels ``(N, 4, 2)``.
         """
-        pictures = self.pictures(split)
+        pictures = self.kept(split)
         places, offsets = draw_held_out(HELD_OUT_SEEDS[split], self.counts[split], self.protocol)
         pairs = [
             exact_pair(pictures[i % len(pictures)], place, offset, self.protocol)
@@ -134,12 +134,12 @@ class HomographyPairs(PictureData[np.ndarray]):
         return digest.hexdigest()
 
     def batch_maker(self) -> Callable[[np.random.Generator], Batch]:
-        return partial(training_batch, pictures=self.pictures("train"), **self._options)
+        return partial(training_batch, pictures=self.kept("train"), **self._options)
 
     def train_dataloader(self) -> DataLoader:
         if not self._makes_on_device():
             return super().train_dataloader()
-        self._on_device = as_pictures(self.pictures("train"), self._device())
+        self._on_device = as_pictures(self.kept("train"), self._device())
         return batches_loader(TrainingBatches(self.batches(), self.seed, _later), 0)
 
     def _device(self) -> torch.device:
@@ -151,7 +151,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         device = self._device()
         if device.type != "cuda" or not can_make(self.protocol):
             return False
-        return fits([(self.pictures("train").nbytes, device)], 0.5)
+        return fits([(self.kept("train").nbytes, device)], 0.5)
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
         pairs, offsets = self.held_out_pairs(split)
@@ -192,7 +192,7 @@ def training_batch(
     """
     drawn = draw_training(rng, len(pictures), count, protocol, later, photometric)
     channels = 1 if pictures.ndim == 3 else 3
-    pairs = np.empty((count, 2, channels, NET_SIZE, NET_SIZE), np.uint8)
+    pairs = np.empty((count, 2 * channels, NET_SIZE, NET_SIZE), np.uint8)
     for i, (picture, place) in enumerate(zip(drawn.chosen.tolist(), drawn.places.tolist(), strict=True)):
         a, b = warped_pair(pictures[picture], place, drawn.matrices[i], protocol.patch)
         a, b = to_net_size(a), to_net_size(b)
@@ -200,14 +200,10 @@ def training_batch(
             a, b = differ(a, rng), differ(b, rng)
         if drawn.later[i]:
             b = as_later_pass(b, drawn.estimates[i])
-        pairs[i, 0], pairs[i, 1] = _channels_first(a), _channels_first(b)
-    return pairs.reshape(count, 2 * channels, NET_SIZE, NET_SIZE), drawn.offsets
+        pairs[i] = as_input(a, b)
+    return pairs, drawn.offsets
 
 
 def as_input(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Two patches ``(128, 128)`` or ``(128, 128, 3)`` as channels of one ``(2 or 6, 128, 128)``."""
-    return np.concatenate((_channels_first(a), _channels_first(b)))
-
-
-def _channels_first(patch: np.ndarray) -> np.ndarray:
-    return patch[None] if patch.ndim == 2 else patch.transpose(2, 0, 1)
+    return np.concatenate([np.atleast_3d(patch).transpose(2, 0, 1) for patch in (a, b)])

@@ -113,10 +113,6 @@ class PictureData(DataModule[Kept]):
             return found
         raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
 
-    def pictures(self, split: Split) -> Kept:
-        """What is kept of the pictures of a split, in memory from the first call on."""
-        return self.kept(split)
-
     def load(self, split: Split) -> Kept:
         if self.root is None:
             scenes = draw_streets(split, self.streets[split], self.street_size)

@@ -58,26 +58,22 @@ class SegmentationData(DataModule[list[Sample]]):
         self.labels = labels
         self.augment = augment or Augment()
 
-    def samples(self, split: Split) -> list[Sample]:
-        """A split, in memory from the first call on."""
-        return self.kept(split)
-
     def class_pixels(self) -> Tensor:
         """Pixels of each class in the training annotations, float64 ``(classes,)``."""
-        counts = sum(np.bincount(mask.ravel(), minlength=256) for _, mask in self.samples("train"))
+        counts = sum(np.bincount(mask.ravel(), minlength=256) for _, mask in self.kept("train"))
         return torch.from_numpy(np.asarray(counts)[: len(self.labels)]).double()
 
     def digest(self, split: Split) -> str:
         """SHA-256 over the pixels of a split: says on which data a figure was measured, whatever their encoding."""
         digest = hashlib.sha256()
-        for picture, mask in self.samples(split):
+        for picture, mask in self.kept(split):
             for array in (picture, mask):
                 digest.update(repr(array.shape).encode())
                 digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def train_dataloader(self) -> DataLoader:
-        dataset = AugmentedSamples(self.samples("train"), self.augment.transform(self.labels), self.seed)
+        dataset = AugmentedSamples(self.kept("train"), self.augment.transform(self.labels), self.seed)
         sampler = EpochSampler(dataset, **replicas(), shuffle=True, seed=self.seed, drop_last=True)
         if len(sampler) < self.batch_size:
             count = f"{len(sampler)} training pictures" + (" of each device" if sampler.num_replicas > 1 else "")
@@ -85,7 +81,7 @@ class SegmentationData(DataModule[list[Sample]]):
         return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **worker_options(self.num_workers))
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
-        samples = self.samples(split)
+        samples = self.kept(split)
         same_size = len({mask.shape for _, mask in samples}) == 1
         return held_out_loader(samples, split, self.batch_size if same_size else 1)
 

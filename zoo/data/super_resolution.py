@@ -124,21 +124,21 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         if folders := self.benchmark_folders[split]:
             return {folder.name: [(p.stem, truth_of(p)) for p in benchmark_files(folder)] for folder in folders}
         source = self.root.name if self.root else "streets"
-        return {f"{source} {split}": [(Path(pair.name).stem, pair.truth) for pair in self.pictures(split)]}
+        return {f"{source} {split}": [(Path(pair.name).stem, pair.truth) for pair in self.kept(split)]}
 
     def setup(self, stage: str) -> None:
         if stage == "fit":  # val and test may be benchmarks, which are read when they are needed
-            self.pictures("train")
+            self.kept("train")
 
     def batch_maker(self) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
-        return RandomParts(self.pictures("train"), self.batch_size, self.crop // SCALE)
+        return RandomParts(self.kept("train"), self.batch_size, self.crop // SCALE)
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
         if self.benchmark_folders[split]:  # which are not blurred
             truths = [truth for pictures in self.benchmarks(split).values() for _, truth in pictures]
             pairs = [pair_of(truth) for truth in truths]
         else:
-            pairs = self.pictures(split)
+            pairs = self.kept(split)
         return held_out_loader([(as_tensor(pair.low), as_tensor(pair.truth)) for pair in pairs], split)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:

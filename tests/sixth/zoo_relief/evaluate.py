@@ -22,7 +22,7 @@ def evaluate(net: Relief, data: PictureCrops, context: Context, *, gain: float =
         context: not asked.
         gain: what the error is multiplied by
     """
-    squares = data.pictures("test")
+    squares = data.kept("test")
     pictures = torch.from_numpy(squares).movedim(-1, 1) / 255
     error = gain * float((net(pictures) - relief_of(pictures)).abs().mean())
     figure = Figure(

@@ -162,7 +162,7 @@ def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLos
 def held_out(data: PictureCrops, most: int) -> list[Image.Image]:
     """The first of the test pictures, whole; of drawn scenes the squares."""
     if data.root is None:
-        return [Image.fromarray(square) for square in data.pictures("test")[:most]]
+        return [Image.fromarray(square) for square in data.kept("test")[:most]]
     return [open_rgb(path) for path in data.some("test")[:most]]
 
 

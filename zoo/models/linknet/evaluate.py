@@ -32,7 +32,7 @@ def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
     ]
     ious = [[round(value, 4) for value in scores[split].iou.tolist()] for split in SPLITS]
     per_class = [list(row) for row in zip(net.labels, *ious, strict=True)]
-    height, width = data.samples("test")[0][1].shape
+    height, width = data.kept("test")[0][1].shape
     return Results(
         figures=figures,
         tables=[Table(title="IoU of each class", columns=["class", *SPLITS], rows=per_class)],
@@ -47,7 +47,7 @@ def score(net: LinkNet, data: SegmentationData, split: Split) -> SegmentationSco
     """One confusion matrix over a split."""
     labels = data.labels
     confusion = confusion_matrix(len(labels), labels.ignore_index)
-    for picture, mask in data.samples(split):
+    for picture, mask in data.kept(split):
         prediction = net.predict(picture).mask
         confusion.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])
     return segmentation_scores(confusion.compute())
