@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from zoo.base.files import replace
-from zoo.cards import card as cards
+from zoo.cards.card import refresh
 
 
 def put_on_card(card: Path, seconds: dict[str, float]) -> None:
@@ -18,4 +18,4 @@ def put_on_card(card: Path, seconds: dict[str, float]) -> None:
     results = json.loads(path.read_text())
     results["speed"] = [{"what": n, "ms": round(1000 * s, 1), "machine": machine} for n, s in seconds.items()]
     replace(path, json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    cards.refresh(card)
+    refresh(card)
