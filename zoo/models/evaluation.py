@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -62,12 +62,28 @@ class Figure(_Strict):
         return f"{self.metric} {self.value:.4g} ± {self.tolerance:.2g} on {self.where} {self.split}"
 
 
+def claims_of(
+    found: Iterable[tuple[str, float, float]], data: str, split: str = "test", protocol: str = ""
+) -> list[Figure]:
+    """A figure of each metric, its value, which is rounded to four digits, and the tolerance of that."""
+    return [
+        Figure(metric=metric, data=data, split=split, value=round(value, 4), tolerance=tolerance, protocol=protocol)
+        for metric, value, tolerance in found
+    ]
+
+
 class Table(_Strict):
     """Rows below the names of their columns."""
 
     title: Line
     columns: Annotated[list[Line], Field(max_length=50)]
     rows: Annotated[list[Annotated[list[Line | float | None], Field(max_length=50)]], Field(max_length=1000)]
+
+    @classmethod
+    def of(cls, title: str, rows: Mapping[str, Mapping[str, str | float | None]], first: str = "method") -> Table:
+        """Rows by their names, which the first column holds; each has the same columns in the same order."""
+        columns = [first, *next(iter(rows.values()), {})]
+        return cls(title=title, columns=columns, rows=[[name, *row.values()] for name, row in rows.items()])
 
 
 class Speed(_Strict):

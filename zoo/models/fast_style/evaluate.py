@@ -21,7 +21,7 @@ from zoo.base.errors import ZooError
 from zoo.base.progress import bars
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
-from zoo.models.evaluation import Context, Figure, Results, Table
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.reference import Reference, Scores, Start, clipping_helps, score, seconds_an_iteration
@@ -33,7 +33,6 @@ from zoo.pictures.images import open_rgb
 from zoo.pictures.tensors import to_array, to_tensor
 
 CONTENT, NETWORK = "the content itself", "network"
-TERMS = ("loss", "content", "style", "tv")
 NOT_OF_THE_LOSS = {"channels", "blocks", "optimizer", "lr_scheduler", "log_pictures_every"}  # of the module
 SIDE = 512  # of the picture that the cost is counted for
 TIMED, PASSES = 3, 5  # pictures whose seconds are measured, and passes of the network
@@ -193,35 +192,22 @@ def seconds_of(net: FastStyle, content: Tensor) -> float:
 
 def claims(data: str, protocol: str, scores: Sequence[Mapping[str, Scores]]) -> list[Figure]:
     """The network's loss divided by that of each count of iterations, in the mean over the pictures."""
-    shares = {
-        name: fmean(each[NETWORK]["loss"] / each[name]["loss"] for each in scores)
-        for name in scores[0]
-        if name not in (CONTENT, NETWORK)
-    }
-    return [
-        Figure(
-            metric=f"loss / {name}",
-            data=data,
-            split="test",
-            value=round(share, 4),
-            tolerance=TOLERANCE,
-            protocol=protocol,
-        )
-        for name, share in shares.items()
-    ]
+    others = [name for name in scores[0] if name not in (CONTENT, NETWORK)]
+    shares = (fmean(each[NETWORK]["loss"] / each[name]["loss"] for each in scores) for name in others)
+    found = [(f"loss / {name}", share, TOLERANCE) for name, share in zip(others, shares, strict=True)]
+    return claims_of(found, data, protocol=protocol)
 
 
 def comparison(title: str, scores: Sequence[Mapping[str, Scores]], seconds: Sequence[Mapping[str, float]]) -> Table:
     """Means over the pictures of the loss and its terms, and over those that were timed of the seconds."""
-    rows: list[list[str | float | None]] = []
+    rows: dict[str, dict[str, float | None]] = {}
+    own = fmean(each[NETWORK] for each in seconds)
     for name in scores[0]:
-        terms = (round(fmean(each[name][term] for each in scores), 4) for term in TERMS)
+        rows[name] = {term: round(fmean(each[name][term] for each in scores), 4) for term in scores[0][NETWORK]}
         taken = fmean(each.get(name, 0.0) for each in seconds)
-        own = fmean(each[NETWORK] for each in seconds)
-        rows.append([name, *terms, *([round(taken, 3), round(taken / own, 1)] if taken else [None, None])])
+        rows[name] |= {
+            "seconds": round(taken, 3) if taken else None,
+            "times the network's": round(taken / own, 1) if taken else None,
+        }
     where = f"{torch.get_num_threads()} threads of {platform.machine()}"
-    return Table(
-        title=f"{title}; weighted terms of the loss, and seconds a picture on {where}",
-        columns=["picture", *TERMS, "seconds", "times the network's"],
-        rows=rows,
-    )
+    return Table.of(f"{title}; weighted terms of the loss, and seconds a picture on {where}", rows, "picture")

@@ -21,7 +21,7 @@ from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.engines.torch import TorchEngine
-from zoo.models.evaluation import Context, Figure, Results, Table
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
@@ -201,28 +201,20 @@ def scores(errors: np.ndarray, still: np.ndarray) -> dict[str, float]:
 
 def claims(trial: Trial, errors: dict[str, np.ndarray]) -> list[Figure]:
     """Figures of the methods that were measured."""
-    return [
-        Figure(
-            metric=metric, data=trial.data, split="test", value=scores(errors[method], trial.still())[score],
-            tolerance=tolerance, protocol=trial.protocol,
-        )
-        for metric, method, score, tolerance in CLAIMS
-        if method in errors
-    ]  # fmt: skip
+    found = {method: scores(each, trial.still()) for method, each in errors.items()}
+    made = [(metric, found[of][score], tolerance) for metric, of, score, tolerance in CLAIMS if of in found]
+    return claims_of(made, trial.data, protocol=trial.protocol)
 
 
 def comparison(trial: Trial, errors: dict[str, np.ndarray], times: dict[str, float] | None = None) -> Table:
     """Every method on the same pairs."""
     size = trial.pairs[0][0].shape[0]
     title = f"{trial.name}, {len(trial.pairs)} test pairs of {size}x{size}, errors in their pixels"
-    columns = ["method", *SCORES]
-    rows: list[list[str | float | None]] = [
-        [name, *scores(found, trial.still()).values()] for name, found in errors.items()
-    ]
+    rows = {name: scores(found, trial.still()) for name, found in errors.items()}
     if times:
         title += f", ms a pair on one thread ({platform.machine()})"
-        columns, rows = [*columns, "ms"], [[*row, round(times[str(row[0])], 2)] for row in rows]
-    return Table(title=title, columns=columns, rows=rows)
+        rows = {name: {**row, "ms": round(times[name], 2)} for name, row in rows.items()}
+    return Table.of(title, rows)
 
 
 def robustness(trial: Trial, every: dict[str, Method]) -> Table:
@@ -230,16 +222,12 @@ def robustness(trial: Trial, every: dict[str, Method]) -> Table:
     first = trial.take(np.arange(min(CHANGED_PAIRS, len(trial.pairs))))
     harder = {change: replace(first, pairs=changed(first.pairs, change)) for change in CHANGES}
     harder["none, little texture"] = first.take(low_texture(first.pairs))
-    rows: list[list[str | float | None]] = []
+    rows: dict[str, dict[str, float]] = {}
     for change, one in harder.items():
-        found = [scores(one.errors(every[name]), one.still()) for name in WHEN_CHANGED.values()]
-        rows.append([change, *(values[score] for values in found for score in SHORT_SCORES)])
-    return Table(
-        title=f"The first {len(first.pairs)} of these pairs, changed: the network's three passes, these polished by "
-        "ECC, and SIFT + MAGSAC",
-        columns=["change", *(f"{name} {score}" for name in WHEN_CHANGED for score in SHORT_SCORES)],
-        rows=rows,
-    )
+        found = {name: scores(one.errors(every[method]), one.still()) for name, method in WHEN_CHANGED.items()}
+        rows[change] = {f"{name} {s}": values[s] for name, values in found.items() for s in SHORT_SCORES}
+    what = "the network's three passes, these polished by ECC, and SIFT + MAGSAC"
+    return Table.of(f"The first {len(first.pairs)} of these pairs, changed: {what}", rows, "change")
 
 
 def describe(data: HomographyPairs) -> tuple[str, str]:

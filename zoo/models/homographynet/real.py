@@ -88,15 +88,12 @@ def _read_points(table: Path) -> np.ndarray:
 
 def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> Table:
     """What each method reaches on each pair, and whether the network was made for what moves there."""
-    rows: list[list[str | float | None]] = []
+    rows: dict[str, dict[str, str | float | None]] = {}
     for pair in pairs:
-        found = [method([(pair.a, pair.b)])[0] for method in methods.values()]
-        errors = [None if matrix is None else round(pair.error(matrix), 2) for matrix in found]
         moved = pair.displacement()
-        rows.append([pair.name, round(moved, 1), "yes" if moved <= REACH else "no", *errors])
-    return Table(
-        title=f"Real pairs: mean reprojection error in pixels of b at its own size. The network was made for "
-        f"corners that move by at most {REACH} of 128 pixels",
-        columns=["pair", "corners move by", "within reach", *methods],
-        rows=rows,
-    )
+        rows[pair.name] = {"corners move by": round(moved, 1), "within reach": "yes" if moved <= REACH else "no"}
+        for name, method in methods.items():
+            [matrix] = method([(pair.a, pair.b)])
+            rows[pair.name][name] = None if matrix is None else round(pair.error(matrix), 2)
+    title = "Real pairs: mean reprojection error in pixels of b at its own size. The network was made for corners that "
+    return Table.of(f"{title}move by at most {REACH} of 128 pixels", rows, "pair")

@@ -6,7 +6,7 @@ import torch
 
 from zoo.base.errors import ZooError
 from zoo.data.segmentation import SegmentationData, Split
-from zoo.models.evaluation import Context, Figure, Results, Table
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.linknet.net import LinkNet
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
@@ -21,16 +21,11 @@ def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
         raise ZooError(f"the network's classes are {net.labels}, those of the data {data.labels.names}")
     name = type(data).__name__
     scores = {split: score(net, data, split) for split in SPLITS}
-    figures = [
-        Figure(metric=metric, data=name, split=split, value=round(value, 4), tolerance=TOLERANCE, protocol=name)
-        for split in SPLITS
-        for metric, value in (
-            ("mIoU", scores[split].miou),
-            ("mean class accuracy", scores[split].mean_accuracy),
-            ("pixel accuracy", scores[split].pixel_accuracy),
-        )
-    ]
-    ious = [[round(value, 4) for value in scores[split].iou.tolist()] for split in SPLITS]
+    figures: list[Figure] = []
+    for split, own in scores.items():
+        found = {"mIoU": own.miou, "mean class accuracy": own.mean_accuracy, "pixel accuracy": own.pixel_accuracy}
+        figures += claims_of([(metric, value, TOLERANCE) for metric, value in found.items()], name, split, name)
+    ious = [[round(value, 4) for value in own.iou.tolist()] for own in scores.values()]
     per_class = [list(row) for row in zip(net.labels, *ious, strict=True)]
     height, width = data.kept("test")[0][1].shape
     return Results(

@@ -16,17 +16,17 @@ from zoo.base.bounds import Count
 from zoo.data.digest import digest
 from zoo.data.style import read_style
 from zoo.data.style_pair import StylePair
-from zoo.models.evaluation import Context, Figure, Results, Table
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.predict import optimize, shrink
 from zoo.nn.cost import macs
 from zoo.nn.cpu import keep_freed_memory
+from zoo.nn.metrics.super_resolution import psnr
 from zoo.nn.precision import native_bfloat16
 from zoo.pictures.stylized import as_content
 from zoo.pictures.tensors import to_array, to_tensor
 
-TERMS = ("loss", "content", "style", "tv")
 DEFAULT, FLOAT32, ONE_SIZE = "as it is", "float32", "one size"
 SAME_TIME = "one size, as long as it takes"  # as the first
 MOVED = "float32, content moved by 1e-4"  # of the range at most: what a difference of pictures tells nothing of
@@ -121,36 +121,31 @@ def score(objective: Objective, picture: Tensor) -> dict[str, float]:
     return {name: float(term) for name, term in objective.terms(picture.clamp(0, 1), (height, width)).items()}
 
 
-def psnr(one: Tensor, other: Tensor) -> float | None:
-    """In dB over RGB, of values in 0..1; None where they are the same."""
-    error = float((one - other).square().mean())
-    return -10 * math.log10(error) if error else None
+def psnr_of(one: Made, other: Made) -> float:
+    """In dB over RGB; infinite where they are the same."""
+    return float(psnr(one.picture, other.picture, crop=0, channels="rgb", quantize=False))
 
 
 def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], data: str) -> list[Figure]:
     """How much of the others' losses is left, and how far bfloat16 and next to nothing move the picture."""
     own = scores[DEFAULT]["loss"]
-    values: list[tuple[str, float | None, float]] = [
+    values = [
         ("loss / one size's", own / scores[ONE_SIZE]["loss"], SHARE_TOLERANCE),
         ("loss / float32's", own / scores[FLOAT32]["loss"], SHARE_TOLERANCE),
-        ("PSNR to float32", psnr(made[DEFAULT].picture, made[FLOAT32].picture), PSNR_TOLERANCE),
-        ("PSNR of float32, content moved by 1e-4", psnr(made[MOVED].picture, made[FLOAT32].picture), PSNR_TOLERANCE),
+        ("PSNR to float32", psnr_of(made[DEFAULT], made[FLOAT32]), PSNR_TOLERANCE),
+        ("PSNR of float32, content moved by 1e-4", psnr_of(made[MOVED], made[FLOAT32]), PSNR_TOLERANCE),
     ]
-    return [
-        Figure(metric=metric, data=data, split="pair", value=round(value, 4), tolerance=tolerance, protocol=data)
-        for metric, value, tolerance in values
-        if value is not None
-    ]
+    return claims_of((claim for claim in values if math.isfinite(claim[1])), data, "pair", data)
 
 
 def comparison(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]]) -> Table:
     """Loss, its terms, iterations and seconds of each."""
-    rows: list[list[str | float | None]] = [
-        [name, *(round(scores[name][term], 4) for term in TERMS), one.iterations, round(one.seconds, 1)]
+    rows = {
+        name: {
+            **{term: round(value, 4) for term, value in scores[name].items()},
+            "iterations": one.iterations, "seconds": round(one.seconds, 1),
+        }
         for name, one in made.items()
-    ]
-    return Table(
-        title=f"Weighted terms of the loss at full size, and seconds on {torch.get_num_threads()} threads",
-        columns=["picture", *TERMS, "iterations", "seconds"],
-        rows=rows,
-    )
+    }  # fmt: skip
+    threads = torch.get_num_threads()
+    return Table.of(f"Weighted terms of the loss at full size, and seconds on {threads} threads", rows, "picture")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from zoo.data.digest import digest
 from zoo.data.low_resolution import SCALE, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
-from zoo.models.evaluation import Context, Figure, Results, Table
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.super_resolution import feature_distance, psnr, ssim
@@ -121,23 +121,17 @@ def claims(data: str, protocol: str, scores: Mapping[str, Scores]) -> list[Figur
         if other in scores
         for layer in LAYERS
     ]
-    return [
-        Figure(metric=metric, data=data, split="test", value=round(value, 4), tolerance=tolerance, protocol=protocol)
-        for metric, value, tolerance in values
-    ]
+    return claims_of(values, data, protocol=protocol)
 
 
 def comparison(title: str, scores: Mapping[str, Scores]) -> Table:
     """Every method on the same pictures, with how much less its feature distances are than those of bicubic."""
-    quality = ("PSNR Y", "SSIM Y", "PSNR RGB")
-    rows = []
+    rows: dict[str, dict[str, float]] = {}
     for name, own in scores.items():
-        row: list[str | float | None] = [name, *(round(own[score], 4) for score in quality)]
-        for layer in LAYERS:
-            row += [round(own[layer], 4), round(100 * (1 - own[layer] / scores[BICUBIC][layer]), 1)]
-        rows.append(row)
-    return Table(
-        title=f"{title}; PSNR in dB, feature distances in VGG-16 and by how many % they are below bicubic's",
-        columns=["method", *quality, *(column for layer in LAYERS for column in (layer, f"{layer}, % less"))],
-        rows=rows,
-    )
+        rows[name] = row = {}
+        for score, value in own.items():
+            row[score] = round(value, 4)
+            if score in LAYERS:
+                row[f"{score}, % less"] = round(100 * (1 - value / scores[BICUBIC][score]), 1)
+    title += "; PSNR in dB, feature distances in VGG-16 and by how many % they are below bicubic's"
+    return Table.of(title, rows)
