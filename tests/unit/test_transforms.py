@@ -64,7 +64,7 @@ def test_scale_is_that_of_things(zoom: float):
     """A square of 20 pixels on void becomes ``zoom`` times as wide."""
     mask = np.full((100, 100), VOID, np.uint8)
     mask[40:60, 40:60] = 1
-    transform = RandomScaleCrop(100, 100, scale=(zoom, zoom), focus=(1,), focus_p=1.0, fill_mask=VOID)
+    transform = RandomScaleCrop(100, 100, scale=(zoom, zoom), focus=(1,), focus_p=1.0, void=VOID)
     largest = max((ids == 1).sum() for _, ids in crops(np.where(mask == VOID, 0, mask), train_of(transform)))
     assert largest == pytest.approx((20 * zoom) ** 2, rel=0.1)
 

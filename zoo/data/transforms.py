@@ -27,39 +27,24 @@ finally:
 class RandomScaleCrop(A.DualTransform):
     """Cuts a random window and resizes it to ``height`` x ``width``: random scale and random crop in one resize.
 
-    Where the window is larger than the picture, the rest is filled with ``fill`` and the mask with ``fill_mask``.
+    Where the window is larger than the picture, the rest is black, and void in the mask.
 
     Args:
         scale: range of the zoom, 2.0 shows things twice as large.
         focus: classes of which one is looked for in a share ``focus_p`` of the crops: the window then holds a random
             pixel of a random one of those that the picture shows. Evens out classes that cover few pixels.
+        void: of the mask.
     """
 
     _targets = (A.core.transforms_interface.Targets.IMAGE, A.core.transforms_interface.Targets.MASK)
-
-    class InitSchema(A.DualTransform.InitSchema):
-        height: int
-        width: int
-        scale: tuple[float, float]
-        focus: Sequence[int]
-        focus_p: float
-        fill: float
-        fill_mask: float
+    InitSchema = object  # nothing for albumentations to validate: :class:`Augment` did
 
     def __init__(
-        self,
-        height: int,
-        width: int,
-        scale: tuple[float, float] = (0.5, 2.0),
-        focus: Sequence[int] = (),
-        focus_p: float = 0.0,
-        fill: float = 0,
-        fill_mask: float = 255,
-        p: float = 1.0,
+        self, height: int, width: int, scale: tuple[float, float], focus: Sequence[int], focus_p: float, void: int
     ) -> None:
-        super().__init__(p=p)
+        super().__init__(p=1.0)
         self.height, self.width, self.scale = height, width, scale
-        self.focus, self.focus_p, self.fill, self.fill_mask = tuple(focus), focus_p, fill, fill_mask
+        self.focus, self.focus_p, self.void = focus, focus_p, void
 
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         zoom = self.py_random.uniform(*self.scale)
@@ -80,12 +65,12 @@ class RandomScaleCrop(A.DualTransform):
         return np.array(np.unravel_index(pixels[self.py_random.randrange(len(pixels))], mask.shape))
 
     def apply(self, img: np.ndarray, window: tuple[int, ...], zoom: float, **params: Any) -> np.ndarray:
-        return self._cut(img, window, cv2.INTER_LINEAR if zoom >= 1 else cv2.INTER_AREA, self.fill)
+        return self._cut(img, window, cv2.INTER_LINEAR if zoom >= 1 else cv2.INTER_AREA, 0)
 
     def apply_to_mask(self, mask: np.ndarray, window: tuple[int, ...], **params: Any) -> np.ndarray:
-        return self._cut(mask, window, cv2.INTER_NEAREST, self.fill_mask)
+        return self._cut(mask, window, cv2.INTER_NEAREST, self.void)
 
-    def _cut(self, array: np.ndarray, window: tuple[int, ...], interpolation: int, fill: float) -> np.ndarray:
+    def _cut(self, array: np.ndarray, window: tuple[int, ...], interpolation: int, fill: int) -> np.ndarray:
         top, left, height, width = window
         bottom, right = top + height - array.shape[0], left + width - array.shape[1]
         cut = array[max(top, 0) : top + height, max(left, 0) : left + width]
@@ -124,9 +109,8 @@ class Augment:
         if unknown := set(self.focus) - set(labels.names):
             raise ZooError(f"data.augment.focus: no class {sorted(unknown)[0]!r}; there are {', '.join(labels.names)}")
         focus = [labels.names.index(name) for name in self.focus]
-        focus_p = self.focus_p if self.focus else 0.0
         steps: list[Any] = [
-            RandomScaleCrop(*self.crop, self.scale, focus, focus_p, fill_mask=labels.ignore_index),
+            RandomScaleCrop(*self.crop, self.scale, focus, self.focus_p if focus else 0.0, labels.ignore_index),
             A.HorizontalFlip(p=0.5),
         ]
         if self.photometric:
