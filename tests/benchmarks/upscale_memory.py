@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from zoo.models.perceptual_sr.memory import Cost
+from zoo.engines.torch import TorchEngine
 from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.models.perceptual_sr.predict import Upscaler
 from zoo.pictures.tensors import to_array
 
 SIZES = {"pixel_shuffle": (192, 384), "paper": (96, 192)}
@@ -59,7 +60,7 @@ def photo(width: int, height: int, net: PerceptualSR) -> None:
         done, enlarged = time.perf_counter(), resident("VmHWM")
         result.save(Path(folder) / "photo")
         saved = time.perf_counter()
-        tile = Cost("cpu", net.reach, net.bytes_a_pixel).tile_side(result.source, "auto")
+        tile = Upscaler(TorchEngine(net), **net.facts()).tile_side(result.source, "auto")
         print(f"{width}x{height} by parts of {tile}: enlarged in {done - start:.0f} s, saved in {saved - done:.0f} s")
         print(f"peak of resident memory {enlarged / 1e9:.2f} GB, with saving {resident('VmHWM') / 1e9:.2f} GB")
 

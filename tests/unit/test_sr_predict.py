@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,10 +17,8 @@ from skimage import data
 from skimage.exposure import match_histograms
 
 from zoo.base.errors import ZooError
-from zoo.models.perceptual_sr import memory
-from zoo.models.perceptual_sr.memory import Cost
 from zoo.models.perceptual_sr.net import PerceptualSR
-from zoo.models.perceptual_sr.predict import Upscaler
+from zoo.models.perceptual_sr.predict import BUDGET, SMALLEST, Upscaler
 
 MODES = {
     "1": "L", "L": "L", "I;16": "L", "LA": "LA", "RGB": "RGB", "P": "RGB", "CMYK": "RGB", "RGBA": "RGBA", "PA": "RGBA",
@@ -232,35 +231,40 @@ def test_what_is_no_tile(net: PerceptualSR, cat: np.ndarray, tile: object):
         net.predict(cat, tile=tile)
 
 
+def upscaler(net: PerceptualSR, device: str) -> Upscaler:
+    return Upscaler(SimpleNamespace(device=device), **net.facts())
+
+
 def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    picture, cost = Image.fromarray(cat).resize((3000, 2000)), Cost("cpu", **net.facts())
+    picture, own = Image.fromarray(cat).resize((3000, 2000)), upscaler(net, "cpu")
     sides = []
     for free in (math.inf, 400e6, 1e9):
         monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _, free=free: free)
-        side = cost.tile_side(picture, "auto")
-        room = min(memory.BUDGET, (free - 3000 * 2000 * 64) / 2)
+        side = own.tile_side(picture, "auto")
+        room = min(BUDGET, (free - 3000 * 2000 * 64) / 2)
         need = (side + 2 * net.reach) ** 2 * net.bytes_a_pixel
-        assert need <= room < 1.1 * need or side == memory.SMALLEST
+        assert need <= room < 1.1 * need or side == SMALLEST
         sides.append(side)
     assert sides[0] > sides[2] > sides[1]
-    assert cost.tile_side(Image.fromarray(cat), "auto") == 67
+    assert own.tile_side(Image.fromarray(cat), "auto") == 67
     for tile in (100, np.int64(100), np.uint8(100)):
-        assert cost.tile_side(picture, tile) == 100
+        assert own.tile_side(picture, tile) == 100
 
 
 def test_a_gpu_has_its_own_memory(net: PerceptualSR, monkeypatch: pytest.MonkeyPatch):
     """The result, of 16 times the pixels, is in that of the CPU."""
     picture, free = Image.new("RGB", (3000, 2000)), {"cpu": 400e6, "cuda:0": 100e6}
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: free[str(device)])
-    side = Cost("cuda:0", **net.facts()).tile_side(picture, "auto")
+    own = upscaler(net, "cuda:0")
+    side = own.tile_side(picture, "auto")
     need = (side + 2 * net.reach) ** 2 * net.bytes_a_pixel
     assert need <= 50e6 < 1.1 * need
     free["cpu"] = 300e6
     with pytest.raises(ZooError, match=r"needs 0\.4 GB of memory and 0\.3 GB are free; cut the picture into parts$"):
-        Cost("cuda:0", **net.facts()).tile_side(picture, "auto")
+        own.tile_side(picture, "auto")
     free.update({"cpu": 400e6, "cuda:0": 10e3})
     with pytest.raises(ZooError, match="cut the picture into parts"):
-        Cost("cuda:0", **net.facts()).tile_side(picture, "auto")
+        own.tile_side(picture, "auto")
 
 
 @pytest.mark.parametrize("tile", [5, 16, 40])
@@ -273,10 +277,9 @@ def test_no_part_is_larger_than_was_reckoned_with(cat: np.ndarray, tile: int):
         return (x.repeat(4, 2).repeat(4, 3),)
 
     engine.device = "cpu"
-    assert np.array_equal(
-        Upscaler(engine, reach=3, bytes_a_pixel=1).predict(cat, tile=tile), cat.repeat(4, 0).repeat(4, 1)
-    )
-    most = Cost("cpu", reach=3, bytes_a_pixel=1).of_part((67, 45), tile)
+    own = Upscaler(engine, reach=3, bytes_a_pixel=1)
+    assert np.array_equal(own.predict(cat, tile=tile), cat.repeat(4, 0).repeat(4, 1))
+    most = own.part_bytes((67, 45), tile)
     assert max(height * width for _, _, height, width in shapes) == most
 
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from numbers import Integral
+from typing import Annotated, Any
 
 from annotated_types import Interval
+
+from zoo.base.errors import ZooError
 
 Width = Annotated[int, Interval(ge=1, le=4096)]  # channels, or classes
 Depth = Annotated[int, Interval(ge=1, le=256)]  # layers
 Pixels = Annotated[float, Interval(gt=0, le=4096)]
 Count = Annotated[int, Interval(ge=1)]
 Share = Annotated[float, Interval(ge=0, le=1)]
+
+
+def check_count(name: str, value: Any, wanted: str = "is a number from 1 on") -> None:
+    """Refuses what is no whole number from 1 on, which Python does not see to.
+
+    Raises:
+        ZooError: the name, what is wanted and the value.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise ZooError(f"{name} {wanted}, not {value!r}")

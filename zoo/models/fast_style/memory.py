@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Literal
 
 from zoo.base import memory
-from zoo.base.errors import ZooError
+from zoo.base.bounds import check_count
 from zoo.base.memory import Need
 
 SHARE = 0.5  # of the free memory up to which a picture is seen whole: faster (tests/benchmarks/fast_style_speed.py)
@@ -28,15 +27,14 @@ def rows_at_a_time(device: str, channels: int, size: tuple[int, int], tile: int 
     Raises:
         ZooError: no such tile, or too little memory.
     """
-    if tile not in ("auto", None) and (not isinstance(tile, (int, Integral)) or isinstance(tile, bool) or tile < 1):
-        raise ZooError(f'tile is a number of rows from 1 on, "auto" or None, not {tile!r}')
     width, height = size
     pictures: Need = (width * height * HOST, "cpu")
     need: Need = (width * height * bytes_a_pixel(channels), device)
     rows = None
-    if isinstance(tile, str):
+    if tile == "auto":
         rows = None if memory.fits([pictures, need], SHARE) else max(STRIP // width, SMALLEST)
     elif tile is not None:
+        check_count("tile", tile, 'is a number of rows from 1 on, "auto" or None')
         rows = int(tile)
     if rows is not None and rows < height:
         need = (strips_bytes(channels, size, rows), device)

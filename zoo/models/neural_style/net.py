@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 
+from zoo.base.bounds import check_count
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.descent import LEARNING_RATES
@@ -15,7 +16,6 @@ from zoo.nn.vgg import VGGFeatures
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
-STARTS = ("content", "noise", "style")
 SMALLEST = 32  # pixels of a side below which a picture is refused
 
 
@@ -70,12 +70,15 @@ class NeuralStyle(Model):
         self.content_layers = CONTENT_LAYERS if content_layers is None else content_layers
         self.style_layers = STYLE_LAYERS if style_layers is None else style_layers
         self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
-        self.pooling, self.depth, self.start = pooling, depth, checked_start(start)
+        self.pooling, self.depth, self.start = pooling, depth, start
         self.optimizer, self.lr = optimizer, lr
         if optimizer not in LEARNING_RATES:
             raise ZooError(f'the optimiser is "lbfgs" or "adam", not {optimizer!r}')
-        self.iterations, self.size = checked_count("iterations", iterations), checked_count("size", size)
-        self.coarse_to_fine = coarse_to_fine
+        if start not in ("content", "noise", "style"):
+            raise ZooError(f"the start is content, noise or style, not {start!r}")
+        check_count("iterations", iterations)
+        check_count("size", size)
+        self.iterations, self.size, self.coarse_to_fine = iterations, size, coarse_to_fine
         self.register_buffer("place", torch.empty(0), persistent=False)  # on the device where predictions are made
 
     def loss_network(self, weights: str | Path | None) -> VGGFeatures:
@@ -88,21 +91,3 @@ class NeuralStyle(Model):
         if given.get("optimizer", self.optimizer) != self.optimizer:
             given["lr"] = None  # the rate of one is none of the other
         return NeuralStyle(**{**{name: getattr(self, name) for name in signature(NeuralStyle).parameters}, **given})
-
-
-def checked_count(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ZooError(f"{name} is a number from 1 on, not {value!r}")
-    return value
-
-
-def checked_seed(seed: Any) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ZooError(f"seed is a number from 0 to 2**63 - 1, not {seed!r}")
-    return seed
-
-
-def checked_start(start: Any) -> Any:
-    if start not in STARTS:
-        raise ZooError(f"the start is {', '.join(STARTS[:-1])} or {STARTS[-1]}, not {start!r}")
-    return start

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.base.bounds import Count, Share
+from zoo.base.bounds import Count, Share, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.engines import Engine, network_of
 from zoo.models.neural_style.memory import check_memory
-from zoo.models.neural_style.net import SMALLEST, NeuralStyle, checked_count, checked_seed
+from zoo.models.neural_style.net import SMALLEST, NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.result import Painting
 from zoo.nn.descent import Step, descend
@@ -26,27 +27,6 @@ from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.images import Picture, naming, one_or_many
 from zoo.pictures.stylized import as_content, check_strength, finish
 from zoo.pictures.tensors import to_array, to_tensor
-
-
-@dataclass
-class Previews:
-    """Pictures on the way.
-
-    Args:
-        every: iterations between two; None: none is kept.
-        show: called with each.
-    """
-
-    every: int | None = None
-    show: Callable[[int, Image.Image], None] | None = None
-    kept: dict[int, Image.Image] = field(default_factory=dict)
-
-    def __call__(self, step: Step) -> None:
-        if self.every is None or step.number % self.every:
-            return
-        self.kept[step.number] = Image.fromarray(to_array(step.picture[0]))
-        if self.show is not None:
-            self.show(step.number, self.kept[step.number])
 
 
 @dataclass(frozen=True)
@@ -107,64 +87,74 @@ class Painter:
                 that are not there, or too little memory.
         """
         net: NeuralStyle = network_of(self.engine, "neural style, which is an optimisation,")
-        styles: Any = list(style) if isinstance(style, (list, tuple)) else [style]
         chosen = {"size": size, "iterations": iterations, "start": start, "content_weight": content_weight}
         settings = net.changed(**chosen, pooling=pooling, optimizer=optimizer)
-        previews = Previews(None if preview_every is None else checked_count("preview_every", preview_every), preview)
+        if preview_every is not None:
+            check_count("preview_every", preview_every)
         check_strength(strength)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(checked_seed(seed))
-            features = settings.loss_network(vgg).to(self.engine.device)
-        easel = Easel(settings, features, styles, blend, seed)
+        features = seeded_network(settings, vgg, seed).to(self.engine.device)
+        styles: Any = list(style) if isinstance(style, (list, tuple)) else [style]
 
         def paint(one: Picture) -> Painting:
-            kept, losses = replace(previews, kept={}), list[float]()
             with naming(one):
                 source, alpha, notes = as_content(one)
-                for step in easel.steps(source):
-                    losses.append(step.loss)
-                    kept(step)
-                    if progress is not None:
-                        progress(step.number, settings.iterations)
-            height, width = step.picture.shape[2:]
-            if (width, height) != source.size:
-                notes = (*notes, f"made at {width}x{height} pixels; --size makes it larger")
-            picture = step.picture[0].cpu().numpy()
+                steps = paint_at_size(settings, features, source, styles, blend, seed)
+                picture, previews, losses = watch(steps, settings.iterations, preview_every, preview, progress)
             made = finish(picture, source, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
-            return Painting(made.picture, made.content, made.notes, kept.kept, tuple(losses))
+            if made.size != source.size:
+                notes = (*notes, f"made at {made.size[0]}x{made.size[1]} pixels; --size makes it larger")
+            return Painting(made.picture, made.content, notes, previews, losses)
 
         return one_or_many(content, lambda contents: [paint(one) for one in contents])
 
 
-@dataclass(frozen=True)
-class Easel:
-    """What pictures are painted with.
+def seeded_network(net: NeuralStyle, vgg: str | Path | None, seed: int) -> VGGFeatures:
+    """The loss network, whose weights the seed decides where they are random; other random numbers stay as they are."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ZooError(f"seed is a number from 0 to 2**63 - 1, not {seed!r}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return net.loss_network(vgg)
 
-    Args:
-        net: the settings.
-        features: on the device where this is computed.
-        styles: pictures.
-        blend: share of each; None: the same of each.
-        seed: of the noise.
+
+def paint_at_size(
+    net: NeuralStyle,
+    features: VGGFeatures,
+    content: Image.Image,
+    styles: Sequence[Picture],
+    blend: Sequence[float] | None,
+    seed: int,
+) -> Iterator[Step]:
+    """Paints a picture at the size of the settings, on the device of the features; see :meth:`Painter.predict`.
+
+    Raises:
+        ZooError: too small a picture, or too little memory.
     """
+    colors, device = shrink(content, net.size), features.mean.device
+    check_memory(features, colors.height, colors.width, device)
+    objective = Objective(net, features, to_tensor(colors)[None].to(device), styles, blend)
+    with running_out(f"memory ran out at {colors.width}x{colors.height} pixels; give a smaller size"):
+        yield from optimize(objective, net.iterations, net.start, seed)
 
-    net: NeuralStyle
-    features: VGGFeatures
-    styles: Sequence[Picture]
-    blend: Sequence[float] | None
-    seed: int
 
-    def steps(self, content: Image.Image) -> Iterator[Step]:
-        """Paints a picture at the size of the settings.
-
-        Raises:
-            ZooError: too small a picture, or too little memory.
-        """
-        colors, device = shrink(content, self.net.size), self.features.mean.device
-        check_memory(self.features, colors.height, colors.width, device)
-        objective = Objective(self.net, self.features, to_tensor(colors)[None].to(device), self.styles, self.blend)
-        with running_out(f"memory ran out at {colors.width}x{colors.height} pixels; give a smaller size"):
-            yield from optimize(objective, self.net.iterations, self.net.start, self.seed)
+def watch(
+    steps: Iterator[Step],
+    iterations: int,
+    every: int | None,
+    preview: Callable[[int, Image.Image], None] | None,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[np.ndarray, dict[int, Image.Image], tuple[float, ...]]:
+    """The last picture ``(3, H, W)``, pictures on the way by their iteration, and the losses of all."""
+    previews, losses = dict[int, Image.Image](), list[float]()
+    for step in steps:
+        losses.append(step.loss)
+        if every and step.number % every == 0:
+            previews[step.number] = Image.fromarray(to_array(step.picture[0]))
+            if preview is not None:
+                preview(step.number, previews[step.number])
+        if progress is not None:
+            progress(step.number, iterations)
+    return step.picture[0].cpu().numpy(), previews, tuple(losses)
 
 
 def shrink(picture: Image.Image, size: int) -> Image.Image:

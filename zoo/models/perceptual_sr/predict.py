@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,17 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from zoo.base.bounds import Count
+from zoo.base import memory
+from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.data.low_resolution import SCALE
 from zoo.engines import Engine
-from zoo.models.perceptual_sr.memory import Cost
 from zoo.models.perceptual_sr.result import Upscaled
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_picture, to_pixels
 from zoo.pictures.tiling import tiles, within
 
 STRIP = 256  # rows of a picture that are changed at once
+BUDGET = 512 * 2**20  # bytes for one part; its surroundings then cost a third or less of the time
+SMALLEST = 16  # pixels of a part: below that it is nearly all surroundings
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Upscaler:
         tile: int | Literal["auto"] | None,
         progress: Callable[[int, int], None] | None,
     ) -> Image.Image:
-        side = Cost(self.engine.device, self.reach, self.bytes_a_pixel).tile_side(source, tile)
+        side = self.tile_side(source, tile)
         size = (SCALE * source.width, SCALE * source.height)
         too_large = f"memory ran out for a result of {size[0]}x{size[1]} pixels; cut the picture into parts"
         with running_out(too_large):
@@ -91,6 +94,37 @@ class Upscaler:
         with running_out(too_large):
             _complete(enlarged, source, match_histogram)
         return enlarged
+
+    def tile_side(self, source: Image.Image, tile: int | Literal["auto"] | None) -> int:
+        """The side of parts, in pixels of the source, that fit into memory beside the result.
+
+        Args:
+            source: what is enlarged.
+            tile: the side; "auto": what fits; None: the whole picture.
+
+        Raises:
+            ZooError: no such tile, or too little memory.
+        """
+        if tile not in ("auto", None):
+            check_count("tile", tile, 'is a number of pixels from 1 on, "auto" or None')
+        device, result = self.engine.device, result_bytes(source)
+        task = f"{source.width}x{source.height} pixels x{SCALE}"
+        least = self.part_bytes(source.size, SMALLEST)
+        memory.refuse_beyond(f"{task}:", [(result, "cpu"), (least, device)], "cut the picture into parts")
+        budget = min(BUDGET, (memory.free_bytes(device) - (result if device == "cpu" else 0)) / 2)
+        fitting = whole = max(source.size)
+        if self.part_bytes(source.size, whole) > budget:
+            fitting = max(math.isqrt(int(budget) // self.bytes_a_pixel) - 2 * self.reach, SMALLEST)
+        side = fitting if tile == "auto" else int(tile or whole)
+        way_out = f"give smaller parts, by --tile {fitting} or tile={fitting}"
+        need = self.part_bytes(source.size, side)
+        memory.refuse_beyond(f"{task}, by parts of {side}:", [(result, "cpu"), (need, device)], way_out)
+        return side
+
+    def part_bytes(self, size: tuple[int, int], side: int) -> int:
+        """Memory of a part with its surroundings, of a picture of this width and height."""
+        width, height = (min(side + 2 * self.reach, whole) for whole in size)
+        return width * height * self.bytes_a_pixel
 
     def _enlarge(
         self, source: Image.Image, enlarged: Image.Image, side: int, progress: Callable[[int, int], None] | None
@@ -105,6 +139,12 @@ class Upscaler:
             enlarged.paste(made, (SCALE * kept[2].start, SCALE * kept[1].start))
             if progress is not None:
                 progress(done, len(parts))
+
+
+def result_bytes(source: Image.Image) -> int:
+    """What the enlarged picture takes: Pillow holds a pixel in one byte where it is L, else in four."""
+    bytes_ = {"L": 1, "RGB": 4}.get(source.mode, 4 + 1)  # transparency is enlarged by itself
+    return source.width * source.height * SCALE**2 * bytes_
 
 
 def _complete(enlarged: Image.Image, source: Image.Image, match_histogram: bool) -> None:
