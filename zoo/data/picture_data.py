@@ -25,7 +25,7 @@ from zoo.pictures.images import open_rgb
 
 
 class UnusableError(ZooError):
-    """Why a picture of a folder is not used: "small", "broken", ..., and in a line."""
+    """Why a picture that can be read is not used: in a word, such as "small", and in a line."""
 
     def __init__(self, kind: str, why: str) -> None:
         super().__init__(why)
@@ -118,36 +118,34 @@ class PictureData(DataModule[Kept]):
             scenes = draw_streets(split, self.streets[split], self.street_size)
             drawn = (self.keep(Image.fromarray(scene), str(i), split) for i, (scene, _) in enumerate(scenes))
             return self._gather(drawn, len(scenes))
-        paths, skipped = self.some(split), list[UnusableError]()
+        paths, skipped = self.some(split), list[ZooError]()
         pictures = self._gather(self._read(paths, split, skipped), len(paths))
         if not len(pictures):
             raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
         if skipped and not replicas()["rank"]:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in skipped).items())
-            text = f"{split}: {len(skipped)} of {len(paths)} pictures skipped ({kinds}); {skipped[0]}"
+            kinds = Counter(getattr(one, "kind", "broken") for one in skipped)
+            told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+            text = f"{split}: {len(skipped)} of {len(paths)} pictures skipped ({told}); {skipped[0]}"
             print(text, file=sys.stderr)  # noqa: T201
         return pictures
 
-    def _read(self, paths: list[Path], split: Split, skipped: list[UnusableError]) -> Iterator[Any]:
+    def _read(self, paths: list[Path], split: Split, skipped: list[ZooError]) -> Iterator[Any]:
         """Yields what is kept of pictures, in order and read on all cores, and lists those that cannot be used."""
         with ThreadPoolExecutor() as pool:
             for one in pool.map(partial(self._read_one, split=split), paths):
-                if isinstance(one, UnusableError):
+                if isinstance(one, ZooError):
                     skipped.append(one)
                 else:
                     yield one
 
-    def _read_one(self, path: Path, split: Split) -> Any | UnusableError:
+    def _read_one(self, path: Path, split: Split) -> Any | ZooError:
         try:
             picture = open_rgb(path)
-        except ZooError as error:
-            return UnusableError("broken", str(error))
-        if min(picture.size) < self.smallest:
-            size = f"{picture.width}x{picture.height}"
-            return UnusableError("small", f"{path}: {size} is smaller than {self.smallest} pixels")
-        try:
+            if min(picture.size) < self.smallest:
+                size = f"{picture.width}x{picture.height}"
+                raise UnusableError("small", f"{path}: {size} is smaller than {self.smallest} pixels")
             return self.keep(picture, str(path), split)
-        except UnusableError as error:
+        except ZooError as error:
             return error
 
     def _gather(self, pictures: Iterator[Any], count: int) -> Any:
