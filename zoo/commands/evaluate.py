@@ -171,7 +171,7 @@ def _arguments(
     shown = [replaced(option, default=known.get(option.name, option.default)) for option in options]
     parser.add_options(f"data of {name}: {data_class.__name__}", shown)
     own = parser.parse([*(f"--data.{key}={_word(value)}" for key, value in known.items()), *given])
-    data = data_class(**own.pop("data"))
+    data = data_class(**own.pop("data", {}))
     data.prepare_data()
     return data, {key: value for key, value in own.items() if key not in ("write", "device")}
 
