@@ -37,7 +37,7 @@ def open_rgb(path: str | Path) -> Image.Image:
         ZooError: the file is missing, no picture, truncated or a decompression bomb.
     """
     with opened(path) as file:
-        return _to_rgb(ImageOps.exif_transpose(file))
+        return _to_8_bits(ImageOps.exif_transpose(file), "RGB")
 
 
 def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
@@ -113,10 +113,6 @@ def _stated_size(path: str | Path) -> str:
     return "its size"
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    return _to_8_bits(picture, "RGB")
-
-
 def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
     """Any mode to one of L, LA, RGB, RGBA; what has 16 bits is scaled, where Pillow would clip it to white.
 
@@ -151,7 +147,7 @@ def to_floats(picture: Picture) -> np.ndarray:
     if isinstance(picture, (str, Path)):
         picture = open_rgb(picture)
     if isinstance(picture, Image.Image):
-        picture = np.asarray(_to_rgb(picture))
+        picture = np.asarray(_to_8_bits(picture, "RGB"))
     if not isinstance(picture, np.ndarray):
         raise ZooError(f"a picture is a path, a PIL picture, an array or a tensor, not {type(picture).__name__}")
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
