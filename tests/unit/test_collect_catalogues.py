@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
 from zoo.collect.sources import open_source
+from zoo.collect.sources.catalogue import Catalogue
 
 FILES = "https://upload.wikimedia.org/wikipedia/commons"
 MANY = 50  # questions, after which a test gives up
@@ -35,9 +36,9 @@ class Asked:
 
 def pages(text: str, api: Asked, start: Any = None, **options: Any) -> list[Page]:
     async def read() -> list[Page]:
-        source = open_source(text, api, **options)
-        assert not source.eager
-        return [page async for page in source.pages(start)]
+        catalogue = open_source(text, api, **options)
+        assert isinstance(catalogue, Catalogue)
+        return [page async for page in catalogue.pages(start)]
 
     return asyncio.run(read())
 

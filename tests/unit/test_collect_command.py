@@ -20,7 +20,8 @@ from PIL import Image
 
 from gallery import Gallery
 from loopback import Answer, Redirect, Request, Status
-from zoo.collect.frontier import Frontier, Host
+from zoo.collect import hosts
+from zoo.collect.hosts import Host
 from zoo.collect.ledger import read
 from zoo.commands import main
 
@@ -198,17 +199,17 @@ def test_a_name_that_comes_to_mean_a_private_address_is_not_asked(
 def starts(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[float, float]]]:
     """Of each request to a host: how long it was overdue, and how long the next one has to wait, in seconds."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    start = Frontier.start
+    start = Host.start
 
-    def watched(frontier: Frontier, host: Host) -> None:
-        now = frontier._clock()
+    def watched(host: Host, alone: bool) -> None:
+        now = hosts.now()
         overdue = now - host.next_time
         with monkeypatch.context() as patch:
-            patch.setattr(frontier, "_clock", lambda: now)  # or the next time would depend on the machine
-            start(frontier, host)
+            patch.setattr(hosts, "now", lambda: now)  # or the next time would depend on the machine
+            start(host, alone)
         found[host.name].append((overdue, host.next_time - now))
 
-    monkeypatch.setattr(Frontier, "start", watched)
+    monkeypatch.setattr(Host, "start", watched)
     return found
 
 
@@ -236,13 +237,13 @@ def test_retry_after_holds_the_whole_host(
     monkeypatch: pytest.MonkeyPatch,
 ):
     held: list[float] = []
-    hold = Frontier.hold
+    hold = Host.hold
 
-    def watched(frontier: Frontier, host: Host, wait: float) -> None:
+    def watched(host: Host, wait: float) -> None:
         held.append(wait)
-        hold(frontier, host, wait)
+        hold(host, wait)
 
-    monkeypatch.setattr(Frontier, "hold", watched)
+    monkeypatch.setattr(Host, "hold", watched)
     gallery.fault("GET", "/fine/1.jpg", Status(429, {"Retry-After": "1"}))
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(12)))
     options = ["--allow-private", "--contact", "tests", "--delay", "0", "--per-host", 1]
@@ -571,7 +572,7 @@ def test_leave_for_private_networks_does_not_travel(gallery: Gallery, tmp_path: 
 
 
 def test_a_host_that_puts_everything_off_is_given_up(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("zoo.collect.frontier.SLOWEST", 0.05)
+    monkeypatch.setattr("zoo.collect.hosts.SLOWEST", 0.05)
     gallery.fault("GET", "/fine/", Status(429, {"Retry-After": "0"}), times=1000)
     source = listed(tmp_path / "list.txt", *fine(gallery, *range(30)))
     assert collect(source, "-o", tmp_path / "out", *QUICK, "--retries", 1) == 2

@@ -1,4 +1,3 @@
-import asyncio
 import json
 import os
 import subprocess
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Page
+from zoo.collect.addresses import Address
 from zoo.collect.sources import open_source
 
 
@@ -21,15 +20,8 @@ async def no_api(url: str, parameters: Mapping[str, str], headers: Mapping[str, 
     raise AssertionError(f"a list asks nobody, and asked {url}")
 
 
-def pages(path: Path | str, start: Any = None, **options: Any) -> list[Page]:
-    async def read() -> list[Page]:
-        return [page async for page in open_source(str(path), no_api, **options).pages(start)]
-
-    return asyncio.run(read())
-
-
-def addresses(path: Path | str, start: Any = None, **options: Any) -> list[Address]:
-    return [address for page in pages(path, start, **options) for address in page.addresses]
+def addresses(path: Path | str, **options: Any) -> list[Address]:
+    return list(open_source(str(path), no_api, **options))
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -59,35 +51,21 @@ def test_a_byte_order_mark_is_no_part_of_the_first_address(tmp_path):
     assert addresses(written(tmp_path / "list.txt", f"\ufeff{url(1)}\n")) == [Address(url(1))]
 
 
-def test_pages_have_a_thousand_addresses_and_a_place_to_go_on(tmp_path):
-    path = written(tmp_path / "list.txt", "# first\n" + "".join(f"{url(number)}\n" for number in range(2000)) + "\n")
-    first, second = pages(path)
-    assert (len(first.addresses), len(second.addresses)) == (1000, 1000)
-    assert (first.next, second.next) == (1001, None)
-    assert pages(path, first.next) == [second]
-
-
-def test_a_list_without_addresses_is_an_empty_page(tmp_path):
-    assert pages(written(tmp_path / "list.txt", "# none\n")) == [Page(())]
-
-
-@pytest.mark.parametrize("start", [-1, True, "7", {"page": 1}, 1.5])
-def test_a_place_of_another_source_is_refused(tmp_path, start):
-    with pytest.raises(ZooError, match="not a row to resume after"):
-        pages(written(tmp_path / "list.txt", url(1)), start)
+def test_a_list_without_addresses_has_none(tmp_path):
+    assert addresses(written(tmp_path / "list.txt", "# none\n")) == []
 
 
 def test_other_encodings_are_refused_with_the_byte(tmp_path):
     path = written(tmp_path / "list.txt", f"{url(1)}\nhttp://example.org/é.jpg".encode("latin-1"))
     with pytest.raises(ZooError, match=r"list\.txt: line 2: not UTF-8: byte 44 is 0xe9, .*convert the file to UTF-8"):
-        pages(path)
+        addresses(path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 @pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.jsonl"])
 def test_utf_16_is_refused(tmp_path, name, encoding):
     with pytest.raises(ZooError, match=r"line 1: .*UTF-8"):
-        pages(written(tmp_path / name, f"url\n{url(1)}\n".encode(encoding)))
+        addresses(written(tmp_path / name, f"url\n{url(1)}\n".encode(encoding)))
 
 
 @pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.jsonl"])
@@ -98,7 +76,7 @@ def test_an_endless_line_is_not_read_whole(tmp_path, name):
         file.truncate(1 << 33)  # 8 GiB of nothing: a hole on the disk
     tracemalloc.start()
     with pytest.raises(ZooError, match=r"line \d has more than 1 MiB"):
-        pages(path)
+        addresses(path)
     assert tracemalloc.get_traced_memory()[1] < 16 << 20
     tracemalloc.stop()
 
@@ -136,14 +114,6 @@ def test_the_column_that_is_called_url_comes_first(tmp_path):
     assert addresses(path) == [Address(url(1))]
 
 
-def test_csv_goes_on_after_the_rows_that_were_read(tmp_path):
-    rows = "".join(f'{url(number)},"a\nb"\n' for number in range(1500))
-    path = written(tmp_path / "list.csv", "url,label\n" + rows)
-    first, second = pages(path)
-    assert (first.next, len(second.addresses)) == (1000, 500)
-    assert pages(path, 1000) == [second]
-
-
 def test_columns_are_named_by_hand(tmp_path):
     path = written(tmp_path / "list.csv", f"url,IMAGE_LINK,kind\nno,{url(1)},cat\n")
     assert addresses(path, columns={"url": "IMAGE_LINK", "label": "KIND"}) == [Address(url(1), label="cat")]
@@ -154,15 +124,15 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(tmp_path):
     with pytest.raises(
         ZooError, match=r"no column 'IMAGELINK'; did you mean IMAGE_LINK\?\nthere are: IMAGE_LINK, kind"
     ):
-        pages(path, columns={"url": "IMAGELINK"})
+        addresses(path, columns={"url": "IMAGELINK"})
 
 
 def test_a_field_that_no_address_has_is_named_with_the_nearest(tmp_path):
     path = written(tmp_path / "list.csv", "url\n")
     with pytest.raises(ZooError, match="no field of an address 'lable'; did you mean label"):
-        pages(path, columns={"lable": "kind"})
+        addresses(path, columns={"lable": "kind"})
     with pytest.raises(ZooError, match="needs the name of a column"):
-        pages(path, columns={"label": " "})
+        addresses(path, columns={"label": " "})
 
 
 @pytest.mark.parametrize("name", ["list.csv", "list.jsonl", "list.parquet"])
@@ -173,18 +143,18 @@ def test_without_a_column_of_addresses_the_columns_are_listed(tmp_path, name):
     else:
         written(path, "where,kind\n" if name == "list.csv" else json.dumps({"where": url(1), "kind": "cat"}))
     with pytest.raises(ZooError, match=r"--column url=NAME\nthere are: where, kind$"):
-        pages(path)
+        addresses(path)
 
 
 def test_a_csv_without_a_header_is_told_of(tmp_path):
     with pytest.raises(ZooError, match=r"first line must name the columns"):
-        pages(written(tmp_path / "list.csv", f"{url(1)}\n{url(2)}\n"))
+        addresses(written(tmp_path / "list.csv", f"{url(1)}\n{url(2)}\n"))
 
 
 def test_names_of_columns_cannot_steer_the_terminal(tmp_path):
     path = written(tmp_path / "list.csv", ",".join(f"\x1b[2J{number}{'x' * 1000}" for number in range(500)))
     with pytest.raises(ZooError) as error:
-        pages(path)
+        addresses(path)
     assert "\x1b" not in str(error.value)
     assert len(str(error.value)) < 10_000
 
@@ -204,7 +174,7 @@ def test_names_of_columns_cannot_steer_the_terminal(tmp_path):
 )
 def test_damaged_csv_is_refused_with_the_line(tmp_path, content, complaint):
     with pytest.raises(ZooError, match=rf"list\.csv: {complaint}"):
-        pages(written(tmp_path / "list.csv", content))
+        addresses(written(tmp_path / "list.csv", content))
 
 
 # JSON Lines
@@ -226,7 +196,6 @@ def test_json_lines_are_objects_or_addresses(tmp_path, name):
         Address(url(3), label="1.5"),
         Address(url(4), label="true", creator="?"),
     ]
-    assert addresses(path, 2) == addresses(path)[2:]
 
 
 @pytest.mark.parametrize(
@@ -242,29 +211,24 @@ def test_json_lines_are_objects_or_addresses(tmp_path, name):
 )
 def test_wrong_json_is_refused_with_the_line(tmp_path, line, complaint):
     with pytest.raises(ZooError, match=rf"list\.jsonl: line 2: {complaint}"):
-        pages(written(tmp_path / "list.jsonl", f'"{url(1)}"\n{line}\n'))
+        addresses(written(tmp_path / "list.jsonl", f'"{url(1)}"\n{line}\n'))
 
 
 def test_a_field_that_no_object_has_is_a_wrong_name(tmp_path):
     path = written(tmp_path / "list.jsonl", f'{{"url": "{url(1)}"}}\n{{"url": "{url(2)}", "kind": "cat"}}\n')
     assert addresses(path, columns={"label": "kind"})[1].label == "cat"
     with pytest.raises(ZooError, match="no column 'kinds'; did you mean kind"):
-        pages(path, columns={"label": "kinds"})
+        addresses(path, columns={"label": "kinds"})
 
 
 # Parquet
 
 
-def test_parquet_goes_on_after_the_rows_that_were_read(tmp_path):
+def test_parquet_is_read_group_by_group(tmp_path):
     columns = {"URL": [url(number) for number in range(2500)], "n": list(range(2500)), "label": [b"cat", None] * 1250}
-    path = parquet(tmp_path / "list.parquet", columns, row_group_size=700)
-    read = pages(path)
-    assert [len(page.addresses) for page in read] == [1000, 1000, 500]
-    assert [page.next for page in read] == [1000, 2000, None]
-    assert read[2].addresses[:2] == (Address(url(2000), label="cat"), Address(url(2001)))
-    assert pages(path, 1000) == read[1:]
-    assert addresses(path, 2499) == [Address(url(2499))]
-    assert pages(path, 2500) == [Page(())]
+    read = addresses(parquet(tmp_path / "list.parquet", columns, row_group_size=700))
+    assert len(read) == 2500
+    assert read[2000:2002] == [Address(url(2000), label="cat"), Address(url(2001))]
 
 
 def test_parquet_of_dictionaries_numbers_and_empty_addresses(tmp_path):
@@ -280,21 +244,21 @@ def test_parquet_of_dictionaries_numbers_and_empty_addresses(tmp_path):
 )
 def test_parquet_of_what_is_no_text_is_refused_with_the_row(tmp_path, column, complaint):
     with pytest.raises(ZooError, match=rf"row 1: 'url' {complaint}"):
-        pages(parquet(tmp_path / "list.parquet", {"url": column}))
+        addresses(parquet(tmp_path / "list.parquet", {"url": column}))
 
 
 def test_damaged_parquet_is_refused(tmp_path):
     whole = parquet(tmp_path / "list.parquet", {"url": [url(number) for number in range(5000)]}).read_bytes()
     for damaged in (b"", b"PAR1", whole[:-10], whole[:100] + bytes(2000) + whole[2100:], b"url\n" + url(1).encode()):
         with pytest.raises(ZooError, match="not Parquet, or damaged"):
-            pages(written(tmp_path / "damaged.parquet", damaged))
+            addresses(written(tmp_path / "damaged.parquet", damaged))
 
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     path = parquet(tmp_path / "list.parquet", {"url": [url(1)]})
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ZooError, match=r"pip install 'lightning-zoo\[parquet\]'"):
-        pages(path)
+        addresses(path)
 
 
 # what the user types
@@ -350,10 +314,7 @@ def test_sources_are_imported_without_what_is_slow():
 def test_long_lists_take_little_memory(tmp_path):
     path = written(tmp_path / "list.csv", "url,label\n" + "".join(f"{url(number)},cat\n" for number in range(100_000)))
 
-    async def count() -> int:
-        return sum([len(page.addresses) async for page in open_source(str(path), no_api).pages()])
-
     tracemalloc.start()
-    assert asyncio.run(count()) == 100_000
+    assert sum(1 for _ in open_source(str(path), no_api)) == 100_000
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()

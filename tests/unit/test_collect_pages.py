@@ -1,4 +1,3 @@
-import asyncio
 import html
 import json
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Page
+from zoo.collect.addresses import Address
 from zoo.collect.sources import open_source
 from zoo.collect.sources.links import is_picture, largest, smallest
 from zoo.collect.sources.markup import Markup
@@ -25,17 +24,10 @@ async def no_api(url: str, parameters: Mapping[str, str], headers: Mapping[str, 
     raise AssertionError(f"a saved page asks nobody, and asked {url}")
 
 
-def pages(path: Path, start: Any = None, **options: Any) -> list[Page]:
-    async def read() -> list[Page]:
-        return [page async for page in open_source(str(path), no_api, **options).pages(start)]
-
-    return asyncio.run(read())
-
-
 def addresses(path: Path, text: str | bytes, **options: Any) -> list[Address]:
     """Of a page with this text."""
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return [address for page in pages(path, **options) for address in page.addresses]
+    return list(open_source(str(path), no_api, **options))
 
 
 @pytest.fixture
@@ -251,16 +243,8 @@ def test_a_base_that_is_no_address_is_refused(page, base):
 # the file
 
 
-def test_a_page_without_pictures_is_an_empty_page(page):
-    addresses(page, "<p>no cats")
-    assert pages(page) == [Page(())]
-
-
-def test_many_pictures_are_many_pages(page):
-    addresses(page, CHROME + "".join(f"<img src={number}.jpg>" for number in range(1001)))
-    first, second = pages(page)
-    assert (len(first.addresses), first.next, len(second.addresses), second.next) == (1000, 1000, 1, None)
-    assert pages(page, 1000) == [second]
+def test_a_page_without_pictures_has_no_addresses(page):
+    assert addresses(page, "<p>no cats") == []
 
 
 @pytest.mark.parametrize(
@@ -293,7 +277,7 @@ def test_a_page_that_is_too_large_is_refused(page):
     with page.open("wb") as file:
         file.truncate((64 << 20) + 1)
     with pytest.raises(ZooError, match="more than 64 MiB"):
-        pages(page)
+        list(open_source(str(page), no_api))
 
 
 @pytest.mark.parametrize("bit", ["<!--", "<a ", "<![", "</", "<a b='", "<script></s", "<img srcset='a 1x,", "<?", "&#"])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -23,26 +23,10 @@ class Address:
 class Page:
     """Addresses in the order of the source."""
 
-    addresses: tuple[Address, ...]
-    next: Any = None  # JSON: where :meth:`Source.pages` would go on after this page; None after the last
+    addresses: Iterable[Address]
+    next: Any = None  # JSON: where the source goes on after this page; None after the last
 
 
 # Asks a catalogue politely, by its address, parameters and headers: with retries, the pace of its host and the limits
 # of any other answer. Gives the JSON of the answer; without one, or without JSON in it, that is a ZooError.
 Api: TypeAlias = "Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[Any]]"
-
-
-class Source(Protocol):
-    """A plug-in that knows one way to name pictures."""
-
-    eager: bool  # all pages are read before the first picture is fetched, since that asks nobody anything
-
-    def pages(self, start: Any = None) -> AsyncIterator[Page]:
-        """Reads on.
-
-        Args:
-            start: the ``next`` of a former page; None: from the beginning.
-
-        Raises:
-            ZooError: no such file, no such column, or what a catalogue says.
-        """

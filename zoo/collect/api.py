@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
+from zoo.collect.addresses import Api
 from zoo.collect.fetch import Client, Redirect, parse
-from zoo.collect.frontier import PATIENCE, Frontier, backoff
+from zoo.collect.hosts import PATIENCE, Hosts, backoff
 from zoo.collect.options import Options
 from zoo.collect.picture import RejectedError
 from zoo.collect.trouble import FetchError
@@ -21,42 +23,44 @@ LATER = {"maxlag", "ratelimited"}  # by which a MediaWiki says, under status 200
 LAG = 5.0  # seconds, which its documentation asks to wait then
 
 
-class PoliteApi:
-    """The :class:`~zoo.collect.addresses.Api` of a run.
+def polite(client: Client, options: Options) -> Api:
+    """Returns what asks the catalogues of a run.
 
     A documented API is meant for programs, so robots.txt, which tells crawlers of pages what to leave, is not asked.
     """
+    hosts = Hosts(replace(options, delay=max(options.delay, PACE)))
 
-    def __init__(self, client: Client, frontier: Frontier, options: Options) -> None:
-        self._client, self._frontier, self._options = client, frontier, options
-
-    async def __call__(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Any:
+    async def ask(url: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Any:
         attempt = 0
         while True:
             attempt += 1
             try:
-                return await self._ask(url, parameters, headers)
+                return await _ask(client, hosts, url, parameters, headers)
             except RejectedError as error:
                 raise ZooError(f"{url}: {error}") from None
             except FetchError as error:
                 wait = backoff(attempt, error.wait)
-                if not error.again or attempt > self._options.retries or wait > PATIENCE:
+                if not error.again or attempt > options.retries or wait > PATIENCE:
                     raise ZooError(f"{url}: {printable(error.reason)}") from None
             await asyncio.sleep(wait)
 
-    async def _ask(self, url: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> Any:
-        parsed = parse(url).update_query(dict(parameters))
-        host = self._frontier.host(str(parsed.origin()))
-        await self._frontier.turn(host)
-        self._frontier.hold(host, PACE)
-        content = await self._client.read(parsed, LARGEST, headers=headers)
-        if isinstance(content, Redirect):
-            raise FetchError("moved; give the new address by --endpoint")
-        try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError):
-            raise FetchError("the answer is not JSON") from None
-        match answer:
-            case {"error": {"code": str(code)}} if code in LATER:
-                raise FetchError(f"the server says {code}", again=True, wait=LAG)
-        return answer
+    return ask
+
+
+async def _ask(
+    client: Client, hosts: Hosts, url: str, parameters: Mapping[str, str], headers: Mapping[str, str]
+) -> Any:
+    parsed = parse(url).update_query(dict(parameters))
+    with hosts.of(parsed) as host:
+        async with hosts.turn(host):
+            content = await client.read(parsed, LARGEST, headers=headers)
+    if isinstance(content, Redirect):
+        raise FetchError("moved; give the new address by --endpoint")
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        raise FetchError("the answer is not JSON") from None
+    match answer:
+        case {"error": {"code": str(code)}} if code in LATER:
+            raise FetchError(f"the server says {code}", again=True, wait=LAG)
+    return answer

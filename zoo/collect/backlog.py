@@ -14,7 +14,7 @@ from zoo.collect.ledger import key_of
 
 
 class Backlog:
-    """``addresses.jsonl``: addresses, and after each page of them how far its source was read.
+    """``addresses.jsonl``: addresses, and after each page of them where its source goes on.
 
     Args:
         path: of it; a page that was not written to its end is cut off.
@@ -71,7 +71,6 @@ class Backlog:
 
     def add(self, source: str, page: Page) -> None:
         """Takes a page over, without the addresses that were named before."""
-        lines = []
         for address in page.addresses:
             key = key_of(address.url)
             if key in self._seen:
@@ -79,10 +78,10 @@ class Backlog:
                 continue
             self._seen.add(key)
             known = {name: value for name, value in dataclasses.asdict(address).items() if value is not None}
-            lines.append(json.dumps(known))
+            self._writing.write(json.dumps(known) + "\n")
         cursor = {"source": source, "next": page.next}
         self._note(cursor)
-        self._writing.write("\n".join([*lines, json.dumps(cursor)]) + "\n")
+        self._writing.write(json.dumps(cursor) + "\n")
         self._writing.flush()
 
     def close(self) -> None:

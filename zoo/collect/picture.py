@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import imagehash
 import numpy as np
@@ -46,6 +46,7 @@ class RejectedError(Exception):
 
     reason: str  # in words
     smaller: bool = True  # whether a smaller version of the same picture might do
+    status: ClassVar[str] = "rejected"  # of the address in the ledger
 
     def __str__(self) -> str:
         return self.reason

@@ -8,22 +8,23 @@ import ctypes
 import os
 import shlex
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Source
-from zoo.collect.api import PoliteApi
+from zoo.collect.addresses import Address, Api, Page
+from zoo.collect.api import polite
 from zoo.collect.collector import Collector
 from zoo.collect.fetch import Client
-from zoo.collect.frontier import Frontier
 from zoo.collect.guard import PRIVATE
+from zoo.collect.hosts import Hosts
 from zoo.collect.options import SETTINGS, Options, SourceOptions, made_here, read_settings, write_settings
 from zoo.collect.progress import Watch
 from zoo.collect.sources import open_source
+from zoo.collect.sources.catalogue import Catalogue
 from zoo.collect.store import Store
 
 FILES = 256  # that are open beside connections
@@ -57,9 +58,25 @@ def collect(
     if options.contact is None:
         say("no contact: give --contact with your e-mail address or page, or set ZOO_CONTACT")
     _prepare(options)
-    with warnings.catch_warnings():
+    client = Client(options)
+    api = polite(client, options)
+    opened = {} if source is None else {source.key: _open(source, api)}
+    with Store(folder, options) as store, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in the ledger
-        return asyncio.run(_run(folder, options, given, named, source, retry, say))
+        for one in named:
+            if not retry and one != source and not store.backlog.ended(one.key):
+                say(f"resuming {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
+                opened[one.key] = _open(one, api)
+        write_settings(folder / SETTINGS, given, named)
+        watch = Watch(options.limit, store.kept)
+        with watch.progress:
+            catalogues = {key: found for key, found in opened.items() if isinstance(found, Catalogue)}
+            for key, found in opened.items():
+                if not isinstance(found, Catalogue):
+                    store.backlog.add(key, Page(found))
+            asyncio.run(_run(store, catalogues, client, watch, retry))
+        store.finish()
+        return _summary(store, watch)
 
 
 def _prepare(options: Options) -> None:
@@ -77,33 +94,12 @@ def _prepare(options: Options) -> None:
     Image.init()  # while there are files to be opened
 
 
-async def _run(
-    folder: Path,
-    options: Options,
-    given: dict[str, Any],
-    named: list[SourceOptions],
-    new: SourceOptions | None,
-    retry: bool,
-    say: Callable[[str], None],
-) -> str:
-    client, frontier = Client(options), Frontier(options.delay, options.per_host)
-    api = PoliteApi(client, frontier, options)
-    opened = {} if new is None else {new.key: _open(new, api)}
-    with Store(folder, options) as store:
-        for one in named:
-            if not retry and one != new and not store.backlog.ended(one.key):
-                say(f"resuming {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
-                opened[one.key] = _open(one, api)
-        write_settings(folder / SETTINGS, given, named)
-        watch = Watch(options.limit, store.kept)
-        with watch.progress:
-            async with client:
-                await Collector(store, opened, client, frontier, watch, retry).run()
-        store.finish()
-        return _summary(store, watch)
+async def _run(store: Store, catalogues: dict[str, Catalogue], client: Client, watch: Watch, retry: bool) -> None:
+    async with client:
+        await Collector(store, catalogues, client, Hosts(store.options), watch, retry).run()
 
 
-def _open(source: SourceOptions, api: PoliteApi) -> Source:
+def _open(source: SourceOptions, api: Api) -> Catalogue | Iterable[Address]:
     return open_source(source.text, api, columns=dict(source.columns), base=source.base, endpoint=source.endpoint)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from dataclasses import KW_ONLY, dataclass
+from typing import ClassVar
 
 import aiohttp
 
@@ -27,6 +28,7 @@ class FetchError(Exception):
     busy: bool = False  # whether the server says that it is too much
     unreachable: bool = False  # whether no connection came about
     silent: bool = False  # whether one did, and nothing came
+    smaller: ClassVar[bool] = True  # whether a smaller version of the same picture might be had
 
     def __str__(self) -> str:
         return self.reason

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean, unknown
-from zoo.collect.addresses import Api, Source
+from zoo.collect.addresses import Address, Api
 from zoo.collect.sources import commons, delimited, jsonl, openverse, parquet, saved
 from zoo.collect.sources.catalogue import Catalogue, Open
 from zoo.collect.sources.columns import checked
-from zoo.collect.sources.rows import List, text_rows
+from zoo.collect.sources.rows import addresses, text_rows
 from zoo.collect.sources.values import absolute, shown
 
 TEXTS = (".txt", ".lst", ".urls", "")
@@ -35,7 +34,7 @@ _CATALOGUE = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(.*)", re.DOTALL)  # C:\pictu
 
 def open_source(
     text: str, api: Api, *, columns: Mapping[str, str] = {}, base: str | None = None, endpoint: str | None = None
-) -> Source:
+) -> Catalogue | Iterator[Address]:
     """Opens the source that the user names.
 
     Args:
@@ -60,12 +59,12 @@ def open_source(
     suffix = path.suffix.lower()
     if suffix in TABLES:
         _refuse_others(str(path), given, "--column")
-        return List(path, partial(TABLES[suffix], path, columns))
+        return addresses(path, TABLES[suffix](path, columns))
     if suffix in PAGES:
         _refuse_others(str(path), given, "--base")
-        return List(path, partial(saved.rows, path, _web("--base", base)))
+        return addresses(path, saved.rows(path, _web("--base", base)))
     _refuse_others(str(path), given, None)
-    return List(path, partial(text_rows, path))
+    return addresses(path, text_rows(path))
 
 
 def _web(option: str, given: str | None) -> str | None:

@@ -13,20 +13,25 @@ from zoo.collect.sources.values import shown
 STALE = 5  # answers in a row without a new picture, after which there are no more
 
 Ask: TypeAlias = "Callable[[Any], Awaitable[Page]]"  # gives the page at a ``next``, or the first one at None
-Open: TypeAlias = (
-    "Callable[[str, Api, str | None], Ask]"  # by a query, whom to ask, and where if not at the usual place
-)
+# By a query, whom to ask, and where if not at the usual place.
+Open: TypeAlias = "Callable[[str, Api, str | None], Ask]"
 
 
 class Catalogue:
     """The answers to a query."""
 
-    eager = False
-
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     async def pages(self, start: Any = None) -> AsyncIterator[Page]:
+        """Reads on.
+
+        Args:
+            start: the ``next`` of a former page; None: from the beginning.
+
+        Raises:
+            ZooError: what the catalogue says.
+        """
         known: set[str] = set()  # addresses
         asked: set[str] = set()  # places
         stale = 0

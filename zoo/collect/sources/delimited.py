@@ -16,14 +16,14 @@ from zoo.collect.sources.values import cleaned
 _QUOTED = re.compile(r'"[^"]*"')
 
 
-def rows(path: Path, columns: Mapping[str, str], _start: int) -> Iterator[Row]:
+def rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     records = _records(path)
     names = [name.strip() for name in next(records, [])]
     if not names:
         raise ZooError(f"{path}: empty; the first line must name the columns")
     places = {field: names.index(name) for field, name in resolve(path, names, columns).items()}
-    for number, record in enumerate(records, 1):
-        yield number, {field: cleaned(record[at]) if at < len(record) else None for field, at in places.items()}
+    for record in records:
+        yield {field: cleaned(record[at]) if at < len(record) else None for field, at in places.items()}
 
 
 class _Feed:

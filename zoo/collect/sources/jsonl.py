@@ -13,18 +13,16 @@ from zoo.collect.sources.rows import Row, lines
 from zoo.collect.sources.values import cleaned
 
 
-def rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[Row]:
+def rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     names: dict[str, None] = {}  # that objects had, as far as a message lists them
     met: set[str] = set()  # fields
     keys: list[str] | None = None
     for number, line in lines(path):
-        if number <= start:
-            continue
         entry = _entry(path, number, line)
         if entry is None or isinstance(entry, str):
             url = cleaned(entry)
             met.update(["url"] * (url is not None))
-            yield number, {"url": url}
+            yield {"url": url}
             continue
         if list(entry) != keys:
             keys = list(entry)
@@ -32,8 +30,8 @@ def rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[Row]:
             met.update(fields)
             names.update(dict.fromkeys(keys if len(names) <= NAMED else ()))
         where = f"{path}: line {number}"
-        yield number, {field: scalar(entry[name], where, field, name) for field, name in fields.items()}
-    if not start and names:  # objects may lack a field; that no object has it is a wrong name
+        yield {field: scalar(entry[name], where, field, name) for field, name in fields.items()}
+    if names:  # objects may lack a field; that no object has it is a wrong name
         demand(path, list(names), met, columns)
 
 

@@ -16,30 +16,22 @@ BATCH = 1000  # rows
 BUFFER = 1 << 20  # bytes of a column that are read at a time
 
 
-def rows(path: Path, columns: Mapping[str, str], start: int) -> Iterator[Row]:
+def rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
     arrow, parquet = require(f"{path}: Parquet", "parquet", "pyarrow", "pyarrow.parquet")
     try:
         with parquet.ParquetFile(path, buffer_size=BUFFER) as file:
-            yield from _read(path, file, resolve(path, file.schema_arrow.names, columns), start)
+            yield from _read(path, file, resolve(path, file.schema_arrow.names, columns))
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise ZooError(f"{path}: not Parquet, or damaged: {shown(error)}") from None
 
 
-def _read(path: Path, file: Any, fields: Mapping[str, str], start: int) -> Iterator[Row]:
-    groups = list(range(file.num_row_groups))
+def _read(path: Path, file: Any, fields: Mapping[str, str]) -> Iterator[Row]:
     number = 0
-    while groups and number + (size := file.metadata.row_group(groups[0]).num_rows) <= start:
-        number += size
-        groups.pop(0)
-    if not groups:
-        return
-    for batch in file.iter_batches(BATCH, row_groups=groups, columns=list(dict.fromkeys(fields.values()))):
-        names = batch.schema.names
-        values = {field: batch.column(names.index(name)).to_pylist() for field, name in fields.items()}
-        for row in range(batch.num_rows):
+    for batch in file.iter_batches(BATCH, columns=list(dict.fromkeys(fields.values()))):
+        for values in batch.to_pylist():
             number += 1
             where = f"{path}: row {number}"
-            yield number, {field: _text(values[field][row], where, field, name) for field, name in fields.items()}
+            yield {field: _text(values[name], where, field, name) for field, name in fields.items()}
 
 
 def _text(value: Any, where: str, field: str, name: str) -> str | None:

@@ -1,76 +1,42 @@
-"""Lists: from rows to pages of addresses, with bounded memory."""
+"""Lists: from rows to addresses, with bounded memory."""
 
 from __future__ import annotations
 
 import codecs
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Page
-from zoo.collect.sources.values import cleaned, shown
+from zoo.collect.addresses import Address
+from zoo.collect.sources.values import cleaned
 
-PAGE = 1000  # addresses
 LINE = 1 << 20  # bytes
 
-Fields: TypeAlias = "dict[str, str | None]"  # of an address; without "url" they name no picture
-Row: TypeAlias = "tuple[int, Fields]"  # with its number, from 1
+Row: TypeAlias = "dict[str, str | None]"  # fields of an address; without "url" they name no picture
 
 
-class List:
-    """A file whose rows name pictures; ``next`` is the number of rows that were read.
-
-    Args:
-        rows: reads it; those up to a number may be left out.
-    """
-
-    eager = True
-
-    def __init__(self, path: Path, rows: Callable[[int], Iterator[Row]]) -> None:
-        self._path, self._rows = path, rows
-
-    async def pages(self, start: Any = None) -> AsyncIterator[Page]:
-        try:
-            for page in self._paged(place(start, self._path)):
-                yield page
-        except OSError as error:
-            raise ZooError(f"{self._path}: {error.strerror or error}") from None
-
-    def _paged(self, start: int) -> Iterator[Page]:
-        """Yields at least one page, which is empty where there are no addresses."""
-        held: list[Address] = []
-        read = 0
-        for number, fields in self._rows(start):
-            url = fields.pop("url", None)
-            if number <= start or url is None:
-                continue
-            if len(held) == PAGE:
-                yield Page(tuple(held), read)
-                held = []
-            held.append(Address(url, **fields))
-            read = number
-        yield Page(tuple(held))
-
-
-def place(start: Any, path: Path) -> int:
-    """How many rows to skip.
+def addresses(path: Path, rows: Iterable[Row]) -> Iterator[Address]:
+    """The addresses of a list.
 
     Raises:
-        ZooError: the ``next`` is of another source.
+        ZooError: it cannot be read.
     """
-    if start is None:
-        return 0
-    if isinstance(start, bool) or not isinstance(start, int) or start < 0:
-        raise ZooError(f"{path}: {shown(start)!r} is not a row to resume after")
-    return start
+    try:
+        for fields in rows:
+            url = fields.pop("url", None)
+            if url is not None:
+                yield Address(url, **fields)
+    except OSError as error:
+        raise ZooError(f"{path}: {error.strerror or error}") from None
 
 
-def text_rows(path: Path, _start: int) -> Iterator[Row]:
+def text_rows(path: Path) -> Iterator[Row]:
     """Reads an address a line."""
-    for number, line in lines(path):
-        yield number, {} if line.lstrip().startswith("#") else {"url": cleaned(line)}
+    for _, line in lines(path):
+        if not line.lstrip().startswith("#"):
+            yield {"url": cleaned(line)}
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:

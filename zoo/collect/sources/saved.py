@@ -6,14 +6,14 @@ import codecs
 import email
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from email.message import Message
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 from zoo.base.errors import ZooError
 from zoo.collect.sources.markup import Markup, Picture
-from zoo.collect.sources.rows import Fields, Row
+from zoo.collect.sources.rows import Row
 from zoo.collect.sources.values import absolute
 
 LIMIT = 64 << 20  # bytes
@@ -24,11 +24,6 @@ _CHARSET = re.compile(rb"<meta[^>]{1,500}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})
 # Python has codecs that are no encodings of pages, and slow ones.
 _ENCODINGS = ("ascii", "big5", "cp", "euc", "gb", "iso8859", "iso2022", "koi8", "mac", "shift_jis", "tis", "utf-8")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
-
-
-def rows(path: Path, base: str | None, _start: int) -> Iterator[Row]:
-    """Reads a file of HTML, or of MIME HTML; a row is an address of a picture."""
-    yield from enumerate(_found(path, base), 1)
 
 
 class _Addresses:
@@ -69,8 +64,8 @@ class _Addresses:
         return self._folders[folder]
 
 
-def _found(path: Path, base: str | None) -> list[Fields]:
-    """The addresses of all pictures of a page, each once.
+def rows(path: Path, base: str | None) -> list[Row]:
+    """Reads a file of HTML, or of MIME HTML: the pictures of it, each once.
 
     Raises:
         ZooError: too large; or there are pictures, but no address of any can be told.
@@ -80,7 +75,7 @@ def _found(path: Path, base: str | None) -> list[Fields]:
     names = (told, markup.saved_from, markup.canonical, markup.graph, base)
     own = next(filter(None, map(absolute, map(_bare, names))), None)
     addresses = _Addresses(path, base or absolute(_bare(markup.base), own or "") or own)
-    found: dict[str, Fields] = {}
+    found: dict[str, Row] = {}
     for picture in markup.pictures:
         if fields := _fields(picture, addresses, own):
             found.setdefault(str(fields["url"]), fields)
@@ -96,7 +91,7 @@ def _found(path: Path, base: str | None) -> list[Fields]:
     return list(found.values())
 
 
-def _fields(picture: Picture, addresses: _Addresses, own: str | None) -> Fields | None:
+def _fields(picture: Picture, addresses: _Addresses, own: str | None) -> Row | None:
     full = _whole(map(addresses.picture, picture.full))
     if not full:
         return None
