@@ -37,7 +37,7 @@ from zoo.models.fast_style.evaluate import (
 )
 from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
-from zoo.models.fast_style.reference import Reference, begin, clipping_helps, optimize, score
+from zoo.models.fast_style.reference import Descent, Reference, begin, better_descent, score
 from zoo.nn.descent import Step, descend
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 
@@ -136,11 +136,11 @@ def test_a_score_is_of_the_clipped_picture(criterion: StyleTransferLoss, content
 
 
 def test_optimising_gets_further_with_more_iterations(criterion: StyleTransferLoss, content: Tensor, one_thread: None):
-    found = optimize(criterion, content, [2, 5, 10], "noise", clip=False)
+    found = Descent(criterion, "noise", clip=False).reach(content, [2, 5, 10])
     losses = [found[number]["loss"] for number in (2, 5, 10)]
     assert losses == sorted(losses, reverse=True)
     assert losses[2] < 0.7 * losses[0]
-    again = optimize(criterion, content, [10], "noise", clip=False)
+    again = Descent(criterion, "noise", clip=False).reach(content, [10])
     assert again[10]["loss"] == losses[2]
 
 
@@ -160,7 +160,7 @@ def test_the_best_picture_so_far_counts(criterion: StyleTransferLoss, content: T
         return steps
 
     monkeypatch.setattr(reference, "descend", wander)
-    found = optimize(criterion, content, [1, 2, 4], "noise", clip=False)
+    found = Descent(criterion, "noise", clip=False).reach(content, [1, 2, 4])
     expected = [min(losses[: number + 1]) for number in (1, 2, 4)]
     assert [found[number]["loss"] for number in (1, 2, 4)] == pytest.approx(expected)
 
@@ -177,7 +177,7 @@ def test_clipped_on_the_way_no_value_leaves_the_range(
         reference, "descend", lambda start, loss, iterations: [Step(1, start, float(loss(3 * start - 1)))]
     )
     for clip, least in ((True, 0), (False, -1)):
-        optimize(criterion, content, [1], "noise", clip)
+        Descent(criterion, "noise", clip).reach(content, [1])
         assert seen[-1].min() == pytest.approx(least, abs=0.1)
 
 
@@ -188,9 +188,9 @@ def test_of_both_ways_the_better_is_the_yardstick(
     """A weak one would flatter the network."""
     losses = {helps: 0.5, not helps: 0.7}
     monkeypatch.setattr(
-        reference, "optimize", lambda *given: {number: {"loss": losses[given[-1]]} for number in given[2]}
+        Descent, "reach", lambda self, _, iterations: {number: {"loss": losses[self.clip]} for number in iterations}
     )
-    assert clipping_helps(criterion, content, "noise") == helps
+    assert better_descent(criterion, content, "noise") == Descent(criterion, "noise", clip=helps)
 
 
 def test_from_where_it_starts(content: Tensor):
@@ -303,25 +303,24 @@ def test_the_loss_is_told_from_any_other(recipe: dict, vgg_file: Path, folder: P
 def test_what_was_reached_is_kept(
     criterion: StyleTransferLoss, content: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    path, ticks = tmp_path / "reference.json", []
-    first = Reference(path, {"tv": 1.0})(criterion, content, [1, 3], "noise", False, lambda: ticks.append(1))
+    path, ticks, noise = tmp_path / "reference.json", [], Descent(criterion, "noise", clip=False)
+    first = Reference(path, {"tv": 1.0})(noise, content, [1, 3], lambda: ticks.append(1))
     assert len(ticks) == 3
-    further = Reference(path, {"tv": 1.0})(criterion, content, [1, 4], "noise", False)
+    further = Reference(path, {"tv": 1.0})(noise, content, [1, 4])
     assert further[1] == first[1]
-    monkeypatch.setattr(reference, "optimize", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(Descent, "reach", lambda *_: pytest.fail("computed again"))
     kept = Reference(path, {"tv": 1.0})
-    assert kept(criterion, content, [1, 3, 4], "noise", False) == first | further
-    noise, start = ("noise", False), ("content", False)
+    assert kept(noise, content, [1, 3, 4]) == first | further
     for other in (
-        (content + 0.1, [1], *noise),
-        (content, [1], *start),
-        (content, [2], *noise),
-        (content, [1], "noise", True),
+        (noise, content + 0.1, [1]),
+        (Descent(criterion, "content", clip=False), content, [1]),
+        (noise, content, [2]),
+        (Descent(criterion, "noise", clip=True), content, [1]),
     ):
         with pytest.raises(pytest.fail.Exception, match="computed again"):
-            kept(criterion, *other)
+            kept(*other)
     with pytest.raises(pytest.fail.Exception, match="computed again"):
-        Reference(path, {"tv": 2.0})(criterion, content, [1], "noise", False)
+        Reference(path, {"tv": 2.0})(noise, content, [1])
 
 
 def test_another_file_is_no_reference(tmp_path: Path):

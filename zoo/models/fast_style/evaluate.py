@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -24,7 +23,7 @@ from zoo.data.digest import digest
 from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
-from zoo.models.fast_style.reference import Reference, Scores, Start, clipping_helps, score, seconds_an_iteration
+from zoo.models.fast_style.reference import Descent, Reference, Scores, Start, better_descent, score
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.losses.style_transfer import StyleTransferLoss
@@ -79,15 +78,15 @@ def evaluate(
     contents = held_out(data, photographs)
     criterion, identity = loss_of(context.recipe, vgg=vgg, style=style)
     device = next(net.parameters()).device
-    criterion = criterion.to(device)
-    clip = clipping_helps(criterion, brought_to(contents[0], min(work)).to(device), start)
-    yardstick = Yardstick(net, criterion, Reference(reference, identity), start, clip)
+    descent = better_descent(criterion.to(device), brought_to(contents[0], min(work)).to(device), start)
+    kept = Reference(reference, identity)
     name = data.root.name if data.root else "street scenes"
     figures, tables = [], []
     for size, counts in work.items():
-        scores, seconds = yardstick.measure([brought_to(content, size).to(device) for content in contents], counts)
+        pictures = [brought_to(content, size).to(device) for content in contents]
+        scores, seconds = measure(net, descent, kept, pictures, counts)
         figures += claims(name, f"{size} px", scores)
-        way = f"L-BFGS from {start}{', clipped on the way' if clip else ''}"
+        way = f"L-BFGS from {start}{', clipped on the way' if descent.clip else ''}"
         tables.append(comparison(f"{name}, {size} px, {len(contents)} pictures, {way}", scores, seconds))
     return Results(
         figures=figures,
@@ -98,45 +97,30 @@ def evaluate(
     )
 
 
-@dataclass(frozen=True)
-class Yardstick:
-    """A network beside L-BFGS on the same pictures.
+def measure(
+    net: FastStyle, descent: Descent, reference: Reference, pictures: Sequence[Tensor], counts: Sequence[int]
+) -> tuple[list[dict[str, Scores]], list[dict[str, float]]]:
+    """The network beside L-BFGS after so many iterations: scores of each picture, and seconds of the first ones.
 
     Args:
         net: the network.
-        criterion: the loss of both.
-        optimum: gives what L-BFGS reached.
-        start: of L-BFGS.
-        clip: whether it clips on the way.
+        descent: L-BFGS on the same loss.
+        reference: keeps what that reached.
+        pictures: contents ``(1, 3, H, W)`` in 0..1.
+        counts: of iterations.
     """
-
-    net: FastStyle
-    criterion: StyleTransferLoss
-    optimum: Reference
-    start: Start
-    clip: bool
-
-    def measure(
-        self, pictures: Sequence[Tensor], counts: Sequence[int]
-    ) -> tuple[list[dict[str, Scores]], list[dict[str, float]]]:
-        """Scores of each picture after so many iterations, and of the first ones the seconds, by method."""
-        scores, seconds = list[dict[str, Scores]](), list[dict[str, float]]()
-        with bars() as shown:
-            task = shown.add_task("Pictures", total=len(pictures))
-            for done, x in enumerate(pictures, 1):
-                tick = partial(shown.advance, task, 1 / max(counts))
-                reached = self.optimum(self.criterion, x, counts, self.start, self.clip, tick)
-                lbfgs = {self._name(number): found for number, found in reached.items()}
-                scores.append({**own_scores(self.net, self.criterion, x), **lbfgs})
-                if done <= TIMED:
-                    pace = seconds_an_iteration(self.criterion, x, self.start, self.clip)
-                    lasting = {self._name(number): number * pace for number in counts}
-                    seconds.append({NETWORK: seconds_of(self.net, x), **lasting})
-                shown.update(task, completed=done)
-        return scores, seconds
-
-    def _name(self, iterations: int) -> str:
-        return f"L-BFGS({iterations})" if self.start == "noise" else f"L-BFGS({iterations}, {self.start})"
+    scores, seconds = list[dict[str, Scores]](), list[dict[str, float]]()
+    with bars() as shown:
+        task = shown.add_task("Pictures", total=len(pictures))
+        for done, x in enumerate(pictures, 1):
+            reached = reference(descent, x, counts, partial(shown.advance, task, 1 / max(counts)))
+            lbfgs = {descent.name(number): found for number, found in reached.items()}
+            scores.append({**own_scores(net, descent.criterion, x), **lbfgs})
+            if done <= TIMED:
+                pace = descent.seconds_an_iteration(x)
+                seconds.append({NETWORK: seconds_of(net, x), **{descent.name(n): n * pace for n in counts}})
+            shown.update(task, completed=done)
+    return scores, seconds
 
 
 def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLoss, dict[str, Any]]:

@@ -6,8 +6,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, replace
-from zoo.nn.descent import descend
+from zoo.nn.descent import Step, descend
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 
 Scores: TypeAlias = "dict[str, float]"  # the loss and its terms
@@ -40,69 +40,78 @@ def begin(content: Tensor, start: Start) -> Tensor:
     return torch.rand(content.shape, generator=torch.Generator().manual_seed(SEED)).to(content)
 
 
-def optimize(
-    criterion: StyleTransferLoss,
-    content: Tensor,
-    iterations: Sequence[int],
-    start: Start,
-    clip: bool,
-    tick: Callable[[], object] = lambda: None,
-) -> dict[int, Scores]:
-    """Descends the loss by L-BFGS, in float32: after 500 iterations bfloat16 is behind.
+@dataclass(frozen=True)
+class Descent:
+    """L-BFGS on the loss of pictures, in float32: after 500 iterations bfloat16 is behind.
 
     Args:
         criterion: the loss.
-        content: ``(1, 3, H, W)`` in 0..1.
-        iterations: after which the best clipped picture so far is scored; each evaluates loss and gradient once.
         start: what is descended from.
         clip: whether the loss clips the picture, too, so that none of its values is driven out of 0..1; else only what
             is scored is clipped.
-        tick: called after every iteration.
-
-    Returns:
-        By the number of iterations.
     """
-    targets, picture = criterion.targets(content), begin(content, start)
-    best, smallest = picture, math.inf
-    reached: dict[int, Scores] = {}
-    for step in descend(picture, partial(_loss, criterion, targets, clip), max(iterations)):
-        if step.loss < smallest:  # that of the picture before
-            smallest, best = step.loss, picture
-        picture = step.picture
-        if step.number in iterations:
-            found = [score(criterion, each, targets) for each in (best, picture)]
-            reached[step.number] = min([*found, *reached.values()], key=lambda scores: scores["loss"])
-        tick()
-    return reached
+
+    criterion: StyleTransferLoss
+    start: Start
+    clip: bool
+
+    def steps(self, content: Tensor, iterations: int) -> Iterator[Step]:
+        """Steps towards the content ``(1, 3, H, W)`` in 0..1; each evaluates loss and gradient once."""
+        targets = self.criterion.targets(content)
+
+        def loss(picture: Tensor) -> Tensor:
+            return self.criterion(picture.clamp(0, 1) if self.clip else picture, targets)
+
+        return descend(begin(content, self.start), loss, iterations)
+
+    def reach(
+        self, content: Tensor, iterations: Sequence[int], tick: Callable[[], object] = lambda: None
+    ) -> dict[int, Scores]:
+        """Scores of the best clipped picture so far after so many iterations, by their numbers.
+
+        Args:
+            content: ``(1, 3, H, W)`` in 0..1.
+            iterations: after which it is scored.
+            tick: called after every iteration.
+        """
+        targets, picture = self.criterion.targets(content), begin(content, self.start)
+        best, smallest = picture, math.inf
+        reached: dict[int, Scores] = {}
+        for step in self.steps(content, max(iterations)):
+            if step.loss < smallest:  # that of the picture before
+                smallest, best = step.loss, picture
+            picture = step.picture
+            if step.number in iterations:
+                found = [score(self.criterion, each, targets) for each in (best, picture)]
+                reached[step.number] = min([*found, *reached.values()], key=lambda scores: scores["loss"])
+            tick()
+        return reached
+
+    def seconds_an_iteration(self, content: Tensor) -> float:
+        """The mean of some after two others, which find memory and begin the history."""
+        steps = self.steps(content, 2 + TIMED)
+        next(steps), next(steps)
+        began = time.perf_counter()
+        for _ in steps:
+            pass
+        return (time.perf_counter() - began) / TIMED
+
+    def name(self, iterations: int) -> str:
+        return f"L-BFGS({iterations})" if self.start == "noise" else f"L-BFGS({iterations}, {self.start})"
 
 
-def _loss(criterion: StyleTransferLoss, targets: dict[str, Tensor], clip: bool, picture: Tensor) -> Tensor:
-    return criterion(picture.clamp(0, 1) if clip else picture, targets)
-
-
-def clipping_helps(criterion: StyleTransferLoss, content: Tensor, start: Start) -> bool:
-    """Whether :func:`optimize` gets further with ``clip``, by trying both: the yardstick is not to be a weak one.
+def better_descent(criterion: StyleTransferLoss, content: Tensor, start: Start) -> Descent:
+    """Which gets further, with or without clipping on the way, by trying both: the yardstick is not to be a weak one.
 
     It depends on the loss. One that asks for much contrast drives values far out of 0..1, where clipping them in the
     end undoes what was reached; with one that does not, from noise, clipping on the way slows the descent down.
     """
-    ways = {clip: optimize(criterion, content, [TRIED], start, clip)[TRIED]["loss"] for clip in (False, True)}
-    return ways[True] < ways[False]
-
-
-def seconds_an_iteration(criterion: StyleTransferLoss, content: Tensor, start: Start, clip: bool) -> float:
-    """Of L-BFGS, the mean of some after two others, which find memory and begin the history."""
-    loss = partial(_loss, criterion, criterion.targets(content), clip)
-    steps = descend(begin(content, start), loss, 2 + TIMED)
-    next(steps), next(steps)
-    began = time.perf_counter()
-    for _ in steps:
-        pass
-    return (time.perf_counter() - began) / TIMED
+    ways = (Descent(criterion, start, clip) for clip in (False, True))
+    return min(ways, key=lambda way: way.reach(content, [TRIED])[TRIED]["loss"])
 
 
 class Reference:
-    """What :func:`optimize` reached, kept in a file: it takes hours, and does not depend on the network.
+    """What a :class:`Descent` reached, kept in a file: it takes hours, and does not depend on the network.
 
     Args:
         path: of a JSON file, which need not exist; None: nothing is kept.
@@ -125,26 +134,20 @@ class Reference:
             raise ZooError(f"{path}: holds something else than what L-BFGS reached; name a file that need not exist")
 
     def __call__(
-        self,
-        criterion: StyleTransferLoss,
-        content: Tensor,
-        iterations: Sequence[int],
-        start: Start,
-        clip: bool,
-        tick: Callable[[], object] = lambda: None,
+        self, descent: Descent, content: Tensor, iterations: Sequence[int], tick: Callable[[], object] = lambda: None
     ) -> dict[int, Scores]:
-        """As :func:`optimize`, which is asked only for what is not kept yet."""
-        keys = {number: self._key(content, number, start, clip) for number in iterations}
+        """As :meth:`Descent.reach`, which is asked only for what is not kept yet."""
+        keys = {number: self._key(descent, content, number) for number in iterations}
         if missing := [number for number, key in keys.items() if key not in self.kept]:
-            found = optimize(criterion, content, missing, start, clip, tick)
+            found = descent.reach(content, missing, tick)
             self.kept |= {keys[number]: scores for number, scores in found.items()}
             if self.path is not None:
                 replace(self.path, json.dumps(self.kept, indent=1) + "\n")
         return {number: self.kept[key] for number, key in keys.items()}
 
-    def _key(self, content: Tensor, number: int, start: Start, clip: bool) -> str:
+    def _key(self, descent: Descent, content: Tensor, number: int) -> str:
         """Of all that the result depends on."""
-        said = {**self.objective, "iterations": number, "start": start, "clip": clip, "shape": list(content.shape)}
-        found = hashlib.sha256(json.dumps(said, sort_keys=True).encode())
+        way = {"iterations": number, "start": descent.start, "clip": descent.clip, "shape": list(content.shape)}
+        found = hashlib.sha256(json.dumps({**self.objective, **way}, sort_keys=True).encode())
         found.update(content.cpu().numpy().tobytes())
         return found.hexdigest()

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from zoo.base.bounds import Count
+from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine
 from zoo.models.homographynet.classical import correlation, polish, usable
@@ -75,8 +75,6 @@ class Aligner:
         """
         if refine not in (None, "ecc"):
             raise ZooError(f'refine is "ecc" or None, not {refine!r}')
-        if not isinstance(passes, int) or passes < 1:
-            raise ZooError(f"passes are 1 or more, not {passes!r}")
         pictures = read(a), read(b)
         start = time.perf_counter()
         pair = np.concatenate([to_input(picture, self.channels) for picture in pictures])[None]
@@ -111,8 +109,7 @@ class Aligner:
             passes: calls of the network, 1 or more.
             start: estimates ``(B, 3, 3)`` to go on from.
         """
-        if passes < 1:
-            raise ZooError(f"passes are 1 or more, not {passes}")
+        check_count("passes", passes, "are 1 or more")
         a, b = np.split(pairs, 2, 1)
         corners = corner_points(NET_SIZE)
         matrix = np.broadcast_to(np.eye(3), (len(pairs), 3, 3)) if start is None else start

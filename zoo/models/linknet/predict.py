@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Interval
 from PIL import Image
 
-from zoo.base.bounds import Count
+from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.base.files import replacing
 from zoo.engines import Engine
@@ -128,8 +128,7 @@ class Segmenter:
             raise ZooError(
                 f"a tile has {2 * STRIDE} pixels or more, its overlap at most {STRIDE} less, not {tile} and {overlap}"
             )
-        if batch_size < 1:
-            raise ZooError(f"batch_size is 1 or more, not {batch_size}")
+        check_count("batch_size", batch_size, "is 1 or more")
         cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=STRIDE)
 
         def segment(pictures: list[Picture]) -> list[Segmentation]:
