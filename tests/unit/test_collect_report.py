@@ -122,7 +122,7 @@ def test_a_template_that_fails_leaves_no_halves(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     write(tmp_path, line())
-    monkeypatch.setattr(report, "_Thumbnails", lambda folder: fail)
+    monkeypatch.setattr(report, "_with_thumbnail", fail)
     with pytest.raises(OSError, match="no space"):
         write_report(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["ledger.jsonl"]
@@ -149,14 +149,6 @@ def test_it_tells_what_was_collected_and_when(tmp_path):
     assert "Licence name addresses pictures unknown 3 1 CC0 1 1" in page.words
     assert "Host name addresses pictures example.org 3 2 elsewhere.example 1 0" in page.words
     assert "Licence CC0 Creator Ada From example.org" in page.words
-
-
-def test_the_last_line_of_an_address_holds(tmp_path):
-    picture(tmp_path / "0.jpg")
-    page = seen(tmp_path, failure(0), failure(1), line(0, url=failure(0)["url"]))
-    assert "1 picture of 2 addresses" in page.words
-    assert len(page.all("img")) == 1
-    assert "1 of 1 shown" in page.words
 
 
 def test_what_a_stranger_wrote_is_text(tmp_path):

@@ -7,11 +7,11 @@ import io
 import os
 import re
 import warnings
-from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,16 +22,17 @@ from PIL import Image, ImageOps
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replacing
-from zoo.base.text import printable
-from zoo.collect.ledger import KEPT, key_of, read
+from zoo.collect.ledger import KEPT, read
 from zoo.collect.options import Options
 from zoo.collect.picture import SUFFIXES, Memory
 from zoo.collect.progress import FAILURES
+from zoo.collect.sources.values import shown
 
 THUMBNAILS, ROWS, NAMES = 1000, 2000, 50  # that are shown at most: pictures, failures, names of a table
 SIDE = 128  # pixels of a thumbnail's longer side
+COPIES = 8  # bytes a pixel that a thumbnail takes, with the picture that is converted
 QUALITY = 70  # of JPEG, which every mail program shows
-TEXT, LINK = 200, 2048  # characters of a stranger's text that are shown; of an address that is linked
+LINK = 2048  # characters of an address that is linked
 DIFFERENT, OTHERS = 10_000, "all others"  # names of a table that are told apart, and the one of the rest
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 _SECRET = re.compile(r"(?<=://)[^/?#]*@")  # user and password of an address
@@ -39,7 +40,7 @@ _FIGURE = re.compile(r"(?:^|(?<=thumbnail: )|(?<=\())\S*\d\S*(?= )")  # that dif
 
 
 def write_report(folder: Path) -> Path:
-    """Writes ``report.html`` of a collection beside its ledger.
+    """Writes ``report.html`` of a collection beside its ledger, after a run that has told each address there once.
 
     Raises:
         ZooError: there is no ledger, or a line of it is damaged.
@@ -51,9 +52,8 @@ def write_report(folder: Path) -> Path:
     template = _environment().get_template("report.html.j2")
     with warnings.catch_warnings(), ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool, replacing(path) as part:
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit is our own
-        thumbnails = _Thumbnails(folder)
-        tiles = ({**one, **seen} for one, seen in zip(summary.tiles, pool.map(thumbnails, summary.tiles), strict=True))
-        stream = template.stream(name=_shown(folder.resolve().name), summary=summary, tiles=tiles, side=SIDE)
+        tiles = pool.map(partial(_with_thumbnail, folder.resolve(), Memory()), summary.tiles)
+        stream = template.stream(name=shown(folder.resolve().name), summary=summary, tiles=tiles)
         stream.enable_buffering(64)
         stream.dump(str(part), encoding="utf-8", errors="backslashreplace")
     return path
@@ -143,36 +143,20 @@ class Summary:
 
 
 def _summarize(ledger: Path) -> Summary:
-    current, pictures, failures = _choose(ledger)
     summary = Summary()
-    for index, record in enumerate(read(ledger)):
-        if index >= len(current) or not current[index]:
-            continue
+    for record in read(ledger):
         summary.count(record)
-        if index in pictures:
-            summary.tiles.append(_tile(record))
-        if index in failures:
-            summary.failures.append(_failure(record))
+    summary.tiles = list(map(_tile, _evenly(ledger, KEPT, summary.pictures, THUMBNAILS)))
+    summary.failures = list(map(_failure, _evenly(ledger, FAILURES, summary.failed, ROWS)))
     return summary
 
 
-def _choose(ledger: Path) -> tuple[np.ndarray, set[int], set[int]]:
-    """Which lines are the last of their address, and which of these are shown as pictures and as failures."""
-    keys, classes = array("Q"), array("b")
-    for record in read(ledger):
-        keys.append(key_of(record["url"]))
-        classes.append((record["status"] in KEPT) - (record["status"] in FAILURES))
-    count = len(keys)
-    current = np.zeros(count, bool)
-    current[count - 1 - np.unique(np.array(keys, np.uint64)[::-1], return_index=True)[1]] = True
-    kind = np.where(current, np.array(classes, np.int8), 0)
-    return current, _evenly(np.flatnonzero(kind > 0), THUMBNAILS), _evenly(np.flatnonzero(kind < 0), ROWS)
-
-
-def _evenly(indices: np.ndarray, most: int) -> set[int]:
-    if len(indices) > most:
-        indices = indices[np.arange(most) * len(indices) // most]
-    return set(indices.tolist())
+def _evenly(ledger: Path, statuses: Collection[str], count: int, most: int) -> Iterator[Mapping[str, Any]]:
+    """Yields at most so many of the records with these statuses, which are ``count``, spread over all of them."""
+    most = min(most, count)
+    drawn = {index * count // most for index in range(most)}
+    matching = (record for record in read(ledger) if record["status"] in statuses)
+    return (record for index, record in enumerate(matching) if index in drawn)
 
 
 def _tile(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,7 +177,7 @@ def _tile(record: Mapping[str, Any]) -> dict[str, Any]:
 def _failure(record: Mapping[str, Any]) -> dict[str, Any]:
     url = record["url"]
     return {
-        "url": _shown(_SECRET.sub("…@", url[:LINK])),
+        "url": shown(_SECRET.sub("…@", url[:LINK])),
         "link": _link(url),
         "status": record["status"],
         "reason": _text(record, "reason") or "unknown",
@@ -202,13 +186,7 @@ def _failure(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _text(record: Mapping[str, Any], name: str) -> str | None:
     value = record.get(name)
-    return _shown(value) or None if isinstance(value, str) else None
-
-
-def _shown(text: str) -> str:
-    """A stranger's text, short, and without what could turn the direction of what follows; joiners are letters."""
-    short = text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
-    return printable(short.strip(), keep="\u200c\u200d")
+    return shown(value) or None if isinstance(value, str) else None
 
 
 def _whole(value: Any) -> int:
@@ -225,61 +203,49 @@ def _link(url: Any) -> str | None:
 
 def _host(url: Any) -> str | None:
     try:
-        return _shown(urlsplit(url).hostname or "") or None if isinstance(url, str) else None
+        return shown(urlsplit(url).hostname or "") or None if isinstance(url, str) else None
     except ValueError:
         return None
 
 
-class _Thumbnails:
-    """Makes small pictures of those in a folder, of as many at a time as memory allows."""
+def _with_thumbnail(folder: Path, memory: Memory, tile: Mapping[str, Any]) -> dict[str, Any]:
+    """A tile with ``image``, a data URI, or with ``missing``, which says why there is none. Called by threads.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._root = folder, folder.resolve()
-        self._memory, self._pixels = Memory(), Options().max_pixels
-
-    def __call__(self, tile: Mapping[str, Any]) -> dict[str, Any]:
-        """``image``, a data URI or None, and else ``missing``, which says why there is none. Called by threads."""
-        path = self._inside(tile["file"])
-        if path is None:
-            return {"image": None, "missing": "not in the folder"}
-        try:
-            with Image.open(path, formats=list(SUFFIXES)) as image:
-                if image.width * image.height > self._pixels:
-                    return {"image": None, "missing": "too large to show"}
-                image.draft("RGB", (2 * SIDE, 2 * SIDE))
-                copies = 3 if image.mode in ("L", "RGB") else 8  # bytes a pixel, with the one that is converted
-                with self._memory.of(image.width * image.height * copies):
-                    small = _small(image)
-        except Exception:  # what Pillow raises of damaged files has no common class
-            return {"image": None, "missing": "damaged"}
-        written = io.BytesIO()
-        # Pixels and nothing else: no EXIF, no comment and no profile of the file goes into the report.
-        Image.frombytes(small.mode, small.size, small.tobytes()).save(written, "JPEG", quality=QUALITY)
-        encoded = base64.b64encode(written.getvalue()).decode()
-        return {"image": f"data:image/jpeg;base64,{encoded}", "width": small.width, "height": small.height}
-
-    def _inside(self, file: str | None) -> Path | None:
-        """The file, if it lies in the folder, whatever links there are on the way."""
-        try:
-            path = (self._folder / file).resolve() if file else None
-            return path if path is not None and path.is_relative_to(self._root) and path.is_file() else None
-        except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, links in a circle
-            return None
+    Args:
+        folder: of the collection, without links.
+    """
+    try:
+        path = (folder / str(tile["file"])).resolve()
+        inside = path.is_relative_to(folder) and path.is_file()
+    except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, links in a circle
+        inside = False
+    if not inside:
+        return {**tile, "missing": "not in the folder"}
+    try:
+        with Image.open(path, formats=list(SUFFIXES)) as image:
+            if image.width * image.height > Options.max_pixels:
+                return {**tile, "missing": "too large to show"}
+            image.draft("RGB", (2 * SIDE, 2 * SIDE))
+            with memory.of(image.width * image.height * COPIES):
+                small = _small(image)
+    except Exception:  # what Pillow raises of damaged files has no common class
+        return {**tile, "missing": "damaged"}
+    written = io.BytesIO()
+    # Pixels and nothing else: no EXIF, no comment and no profile of the file goes into the report.
+    Image.frombytes(small.mode, small.size, small.tobytes()).save(written, "JPEG", quality=QUALITY)
+    image_url = f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"
+    return {**tile, "image": image_url, "width": small.width, "height": small.height}
 
 
 def _small(image: Image.Image) -> Image.Image:
     """The picture in RGB on white, the way up that EXIF says, its longer side at most ``SIDE``."""
-    if image.mode.startswith(("I", "F")):
-        image = image.convert("F")
-    elif image.has_transparency_data:
-        image = image.convert("RGBA")
-    elif image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
+    deep = image.mode.startswith(("I", "F"))
+    image = image.convert("F" if deep else "RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((SIDE, SIDE), reducing_gap=2.0)
-    if image.mode == "F":  # converted as they are, all values but the lowest would be white
+    if deep:  # converted as they are, all values but the lowest would be white
         values = np.asarray(image)
-        low, high = float(values.min()), float(values.max())
-        return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+        scaled = np.interp(values, (values.min(), values.max()), (0, 255))
+        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
     image = ImageOps.exif_transpose(image)
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

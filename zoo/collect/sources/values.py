@@ -34,8 +34,11 @@ def plain(value: Any) -> str | None:
 
 
 def shown(value: object) -> str:
-    """A stranger's text as a message can show it: short, in one line, without what steers a terminal."""
-    text = printable(" ".join(str(value).split()))
+    """A stranger's text as a message or a page can show it: short, in one line, without what steers a terminal.
+
+    Joiners, which are letters, stay; what turns the direction of the text that follows does not.
+    """
+    text = printable(" ".join(str(value).split()), keep="\u200c\u200d")
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
