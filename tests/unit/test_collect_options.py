@@ -1,11 +1,12 @@
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from zoo.base.errors import ZooError
-from zoo.collect.options import Options, SourceOptions, read_settings, write_settings
+from zoo.collect.options import Options, SourceOptions, read_settings, size, write_settings
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,19 @@ from zoo.collect.options import Options, SourceOptions, read_settings, write_set
 def test_a_value_out_of_its_range_is_told_by_the_name_of_its_option(name, value):
     with pytest.raises(ZooError, match=f"--{name.replace('_', '-')} must be .*, not {value}"):
         Options(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("500000", 500_000), ("500K", 500 << 10), ("1.5m", 3 << 19), ("1G", 1 << 30), ("0", 0)]
+)
+def test_sizes_are_written_with_units(text, expected):
+    assert size(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "K", "infM", "nanK", "1e999K", "-1M", "+1", "1.M", " 1", "1 K", "1KB", "\u0661K"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        size(text)
 
 
 def test_limits_that_may_be_off():

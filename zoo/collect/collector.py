@@ -162,7 +162,7 @@ class Collector:
         most = WINDOW
         if self._missing is not None:
             rate = (self.store.kept - self._kept_before + 1) / (self._admitted + 1)
-            most = min(WINDOW, math.ceil(self._missing / max(rate, LOWEST_RATE)))
+            most = min(WINDOW, math.ceil(min(WINDOW, self._missing) / max(rate, LOWEST_RATE)))
         return most - (self._taken - self._admitted)
 
     async def _visit(self, index: int, address: Address) -> None:
@@ -210,7 +210,7 @@ class Collector:
     async def _answer(self, visit: Visit, url: str) -> Redirect | dict[str, Any]:
         """Asks for an address when its host may be asked, and again where that may help."""
         visit.url, parsed = url, parse(url)
-        attempt, alone = 0, False
+        loop, attempt, alone = asyncio.get_running_loop(), 0, False
         with self.hosts.of(parsed) as host:
             async with host.reading:
                 if host.rules is None and host.closed is None:
@@ -226,7 +226,7 @@ class Collector:
                             limit = self.store.options.max_bytes
                             redirect = await self.client.get(parsed, sink, limit=limit, picture=True)
                         host.answered()
-                        return redirect or await self._threaded(self._examine, visit)
+                        return redirect or await loop.run_in_executor(self._threads, self._examine, visit)
                     except FetchError as error:
                         wait = self._heed(host, error, attempt)
                         alone = (error.busy or error.silent) and host.claim()
@@ -254,9 +254,6 @@ class Collector:
         if final or not error.again:
             raise error
         return wait
-
-    async def _threaded(self, work: Callable[[Visit], dict[str, Any]], visit: Visit) -> dict[str, Any]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work, visit)
 
     def _examine(self, visit: Visit) -> dict[str, Any]:
         """Decodes what came and keeps it; its line, but for what depends on other pictures. Runs in a thread."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,8 +43,9 @@ def bits(text: str) -> int | None:
 
 def size(text: str) -> int:
     """Reads a number of bytes: 500000, 500K, 20M."""
-    factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:].upper(), 1)
-    return int(float(text[:-1]) * factor) if factor > 1 else int(text)
+    if not (match := re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?)([KMG]?)", text, re.ASCII | re.IGNORECASE)):
+        raise ValueError(text)
+    return int(float(match[1]) * {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[match[2].upper()])
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def flag(name: str) -> str:
 class SourceOptions:
     """A source as the user named it; equal ones are the same source."""
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
     text: str
     columns: tuple[tuple[str, str], ...] = ()
     base: str | None = None
@@ -116,42 +119,28 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
     Raises:
         ZooError: the file is damaged, or of a newer zoo.
     """
+    from pydantic import TypeAdapter, ValidationError  # only here, as its import takes a while
+
     if not path.exists():
         return {}, []
     content = read_json(path)
-    options, sources = content.get("options"), content.get("sources")
-    if not isinstance(options, dict) or not isinstance(sources, list):
-        raise ZooError(f"{path}: not the settings of a collection")
-    _check(options, path)
+    options: Any = content.get("options")
+    known = abouts()
+    for name in options if isinstance(options, dict) else ():
+        if name not in known:
+            raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}")
     try:
-        named = [SourceOptions(**{**one, "columns": tuple(map(tuple, one["columns"]))}) for one in sources]
-    except (TypeError, KeyError):
-        raise ZooError(f"{path}: its sources are malformed") from None
-    return options, named
+        TypeAdapter(Options).validate_json(json.dumps(options), strict=True)
+        sources = TypeAdapter(list[SourceOptions]).validate_json(json.dumps(content.get("sources")), strict=True)
+        return options, sources
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        raise ZooError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def made_here(path: Path) -> bool:
     """Tells whether the settings were written where they are: nobody else can know the number of a new folder."""
     return read_json(path).get("here") == path.parent.stat().st_ino
-
-
-def _check(options: dict[str, Any], path: Path) -> None:
-    """Refuses options of a file that :class:`Options` does not have, or not with this type.
-
-    Raises:
-        ZooError: with the name of the option.
-    """
-    from pydantic import TypeAdapter, ValidationError  # only here, as its import takes a while
-
-    known = abouts()
-    for name in options:
-        if name not in known:
-            raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}")
-    try:
-        TypeAdapter(Options).validate_json(json.dumps(options), strict=True)
-    except ValidationError as error:
-        [first, *_] = error.errors()
-        raise ZooError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def write_settings(path: Path, options: dict[str, Any], sources: list[SourceOptions]) -> None:
