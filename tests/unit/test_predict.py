@@ -206,7 +206,7 @@ def test_options_of_other_models_are_refused(here: Path, tiny_linknet: Path, cap
 def test_values_that_no_option_has_are_refused(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
     for option, wanted in (
         ("--tile 0", "greater than or equal to 64, not '0'"),
-        ("--tile all", "a whole number, not 'all'"),
+        ("--tile all", "a whole number or auto, not 'all'"),
         ("--batch-size 0", "greater than or equal to 1, not '0'"),
         ("--overlap -1", "greater than or equal to 0, not '-1'"),
     ):

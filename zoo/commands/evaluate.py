@@ -6,7 +6,8 @@ import json
 import platform
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace as replaced
 from importlib.metadata import version
 from pathlib import Path
@@ -39,18 +40,22 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 1 where a figure is out of its tolerance.
     """
-    parser = _common_parser(add_help=False)
-    options, rest = parser.parse_known_args(argv)
-    if options.model is None:
-        _common_parser().parse_args(argv)  # help ends here
-        raise ZooError("which model? zoo evaluate MODEL; zoo list says which there are")
+    parser = Parser(
+        prog="zoo evaluate", usage="zoo evaluate MODEL [options]", description=DESCRIPTION,
+        epilog="zoo evaluate MODEL --help lists the options of that model and of its data.",
+    )  # fmt: skip
+    _add_common(parser)
+    options, given = parser.parse_model(argv)
     source, card = locate.find(options.model), read_card(options.model)
     if options.write and source.foreign:
         raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")
-    measure = _ready(card, source, rest, options)
-    from zoo.cards import weights  # torch takes seconds to import
+    if card.architecture is None:
+        raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
+    with _blaming(source):
+        measure = prepare(card.name, card.architecture, _recipe(source), given, options.device, source)
+        from zoo.cards import weights  # torch takes seconds to import
 
-    measured = _measured(measure, source, weights.load(options.model, device=options.device))
+        measured = measure(weights.load(options.model, device=options.device))
     holds = _report(card, measured)
     if options.write:
         write(card, measured, command(argv))
@@ -59,23 +64,32 @@ def main(argv: list[str]) -> int:
     return 0 if holds else 1
 
 
-def _common_parser(**settings: Any) -> Parser:
-    parser = Parser(
-        prog="zoo evaluate", usage="zoo evaluate MODEL [options]", description=DESCRIPTION, allow_abbrev=False,
-        epilog="zoo evaluate MODEL --help lists the options of that model and of its data.", **settings,
-    )  # fmt: skip
-    parser.add_argument("model", nargs="?", help="a model's or an architecture's name, a folder, or USER/NAME")
-    _add_common(parser)
-    return parser
-
-
 def _add_common(parser: Any) -> None:
     parser.add_argument("--write", action="store_true", help="put what was measured on the card")
     parser.add_argument("--device", default="cpu", help="where the network computes (default: cpu)")
 
 
+@contextmanager
+def _blaming(source: locate.Source) -> Iterator[None]:
+    """Blames the recipe for an error: whatever is made of one that nobody of us wrote is no bug of ours."""
+    try:
+        yield
+    except MemoryError as error:
+        raise ZooError(f"{source}: to measure it needs more memory than there is") from error
+    except Exception as error:
+        if source.installed or isinstance(error, (ZooError, OSError)):
+            raise
+        said = f"{type(error).__name__}: {first_line(error):.200}"
+        raise ZooError(f"{source}/recipe.yaml: cannot be measured by it: {said}") from error
+
+
 def prepare(
-    name: str, declared: Architecture, recipe: Mapping[str, Any], given: Sequence[str], device: str = "cpu"
+    name: str,
+    declared: Architecture,
+    recipe: Mapping[str, Any],
+    given: Sequence[str],
+    device: str = "cpu",
+    source: locate.Source | None = None,
 ) -> Measure:
     """What measures a network, once its data were found.
 
@@ -85,100 +99,68 @@ def prepare(
         recipe: says what data there are.
         given: further arguments of the command, for the data and the evaluator.
         device: where the networks go that it is compared with.
+        source: of the recipe, if it is not the user's own. Only one that came with a package may name files anywhere:
+            of any other folder nobody can tell who wrote it.
 
     Raises:
         ZooError: data that cannot be found, or an argument that nothing takes.
     """
-    data, arguments = _arguments(name, declared, recipe["data"], given)
+    data_class = _data_class(recipe["data"]["class_path"])
+    recipe = _needed(recipe, given, getattr(data_class, "training_only", ()))
+    if source and not source.installed:
+        forms.check_reach(recipe, getattr(data_class, "sizes", ()), f"{source}/recipe.yaml")
+    arguments = _arguments(name, declared, data_class, recipe["data"]["init_args"], given)
+    data = data_class(**arguments.pop("data"))
+    data.prepare_data()
     context = Context(recipe, lambda: _others(declared, name, device))
     evaluator = import_object(declared.evaluate)
     return lambda net: evaluator(net, data, context, **arguments)
 
 
-def _ready(card: Card, source: locate.Source, given: list[str], options: Any) -> Measure:
-    """:func:`prepare` for a card; ``--help`` ends here."""
-    if card.architecture is None:
-        raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
-    try:
-        recipe = _recipe(source, given)
-        return prepare(card.name, card.architecture, recipe, given, options.device)
-    except Exception as error:
-        raise _blamed(error, source) from error
-
-
-def _measured(measure: Measure, source: locate.Source, net: Model) -> Results:
-    try:
-        return measure(net)
-    except Exception as error:
-        raise _blamed(error, source) from error
-
-
-def _blamed(error: Exception, source: locate.Source) -> Exception:
-    """The error to raise: whatever is made of a recipe that nobody of us wrote is no bug of ours."""
-    if isinstance(error, MemoryError):
-        return ZooError(f"{source}: to measure it needs more memory than there is")
-    if source.installed or isinstance(error, (ZooError, OSError)):
-        return error
-    said = f"{type(error).__name__}: {first_line(error):.200}"
-    return ZooError(f"{source}/recipe.yaml: cannot be measured by it: {said}")
-
-
-def _recipe(source: locate.Source, given: Sequence[str]) -> dict[str, Any]:
-    """The recipe of a card, without what the command says otherwise and what matters to training only.
-
-    Only what came with the package may name files anywhere: of any other folder nobody can tell who wrote it.
-    """
+def _recipe(source: locate.Source) -> dict[str, Any]:
+    """The recipe of a card."""
     if not source.has("recipe.yaml"):
         raise ZooError(f"not a card: {source} has no recipe.yaml. A run is measured by zoo test --weights")
     where = f"{source}/recipe.yaml"
     recipe = forms.parse_yaml(read_text(source.file("recipe.yaml", layout.PROSE)), where)
     forms.check(forms.Recipe, recipe, where)
-    data_class = _data_class(recipe["data"])
-    told = {word.partition("=")[0] for word in given}
-    for section, option in (("data", "--data."), ("model", "--")):
-        arguments = (recipe.get(section) or {}).get("init_args")
-        if isinstance(arguments, dict):
-            recipe[section]["init_args"] = {k: v for k, v in arguments.items() if f"{option}{k}" not in told}
-    data = recipe["data"]
-    unneeded = getattr(data_class, "training_only", ())
-    data["init_args"] = {k: v for k, v in data.get("init_args", {}).items() if k not in unneeded}
-    if not source.installed:
-        forms.check_reach(recipe, getattr(data_class, "sizes", ()), where)
     return recipe
 
 
-def _data_class(section: Mapping[str, Any]) -> type[Any]:
+def _data_class(path: str) -> type[Any]:
     """The LightningDataModule that a recipe names."""
     from lightning.pytorch import LightningDataModule
 
-    found = import_object(section["class_path"])
+    found = import_object(path)
     if not (isinstance(found, type) and issubclass(found, LightningDataModule)):
-        raise ZooError(f"data.class_path names no LightningDataModule: {section['class_path']}")
+        raise ZooError(f"data.class_path names no LightningDataModule: {path}")
     return found
 
 
+def _needed(recipe: Mapping[str, Any], given: Sequence[str], unneeded: Collection[str]) -> dict[str, Any]:
+    """A recipe without what the command says otherwise, and without what of the data matters to training only."""
+    needed, told = dict(recipe), {word.partition("=")[0] for word in given}
+    for section, option, others in (("data", "--data.", unneeded), ("model", "--", ())):
+        arguments = (recipe.get(section) or {}).get("init_args") or {}
+        if recipe.get(section) and isinstance(arguments, dict):
+            kept = {k: v for k, v in arguments.items() if f"{option}{k}" not in told and k not in others}
+            needed[section] = {**recipe[section], "init_args": kept}
+    return needed
+
+
 def _arguments(
-    name: str, declared: Architecture, section: Mapping[str, Any], given: Sequence[str]
-) -> tuple[Any, dict[str, Any]]:
-    """The DataModule of a recipe's section, and what the evaluator takes beside network, data and context."""
-    data_class = _data_class(section)
-    unneeded = set(getattr(data_class, "training_only", ()))
+    name: str, declared: Architecture, data_class: type[Any], known: Mapping[str, Any], given: Sequence[str]
+) -> dict[str, Any]:
+    """What the evaluator takes beside network, data and context, and under "data" what these are made of."""
     parser = OptionParser(f"zoo evaluate {name}", name, description=DESCRIPTION, usage=f"zoo evaluate {name} [options]")
     _add_common(parser)
     parser.add_options(f"options of {name}", evaluate_options(declared))
-    known = {key: value for key, value in section.get("init_args", {}).items() if key not in unneeded}
-    options = options_of(data_class, unneeded, "data")
+    options = options_of(data_class, getattr(data_class, "training_only", ()), "data")
     shown = [replaced(option, default=known.get(option.name, option.default)) for option in options]
     parser.add_options(f"data of {name}: {data_class.__name__}", shown)
-    own = parser.parse([*(f"--data.{key}={_word(value)}" for key, value in known.items()), *given])
-    data = data_class(**own.pop("data", {}))
-    data.prepare_data()
-    return data, {key: value for key, value in own.items() if key not in ("write", "device")}
-
-
-def _word(value: Any) -> str:
-    """A value of a recipe as a command would give it."""
-    return value if isinstance(value, str) else json.dumps(value)
+    words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
+    own = parser.parse([*(f"--data.{key}={word}" for key, word in words.items()), *given])
+    return {key: value for key, value in own.items() if key not in ("write", "device")}
 
 
 def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:

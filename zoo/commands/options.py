@@ -8,20 +8,22 @@ import json
 import re
 import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Union
 
 import docstring_parser
-from jsonargparse import ArgumentError, ArgumentParser, DefaultHelpFormatter
+from jsonargparse import ArgumentParser
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, import_object
 from zoo.base.text import causes, nearest
 
 PLAIN = (bool, int, float, str, Path, type(None))
+UNIONS = (Union, types.UnionType)
+LISTS = (Sequence, list)
+NAMES = {int: "a whole number", float: "a number", bool: "true or false", Mapping: "a mapping", dict: "a mapping"}
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,14 @@ class Option:
     @property
     def takes_many(self) -> bool:
         """Whether several words may follow the flag."""
-        return any(typing.get_origin(part) in (Sequence, list) for part in self.parts)
+        return any(typing.get_origin(part) in LISTS for part in _parts(self.type))
 
-    @property
-    def parts(self) -> list[Any]:
-        """The types that a value may have."""
-        union = typing.get_origin(self.type) in (Union, types.UnionType)
-        return [part for part in typing.get_args(self.type) if part is not type(None)] if union else [self.type]
-
-    def joined(self, words: list[str]) -> list[str]:
-        """The words after a flag that takes many as one list, unless one is enough or is a list by itself."""
-        sequences = [part for part in self.parts if typing.get_origin(part) in (Sequence, list)]
-        if not words or (len(words) == 1 and (len(sequences) < len(self.parts) or words[0].startswith(("[", "{")))):
-            return words
-        numbers = typing.get_args(sequences[0])[0] in (int, float)
-        return [json.dumps([_number(word) if numbers else word for word in words], ensure_ascii=False)]
+    def joined(self, words: list[str]) -> str:
+        """The flag with all words after it as one list, unless one is enough or is a list by itself."""
+        scalar = any(typing.get_origin(part) not in LISTS for part in _parts(self.type))
+        if len(words) == 1 and (scalar or words[0].startswith(("[", "{")) or words[0] == "null"):
+            return f"{self.flag}={words[0]}"
+        return f"{self.flag}={json.dumps(words, ensure_ascii=False)}" if words else self.flag
 
 
 def options_of(function: Callable[..., Any], skip: Iterable[str], section: str = "") -> list[Option]:
@@ -101,30 +96,6 @@ def usage(declared: Architecture) -> str:
     return " ".join([*names, *needed])
 
 
-def _plain(hint: Any) -> Any:
-    """The part of a type whose values can be written on a command line; None where there is none."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint in PLAIN or origin is Literal:
-        return hint
-    if origin is Annotated:
-        return hint if _plain(arguments[0]) is not None else None
-    if origin in (Union, types.UnionType):
-        parts = [part for part in map(_plain, arguments) if part is not None]
-        return Union[tuple(parts)] if any(part is not type(None) for part in parts) else None  # noqa: UP007
-    if origin in (Sequence, list, tuple, Mapping, dict):
-        parts = [_plain(argument) for argument in arguments]
-        return None if None in parts else origin[tuple(parts)]
-    return None
-
-
-class _Help(DefaultHelpFormatter):
-    def _format_action_invocation(self, action: argparse.Action) -> str:
-        return re.sub(r", --\S+\+.*", "", super()._format_action_invocation(action))  # without jsonargparse's --flag+
-
-    def _get_help_string(self, action: argparse.Action) -> str:
-        return action.help or ""  # without types, of which jsonargparse tells in Python's words
-
-
 class OptionParser(ArgumentParser):
     """Parses the options of functions, and reports what is wrong in one line.
 
@@ -135,92 +106,101 @@ class OptionParser(ArgumentParser):
     """
 
     def __init__(self, prog: str, subject: str, **settings: Any) -> None:
-        super().__init__(prog=prog, exit_on_error=False, formatter_class=_Help, allow_abbrev=False, **settings)
+        super().__init__(prog=prog, formatter_class=argparse.HelpFormatter, allow_abbrev=False, **settings)
         self.subject = subject
-        self.many: dict[str, Option] = {}
-        self.wanted: dict[str, str] = {}
+        self.own: dict[str, Option] = {}
+
+    @property
+    def many(self) -> dict[str, Option]:
+        """The options that several words may follow, by their flags."""
+        return {option.flag: option for option in self.own.values() if option.takes_many}
 
     def add_options(self, title: str, options: Iterable[Option]) -> None:
         """Adds options as a group."""
         group = self.add_argument_group(title)
         for option in options:
-            settings: dict[str, Any] = {"help": _with_default(option)}
+            settings: dict[str, Any] = {"type": option.type, "required": option.required, "metavar": _metavar(option)}
             if option.type is bool and option.default is False:
-                settings["action"] = "store_true"
-            else:
-                settings |= {"type": option.type, "required": option.required}
-                settings["metavar"] = _metavar(option)
-            if not option.required:
-                settings["default"] = option.default
-            group.add_argument(option.flag, **settings)
-            self.many |= {option.flag: option} if option.takes_many else {}
-            self.wanted[option.flag.lstrip("-").replace("-", "_")] = _wanted(option.type)
+                settings = {"action": "store_true"}
+            default = None if option.required else option.default
+            action = group.add_argument(option.flag, help=_with_default(option), default=default, **settings)
+            action.option_strings[:] = [option.flag]  # without jsonargparse's --flag+
+            self.own[action.dest] = option
 
-    def parse(self, argv: Sequence[str], **settings: Any) -> dict[str, Any]:
+    def parse(self, argv: Sequence[str]) -> dict[str, Any]:
         """The values by name.
+
+        All words that follow a flag which takes many are one list, however often it stands there.
 
         Raises:
             ZooError: a wrong option or value, in one line.
         """
-        try:
-            return self.parse_args(self._joined(argv), **settings).as_dict()
-        except ArgumentError as error:
-            self._refuse(error, argv)
+        many, lists = self.many, argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        for flag in many:
+            lists.add_argument(flag, dest=flag, nargs="*", action="extend")
+        found, words = lists.parse_known_args(argv)
+        words += [many[flag].joined(values) for flag, values in vars(found).items() if values is not None]
+        return self.parse_args(words).as_dict()
 
-    def _joined(self, argv: Sequence[str]) -> list[str]:
-        """The words, with all that follow a flag which takes many made one list, however often it stands there."""
-        joined: list[str] = []
-        lists: dict[str, list[str]] = {}
-        words = list(argv)
-        while words:
-            flag, equals, value = words.pop(0).partition("=")
-            if flag not in self.many or (equals and self.many[flag].section):  # of a recipe: another takes its place
-                joined.append(flag + equals + value)
-                continue
-            flags = (i for i, each in enumerate(words) if each.startswith("-") and isinstance(_number(each), str))
-            end = 0 if equals else next(flags, len(words))
-            lists.setdefault(flag, []).extend([value] if equals else words[:end])
-            words = words[end:]
-        return joined + ["=".join((flag, *self.many[flag].joined(values))) for flag, values in lists.items()]
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raises what a user should know of jsonargparse's error, which tells of types in Python's words."""
+        raise ZooError(f"{self._said(' '.join(message.split()), ex)}\nsee {self.prog} --help") from None
 
-    def _refuse(self, error: ArgumentError, argv: Sequence[str]) -> NoReturn:
-        raise ZooError(f"{self._said(error)}\nsee {self.prog} --help") from None
-
-    def _said(self, error: ArgumentError) -> str:
-        """What a user should know of jsonargparse's error, which tells of types in Python's words."""
-        text = " ".join(str(error).split())
+    def _said(self, message: str, error: Exception | None) -> str:
         flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
-        if strange := text.partition("unrecognized arguments: ")[2].split():
+        if strange := message.partition("unrecognized arguments: ")[2].split():
             flag = strange[0].partition("=")[0]
             if not flag.startswith("-"):
                 return f"unexpected argument {flag}"
             return f"{self.subject} has no option {flag}{_instead(flag, flags.values())}"
-        if missing := text.partition("arguments are required: ")[2]:
+        if missing := message.partition("arguments are required: ")[2]:
             return f"{self.subject} needs {', '.join(flags.get(name, name) for name in missing.split(', '))}"
-        key = text.partition('Parser key "')[2].partition('"')[0]
-        if not key:
-            return re.sub(r"/--\S+\+", "", text.removeprefix("argument "))
+        if (key := message.partition('Parser key "')[2].partition('"')[0]) not in self.own:
+            return message.removeprefix("argument ")
         told = "\n".join(str(each) for each in causes(error))
         bound = re.search(r"Input should be ((?!a valid)[^[,\n]*[^[,\s])", told)
         values = (r"Given value: (.*)", r"input_value='?(.*?)'?, input_type", r"Got value: (.*)")
         given = next(filter(None, (re.search(value, told) for value in values)), None)
-        wanted = bound[1] if bound else self.wanted.get(key, "another")
-        return f"{flags.get(key, key)} must be {wanted}{f', not {given[1]!r}' if given else ''}"
+        wanted = bound[1] if bound else _wanted(self.own[key].type)
+        return f"{flags[key]} must be {wanted}{f', not {given[1]!r}' if given else ''}"
 
 
-def _instead(flag: str, flags: Collection[str]) -> str:
+def _instead(flag: str, flags: Iterable[str]) -> str:
     """The flag that is spelt most like a wrong one, of the same section if there is one, as a question."""
     section, _, name = flag.lstrip("-").rpartition(".")
-    same = [each for each in flags if each.lstrip("-").rpartition(".")[0] == section]
-    for known in (same, flags):
-        spelt = {each.lstrip("-").rpartition(".")[2]: each for each in known}
-        if near := nearest(name, spelt):
-            return f"; did you mean {spelt[near]}?"
-    return ""
+    parts = {each: each.lstrip("-").rpartition(".") for each in flags}
+    spelt = {parts[each][2]: each for each in sorted(parts, key=lambda each: parts[each][0] == section)}
+    near = nearest(name, spelt)
+    return f"; did you mean {spelt[near]}?" if near else ""
+
+
+def _plain(hint: Any) -> Any:
+    """The part of a type whose values can be written on a command line; None where there is none."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in PLAIN or origin is Literal:
+        return hint
+    if origin is Annotated:
+        return hint if _plain(arguments[0]) is not None else None
+    if origin in UNIONS:
+        parts = [part for part in map(_plain, arguments) if part is not None]
+        return Union[tuple(parts)] if any(part is not type(None) for part in parts) else None  # noqa: UP007
+    if origin in (*LISTS, tuple, Mapping, dict):
+        parts = [_plain(argument) for argument in arguments]
+        return None if None in parts else origin[tuple(parts)]
+    return None
+
+
+def _parts(hint: Any) -> list[Any]:
+    """The types that a value may have, without their ranges and None."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (Annotated, *UNIONS):
+        kinds = arguments[:1] if origin is Annotated else arguments
+        return [part for kind in kinds for part in _parts(kind)]
+    return [] if hint is type(None) else [hint]
 
 
 def _with_default(option: Option) -> str:
-    told = option.help.rstrip(".").replace("``", "")
+    told = option.help.rstrip(".").replace("``", "").replace("%", "%%")
     several = isinstance(option.default, (list, tuple))
     default = " ".join(map(str, option.default)) if several else option.default
     silent = option.required or default is False or default in (None, "") or "by default" in told
@@ -229,36 +209,24 @@ def _with_default(option: Option) -> str:
 
 def _metavar(option: Option) -> str:
     """Such as ``N|auto`` for a number or a word, and ``{lbfgs,adam}`` for words only."""
-    origin = typing.get_origin(option.type)
-    parts = list(typing.get_args(option.type)) if origin in (Union, types.UnionType) else [option.type]
+    parts = _parts(option.type)
     words = [str(word) for part in parts if typing.get_origin(part) is Literal for word in typing.get_args(part)]
-    rest = [part for part in parts if typing.get_origin(part) is not Literal]
-    numbers = [part for part in rest if "number" in _wanted(part)]
-    other = [part for part in rest if part is not type(None) and part not in numbers]
-    if words and not numbers and not other:
+    others = [_name(part) for part in parts if typing.get_origin(part) is not Literal]
+    if not others:
         return f"{{{','.join(words)}}}"
-    name = "N" if numbers else option.name.upper()
+    name = "N" if "number" in " ".join(others) else option.name.upper()
     return "|".join([f"{name} ..." if option.takes_many else name, *words])
 
 
 def _wanted(hint: Any) -> str:
     """What the values of a type are in a user's words, such as "a whole number or auto"."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_wanted(part) for part in arguments if part is not type(None)))
+    return " or ".join(dict.fromkeys(map(_name, _parts(hint))))
+
+
+def _name(part: Any) -> str:
+    origin, arguments = typing.get_origin(part), typing.get_args(part)
     if origin is Literal:
         return " or ".join(map(str, arguments))
-    if origin is Annotated:
-        return _wanted(arguments[0])
-    if origin in (Sequence, list, tuple):
+    if origin in (*LISTS, tuple):
         return f"{_wanted(arguments[0]).removeprefix('a ')}s"
-    names = {int: "a whole number", float: "a number", bool: "true or false"}
-    return "a mapping" if origin in (Mapping, dict) else names.get(hint, "a text")
-
-
-def _number(text: str) -> str | float:
-    """The number that a word is, or else the word."""
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
-    return text
+    return NAMES.get(origin or part, "a text")

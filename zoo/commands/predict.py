@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -40,15 +41,7 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 2 where a picture failed; the failures are named at the end.
     """
-    known, strange = _common_parser(add_help=False).parse_known_args(argv)
-    if known.model is None:
-        _common_parser().parse_args(argv)  # help ends here
-        raise ZooError("which model? zoo predict MODEL PICTURES... -o OUT; zoo list says which there are")
-    before = argv[max(argv.index(known.model) - 1, 0)]
-    if before in strange and before.startswith("-") and "=" not in before:  # what seems the model may be its value
-        raise ZooError(f"name the model before {before}: zoo predict MODEL PICTURES... -o OUT [options]")
-    declared = _architecture(known.model)
-    given = _parser(known.model, declared).parse(argv)
+    declared, given = _parsed(argv)
     name, texts, out = given.pop("model"), given.pop("pictures"), Path(given.pop("output"))
     device = given.pop("device") or _fastest_device()
     failures = list[str]()
@@ -62,13 +55,36 @@ def main(argv: list[str]) -> int:
             task = bars.add_task("Predicting", total=len(work))
             if "progress" in inspect.signature(net.predict).parameters:
                 given["progress"] = _part_bar(bars)
+            run = _Run(net, declared, given, out, bars)
             for batch in _batches(work, given.get("batch_size", 1) if len(declared.inputs) == 1 else 1):
-                failures += _Run(net, declared, given, out, bars).predict(batch)
+                failures += run.predict(batch)
                 bars.advance(task, len(batch))
     print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}: {out}")  # noqa: T201
     for failure in dict.fromkeys(failures):  # what is wrong with an option is said once
         _say(failure)
     return 2 if failures else 0
+
+
+def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
+    """The architecture of the model that is named, and all that the command says; help ends here."""
+    common = Parser(
+        prog="zoo predict", usage="zoo predict MODEL PICTURES... -o OUT [options]", description=DESCRIPTION,
+        epilog="zoo predict MODEL --help lists the options of that model.",
+    )  # fmt: skip
+    _add_common(common)
+    known, others = common.parse_model(argv)
+    before = argv[max(argv.index(known.model) - 1, 0)]
+    if before in others and before.startswith("-") and "=" not in before:  # what seems the model may be its value
+        raise ZooError(f"name the model before {before}: {common.usage}")
+    declared = _architecture(known.model)
+    parser = _parser(known.model, declared)
+    try:
+        return declared, parser.parse(argv)
+    except ZooError as error:
+        lists = sorted(set(parser.many) & set(argv))
+        if lists and " needs pictures" in str(error):
+            raise ZooError(f"pictures are required; name them before {' and '.join(lists)}") from None
+        raise
 
 
 def _work(name: str, declared: Architecture, texts: list[str], out: Path, failures: list[str]) -> dict[Path, Inputs]:
@@ -89,19 +105,15 @@ def _batches(work: dict[Path, Inputs], size: int) -> Iterator[dict[Path, Inputs]
     return (dict(items[first : first + size]) for first in range(0, len(items), size))
 
 
+@dataclass(frozen=True)
 class _Run:
-    """Predictions with the same options.
+    """Predictions with the same options, which are keyword arguments of the network's ``predict``."""
 
-    Args:
-        net: as loaded.
-        declared: its architecture.
-        options: keyword arguments of its ``predict``.
-        out: folder of the results.
-        bars: of progress.
-    """
-
-    def __init__(self, net: Model, declared: Architecture, options: dict[str, Any], out: Path, bars: Progress) -> None:
-        self.net, self.declared, self.options, self.out, self.bars = net, declared, options, out, bars
+    net: Model
+    declared: Architecture
+    options: dict[str, Any]
+    out: Path
+    bars: Progress
 
     def predict(self, batch: dict[Path, Inputs]) -> list[str]:
         """Writes the results of one or several predictions; returns what went wrong."""
@@ -205,33 +217,13 @@ def _part_bar(bars: Progress) -> Callable[[int, int], None]:
     return show
 
 
-def _common_parser(**settings: Any) -> Parser:
-    """What every model has in common; the options of one are known when it is named."""
-    parser = Parser(
-        prog="zoo predict", usage="zoo predict MODEL PICTURES... -o OUT [options]", description=DESCRIPTION,
-        epilog="zoo predict MODEL --help lists the options of that model.", allow_abbrev=False, **settings,
-    )  # fmt: skip
-    parser.add_argument("model", nargs="?", help="a model's or an architecture's name, a folder, or USER/NAME")
-    _add_common(parser)
-    return parser
-
-
 def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
     parser.add_argument("--device", help="such as cpu or cuda; by default the GPU if there is one")
 
 
-class _ModelParser(OptionParser):
-    def _refuse(self, error: argparse.ArgumentError, argv: Any) -> Any:
-        if "pictures" in str(error) and set(self.many) & set(argv):
-            raise ZooError(
-                f"pictures are required; name them before {' and '.join(sorted(set(self.many) & set(argv)))}"
-            )
-        super()._refuse(error, argv)
-
-
 def _parser(model: str, declared: Architecture) -> OptionParser:
-    parser = _ModelParser(
+    parser = OptionParser(
         f"zoo predict {model}", model, description=DESCRIPTION,
         usage=f"zoo predict {model} {usage(declared)} -o OUT [options]",
     )  # fmt: skip

@@ -14,13 +14,28 @@ class Parser(argparse.ArgumentParser):
     """Reports a wrong option in one line, with the nearest right one; ``--options`` prints all, for completion."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(**{"allow_abbrev": False, **settings})
         self.add_argument("--options", action=_PrintOptions, nargs=0, help=argparse.SUPPRESS)
 
     @property
     def options(self) -> list[str]:
         """Every option, with its dashes."""
         return [option for option in self._option_string_actions if option != "--options"]
+
+    def parse_model(self, argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Reads which model is meant, and what all of them have in common; returns the other words too.
+
+        Raises:
+            ZooError: no model; help ends here then.
+        """
+        self.add_argument("model", nargs="?", help="a model's or an architecture's name, a folder, or USER/NAME")
+        helps = [word for word in argv if word in ("-h", "--help")]
+        options, others = self.parse_known_args([word for word in argv if word not in helps])
+        if options.model is None:
+            self.parse_args(argv)
+            usage = (self.usage or "").removesuffix(" [options]")
+            raise ZooError(f"which model? {usage}; zoo list says which there are")
+        return options, others + helps
 
     def error(self, message: str) -> NoReturn:
         wrong = message.removeprefix("unrecognized arguments: ").split()[0]
