@@ -22,9 +22,10 @@ from zoo import load
 from zoo.data import HomographyPairs
 from zoo.data.streets import draw_street
 from zoo.models.homographynet.classical import sift_magsac
-from zoo.models.homographynet.evaluate import THREE, Trial, grey, methods
+from zoo.models.homographynet.evaluate import THREE, Trial, methods
 from zoo.models.homographynet.module import ESTIMATE, TRUTH, draw_corners
 from zoo.models.homographynet.net import HomographyNet
+from zoo.models.homographynet.predict import to_grey
 from zoo.models.homographynet.real import RealPair, read_real_pairs
 from zoo.pictures.geometry import corner_points, transform_points
 from zoo.pictures.sheets import contact_sheet
@@ -67,7 +68,7 @@ def real_sheet(net: HomographyNet, pairs: list[RealPair]) -> Image.Image:
     rows = []
     for pair in pairs:
         ours = net.predict(pair.a, pair.b, refine="ecc")
-        classical = sift_magsac(grey(pair.a), grey(pair.b))
+        classical = sift_magsac(to_grey(pair.a), to_grey(pair.b))
         blank = np.zeros_like(pair.b)
         overlays = [
             np.asarray(ours.overlay()) if ours.valid else blank,

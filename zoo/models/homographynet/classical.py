@@ -6,7 +6,7 @@ where it finds none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -22,22 +22,17 @@ ITERATIONS, EPSILON = 50, 1e-4  # of ECC with each filter
 def orb_ransac(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """ORB features, mutual nearest neighbours, RANSAC; made for patches as small as 128 pixels."""
     detector = cv2.ORB.create(nfeatures=1000, edgeThreshold=8, patchSize=15, fastThreshold=5)
-    (points_a, found_a), (points_b, found_b) = _features(detector, a), _features(detector, b)
-    if found_a is None or found_b is None:
-        return None
-    matches = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match(found_a, found_b)
-    return _fit(points_a, points_b, matches, (a.shape, b.shape), cv2.RANSAC, 3.0)
+    return _by_features(a, b, detector, cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True).match, cv2.RANSAC, 3.0)
 
 
 def sift_magsac(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
     """SIFT features, Lowe's ratio test, MAGSAC++ (https://arxiv.org/abs/1912.05909)."""
-    detector = cv2.SIFT.create(contrastThreshold=0.01)
-    (points_a, found_a), (points_b, found_b) = _features(detector, a), _features(detector, b)
-    if found_a is None or found_b is None:
-        return None
-    nearest = [pair for pair in cv2.BFMatcher().knnMatch(found_a, found_b, k=2) if len(pair) == 2]
-    matches = [first for first, second in nearest if first.distance < MATCH_RATIO * second.distance]
-    return _fit(points_a, points_b, matches, (a.shape, b.shape), cv2.USAC_MAGSAC, 1.0)
+
+    def match(found_a: np.ndarray, found_b: np.ndarray) -> list[cv2.DMatch]:
+        nearest = [pair for pair in cv2.BFMatcher().knnMatch(found_a, found_b, k=2) if len(pair) == 2]
+        return [first for first, second in nearest if first.distance < MATCH_RATIO * second.distance]
+
+    return _by_features(a, b, cv2.SIFT.create(contrastThreshold=0.01), match, cv2.USAC_MAGSAC, 1.0)
 
 
 def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach: float = 3 / 8) -> np.ndarray | None:
@@ -81,20 +76,19 @@ def polish(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> np.ndarray | None
     return ecc(a, b, start=start, reach=1 / 8)
 
 
-def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int] | None = None) -> np.ndarray | None:
+def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.ndarray | None:
     """A homography with 1 in the lower right, or None if it takes a to no convex quadrilateral, or far out of b.
 
     Args:
         matrix: ``(3, 3)`` or None.
         a: shape of the picture, height first.
-        b: likewise, by default that of a; corners of a lie at most its long side away from it.
+        b: likewise; corners of a lie at most its long side away from it.
     """
     if matrix is None or not np.isfinite(matrix).all() or not matrix[2, 2]:
         return None
     matrix, corners = matrix / matrix[2, 2], corner_points(a[1], a[0])
     if not (corners @ matrix[2, :2] + 1 > 1e-6).all():
         return None
-    b = a if b is None else b
     moved, far = transform_points(matrix, corners), max(b[:2])
     inside = (moved >= -far).all() and (moved <= (b[1] + far, b[0] + far)).all()
     return matrix if inside and is_convex(moved) else None
@@ -107,34 +101,34 @@ def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
     reached = cv2.warpPerspective(np.full_like(b, 255), matrix, size, flags=flags) == 255
     if not reached.any():
         return float("nan")
-    x, y = (part[reached].astype(np.float64) for part in (a, seen))
-    x, y = x - x.mean(), y - y.mean()
-    energy = float((x @ x) * (y @ y))
-    return float(x @ y) / energy**0.5 if energy else float("nan")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.corrcoef(a[reached], seen[reached])[0, 1])
 
 
-def _features(detector: cv2.Feature2D, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    try:
-        points, found = detector.detectAndCompute(np.ascontiguousarray(picture), None)
-    except cv2.error:  # the picture is too small for the detector's pyramid
-        return np.empty((0, 2), np.float32), None
-    return np.array([point.pt for point in points], np.float32).reshape(-1, 2), found
-
-
-def _fit(
+def _by_features(
     a: np.ndarray,
     b: np.ndarray,
-    matches: Sequence[cv2.DMatch],
-    shapes: tuple[Sequence[int], Sequence[int]],
+    detector: cv2.Feature2D,
+    match: Callable[[np.ndarray, np.ndarray], Sequence[cv2.DMatch]],
     method: int,
     threshold: float,
 ) -> np.ndarray | None:
-    """The homography that most matches of points ``(N, 2)`` agree with, within ``threshold`` pixels."""
+    """The homography that most matches of two pictures' features agree with, within ``threshold`` pixels."""
+    try:
+        (points_a, found_a), (points_b, found_b) = (
+            detector.detectAndCompute(np.ascontiguousarray(picture), None) for picture in (a, b)
+        )
+    except cv2.error:  # a picture is too small for the detector's pyramid
+        return None
+    if not (points_a and points_b):
+        return None
+    matches = match(found_a, found_b)
     if len(matches) < 4:
         return None
-    from_a, to_b = a[[match.queryIdx for match in matches]], b[[match.trainIdx for match in matches]]
+    from_a = np.array(cv2.KeyPoint.convert(points_a, [pair.queryIdx for pair in matches]))
+    to_b = np.array(cv2.KeyPoint.convert(points_b, [pair.trainIdx for pair in matches]))
     matrix, _ = cv2.findHomography(from_a, to_b, method, threshold, maxIters=2000, confidence=0.999)
-    return usable(matrix, *shapes)
+    return usable(matrix, a.shape, b.shape)
 
 
 def _at_one_resolution(

@@ -25,7 +25,7 @@ from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.homographynet.predict import Aligner, to_input
+from zoo.models.homographynet.predict import Aligner, to_grey, to_input
 from zoo.models.homographynet.real import Method, read_real_pairs, real_table
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
 from zoo.nn.cost import macs, parameter_count
@@ -36,7 +36,6 @@ Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of 
 
 IDENTITY, ORB, SIFT, ECC = "identity", "ORB + RANSAC", "SIFT + MAGSAC", "ECC from identity"
 ONE, TWO, THREE, POLISHED = "network, 1 pass", "network, 2 passes", "network, 3 passes", "network, 3 passes + ECC"
-SCORES = ("mean", "median", "< 1 px", "< 3 px", "no estimate", "failures")
 SHORT_SCORES = ("mean", "< 3 px", "failures")
 CLAIMS = (  # metric, method, score, tolerance: other kernels round differently, and tip a few pairs over
     ("MACE, 1 pass", ONE, "mean", 0.02),
@@ -108,10 +107,6 @@ class Trial:
     pairs: list[Pair]
     offsets: np.ndarray
 
-    @property
-    def name(self) -> str:
-        return f"{self.data}, {self.protocol}"
-
     @classmethod
     def of(cls, data: HomographyPairs) -> Trial:
         return cls(*describe(data), *data.held_out_pairs("test"))
@@ -140,9 +135,9 @@ def methods(net: HomographyNet) -> dict[str, Method]:
     aligner = Aligner(TorchEngine(net), **net.facts())
     return {
         IDENTITY: lambda pairs: [resizing(a.shape, b.shape) for a, b in pairs],
-        ORB: partial(each, lambda pair: orb_ransac(*map(grey, pair))),
-        SIFT: partial(each, lambda pair: sift_magsac(*map(grey, pair))),
-        ECC: partial(each, lambda pair: ecc(*map(grey, pair))),
+        ORB: partial(each, lambda pair: orb_ransac(*map(to_grey, pair))),
+        SIFT: partial(each, lambda pair: sift_magsac(*map(to_grey, pair))),
+        ECC: partial(each, lambda pair: ecc(*map(to_grey, pair))),
         ONE: partial(look, aligner, 1),
         TWO: partial(look, aligner, 2),
         THREE: partial(look, aligner, 3),
@@ -175,28 +170,23 @@ def polish(pair: Pair, start: Matrix) -> Matrix:
     """An estimate improved by ECC at the pictures' own sizes; where that diverges, as it was."""
     if start is None:
         return None
-    a, b = map(grey, pair)
+    a, b = map(to_grey, pair)
     better = classical.polish(a, b, start)
     return start if better is None else better
 
 
-def grey(picture: np.ndarray) -> np.ndarray:
-    return picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-
-
 def scores(errors: np.ndarray, still: np.ndarray) -> dict[str, float]:
-    """By the names in ``SCORES``, of errors with NaN where no estimate is and of those of the identity, ``(N,)``."""
-    none = np.isnan(errors)
-    counted = np.where(none, still, errors)
-    values = (
-        counted.mean(),
-        np.median(counted),
-        (counted < 1).mean(),
-        (counted < 3).mean(),
-        none.mean(),
-        (counted >= still).mean(),
-    )
-    return dict(zip(SCORES, [round(float(value), 4) for value in values], strict=True))
+    """What a table shows of errors, NaN where no estimate is, and of those of the identity, ``(N,)``."""
+    counted = np.where(np.isnan(errors), still, errors)
+    found = {
+        "mean": counted.mean(),
+        "median": np.median(counted),
+        "< 1 px": (counted < 1).mean(),
+        "< 3 px": (counted < 3).mean(),
+        "no estimate": np.isnan(errors).mean(),
+        "failures": (counted >= still).mean(),
+    }
+    return {name: round(float(value), 4) for name, value in found.items()}
 
 
 def claims(trial: Trial, errors: dict[str, np.ndarray]) -> list[Figure]:
@@ -209,7 +199,7 @@ def claims(trial: Trial, errors: dict[str, np.ndarray]) -> list[Figure]:
 def comparison(trial: Trial, errors: dict[str, np.ndarray], times: dict[str, float] | None = None) -> Table:
     """Every method on the same pairs."""
     size = trial.pairs[0][0].shape[0]
-    title = f"{trial.name}, {len(trial.pairs)} test pairs of {size}x{size}, errors in their pixels"
+    title = f"{trial.data}, {trial.protocol}, {len(trial.pairs)} test pairs of {size}x{size}, errors in their pixels"
     rows = {name: scores(found, trial.still()) for name, found in errors.items()}
     if times:
         title += f", ms a pair on one thread ({platform.machine()})"
@@ -233,21 +223,14 @@ def robustness(trial: Trial, every: dict[str, Method]) -> Table:
 def describe(data: HomographyPairs) -> tuple[str, str]:
     """Source and protocol, such as "photos" and "Protocol B"."""
     source = data.root.resolve().name if data.root else "drawn streets"
-    for name, protocol in PROTOCOLS.items():
-        if protocol == data.protocol:
-            return source, f"Protocol {name}"
-    return source, str(data.protocol)
+    known = (f"Protocol {name}" for name, protocol in PROTOCOLS.items() if protocol == data.protocol)
+    return source, next(known, str(data.protocol))
 
 
 def under_protocol_a(data: HomographyPairs) -> HomographyPairs:
     """The same pictures, enlarged where they are below 640x480."""
     return HomographyPairs(
-        data.root,
-        protocol="A",
-        grey=data.grey,
-        test_pairs=data.counts["test"],
-        held_out=data.held_out,
-        num_workers=0,
+        data.root, protocol="A", grey=data.grey, test_pairs=data.counts["test"], held_out=data.held_out, num_workers=0
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ import cv2
 import numpy as np
 
 from zoo.base.errors import ZooError
+from zoo.base.files import read_text
 from zoo.models.evaluation import Table
 from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
 from zoo.pictures.images import open_rgb
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
 REACH = 32  # by how much corners move in training, in pixels of 128x128
-COLUMNS = ["xA", "yA", "xB", "yB"]
+COLUMNS = "xA,yA,xB,yB"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_real_pairs(folder: Path) -> list[RealPair]:
     """
     tables = sorted(folder.glob("*.csv"))
     if not tables:
-        raise ZooError(f"{folder}: no pairs there; a pair is NAMEA.jpg, NAMEB.jpg and NAME.csv ({','.join(COLUMNS)})")
+        raise ZooError(f"{folder}: no pairs there; a pair is NAMEA.jpg, NAMEB.jpg and NAME.csv ({COLUMNS})")
     return [_read(path) for path in tables]
 
 
@@ -73,15 +73,14 @@ def _read(table: Path) -> RealPair:
 
 def _read_points(table: Path) -> np.ndarray:
     """``(N, 4)`` float64."""
-    with table.open(newline="", encoding="utf-8") as file:
-        head, *rows = list(csv.reader(file)) or [[]]
+    head, *rows = read_text(table).splitlines() or [""]
     if head != COLUMNS or not rows:
-        raise ZooError(f"{table}: expected the head {','.join(COLUMNS)} and a line a point, not {','.join(head)!r}")
+        raise ZooError(f"{table}: expected the head {COLUMNS} and a line a point, not {head!r}")
     try:
-        points = np.array([[float(cell) for cell in row] for row in rows]).reshape(len(rows), 4)
+        points = np.loadtxt(rows, delimiter=",", ndmin=2)
     except ValueError:
-        raise ZooError(f"{table}: a line is not four numbers") from None
-    if not np.isfinite(points).all():
+        points = np.full((1, 4), np.nan)
+    if points.shape[1] != 4 or not np.isfinite(points).all():
         raise ZooError(f"{table}: a line is not four numbers")
     return points
 

@@ -15,7 +15,7 @@ from PIL import Image
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.pictures.geometry import corner_points, transform_points
-from zoo.pictures.images import Picture, open_rgb, to_floats, to_pixels
+from zoo.pictures.images import Picture, to_picture
 from zoo.pictures.results import Shown, save_pngs
 
 OUTLINE = (255, 40, 40)
@@ -158,15 +158,11 @@ class Homography(Shown):
 
 
 def read(picture: Picture) -> np.ndarray:
-    """RGB ``(H, W, 3)`` uint8 of what :func:`to_floats` takes, and of arrays with an alpha channel."""
-    if isinstance(picture, (str, Path)):
-        return np.array(open_rgb(picture))
-    if isinstance(picture, np.ndarray) and picture.shape[2:] == (4,):
-        picture = picture[..., :3]
-    array = to_pixels(to_floats(picture))
-    if not array.size:
-        raise ZooError(f"the picture is empty ({array.shape[1]}x{array.shape[0]})")
-    return array
+    """RGB ``(H, W, 3)`` uint8 of what :func:`to_picture` takes, without its transparency."""
+    image = to_picture(picture)[0].convert("RGB")
+    if not (image.width and image.height):
+        raise ZooError(f"the picture is empty ({image.width}x{image.height})")
+    return np.array(image)
 
 
 def normalized(matrix: np.ndarray) -> np.ndarray:
