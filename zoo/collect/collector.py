@@ -226,7 +226,9 @@ class Collector:
                             limit = self.store.options.max_bytes
                             redirect = await self.client.get(parsed, sink, limit=limit, picture=True)
                         host.answered()
-                        return redirect or await loop.run_in_executor(self._threads, self._examine, visit)
+                        if redirect is None:
+                            return await loop.run_in_executor(self._threads, self._examine, visit)
+                        return redirect
                     except FetchError as error:
                         wait = self._heed(host, error, attempt)
                         alone = (error.busy or error.silent) and host.claim()
