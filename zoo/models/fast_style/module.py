@@ -13,7 +13,7 @@ from zoo.base.errors import ZooError
 from zoo.data.style import read_style
 from zoo.models.fast_style.net import FastStyle
 from zoo.nn.learning import Learner, PictureLog
-from zoo.nn.losses.style_transfer import StyleTransferLoss
+from zoo.nn.losses.style_transfer import TOLD, StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
@@ -100,9 +100,7 @@ class FastStyleModule(Learner):
         rows = [[to_array(one) for one in pair] for pair in self.shown]
         self.pictures(self, lambda: contact_sheet(rows, ("content", "result"), width=self.shown[0][0].shape[-1]))
         self.shown = []
-        found = self.found()
-        parts = ", ".join(f"{name} {found[name]:.4f}" for name in ("content", "style", "tv"))
-        return f"Loss on {self.split}: {found['loss']:.4f} ({parts})"
+        return f"Loss on {self.split}: {TOLD.format(**self.found())}"
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Leaves out a step whose gradient is not finite.

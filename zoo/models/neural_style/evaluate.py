@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,8 +91,7 @@ def pictures(objective: Objective, iterations: int, bfloat16: bool) -> dict[str,
     net, content, found = objective.net, objective.content, {}
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(content)
     moved = (content + 1e-4 * (2 * noise - 1)).clamp(0, 1)
-    apart = Objective(net, objective.features, moved, objective.styles, objective.blend)
-    full = Objective(net.changed(coarse_to_fine=False), objective.features, content, objective.styles, objective.blend)
+    apart, full = replace(objective, content=moved), replace(objective, net=net.changed(coarse_to_fine=False))
     for name, of, fast in ((DEFAULT, objective, bfloat16), (FLOAT32, objective, False), (MOVED, apart, False)):
         *_, found[name] = run(of, iterations, fast)
     for one in run(full, iterations, bfloat16):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import LightningModule
 from PIL import Image
 from torch import Tensor, nn
 
@@ -22,13 +21,14 @@ from zoo.models.neural_style.objective import Objective, Stage, plan
 from zoo.models.neural_style.predict import shrink
 from zoo.models.neural_style.result import strip_of
 from zoo.nn.descent import keep_finite, make_optimizer
-from zoo.nn.learning import PictureLog
+from zoo.nn.learning import Learner, PictureLog
+from zoo.nn.losses.style_transfer import TOLD
 from zoo.pictures.results import save_png
 from zoo.pictures.stylized import as_content, finish
 from zoo.pictures.tensors import to_array, to_tensor
 
 
-class NeuralStyleModule(LightningModule):
+class NeuralStyleModule(Learner):
     """Optimises a picture by the steps of :meth:`NeuralStyle.predict`; a step of the trainer is an iteration.
 
     Logs ``train/loss``, at the size of the stage, and after every epoch ``val/loss`` with its terms ``content``,
@@ -36,23 +36,17 @@ class NeuralStyleModule(LightningModule):
     ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The picture is that of the epoch with
     the smallest ``val/loss``, where ``predict`` returns the best that the last size went through.
 
+    Arguments down to ``coarse_to_fine`` are those of :class:`NeuralStyle`; how many iterations there are is said by the
+    trainer, by ``max_steps`` or by epochs.
+
     Args:
-        content_layers: see :class:`NeuralStyle`, as all down to ``coarse_to_fine``.
-        style_layers: see there.
-        content_weight: see there.
-        style_weight: see there.
-        tv_weight: see there.
-        pooling: see there.
-        depth: see there.
-        start: see there.
-        optimizer: see there.
-        lr: see there.
-        size: see there. The number of iterations is the trainer's, by ``max_steps`` or by epochs.
-        coarse_to_fine: see there.
         vgg: "timm", or the path of a safetensors file with VGG. None: random weights, which show colours but hardly
             shapes, for a try without any download.
         preserve_color: whether ``picture.png`` has the colours of the content.
     """
+
+    net: NeuralStyle
+    monitor = ("val/loss", "min")
 
     def __init__(
         self,
@@ -72,21 +66,19 @@ class NeuralStyleModule(LightningModule):
         preserve_color: bool = False,
     ) -> None:
         given = locals()
-        super().__init__()
+        super().__init__("loss", "content", "style", "tv")
         names = set(signature(NeuralStyle).parameters) & set(given)
         self.arguments: dict[str, Any] = {name: given[name] for name in sorted(names)}
         self.net = NeuralStyle(**self.arguments)
         self.features = self.net.loss_network(vgg)
         self.preserve_color = preserve_color
         self.picture = nn.Parameter(torch.zeros(1, 3, 1, 1))  # until its size is known
-        self.monitor = ("val/loss", "min")
         self.previews = PictureLog(1)
         self.stages: list[Stage] = []
         self.losses: list[float] = []
-        self._objective: Objective | None = None
 
     def setup(self, stage: str) -> None:
-        if self._objective is not None:  # validation after the fit
+        if hasattr(self, "objective"):  # validation after the fit
             return
         pair = self.trainer.datamodule  # type: ignore[attr-defined]
         if not isinstance(pair, StylePair):
@@ -96,11 +88,11 @@ class NeuralStyleModule(LightningModule):
         need = check_memory(self.features, colors.height, colors.width, self.trainer.strategy.root_device)
         if stage == "fit" and self.trainer.is_global_zero:
             print(f"{colors.width}x{colors.height} pixels: about {gigabytes(need)} of memory")  # noqa: T201
-        self._objective = Objective(self.net, self.features, to_tensor(colors)[None], pair.styles, pair.blend)
+        self.objective = Objective(self.net, self.features, to_tensor(colors)[None], pair.styles, pair.blend)
         iterations = self._iterations() if stage == "fit" else 1
         self.arguments["iterations"] = iterations
         self.stages = plan(colors.height, colors.width, iterations, self.net.coarse_to_fine)
-        start = self._objective.begin(self.net.start, self.stages[0].size)
+        start = self.objective.begin(self.net.start, self.stages[0].size)
         self.picture = nn.Parameter(start.contiguous())
 
     def _iterations(self) -> int:
@@ -108,11 +100,6 @@ class NeuralStyleModule(LightningModule):
         if not 0 < count < math.inf:
             raise ZooError("neural style is told how many iterations there are, such as by --trainer.max_steps 300")
         return int(count)
-
-    @property
-    def objective(self) -> Objective:
-        assert self._objective is not None, "setup() was not called"
-        return self._objective
 
     def configure_optimizers(self) -> Any:
         return make_optimizer(self.picture, self.net.optimizer, self.net.lr)
@@ -135,15 +122,11 @@ class NeuralStyleModule(LightningModule):
         keep_finite(self.picture)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        terms = self.objective.terms(self.picture.clamp(0, 1), self.stages[-1].size)
-        split = "test" if self.trainer.testing else "val"
-        self.log_dict({f"{split}/{name}": term for name, term in terms.items()}, batch_size=1)
+        self.log_means(self.objective.terms(self.picture.clamp(0, 1), self.stages[-1].size))
         self.previews(self, self._image)
-        if self.trainer.state.fn != "fit" and self.trainer.is_global_zero:
-            parts = ", ".join(f"{name} {float(terms[name]):.4f}" for name in ("content", "style", "tv"))
-            print(f"Loss at full size: {float(terms['loss']):.4f} ({parts})")  # noqa: T201
 
-    test_step = validation_step
+    def end_epoch(self) -> str:
+        return f"Loss at full size: {TOLD.format(**self.found())}"
 
     def _image(self) -> Image.Image:
         return Image.fromarray(to_array(self.picture[0]))

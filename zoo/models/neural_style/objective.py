@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,7 @@ def plan(height: int, width: int, iterations: int, coarse_to_fine: bool) -> list
     return [stage for stage in reversed(stages) if stage.end > stage.first]
 
 
+@dataclass(frozen=True, eq=False)
 class Objective:
     """The loss of a picture by a content and styles, at any size up to that of the content.
 
@@ -62,16 +63,12 @@ class Objective:
         blend: share of each of several styles; None: the same of each.
     """
 
-    def __init__(
-        self,
-        net: NeuralStyle,
-        features: VGGFeatures,
-        content: Tensor,
-        styles: Sequence[Picture | None],
-        blend: Sequence[float] | None = None,
-    ) -> None:
-        self.net, self.features, self.content, self.styles, self.blend = net, features, content, styles, blend
-        self._made: dict[tuple[int, int], tuple[StyleTransferLoss, dict[str, Tensor]]] = {}
+    net: NeuralStyle
+    features: VGGFeatures
+    content: Tensor
+    styles: Sequence[Picture | None]
+    blend: Sequence[float] | None = None
+    _made: dict[tuple[int, int], tuple[StyleTransferLoss, dict[str, Tensor]]] = field(default_factory=dict, init=False)
 
     def begin(self, start: str, size: tuple[int, int], generator: torch.Generator | None = None) -> Tensor:
         """The picture to start from, ``(1, 3, H, W)``: the content, the style, or noise of this size, enlarged."""

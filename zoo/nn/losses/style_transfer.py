@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.nn.losses.perceptual import FeatureLoss, StyleLoss, total_variation
 
+TOLD = "{loss:.4f} (content {content:.4f}, style {style:.4f}, tv {tv:.4f})"  # of terms
+
 
 class StyleTransferLoss(nn.Module):
     """Weighted sum of content, style and roughness (Johnson et al., 2016, https://arxiv.org/abs/1603.08155).
