@@ -11,8 +11,7 @@ from zoo.collect import hosts as module
 from zoo.collect.fetch import Client, parse
 from zoo.collect.hosts import Host, Hosts
 from zoo.collect.options import Options
-from zoo.collect.robots import LARGEST, read_rules
-from zoo.collect.rules import Rules
+from zoo.collect.robots import LARGEST, Rules, read_rules
 
 SITE = "https://example.org"
 
@@ -137,8 +136,8 @@ def test_rules_are_read_from_the_root_of_the_host(site):
     host, wait = read(site)
     assert [request.path for request in site.requests] == ["/robots.txt"]
     assert site.requests[0].headers["User-Agent"].startswith("lightning-zoo/")
-    assert host.rules is not None
-    assert not host.rules.allow(f"{site.endpoint}/x")
+    assert host.allows is not None
+    assert not host.allows(f"{site.endpoint}/x")
     assert host.interval == 4
     assert wait == pytest.approx(4, abs=1)  # and not only from the second request on
 
@@ -147,8 +146,8 @@ def test_rules_are_read_from_the_root_of_the_host(site):
 def test_a_host_without_rules_allows_all(site, code):
     site.fault("GET", "/robots.txt", Status(code))
     host, _ = read(site)
-    assert host.rules is not None
-    assert host.rules.allow(f"{site.endpoint}/a")
+    assert host.allows is not None
+    assert host.allows(f"{site.endpoint}/a")
     assert host.closed is None
 
 
@@ -157,8 +156,8 @@ def test_a_host_whose_rules_cannot_be_read_is_asked_again(site, code):
     site.robots = b"User-agent: *\nDisallow: /"
     site.fault("GET", "/robots.txt", Status(code), times=2)
     host, _ = read(site, retries=2)
-    assert host.rules is not None
-    assert not host.rules.allow(f"{site.endpoint}/a")
+    assert host.allows is not None
+    assert not host.allows(f"{site.endpoint}/a")
     assert host.closed is None
     assert len(site.requests) == 3
 
@@ -166,7 +165,7 @@ def test_a_host_whose_rules_cannot_be_read_is_asked_again(site, code):
 def test_a_host_that_keeps_failing_is_closed(site):
     site.fault("GET", "/robots.txt", Status(500), times=9)
     host, _ = read(site, retries=2)
-    assert host.rules is None
+    assert host.allows is None
     assert host.closed == ("robots.txt: HTTP 500 Internal Server Error", "failed")
     assert len(site.requests) == 3
 
@@ -177,8 +176,8 @@ def test_a_host_that_comes_back_is_read(site):
     site.fault("GET", "/robots.txt", Cut(5))
     host, _ = read(site)
     assert host.closed is None
-    assert host.rules is not None
-    assert not host.rules.allow(f"{site.endpoint}/a")
+    assert host.allows is not None
+    assert not host.allows(f"{site.endpoint}/a")
 
 
 def test_a_host_that_asks_to_wait_is_held(site, monkeypatch):
@@ -186,7 +185,7 @@ def test_a_host_that_asks_to_wait_is_held(site, monkeypatch):
     monkeypatch.setattr(Host, "hold", lambda host, wait: held.append(wait))
     site.fault("GET", "/robots.txt", Status(503, {"Retry-After": "50"}))
     host, _ = read(site)
-    assert host.rules is not None
+    assert host.allows is not None
     assert 50 in held
 
 
@@ -203,15 +202,15 @@ def test_rules_may_be_elsewhere(site):
         site.fault("GET", "/robots.txt", Status(301, {"Location": f"{other.endpoint}/rules"}))
         host, _ = read(site)
         assert [request.path for request in other.requests] == ["/rules"]
-    assert host.rules is not None
-    assert not host.rules.allow(f"{site.endpoint}/x")
+    assert host.allows is not None
+    assert not host.allows(f"{site.endpoint}/x")
 
 
 def test_rules_that_lead_in_a_circle_are_none(site):
     site.fault("GET", "/robots.txt", Status(302, {"Location": "/robots.txt"}), times=99)
     host, _ = read(site)
-    assert host.rules is not None
-    assert host.rules.allow(f"{site.endpoint}/a")
+    assert host.allows is not None
+    assert host.allows(f"{site.endpoint}/a")
     assert len(site.requests) == 5  # redirects that RFC 9309 wants followed
 
 
@@ -243,18 +242,18 @@ def test_a_large_file_is_read_as_far_as_the_standard_demands(site):
     end = b"\nDisallow: /late\n"
     site.robots = b"User-agent: *\nDisallow: /early\n" + b"# " + b"x" * LARGEST + end
     host, _ = read(site)
-    assert host.rules is not None
-    assert not host.rules.allow(f"{site.endpoint}/early")
-    assert host.rules.allow(f"{site.endpoint}/late")
+    assert host.allows is not None
+    assert not host.allows(f"{site.endpoint}/early")
+    assert host.allows(f"{site.endpoint}/late")
 
 
 def test_of_a_huge_file_the_beginning_holds(site):
     site.robots = b"User-agent: *\nDisallow: /early\n" + b"x" * (2 << 20)
     host, _ = read(site)
     assert host.closed is None
-    assert host.rules is not None
-    assert not host.rules.allow(f"{site.endpoint}/early/1.jpg")
-    assert host.rules.allow(f"{site.endpoint}/late/1.jpg")
+    assert host.allows is not None
+    assert not host.allows(f"{site.endpoint}/early/1.jpg")
+    assert host.allows(f"{site.endpoint}/late/1.jpg")
 
 
 @pytest.mark.parametrize(
@@ -263,5 +262,5 @@ def test_of_a_huge_file_the_beginning_holds(site):
 def test_what_is_no_text_has_no_rules(site, content):
     site.robots = content
     host, _ = read(site)
-    assert host.rules is not None
-    assert host.rules.allow(f"{site.endpoint}/a")
+    assert host.allows is not None
+    assert host.allows(f"{site.endpoint}/a")

@@ -27,7 +27,6 @@ class Backlog:
         self._path = path
         self._seen: set[int] = set()
         self._cursors: dict[str, Any] = {}
-        self._ended: set[str] = set()
         self.repeated = 0  # addresses that were named again in this run
         path.touch()
         self._scan()
@@ -46,18 +45,13 @@ class Backlog:
                     if "url" in record:
                         keys.append(key_of(record["url"]))
                         continue
-                    self._note(record)
+                    self._cursors[record["source"]] = record["next"]
                 except (ValueError, TypeError, KeyError, AttributeError):
                     continue  # of a page that was not written to its end: no cursor follows
                 self._seen.update(keys)
                 keys.clear()
                 end = position
             file.truncate(end)
-
-    def _note(self, cursor: dict[str, Any]) -> None:
-        self._cursors[cursor["source"]] = cursor["next"]
-        if cursor["next"] is None:
-            self._ended.add(cursor["source"])
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -67,7 +61,7 @@ class Backlog:
         return self._cursors.get(source)
 
     def ended(self, source: str) -> bool:
-        return source in self._ended
+        return source in self._cursors and self._cursors[source] is None
 
     def add(self, source: str, page: Page) -> None:
         """Takes a page over, without the addresses that were named before."""
@@ -79,9 +73,8 @@ class Backlog:
             self._seen.add(key)
             known = {name: value for name, value in dataclasses.asdict(address).items() if value is not None}
             self._writing.write(json.dumps(known) + "\n")
-        cursor = {"source": source, "next": page.next}
-        self._note(cursor)
-        self._writing.write(json.dumps(cursor) + "\n")
+        self._cursors[source] = page.next
+        self._writing.write(json.dumps({"source": source, "next": page.next}) + "\n")
         self._writing.flush()
 
     def close(self) -> None:

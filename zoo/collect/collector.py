@@ -213,9 +213,9 @@ class Collector:
         loop, attempt, alone = asyncio.get_running_loop(), 0, False
         with self.hosts.of(parsed) as host:
             async with host.reading:
-                if host.rules is None and host.closed is None:
+                if not host.allows and not host.closed:
                     await read_rules(self.client, self.hosts, host, self.store.options.retries)
-            if host.closed is None and host.rules is not None and not host.rules.allow(url):
+            if host.allows and not host.closed and not host.allows(url):
                 raise FetchError("robots.txt", "forbidden")
             while True:
                 attempt += 1

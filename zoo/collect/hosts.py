@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from yarl import URL
 
 from zoo.collect.options import Options
-from zoo.collect.rules import Rules
 from zoo.collect.trouble import FetchError
 
 HALTING, SLOWEST = 0.05, 5.0  # seconds between requests to a host that said that it is too much, once and often
@@ -59,7 +58,7 @@ class Host:
     most: int  # requests under way
     interval: float = field(init=False)  # at least ``least``, by what it said of late
     next_time: float = 0.0  # before which nothing is asked
-    rules: Rules | None = None  # None: robots.txt has not been read
+    allows: Callable[[str], bool] | None = None  # whether an address may be asked; None: robots.txt has not been read
     put_off: int = 0  # addresses in a row that were given up since it said that it is too much
     unreachable: int = 0  # connections in a row that did not come about
     closed: tuple[str, str] | None = None  # reason and status of all that is still to come, where nothing more is asked

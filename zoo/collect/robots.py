@@ -1,43 +1,63 @@
-"""Asking a host for its robots.txt."""
+"""Asking a host for its robots.txt, and what that allows by RFC 9309."""
 
 from __future__ import annotations
 
+from protego import Protego
+
 from zoo.collect.fetch import Client, Redirect, parse
 from zoo.collect.hosts import PATIENCE, Host, Hosts, backoff
-from zoo.collect.rules import Rules
 from zoo.collect.trouble import FetchError
 
+TOKEN = "lightning-zoo"  # noqa: S105  # the product that rules may name
 LARGEST = 500 << 10  # bytes that are read of one, the least that RFC 9309 demands
 HOPS = 5
+
+
+class Rules:
+    """What a host lets a program fetch, and how often.
+
+    Args:
+        text: of its robots.txt; "" where it has none.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        self._rules = Protego.parse(text)
+        self.delay = float(self._rules.crawl_delay(TOKEN) or 0)  # seconds
+
+    def allow(self, url: str) -> bool:
+        """Tells whether an address may be asked, in the form in which it would be."""
+        return bool(self._rules.can_fetch(str(parse(url)), TOKEN))
 
 
 async def read_rules(client: Client, hosts: Hosts, host: Host, retries: int) -> None:
     """Asks a host for its rules, which it must tell before anything else is asked of it.
 
-    Sets its ``rules``, or closes it where they cannot be had: a server that fails may have rules, RFC 9309 says, and
-    one that has no such file has none.
+    Sets what it ``allows``, or closes it where that cannot be had: a server that fails may have rules, RFC 9309 says,
+    and one that has no such file has none.
     """
-    attempt = 0
-    while host.rules is None and host.closed is None:
+    rules, attempt = None, 0
+    while rules is None:
         attempt += 1
         try:
-            host.rules = Rules(await _read(client, hosts, host))
+            rules = Rules(await _read(client, hosts, host))
         except FetchError as error:
             wait = backoff(attempt, error.wait)
             if error.status == "blocked":
                 host.close(error.reason, error.status)
-            elif not error.again and not error.unreachable:
-                host.rules = Rules()
-            elif not error.again or attempt > retries or wait > PATIENCE:
-                host.close(error.reason if error.unreachable else f"robots.txt: {error.reason}")
-            else:
+                return
+            if not error.again and not error.unreachable:
+                rules = Rules()
+            elif error.again and attempt <= retries and wait <= PATIENCE:
                 host.hold(wait)
-    delay = host.rules.delay if host.rules else 0
-    if delay > PATIENCE:
-        host.close(f"robots.txt asks for {delay:g} s between requests", "forbidden")
-    host.least = max(host.least, delay)
+            else:
+                host.close(error.reason if error.unreachable else f"robots.txt: {error.reason}")
+                return
+    host.allows = rules.allow
+    host.least = max(host.least, rules.delay)
     host.interval = max(host.interval, host.least)
-    host.hold(min(delay, PATIENCE))
+    host.hold(min(rules.delay, PATIENCE))
+    if rules.delay > PATIENCE:
+        host.close(f"robots.txt asks for {rules.delay:g} s between requests", "forbidden")
 
 
 async def _read(client: Client, hosts: Hosts, host: Host) -> str:

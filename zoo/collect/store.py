@@ -94,9 +94,12 @@ class Store:
         self._folders = Folders()
         self._touched: set[Path] = set()
         for number, record in enumerate(self.ledger, 1):
-            if record["status"] in KEPT and not is_whole(record):
-                raise ZooError(f"{self.ledger.path}, line {number}: damaged; delete it to fetch its picture again")
-            self._learn(record)
+            self._settle(record)
+            if record["status"] in KEPT:
+                if not is_whole(record):
+                    raise ZooError(f"{self.ledger.path}, line {number}: damaged; delete it to fetch its picture again")
+                self._know(record)
+                self.missing += not (folder / record["file"]).exists()
 
     def _refuse_links(self) -> None:
         """What is deleted and cut here belongs to the collection, also where somebody else made it."""
@@ -108,13 +111,6 @@ class Store:
     def kept(self) -> int:
         """Pictures in the folder."""
         return len(self._files)
-
-    def _learn(self, record: dict[str, Any]) -> None:
-        """Takes a line of an earlier run into account."""
-        self._settle(record)
-        if record["status"] in KEPT:
-            self._know(record)
-            self.missing += not (self.folder / record["file"]).exists()
 
     def _settle(self, record: dict[str, Any]) -> None:
         key = key_of(record["url"])

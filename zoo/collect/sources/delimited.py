@@ -26,41 +26,34 @@ def rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
         yield {field: cleaned(record[at]) if at < len(record) else None for field, at in places.items()}
 
 
-class _Feed:
-    """Lines for the csv module, which asks for more of them in the midst of a row only while a quote is open."""
+def _records(path: Path) -> Iterator[list[str]]:
+    began = size = 0  # line and characters of a row; the csv module asks for more of them only while a quote is open
 
-    def __init__(self, path: Path) -> None:
-        self.began = 0  # line of the row
-        self.size = 0  # characters of the row so far; whoever has all of it sets it to 0
-        self._path = path
-
-    def __iter__(self) -> Iterator[str]:
-        for number, line in lines(self._path):
-            self.began = self.began if self.size else number
-            self.size += len(line)
-            if self.size > LINE:
-                where = f"{self._path}: line {self.began}"
+    def feed() -> Iterator[str]:
+        nonlocal began, size
+        for number, line in lines(path):
+            began = began if size else number
+            size += len(line)
+            if size > LINE:
+                where = f"{path}: line {began}"
                 raise ZooError(f"{where}: a row has more than {LINE >> 20} MiB; is a quote left open?")
             yield line
-        if self.size:
-            raise ZooError(f"{self._path}: line {self.began}: a quote is never closed")
+        if size:
+            raise ZooError(f"{path}: line {began}: a quote is never closed")
 
-
-def _records(path: Path) -> Iterator[list[str]]:
-    feed = _Feed(path)
-    given = iter(feed)
+    given = feed()
     for header in given:
         if header.strip():
             break
-        feed.size = 0
+        size = 0
     else:
         return
     try:
         for record in csv.reader(itertools.chain([header], given), delimiter=_delimiter(header, path)):
-            feed.size = 0
+            size = 0
             yield record
     except csv.Error as error:
-        raise ZooError(f"{path}: line {feed.began}: {error}; is a quote left open?") from None
+        raise ZooError(f"{path}: line {began}: {error}; is a quote left open?") from None
 
 
 def _delimiter(header: str, path: Path) -> str:

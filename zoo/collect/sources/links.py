@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -20,24 +20,30 @@ _WORD = re.compile(r"[\s,]*(\S+)")
 _DESCRIPTOR = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([wx])\b")
 
 
-@dataclass
-class Link:
-    """An ``<a>`` and what it tells of the pictures within it: see :class:`~zoo.collect.sources.markup.Picture`."""
+@dataclass(frozen=True)
+class Picture:
+    """What a page tells of a picture, or a link of those within it.
+
+    Args:
+        full: addresses of it, best first.
+        small: addresses of a smaller one, likeliest first.
+        pages: addresses of a page that shows it, best first.
+    """
 
     full: list[str]
-    small: list[str]
-    pages: list[str]
-    used: bool = False
+    small: list[str] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, attributes: Mapping[str, str]) -> Link:
-        href, about = attributes.get("href", ""), _about(attributes.get("m", ""))
-        if is_picture(href):
-            return cls([href, *about["murl"]], about["turl"], about["purl"])
-        carried = _parameters(href)
-        pages = [carried[name] for name in _PAGE if name in carried]
-        full = [carried[name] for name in _PICTURE if name in carried]
-        return cls([*full, *about["murl"]], about["turl"], [*pages, *about["purl"], href])
+
+def linked(attributes: Mapping[str, str]) -> Picture:
+    """What an ``<a>`` tells."""
+    href, about = attributes.get("href", ""), _about(attributes.get("m", ""))
+    if is_picture(href):
+        return Picture([href, *about["murl"]], about["turl"], about["purl"])
+    carried = _parameters(href)
+    pages = [carried[name] for name in _PAGE if name in carried]
+    full = [carried[name] for name in _PICTURE if name in carried]
+    return Picture([*full, *about["murl"]], about["turl"], [*pages, *about["purl"], href])
 
 
 def is_picture(address: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from html.parser import HTMLParser
+from typing import TypeAlias
 
-from zoo.collect.sources.links import Link, largest, looks_like_address, smallest
+from zoo.collect.sources.links import Picture, largest, linked, looks_like_address, smallest
 
 # Where pages give the full size, best first; what follows differs: data-full-src, data-zoom-image, data-large-file.
 _FULL = ("data-full", "data-zoom", "data-hires", "data-highres", "data-orig", "data-large")
@@ -17,22 +17,7 @@ _SETS = ("srcset", "data-srcset", "data-lazy-srcset")
 
 _SAVED_FROM = re.compile(r"\s*saved from url=\(\d{1,9}\)(\S+)")
 
-Attributes = Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """One picture.
-
-    Args:
-        full: addresses of it, best first.
-        small: addresses of a smaller one, likeliest first.
-        pages: addresses of a page that shows it, best first.
-    """
-
-    full: list[str]
-    small: list[str]
-    pages: list[str]
+Attributes: TypeAlias = Mapping[str, str]
 
 
 class Markup(HTMLParser):
@@ -46,69 +31,61 @@ class Markup(HTMLParser):
         self.graph: str | None = None  # og:url
         self._pictures: list[Picture] = []
         self._head: list[Picture] = []
-        self._link: Link | None = None
+        self._link: Picture | None = None  # that is open
         self._sets: list[str] | None = None  # of an open <picture>, which gives its <img> more addresses
-        self._shown = False  # whether that has its <img>
-        self._tags: Mapping[str, Callable[[Attributes], None]] = {
-            "a": self._a,
-            "img": self._img,
-            "picture": lambda _: self._picture(),
-            "source": self._source,
-            "input": lambda attributes: self._plain(attributes, "src", attributes.get("type", "").lower() == "image"),
-            "video": lambda attributes: self._plain(attributes, "poster"),
-            "base": self._base,
-            "link": self._relation,
-            "meta": self._meta,
-        }
+        self._shown = False  # whether the last of these has its <img>
         # <![ is a comment in HTML, and the parser raises for some. Without close(), which would try again at each
         # "<" of what is never closed, a page takes a time that grows with its length.
         self.feed(text.replace("<![", "<!-["))
-        self._end_a()
-        self._end_picture()
+        self._end("a")
+        self._end("picture")
 
     @property
     def pictures(self) -> list[Picture]:
         return self._pictures + self._head
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if handle := self._tags.get(tag):
-            handle({name: value or "" for name, value in reversed(attrs)})
+        attributes = {name: value or "" for name, value in reversed(attrs)}
+        match tag:
+            case "a":
+                self._end(tag)
+                self._link, self._used = linked(attributes), False
+            case "picture":
+                self._end(tag)
+                self._sets, self._shown = [], False
+            case "source" if self._sets is not None:
+                self._sets += _srcsets(attributes)
+            case "img":
+                self._img(attributes)
+            case "input" if attributes.get("type", "").lower() == "image":
+                self._add([attributes.get("src", "")], [])
+            case "video":
+                self._add([attributes.get("poster", "")], [])
+            case "base":
+                self.base = self.base or attributes.get("href")
+            case "link" | "meta":
+                self._about(attributes)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)  # <a/> opens a link in HTML
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "a":
-            self._end_a()
-        elif tag == "picture":
-            self._end_picture()
+        self._end(tag)
 
     def handle_comment(self, data: str) -> None:
         if match := _SAVED_FROM.match(data):
             self.saved_from = self.saved_from or match[1]
 
-    def _a(self, attributes: Attributes) -> None:
-        self._end_a()
-        self._link = Link.of(attributes)
-
-    def _end_a(self) -> None:
-        """A link to a picture that shows none itself."""
-        if self._link and not self._link.used:
-            self._add([], [])
-        self._link = None
-
-    def _picture(self) -> None:
-        self._end_picture()
-        self._sets, self._shown = [], False
-
-    def _source(self, attributes: Attributes) -> None:
-        if self._sets is not None:
-            self._sets += _srcsets(attributes)
-
-    def _end_picture(self) -> None:
-        if self._sets and not self._shown:
-            self._add(largest(self._sets), smallest(self._sets))
-        self._sets = None
+    def _end(self, tag: str) -> None:
+        """Ends a link, which may lead to a picture and show none itself, or a ``<picture>``."""
+        if tag == "a":
+            if self._link and not self._used:
+                self._add([], [])
+            self._link = None
+        elif tag == "picture":
+            if self._sets and not self._shown:
+                self._add(largest(self._sets), smallest(self._sets))
+            self._sets = None
 
     def _img(self, attributes: Attributes) -> None:
         srcsets = _srcsets(attributes) + (self._sets or [])
@@ -121,34 +98,23 @@ class Markup(HTMLParser):
             [*filter(looks_like_address, full), *largest(srcsets), *lazy, *src], [*src, *lazy, *smallest(srcsets)]
         )
 
-    def _plain(self, attributes: Attributes, name: str, wanted: bool = True) -> None:
-        if wanted and name in attributes:
-            self._add([attributes[name]], [])
-
     def _add(self, full: list[str], small: list[str]) -> None:
-        if link := self._link:
-            link.used = True
-            full, small = link.full + full, link.small + small
-        pages = link.pages if link else []
-        if any(full):
-            self._pictures.append(Picture(full, small, pages))
+        link, self._used = self._link or Picture([]), True
+        if any(full := link.full + full):
+            self._pictures.append(Picture(full, link.small + small, link.pages))
 
-    def _base(self, attributes: Attributes) -> None:
-        self.base = self.base or attributes.get("href")
-
-    def _relation(self, attributes: Attributes) -> None:
+    def _about(self, attributes: Attributes) -> None:
+        """What the head says of the page and its picture."""
         relations, address = attributes.get("rel", "").lower().split(), attributes.get("href", "")
+        name, content = attributes.get("property", attributes.get("name", "")).lower(), attributes.get("content", "")
         if "canonical" in relations:
             self.canonical = self.canonical or address
         elif "image_src" in relations:
-            self._head.append(Picture([address], [], []))
-
-    def _meta(self, attributes: Attributes) -> None:
-        name, content = attributes.get("property", attributes.get("name", "")).lower(), attributes.get("content", "")
-        if name == "og:url":
+            self._head.append(Picture([address]))
+        elif name == "og:url":
             self.graph = self.graph or content
         elif name in ("og:image", "og:image:url"):
-            self._head.append(Picture([content], [], []))
+            self._head.append(Picture([content]))
 
 
 def _srcsets(attributes: Attributes) -> list[str]:

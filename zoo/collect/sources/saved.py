@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 from zoo.base.errors import ZooError
-from zoo.collect.sources.markup import Markup, Picture
+from zoo.collect.sources.links import Picture
+from zoo.collect.sources.markup import Markup
 from zoo.collect.sources.rows import Row
 from zoo.collect.sources.values import absolute
 
