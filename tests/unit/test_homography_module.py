@@ -61,6 +61,15 @@ def test_measures_what_it_logs(folder: Path, capsys: pytest.CaptureFixture[str])
     assert f"MACE on val: {metrics['val/MACE']:.3f} px" in capsys.readouterr().out
 
 
+def test_each_pair_weighs_the_same_whatever_the_batches(monkeypatch: pytest.MonkeyPatch):
+    module = HomographyNetModule()
+    module._trainer = SimpleNamespace(testing=False)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    for errors in ([1.0, 2.0, 3.0], [6.0]):
+        module.log_means({"MACE": torch.tensor(errors, dtype=torch.float64)})
+    assert module.found() == {"MACE": 3.0}
+
+
 def test_draws_corners_where_they_lie():
     black = np.zeros((20, 20, 3), np.uint8)
     corners = np.array([[0.0, 0.0], [19.0, 0.0], [19.0, 19.0], [0.0, 19.0]])

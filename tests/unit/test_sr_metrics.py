@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import math
-import socket
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +17,6 @@ from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.nn.metrics.super_resolution import feature_distance, luma, psnr, ssim
-from zoo.nn.metrics.super_resolution_metrics import LumaPSNR, LumaSSIM
 from zoo.nn.vgg import VGGFeatures
 
 SKIMAGE = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
@@ -230,43 +227,6 @@ def test_feature_distance_by_picture_and_layer(pairs: tuple[Tensor, Tensor]):
         features, truth = vgg(prediction)[layer].detach().numpy(), vgg(target)[layer].detach().numpy()
         expected = [((a - b) ** 2).sum() / a.size for a, b in zip(features, truth, strict=True)]
         assert distance.tolist() == pytest.approx(expected, rel=1e-4)
-
-
-# Over a data set
-
-
-@pytest.mark.parametrize(("metric", "figure"), [(LumaPSNR, psnr), (LumaSSIM, ssim)])
-def test_classes_are_the_mean_of_the_functions(metric: type, figure: object, pairs: tuple[Tensor, Tensor]):
-    for crop in (0, 4):
-        over_set = metric(crop=crop)
-        over_set.update(*pairs)
-        over_set.update(pairs[0][:1, :, 10:50], pairs[1][:1, :, 10:50])  # of another size
-        figures = torch.cat([figure(*pairs, crop=crop), figure(*(p[:1, :, 10:50] for p in pairs), crop=crop)])
-        assert over_set.compute().item() == pytest.approx(figures.mean().item(), rel=1e-6)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchmetrics says that nothing was measured
-        assert metric().compute().isnan()
-
-
-def measure(rank: int, port: int, folder: str, pairs: tuple[Tensor, Tensor]) -> None:
-    """What one of two processes does; the second has fewer pictures."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    metric = LumaPSNR()
-    for i in ((0, 1, 0), (1,))[rank]:
-        metric.update(pairs[0][i : i + 1], pairs[1][i : i + 1])
-    torch.save(metric.compute(), Path(folder, f"{rank}.pt"))
-    torch.distributed.destroy_process_group()
-
-
-def test_two_processes_measure_as_one(tmp_path: Path, pairs: tuple[Tensor, Tensor], one_thread: None):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.start_processes(measure, (port, str(tmp_path), pairs), nprocs=2, start_method="fork")
-    expected = psnr(*pairs).mean().item()  # each was seen twice
-    for rank in range(2):
-        assert torch.load(tmp_path / f"{rank}.pt").item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_functions_do_without_torchmetrics():

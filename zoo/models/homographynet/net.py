@@ -166,12 +166,9 @@ class Correlation(nn.Module):
 
 def neighbours(cells: int, radius: int) -> Tensor:
     """Index of the cells around each cell, row by row: ``(1, n * n, (2r+1)^2)``; those outside have index n * n."""
-    steps = torch.arange(-radius, radius + 1)
-    place = torch.arange(cells)
-    y = (place[:, None, None, None] + steps[:, None]).expand(cells, cells, 2 * radius + 1, 2 * radius + 1)
-    x = y.permute(1, 0, 3, 2)
-    inside = (y >= 0) & (y < cells) & (x >= 0) & (x < cells)
-    return torch.where(inside, y * cells + x, cells * cells).reshape(1, cells * cells, -1)
+    numbers = 1.0 + torch.arange(cells * cells).reshape(1, 1, cells, cells)
+    around = F.unfold(numbers, 2 * radius + 1, padding=radius).long()  # 0 outside
+    return torch.where(around > 0, around - 1, cells * cells).transpose(1, 2).contiguous()
 
 
 def correlating_layers(channels: int, outputs: int) -> nn.Sequential:

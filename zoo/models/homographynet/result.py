@@ -118,7 +118,8 @@ class Homography(Shown):
         """Left, top, width and height of both pictures in the frame of b."""
         if not self.valid:
             raise ZooError("there is nothing to stitch: no homography was found between these pictures")
-        if not reaches(self.matrix, self.a):
+        corners = corner_points(*self.a.shape[1::-1])
+        if not (corners @ self.matrix[2, :2] + 1 > 1e-9).all():  # they lie on both sides of infinity
             raise ZooError("the mosaic would be endless: the homography takes a part of the first picture to infinity")
         points = np.concatenate((self.corners, corner_points(*self.b.shape[1::-1])))
         left, top = np.floor(points.min(0)).tolist()
@@ -171,11 +172,6 @@ def normalized(matrix: np.ndarray) -> np.ndarray:
     result = matrix / scale
     result[2, 2] = 1.0
     return result
-
-
-def reaches(matrix: np.ndarray, picture: np.ndarray) -> bool:
-    """Whether a homography keeps all of a picture on one side of infinity."""
-    return bool((corner_points(*picture.shape[1::-1]) @ matrix[2, :2] + 1 > 1e-9).all())
 
 
 def tent(height: int, width: int) -> np.ndarray:

@@ -9,18 +9,18 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.data.digest import digest
 from zoo.data.low_resolution import SCALE, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
+from zoo.models.base import Model
 from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.super_resolution import feature_distance, psnr, ssim
-from zoo.nn.mode import evaluating
 from zoo.nn.vgg import VGGFeatures
-from zoo.pictures.tensors import to_array, to_tensor
+from zoo.pictures.tensors import to_tensor
 
 Method: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) to (4H, 4W, 3), uint8
 Scores: TypeAlias = "dict[str, float]"
@@ -65,21 +65,19 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
     )
 
 
-def methods(net: PerceptualSR, others: Mapping[str, nn.Module]) -> dict[str, Method]:
+def methods(net: PerceptualSR, others: Mapping[str, Model]) -> dict[str, Method]:
     """What is compared."""
     return {
         BICUBIC: lambda low: resize(low, low.shape[1] * SCALE, low.shape[0] * SCALE),
         NETWORK: partial(enlarge, net),
-        MATCHED: lambda low: np.asarray(net.predict(low, match_histogram=True).picture),
+        MATCHED: partial(enlarge, net, match_histogram=True),
         **{name: partial(enlarge, other) for name, other in others.items()},
     }
 
 
-@torch.inference_mode()
-def enlarge(net: nn.Module, low: np.ndarray) -> np.ndarray:
+def enlarge(net: Model, low: np.ndarray, match_histogram: bool = False) -> np.ndarray:
     """A whole picture ``(H, W, 3)`` at once, on the network's device: ``(4H, 4W, 3)`` uint8."""
-    with evaluating(net):
-        return to_array(net(as_batch(low, next(net.parameters()).device))[0])
+    return np.asarray(net.predict(low, match_histogram=match_histogram, tile=None))
 
 
 def as_batch(picture: np.ndarray, device: torch.device) -> Tensor:
