@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking, squashed
-from zoo.nn.cpu import InstanceNorm, UpsampledConv2d, sums
+from zoo.nn.cpu import InstanceNorm, sums
 from zoo.nn.mode import evaluating
 from zoo.pictures.tensors import to_array, to_tensor
 
@@ -51,7 +51,7 @@ def stylize_by_strips(
             strips.append(layer)
             if progress is not None:
                 progress(done, len(net.layers))
-        for top, y in strips.outputs():
+        for _, top, y in strips.outputs():
             result.paste(Image.fromarray(to_array(squashed(y[0]))), (0, top))
     return result
 
@@ -67,8 +67,7 @@ class Strips:
     """
 
     def __init__(self, read: Rows, height: int, rows: int, stride: int = 1) -> None:
-        self.read, self.height, self.rows = read, height, rows
-        self.kept_stride = self.stride = stride  # of what is kept, and of the output
+        self.read, self.height, self.rows, self.stride = read, height, rows, stride
         self.pending: list[Callable[[Tensor], Tensor]] = []  # layers after what is kept
 
     def append(self, layer: nn.Module) -> None:
@@ -78,27 +77,24 @@ class Strips:
             self.add(layer)
         else:
             self.pending.append(layer)
-            if isinstance(layer, UpsampledConv2d):
-                self.stride //= 2
-            elif isinstance(layer, nn.Conv2d):
-                self.stride *= layer.stride[0]
 
-    def outputs(self) -> Iterator[tuple[int, Tensor]]:
-        """Strips of the output, each with the number of its first row."""
+    def outputs(self) -> Iterator[tuple[int, int, Tensor]]:
+        """Strips of the output, each with the output's stride, and the number of its first row."""
         for top in range(0, self.height, self.rows):
             bottom = min(top + self.rows, self.height)
             first, last = max(top - HALO, 0), min(bottom + HALO, self.height)
-            y = self.read(first // self.kept_stride, last // self.kept_stride)
+            y = self.read(first // self.stride, last // self.stride)
             for layer in self.pending:
                 y = layer(y)
-            yield top // self.stride, y[:, :, (top - first) // self.stride : (bottom - first) // self.stride]
+            stride = (last - first) // y.shape[2]
+            yield stride, top // stride, y[:, :, (top - first) // stride : (bottom - first) // stride]
 
     def kept_outputs(self) -> Iterator[tuple[int, Tensor]]:
         """Likewise, and keeps them where they are smaller than the picture."""
         kept: Tensor | None = None
-        for top, y in self.outputs():
-            if kept is None and self.stride > 1:
-                size = (1, y.shape[1], self.height // self.stride, y.shape[3])
+        for stride, top, y in self.outputs():
+            if kept is None and stride > 1:
+                size = (1, y.shape[1], self.height // stride, y.shape[3])
                 kept = torch.empty(size, dtype=y.dtype, device=y.device, memory_format=torch.channels_last)
             if kept is not None:
                 kept[:, :, top : top + y.shape[2]] = y
@@ -106,7 +102,7 @@ class Strips:
         if kept is not None:
             features = kept
             self.read = lambda top, bottom: features[:, :, top:bottom]
-            self.kept_stride, self.pending = self.stride, []
+            self.stride, self.pending = stride, []
 
     def normalize(self, norm: InstanceNorm) -> None:
         total, squares, pixels = torch.zeros(()), torch.zeros(()), 0
@@ -119,8 +115,8 @@ class Strips:
         if self.pending:
             for _ in self.kept_outputs():
                 pass
-        change = Strips(self.read, self.height, self.rows, self.kept_stride)
+        change = Strips(self.read, self.height, self.rows, self.stride)
         for layer in block.layers:
             change.append(layer)
-        for top, y in change.outputs():
+        for _, top, y in change.outputs():
             self.read(top, top + y.shape[2]).add_(y)

@@ -29,7 +29,6 @@ from zoo.models.homographynet.predict import Aligner, to_grey, to_input
 from zoo.models.homographynet.real import Method, read_real_pairs, real_table
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
 from zoo.nn.cost import macs, parameter_count
-from zoo.nn.metrics.homography import corner_error
 from zoo.pictures.geometry import NET_SIZE, corner_points, net_scaling, resizing, transform_points
 
 Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
@@ -118,7 +117,7 @@ class Trial:
         matrices = np.stack([nowhere if matrix is None else matrix for matrix in method(self.pairs)])
         with np.errstate(divide="ignore", invalid="ignore"):  # corners at infinity
             found = transform_points(matrices, corners)
-        errors = corner_error(torch.from_numpy(found), torch.from_numpy(corners + self.offsets)).numpy()
+        errors = np.linalg.norm(found - corners - self.offsets, axis=2).mean(1)
         believable = (np.abs(found - corners) <= size).all((1, 2))
         return np.where(believable, errors, np.nan)
 
