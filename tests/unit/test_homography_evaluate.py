@@ -192,7 +192,7 @@ def test_time_is_that_of_one_pair_after_another(trial: Trial, monkeypatch: pytes
 
 def test_threads_are_as_they_were(measured: Results, net: HomographyNet, trial: Trial):
     threads = cv2.getNumThreads(), torch.get_num_threads()
-    with pytest.raises(ZeroDivisionError), evaluation.opencv_on_one_thread():
+    with pytest.raises(ZeroDivisionError), evaluation.one_thread(cv2.getNumThreads, cv2.setNumThreads):
         evaluation.ms_a_pair(lambda _: 1 / 0, trial.pairs)
     assert (cv2.getNumThreads(), torch.get_num_threads()) == threads
 

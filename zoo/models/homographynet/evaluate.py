@@ -67,7 +67,7 @@ def evaluate(net: HomographyNet, data: HomographyPairs, context: Context, *, rea
         raise ZooError(f"the network's pictures have {net.channels} channels, but data.grey is {data.grey}")
     real_pairs = read_real_pairs(real) if real else []
     every, trial = methods(net), Trial.of(data)
-    with opencv_on_one_thread():
+    with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
         errors = {name: trial.errors(method) for name, method in every.items()}
         times = {name: ms_a_pair(method, trial.pairs[:TIMED_PAIRS]) for name, method in every.items()}
         figures, tables = claims(trial, errors), [comparison(trial, errors, times)]
@@ -234,25 +234,21 @@ def under_protocol_a(data: HomographyPairs) -> HomographyPairs:
 
 
 @contextmanager
-def opencv_on_one_thread() -> Iterator[None]:
-    """Pairs go to the cores instead."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+def one_thread(get: Callable[[], int], change: Callable[[int], object]) -> Iterator[None]:
+    """Makes a library compute on one thread for a while, by the functions that tell and change how many it takes."""
+    threads = get()
+    change(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(threads)
+        change(threads)
 
 
 def ms_a_pair(method: Method, pairs: Sequence[Pair]) -> float:
     """Mean wall-clock time, one pair at a time, the network on one thread too."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread(torch.get_num_threads, torch.set_num_threads):
         method(pairs[:1])
         start = time.perf_counter()
         for pair in pairs:
             method([pair])
         return 1000 * (time.perf_counter() - start) / len(pairs)
-    finally:
-        torch.set_num_threads(threads)
