@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -14,10 +15,12 @@ import pytest
 
 from zoo import load
 from zoo.base.errors import ZooError
+from zoo.base.files import read_json
 from zoo.commands import main
 from zoo.hub import cache, client, locate
 
 REPO = "someone/linknet-mine"
+COMMIT = "0123456789" * 4
 
 
 @pytest.fixture
@@ -106,18 +109,30 @@ def test_without_a_connection_nothing_is_listed(hub: Any, capsys: pytest.Capture
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"main\n", b"../../x"])
 def test_a_damaged_record_is_asked_for_again(hub: Any, published: str, content: bytes):
     load(REPO)
-    record = client.home() / "hub" / REPO.replace("/", "--") / "revisions" / "main"
-    assert record.read_text() == published
+    record = client.home() / "hub" / REPO.replace("/", "--") / "main.json"
+    assert read_json(record)["commit"] == published
     record.write_bytes(content)
     assert locate.find(REPO).commit == published
-    assert record.read_text() == published
+    assert read_json(record)["commit"] == published
 
 
-@pytest.mark.parametrize("listing", ['{"a": 5}', '{"a": {"size": "5", "blob": "x"}}', '{"a": {"size": 5}}'])
-def test_a_damaged_listing_is_none(tmp_path: Path, listing: str):
-    (tmp_path / "commits").mkdir()
-    (tmp_path / "commits" / f"{'0' * 40}.json").write_text(listing)
-    assert cache.files_of(tmp_path, "0" * 40) is None
+@pytest.mark.parametrize(
+    "files", ["{}", "[]", '{"a": 5}', '{"a": {"size": "5", "blob": "x"}}', '{"a": {"size": 5}}', '{"a": {"sise": 5}}']
+)
+@pytest.mark.parametrize("commit", [COMMIT, "main", 5])
+def test_a_damaged_record_is_none(tmp_path: Path, files: str, commit: str):
+    (tmp_path / "main.json").write_text(f'{{"commit": {json.dumps(commit)}, "files": {files}}}')
+    assert cache.recall(tmp_path, "main") is None
+
+
+def test_a_commit_may_be_shortened_where_that_is_clear(tmp_path: Path):
+    files = {"a": cache.Listed(5, "x")}
+    cache.keep(tmp_path, f"{COMMIT[:8]}-branch", COMMIT, files)
+    assert cache.recall(tmp_path, COMMIT[:8]) == cache.recall(tmp_path, COMMIT) == (COMMIT, files)
+    assert cache.recall(tmp_path, "main") is None
+    cache.keep(tmp_path, "main", f"{COMMIT[:-1]}f", files)
+    assert cache.recall(tmp_path, COMMIT[:8]) is None
+    assert cache.recall(tmp_path, COMMIT) == (COMMIT, files)
 
 
 def test_a_file_that_another_has_mended_is_not_removed(hub: Any, published: str, monkeypatch: pytest.MonkeyPatch):

@@ -106,7 +106,9 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
     local = {name: Listed.of(path) for name, path in files.items()}
     with in_plain_words(repo, "send"):
         api = client.api()
-        _make_repository(api, repo, private, revision)
+        api.create_repo(repo, private=private, exist_ok=True)
+        if revision != "main":
+            api.create_branch(repo, branch=revision, exist_ok=True)
         commit, new = _bring_up(api, repo, revision, files, local)
     return Published(
         url=f"{client.endpoint()}/{repo}/tree/{commit}",
@@ -166,13 +168,13 @@ def preflight(repo: str, private: bool | None = None) -> None:
         raise ZooError("publishing needs a token that may write: hf auth login, or HF_TOKEN")
     with in_plain_words(repo, "send"):
         who = api.whoami()
-        found = _look_up(api, repo) if private else None
+        public = private and api.repo_exists(repo) and not api.model_info(repo).private
     if problem := _obstacle(who, repo):
         raise ZooError(
             f"the token may not write to {repo}: {redact(problem)}\n"
             f"make one that may on {client.endpoint()}/settings/tokens"
         )
-    if found and not found.private:
+    if public:
         raise ZooError(f"{repo} already exists and is public; publish elsewhere or without --private")
 
 
@@ -198,23 +200,6 @@ def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
     return "repo.write" in grained.get("global", ()) or any(
         "repo.write" in each.get("permissions", ()) for each in scopes
     )
-
-
-def _look_up(api: Any, repo: str) -> Any:
-    """What the Hub says of a repository; None where it has none of that name."""
-    from huggingface_hub import errors
-
-    try:
-        return api.model_info(repo)
-    except errors.RepositoryNotFoundError:
-        return None
-
-
-def _make_repository(api: Any, repo: str, private: bool | None, revision: str) -> None:
-    if not _look_up(api, repo):
-        api.create_repo(repo, private=private)
-    if revision != "main":
-        api.create_branch(repo, branch=revision, exist_ok=True)
 
 
 def _bring_up(

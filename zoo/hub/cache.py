@@ -49,7 +49,9 @@ class Listed:
 
 
 def keep(folder: Path, revision: str, commit: str, files: Mapping[str, Listed]) -> None:
-    """One file a commit and one a revision, each replaced whole: processes side by side do not mix them.
+    """Keeps what a commit holds, under its name and under that of the revision that was asked for.
+
+    Each is a file that is replaced whole: processes side by side do not mix them.
 
     Args:
         folder: of the repository's records.
@@ -57,35 +59,26 @@ def keep(folder: Path, revision: str, commit: str, files: Mapping[str, Listed]) 
         commit: its full name.
         files: what it holds, by path.
     """
-    (folder / "commits").mkdir(parents=True, exist_ok=True)
-    (folder / "revisions").mkdir(exist_ok=True)
-    replace(folder / "commits" / f"{commit}.json", json.dumps({name: vars(listed) for name, listed in files.items()}))
-    if revision != commit:
-        replace(folder / "revisions" / quote(revision, safe=""), commit)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = json.dumps({"commit": commit, "files": {name: vars(listed) for name, listed in files.items()}})
+    for name in (commit, revision):
+        replace(_path(folder, name), content)
 
 
-def commit_of(folder: Path, revision: str) -> str | None:
-    """The commit that a revision named when the Hub was asked last; None where it was not, or the record is damaged."""
-    if COMMIT.fullmatch(revision):
-        return revision
+def recall(folder: Path, revision: str) -> tuple[str, dict[str, Listed]] | None:
+    """The commit that a revision named when the Hub was asked last, and its files; None where nothing sound is kept."""
+    paths = [_path(folder, revision)]
+    if SHORT_COMMIT.fullmatch(revision) and not paths[0].exists():
+        paths = [path for path in folder.glob(f"{revision}*") if COMMIT.fullmatch(path.stem)]
     try:
-        named = (folder / "revisions" / quote(revision, safe="")).read_bytes().decode("ascii", "replace").strip()
-    except OSError:
-        named = ""
-    if COMMIT.fullmatch(named):
-        return named
-    if not SHORT_COMMIT.fullmatch(revision):
+        [path] = paths
+        kept = read_json(path)
+        commit, files = kept["commit"], {name: Listed(**listed) for name, listed in kept["files"].items()}
+        digests = all(type(each.size) is int and isinstance(each.sha256 or each.blob, str) for each in files.values())
+        return (commit, files) if COMMIT.fullmatch(commit) and digests and files else None
+    except (ZooError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    known = [path.stem for path in (folder / "commits").glob(f"{revision}*.json")]
-    return known[0] if len(known) == 1 else None
 
 
-def files_of(folder: Path, commit: str) -> dict[str, Listed] | None:
-    """What is kept of a commit; None where there is nothing, or nothing that can be read."""
-    try:
-        kept = read_json(folder / "commits" / f"{commit}.json")
-        files = {name: Listed(**listed) for name, listed in kept.items()}
-    except (ZooError, TypeError):
-        return None
-    sound = all(type(each.size) is int and isinstance(each.sha256 or each.blob, str) for each in files.values())
-    return files if sound else None
+def _path(folder: Path, revision: str) -> Path:
+    return folder / f"{quote(revision, safe='')}.json"

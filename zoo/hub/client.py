@@ -207,7 +207,7 @@ class Snapshot:
         if listed.size > limit:
             raise ZooError(f"{self}: refused, {name} has {listed.size:,} bytes, and at most {limit:,} are expected")
         path = self.folder / name
-        if path.is_file() and not listed.difference(path):
+        if not listed.difference(path):
             return path
         from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
 
@@ -218,9 +218,9 @@ class Snapshot:
 
     def _fetched(self, name: str, listed: Listed) -> Path:
         path = self.folder / name
+        if not (problem := listed.difference(path)):  # another process was first
+            return path
         if path.is_file():
-            if not (problem := listed.difference(path)):  # another process was first
-                return path
             print(f"{path}: damaged ({problem}); fetching it again", file=sys.stderr)  # noqa: T201
             _remove(path)
         with in_plain_words(self.reference, file=name), transfer():
@@ -248,9 +248,8 @@ def find(reference: Reference, refresh: bool = False) -> Snapshot:
         ZooError: no such repository or revision, or out of reach.
     """
     folder = home() / "hub" / reference.repo.replace("/", "--")
-    commit = cache.commit_of(folder, reference.revision)
-    known = cache.files_of(folder, commit) if commit else None
-    kept = Snapshot(reference, commit, known) if commit and known else None
+    known = cache.recall(folder, reference.revision)
+    kept = Snapshot(reference, *known) if known else None
     if kept and (not refresh or COMMIT.fullmatch(reference.revision)):
         return kept
     try:
