@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Page
+from zoo.collect.options import SourceOptions
 from zoo.collect.sources import open_source
 from zoo.collect.sources.catalogue import Catalogue
 
@@ -36,7 +37,7 @@ class Asked:
 
 def pages(text: str, api: Asked, start: Any = None, **options: Any) -> list[Page]:
     async def read() -> list[Page]:
-        catalogue = open_source(text, api, **options)
+        catalogue = open_source(SourceOptions(text, **options), api)
         assert isinstance(catalogue, Catalogue)
         return [page async for page in catalogue.pages(start)]
 
@@ -345,7 +346,7 @@ def test_an_endpoint_that_is_no_address_is_refused(endpoint):
 
 
 def test_options_of_other_sources_are_refused():
-    for option in ({"columns": {"url": "a"}}, {"base": "https://example.org"}):
+    for option in ({"columns": (("url", "a"),)}, {"base": "https://example.org"}):
         with pytest.raises(ZooError, match=r"commons: --\w+ is for"):
             pages("commons:cats", Asked(lambda _: {}), **option)
 

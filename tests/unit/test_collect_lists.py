@@ -13,6 +13,7 @@ import pytest
 
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address
+from zoo.collect.options import SourceOptions
 from zoo.collect.sources import open_source
 
 
@@ -20,8 +21,8 @@ async def no_api(url: str, parameters: Mapping[str, str], headers: Mapping[str, 
     raise AssertionError(f"a list asks nobody, and asked {url}")
 
 
-def addresses(path: Path | str, **options: Any) -> list[Address]:
-    return list(open_source(str(path), no_api, **options))
+def addresses(path: Path | str, columns: Mapping[str, str] = {}, **options: Any) -> list[Address]:
+    return list(open_source(SourceOptions(str(path), tuple(columns.items()), **options), no_api))
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -286,7 +287,7 @@ def test_what_is_no_source_is_refused_in_a_line(tmp_path, monkeypatch, text, com
     written(tmp_path / "list.json", "[]")
     written(tmp_path / "list.csv.gz", b"")
     with pytest.raises(ZooError, match=complaint) as error:
-        open_source(text, no_api)
+        addresses(text)
     assert str(error.value).count("\n") <= 2
 
 
@@ -301,7 +302,7 @@ def test_a_file_may_be_named_as_a_catalogue_would_be(tmp_path, monkeypatch):
 )
 def test_options_that_would_do_nothing_are_refused(tmp_path, name, options):
     with pytest.raises(ZooError, match=rf"{name}: --\w+ is for"):
-        open_source(str(written(tmp_path / name, "url\n")), no_api, **options)
+        addresses(written(tmp_path / name, "url\n"), **options)
 
 
 def test_sources_are_imported_without_what_is_slow():
@@ -315,6 +316,6 @@ def test_long_lists_take_little_memory(tmp_path):
     path = written(tmp_path / "list.csv", "url,label\n" + "".join(f"{url(number)},cat\n" for number in range(100_000)))
 
     tracemalloc.start()
-    assert sum(1 for _ in open_source(str(path), no_api)) == 100_000
+    assert sum(1 for _ in open_source(SourceOptions(str(path)), no_api)) == 100_000
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()

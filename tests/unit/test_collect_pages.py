@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address
+from zoo.collect.options import SourceOptions
 from zoo.collect.sources import open_source
 from zoo.collect.sources.links import is_picture, largest, smallest
 from zoo.collect.sources.markup import Markup
@@ -27,7 +28,7 @@ async def no_api(url: str, parameters: Mapping[str, str], headers: Mapping[str, 
 def addresses(path: Path, text: str | bytes, **options: Any) -> list[Address]:
     """Of a page with this text."""
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return list(open_source(str(path), no_api, **options))
+    return list(open_source(SourceOptions(str(path), **options), no_api))
 
 
 @pytest.fixture
@@ -277,7 +278,7 @@ def test_a_page_that_is_too_large_is_refused(page):
     with page.open("wb") as file:
         file.truncate((64 << 20) + 1)
     with pytest.raises(ZooError, match="more than 64 MiB"):
-        list(open_source(str(page), no_api))
+        list(open_source(SourceOptions(str(page)), no_api))
 
 
 @pytest.mark.parametrize("bit", ["<!--", "<a ", "<![", "</", "<a b='", "<script></s", "<img srcset='a 1x,", "<?", "&#"])

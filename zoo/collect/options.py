@@ -103,10 +103,10 @@ class SourceOptions:
     """A source as the user named it; equal ones are the same source."""
 
     __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
-    text: str
-    columns: tuple[tuple[str, str], ...] = ()
-    base: str | None = None
-    endpoint: str | None = None
+    text: str  # openverse:red bicycle, a catalogue and a query; or the path of a list or a saved page
+    columns: tuple[tuple[str, str], ...] = ()  # names that a list gives to fields of an address, ("url", "IMAGE_LINK")
+    base: str | None = None  # what the relative addresses of a saved page are relative to
+    endpoint: str | None = None  # where a catalogue's API is, other than where it usually is
 
     @property
     def key(self) -> str:

@@ -8,14 +8,14 @@ import ctypes
 import os
 import shlex
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Api, Page
+from zoo.collect.addresses import Page
 from zoo.collect.api import polite
 from zoo.collect.collector import Collector
 from zoo.collect.fetch import Client
@@ -60,13 +60,13 @@ def collect(
     _prepare(options)
     client = Client(options)
     api = polite(client, options)
-    opened = {} if source is None else {source.key: _open(source, api)}
+    opened = {} if source is None else {source.key: open_source(source, api)}
     with Store(folder, options) as store, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in the ledger
         for one in named:
             if not retry and one != source and not store.backlog.ended(one.key):
                 say(f"resuming {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
-                opened[one.key] = _open(one, api)
+                opened[one.key] = open_source(one, api)
         write_settings(folder / SETTINGS, given, named)
         watch = Watch(options.limit, store.kept)
         with watch.progress:
@@ -97,10 +97,6 @@ def _prepare(options: Options) -> None:
 async def _run(store: Store, catalogues: dict[str, Catalogue], client: Client, watch: Watch, retry: bool) -> None:
     async with client:
         await Collector(store, catalogues, client, Hosts(store.options), watch, retry).run()
-
-
-def _open(source: SourceOptions, api: Api) -> Catalogue | Iterable[Address]:
-    return open_source(source.text, api, columns=dict(source.columns), base=source.base, endpoint=source.endpoint)
 
 
 def _summary(store: Store, watch: Watch) -> str:

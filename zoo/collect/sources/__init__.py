@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean, unknown
 from zoo.collect.addresses import Address, Api
-from zoo.collect.sources import commons, delimited, jsonl, openverse, parquet, saved
-from zoo.collect.sources.catalogue import Catalogue, Open
+from zoo.collect.options import SourceOptions
+from zoo.collect.sources import delimited, jsonl, parquet, saved
+from zoo.collect.sources.catalogue import Catalogue
 from zoo.collect.sources.columns import checked
+from zoo.collect.sources.commons import Commons
+from zoo.collect.sources.openverse import Openverse
 from zoo.collect.sources.rows import addresses, text_rows
 from zoo.collect.sources.values import absolute, shown
 
@@ -25,36 +28,28 @@ TABLES = {
     ".parquet": parquet.rows,
 }
 PAGES = (".html", ".htm", ".xhtml", ".mhtml", ".mht")
-CATALOGUES: Mapping[str, Open] = {"commons": commons.ask, "openverse": openverse.ask}
+CATALOGUES: dict[str, type[Catalogue]] = {one.name: one for one in (Commons, Openverse)}
 BELONGS = {"--column": "lists with columns", "--base": "saved pages", "--endpoint": "catalogues"}
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _CATALOGUE = re.compile(r"([A-Za-z][A-Za-z0-9_-]+):(.*)", re.DOTALL)  # C:\pictures.csv is a path
 
 
-def open_source(
-    text: str, api: Api, *, columns: Mapping[str, str] = {}, base: str | None = None, endpoint: str | None = None
-) -> Catalogue | Iterator[Address]:
+def open_source(source: SourceOptions, api: Api) -> Catalogue | Iterator[Address]:
     """Opens the source that the user names.
-
-    Args:
-        text: ``openverse:red bicycle``, a catalogue and a query, or the path of a list or a saved page.
-        columns: the names that a list gives to the fields of an address, ``{"url": "IMAGE_LINK"}``.
-        base: what the relative addresses of a saved page are relative to.
-        endpoint: where a catalogue's API is, other than where it usually is.
 
     Raises:
         ZooError: no such file or catalogue, or an option that this source does not take.
     """
-    columns, text = checked(columns), text.strip()
-    given = [option for option, value in zip(BELONGS, (columns, base, endpoint), strict=True) if value]
+    columns, text = checked(dict(source.columns)), source.text.strip()
+    given = [option for option, value in zip(BELONGS, (columns, source.base, source.endpoint), strict=True) if value]
     if _SCHEME.match(text):
         raise ZooError(f"{shown(text)} is an address: save the page, or put the address in a text file")
     match = _CATALOGUE.fullmatch(text)
     if match and (match[1].lower() in CATALOGUES or not _exists(Path(text))):
         name, query = _query(match[1].lower(), match[2].strip())
         _refuse_others(name, given, "--endpoint")
-        return Catalogue(CATALOGUES[name](query, api, _web("--endpoint", endpoint)))
+        return CATALOGUES[name](query, api, _web("--endpoint", source.endpoint))
     path = _existing(text)
     suffix = path.suffix.lower()
     if suffix in TABLES:
@@ -62,7 +57,7 @@ def open_source(
         return addresses(path, TABLES[suffix](path, columns))
     if suffix in PAGES:
         _refuse_others(str(path), given, "--base")
-        return addresses(path, saved.rows(path, _web("--base", base)))
+        return addresses(path, saved.rows(path, _web("--base", source.base)))
     _refuse_others(str(path), given, None)
     return addresses(path, text_rows(path))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeAlias
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
 
 from zoo.base.errors import ZooError
 from zoo.collect.addresses import Address, Api, Page
@@ -12,16 +13,23 @@ from zoo.collect.sources.values import shown
 
 STALE = 5  # answers in a row without a new picture, after which there are no more
 
-Ask: TypeAlias = "Callable[[Any], Awaitable[Page]]"  # gives the page at a ``next``, or the first one at None
-# By a query, whom to ask, and where if not at the usual place.
-Open: TypeAlias = "Callable[[str, Api, str | None], Ask]"
 
+class Catalogue(ABC):
+    """The answers to a query.
 
-class Catalogue:
-    """The answers to a query."""
+    Args:
+        api: asks for them.
+        endpoint: address of the API, where it is not the usual one.
+    """
 
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
+    name: ClassVar[str]
+
+    def __init__(self, query: str, api: Api, endpoint: str | None) -> None:
+        self.query, self.api, self.endpoint = query, api, endpoint
+
+    @abstractmethod
+    async def page(self, place: Any) -> Page:
+        """Asks for the page at a ``next``, or for the first one at None."""
 
     async def pages(self, start: Any = None) -> AsyncIterator[Page]:
         """Reads on.
@@ -38,7 +46,7 @@ class Catalogue:
         place = start
         while True:
             asked.add(json.dumps(place, sort_keys=True))
-            page = await self._ask(place)
+            page = await self.page(place)
             new: dict[str, Address] = {}
             for address in page.addresses:
                 if address.url not in known:
@@ -52,22 +60,23 @@ class Catalogue:
             if place is None:
                 return
 
+    def answered(self, answer: Any) -> dict[str, Any]:
+        """The answer, as an object.
 
-def answered(name: str, answer: Any) -> dict[str, Any]:
-    """The answer, as an object.
+        Raises:
+            ZooError: it is none.
+        """
+        if not isinstance(answer, dict):
+            raise self.error(f"the answer is not an object: {shown(json.dumps(answer)[:1000])}")
+        return answer
 
-    Raises:
-        ZooError: it is none.
-    """
-    if not isinstance(answer, dict):
-        raise ZooError(f"{name}: the answer is not an object: {shown(json.dumps(answer)[:1000])}")
-    return answer
+    def lost(self, place: Any) -> ZooError:
+        return self.error(f"{shown(json.dumps(place))!r} is not a place to resume at")
+
+    def error(self, text: str) -> ZooError:
+        return ZooError(f"{self.name}: {text}")
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
     """The objects of a list; none of what is no list."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def lost(name: str, place: Any) -> ZooError:
-    return ZooError(f"{name}: {shown(json.dumps(place))!r} is not a place to resume at")

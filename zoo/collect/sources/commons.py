@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Api, Page
-from zoo.collect.sources.catalogue import Ask, answered, lost, objects
+from zoo.collect.addresses import Address, Page
+from zoo.collect.sources.catalogue import Catalogue, objects
 from zoo.collect.sources.values import absolute, cleaned, plain, shown
 
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"
@@ -28,41 +27,34 @@ _ASKED = {
 }
 
 
-def ask(query: str, api: Api, endpoint: str | None) -> Ask:
-    address = endpoint or ENDPOINT
-    asked = {**_ASKED, "gsrsearch": f"filetype:bitmap {query}"}
+class Commons(Catalogue):
+    name = "commons"
 
-    async def page(place: Any) -> Page:
-        return _page(await api(address, {**_continued(place), **asked}, {}), address)
+    async def page(self, place: Any) -> Page:
+        address = self.endpoint or ENDPOINT
+        question = {**self._continued(place), **_ASKED, "gsrsearch": f"filetype:bitmap {self.query}"}
+        answer = self.answered(await self.api(address, question, {}))
+        if "error" in answer:
+            error = answer["error"] if isinstance(answer["error"], dict) else {}
+            raise self.error(f"{shown(plain(error.get('info')) or 'an error')} ({shown(error.get('code', '?'))})")
+        if not answer.keys() & {"query", "batchcomplete", "continue"}:
+            raise self.error("not an answer of MediaWiki; give the address of its api.php by --endpoint")
+        query = answer.get("query")
+        pages = query.get("pages") if isinstance(query, dict) else None
+        pages = objects(list(pages.values()) if isinstance(pages, dict) else pages)  # by their ids in older wikis
+        found = [_address(page, address) for page in sorted(pages, key=_index)]
+        self._continued(answer.get("continue"))
+        return Page(tuple(address for address in found if address), answer.get("continue") or None)
 
-    return page
-
-
-def _continued(place: Any) -> dict[str, str]:
-    """What an answer wants back in the next question, whole: https://www.mediawiki.org/wiki/API:Continue."""
-    if place is None:
-        return {}
-    if not isinstance(place, dict) or len(place) > KEYS:
-        raise lost("commons", place)
-    if not all(isinstance(key, str) and isinstance(value, str | int) for key, value in place.items()):
-        raise lost("commons", place)
-    return {key: str(value) for key, value in place.items()}
-
-
-def _page(answer: Any, base: str) -> Page:
-    answer = answered("commons", answer)
-    if "error" in answer:
-        error = answer["error"] if isinstance(answer["error"], dict) else {}
-        raise ZooError(f"commons: {shown(plain(error.get('info')) or 'an error')} ({shown(error.get('code', '?'))})")
-    if not answer.keys() & {"query", "batchcomplete", "continue"}:
-        raise ZooError("commons: not an answer of MediaWiki; give the address of its api.php by --endpoint")
-    query = answer.get("query")
-    pages = query.get("pages") if isinstance(query, dict) else None
-    pages = objects(list(pages.values()) if isinstance(pages, dict) else pages)  # by their ids in older wikis
-    found = [_address(page, base) for page in sorted(pages, key=_index)]
-    place = answer.get("continue")
-    _continued(place)
-    return Page(tuple(address for address in found if address), place or None)
+    def _continued(self, place: Any) -> dict[str, str]:
+        """What an answer wants back in the next question, whole: https://www.mediawiki.org/wiki/API:Continue."""
+        if place is None:
+            return {}
+        if not isinstance(place, dict) or len(place) > KEYS:
+            raise self.lost(place)
+        if not all(isinstance(key, str) and isinstance(value, str | int) for key, value in place.items()):
+            raise self.lost(place)
+        return {key: str(value) for key, value in place.items()}
 
 
 def _index(page: dict[str, Any]) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Api, Page
-from zoo.collect.sources.catalogue import Ask, answered, lost, objects
+from zoo.collect.addresses import Address, Page
+from zoo.collect.sources.catalogue import Catalogue, objects
 from zoo.collect.sources.values import absolute, cleaned, plain, shown
 
 ENDPOINT = "https://api.openverse.org/v1/"
@@ -19,34 +18,29 @@ ANONYMOUS, KNOWN = 20, 48
 _NAMES = {"pdm": "PDM", "cc0": "CC0", "sampling+": "CC Sampling+", "nc-sampling+": "CC NC-Sampling+"}
 
 
-def ask(query: str, api: Api, endpoint: str | None) -> Ask:
-    address = (endpoint or ENDPOINT).rstrip("/") + "/images/"
-    # It is for the service alone: another endpoint may have been named by whoever made the folder that is gone on with.
-    token = "" if endpoint else os.environ.get(TOKEN, "").strip()
-    if not (token.isascii() and token.isprintable()):
-        raise ZooError(f"openverse: {TOKEN} contains characters that no token has")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    asked = {"q": query, "page_size": str(KNOWN if token else ANONYMOUS), "mature": "false"}
+class Openverse(Catalogue):
+    name = "openverse"
 
-    async def page(place: Any) -> Page:
+    async def page(self, place: Any) -> Page:
         number = 1 if place is None else place
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise lost("openverse", place)
-        return _page(await api(address, {**asked, "page": str(number)}, headers), number, address)
-
-    return page
-
-
-def _page(answer: Any, number: int, base: str) -> Page:
-    answer = answered("openverse", answer)
-    if not isinstance(answer.get("results"), list):
-        detail = cleaned(answer.get("detail")) or "an answer without results"
-        raise ZooError(f"openverse: {shown(detail)}")
-    results = objects(answer["results"])
-    count = answer.get("page_count")  # of the pages that may be asked for, not of all that there would be
-    more = number < count if isinstance(count, int) else bool(results)
-    found = (_address(result, base) for result in results)
-    return Page(tuple(address for address in found if address), number + 1 if more else None)
+            raise self.lost(place)
+        # It is for the service alone: another endpoint may have been named by whoever made the folder that is resumed.
+        token = "" if self.endpoint else os.environ.get(TOKEN, "").strip()
+        if not (token.isascii() and token.isprintable()):
+            raise self.error(f"{TOKEN} contains characters that no token has")
+        address = (self.endpoint or ENDPOINT).rstrip("/") + "/images/"
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        size = KNOWN if token else ANONYMOUS
+        question = {"q": self.query, "page_size": str(size), "mature": "false", "page": str(number)}
+        answer = self.answered(await self.api(address, question, headers))
+        if not isinstance(answer.get("results"), list):
+            raise self.error(shown(cleaned(answer.get("detail")) or "an answer without results"))
+        results = objects(answer["results"])
+        count = answer.get("page_count")  # of the pages that may be asked for, not of all that there would be
+        more = number < count if isinstance(count, int) else bool(results)
+        found = (_address(result, address) for result in results)
+        return Page(tuple(one for one in found if one), number + 1 if more else None)
 
 
 def _address(result: dict[str, Any], base: str) -> Address | None:
