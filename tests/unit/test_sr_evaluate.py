@@ -120,7 +120,7 @@ def test_feature_distances_are_those_of_each_picture(truths: list[tuple[str, np.
         by_hand = []
         for _, truth in truths:
             pictures = [torch.from_numpy(p).permute(2, 0, 1)[None] / 255 for p in (every[name](make_low(truth)), truth)]
-            by_hand.append(feature_distance(vgg, *pictures))
+            by_hand.append(feature_distance(*map(vgg, pictures)))
         for layer in LAYERS:
             mean = sum(distances[layer].item() for distances in by_hand) / len(by_hand)
             assert found[name][layer] == pytest.approx(mean, rel=1e-4)

@@ -90,23 +90,17 @@ def measure(every: Mapping[str, Method], truths: Truths, vgg: VGGFeatures) -> di
     found: dict[str, list[Scores]] = {name: [] for name in every}
     for _, picture in truths:
         low, truth = make_low(picture), as_batch(picture, vgg.mean.device)
-        features = remembering(vgg, truth)
+        features = vgg(truth)
         for name, method in every.items():
             result = as_batch(method(low), truth.device)
             scores = {
                 "PSNR Y": psnr(result, truth),
                 "SSIM Y": ssim(result, truth),
                 "PSNR RGB": psnr(result, truth, channels="rgb"),
-                **feature_distance(features, result, truth),
+                **feature_distance(vgg(result), features),
             }
             found[name].append({score: value.item() for score, value in scores.items()})
     return {name: {score: fmean(s[score] for s in each) for score in each[0]} for name, each in found.items()}
-
-
-def remembering(vgg: VGGFeatures, truth: Tensor) -> Callable[[Tensor], dict[str, Tensor]]:
-    """The loss network, with the features of the truth computed once."""
-    known = vgg(truth)
-    return lambda x: known if x is truth else vgg(x)
 
 
 def claims(data: str, protocol: str, scores: Mapping[str, Scores]) -> list[Figure]:

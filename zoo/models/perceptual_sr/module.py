@@ -66,7 +66,7 @@ class PerceptualSRModule(Learner):
         lr_scheduler: LRSchedulerCallable | None = None,
         log_pictures_every: int = 5,
     ) -> None:
-        super().__init__("PSNR", "SSIM", "bicubic", "features")
+        super().__init__("PSNR", "SSIM", "bicubic", *(["features"] if feature_weight else []))
         if min(pixel_weight, feature_weight, tv_weight) < 0 or pixel_weight + feature_weight <= 0:
             raise ZooError("model.pixel_weight, feature_weight and tv_weight are 0 or more, one of the first two more")
         self.arguments = {"upsampling": upsampling, "channels": channels, "blocks": blocks}

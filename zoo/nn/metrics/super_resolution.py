@@ -7,7 +7,7 @@ and up) has 28.42 dB on Set5 by it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -69,22 +69,13 @@ def ssim(
     return (luminance * structure).mean((1, 2, 3))
 
 
-@torch.no_grad()
-def feature_distance(
-    vgg: Callable[[Tensor], Mapping[str, Tensor]], prediction: Tensor, target: Tensor
-) -> dict[str, Tensor]:
-    """Mean squared difference of features (Johnson et al., 2016, equation 2) of each picture, by layer.
+def feature_distance(features: Mapping[str, Tensor], truth: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Mean squared difference of features (Johnson et al., 2016, equation 2) of each picture, ``(B,)`` by layer.
 
     Args:
-        vgg: :class:`zoo.nn.vgg.VGGFeatures`.
-        prediction: RGB in 0..1, ``(B, 3, H, W)``; nothing is cropped, and what leaves 0..1 is not clipped.
-        target: likewise.
-
-    Returns:
-        ``(B,)`` of each layer.
+        features: what :class:`zoo.nn.vgg.VGGFeatures` gives of predictions, ``(B, C, h, w)`` of each layer.
+        truth: likewise of targets; nothing is cropped, and what leaves 0..1 is not clipped.
     """
-    _check(prediction, target)
-    features, truth = vgg(prediction), vgg(target)
     return {layer: (features[layer].float() - truth[layer].float()).square().mean((1, 2, 3)) for layer in features}
 
 
