@@ -14,7 +14,7 @@ from loopback import Answer, Cut, Loopback, Request, Slow, Stall, Status
 from zoo.collect import fetch
 from zoo.collect.fetch import Client, FetchError, Redirect, parse, retry_after
 from zoo.collect.options import Options
-from zoo.collect.picture import RejectedError
+from zoo.collect.trouble import RejectedError
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 40
 

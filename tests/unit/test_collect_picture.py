@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps
 
 from zoo.collect.options import Options
-from zoo.collect.picture import SUFFIXES, Memory, Picture, RejectedError, inspect, kind, refuse_kind
+from zoo.collect.picture import SUFFIXES, Memory, Picture, inspect, kind, refuse_kind
+from zoo.collect.trouble import RejectedError
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what Pillow says of damaged tags
 

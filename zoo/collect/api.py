@@ -14,7 +14,6 @@ from zoo.collect.addresses import Api
 from zoo.collect.fetch import Client, Redirect, parse
 from zoo.collect.hosts import PATIENCE, Hosts, backoff
 from zoo.collect.options import Options
-from zoo.collect.picture import RejectedError
 from zoo.collect.trouble import FetchError
 
 LARGEST = 1 << 20  # bytes of an answer
@@ -36,8 +35,6 @@ def polite(client: Client, options: Options) -> Api:
             attempt += 1
             try:
                 return await _ask(client, hosts, url, parameters, headers)
-            except RejectedError as error:
-                raise ZooError(f"{url}: {error}") from None
             except FetchError as error:
                 wait = backoff(attempt, error.wait)
                 if not error.again or attempt > options.retries or wait > PATIENCE:

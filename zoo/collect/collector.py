@@ -17,7 +17,7 @@ from zoo.collect.addresses import Address, Page
 from zoo.collect.fetch import Client, Redirect, parse
 from zoo.collect.hosts import PATIENCE, Host, Hosts, backoff
 from zoo.collect.ledger import key_of
-from zoo.collect.picture import Memory, RejectedError, inspect
+from zoo.collect.picture import Memory, inspect
 from zoo.collect.progress import Watch
 from zoo.collect.robots import read_rules
 from zoo.collect.sources.catalogue import Catalogue
@@ -179,14 +179,14 @@ class Collector:
         url, thumbnail = visit.address.url, visit.address.thumbnail
         try:
             return await self._picture(visit, url)
-        except (FetchError, RejectedError) as error:
+        except FetchError as error:
             full = error
         if not full.smaller or not thumbnail or thumbnail == url:
             return visit.record(full.status, full.reason)
         visit.given_up = full.reason
         try:
             return await self._picture(visit, thumbnail)
-        except (FetchError, RejectedError) as error:
+        except FetchError as error:
             status = "failed" if "failed" in (full.status, error.status) else full.status
             return visit.record(status, f"{full.reason}; thumbnail: {error.reason}")
 
@@ -194,8 +194,7 @@ class Collector:
         """Follows an address to a picture, which is kept; returns its record.
 
         Raises:
-            FetchError: nothing came.
-            RejectedError: what came is not wanted.
+            FetchError: nothing came, or what is not wanted.
         """
         visited: list[str] = []
         while isinstance(answer := await self._answer(visit, url), Redirect):

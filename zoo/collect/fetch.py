@@ -18,8 +18,8 @@ from yarl import URL
 
 from zoo.collect.guard import PRIVATE, guarded_socket, is_public
 from zoo.collect.options import Options
-from zoo.collect.picture import HEAD, RejectedError, refuse_kind
-from zoo.collect.trouble import CONNECT, SILENCE, FetchError, told
+from zoo.collect.picture import HEAD, refuse_kind
+from zoo.collect.trouble import CONNECT, SILENCE, FetchError, RejectedError, told
 
 LONGEST = 8192  # characters of an address
 REDIRECTS = {301, 302, 303, 307, 308}

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, ClassVar
+from typing import BinaryIO
 
 import imagehash
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo.base.files import CHUNK
 from zoo.collect.options import Options
+from zoo.collect.trouble import RejectedError
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
 HEAD = 512  # bytes that tell a type
@@ -38,18 +39,6 @@ _SIGNATURES = {
     b"8BPS": "PSD",
     b"\0\0\1\0": "ICO",
 }
-
-
-@dataclass(eq=False)
-class RejectedError(Exception):
-    """It is no picture, or not one that is wanted."""
-
-    reason: str  # in words
-    smaller: bool = True  # whether a smaller version of the same picture might do
-    status: ClassVar[str] = "rejected"  # of the address in the ledger
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 @dataclass(frozen=True)

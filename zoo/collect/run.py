@@ -85,7 +85,7 @@ def _prepare(options: Options) -> None:
         import resource
 
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        wanted = options.connections + FILES
+        wanted = 2 * options.connections + FILES  # each fills a file
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(hard, wanted), hard))
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it

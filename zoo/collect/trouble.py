@@ -6,7 +6,6 @@ import asyncio
 import errno
 import socket
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar
 
 import aiohttp
 
@@ -18,7 +17,7 @@ UNKNOWN_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONA
 
 @dataclass(eq=False)
 class FetchError(Exception):
-    """There is no answer to use."""
+    """There is no picture to use."""
 
     reason: str  # in words
     status: str = "failed"  # of the address in the ledger, if it stays at that
@@ -28,10 +27,17 @@ class FetchError(Exception):
     busy: bool = False  # whether the server says that it is too much
     unreachable: bool = False  # whether no connection came about
     silent: bool = False  # whether one did, and nothing came
-    smaller: ClassVar[bool] = True  # whether a smaller version of the same picture might be had
+    smaller: bool = True  # whether a smaller version of the same picture might do
 
     def __str__(self) -> str:
         return self.reason
+
+
+class RejectedError(FetchError):
+    """What came is no picture, or not one that is wanted."""
+
+    def __init__(self, reason: str, smaller: bool = True) -> None:
+        super().__init__(reason, "rejected", smaller=smaller)
 
 
 def told(error: Exception) -> FetchError:
