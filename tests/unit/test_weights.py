@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -52,7 +53,7 @@ def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Other weights with a right digest."""
     content = safetensors.torch.save(tensors)
     (folder / "model.safetensors").write_bytes(content)
-    sha256 = weights.hashlib.sha256(content).hexdigest()
+    sha256 = hashlib.sha256(content).hexdigest()
     described = {"file": "model.safetensors", "sha256": sha256, "bytes": len(content), "dtype": "float16"}
     edit(folder, weights=described)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
@@ -24,18 +24,14 @@ Form = TypeVar("Form", bound=BaseModel)
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class StoredFile(_Strict):
-    file: Line
+class StoredFile(BaseModel, strict=True):
+    file: Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*\.safetensors$")]  # in the folder itself
     sha256: Digest
     bytes: Count | None = None
     dtype: Line = ""
 
 
-class Config(_Strict):
+class Config(BaseModel, strict=True):
     """What is shown of ``config.json``; arguments are checked where a network is made of them."""
 
     name: Line = ""
@@ -47,12 +43,16 @@ class Config(_Strict):
     input: Line = ""
 
 
-class Data(_Strict):
+class Loadable(Config):
+    weights: StoredFile
+
+
+class Data(BaseModel, strict=True):
     class_path: Line
     init_args: dict[str, Any] = {}
 
 
-class Recipe(_Strict):
+class Recipe(BaseModel, strict=True):
     data: Data
     model: dict[str, Any] | None = None
 
@@ -89,11 +89,16 @@ def check_reach(recipe: Mapping[str, Any], sizes: Collection[str], where: object
     Raises:
         ZooError: names the first value.
     """
-    _refuse_places(recipe, where)
+    for leaf in _leaves(recipe):
+        if isinstance(leaf, str) and OUTWARD.match(leaf):
+            raise ZooError(
+                f"{where}: refused, {leaf!r:.100} leads out of the working directory\n"
+                "where that is meant, say it yourself: --data.KEY PATH"
+            )
     for name, value in recipe["data"].get("init_args", {}).items():
-        most = PIXELS if name in sizes else LARGEST
-        wrong = "is a list in a text" if _hides(value) else f"is more than {most:,}"
-        if _hides(value) or not all(number <= most for number in _numbers(value)):
+        most, hidden = PIXELS if name in sizes else LARGEST, _hides(value)
+        if hidden or not all(number <= most for number in _numbers(value)):
+            wrong = "is a list in a text" if hidden else f"is more than {most:,}"
             raise ZooError(
                 f"{where}: refused, data.{name!s:.100} of {value!r:.100} {wrong}\n"
                 "where that is meant, say it yourself: --data.KEY VALUE"
@@ -110,33 +115,29 @@ def _hides(value: Any) -> bool:
         return False
 
 
-def _numbers(value: Any) -> list[float]:
+def _numbers(value: Any) -> Iterator[float]:
     """Those in an argument, also where a text is one as soon as it is parsed once more."""
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return [float(value)]  # which knows digits that YAML does not
-        try:
-            value = yaml.load(value, _NoAliases)  # noqa: S506  # a safe loader
-        except NOT_YAML:
-            return []
-    if isinstance(value, dict):
-        value = [*value, *value.values()]
-    if isinstance(value, list):
-        return [number for item in value for number in _numbers(item)]
-    return [value] if isinstance(value, (int, float)) else []
+    for leaf in _leaves(value):
+        if isinstance(leaf, str):
+            try:
+                yield float(leaf)  # which knows digits that YAML does not
+            except ValueError:
+                with suppress(*NOT_YAML):
+                    parsed = yaml.load(leaf, _NoAliases)  # noqa: S506  # a safe loader
+                    yield from () if isinstance(parsed, str) else _numbers(parsed)
+        elif isinstance(leaf, (int, float)):
+            yield leaf
 
 
-def _refuse_places(value: Any, where: object) -> None:
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is no list and no mapping in a value, the keys of mappings included."""
     if isinstance(value, dict):
         value = [*value, *value.values()]
     if isinstance(value, list):
         for item in value:
-            _refuse_places(item, where)
-    elif isinstance(value, str) and OUTWARD.match(value):
-        raise ZooError(
-            f"{where}: refused, {value!r:.100} leads out of the working directory\n"
-            "where that is meant, say it yourself: --data.KEY PATH"
-        )
+            yield from _leaves(item)
+    else:
+        yield value
 
 
 class _NoAliases(yaml.SafeLoader):

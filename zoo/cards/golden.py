@@ -5,20 +5,18 @@ Replayed after loading, they say that what was published is what runs here: weig
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.base.registry import architectures
+from zoo.cards import stored
 from zoo.nn.mode import evaluating
 
 FILE = "golden.safetensors"
@@ -53,15 +51,15 @@ def write(net: nn.Module, folder: Path, example: tuple[int, int, int]) -> dict[s
     Raises:
         ZooError: an output that is not finite in float16, or too large a file.
     """
-    tensors = {"input": picture(*example)}
-    tensors["output"] = _forward(net, tensors["input"]).half().contiguous()
-    content = safetensors.torch.save(tensors, metadata={"format": "pt"})
-    if not tensors["output"].isfinite().all():
+    scene = picture(*example)
+    output = _forward(net, scene).half().contiguous()
+    content, described = stored.pack(FILE, {"input": scene, "output": output})
+    if not output.isfinite().all():
         raise ZooError(f"{type(net).__name__}: its output for a picture is not finite in float16")
     if len(content) > LIMIT:
         raise ZooError(f"{FILE} would have {len(content)} bytes, more than {LIMIT}: declare a smaller example")
     replace(folder / FILE, content)
-    return {"file": FILE, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    return described
 
 
 def check(net: nn.Module, folder: Path, config: Mapping[str, Any]) -> float:
@@ -98,21 +96,12 @@ def check(net: nn.Module, folder: Path, config: Mapping[str, Any]) -> float:
     return error
 
 
-def _read(path: Path, described: Any) -> dict[str, Tensor]:
-    """The tensors, parsed from the very bytes whose digest was compared."""
-    if not isinstance(described, dict) or described.get("file") != FILE:
+def _read(path: Path, entry: Any) -> dict[str, Tensor]:
+    if not isinstance(entry, dict) or entry.get("file") != FILE:
         raise ZooError(f"{path.parent / 'config.json'} describes no {FILE}: this model cannot be checked")
-    if not path.is_file():
-        raise ZooError(f"{path}: no such file")
-    if path.stat().st_size > LIMIT:
+    if path.is_file() and path.stat().st_size > LIMIT:
         raise ZooError(f"{path}: refused, it has more than {LIMIT} bytes")
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != described.get("sha256"):
-        raise ZooError(f"{path}: refused, its SHA-256 is not that of config.json; copy or download the folder again")
-    try:
-        tensors = safetensors.torch.load(content)
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:  # damaged, or a foreign type
-        raise ZooError(f"{path}: refused, not a whole safetensors file") from error
+    tensors = stored.read(path, entry)
     if set(tensors) != {"input", "output"} or tensors["output"].dtype not in (torch.float16, torch.float32):
         raise ZooError(f"{path}: refused, it has to hold an input and an output in float16 or float32, and no more")
     return tensors

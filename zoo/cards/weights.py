@@ -7,15 +7,12 @@ be, before it is fetched or read.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -24,8 +21,7 @@ from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
 from zoo.base.registry import architectures
 from zoo.base.text import first_line
-from zoo.cards import forms, golden
-from zoo.cards.forms import Config
+from zoo.cards import forms, golden, stored
 from zoo.cards.network import build, check_arguments, network_class
 from zoo.hub import layout, locate
 from zoo.hub.locate import CONFIG_FILE, Source
@@ -49,48 +45,26 @@ class ModelFiles:
     def find(cls, name: str | Path, refresh: bool = False) -> ModelFiles:
         """Of a name as `zoo.load` takes it; `refresh` asks the Hub for the newest commit."""
         source = locate.find(name, refresh)
-        path = source.file(CONFIG_FILE, layout.PROSE)
-        config = read_json(path)
-        where = f"{source}/{CONFIG_FILE}"
+        config, where = read_json(source.file(CONFIG_FILE, layout.PROSE)), f"{source}/{CONFIG_FILE}"
         skeleton = build(config, where, "meta")
-        forms.check(Config, config, where)
+        forms.check(forms.Loadable, config, where)
         return cls(source, config, skeleton)
-
-    @property
-    def limit(self) -> int:
-        """Bytes that the weights may have."""
-        tensors = sum(max(4, tensor.element_size()) * tensor.numel() for tensor in self.skeleton.state_dict().values())
-        if tensors > layout.WEIGHTS:
-            raise ZooError(f"{self.source}: refused, {CONFIG_FILE} describes a network of {tensors:,} bytes")
-        return tensors + HEADER
 
     @property
     def file(self) -> str:
         """Name of the weights."""
-        weights = self.config.get("weights")
-        name = weights.get("file") if isinstance(weights, dict) else None
-        if not isinstance(name, str) or not re.fullmatch(r"[\w-][\w.-]*\.safetensors", name):
-            raise ZooError(
-                f"{self.source}/{CONFIG_FILE}: weights.file must name a safetensors file in the folder, not {name!r}"
-            )
-        return name
+        return str(self.config["weights"]["file"])
 
     def path(self) -> Path:
-        """The weights, fetched if need be."""
-        return self.source.file(self.file, self.limit)
+        """The weights, fetched if need be; refused where they are larger than the network's own."""
+        tensors = sum(max(4, tensor.element_size()) * tensor.numel() for tensor in self.skeleton.state_dict().values())
+        if tensors > layout.WEIGHTS:
+            raise ZooError(f"{self.source}: refused, {CONFIG_FILE} describes a network of {tensors:,} bytes")
+        return self.source.file(self.file, tensors + HEADER)
 
     def state(self) -> dict[str, Tensor]:
-        """The tensors as they are stored, parsed from the very bytes whose digest was compared."""
-        path, described = self.path(), self.config["weights"]
-        content, want = path.read_bytes(), described.get("sha256")
-        have = hashlib.sha256(content).hexdigest()
-        if have != want:
-            sizes = f"{len(content)} bytes of {described.get('bytes')}"
-            raise ZooError(
-                f"{path}: refused, its SHA-256 is not that of {CONFIG_FILE} ({sizes})\n"
-                f"have {have}, want {want}\n{self.source.restoring}"
-            )
-        return _parse(content, path)
+        """The tensors as they are stored."""
+        return stored.read(self.path(), self.config["weights"], self.source.restoring)
 
 
 def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> Model:
@@ -104,8 +78,8 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = 
         net = net.eval().to(device)
     except (AssertionError, RuntimeError) as error:  # torch has no common one for a device that is not there
         raise ZooError(f"device {str(device)!r}: {first_line(error)}") from error
-    if check:
-        _replay(net, model)
+    if check and architectures()[model.config["architecture"]].example:
+        golden.check(net, model.source.file(golden.FILE, golden.LIMIT).parent, model.config)
     return net
 
 
@@ -120,9 +94,7 @@ def read_state(source: str | Path) -> dict[str, Tensor]:
         raise ZooError(f"{source}: a {path.suffix} file is a pickle, which can run code; zoo reads safetensors only")
     if path.suffix != ".safetensors":
         return ModelFiles.find(source).state()
-    if not path.is_file():
-        raise ZooError(f"{source}: no such file")
-    return _parse(path.read_bytes(), path)
+    return stored.read(path)
 
 
 def load_matching(net: nn.Module, source: str | Path) -> list[str]:
@@ -171,13 +143,12 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     check_arguments(network_class(architecture, folder), arguments, folder)
     tensors = {name: _convert(name, tensor, dtype) for name, tensor in net.state_dict().items()}
-    content = safetensors.torch.save(tensors, metadata={"format": "pt"})
-    digest = hashlib.sha256(content).hexdigest()
+    content, described = stored.pack(WEIGHTS_FILE, tensors)
     config = {
         "architecture": architecture,
         "arguments": dict(arguments),
         "zoo_version": __version__,
-        "weights": {"file": WEIGHTS_FILE, "sha256": digest, "bytes": len(content), "dtype": dtype},
+        "weights": {**described, "dtype": dtype},
         **extra,
     }
     config_text = json.dumps(config, indent=2) + "\n"  # before anything is replaced: it may fail
@@ -194,19 +165,12 @@ def _convert(name: str, tensor: Tensor, dtype: str) -> Tensor:
     return converted
 
 
-def _parse(content: bytes, path: Path) -> dict[str, Tensor]:
-    try:
-        return safetensors.torch.load(content)
-    except Exception as error:  # of the parser, or of torch for a type of numbers that it has not
-        raise ZooError(f"{path}: refused, not a whole safetensors file: {first_line(error)}") from error
-
-
 def _refuse_misfit(model: ModelFiles, state: Mapping[str, Tensor]) -> None:
     """Compares names, shapes and types of the stored tensors with those of the network."""
     own, skeleton = model.skeleton.state_dict(), type(model.skeleton).__name__
-    stored = DTYPES.get(str(model.config["weights"].get("dtype")))
+    floating = DTYPES.get(model.config["weights"].get("dtype"))
     for name in [*own, *(name for name in state if name not in own)]:
-        if problem := _difference(own.get(name), state.get(name), stored):
+        if problem := _difference(own.get(name), state.get(name), floating):
             raise ZooError(f"{model.source}/{model.file}: does not fit {skeleton}: {name!r:.100} {problem}")
 
 
@@ -219,9 +183,3 @@ def _difference(own: Tensor | None, stored: Tensor | None, floating: torch.dtype
         return f"has shape {tuple(stored.shape)}, not {tuple(own.shape)}"
     want = floating if own.is_floating_point() else own.dtype
     return "" if stored.dtype == want else f"is {stored.dtype}, not {want}"
-
-
-def _replay(net: Model, model: ModelFiles) -> None:
-    """Compares what the network makes of its golden input with what it made of it when it was exported."""
-    if architectures()[model.config["architecture"]].example is not None:
-        golden.check(net, model.source.file(golden.FILE, golden.LIMIT).parent, model.config)

@@ -1,0 +1,47 @@
+"""Tensors in a safetensors file that ``config.json`` describes by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+from torch import Tensor
+
+from zoo.base.errors import ZooError
+from zoo.base.text import first_line
+
+RESTORING = "restore it: copy or download the folder again"
+
+
+def pack(file: str, tensors: dict[str, Tensor]) -> tuple[bytes, dict[str, Any]]:
+    """The content of a file, and its entry in ``config.json``: name, SHA-256 and bytes."""
+    content = safetensors.torch.save(tensors, metadata={"format": "pt"})
+    return content, {"file": file, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def read(path: Path, entry: Mapping[str, Any] | None = None, restoring: str = RESTORING) -> dict[str, Tensor]:
+    """The tensors of a file, parsed from the very bytes whose digest was compared.
+
+    Args:
+        path: of the file.
+        entry: in ``config.json``, if the file is that of a model.
+        restoring: how to get a file back that is damaged.
+
+    Raises:
+        ZooError: no such file, another than its entry says, or no safetensors file.
+    """
+    if not path.is_file():
+        raise ZooError(f"{path}: no such file")
+    content = path.read_bytes()
+    if entry is not None and (have := hashlib.sha256(content).hexdigest()) != (want := entry.get("sha256")):
+        sizes = f"{len(content)} bytes of {entry.get('bytes')}"
+        raise ZooError(
+            f"{path}: refused, its SHA-256 is not that of config.json ({sizes})\nhave {have}, want {want}\n{restoring}"
+        )
+    try:
+        return safetensors.torch.load(content)
+    except Exception as error:  # of the parser, or of torch for a type of numbers that it has not
+        raise ZooError(f"{path}: refused, not a whole safetensors file: {first_line(error)}") from error
