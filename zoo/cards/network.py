@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from annotated_types import Interval, Predicate
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures, import_object
@@ -24,7 +24,17 @@ from zoo.models.base import Model
 
 LENGTH = 4096  # of a list
 TEXT = 200  # characters
-LARGEST = 1e6  # of numbers
+STRICT = ConfigDict(strict=True)
+_Number = bool | Annotated[int, Interval(ge=-1e6, le=1e6)] | Annotated[float, Interval(ge=-1e6, le=1e6)]
+_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+_Shown = Annotated[str, StringConstraints(max_length=TEXT), Predicate(str.isprintable)]
+_Items = Annotated[list[_Shown | _Number | None], Field(max_length=LENGTH)]
+_Lists = Annotated[list[_Shown | _Number | _Items | None], Field(max_length=LENGTH)]
+_Table = Annotated[dict[_Name, _Number], Field(max_length=TEXT)]
+# Plain values that neither fetch nor open anything, nor are endless. Text must be a plain name: timm would take
+# hf-hub:user/repo for an address. Text in lists, such as the labels, is only ever shown, and a table holds numbers by
+# the names of layers.
+HARMLESS: TypeAdapter[Any] = TypeAdapter(_Number | _Name | _Table | _Lists | None, config=STRICT)
 
 
 def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> Model:
@@ -71,9 +81,10 @@ def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str |
         if name not in signature.parameters:
             near = did_you_mean(name, signature.parameters)
             raise ZooError(f"{where}: {cls.__name__} has no argument {name!r:.60}{near}")
-        if not _is_harmless(name, value, pretrained):
+        fetched = name in pretrained or name.endswith("weights")  # full weights follow
+        if _mismatch(HARMLESS, value) or (fetched and value is not None):
             raise ZooError(f"{where}: arguments.{name} may not be {json.dumps(value, default=repr):.60}")
-        if problem := _mismatch(cls, name, value):
+        if problem := _mismatch(_adapter(cls.__init__, name), value):
             raise ZooError(f"{where}: arguments.{name}: {problem}, not {json.dumps(value):.60}")
     try:
         signature.bind(**arguments)
@@ -81,48 +92,17 @@ def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str |
         raise ZooError(f"{where}: {cls.__name__}: {error}") from error
 
 
-def _is_harmless(name: str, value: Any, pretrained: Collection[str]) -> bool:
-    """Whether an argument is a plain value that neither fetches nor opens anything, nor is endless.
-
-    Arguments that name further weights must be None, since full weights follow. Text must be a plain name: timm would
-    take ``hf-hub:user/repo`` for an address. Text in lists, such as the labels, is only ever shown, and a table holds
-    numbers by the names of layers.
-    """
-    if name in pretrained or name.endswith("weights"):
-        return value is None
-    if isinstance(value, str):
-        return _is_name(value)
-    if isinstance(value, dict):
-        return len(value) <= TEXT and all(_is_name(key) and _is_number(number) for key, number in value.items())
-    return _is_plain(value)
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_][\w.-]{0,99}", value, re.ASCII) is not None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and abs(value) <= LARGEST  # which neither infinity nor NaN is
-
-
-def _is_plain(value: Any, depth: int = 2) -> bool:
-    if isinstance(value, (list, tuple)):
-        return depth > 0 and len(value) <= LENGTH and all(_is_plain(item, depth - 1) for item in value)
-    if isinstance(value, str):
-        return len(value) <= TEXT and value.isprintable()
-    return value is None or _is_number(value)
-
-
-def _mismatch(cls: type[Model], name: str, value: Any) -> str:
-    """What the signature asks for instead; empty where the value is of its type and range."""
+def _mismatch(adapter: TypeAdapter[Any], value: Any) -> str:
+    """What is asked for instead of a value; empty where it is of the type and in the range."""
     try:
-        _adapter(f"{cls.__module__}.{cls.__qualname__}", name).validate_json(json.dumps(value))
+        adapter.validate_json(json.dumps(value))
+    except TypeError as error:  # of JSON
+        return str(error)
     except ValidationError as error:
         return "; ".join(dict.fromkeys(each["msg"] for each in error.errors(include_url=False)))[:200]
     return ""
 
 
 @lru_cache
-def _adapter(path: str, name: str) -> TypeAdapter[Any]:
-    hint = get_type_hints(import_object(path).__init__, include_extras=True)[name]
-    return TypeAdapter(hint, config=ConfigDict(strict=True))
+def _adapter(constructor: Callable[..., Any], name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(get_type_hints(constructor, include_extras=True)[name], config=STRICT)
