@@ -139,8 +139,13 @@ def refresh(folder: str | Path) -> None:
     card = read_card(folder)
     if problems := _missing_fields(card):
         raise ZooError(f"{card.folder}: {'; '.join(problems)}")
-    replace(card.folder / "README.md", _render(card))
-    leaderboard.write(card.folder, card.figures, card.front.get("datasets") or ())
+    for name, text in _generated(card).items():
+        path = card.folder / name
+        if text:
+            path.parent.mkdir(exist_ok=True)
+            replace(path, text)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def begin_readme(folder: Path, front: Mapping[str, Any], body: str | None = None) -> None:
@@ -156,20 +161,8 @@ def check_card(folder: str | Path) -> list[str]:
         card = read_card(folder)
     except ZooError as error:
         return [str(error)]
-    problems = [f"{name} is missing" for name in FILES if not (card.folder / name).is_file()]
-    if problems:
-        return problems
-    problems = [
-        *_missing_fields(card),
-        *(f"README.md has no {field}" for field in FRONT_FIELDS if field not in card.front),
-    ]
-    if card.architecture is None:
-        problems.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
-    elif card.architecture.example and "golden" not in card.config:
-        problems.append("config.json has no golden, the file that zoo card makes")
-    if problems:
-        return problems
-    return [*_differing_files(card), *_out_of_step(card)]
+    missing = [f"{name} is missing" for name in FILES if not (card.folder / name).is_file()]
+    return missing or _gaps(card) or [*_differing_files(card), *_out_of_step(card)]
 
 
 def models_table(prefix: str = "cards/") -> str:
@@ -202,14 +195,15 @@ def fill(text: str, name: str, body: str) -> str:
     return f"{before}{begin}\n{body}\n{end}{after}"
 
 
-def _render(card: Card) -> str:
-    """The README as it should be."""
+def _generated(card: Card) -> dict[str, str]:
+    """What files should hold that follow from the results, by their names; empty for one that need not be there."""
     _, body = _split(card.folder / "README.md")
     front = _dump({**card.front, "model-index": model_index(card)})
     try:
-        return f"---\n{front}---\n{fill(body, 'results', tables(card.results))}"
+        readme = f"---\n{front}---\n{fill(body, 'results', tables(card.results))}"
     except ZooError as error:
         raise ZooError(f"{card.folder / 'README.md'}: {error}") from None
+    return {"README.md": readme, leaderboard.FILE: leaderboard.text(card.figures, card.front.get("datasets") or ())}
 
 
 def _dump(front: Mapping[str, Any]) -> str:
@@ -225,12 +219,22 @@ def _split(readme: Path) -> tuple[dict[str, Any], str]:
     return parse_yaml(match[1], f"{readme}: front matter"), text[match.end() :]
 
 
+def _gaps(card: Card) -> list[str]:
+    """Fields that a card must have and has not."""
+    gaps = [*_missing_fields(card), *(f"README.md has no {field}" for field in FRONT_FIELDS if field not in card.front)]
+    if card.architecture is None:
+        gaps.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
+    elif card.architecture.example and "golden" not in card.config:
+        gaps.append("config.json has no golden, the file that zoo card makes")
+    return gaps
+
+
 def _missing_fields(card: Card) -> list[str]:
-    missing = [f"config.json has no {field}" for field in CONFIG_FIELDS if field not in card.config]
-    missing += [
-        f"results.json has no {field}" for field in RESULT_FIELDS if getattr(card.results, field) in (None, "", [], {})
+    unmeasured = (field for field in RESULT_FIELDS if getattr(card.results, field) in (None, "", [], {}))
+    return [
+        *(f"config.json has no {field}" for field in CONFIG_FIELDS if field not in card.config),
+        *(f"results.json has no {field}" for field in unmeasured),
     ]
-    return missing
 
 
 def _differing_files(card: Card) -> list[str]:
@@ -246,17 +250,13 @@ def _differing_files(card: Card) -> list[str]:
 
 
 def _out_of_step(card: Card) -> list[str]:
-    """Generated files that are not what would be generated now."""
-    problems = []
     try:
-        if (card.folder / "README.md").read_text(encoding="utf-8") != _render(card):
-            problems.append("README.md is out of step with results.json")
+        generated = _generated(card)
     except ZooError as error:
         return [str(error)]
-    path, text = card.folder / leaderboard.FILE, leaderboard.text(card.figures, card.front["datasets"] or ())
-    if text != (path.read_text(encoding="utf-8") if path.is_file() else ""):
-        problems.append(f"{leaderboard.FILE} is out of step with results.json")
-    return problems
+    there = {name: card.folder / name for name in generated}
+    found = {name: path.read_text(encoding="utf-8") if path.is_file() else "" for name, path in there.items()}
+    return [f"{name} is out of step with results.json" for name, text in generated.items() if text != found[name]]
 
 
 def _provenance(results: Results) -> str:

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from zoo.base.files import replace
 from zoo.models.evaluation import Figure
 
-FILE = Path(".eval_results", "zoo.yaml")
-
-
-def write(folder: Path, figures: Iterable[Figure], datasets: Any) -> None:
-    """Writes the file into a card, or takes it away where there is nothing to say."""
-    path, content = folder / FILE, text(figures, datasets)
-    if content:
-        path.parent.mkdir(exist_ok=True)
-        replace(path, content)
-    else:
-        path.unlink(missing_ok=True)
+FILE = ".eval_results/zoo.yaml"
 
 
 def text(figures: Iterable[Figure], datasets: Any) -> str:
