@@ -30,7 +30,7 @@ from zoo.hub import layout, locate
 from zoo.pictures import video
 
 if TYPE_CHECKING:
-    from zoo.models.base import Model
+    from zoo.models.base import Model, Result
 
 DESCRIPTION = "Runs a model on pictures and writes its results."
 
@@ -117,7 +117,7 @@ class _Run:
 
     def predict(self, batch: dict[Path, Inputs]) -> list[str]:
         """Writes the results of one or several predictions; returns what went wrong."""
-        results: list[Any] = [None] * len(batch)
+        results: list[Result | None] = [None] * len(batch)
         if len(batch) > 1 and not any(_is_video(paths) for paths in batch.values()):
             with suppress(ZooError, OSError, MemoryError):  # one by one tells whose fault it is
                 results = self.net.predict([paths[0] for paths in batch.values()], **self.options)
@@ -125,7 +125,7 @@ class _Run:
         failures = (self._one(paths, destination, result) for (destination, paths), result in pairs)
         return [failure for failure in failures if failure]
 
-    def _one(self, paths: Inputs, destination: Path, result: Any) -> str | None:
+    def _one(self, paths: Inputs, destination: Path, result: Result | None) -> str | None:
         """Writes the results of one prediction, which is made where there is none; returns what went wrong."""
         names = ", ".join(map(str, paths))
         try:
@@ -145,7 +145,7 @@ class _Run:
             return f"{names}: memory ran out"
         return None
 
-    def _keep(self, result: Any, paths: Inputs, destination: Path) -> None:
+    def _keep(self, result: Result, paths: Inputs, destination: Path) -> None:
         result.save(self.out / destination)
         for note in getattr(result, "notes", ()):
             _say(f"{', '.join(map(str, paths))}: {note}")

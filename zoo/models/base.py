@@ -1,9 +1,10 @@
-"""What every network of the zoo has."""
+"""What every network of the zoo has, and what every prediction gives."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor, nn
@@ -11,6 +12,22 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures, import_object
 from zoo.engines.torch import TorchEngine
+
+
+class Result(Protocol):
+    """What a prediction gives for one picture, or for the pictures that belong together."""
+
+    def save(self, destination: str | Path) -> list[Path]:
+        """Writes files whose names begin with the destination, such as ``out/street``; returns their paths."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without pixels."""
+        ...
+
+    def _repr_png_(self) -> bytes: ...
+
+    def _repr_html_(self) -> str: ...
 
 
 class Model(nn.Module):
