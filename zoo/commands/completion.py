@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from zoo.base.files import read_json
-from zoo.base.registry import architectures, card_folder, card_names
-from zoo.commands import fit, main
+from zoo.base.registry import architectures, card_names
+from zoo.commands import main
 from zoo.commands.terminal import Parser
 from zoo.training import recipes
 
@@ -47,6 +47,7 @@ end
 complete -c zoo -a '(__zoo_words)'
 """,
 }
+OPTION = re.compile(r"^  (?:-\w(?: \S+)?, )?(--[\w.-]+)", re.MULTILINE)  # where a line of help begins with one
 OF_MODELS = ("bundle", "evaluate", "info", "predict", "publish", "pull")  # verbs that a model's name follows
 
 
@@ -59,7 +60,6 @@ def run(argv: list[str]) -> int:
         prog="zoo completion",
         description="Prints a script that completes verbs, models, recipes and options in a shell.",
         epilog='In bash: eval "$(zoo completion bash)"',
-        allow_abbrev=False,
     )
     parser.add_argument("shell", choices=SCRIPTS)
     print(SCRIPTS[parser.parse_args(argv).shell], end="")  # noqa: T201
@@ -103,14 +103,12 @@ def _after(verb: str, before: list[str], last: str) -> list[str]:
 
 
 def options(verb: str, model: str = "") -> list[str]:
-    """The options of a verb, those for a model included, and the commonest keys of recipes."""
+    """The options that the help of a verb shows, and those for a model."""
     output = io.StringIO()
     with redirect_stdout(output), suppress(SystemExit):
-        main.run([verb, "--options"])
-    found = [*output.getvalue().split(), "--help", "--debug"]
-    if verb in fit.PURPOSES:
-        found += [key.split()[0] for key in fit.keys_of(verb)]
-    declared = architectures().get(_architecture(model)) if model else None
+        main.run([verb, "--help"])
+    found = [*OPTION.findall(output.getvalue()), "--debug"]
+    declared = next((each for name, each in architectures().items() if model in (name, *each.weights)), None)
     if declared and verb == "predict":
         found += keywords(declared.predictor, declared.inputs, "predict")
     if declared and verb == "evaluate":
@@ -136,9 +134,3 @@ def keywords(path: str, skip: Iterable[str], method: str = "") -> list[str]:
 
 def _models() -> list[str]:
     return [*card_names(), *architectures()]
-
-
-def _architecture(model: str) -> str:
-    """The architecture of an installed model, or of that name."""
-    folder = card_folder(model)
-    return str(read_json(folder / "config.json").get("architecture")) if folder else model

@@ -129,7 +129,6 @@ def _parser() -> Parser:
         epilog="zoo VERB --help says more. Exit codes: 0; 1 where evaluate finds a figure out of its tolerance;\n"
         "2 for an error to correct; 70 for a bug in zoo; 130 after Ctrl-C.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error; goes after a verb too")

@@ -11,16 +11,15 @@ from zoo.base.text import cell_text, did_you_mean, printable
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong option in one line, with the nearest right one; ``--options`` prints all, for completion."""
+    """Reports a wrong option in one line, with the nearest right one."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"allow_abbrev": False, **settings})
-        self.add_argument("--options", action=_PrintOptions, nargs=0, help=argparse.SUPPRESS)
 
     @property
     def options(self) -> list[str]:
         """Every option, with its dashes."""
-        return [option for option in self._option_string_actions if option != "--options"]
+        return list(self._option_string_actions)
 
     def parse_model(self, argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
         """Reads which model is meant, and what all of them have in common; returns the other words too.
@@ -41,13 +40,6 @@ class Parser(argparse.ArgumentParser):
         wrong = message.removeprefix("unrecognized arguments: ").split()[0]
         near = did_you_mean(wrong, self.options) if wrong.startswith("-") else ""
         raise ZooError(f"{message}{near}\nsee {self.prog} --help")
-
-
-class _PrintOptions(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        assert isinstance(parser, Parser)
-        print("\n".join(parser.options))  # noqa: T201
-        parser.exit()
 
 
 def table(rows: Sequence[Sequence[str | float | None]]) -> str:
