@@ -107,7 +107,8 @@ class About:
         return {**card, **{key: value for key, value in given.items() if value}}
 
 
-def add_about_options(parser: argparse.ArgumentParser) -> None:
+def add_about_options(parser: Any) -> None:
+    """Adds what a card needs to be told."""
     parser.add_argument("--license", default="", help="of the weights: an id of the Hub, such as cc-by-nc-4.0")
     parser.add_argument("--license-name", default="", help="where the licence is 'other'")
     parser.add_argument("--license-link", default="", metavar="URL")
@@ -115,6 +116,7 @@ def add_about_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="that it was trained on")
     parser.add_argument("--description", default="", metavar="TEXT", help="what it is for, in a README that is new")
     parser.add_argument("--limits", default="", metavar="TEXT", help="where it fails, in a README that is new")
+    parser.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="to be shown with their results")
 
 
 def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:

@@ -35,7 +35,6 @@ def main(argv: list[str]) -> int:
         prog="zoo card",
         description="Makes a card, ready to be published, of a checkpoint.",
         epilog="The card is measured as by zoo evaluate, and further arguments, such as --data.root FOLDER, go there.",
-        allow_abbrev=False,
     )
     parser.add_argument("source", help="folder of a run, or a checkpoint")
     parser.add_argument("--name", required=True, help="of the model")
@@ -43,7 +42,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--repo", metavar="USER/NAME", help="where it will be published, which a new README says")
     parser.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), default="float16", help="of the weights")
     parser.add_argument("--device", default="cpu", help="that measures")
-    add_arguments(parser)
+    add_about_options(parser)
     options, rest = parser.parse_known_args(argv)
     folder = options.output or Path("cards", options.name)
     make_card(
@@ -53,12 +52,6 @@ def main(argv: list[str]) -> int:
     repo = options.repo or f"{PLACEHOLDER}{options.name}"
     print(f"Card:    {folder}\nPublish: zoo publish {shlex.quote(str(folder))} --repo {repo}")  # noqa: T201
     return 0
-
-
-def add_arguments(parser: Any) -> None:
-    """What a card needs to be told."""
-    add_about_options(parser)
-    parser.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="to be shown with their results")
 
 
 def make_card(

@@ -19,7 +19,6 @@ from zoo.commands.terminal import Parser
 from zoo.training import recipes
 from zoo.training.keys import SECTIONS, Keys, pairs
 
-INTERRUPTED = 130  # as a shell reports SIGINT
 PURPOSES = {
     "fit": "Train a network by a recipe. Results go to runs/RECIPE/version_N.",
     "validate": "Measure weights, or a checkpoint, on the validation data of a recipe.",
@@ -44,11 +43,7 @@ MORE = {
 
 
 def main(verb: str, argv: list[str]) -> int:
-    """Runs ``zoo fit|validate|test``; what is not of the zoo itself goes to Lightning's own command line.
-
-    Returns:
-        0, or 130 where the run was interrupted.
-    """
+    """Runs ``zoo fit|validate|test``; what is not of the zoo itself goes to Lightning's own command line."""
     parser = parser_of(verb)
     options, given = parser.parse_known_args(argv)
     resume = Path(options.resume).resolve() if options.resume else None
@@ -60,17 +55,16 @@ def main(verb: str, argv: list[str]) -> int:
             return 0
     words = _checked(options, keys, resume)
     from zoo.training import run
+    from zoo.training.cli import ZooCLI
 
-    name = resume.parent.name if resume else recipe.stem if recipe else "run"
-    cli = run.prepare(verb, words, name, resume, options.ckpt_path)
+    run.prepare_process()
+    cli = ZooCLI(words, recipe.stem if recipe else "run", verb, resume, options.ckpt_path)
     if verb != "fit":
         run.measure(cli, verb, options.ckpt_path)
         return 0
     if options.publish:
         run.check_publishable(cli, bool(options.samples))
-    folder = run.fit(cli, resume)
-    if folder is None:
-        return INTERRUPTED
+    folder = run.fit(cli)
     if cli.trainer.is_global_zero:
         _report(run.leave_results(cli, folder), architecture_of(type(cli.model)))
         if options.publish:
@@ -80,13 +74,13 @@ def main(verb: str, argv: list[str]) -> int:
 
 def parser_of(verb: str) -> Parser:
     """The zoo's own options of a verb; its help shows the commonest keys of recipes as well."""
+    keys = {key: text for key, text in KEYS.items() if verb == "fit" or not key.startswith(OF_TRAINING)}
     parser = Parser(
         prog=f"zoo {verb}",
         usage=f"zoo {verb} --recipe NAME [options] [--KEY VALUE ...]",
         description=PURPOSES[verb],
-        epilog=f"any key of the recipe is an option, such as:\n{_lines(keys_of(verb))}\n\nmore help:\n{_lines(MORE)}",
+        epilog=f"any key of the recipe is an option, such as:\n{_lines(keys)}\n\nmore help:\n{_lines(MORE)}",
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
-        allow_abbrev=False,
     )
     parser.set_defaults(resume=None, publish=None, private=None, ckpt_path=None)
     parser.add_argument("--recipe", metavar="NAME", help=f"an installed recipe, or a file; zoo {verb} alone lists them")
@@ -98,7 +92,6 @@ def parser_of(verb: str) -> Parser:
         group.add_argument("--publish", metavar="USER/NAME", help="repository, made if it is missing")
         group.add_argument("--private", action="store_true", default=None, help="make the repository private")
         add_about_options(group)
-        group.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="to be shown with their results")
     else:
         parser.add_argument("--ckpt_path", metavar="FILE", help="measure a checkpoint of a run")
     for section in SECTIONS:
@@ -108,11 +101,6 @@ def parser_of(verb: str) -> Parser:
 
 def _lines(about: dict[str, str]) -> str:
     return "\n".join(f"  {name:<25} {text}" for name, text in about.items())
-
-
-def keys_of(verb: str) -> dict[str, str]:
-    """The commonest keys of recipes, each with its value, and what they mean."""
-    return {key: text for key, text in KEYS.items() if verb == "fit" or not key.startswith(OF_TRAINING)}
 
 
 def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> list[str]:

@@ -13,13 +13,14 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from torch import nn
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures
-from zoo.base.text import causes
+from zoo.base.text import causes, first_line
 from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
-from zoo.training.checkpoints import RunCheckpoint, WholeCheckpointIO
+from zoo.training.checkpoints import RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import import_class
 
@@ -36,24 +37,26 @@ class ZooCLI(LightningCLI):
     """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``.
 
     Args:
-        args: words of the command line.
-        run: name of the folder below ``runs``.
+        words: of the command line.
+        name: of the folder below ``runs``.
+        verb: that it is made for.
         resume: folder of the run that is continued.
-        keep_config: whether the run's folder gets ``config.yaml``.
-        whole: whether a checkpoint with all weights follows.
+        checkpoint: that is measured.
 
     Raises:
-        ZooError: what is wrong with the words, in a line.
+        ZooError: words that nothing takes, weights or a checkpoint that cannot be read.
     """
 
     def __init__(
-        self, args: list[str], run: str, resume: Path | None = None, keep_config: bool = False, whole: bool = False
+        self, words: list[str], name: str, verb: str = "fit", resume: Path | None = None, checkpoint: str | None = None
     ) -> None:
-        self.whole = whole
-        place = {"save_dir": "runs", "name": run}
+        self.verb, self.checkpoint = verb, str(resume / LAST) if resume else checkpoint
+        if self.checkpoint:
+            load(Path(self.checkpoint))  # fails now rather than after everything was set up
+        place = {"save_dir": "runs", "name": name}
         if resume:
             place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
-            args = [*args, *(f"--trainer.logger.init_args.{key}={value}" for key, value in place.items())]
+            words = [*words, *(f"--trainer.logger.init_args.{key}={value}" for key, value in place.items())]
         logger = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": place}
         try:
             super().__init__(
@@ -61,16 +64,28 @@ class ZooCLI(LightningCLI):
                 LightningDataModule,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
-                save_config_callback=SaveConfigCallback if keep_config else None,
+                save_config_callback=SaveConfigCallback if verb == "fit" and not resume else None,
                 save_config_kwargs={"overwrite": True},  # without a logger it lies in the working directory
                 trainer_defaults={"logger": logger, "enable_model_summary": False},
                 parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
                 auto_configure_optimizers=False,
                 run=False,
-                args=args,
+                args=words,
             )
         except (ArgumentError, MisconfigurationException, ValueError) as error:
             raise _user_error(error) from error
+        if self.start:
+            self._start_from(self.start)
+
+    def _start_from(self, source: str) -> None:
+        """Copies published weights into the network, and prints which layers they lack."""
+        if not isinstance(net := getattr(self.model, "net", None), nn.Module):
+            kind = type(self.model).__name__
+            raise ZooError(f"--weights: {kind} has no attribute net that weights could be copied into")
+        new = weights.load_matching(net, source)
+        say(f"Weights of {source}; re-initialised: {', '.join(new) or 'nothing'}")
+        if new and self.verb != "fit":
+            raise ZooError(f"cannot {self.verb}: {new[0]} is missing from {source}, or has another shape")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
         """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
@@ -89,7 +104,7 @@ class ZooCLI(LightningCLI):
         self.given = self.config.clone()
         if self.start:
             weights.read_state(self.start)  # fails now rather than after everything was set up
-        if self.start or self.whole:  # full weights follow: others need not be fetched
+        if self.start or self.checkpoint:  # full weights follow: others need not be fetched
             model = self._get(self.config, "model", default={})
             target = import_class(model["class_path"])
             architecture = architecture_of(target) if isinstance(target, type) else None
@@ -151,16 +166,10 @@ def _user_error(error: Exception) -> ZooError:
     Its own is the innermost of the chained messages that says what was expected of which key.
     """
     chain = list(causes(error))
-    for each in chain:
-        if isinstance(each, ZooError):
-            return each
+    if ours := next((each for each in chain if isinstance(each, ZooError)), None):
+        return ours
     messages = [str(each) for each in reversed(chain)]
-    said = messages[0].splitlines()[0]
-    for message in messages:
-        if refused := re.search(r"(Option|Key) '.*' is not accepted", message):
-            said = f"{refused[0]}; see zoo fit --help"
-            break
-        if re.match(r"Parser key .*:\s+Expected", message):
-            said = message.removeprefix("Parser key ")
-            break
+    refused = re.search(r"(Option|Key) '.*' is not accepted", "\n".join(messages))
+    expected = next((each for each in messages if re.match(r"Parser key .*:\s+Expected", each)), first_line(chain[-1]))
+    said = f"{refused[0]}; see zoo fit --help" if refused else expected.removeprefix("Parser key ")
     return ZooError(" ".join(re.sub(r"<class '(.*?)'>|typing\.", r"\1", said).split()))

@@ -10,7 +10,6 @@ import warnings
 from pathlib import Path
 
 from lightning.pytorch import Callback
-from torch import nn
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures
@@ -41,69 +40,27 @@ def prepare_process() -> None:
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # lists the classifier a features net leaves out
 
 
-def prepare(verb: str, words: list[str], name: str, resume: Path | None, checkpoint: str | None) -> ZooCLI:
-    """Makes model, data and trainer, the model with the weights that it starts from.
-
-    Args:
-        verb: that they are for.
-        words: of the command line, for Lightning.
-        name: of the folder of its runs.
-        resume: folder of the run that is continued.
-        checkpoint: that is measured.
-
-    Raises:
-        ZooError: words that nothing takes, weights or a checkpoint that cannot be read.
-    """
-    prepare_process()
-    follows = resume / LAST if resume else Path(checkpoint) if checkpoint else None
-    if follows:
-        load(follows)  # fails now rather than after everything was set up
-    cli = ZooCLI(words, name, resume, keep_config=verb == "fit" and not resume, whole=follows is not None)
-    if cli.start:
-        new = start_from(cli.model, cli.start)
-        if new and verb != "fit":
-            raise ZooError(f"cannot {verb}: {new[0]} is missing from {cli.start}, or has another shape")
-    return cli
-
-
-def start_from(model: nn.Module, source: str) -> list[str]:
-    """Copies the published weights ``source`` into the network; returns, and prints, the layers that they lack."""
-    net = getattr(model, "net", None)
-    if not isinstance(net, nn.Module):
-        raise ZooError(f"--weights: {type(model).__name__} has no attribute net that weights could be copied into")
-    new = weights.load_matching(net, source)
-    say(f"Weights of {source}; re-initialised: {', '.join(new) or 'nothing'}")
-    return new
-
-
 def measure(cli: ZooCLI, verb: str, checkpoint: str | None) -> None:
     """Validates or tests, which prints the figures."""
     getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
 
 
-def fit(cli: ZooCLI, resume: Path | None) -> Path | None:
-    """Trains, measures the best weights and leaves them in the model.
-
-    Args:
-        cli: what is trained.
-        resume: folder of the run that is continued.
-
-    Returns:
-        Folder of the run; None where it was interrupted.
+def fit(cli: ZooCLI) -> Path:
+    """Trains, measures the best weights and leaves them in the model; returns the folder of the run.
 
     Raises:
         ZooError: what cannot be trained. A run that never began leaves no folder.
+        KeyboardInterrupt: after Ctrl-C.
     """
     # not trainer.log_dir, which waits for the other ranks
     run = Path(os.path.relpath(getattr(cli.trainer.logger, "log_dir", None) or cli.trainer.default_root_dir))
     fresh = not run.exists()
     _add_callbacks(cli, run)
     try:
-        checkpoint = str(resume / LAST) if resume else None
-        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True)
+        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
     except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
         say(f"Interrupted. Resume with: zoo fit --resume {run}")
-        return None
+        raise KeyboardInterrupt from None
     except ZooError:
         if fresh and not (run / LAST.parent).exists():
             _remove(run)
