@@ -1,4 +1,5 @@
 import hashlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from zoo.base.errors import ZooError
 from zoo.collect.ledger import key_of, read
 from zoo.collect.options import Options
-from zoo.collect.store import Looks, Store
+from zoo.collect.store import SPILL, Looks, Store
 
 ALL = Options(held_out=0)  # nothing but the labels' folders
 
@@ -35,18 +36,14 @@ def failure(number: int, status: str = "failed") -> dict[str, Any]:
     return {"url": f"https://example.org/{number}.jpg", "status": status, "reason": "HTTP 404"}
 
 
-def keep(store: Store, record: dict[str, Any], content: bytes) -> None:
-    """As it comes from the network: in a file beside."""
-    arrived = store.parts / "arrived"
-    arrived.write_bytes(content)
-    store.keep(record, arrived)
+def keep(store: Store, record: dict[str, Any], content: bytes) -> dict[str, Any]:
+    return store.keep(record, io.BytesIO(content))
 
 
 def take(store: Store, number: int, content: bytes | None = None, **fields: Any) -> dict[str, Any]:
     """Keeps and admits at once."""
     record, content = arrival(number, content, **fields)
-    keep(store, record, content)
-    return store.admit(record)
+    return store.admit(keep(store, record, content))
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -91,13 +88,17 @@ def test_splits_may_be_off(folder):
     assert not (folder / "val").exists()
 
 
-def test_a_picture_in_a_file_is_moved(folder):
+@pytest.mark.parametrize("size", [0, SPILL, SPILL + 1, 3 * SPILL])
+def test_what_comes_has_no_name_until_it_is_kept(folder, size):
+    content = (bytes(range(251)) * (size // 251 + 1))[:size]
+    record, _ = arrival(1)
     with Store(folder, ALL) as store:
-        record, content = arrival(1)
-        spilled = store.parts / "spilled.7"
-        spilled.write_bytes(content)
-        store.keep(record, spilled)
-        assert not spilled.exists()
+        with store.sink(record["url"]) as sink:
+            sink.write(content)
+            assert list(store.parts.iterdir()) == []
+            sink.seek(0)
+            record = store.keep(record, sink)
+        assert (record["bytes"], record["digest"]) == (size, hashlib.sha256(content).hexdigest())
         assert files(folder) == {}  # until it is its turn
         store.admit(record)
     assert list(files(folder).values()) == [content]

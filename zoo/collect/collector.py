@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
+from hashlib import sha256
+from io import BytesIO
+from typing import IO, Any
 
-from zoo.base.files import sha256_of
 from zoo.base.text import printable
 from zoo.collect.addresses import Address, Page
 from zoo.collect.fetch import Client, Redirect, parse
@@ -38,7 +38,6 @@ class Visit:
     """What has become of an address so far."""
 
     address: Address
-    file: Path  # for what comes
     url: str = ""  # of the last request, or of one that was not allowed
     requests: int = 0
     given_up: str | None = None  # why, where it is about the thumbnail
@@ -167,12 +166,7 @@ class Collector:
 
     async def _visit(self, index: int, address: Address) -> None:
         """Does all that is done for an address."""
-        visit = Visit(address, self.store.parts / f"{key_of(address.url):016x}.{index}")
-        try:
-            record = await self._picture_or_thumbnail(visit)
-        finally:
-            visit.file.unlink(missing_ok=True)
-        self._settle(index, record)
+        self._settle(index, await self._picture_or_thumbnail(Visit(address)))
 
     async def _picture_or_thumbnail(self, visit: Visit) -> dict[str, Any]:
         """Returns the record of an address, but for what depends on other pictures."""
@@ -221,13 +215,13 @@ class Collector:
                 async with self.hosts.turn(host, alone):
                     visit.requests += 1
                     try:
-                        with visit.file.open("wb") as sink:
+                        with self.store.sink(visit.address.url) as sink:
                             limit = self.store.options.max_bytes
                             redirect = await self.client.get(parsed, sink, limit=limit, picture=True)
-                        host.answered()
-                        if redirect is None:
-                            return await loop.run_in_executor(self._threads, self._examine, visit)
-                        return redirect
+                            host.answered()
+                            if redirect is None:
+                                return await loop.run_in_executor(self._threads, self._examine, visit, sink)
+                            return redirect
                     except FetchError as error:
                         wait = self._heed(host, error, attempt)
                         alone = (error.busy or error.silent) and host.claim()
@@ -256,25 +250,22 @@ class Collector:
             raise error
         return wait
 
-    def _examine(self, visit: Visit) -> dict[str, Any]:
+    def _examine(self, visit: Visit, content: IO[bytes]) -> dict[str, Any]:
         """Decodes what came and keeps it; its line, but for what depends on other pictures. Runs in a thread."""
-        with visit.file.open("rb") as file:
-            picture = inspect(file, self.store.options, self._memory)
+        content.seek(0)
+        picture = inspect(content, self.store.options, self._memory)
+        content.seek(0)
         arrived = None
         if picture.upright is not None:
-            arrived = sha256_of(visit.file)
-            visit.file.write_bytes(picture.upright)
+            arrived, content = sha256(content.read()).hexdigest(), BytesIO(picture.upright)
         record = {
             **visit.record("saved" if visit.given_up is None else "thumbnail", visit.given_up),
-            "bytes": visit.file.stat().st_size,
-            "digest": sha256_of(visit.file),
             "arrived": arrived,
             "type": picture.format.lower(),
             "size": [picture.width, picture.height],
             "phash": picture.phash,
         }
-        self.store.keep(record, visit.file)
-        return record
+        return self.store.keep(record, content)
 
     def _settle(self, index: int, record: dict[str, Any]) -> None:
         """Admits whatever has no unsettled address before it."""

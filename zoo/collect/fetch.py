@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import IO, Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -92,7 +92,7 @@ class Client:
     async def get(
         self,
         url: URL,
-        sink: BinaryIO,
+        sink: IO[bytes],
         *,
         limit: int,
         picture: bool = False,
@@ -187,7 +187,7 @@ def retry_after(value: str | None) -> float | None:
         return None
 
 
-async def _receive(response: aiohttp.ClientResponse, sink: BinaryIO, limit: int, picture: bool, cut: bool) -> None:
+async def _receive(response: aiohttp.ClientResponse, sink: IO[bytes], limit: int, picture: bool, cut: bool) -> None:
     stated = response.content_length
     if stated is not None and stated > limit and not cut:
         raise RejectedError(f"{stated:,} bytes, more than {limit:,}")

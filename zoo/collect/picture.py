@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO
+from typing import IO
 
 import imagehash
 import numpy as np
@@ -95,7 +95,7 @@ class Memory:
                 self._changed.notify_all()
 
 
-def inspect(file: BinaryIO, options: Options, memory: Memory) -> Picture:
+def inspect(file: IO[bytes], options: Options, memory: Memory) -> Picture:
     """Decodes a picture whole, after the limits were held against what its header says.
 
     Raises:
@@ -120,7 +120,7 @@ def inspect(file: BinaryIO, options: Options, memory: Memory) -> Picture:
         raise RejectedError(f"damaged: {error}") from None
 
 
-def _refuse_scans(file: BinaryIO) -> None:
+def _refuse_scans(file: IO[bytes]) -> None:
     """A progressive JPEG of a few kilobytes can be hours of work: each scan goes over all of the picture.
 
     Raises:

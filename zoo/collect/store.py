@@ -15,20 +15,23 @@ import shutil
 from array import array
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
+from tempfile import SpooledTemporaryFile
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from zoo.base.errors import ZooError
-from zoo.base.files import replace
+from zoo.base.files import replace, sha256_of
 from zoo.base.splits import SPLITS, split_of
 from zoo.collect.backlog import Backlog
 from zoo.collect.ledger import KEPT, Ledger, is_whole, key_of
 from zoo.collect.names import Folders, picture_name
 from zoo.collect.options import HIDDEN, SETTINGS, Options
 from zoo.collect.picture import SUFFIXES
+
+SPILL = 1 << 20  # bytes of what comes that are kept in memory; the rest goes to a file
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
@@ -127,17 +130,29 @@ class Store:
         if record.get("label"):
             self._folders.learn(record["label"], PurePosixPath(record["file"]).parent.name)
 
-    def keep(self, record: dict[str, Any], content: Path) -> None:
+    def sink(self, url: str) -> IO[bytes]:
+        """A nameless file for what comes of an address; it is in memory while it is small."""
+        return SpooledTemporaryFile(SPILL, prefix=f"{key_of(url):016x}.", dir=str(self.parts))
+
+    def keep(self, record: dict[str, Any], content: IO[bytes]) -> dict[str, Any]:
         """Makes a picture that arrived outlive the process. Called by any thread.
 
         Args:
             record: of the ledger, without what :meth:`admit` adds.
-            content: a file in ``parts``, which is moved.
+            content: of its file, read from where it stands.
+
+        Returns:
+            The record with size and digest of the file.
         """
         part = self._part(record)
-        _sync(content)
-        content.replace(part)
+        temporary = part.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        _sync(temporary)
+        record = {**record, "bytes": temporary.stat().st_size, "digest": sha256_of(temporary)}
+        temporary.replace(part)
         replace(part.with_suffix(".json"), json.dumps(record))
+        return record
 
     def arrived(self) -> dict[int, dict[str, Any]]:
         """Records of pictures that an earlier run kept and did not admit; whatever else it left goes."""
