@@ -22,7 +22,7 @@ from zoo.collect.progress import Watch
 from zoo.collect.robots import read_rules
 from zoo.collect.sources.catalogue import Catalogue
 from zoo.collect.store import Store
-from zoo.collect.trouble import FetchError
+from zoo.collect.trouble import FetchError, RejectedError
 
 WINDOW = 4096  # addresses that may be ahead of the first one that is not settled yet
 THREADS = 8  # that decode, and wait for the disk
@@ -222,6 +222,8 @@ class Collector:
                             if redirect is None:
                                 return await loop.run_in_executor(self._threads, self._examine, visit, sink)
                             return redirect
+                    except RejectedError:
+                        raise
                     except FetchError as error:
                         wait = self._heed(host, error, attempt)
                         alone = (error.busy or error.silent) and host.claim()
