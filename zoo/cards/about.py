@@ -76,6 +76,8 @@ class About:
         datasets: names, or ids on the Hub.
         description: a paragraph for the README: what the model is for.
         limits: a paragraph: where it fails.
+        samples: paths of pictures that the network answers to for a README that is new; else the last pictures of the
+            run's validation.
     """
 
     license: str = ""
@@ -85,6 +87,7 @@ class About:
     datasets: tuple[str, ...] = ()
     description: str = ""
     limits: str = ""
+    samples: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> About:
@@ -92,6 +95,7 @@ class About:
 
     def front(self, card: Mapping[str, Any], name: str, architecture: Architecture) -> dict[str, Any]:
         """Front matter: what is given, before what an existing card has, before what follows from the architecture."""
+        words = (architecture.task, name.replace("_", "-"))
         given = {
             "license": self.license,
             "license_name": self.license_name,
@@ -99,7 +103,7 @@ class About:
             "data_license": self.data_license,
             "library_name": "lightning-zoo",
             "pipeline_tag": architecture.pipeline_tag,
-            "tags": card.get("tags") or [*_tags(name, architecture), "pytorch", "lightning"],
+            "tags": card.get("tags") or [*(re.sub(r"\W+", "-", word) for word in words), "pytorch", "lightning"],
             "datasets": list(self.datasets),
         }
         if self.license:  # another one than the card had
@@ -172,7 +176,3 @@ def write_readme(about: About, architecture: Architecture, **known: Any) -> str:
         data_license=about.data_license.rstrip("."),
         **known,
     )
-
-
-def _tags(name: str, architecture: Architecture) -> list[str]:
-    return [re.sub(r"\W+", "-", word) for word in (architecture.task, name.replace("_", "-"))]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import secrets
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from zoo.base.errors import ZooError
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from zoo.models.evaluation import Results
     from zoo.training.trained import Trained
 
-PLACEHOLDER = "USER/"
-
 
 def main(argv: list[str]) -> int:
     parser = Parser(
@@ -44,12 +42,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--device", default="cpu", help="that measures")
     add_about_options(parser)
     options, rest = parser.parse_known_args(argv)
-    folder = options.output or Path("cards", options.name)
-    make_card(
-        options.source, options.name, folder, About.of(options),
-        samples=options.samples, dtype=options.dtype, device=options.device, given=rest, repo=options.repo,
-    )  # fmt: skip
-    repo = options.repo or f"{PLACEHOLDER}{options.name}"
+    folder, repo = options.output or Path("cards", options.name), options.repo or f"USER/{options.name}"
+    about = About.of(options)
+    make_card(options.source, options.name, folder, about, repo, dtype=options.dtype, device=options.device, given=rest)
     print(f"Card:    {folder}\nPublish: zoo publish {shlex.quote(str(folder))} --repo {repo}")  # noqa: T201
     return 0
 
@@ -59,13 +54,12 @@ def make_card(
     name: str,
     folder: str | Path,
     about: About,
+    repo: str,
     *,
-    samples: Sequence[str | Path] = (),
     dtype: str = "float16",
     device: str = "cpu",
     given: Sequence[str] = (),
-    repo: str | None = None,
-) -> Path:
+) -> None:
     """Makes a card, whole or not at all.
 
     Args:
@@ -73,31 +67,27 @@ def make_card(
         name: of the model.
         folder: of the card. What is in it stays, the prose of its README included, but for what is generated.
         about: what only its author knows of it; a README that is there already tells the rest.
-        samples: pictures that the network answers to for the README; else the last pictures of the run's validation.
+        repo: where it will be published.
         dtype: of the weights.
         device: that measures.
         given: arguments of ``zoo evaluate``, for data and evaluator.
-        repo: where it will be published, if that is known.
 
     Raises:
         ZooError: no such checkpoint, empty fields, data that cannot be found; nothing was written then.
     """
     folder = expanded(folder).absolute()
-    trained, front, sheet = _checked(source, name, folder, about, samples)
+    trained, front, sheet = _checked(source, name, folder, about)
     given = [*trained.own_arguments(given), *given]
     measure = evaluate.prepare(name, trained.declared, trained.config, given, device)
     with _replacing(folder) as draft:
         net = _write_weights(trained, draft, name, dtype, about.datasets or front["datasets"]).to(device)
-        shown = write_samples(net, samples, sheet, draft / "samples")
-        _write_readme(draft, name, about, trained, front, shown, repo or f"{PLACEHOLDER}{name}")
+        shown = write_samples(net, about.samples, sheet, draft / "samples")
+        _write_readme(draft, name, about, trained, front, shown, repo)
         if problems := _write_results(draft, name, trained, measure(net), given):
             raise ZooError(f"{folder}: not written, {'; '.join(problems)}")
-    return folder
 
 
-def _checked(
-    source: str | Path, name: str, folder: Path, about: About, samples: Sequence[str | Path]
-) -> tuple[Trained, dict[str, Any], Path | None]:
+def _checked(source: str | Path, name: str, folder: Path, about: About) -> tuple[Trained, dict[str, Any], Path | None]:
     """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`make_card`."""
     if not NAME.fullmatch(name):
         raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
@@ -107,7 +97,7 @@ def _checked(
     trained = read(path)
     front = _front_of(folder, trained.architecture)
     check_about(about, front)
-    return trained, front, last_sheet(path, samples)
+    return trained, front, last_sheet(path, about.samples)
 
 
 def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> Model:
@@ -168,23 +158,24 @@ def _write_readme(
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
     """A copy of a folder, to be changed, that takes its place if the block ends well."""
-    mark = secrets.token_hex(8)  # that of no other process, on whatever machine
-    draft, old = (folder.with_name(f".{folder.name}.{mark}.{what}") for what in ("tmp", "old"))
     fresh = not folder.parent.exists()
+    folder.parent.mkdir(parents=True, exist_ok=True)
     try:
-        if folder.exists():
-            shutil.copytree(folder, draft, symlinks=True)
-        else:
-            draft.mkdir(parents=True)
-        yield draft
-        if folder.exists():
-            folder.rename(old)
-        draft.rename(folder)
+        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as temporary:
+            draft, old = Path(temporary, "new"), Path(temporary, "old")
+            if folder.exists():
+                shutil.copytree(folder, draft, symlinks=True)
+            else:
+                draft.mkdir()
+            yield draft
+            try:
+                if folder.exists():
+                    folder.rename(old)
+                draft.rename(folder)
+            finally:
+                if old.exists() and not folder.exists():
+                    old.rename(folder)
     finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        shutil.rmtree(draft, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
         if fresh:
             with suppress(OSError):  # the card is in it
                 folder.parent.rmdir()

@@ -108,10 +108,9 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
     words = ["--config", str(keys.recipe), *keys.given] if keys.recipe else list(keys.given)
     if resume:
         _check_resumable(resume, options, keys)
-    else:
-        if keys.recipe:
-            recipes.check(keys.recipe)
-        keys.check()
+    elif keys.recipe:
+        recipes.check(keys.recipe)
+    keys.check()
     if not keys.recipe and not any(key in ("-c", "--config") or ".help" in key for key, _ in pairs(keys.given)):
         raise ZooError(f"zoo {keys.verb} needs --recipe NAME; there are {listing(recipes.names())}")
     if keys.verb != "fit" and not (options.weights or options.ckpt_path):
@@ -140,7 +139,6 @@ def _check_resumable(run: Path, options: argparse.Namespace, keys: Keys) -> None
     for needed in ("config.yaml", "checkpoints/last.ckpt"):
         if not (run / needed).is_file():
             raise ZooError(f"cannot resume {run}: {needed} is missing")
-    keys.check()
     changed = [word for word in keys.given if word.startswith("-") and not word.startswith("--trainer.")]
     if changed or options.recipe or options.weights:
         what = changed[0] if changed else "another recipe or weights"
@@ -168,13 +166,13 @@ def _publish(options: argparse.Namespace, run: Path) -> None:
     folder, repo = run / "card", options.publish
     name, about = repo.partition("/")[2].lower(), About.of(options)
     try:
-        card.make_card(run, name, folder, about, samples=options.samples, repo=repo)
+        card.make_card(run, name, folder, about, repo)
         published = publish.publish(folder, repo, private=options.private)
     except Exception as error:
         commands = [["zoo", "publish", str(folder), "--repo", repo, *(["--private"] if options.private else [])]]
         if not folder.exists():
-            told = {key: getattr(options, key) for key in (*vars(about), "samples") if getattr(options, key)}
-            words = [[f"--{key.replace('_', '-')}", *([v] if isinstance(v, str) else v)] for key, v in told.items()]
+            told = {f"--{key.replace('_', '-')}": value for key, value in vars(about).items() if value}
+            words = [[flag, *([value] if isinstance(value, str) else value)] for flag, value in told.items()]
             commands.insert(0, ["zoo", "card", str(run), "--name", name, "-o", str(folder), *chain(*words)])
         raise ZooError(
             f"{str(error) or type(error).__name__}\nThe run is safe in {run}, but not published; what is left to do:\n"
