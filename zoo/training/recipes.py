@@ -71,32 +71,26 @@ def _check(path: Path, prefix: str, node: Node, valid: Collection[str] | None) -
             _check(path, f"{prefix}{index}.", item, None)
     if not isinstance(node, MappingNode):
         return
-    entries = [(key, value) for key, value in node.value if isinstance(key, ScalarNode)]
-    for key, _ in entries:
-        if valid is not None and key.value not in (*valid, "<<"):  # YAML's merge key
-            near = did_you_mean(key.value, valid)
-            raise ZooError(f"{path}:{key.start_mark.line + 1}: no key '{prefix}{key.value}'{near}")
-    below = _keys_below(path, prefix, entries)
-    for key, value in entries:
-        if key.value != "dict_kwargs":
-            _check(path, f"{prefix}{key.value}.", value, below.get(key.value))
+    entries = {key.value: (key.start_mark.line + 1, value) for key, value in node.value if isinstance(key, ScalarNode)}
+    for name, (line, _) in entries.items():
+        if valid is not None and name not in (*valid, "<<"):  # YAML's merge key
+            raise ZooError(f"{path}:{line}: no key '{prefix}{name}'{did_you_mean(name, valid)}")
+    below = _keys_below(path, prefix, entries["class_path"][1] if "class_path" in entries else None)
+    for name, (_, value) in entries.items():
+        if name != "dict_kwargs":
+            _check(path, f"{prefix}{name}.", value, below.get(name))
 
 
-def _keys_below(path: Path, prefix: str, entries: list[tuple[ScalarNode, Node]]) -> dict[str, Collection[str] | None]:
+def _keys_below(path: Path, prefix: str, class_path: Node | None) -> dict[str, Collection[str] | None]:
     """Valid keys of the mappings in a mapping, as far as they are known."""
     if not prefix:
-        return {
-            "model": CLASS_KEYS,
-            "data": CLASS_KEYS,
-            "trainer": parameters(import_class("lightning.pytorch.Trainer")),
-        }
-    for key, value in entries:
-        if key.value == "class_path" and isinstance(value, ScalarNode):
-            try:
-                return {"init_args": parameters(import_class(value.value))}
-            except ZooError as error:
-                raise ZooError(f"{path}:{value.start_mark.line + 1}: {error}") from error
-    return {}
+        return {"model": CLASS_KEYS, "data": CLASS_KEYS, "trainer": parameters(import_class(TRAINER))}
+    if not isinstance(class_path, ScalarNode):
+        return {}
+    try:
+        return {"init_args": parameters(import_class(class_path.value))}
+    except ZooError as error:
+        raise ZooError(f"{path}:{class_path.start_mark.line + 1}: {error}") from error
 
 
 def import_class(path: str) -> Callable[..., Any] | None:
