@@ -23,13 +23,13 @@ from zoo.cards.forms import Config, check, parse_yaml
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Figure, Results
 
-FRONT_FIELDS = ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index")
-CONFIG_FIELDS = ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input")
-RESULT_FIELDS = ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit")
+FIELDS = {  # that a card must have
+    "config.json": ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input"),
+    "results.json": ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit"),
+    "README.md": ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index"),
+}
 EMPTY = 64  # bytes: a safetensors file with a tensor is larger
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
-TEXTS = ("README.md", "config.json", "results.json")
-FILES = (*TEXTS, "recipe.yaml")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def read_card(name: str | Path) -> Card:
         ZooError: no such card, or one that cannot be read.
     """
     source = locate.find(name)
-    paths = {file: source.file(file, layout.PROSE) for file in TEXTS if file == "config.json" or source.has(file)}
+    paths = {file: source.file(file, layout.PROSE) for file in FIELDS if file == "config.json" or source.has(file)}
     config = read_json(paths["config.json"])
     check(Config, config, f"{source}/config.json")
     own = config.get("name")
@@ -95,16 +95,14 @@ def read_card(name: str | Path) -> Card:
 
 def tables(results: Results) -> str:
     """The generated part of a card's README as Markdown: figures, further tables, cost, speed, where they come from."""
-    figures = [[f.metric, f.where, f.split, f"{f.value:.4g}", f"± {f.tolerance:.2g}"] for f in results.figures]
-    parts = [_table(("figure", "data", "split", "value", "tolerance"), figures)]
-    for each in results.tables:
-        rows = [[cell_text(cell) for cell in row] for row in each.rows]
-        parts.append(f"{each.title}:\n\n{_table(each.columns, rows)}")
+    rows = [(f.metric, f.where, f.split, f.value, f"± {f.tolerance:.2g}") for f in results.figures]
+    parts = [_table(("figure", "data", "split", "value", "tolerance"), rows)]
+    parts += [f"{each.title}:\n\n{_table(each.columns, each.rows)}" for each in results.tables]
     parameters = f"{results.parameters:,} parameters" if results.parameters else "No parameters"
     parts.append(f"{parameters}; multiply-adds: {macs_text(results.macs)}.")
     if results.speed:
-        rows = [[each.what, f"{each.ms:.1f}", each.machine] for each in results.speed]
-        parts.append(_table(("speed", "ms", "machine"), rows))
+        speed = [[each.what, f"{each.ms:.1f}", each.machine] for each in results.speed]
+        parts.append(_table(("speed", "ms", "machine"), speed))
     return "\n\n".join([*parts, _provenance(results)])
 
 
@@ -137,7 +135,7 @@ def refresh(folder: str | Path) -> None:
         ZooError: no front matter, no markers, or results that lack a field.
     """
     card = read_card(folder)
-    if problems := _missing_fields(card):
+    if problems := _missing_fields(card, "config.json", "results.json"):
         raise ZooError(f"{card.folder}: {'; '.join(problems)}")
     for name, text in _generated(card).items():
         path = card.folder / name
@@ -161,7 +159,7 @@ def check_card(folder: str | Path) -> list[str]:
         card = read_card(folder)
     except ZooError as error:
         return [str(error)]
-    missing = [f"{name} is missing" for name in FILES if not (card.folder / name).is_file()]
+    missing = [f"{name} is missing" for name in (*FIELDS, "recipe.yaml") if not (card.folder / name).is_file()]
     return missing or _gaps(card) or [*_differing_files(card), *_out_of_step(card)]
 
 
@@ -221,7 +219,7 @@ def _split(readme: Path) -> tuple[dict[str, Any], str]:
 
 def _gaps(card: Card) -> list[str]:
     """Fields that a card must have and has not."""
-    gaps = [*_missing_fields(card), *(f"README.md has no {field}" for field in FRONT_FIELDS if field not in card.front)]
+    gaps = _missing_fields(card, *FIELDS)
     if card.architecture is None:
         gaps.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
     elif card.architecture.example and "golden" not in card.config:
@@ -229,12 +227,10 @@ def _gaps(card: Card) -> list[str]:
     return gaps
 
 
-def _missing_fields(card: Card) -> list[str]:
-    unmeasured = (field for field in RESULT_FIELDS if getattr(card.results, field) in (None, "", [], {}))
-    return [
-        *(f"config.json has no {field}" for field in CONFIG_FIELDS if field not in card.config),
-        *(f"results.json has no {field}" for field in unmeasured),
-    ]
+def _missing_fields(card: Card, *files: str) -> list[str]:
+    measured = card.results.model_dump(exclude_defaults=True)
+    content = {"config.json": card.config, "results.json": measured, "README.md": card.front}
+    return [f"{file} has no {field}" for file in files for field in FIELDS[file] if field not in content[file]]
 
 
 def _differing_files(card: Card) -> list[str]:
@@ -267,6 +263,6 @@ def _provenance(results: Results) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: list[list[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(cell_text, line))} |" for line in lines)
