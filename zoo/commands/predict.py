@@ -7,7 +7,7 @@ import errno
 import inspect
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -43,22 +43,25 @@ def main(argv: list[str]) -> int:
     """
     declared, given = _parsed(argv)
     name, texts, out = given.pop("model"), given.pop("pictures"), Path(given.pop("output"))
-    device = given.pop("device") or _fastest_device()
+    device = given.pop("device")
     failures = list[str]()
     work = _work(name, declared, texts, out, failures)
     total = len(work) + len(failures)
     with _folder(out):
-        from zoo.cards import weights  # torch takes seconds to import
+        import torch  # takes seconds
 
-        net = weights.load(name, device=device)
+        from zoo.cards import weights
+
+        net = weights.load(name, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
         with progress.bars() as bars:
             task = bars.add_task("Predicting", total=len(work))
             if "progress" in inspect.signature(net.predict).parameters:
                 given["progress"] = _part_bar(bars)
-            run = _Run(net, declared, given, out, bars)
-            for batch in _batches(work, given.get("batch_size", 1) if len(declared.inputs) == 1 else 1):
-                failures += run.predict(batch)
-                bars.advance(task, len(batch))
+            run, items = _Run(net, declared, given, out, bars), list(work.items())
+            size = given.get("batch_size", 1) if len(declared.inputs) == 1 else 1
+            for first in range(0, len(items), size):
+                failures += run.predict(items[first : first + size])
+                bars.update(task, completed=first + size)
     print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}: {out}")  # noqa: T201
     for failure in dict.fromkeys(failures):  # what is wrong with an option is said once
         _say(failure)
@@ -100,11 +103,6 @@ def _work(name: str, declared: Architecture, texts: list[str], out: Path, failur
     return work
 
 
-def _batches(work: dict[Path, Inputs], size: int) -> Iterator[dict[Path, Inputs]]:
-    items = list(work.items())
-    return (dict(items[first : first + size]) for first in range(0, len(items), size))
-
-
 @dataclass(frozen=True)
 class _Run:
     """Predictions with the same options, which are keyword arguments of the network's ``predict``."""
@@ -115,25 +113,27 @@ class _Run:
     out: Path
     bars: Progress
 
-    def predict(self, batch: dict[Path, Inputs]) -> list[str]:
+    def predict(self, batch: list[tuple[Path, Inputs]]) -> list[str]:
         """Writes the results of one or several predictions; returns what went wrong."""
         results: list[Result | None] = [None] * len(batch)
-        if len(batch) > 1 and not any(_is_video(paths) for paths in batch.values()):
+        if len(batch) > 1 and not any(_is_video(paths) for _, paths in batch):
             with suppress(ZooError, OSError, MemoryError):  # one by one tells whose fault it is
-                results = self.net.predict([paths[0] for paths in batch.values()], **self.options)
-        pairs = zip(batch.items(), results, strict=True)
-        failures = (self._one(paths, destination, result) for (destination, paths), result in pairs)
+                results = self.net.predict([paths[0] for _, paths in batch], **self.options)
+        failures = (self._one(*each, result) for each, result in zip(batch, results, strict=True))
         return [failure for failure in failures if failure]
 
-    def _one(self, paths: Inputs, destination: Path, result: Result | None) -> str | None:
+    def _one(self, destination: Path, paths: Inputs, result: Result | None) -> str | None:
         """Writes the results of one prediction, which is made where there is none; returns what went wrong."""
         names = ", ".join(map(str, paths))
         try:
             if _is_video(paths):
-                self._video(paths[0], self.out / destination)
+                notes = self._video(paths[0], self.out / destination)
             else:
                 result = self.net.predict(*paths, **self.options) if result is None else result
-                self._keep(result, paths, destination)
+                result.save(self.out / destination)
+                notes = getattr(result, "notes", ())
+            for note in notes:
+                _say(f"{names}: {note}")
         except ZooError as error:
             return str(error)
         except OSError as error:  # such as a name too long for the results
@@ -145,32 +145,22 @@ class _Run:
             return f"{names}: memory ran out"
         return None
 
-    def _keep(self, result: Result, paths: Inputs, destination: Path) -> None:
-        result.save(self.out / destination)
-        for note in getattr(result, "notes", ()):
-            _say(f"{', '.join(map(str, paths))}: {note}")
-
-    def _video(self, path: Path, destination: Path) -> None:
-        """Writes ``DESTINATION_KIND.mp4`` and says how fast that went."""
+    def _video(self, path: Path, destination: Path) -> Sequence[str]:
+        """Writes ``DESTINATION_KIND.mp4``, says how fast that went, and returns what there is to note."""
         if not self.declared.video:
             raise ZooError(f"{path}: a video; {type(self.net).__name__} takes pictures only")
         known = inspect.signature(self.net.predict_frame).parameters
-        options = {name: value for name, value in self.options.items() if name in known}
+        change = partial(self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options})
         task, start = self.bars.add_task("Frames", total=None), time.perf_counter()
-
-        def show(done: int, total: int | None) -> None:
-            pace = f"Frames, {done / (time.perf_counter() - start):.1f} a second"
-            self.bars.update(task, completed=done, total=total, description=pace)
-
         try:
             file = destination.with_name(f"{destination.name}_{self.declared.video}.mp4")
-            written = video.change_frames(path, file, partial(self.net.predict_frame, **options), show)
+            show = partial(self.bars.update, task)
+            written = video.change_frames(path, file, change, lambda done, total: show(completed=done, total=total))
         finally:
             self.bars.remove_task(task)
         speed = written.frames / (time.perf_counter() - start)
         print(f"{path}: {written.frames} frames, {speed:.1f} a second")  # noqa: T201
-        for note in written.notes:
-            _say(f"{path}: {note}")
+        return written.notes
 
 
 def _is_video(paths: Inputs) -> bool:
@@ -234,12 +224,6 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
     _add_common(parser, required=True)
     parser.add_options(f"options of {model}", predict_options(declared))
     return parser
-
-
-def _fastest_device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _architecture(model: str) -> Architecture:
