@@ -11,7 +11,7 @@ from jsonargparse import ArgumentError
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ProgressBar
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from torch import nn
 
@@ -27,10 +27,10 @@ from zoo.training.recipes import import_class
 LAST = Path("checkpoints", "last.ckpt")
 
 
+@rank_zero_only
 def say(text: str) -> None:
     """Prints a line, of several processes only the first."""
-    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
-        print(text)  # noqa: T201
+    print(text)  # noqa: T201
 
 
 class ZooCLI(LightningCLI):
@@ -133,20 +133,21 @@ def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback
     Args:
         trainer: its arguments, of which some switch these off.
     """
-    defaults: list[Callback] = []
-    if trainer.enable_progress_bar is not False and not any(isinstance(one, ProgressBar) for one in given):
-        defaults.append(progress())
-    if trainer.logger:
-        defaults.append(LearningRateMonitor("step"))
     checkpoints = trainer.enable_checkpointing is not False
+    defaults: dict[type[Callback], Callback] = {}
+    if trainer.enable_progress_bar is not False:
+        defaults[ProgressBar] = progress()
+    if trainer.logger:
+        defaults[LearningRateMonitor] = LearningRateMonitor("step")
     if checkpoints and (monitored := monitor_of(model)):
         monitor, mode = monitored
-        defaults.append(RunCheckpoint(monitor=monitor, mode=mode, filename="best", enable_version_counter=False))
-    defaults = [one for one in defaults if not isinstance(one, tuple(type(own) for own in given))]
+        best = RunCheckpoint(monitor=monitor, mode=mode, filename="best", enable_version_counter=False)
+        defaults[ModelCheckpoint] = best
+    callbacks = [one for kind, one in defaults.items() if not any(isinstance(each, kind) for each in given)]
     if checkpoints:
         last = RunCheckpoint(filename=LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
-        defaults.append(last)
-    return defaults
+        callbacks.append(last)
+    return callbacks
 
 
 def usable_precision(trainer: Any) -> Any:

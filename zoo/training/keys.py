@@ -75,8 +75,13 @@ class Keys:
             if not option:
                 near = f"--recipe {value}" if value.removesuffix(".yaml") in recipes.names() else None
                 raise self._refusal(f"unexpected argument {value!r}", near, "--help")
+            key = rest.removeprefix("init_args.").partition(".")[0]
             if section in SECTIONS:
-                self._check_key(section, rest.removeprefix("init_args.").partition(".")[0])
+                known = self._names(section)
+                if key and known is not None and key not in (*known, *recipes.CLASS_KEYS, "help"):
+                    near = nearest(key, known)
+                    meant = near and f"--{section}.{near}"
+                    raise self._refusal(f"no key --{section}.{key}", meant, f"--help.{section}")
             elif name not in LIGHTNING:
                 raise self._refusal(f"zoo {self.verb} has no option {option}", self.meant(name), "--help")
 
@@ -102,13 +107,6 @@ class Keys:
         parser = ArgumentParser(usage=usage, add_help=False)
         parser.add_class_arguments(target, section, skip={"labels"}, fail_untyped=False)  # of the data, for the model
         return parser.format_help()
-
-    def _check_key(self, section: str, name: str) -> None:
-        known = self._names(section)
-        if name and known is not None and name not in (*known, *recipes.CLASS_KEYS, "help"):
-            near = nearest(name, known)
-            option = f"--{section}.{near}" if near else None
-            raise self._refusal(f"no key --{section}.{name}", option, f"--help.{section}")
 
     def _refusal(self, problem: str, near: str | None, topic: str) -> ZooError:
         hint = f"; did you mean {near}?" if near else ""
