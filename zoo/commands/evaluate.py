@@ -60,8 +60,7 @@ def main(argv: list[str]) -> int:
     if options.write:
         write(card, measured, command(argv))
         print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
-        return 0
-    return 0 if holds else 1
+    return 0 if holds or options.write else 1
 
 
 def _add_common(parser: Any) -> None:
@@ -218,11 +217,8 @@ def command(argv: list[str]) -> str:
 
 
 def _commit(folder: Path) -> str:
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(  # noqa: S603
-            ["git", "-C", str(folder), "rev-parse", "HEAD"],  # noqa: S607
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return f"release {__version__}"
-    return done.stdout.strip()

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
-from zoo.base.text import causes, did_you_mean, printable
+from zoo.base.text import causes, did_you_mean, first_line, printable
 from zoo.commands.terminal import Parser
 from zoo.hub import client
 from zoo.hub.errors import redact
@@ -99,8 +99,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
     if isinstance(error, OSError) and error.filename is not None:
         return USER_ERROR, f"error: {error.filename}: {error.strerror}"
-    summary = (str(error).splitlines() or [""])[0]
-    return BUG, f"bug: {type(error).__name__}: {summary}\nrun the same with --debug to see where, and please report it"
+    told = f"bug: {type(error).__name__}: {first_line(error)}"
+    return BUG, f"{told}\nrun the same with --debug to see where, and please report it"
 
 
 def run(arguments: list[str]) -> int:
