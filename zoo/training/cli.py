@@ -95,13 +95,8 @@ class ZooCLI(LightningCLI):
         parser.add_argument("--weights", type=str | None, help="a model, folder or safetensors file to start from")
         parser.link_arguments("data", "model.init_args.labels", compute_fn=labels_of, apply_on="instantiate")
 
-    @property
-    def start(self) -> str | None:
-        """What the network starts from, by option or recipe."""
-        return self._get(self.config, "weights")
-
     def before_instantiate_classes(self) -> None:
-        self.given = self.config.clone()
+        self.given, self.start = self.config.clone(), self._get(self.config, "weights")
         if self.start:
             weights.read_state(self.start)  # fails now rather than after everything was set up
         if self.start or self.checkpoint:  # full weights follow: others need not be fetched
@@ -162,15 +157,11 @@ def usable_precision(trainer: Any) -> Any:
 
 
 def _user_error(error: Exception) -> ZooError:
-    """What the user should know of jsonargparse's error, which wraps ours and repeats the whole usage.
-
-    Its own is the innermost of the chained messages that says what was expected of which key.
-    """
+    """What the user should know of jsonargparse's error, which wraps ours and repeats the types of every key above."""
     chain = list(causes(error))
     if ours := next((each for each in chain if isinstance(each, ZooError)), None):
         return ours
-    messages = [str(each) for each in reversed(chain)]
-    refused = re.search(r"(Option|Key) '.*' is not accepted", "\n".join(messages))
-    expected = next((each for each in messages if re.match(r"Parser key .*:\s+Expected", each)), first_line(chain[-1]))
-    said = f"{refused[0]}; see zoo fit --help" if refused else expected.removeprefix("Parser key ")
-    return ZooError(" ".join(re.sub(r"<class '(.*?)'>|typing\.", r"\1", said).split()))
+    keys = ".".join(dict.fromkeys(re.findall(r'Parser key "(.*?)"', str(error))))
+    refused = re.search(r"(Option|Key) '.*?' is not accepted", str(error))
+    said = refused[0] if refused else re.sub(r"<class '(.*?)'>|typing\.", r"\1", first_line(chain[-1]))
+    return ZooError(f"--{keys}: {said}" if keys else said)

@@ -63,7 +63,10 @@ def fit(cli: ZooCLI) -> Path:
         raise KeyboardInterrupt from None
     except ZooError:
         if fresh and not (run / LAST.parent).exists():
-            _remove(run)
+            shutil.rmtree(run, ignore_errors=True)
+            with contextlib.suppress(OSError):  # other runs are in it
+                run.parent.rmdir()
+                run.parent.parent.rmdir()
         raise
     _restore_best(cli)
     return run
@@ -114,11 +117,3 @@ def _restore_best(cli: ZooCLI) -> None:
         if cli.trainer.enable_validation:
             measure(cli, "validate", best)
         cli.model.load_state_dict(load(Path(best))["state_dict"])
-
-
-def _remove(run: Path) -> None:
-    """Takes away the folder of a run that never began, and those above it that were made for it."""
-    shutil.rmtree(run, ignore_errors=True)
-    with contextlib.suppress(OSError):  # other runs are in it
-        run.parent.rmdir()
-        run.parent.parent.rmdir()
