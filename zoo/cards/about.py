@@ -97,10 +97,7 @@ class About:
         """Front matter: what is given, before what an existing card has, before what follows from the architecture."""
         words = (architecture.task, name.replace("_", "-"))
         given = {
-            "license": self.license,
-            "license_name": self.license_name,
-            "license_link": self.license_link,
-            "data_license": self.data_license,
+            **{key: getattr(self, key) for key in TEXTS},
             "library_name": "lightning-zoo",
             "pipeline_tag": architecture.pipeline_tag,
             "tags": card.get("tags") or [*(re.sub(r"\W+", "-", word) for word in words), "pytorch", "lightning"],
@@ -140,19 +137,18 @@ def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
     missing = ["--" + key.replace("_", "-") for key in needed if not known.get(key)]
     if missing:
         raise ZooError(f"the card would leave fields empty; give {', '.join(missing)}")
-    if odd := [key for key in known if key in TEXTS and not isinstance(known[key], str)]:
-        raise ZooError(
-            f"{odd[0]} of the README is no text but {known[odd[0]]!r:.60}; give --{odd[0].replace('_', '-')}"
-        )
+    for key in TEXTS:
+        flag, text = f"--{key.replace('_', '-')}", known.get(key, "")
+        if not isinstance(text, str):
+            raise ZooError(f"{key} of the README is no text but {text!r:.60}; give {flag}")
+        if "\n" in text:
+            raise ZooError(f"{flag} is one line")
     names = known["datasets"]
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ZooError(f"datasets of the README are no list of names but {names!r:.60}; give --datasets NAME ...")
     if known["license"] not in LICENSES:
         near = did_you_mean(known["license"], LICENSES)
         raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' takes a --license-name")
-    for key in TEXTS[1:]:
-        if "\n" in known.get(key, ""):
-            raise ZooError(f"--{key.replace('_', '-')} is one line")
 
 
 def write_readme(about: About, architecture: Architecture, **known: Any) -> str:

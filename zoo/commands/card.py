@@ -24,7 +24,6 @@ from zoo.hub.locate import CONFIG_FILE
 
 if TYPE_CHECKING:
     from zoo.models.base import Model
-    from zoo.models.evaluation import Results
     from zoo.training.trained import Trained
 
 
@@ -83,7 +82,10 @@ def make_card(
         net = _write_weights(trained, draft, name, dtype, about.datasets or front["datasets"]).to(device)
         shown = write_samples(net, about.samples, sheet, draft / "samples")
         _write_readme(draft, name, about, trained, front, shown, repo)
-        if problems := _write_results(draft, name, trained, measure(net), given):
+        measured = measure(net)
+        evaluate.write(read_card(draft), measured, evaluate.command([name, *given, "--write"]))
+        replace(draft / "recipe.yaml", trained.recipe_for(name, measured.figures))
+        if problems := check_card(draft):
             raise ZooError(f"{folder}: not written, {'; '.join(problems)}")
 
 
@@ -107,13 +109,6 @@ def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datase
     about = {"name": name, "recipe": "recipe.yaml", "data": ", ".join(datasets), "input": trained.declared.input}
     weights.save(trained.net, folder, trained.architecture, trained.arguments, dtype, **about)
     return add_golden(folder)
-
-
-def _write_results(folder: Path, name: str, trained: Trained, measured: Results, given: Sequence[str]) -> list[str]:
-    """What completes a card; returns what is still wrong with it."""
-    evaluate.write(read_card(folder), measured, evaluate.command([name, *given, "--write"]))
-    replace(folder / "recipe.yaml", trained.recipe_for(name, measured.figures))
-    return check_card(folder)
 
 
 def add_golden(folder: Path) -> Model:

@@ -104,7 +104,11 @@ def prepare(
     Raises:
         ZooError: data that cannot be found, or an argument that nothing takes.
     """
-    data_class = _data_class(recipe["data"]["class_path"])
+    from lightning.pytorch import LightningDataModule
+
+    data_class = import_object(path := recipe["data"]["class_path"])
+    if not (isinstance(data_class, type) and issubclass(data_class, LightningDataModule)):
+        raise ZooError(f"data.class_path names no LightningDataModule: {path}")
     recipe = _needed(recipe, given, getattr(data_class, "training_only", ()))
     if source and not source.installed:
         forms.check_reach(recipe, getattr(data_class, "sizes", ()), f"{source}/recipe.yaml")
@@ -124,16 +128,6 @@ def _recipe(source: locate.Source) -> dict[str, Any]:
     recipe = forms.parse_yaml(read_text(source.file("recipe.yaml", layout.PROSE)), where)
     forms.check(forms.Recipe, recipe, where)
     return recipe
-
-
-def _data_class(path: str) -> type[Any]:
-    """The LightningDataModule that a recipe names."""
-    from lightning.pytorch import LightningDataModule
-
-    found = import_object(path)
-    if not (isinstance(found, type) and issubclass(found, LightningDataModule)):
-        raise ZooError(f"data.class_path names no LightningDataModule: {path}")
-    return found
 
 
 def _needed(recipe: Mapping[str, Any], given: Sequence[str], unneeded: Collection[str]) -> dict[str, Any]:
