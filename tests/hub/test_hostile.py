@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -164,6 +165,10 @@ def test_any_config_is_refused_or_right(sound: Path, bounded: None):
     assert 0 < outcomes.count("loaded") < CASES / 2  # what was tried is neither all sound nor all nonsense
 
 
+def recipe(name: str, **arguments: Any) -> str:
+    return yaml.safe_dump({"data": {"class_path": f"zoo.data.{name}", "init_args": arguments}}, allow_unicode=True)
+
+
 HOSTILE_RECIPES = {
     "code": ("data: {class_path: os.system, init_args: {command: ls}}", "not a path inside zoo"),
     "our code": (
@@ -182,7 +187,17 @@ HOSTILE_RECIPES = {
     "no arguments": ("data: {class_path: zoo.data.StreetScenes, init_args: [1]}", "recipe.yaml: data.init_args: "),
     "large": ("data: {class_path: zoo.data.StreetScenes, init_args: {size: [9000000, 9000000]}}", "more than 4,096"),
     "large text": ("data: {class_path: zoo.data.StreetScenes, init_args: {val: '0xFFFFFFFF'}}", "more than 1,000,000"),
-    "endless": ("data: {class_path: zoo.data.StreetScenes, init_args: {size: [.inf, 1]}}", "more than 4,096"),
+    "text of digits": (recipe("StreetScenes", val="01000001"), "more than 1,000,000"),
+    "digits of Python": (recipe("StreetScenes", val="\N{FULLWIDTH DIGIT ONE}0000000"), "more than 1,000,000"),
+    "power": (recipe("StreetScenes", val="1e7"), "--data.val must be a whole number, not "),
+    "texts in a list": (recipe("StreetScenes", size=["64", "5000"]), "more than 4,096"),
+    "list in a text": (recipe("StreetScenes", size="[64, 5000]"), "more than 4,096"),
+    "endless": (recipe("StreetScenes", size=[float("inf"), 1]), "--data.size must be whole numbers, not "),
+    "endless text": (recipe("PictureCrops", held_out=".inf"), "held_out of inf is more than"),
+    "place in a text": (recipe("StylePair", style="[a, /etc]"), "'/etc' leads out of"),
+    "place after a comment": (recipe("StylePair", style="# a\n- /etc"), "'/etc' leads out of"),
+    "aliases in a text": (recipe("StylePair", style="[&a /etc, *a]"), "'/etc' leads out of"),
+    "place in JSON": (recipe("StylePair", style='\n[\t"/etc"]'), "'/etc' leads out of"),
     "no model": ("data: {class_path: zoo.data.PictureCrops, init_args: {size: 16, crop: 8}}", "KeyError: 'model'"),
     "no file": (
         "data: {class_path: zoo.data.PictureCrops, init_args: {size: 16, crop: 8}}\nmodel: {init_args: {vgg: [1]}}",

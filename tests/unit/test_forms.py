@@ -80,52 +80,47 @@ def test_front_matter_that_is_no_plain_mapping(text: str):
         parse_yaml(text, "card")
 
 
-def recipe(**arguments: object) -> dict[str, Any]:
-    return {"data": {"class_path": "zoo.data.PictureCrops", "init_args": arguments}}
+def check_arguments(**arguments: object) -> None:
+    recipe = {"data": {"class_path": "zoo.data.PictureCrops", "init_args": arguments}}
+    check_reach(recipe, arguments, {"size"}, "card")
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"root": "data/own", "held_out": 0.1, "extra": ["a", "b/c..d"]},
+        {"root": "data/own", "held_out": 0.1, "extra": ["a", Path("b/c..d")]},
         {"size": 4096, "count": 10**6, "names": ["sky", "2nd", "[a", "99-1"]},
-        {"size": [4096, "2"], "root": None, "augment": {"crop": [4, 4]}},
+        {"size": (4096, 2), "root": None, "augment": {"crop": [4, 4]}},
     ],
 )
 def test_a_recipe_may_name_what_is_below_and_what_data_need(arguments: dict[str, object]):
-    check_reach(recipe(**arguments), {"size"}, "card")
+    check_arguments(**arguments)
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
         ({"root": "/etc"}, "'/etc' leads out"),
+        ({"root": Path("/etc")}, "'/etc' leads out"),
         ({"root": "../own"}, "'../own' leads out"),
         ({"root": "a/../../own"}, "leads out"),
         ({"root": "~/own"}, "leads out"),
         ({"root": "C:\\own"}, "leads out"),
         ({"extra": [{"a": "file:///own"}]}, "'file:///own' leads out"),
+        ({"extra": [Path("file:///own")]}, "leads out"),
         ({"/etc": 1}, "'/etc' leads out"),
         ({"size": 4097}, "data.size of 4097 is more than 4,096"),
         ({"size": [64, 5000]}, "data.size of "),
-        ({"size": ["64", "5000"]}, "data.size of "),  # texts are parsed once more
+        ({"size": (64, 5000)}, "data.size of "),
+        ({"size": {"height": 5000}}, "data.size of "),
         ({"count": 10**6 + 1}, "data.count of 1000001 is more than 1,000,000"),
-        ({"size": {"height": "5000"}}, "data.size of "),
-        ({"count": "1e7"}, "data.count of "),
-        ({"count": "\N{FULLWIDTH DIGIT ONE}0000000"}, "data.count of "),  # digits to Python that are none to YAML
-        ({"count": "01000001"}, "data.count of "),  # 262145 to YAML
-        ({"extra": "[a, /etc]"}, "data.extra of '[a, /etc]' is a list in a text"),
-        ({"extra": "# a\n- /etc"}, "is a list in a text"),
-        ({"extra": "[&a /etc, *a]"}, "is a list in a text"),
-        ({"extra": '\n[\t"/etc"]'}, "is a list in a text"),
-        ({"size": '["64", 5000]'}, "is a list in a text"),
-        ({"size": "a: 5000"}, "is a list in a text"),
         ({"count": float("inf")}, "data.count of inf"),
+        ({"count": float("nan")}, "data.count of nan"),
     ],
 )
 def test_a_recipe_that_reaches_further_is_refused(arguments: dict[str, object], named: str):
     with pytest.raises(ZooError, match="card: refused, ") as raised:
-        check_reach(recipe(**arguments), {"size"}, "card")
+        check_arguments(**arguments)
     assert named in str(raised.value)
     assert "say it yourself: --data.KEY" in str(raised.value)
 

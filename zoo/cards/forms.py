@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
@@ -76,64 +76,40 @@ def check(form: type[Form], content: Any, where: object) -> Form:
         raise ZooError(f"{where}: {place:.100}: {first['msg']:.100}") from None
 
 
-def check_reach(recipe: Mapping[str, Any], sizes: Collection[str], where: object) -> None:
+def check_reach(recipe: Mapping[str, Any], arguments: Mapping[str, Any], sizes: Collection[str], where: object) -> None:
     """Refuses a stranger's recipe that reaches for files elsewhere, or for more memory than data need.
 
     Files below the working directory, where data are fetched to, may be named, and no others.
 
     Args:
-        recipe: whose data's arguments are those that matter to a measurement.
-        sizes: names of its arguments that are pixels.
+        recipe: as it is written.
+        arguments: what its data are made of, which texts of the recipe are lists and numbers in.
+        sizes: names of arguments that are pixels.
         where: named in the error.
 
     Raises:
         ZooError: names the first value.
     """
-    for leaf in _leaves(recipe):
-        if isinstance(leaf, str) and OUTWARD.match(leaf):
+    for leaf in _leaves([recipe, arguments]):
+        if isinstance(leaf, (str, Path)) and OUTWARD.match(str(leaf)):
             raise ZooError(
-                f"{where}: refused, {leaf!r:.100} leads out of the working directory\n"
+                f"{where}: refused, {str(leaf)!r:.100} leads out of the working directory\n"
                 "where that is meant, say it yourself: --data.KEY PATH"
             )
-    for name, value in recipe["data"].get("init_args", {}).items():
-        most, hidden = PIXELS if name in sizes else LARGEST, _hides(value)
-        if hidden or not all(number <= most for number in _numbers(value)):
-            wrong = "is a list in a text" if hidden else f"is more than {most:,}"
+    for name, value in arguments.items():
+        most = PIXELS if name in sizes else LARGEST
+        if not all(leaf <= most for leaf in _leaves(value) if isinstance(leaf, (int, float))):  # NaN too
             raise ZooError(
-                f"{where}: refused, data.{name!s:.100} of {value!r:.100} {wrong}\n"
+                f"{where}: refused, data.{name!s:.100} of {value!r:.100} is more than {most:,}\n"
                 "where that is meant, say it yourself: --data.KEY VALUE"
             )
 
 
-def _hides(value: Any) -> bool:
-    """Whether an argument is a text that is a list or a mapping as soon as it is parsed once more."""
-    if not isinstance(value, str) or value.lstrip().startswith(("[", "{")):  # JSON takes tabs, which YAML does not
-        return isinstance(value, str)
-    try:
-        return isinstance(yaml.compose(value, yaml.SafeLoader), yaml.CollectionNode)
-    except NOT_YAML:
-        return False
-
-
-def _numbers(value: Any) -> Iterator[float]:
-    """Those in an argument, also where a text is one as soon as it is parsed once more."""
-    for leaf in _leaves(value):
-        if isinstance(leaf, str):
-            try:
-                yield float(leaf)  # which knows digits that YAML does not
-            except ValueError:
-                with suppress(*NOT_YAML):
-                    parsed = yaml.load(leaf, _NoAliases)  # noqa: S506  # a safe loader
-                    yield from () if isinstance(parsed, str) else _numbers(parsed)
-        elif isinstance(leaf, (int, float)):
-            yield leaf
-
-
 def _leaves(value: Any) -> Iterator[Any]:
     """What is no list and no mapping in a value, the keys of mappings included."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         value = [*value, *value.values()]
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         for item in value:
             yield from _leaves(item)
     else:

@@ -8,7 +8,6 @@ import shlex
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace as replaced
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -110,9 +109,10 @@ def prepare(
     if not (isinstance(data_class, type) and issubclass(data_class, LightningDataModule)):
         raise ZooError(f"data.class_path names no LightningDataModule: {path}")
     recipe = _needed(recipe, given, getattr(data_class, "training_only", ()))
-    if source and not source.installed:
-        forms.check_reach(recipe, getattr(data_class, "sizes", ()), f"{source}/recipe.yaml")
     arguments = _arguments(name, declared, data_class, recipe["data"]["init_args"], given)
+    if source and not source.installed:
+        own = {key: value for key, value in arguments["data"].items() if key in recipe["data"]["init_args"]}
+        forms.check_reach(recipe, own, getattr(data_class, "sizes", ()), f"{source}/recipe.yaml")
     data = data_class(**arguments.pop("data"))
     data.prepare_data()
     context = Context(recipe, lambda: _others(declared, name, device))
@@ -149,8 +149,7 @@ def _arguments(
     _add_common(parser)
     parser.add_options(f"options of {name}", evaluate_options(declared))
     options = options_of(data_class, getattr(data_class, "training_only", ()), "data")
-    shown = [replaced(option, default=known.get(option.name, option.default)) for option in options]
-    parser.add_options(f"data of {name}: {data_class.__name__}", shown)
+    parser.add_options(f"data of {name}: {data_class.__name__}", options, known)
     words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
     own = parser.parse([*(f"--data.{key}={word}" for key, word in words.items()), *given])
     return {key: value for key, value in own.items() if key not in ("write", "device")}

@@ -6,11 +6,11 @@ import argparse
 import inspect
 import json
 import re
-import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union
 
 import docstring_parser
@@ -21,7 +21,7 @@ from zoo.base.registry import Architecture, import_object
 from zoo.base.text import causes, nearest
 
 PLAIN = (bool, int, float, str, Path, type(None))
-UNIONS = (Union, types.UnionType)
+UNIONS = (Union, UnionType)
 LISTS = (Sequence, list)
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", Mapping: "a mapping", dict: "a mapping"}
 
@@ -115,15 +115,16 @@ class OptionParser(ArgumentParser):
         """The options that several words may follow, by their flags."""
         return {option.flag: option for option in self.own.values() if option.takes_many}
 
-    def add_options(self, title: str, options: Iterable[Option]) -> None:
-        """Adds options as a group."""
+    def add_options(self, title: str, options: Iterable[Option], known: Mapping[str, Any] | None = None) -> None:
+        """Adds options as a group; help shows what is known of their values instead of the defaults."""
         group = self.add_argument_group(title)
         for option in options:
             settings: dict[str, Any] = {"type": option.type, "required": option.required, "metavar": _metavar(option)}
             if option.type is bool and option.default is False:
                 settings = {"action": "store_true"}
+            text = _with_default(option.help, (known or {}).get(option.name, option.default))
             default = None if option.required else option.default
-            action = group.add_argument(option.flag, help=_with_default(option), default=default, **settings)
+            action = group.add_argument(option.flag, help=text, default=default, **settings)
             action.option_strings[:] = [option.flag]  # without jsonargparse's --flag+
             self.own[action.dest] = option
 
@@ -199,12 +200,11 @@ def _parts(hint: Any) -> list[Any]:
     return [] if hint is type(None) else [hint]
 
 
-def _with_default(option: Option) -> str:
-    told = option.help.rstrip(".").replace("``", "").replace("%", "%%")
-    several = isinstance(option.default, (list, tuple))
-    default = " ".join(map(str, option.default)) if several else option.default
-    silent = option.required or default is False or default in (None, "") or "by default" in told
-    return told if silent else f"{told} (default: {default})"
+def _with_default(text: str, default: Any) -> str:
+    told = text.rstrip(".").replace("``", "").replace("%", "%%")
+    if default is False or default in (inspect.Parameter.empty, None, "") or "by default" in told:
+        return told
+    return f"{told} (default: {' '.join(map(str, default)) if isinstance(default, (list, tuple)) else default})"
 
 
 def _metavar(option: Option) -> str:
