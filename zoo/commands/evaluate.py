@@ -21,7 +21,7 @@ from zoo.base.text import first_line
 from zoo.cards import forms
 from zoo.cards.card import Card, read_card, refresh
 from zoo.commands.options import OptionParser, evaluate_options, options_of
-from zoo.commands.terminal import Parser, table
+from zoo.commands.terminal import parse_model, table
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Context, Results
 
@@ -39,12 +39,7 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 1 where a figure is out of its tolerance.
     """
-    parser = Parser(
-        prog="zoo evaluate", usage="zoo evaluate MODEL [options]", description=DESCRIPTION,
-        epilog="zoo evaluate MODEL --help lists the options of that model and of its data.",
-    )  # fmt: skip
-    _add_common(parser)
-    options, given = parser.parse_model(argv)
+    options, given = parse_model(argv, "zoo evaluate MODEL", DESCRIPTION, _add_common)
     source, card = locate.find(options.model), read_card(options.model)
     if options.write and source.foreign:
         raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")

@@ -25,13 +25,14 @@ from zoo.base.text import unknown
 from zoo.commands import inputs
 from zoo.commands.inputs import PICTURES, VIDEOS, Inputs
 from zoo.commands.options import OptionParser, predict_options, usage
-from zoo.commands.terminal import Parser
+from zoo.commands.terminal import parse_model
 from zoo.hub import layout, locate
 from zoo.pictures import video
 
 if TYPE_CHECKING:
     from zoo.models.base import Model, Result
 
+USAGE = "zoo predict MODEL PICTURES... -o OUT"
 DESCRIPTION = "Runs a model on pictures and writes its results."
 
 
@@ -70,15 +71,10 @@ def main(argv: list[str]) -> int:
 
 def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
     """The architecture of the model that is named, and all that the command says; help ends here."""
-    common = Parser(
-        prog="zoo predict", usage="zoo predict MODEL PICTURES... -o OUT [options]", description=DESCRIPTION,
-        epilog="zoo predict MODEL --help lists the options of that model.",
-    )  # fmt: skip
-    _add_common(common)
-    known, others = common.parse_model(argv)
+    known, others = parse_model(argv, USAGE, DESCRIPTION, _add_common)
     before = argv[max(argv.index(known.model) - 1, 0)]
     if before in others and before.startswith("-") and "=" not in before:  # what seems the model may be its value
-        raise ZooError(f"name the model before {before}: {common.usage}")
+        raise ZooError(f"name the model before {before}: {USAGE} [options]")
     declared = _architecture(known.model)
     parser = _parser(known.model, declared)
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from zoo.base.errors import ZooError
@@ -21,25 +21,37 @@ class Parser(argparse.ArgumentParser):
         """Every option, with its dashes."""
         return list(self._option_string_actions)
 
-    def parse_model(self, argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
-        """Reads which model is meant, and what all of them have in common; returns the other words too.
-
-        Raises:
-            ZooError: no model; help ends here then.
-        """
-        self.add_argument("model", nargs="?", help="a model's or an architecture's name, a folder, or USER/NAME")
-        helps = [word for word in argv if word in ("-h", "--help")]
-        options, others = self.parse_known_args([word for word in argv if word not in helps])
-        if options.model is None:
-            self.parse_args(argv)
-            usage = (self.usage or "").removesuffix(" [options]")
-            raise ZooError(f"which model? {usage}; zoo list says which there are")
-        return options, others + helps
-
     def error(self, message: str) -> NoReturn:
         wrong = message.removeprefix("unrecognized arguments: ").split()[0]
         near = did_you_mean(wrong, self.options) if wrong.startswith("-") else ""
         raise ZooError(f"{message}{near}\nsee {self.prog} --help")
+
+
+def parse_model(
+    argv: list[str], usage: str, description: str, add_common: Callable[[Any], None]
+) -> tuple[argparse.Namespace, list[str]]:
+    """Reads which model is meant, and what a verb has in common for all of them; returns the other words too.
+
+    Args:
+        argv: words after the verb.
+        usage: begins with the verb.
+        description: of the verb.
+        add_common: adds what all models have in common.
+
+    Raises:
+        ZooError: no model; help ends here then.
+    """
+    verb = usage.partition(" MODEL")[0]
+    more = f"{verb} MODEL --help lists the options of that model."
+    parser = Parser(prog=verb, usage=f"{usage} [options]", description=description, epilog=more)
+    parser.add_argument("model", nargs="?", help="a model's or an architecture's name, a folder, or USER/NAME")
+    add_common(parser)
+    helps = [word for word in argv if word in ("-h", "--help")]
+    options, others = parser.parse_known_args([word for word in argv if word not in helps])
+    if options.model is None:
+        parser.parse_args(argv)
+        raise ZooError(f"which model? {usage}; zoo list says which there are")
+    return options, others + helps
 
 
 def table(rows: Sequence[Sequence[str | float | None]]) -> str:
