@@ -28,7 +28,6 @@ FIELDS = {  # that a card must have
     "results.json": ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit"),
     "README.md": ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index"),
 }
-EMPTY = 64  # bytes: a safetensors file with a tensor is larger
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
 
 
@@ -67,9 +66,7 @@ class Card:
     def size(self) -> str:
         """Of the weights, such as "7.1 MB", or "none"."""
         size = self.config.get("weights", {}).get("bytes")
-        if size is None:
-            return ""
-        return f"{size / 1e6:.1f} MB" if size >= EMPTY else "none"
+        return "none" if self.results.parameters == 0 else "" if size is None else f"{size / 1e6:.1f} MB"
 
 
 def read_card(name: str | Path) -> Card:
@@ -81,11 +78,10 @@ def read_card(name: str | Path) -> Card:
     source = locate.find(name)
     paths = {file: source.file(file, layout.PROSE) for file in FIELDS if file == "config.json" or source.has(file)}
     config = read_json(paths["config.json"])
-    check(Config, config, f"{source}/config.json")
-    own = config.get("name")
+    own = check(Config, config, f"{source}/config.json").name
     results = read_json(paths["results.json"]) if "results.json" in paths else {}
     return Card(
-        name=own if isinstance(own, str) and NAME.fullmatch(own) else source.name,
+        name=own if NAME.fullmatch(own) else source.name,
         folder=source.folder,
         config=config,
         results=check(Results, results, f"{source}/results.json"),
@@ -103,7 +99,10 @@ def tables(results: Results) -> str:
     if results.speed:
         speed = [[each.what, f"{each.ms:.1f}", each.machine] for each in results.speed]
         parts.append(_table(("speed", "ms", "machine"), speed))
-    return "\n\n".join([*parts, _provenance(results)])
+    versions = ", ".join(f"{package} {version}" for package, version in results.versions.items())
+    digests = ", ".join(f"{split} `{digest}`" for split, digest in results.data_digest.items())
+    measured = f"Measured by `{results.command}` at commit `{results.commit}` with {versions}."
+    return "\n\n".join([*parts, f"{measured} SHA-256 of the data: {digests}."])
 
 
 def macs_text(macs: Mapping[str, float]) -> str:
@@ -253,14 +252,6 @@ def _out_of_step(card: Card) -> list[str]:
     there = {name: card.folder / name for name in generated}
     found = {name: path.read_text(encoding="utf-8") if path.is_file() else "" for name, path in there.items()}
     return [f"{name} is out of step with results.json" for name, text in generated.items() if text != found[name]]
-
-
-def _provenance(results: Results) -> str:
-    versions = ", ".join(f"{package} {version}" for package, version in results.versions.items())
-    digests = ", ".join(f"{split} `{digest}`" for split, digest in results.data_digest.items())
-    return (
-        f"Measured by `{results.command}` at commit `{results.commit}` with {versions}. SHA-256 of the data: {digests}."
-    )
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> str:

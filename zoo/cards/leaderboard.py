@@ -21,17 +21,10 @@ def text(figures: Iterable[Figure], datasets: Any) -> str:
     """
     named = [name for name in datasets if isinstance(name, str)] if isinstance(datasets, (list, tuple)) else []
     ids = {name.rpartition("/")[2].lower(): name for name in named if name.count("/") == 1}
-    main: dict[str, Figure] = {}
+    entries: dict[str, dict[str, Any]] = {}
     for figure in figures:
         if identity := ids.get(figure.data.lower()):
-            main.setdefault(identity, figure)
-    entries = [
-        {"dataset": {"id": identity, "task_id": "default"}, "value": each.value, "notes": _notes(each)}
-        for identity, each in main.items()
-    ]
-    return yaml.safe_dump(entries, sort_keys=False, allow_unicode=True) if entries else ""
-
-
-def _notes(figure: Figure) -> str:
-    protocol = "" if figure.protocol in ("", figure.data) else f", {figure.protocol}"
-    return f"{figure.metric} on {figure.split}{protocol}"
+            protocol = "" if figure.protocol in ("", figure.data) else f", {figure.protocol}"
+            told = {"value": figure.value, "notes": f"{figure.metric} on {figure.split}{protocol}"}
+            entries.setdefault(identity, {"dataset": {"id": identity, "task_id": "default"}, **told})
+    return yaml.safe_dump(list(entries.values()), sort_keys=False, allow_unicode=True) if entries else ""

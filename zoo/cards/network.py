@@ -56,10 +56,9 @@ def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> 
     try:
         with torch.device(device):
             return cls(**arguments)
-    except ZooError as error:
-        raise ZooError(f"{where}: {error}") from error
     except Exception as error:  # whatever a network makes of arguments that nobody meant
-        raise ZooError(f"{where}: {cls.__name__} refuses its arguments: {first_line(error)}") from error
+        said = error if isinstance(error, ZooError) else f"{cls.__name__} refuses its arguments: {first_line(error)}"
+        raise ZooError(f"{where}: {said}") from error
 
 
 def network_class(architecture: Any, where: str | Path) -> type[Model]:
