@@ -94,14 +94,12 @@ def _read_table(table: Path, count: int, failures: list[str]) -> Iterator[Inputs
     """The lines of a CSV with or without the header a,b; paths are relative to its folder."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = [
-                (reader.line_num, [cell.strip() for cell in row]) for reader in [csv.reader(file)] for row in reader
-            ]
+            reader = csv.reader(file)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
     except FileNotFoundError:
         raise ZooError(f"{table}: no such file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ZooError(f"{table}: not a CSV in UTF-8: {error}") from None
-    rows = [(line, row) for line, row in rows if any(row)]
     if rows and [cell.lower() for cell in rows[0][1]] == list("abcdefgh"[:count]):
         rows = rows[1:]
     if not rows:
