@@ -37,14 +37,10 @@ class Config(BaseModel, strict=True):
     name: Line = ""
     architecture: Line = ""
     arguments: dict[str, Any] = {}
-    weights: StoredFile = Field(default_factory=StoredFile.model_construct)  # may be missing, but not null
-    golden: StoredFile = Field(default_factory=StoredFile.model_construct)
+    weights: StoredFile
+    golden: StoredFile = Field(default_factory=StoredFile.model_construct)  # may be missing, but not null
     data: Line = ""
     input: Line = ""
-
-
-class Loadable(Config):
-    weights: StoredFile
 
 
 class Data(BaseModel, strict=True):

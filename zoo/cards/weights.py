@@ -47,7 +47,7 @@ class ModelFiles:
         source = locate.find(name, refresh)
         config, where = read_json(source.file(CONFIG_FILE, layout.PROSE)), f"{source}/{CONFIG_FILE}"
         skeleton = build(config, where, "meta")
-        forms.check(forms.Loadable, config, where)
+        forms.check(forms.Config, config, where)
         return cls(source, config, skeleton)
 
     @property
