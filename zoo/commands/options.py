@@ -191,13 +191,10 @@ def _plain(hint: Any) -> Any:
     return None
 
 
-def _parts(hint: Any) -> list[Any]:
-    """The types that a value may have, without their ranges and None."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Annotated, *UNIONS):
-        kinds = arguments[:1] if origin is Annotated else arguments
-        return [part for kind in kinds for part in _parts(kind)]
-    return [] if hint is type(None) else [hint]
+def _parts(kind: Any) -> list[Any]:
+    """The types that a value may have, but None."""
+    parts = typing.get_args(kind) if typing.get_origin(kind) is Union else (kind,)
+    return [part for part in parts if part is not type(None)]
 
 
 def _with_default(text: str, default: Any) -> str:
@@ -229,4 +226,4 @@ def _name(part: Any) -> str:
         return " or ".join(map(str, arguments))
     if origin in (*LISTS, tuple):
         return f"{_wanted(arguments[0]).removeprefix('a ')}s"
-    return NAMES.get(origin or part, "a text")
+    return _name(arguments[0]) if origin is Annotated else NAMES.get(origin or part, "a text")
