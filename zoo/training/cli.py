@@ -93,7 +93,8 @@ class ZooCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--weights", type=str | None, help="a model, folder or safetensors file to start from")
-        parser.link_arguments("data", "model.init_args.labels", compute_fn=labels_of, apply_on="instantiate")
+        labels = "model.init_args.labels"
+        parser.link_arguments("data", labels, lambda data: getattr(data, "labels", None), apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
         self.given, self.start = self.config.clone(), self._get(self.config, "weights")
@@ -116,10 +117,6 @@ class ZooCLI(LightningCLI):
         if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
             kwargs["check_val_every_n_epoch"] = min(every, epochs)
         return super().instantiate_trainer(precision=usable_precision(config), **kwargs)
-
-
-def labels_of(data: LightningDataModule) -> Any:
-    return getattr(data, "labels", None)
 
 
 def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback]) -> list[Callback]:
