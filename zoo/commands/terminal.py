@@ -30,13 +30,7 @@ class Parser(argparse.ArgumentParser):
 def parse_model(
     argv: list[str], usage: str, description: str, add_common: Callable[[Any], None]
 ) -> tuple[argparse.Namespace, list[str]]:
-    """Reads which model is meant, and what a verb has in common for all of them; returns the other words too.
-
-    Args:
-        argv: words after the verb.
-        usage: begins with the verb.
-        description: of the verb.
-        add_common: adds what all models have in common.
+    """Reads which model is meant, and what a verb, with which its usage begins, has for all; returns the other words.
 
     Raises:
         ZooError: no model; help ends here then.
