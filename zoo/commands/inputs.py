@@ -43,16 +43,15 @@ def pictures(given: list[str], out: Path, suffixes: Set[str] = PICTURES) -> Iter
     for text in filter(None, given):
         path = Path(text)
         if path.is_dir():
-            found = [(path, picture) for picture in _in_folder(path, out, suffixes)]
+            found = _in_folder(path, out, suffixes)
         elif path.is_file() or not glob.has_magic(text):
-            found = [(path.parent, path)]  # a missing file is named with the other failures
-        else:
-            found = [(Path(p).parent, Path(p)) for p in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
-            if not found:
-                raise ZooError(f"{text}: nothing matches")
-        for root, picture in found:
+            found = [path]  # a missing file is named with the other failures
+        elif not (found := [Path(name) for name in sorted(glob.glob(text, recursive=True))]):  # noqa: PTH207
+            raise ZooError(f"{text}: nothing matches")
+        for picture in found:
             if picture.resolve() not in seen:
                 seen.add(picture.resolve())
+                root = path if path.is_dir() else picture.parent
                 yield picture.relative_to(root).with_suffix(""), (picture,)
 
 
