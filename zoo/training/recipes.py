@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +36,7 @@ def find(name: str) -> Path:
     path = expanded(name)
     if path.is_file():
         return path
-    if any(separator in name for separator in (os.sep, os.altsep) if separator):
+    if name != Path(name).name:
         raise ZooError(f"{name}: no such recipe file")
     for place in folders("recipes"):
         if (installed := place / f"{name.removesuffix('.yaml')}.yaml").is_file():

@@ -99,12 +99,7 @@ def leave_results(cli: ZooCLI, run: Path) -> dict[str, Path]:
 
 
 def check_publishable(cli: ZooCLI, samples: bool) -> None:
-    """Refuses to train what could not be published afterwards.
-
-    Args:
-        cli: what would be trained.
-        samples: whether there are pictures for the card, which else come from the run.
-    """
+    """Refuses to train what could not be published afterwards; without samples the run has to leave pictures."""
     if not architecture_of(type(cli.model)):
         raise ZooError(f"--publish: {type(cli.model).__name__} belongs to no architecture, so it cannot have a card")
     if not (cli.trainer.checkpoint_callback and (cli.trainer.logger or samples)):
