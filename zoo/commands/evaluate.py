@@ -191,7 +191,7 @@ def write(card: Card, measured: Results, command: str) -> None:
         "speed": measured.speed or card.results.speed,
     }
     results = measured.model_copy(update=update)
-    replace(card.folder / "results.json", results.model_dump_json(indent=2) + "\n")
+    replace(card.folder / "results.json", results.model_dump_json(indent=2, exclude_defaults=True) + "\n")
     refresh(card.folder)
 
 

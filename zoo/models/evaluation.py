@@ -77,7 +77,7 @@ class Table(_Strict):
 
     title: Line
     columns: Annotated[list[Line], Field(max_length=50)]
-    rows: Annotated[list[Annotated[list[Line | float | None], Field(max_length=50)]], Field(max_length=1000)]
+    rows: Annotated[list[Annotated[list[Line | int | float | None], Field(max_length=50)]], Field(max_length=1000)]
 
     @classmethod
     def of(cls, title: str, rows: Mapping[str, Mapping[str, str | float | None]], first: str = "method") -> Table:
@@ -112,7 +112,7 @@ class Results(_Strict):
     figures: Annotated[list[Figure], Field(max_length=200)] = []
     tables: Annotated[list[Table], Field(max_length=50)] = []
     parameters: Count | None = None
-    macs: Annotated[dict[Line, FiniteFloat], Field(max_length=20)] = {}
+    macs: Annotated[dict[Line, int | FiniteFloat], Field(max_length=20)] = {}
     data_digest: Texts = {}
     command: Line = ""
     versions: Texts = {}
