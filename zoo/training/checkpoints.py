@@ -84,7 +84,7 @@ class Described(Callback):
     """Writes into every checkpoint what the network is and how it was trained, so that a card can be made of it.
 
     Args:
-        about: plain values, for :func:`zoo.commands.card.read`.
+        about: plain values, for :func:`zoo.training.trained.read`.
     """
 
     KEY = "zoo"
