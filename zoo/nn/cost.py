@@ -8,13 +8,19 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from zoo.nn.mode import counting, evaluating
+
 
 @torch.inference_mode()
 def macs(net: nn.Module, channels: int, height: int, width: int) -> int:
-    """Multiply-adds of convolutions and matrix products for one input ``(1, channels, height, width)``."""
-    device = next(chain(net.parameters(), net.buffers())).device
-    with FlopCounterMode(display=False) as counter:
-        net(torch.zeros(1, channels, height, width, device=device))
+    """Multiply-adds of convolutions and matrix products for one input ``(1, channels, height, width)``.
+
+    Layers are counted as they are defined, whatever computes them faster on a device.
+    """
+    like = next(chain(net.parameters(), net.buffers()))
+    x = torch.zeros(1, channels, height, width, device=like.device, dtype=like.dtype)
+    with counting(), evaluating(net), FlopCounterMode(display=False) as counter:
+        net(x)
     return counter.get_total_flops() // 2
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from torch import nn
+
+_COUNTED = ContextVar("counted", default=False)
 
 
 @contextmanager
@@ -21,6 +24,21 @@ def evaluating(net: nn.Module) -> Iterator[None]:
             module.training = True
 
 
+@contextmanager
+def counting() -> Iterator[None]:
+    """Makes every layer compute what it is defined as for a while, so that a network costs the same everywhere."""
+    before = _COUNTED.set(True)
+    try:
+        yield
+    finally:
+        _COUNTED.reset(before)
+
+
+def counted() -> bool:
+    """Whether :func:`counting` is on."""
+    return _COUNTED.get()
+
+
 def tracing() -> bool:
-    """Whether a network is being exported or compiled: what is faster step by step only hides its operators then."""
-    return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+    """Whether a network is being exported, compiled or counted: what is faster step by step hides its operators."""
+    return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or counted()

@@ -1,0 +1,66 @@
+"""Multiply-adds: one number a network, whatever computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from zoo.models.fast_style import FastStyle
+from zoo.nn import cost
+from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
+from zoo.nn.mode import counting
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),  # of 4 channels of 16x16 pixels
+    [
+        (lambda: ReflectConv2d(4, 8, 3, stride=2), 3 * 3 * 4 * 8 * 8 * 8),
+        (lambda: BlockConv2d(4, 3, 9, bias=True), 9 * 9 * 4 * 3 * 16 * 16),
+        (lambda: UpsampledConv2d(4, 8), 3 * 3 * 4 * 8 * 32 * 32),
+        (lambda: InstanceNorm(4), 0),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_layer_costs_what_it_is_defined_as(
+    make: Callable[[], nn.Module], count: int, dtype: torch.dtype, device: str
+):
+    """And not what a trick that is faster on some device multiplies."""
+    layer = make().to(device, dtype)
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        assert cost.macs(layer.to(memory_format=memory_format), 4, 16, 16) == count
+
+
+def test_a_network_is_counted_as_its_paper_draws_it():
+    """9x9 at the full size, 3x3 with stride 2 twice, two 3x3 a block, 3x3 after each enlarging, 9x9 to RGB."""
+    side, c = 32, 4
+    first, down = 81 * 3 * c * side**2, 9 * (c * 2 * c * 16**2 + 2 * c * 4 * c * 8**2)
+    block, up = 2 * 9 * (4 * c) ** 2 * 8**2, 9 * (4 * c * 2 * c * 16**2 + 2 * c * c * 32**2)
+    assert cost.macs(FastStyle(channels=c, blocks=2), 3, side, side) == first + down + 2 * block + up + first
+
+
+def test_autocast_changes_nothing():
+    net = FastStyle(channels=4, blocks=1)
+    want = cost.macs(net, 3, 32, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert cost.macs(net, 3, 32, 32) == want
+
+
+def test_what_is_counted_computes_the_same():
+    torch.manual_seed(0)
+    net, x = FastStyle(channels=4, blocks=1).eval(), torch.rand(1, 3, 32, 32)
+    with torch.inference_mode():
+        usual = net(x)
+        with counting():
+            torch.testing.assert_close(net(x), usual, rtol=1e-4, atol=1e-5)
+        assert torch.equal(net(x), usual)
+
+
+def test_batch_norm_is_left_as_it_was():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
+    cost.macs(net, 3, 8, 8)
+    assert net.training
+    assert net[1].num_batches_tracked == 0
