@@ -56,3 +56,50 @@ def test_a_card_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "cards" / "mine" / "config.json").write_text("{}")
     source = locate.find("mine")
     assert (source.folder, source.installed) == (tmp_path / "cards" / "mine", True)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Of ``zoo fit``, as far as it is looked at here."""
+    run = tmp_path / "linknet_streets" / "version_3"
+    for name in ("model/config.json", "model/model.safetensors", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("{}")
+    return run
+
+
+def test_a_run_holds_its_model(run: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(run.parent)
+    for name in (run, str(run), "version_3"):
+        source = locate.find(name)
+        assert source.file("config.json").samefile(run / "model" / "config.json")
+        assert source.name == "version_3", "not model, as which a bundle would be called"
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "way_out"),
+    [
+        ("checkpoints/best.ckpt", "best.ckpt: a checkpoint", "the network of that run is {run}/model"),
+        ("checkpoints", "checkpoints: not a model", "the network of that run is {run}/model"),
+        ("model/model.safetensors", "a file, not a model", "its folder is the model: {run}/model"),
+        ("model/config.json", "a file, not a model", "its folder is the model: {run}/model"),
+        ("..", "not a model", "it holds runs; name one of them, such as .*version_3$"),
+        ("checkpoints/none.ckpt", "none.ckpt: no such file", ""),
+    ],
+)
+def test_what_lies_in_a_run_leads_to_its_model(run: Path, given: str, kind: str, way_out: str):
+    with pytest.raises(ZooError, match=f"(?s){kind}.*{way_out.format(run=run)}"):
+        locate.find(run / given).file("config.json")
+
+
+def test_a_run_that_left_no_model(run: Path):
+    for file in (run / "model").iterdir():
+        file.unlink()
+    for given in (run, run / "checkpoints", run / "checkpoints" / "last.ckpt"):
+        with pytest.raises(ZooError, match=f"(?s)zoo fit --resume {run} .*zoo card {run} --name NAME"):
+            locate.find(given).file("config.json")
+
+
+def test_a_folder_of_something_else(tmp_path: Path):
+    with pytest.raises(ZooError, match=r"(?s)not a model: config\.json is missing.*zoo list"):
+        locate.find(tmp_path).file("config.json")

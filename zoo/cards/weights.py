@@ -28,7 +28,6 @@ from zoo.hub.locate import CONFIG_FILE, Source
 from zoo.models.base import Model
 
 WEIGHTS_FILE = "model.safetensors"
-PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 HEADER = 1 << 20  # bytes of a safetensors file that are not tensors
 
@@ -90,8 +89,6 @@ def read_state(source: str | Path) -> dict[str, Tensor]:
         ZooError: no such source, a pickle, or a file that is damaged.
     """
     path = expanded(source)
-    if path.suffix in PICKLES:
-        raise ZooError(f"{source}: a {path.suffix} file is a pickle, which can run code; zoo reads safetensors only")
     if path.suffix != ".safetensors":
         return ModelFiles.find(source).state()
     return stored.read(path)

@@ -143,7 +143,8 @@ def checked_files(folder: Path) -> dict[str, Path]:
     if others := [name for name in others if name not in DOTFILES]:
         problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong in a card")
     if problems:
-        raise ZooError(f"{folder}: not published, {'; '.join(problems)}")
+        way_out = "" if (folder / README).is_file() else "\nzoo card RUN --name NAME makes a card of a run"
+        raise ZooError(f"{folder}: not published, {'; '.join(problems)}{way_out}")
     from zoo.cards.weights import ModelFiles  # torch takes seconds to import
 
     ModelFiles.find(folder).state()

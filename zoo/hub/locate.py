@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -13,6 +14,8 @@ from zoo.base.text import unknown
 from zoo.hub import archive, client, layout
 
 CONFIG_FILE = "config.json"
+MODEL, CHECKPOINT_FOLDER = "model", "checkpoints"  # folders in that of a run
+CHECKPOINTS = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})  # suffixes
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Folder:
         if not path.is_file():
             if pinned := self._pinned(name):
                 return pinned.file(name, limit or layout.PROSE)
+            if name == CONFIG_FILE and not self.installed:
+                raise ZooError(f"{self.folder}: not a model: {CONFIG_FILE} is missing\n{_way_out(self.folder)}")
             raise ZooError(f"{path}: no such file\n{self.restoring}")
         if limit is not None and (size := path.stat().st_size) > limit:
             raise ZooError(f"{path}: refused, it has {size:,} bytes, and at most {limit:,} are expected")
@@ -81,9 +86,9 @@ Source: TypeAlias = "Folder | client.Snapshot"
 def find(name: str | Path, refresh: bool = False) -> Source:
     """Finds a model by what people call it.
 
-    A card's or an architecture's name; else the path of a folder or of a file that ``zoo bundle`` made; else
-    ``user/name`` on the Hub, with ``@revision`` if need be. Of the Hub's, the commit that was found first is kept until
-    a refresh.
+    A card's or an architecture's name; else the path of a folder, of a run of ``zoo fit``, which holds its model, or of
+    a file that ``zoo bundle`` made; else ``user/name`` on the Hub, with ``@revision`` if need be. Of the Hub's, the
+    commit that was found first is kept until a refresh.
 
     Args:
         name: one of these.
@@ -103,11 +108,45 @@ def find(name: str | Path, refresh: bool = False) -> Source:
         return Folder(folder, text)
     path = expanded(name)
     if path.is_dir():
-        return Folder(path, path.resolve().name)
+        return Folder(model_folder(path), path.resolve().name)
     if path.suffix.lower() == archive.SUFFIX:
         return Folder(archive.unpack(path), path.stem, foreign=True)
+    if path.is_file() or path.suffix.lower() in CHECKPOINTS:
+        raise _misnamed(path)
     if isinstance(name, str) and (reference := client.parse(text)):
         return client.find(reference, refresh)
     if "/" in text or path.is_absolute():
         raise ZooError(f"no folder {text!r}; a model on the Hub is USER/NAME or USER/NAME@REVISION")
     raise unknown("model", text, [*known, *cards])
+
+
+def model_folder(folder: Path) -> Path:
+    """The model's folder in that of a run of ``zoo fit``; any other folder is returned as it is."""
+    model = folder / MODEL
+    return folder if (folder / CONFIG_FILE).exists() or not (model / CONFIG_FILE).is_file() else model
+
+
+def _misnamed(path: Path) -> ZooError:
+    """The error for a file that is no model."""
+    if not path.is_file():
+        return ZooError(f"{path}: no such file")
+    pickle = path.suffix.lower() in CHECKPOINTS
+    what = "a checkpoint, which as a pickle can run code; models are safetensors" if pickle else "a file, not a model"
+    return ZooError(f"{path}: {what}\n{_way_out(path.parent)}")
+
+
+def _way_out(folder: Path) -> str:
+    """Where a model is near a folder that holds none itself, or how one is made of what it holds."""
+    run = folder.parent if folder.name == CHECKPOINT_FOLDER else folder
+    if (run / MODEL / CONFIG_FILE).is_file():
+        return f"the network of that run is {run / MODEL}"
+    if (folder / CONFIG_FILE).is_file():
+        return f"its folder is the model: {folder}"
+    if (run / CHECKPOINT_FOLDER / "last.ckpt").is_file():
+        given = shlex.quote(str(run))
+        return (
+            f"the run left no model: zoo fit --resume {given} finishes it, zoo card {given} --name NAME takes its best"
+        )
+    if models := sorted(path.parent.parent for path in folder.glob(f"*/{MODEL}/{CONFIG_FILE}")):
+        return f"it holds runs; name one of them, such as {models[-1]}"
+    return "a model is a name that zoo list shows, a folder with config.json, a run of zoo fit, or a file of zoo bundle"
