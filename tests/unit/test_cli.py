@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
+from typing import TextIO
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import zoo.commands
+from zoo import load
 from zoo.base import text
 from zoo.base.errors import ZooError
 from zoo.commands import main, show
@@ -194,20 +201,136 @@ def test_debug_shows_the_traceback(monkeypatch, capsys, arguments: list[str]):
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_closed_pipe_is_quiet(card: Path, bundle: Path):
+# Output that cannot be written
+
+STREETS = "Straße ž 道路"
+ENCODINGS = ("ascii", "cp1252", "utf-8")
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+
+
+def command(*arguments: object, **options) -> subprocess.CompletedProcess[bytes]:
+    """The console script, as a user runs it."""
+    words = [sys.executable, Path(sys.executable).with_name("zoo"), *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | options.pop("variables", {})
+    return subprocess.run(list(map(str, words)), stderr=subprocess.PIPE, env=environment, **options)
+
+
+@pytest.fixture
+def closed() -> Iterator[TextIO]:
+    """A pipe that nobody reads from."""
     read, write = os.pipe()
     os.close(read)
-    command = [sys.executable, "-c", LIGHT, str(bundle), "list"]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True)
-    os.close(write)
-    assert (done.returncode, done.stderr) == (141, "")
+    file = open(write, "w")  # noqa: SIM115, PTH123
+    yield file
+    with suppress(OSError):
+        file.close()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_no_space_for_the_output(card: Path, bundle: Path):
-    with Path("/dev/full").open("w") as full:
+@pytest.fixture
+def streets(tmp_path: Path, mini_recipe: str) -> list[str]:
+    """Arguments of a training of few pictures, whose classes and folders have letters of several languages."""
+    rng = np.random.default_rng(0)
+    for folder in ("pictures", "masks"):
+        (tmp_path / STREETS / folder).mkdir(parents=True)
+    for number in range(12):
+        mask = rng.integers(0, 2, (4, 4), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+        Image.fromarray(np.stack([mask * 200] * 3, 2)).save(tmp_path / STREETS / "pictures" / f"{number}.png")
+        Image.fromarray(mask).save(tmp_path / STREETS / "masks" / f"{number}.png")
+    (tmp_path / f"{STREETS}.yaml").write_text(f"{mini_recipe}  max_epochs: 1\n")
+    return [
+        "fit", "--recipe", f"{STREETS}.yaml", "--data.class_path=zoo.data.SegmentationFolder",
+        f"--data.pictures={STREETS}/pictures", f"--data.masks={STREETS}/masks", "--data.classes=[Straße, 道路]",
+        "--data.val_share=0.25", "--data.batch_size=2", "--data.num_workers=0",
+    ]  # fmt: skip
+
+
+def left_by(folder: Path) -> tuple[str, ...]:
+    """Classes of the one model that a training left."""
+    return load(folder / "runs" / STREETS / "version_0" / "model").labels
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_letters_that_the_output_lacks_are_spelt(card: Path, bundle: Path, encoding: str):
+    results = json.loads((card / "results.json").read_text())
+    results["figures"][0]["data"] = STREETS
+    (card / "results.json").write_text(json.dumps(results))
+    for arguments in (["list"], ["info", "linknet"]):
         done = subprocess.run(
-            [sys.executable, "-c", LIGHT, str(bundle), "list"], stdout=full, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", LIGHT, str(bundle), *arguments],
+            env=os.environ | {"PYTHONIOENCODING": encoding},
+            capture_output=True,
         )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert STREETS.encode(encoding, "backslashreplace") in done.stdout
+
+
+def test_a_training_and_a_prediction_end_whatever_letters_their_log_lacks(streets: list[str], tmp_path: Path):
+    variables = {"PYTHONIOENCODING": "ascii"}
+    fitted = command(*streets, cwd=tmp_path, stdout=subprocess.PIPE, variables=variables)
+    assert fitted.returncode == 0, fitted.stderr.decode()
+    assert left_by(tmp_path) == ("Straße", "道路")
+    assert b"\\u9053\\u8def  " in fitted.stdout
+    model = Path("runs", STREETS, "version_0", "model")
+    done = command(
+        "predict", model, f"{STREETS}/pictures/0.png", "-o", STREETS, cwd=tmp_path,
+        stdout=subprocess.PIPE, variables=variables,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.decode()) == (0, "")
+    assert b"1 of 1 pictures: Stra\\xdfe" in done.stdout
+    assert list((tmp_path / STREETS).glob("0*.png"))
+
+
+def test_a_training_outlives_the_reader_of_its_log(
+    streets: list[str], tmp_path: Path, closed: TextIO, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdout", closed)
+    assert main.main(streets) == 141
+    assert left_by(tmp_path) == ("Straße", "道路")
+    assert "zoo:" not in capsys.readouterr().err
+
+
+@needs_full
+def test_a_training_outlives_the_space_for_its_log(
+    streets: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.chdir(tmp_path)
+    with FULL.open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main.main(streets) == 2
+    assert left_by(tmp_path) == ("Straße", "道路")
+    assert "zoo: error: standard output: No space left on device; the work is done" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_quiet(card: Path, bundle: Path, closed: TextIO):
+    for arguments in (["list"], ["--help"]):
+        run = [sys.executable, "-c", LIGHT, str(bundle), *arguments]
+        done = subprocess.run(run, stdout=closed, stderr=subprocess.PIPE, text=True)
+        assert (done.returncode, done.stderr) == (141 if arguments == ["list"] else 0, "")
+
+
+@needs_full
+def test_no_space_for_the_output(card: Path, bundle: Path):
+    with FULL.open("w") as full:
+        run = [sys.executable, "-c", LIGHT, str(bundle), "list"]
+        done = subprocess.run(run, stdout=full, stderr=subprocess.PIPE, text=True)
+        deaf = subprocess.run(run, stdout=full, stderr=full)
     assert done.returncode == 2
-    assert done.stderr == "zoo: error: no space left on the device that is written to\n"
+    assert done.stderr.startswith("zoo: error: standard output: No space left on device; ")
+    assert deaf.returncode == 2
+
+
+@needs_full
+def test_no_space_for_the_errors(card: Path, bundle: Path):
+    with FULL.open("w") as full:
+        for arguments, code in ((["list"], 0), (["lsit"], 2)):
+            run = [sys.executable, "-c", LIGHT, str(bundle), *arguments]
+            assert subprocess.run(run, stdout=subprocess.PIPE, stderr=full).returncode == code
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell that closes streams")
+def test_streams_that_the_shell_closed(card: Path, bundle: Path):
+    for arguments, code in (("list", 0), ("lsit", 2)):
+        line = f'"$0" -c "$1" "$2" {arguments} >&- 2>&-'
+        assert subprocess.run(["sh", "-c", line, sys.executable, LIGHT, str(bundle)]).returncode == code

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from collections.abc import Sequence
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.text import causes, did_you_mean, first_line, printable
-from zoo.commands.terminal import Parser
+from zoo.commands.terminal import Lasting, Parser, lasting_output
 from zoo.hub import client
 from zoo.hub.errors import redact
 
@@ -57,35 +56,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments after the program's name; those of the process if None.
 
     Returns:
-        Exit code: 0, 1 where a measured figure is out of its tolerance, 2 for an error of the user, 70 for a bug in
-        zoo, 130 after Ctrl-C, 141 where the reader of the output went away.
+        Exit code: 0, 1 where a measured figure is out of its tolerance, 2 for an error of the user, 3 where no figure
+        could be compared, 70 for a bug in zoo, 130 after Ctrl-C, 141 where the reader of the output went away.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)  # a copy: DDP starts its processes from sys.argv
     debug = "--debug" in arguments
-    if sys.stdout is None:  # closed by the shell
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
-    try:
-        code = run([argument for argument in arguments if argument != "--debug"])
-        sys.stdout.flush()  # a broken pipe shows here, not at exit
-        return code
-    except BrokenPipeError:
-        _discard_unwritten()
+    with lasting_output() as output:
+        try:
+            code = run([argument for argument in arguments if argument != "--debug"])
+        except (Exception, KeyboardInterrupt) as error:
+            if debug:
+                print(printable(redact(traceback.format_exc()), keep="\n"), file=sys.stderr)  # noqa: T201
+            code, text = _explain(error)
+            print(printable(f"zoo: {redact(text)}", keep="\n"), file=sys.stderr)  # noqa: T201
+        return code or _judge(output)
+
+
+def _judge(output: Lasting) -> int:
+    """Exit code of a verb that did its work, by whether what it printed arrived."""
+    output.flush()
+    if output.lost is None:
+        return 0
+    if isinstance(output.lost, BrokenPipeError):
         return BROKEN_PIPE
-    except (Exception, KeyboardInterrupt) as error:
-        if debug:
-            print(printable(redact(traceback.format_exc()), keep="\n"), file=sys.stderr)  # noqa: T201
-        code, text = _explain(error)
-        print(printable(f"zoo: {redact(text)}", keep="\n"), file=sys.stderr)  # noqa: T201
-        _discard_unwritten()
-        return code
-
-
-def _discard_unwritten() -> None:
-    """Drops output that cannot be written, or Python would complain of it once more at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    told = f"zoo: error: standard output: {output.lost.strerror}; the work is done, but part of what it printed is lost"
+    print(told, file=sys.stderr)  # noqa: T201
+    return USER_ERROR
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
@@ -127,7 +123,7 @@ def _parser() -> Parser:
         usage="zoo [--version] [--debug] VERB ...",
         description=f"A zoo of vision architectures on Lightning.\n\nverbs:\n{verbs}",
         epilog="zoo VERB --help says more. Exit codes: 0; 1 where evaluate finds a figure out of its tolerance;\n"
-        "2 for an error to correct; 70 for a bug in zoo; 130 after Ctrl-C.",
+        "2 for an error to correct; 3 where evaluate has no figure to compare; 70 for a bug in zoo; 130 after Ctrl-C.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")

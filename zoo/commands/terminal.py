@@ -3,11 +3,61 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn, TextIO, cast
 
 from zoo.base.errors import ZooError
 from zoo.base.text import cell_text, did_you_mean, printable
+
+
+class Lasting:
+    """A stream of output that no print ends the program by: what cannot be written is lost, and ``lost`` says why.
+
+    A training outlives the reader of its log, the space on the log's disk, and letters that the log's encoding lacks.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.lost: OSError | None = None
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        self._attempt(self.stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._attempt(self.stream.flush)
+
+    def _attempt(self, action: Callable[..., Any], *arguments: str) -> None:
+        try:
+            action(*arguments)
+        except OSError as error:
+            self.lost = self.lost or error
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())  # or what is left would be tried, and fail, again and again
+            os.close(nowhere)
+
+
+@contextmanager
+def lasting_output() -> Iterator[Lasting]:
+    """Has standard output and error last; gives the output."""
+    before = sys.stdout, sys.stderr
+    opened = [stream or open(os.devnull, "w") for stream in before]  # noqa: SIM115, PTH123  None: closed by the shell
+    output, errors = map(Lasting, opened)
+    sys.stdout, sys.stderr = cast(TextIO, output), cast(TextIO, errors)
+    try:
+        yield output
+    finally:
+        output.flush()  # what cannot be written shows here, not at exit
+        sys.stdout, sys.stderr = before
 
 
 class Parser(argparse.ArgumentParser):
