@@ -64,3 +64,15 @@ def test_functions_and_files_are_short(path: Path):
         if isinstance(node, FUNCTIONS) and code_lines(node) > LONGEST_FUNCTION
     ]
     assert not long
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_pictures_are_opened_in_one_place(path: Path):
+    """Where the formats are listed: Pillow alone would hand a file called cat.jpg to Ghostscript."""
+    opened = [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Attribute) and ast.unparse(node) in ("Image.open", "PIL.Image.open", "cv2.imread"))
+        or (isinstance(node, ast.ImportFrom) and node.module == "PIL.Image" and "open" in [n.name for n in node.names])
+    ]
+    assert len(opened) == (path == ROOT / "pictures" / "images.py")

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import one_or_many, open_rgb, to_floats, to_picture, to_pixels
+from zoo.pictures.images import FORMATS, SUFFIXES, one_or_many, open_rgb, to_floats, to_picture, to_pixels
 from zoo.pictures.results import on_white, save_as, save_png
 from zoo.pictures.sheets import colorize, contact_sheet, distinct_colors
 from zoo.pictures.tensors import to_array, to_tensor
@@ -124,9 +124,76 @@ def test_a_truncated_picture_names_itself(array: np.ndarray, tmp_path: Path, suf
 def test_what_cannot_be_read_names_itself(tmp_path: Path):
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.png").touch()
-    for message in (r"text\.png: not a picture", r"empty\.png: not a picture", r"none\.png: no such file"):
+    for message in (r"text\.png: not a picture \(JPEG", r"empty\.png: an empty file", r"none\.png: no such file"):
         with pytest.raises(ZooError, match=message):
             open_rgb(tmp_path / message.partition(":")[0].replace("\\", ""))
+
+
+@pytest.mark.parametrize("kind", ["eps", "pdf", "wmf"])
+@pytest.mark.parametrize("read", [open_rgb, to_picture, to_floats])
+def test_what_is_called_a_picture_reaches_no_other_program(
+    read: Callable, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Pillow hands PostScript to Ghostscript, and a name is no proof."""
+
+    def reached(*_: object, **__: object) -> None:
+        raise AssertionError("it was opened")
+
+    Image.init()  # or Pillow would register the plugins over what is patched
+    for plugin in ("EPS", "WMF"):
+        monkeypatch.setitem(Image.OPEN, plugin, (reached, lambda _: True))
+    path = tmp_path / "cat.jpg"
+    if kind == "wmf":
+        path.write_bytes(b"\xd7\xcd\xc6\x9a\x00\x00" + bytes(60))
+    else:
+        Image.new("RGB", (8, 8)).save(path, kind)
+    with pytest.raises(ZooError, match=r"cat\.jpg: not a picture \(JPEG, PNG, [A-Z0-9, ]*\)$"):
+        read(path)
+
+
+def test_formats_that_this_pillow_has_not_are_left_out(array: np.ndarray, tmp_path: Path, monkeypatch):
+    """AVIF came with Pillow 11.3."""
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "AVIF")
+    Image.fromarray(array).save(tmp_path / "a.tga")
+    assert np.array_equal(open_rgb(tmp_path / "a.tga"), array)
+    (tmp_path / "text.avif").write_text("no picture")
+    with pytest.raises(ZooError, match=r"text\.avif: not a picture"):
+        open_rgb(tmp_path / "text.avif")
+
+
+def test_suffixes_are_those_of_the_formats():
+    """But for depth maps, which lie beside pictures and are none, and names of graphics cards."""
+    suffixes = {end for end, kind in Image.registered_extensions().items() if kind in (*FORMATS, "MPO")}
+    assert suffixes - SUFFIXES == {".pfm", ".icb", ".vda", ".vst"}
+    assert SUFFIXES - suffixes <= {".avif", ".avifs"}  # which came with Pillow 11.3
+
+
+@pytest.mark.parametrize("suffix", sorted(SUFFIXES & set(Image.registered_extensions())))
+def test_every_suffix_can_be_read(suffix: str, array: np.ndarray, tmp_path: Path):
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(array).convert("1" if suffix == ".pbm" else "L" if suffix == ".pgm" else "RGB").save(path)
+    assert open_rgb(path).size == (30, 20)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(ZooError, match=r"a\.png: Permission denied$"):
+        open_rgb(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("error", [struct.error, KeyError, ZeroDivisionError, AttributeError, AssertionError])
+def test_whatever_a_plugin_raises_is_a_damaged_picture(error: type[Exception], tmp_path: Path, monkeypatch):
+    def fail(self: Image.Image) -> None:
+        raise error("bytes")
+
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", fail)
+    with pytest.raises(ZooError, match=r"a\.png: damaged picture \('?bytes'?\)$"):
+        open_rgb(tmp_path / "a.png")
 
 
 def png_that_claims(width: int, height: int) -> bytes:

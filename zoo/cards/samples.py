@@ -8,9 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from PIL import Image
-
 from zoo.base.errors import ZooError
+from zoo.pictures.images import open_rgb
 
 LARGEST = 1200  # pixels of a side
 
@@ -45,8 +44,7 @@ def write_samples(net: Any, pictures: Sequence[str | Path], sheet: Path | None, 
 
 def _shrink(source: Path, path: Path) -> str:
     path.parent.mkdir(exist_ok=True)
-    with Image.open(source) as picture:
-        small = picture.convert("RGB")
+    small = open_rgb(source)
     small.thumbnail((LARGEST, LARGEST))
     small.save(path, quality=88)
     return path.name

@@ -18,13 +18,14 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from zoo.base.files import CHUNK
 from zoo.collect.options import Options
 from zoo.collect.trouble import RejectedError
+from zoo.pictures.images import ORIENTATION, open_listed
 
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
 HEAD = 512  # bytes that tell a type
 DECODED = 150 << 20  # bytes of pixels in memory at a time, of all threads
 WEBP = 16  # bytes a pixel that libwebp and Pillow take together
 SCANS = 100  # of a JPEG; encoders make about ten
-ORIENTATION, TURNED = 0x0112, range(2, 9)  # a tag of EXIF, and its values that turn or mirror a picture
+TURNED = range(2, 9)  # values of EXIF's orientation that turn or mirror a picture
 FLAT = 8  # of 255: with less contrast there is nothing a perceptual hash could tell apart
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -103,7 +104,7 @@ def inspect(file: IO[bytes], options: Options, memory: Memory) -> Picture:
     """
     _refuse_scans(file)
     try:
-        with Image.open(file, formats=list(SUFFIXES)) as image:
+        with open_listed(file, SUFFIXES) as image:
             _refuse_size(image, options)
             return _decoded(image, options, memory)
     except RejectedError:

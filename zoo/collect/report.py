@@ -27,6 +27,7 @@ from zoo.collect.options import Options
 from zoo.collect.picture import SUFFIXES, Memory
 from zoo.collect.progress import FAILURES
 from zoo.collect.sources.values import shown
+from zoo.pictures.images import open_listed
 
 THUMBNAILS, ROWS, NAMES = 1000, 2000, 50  # that are shown at most: pictures, failures, names of a table
 SIDE = 128  # pixels of a thumbnail's longer side
@@ -222,7 +223,7 @@ def _with_thumbnail(folder: Path, memory: Memory, tile: Mapping[str, Any]) -> di
     if not inside:
         return {**tile, "missing": "not in the folder"}
     try:
-        with Image.open(path, formats=list(SUFFIXES)) as image:
+        with open_listed(path, SUFFIXES) as image:
             if image.width * image.height > Options.max_pixels:
                 return {**tile, "missing": "too large to show"}
             image.draft("RGB", (2 * SIDE, 2 * SIDE))

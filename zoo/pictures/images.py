@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import IO, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from zoo.base.errors import ZooError
+from zoo.base.text import first_line
 
 
 class TensorLike(Protocol):
@@ -27,7 +28,30 @@ Picture: TypeAlias = str | Path | Image.Image | np.ndarray | TensorLike
 Made = TypeVar("Made")
 
 SLACK = 0.1  # by which floats may leave 0..1: bicubic resizing overshoots
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+FORMATS = {  # of Pillow's, what pictures are opened as, with the suffixes that they are found by
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "PNG": (".png", ".apng"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif", ".avifs"),
+    "JPEG2000": (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
+    "TGA": (".tga",),
+}
+SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+_FORMATS = ", ".join(FORMATS)
+ORIENTATION = 0x0112  # a tag of EXIF
+
+
+def open_listed(file: str | Path | IO[bytes], formats: Iterable[str] = FORMATS) -> Image.Image:
+    """Opens a picture as one of the formats and as no other, whatever it is called: the zoo opens none elsewhere.
+
+    Pillow would try all that it knows, and hand what looks like PostScript to Ghostscript.
+    """
+    Image.init()  # or Pillow fails at a format that this version of it has not
+    return Image.open(file, formats=[name for name in formats if name in Image.OPEN])
 
 
 def open_rgb(path: str | Path) -> Image.Image:
@@ -37,7 +61,12 @@ def open_rgb(path: str | Path) -> Image.Image:
         ZooError: the file is missing, no picture, truncated or a decompression bomb.
     """
     with opened(path) as file:
-        return _to_8_bits(ImageOps.exif_transpose(file), "RGB")
+        return upright_rgb(file)
+
+
+def upright_rgb(picture: Image.Image) -> Image.Image:
+    """A picture with 8 bits a channel, upright by its EXIF orientation, without alpha."""
+    return _to_8_bits(ImageOps.exif_transpose(picture), "RGB")
 
 
 def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
@@ -81,14 +110,11 @@ def _lost(picture: Image.Image) -> tuple[str, ...]:
 def opened(path: str | Path) -> Iterator[Image.Image]:
     """Opens a picture file; what is wrong with it, then or when it is decoded, is told in one line with its name."""
     try:
-        with Image.open(path) as file:
+        with open_listed(path) as file:
             yield file
-    except FileNotFoundError:
-        raise ZooError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise ZooError(f"{path}: a folder, not a picture") from None
     except UnidentifiedImageError:
-        raise ZooError(f"{path}: not a picture that Pillow can read") from None
+        empty = Path(path).stat().st_size == 0
+        raise ZooError(f"{path}: {'an empty file' if empty else f'not a picture ({_FORMATS})'}") from None
     except Image.DecompressionBombError:
         raise ZooError(
             f"{path}: {_stated_size(path)} may be a decompression bomb; resize it, or raise "
@@ -98,13 +124,24 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
         raise ZooError(f"{path}: {error}") from None
     except MemoryError:
         raise ZooError(f"{path}: memory ran out when it was decoded") from None
-    except (OSError, SyntaxError, ValueError, IndexError, TypeError, RuntimeError) as error:  # of Pillow's plugins
-        raise ZooError(f"{path}: damaged picture ({error})") from None
+    except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
+        raise ZooError(f"{path}: {_trouble(error)}") from None
+
+
+def _trouble(error: Exception) -> str:
+    """What is wrong with a file that could not be opened or decoded."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "a folder, not a picture"
+    if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of what lies on it
+        return error.strerror or str(error)
+    return f"damaged picture ({first_line(error)})"
 
 
 def _stated_size(path: str | Path) -> str:
     """The size that a picture's header claims, where ``Image.open`` refuses it: by the first plugin that knows it."""
-    for factory, accept in Image.OPEN.values():
+    for factory, accept in (Image.OPEN[name] for name in FORMATS if name in Image.OPEN):
         with suppress(Exception), Path(path).open("rb") as file:
             if accept is None or accept(file.read(16)) is True:
                 file.seek(0)

@@ -23,6 +23,7 @@ from zoo.models.neural_style.result import strip_of
 from zoo.nn.descent import keep_finite, make_optimizer
 from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.losses.style_transfer import TOLD
+from zoo.pictures.images import open_rgb
 from zoo.pictures.results import save_png
 from zoo.pictures.stylized import as_content, finish
 from zoo.pictures.tensors import to_array, to_tensor
@@ -145,7 +146,7 @@ class NeuralStyleModule(Learner):
         made = finish(picture, self.source, self.alpha, preserve_color=self.preserve_color)
         save_png(made.picture, run / "picture.png")
         previews = sorted((int(path.stem[6:]) + 1, path) for path in (run / "pictures").glob("epoch_*.png"))
-        images = [(f"epoch {number}", Image.open(path).convert("RGB")) for number, path in previews]
+        images = [(f"epoch {number}", open_rgb(path)) for number, path in previews]
         save_png(strip_of([("content", made.content), *images], made.picture), run / "strip.png")
         lines = ["iteration,loss", *(f"{number},{loss:.6g}" for number, loss in enumerate(self.losses, 1))]
         replace(run / "loss.csv", "\n".join(lines) + "\n")
