@@ -48,6 +48,7 @@ def claimed(card: Path, tiny_linknet: Path) -> Path:
     config["golden"] = golden.write(load(tiny_linknet), card, example)
     (card / "config.json").write_text(json.dumps(config))
     (card / "recipe.yaml").write_text(RECIPE)
+    (card / "results.json").write_text(json.dumps({**results(card), "figures": [], "tables": []}))
     return card
 
 
@@ -114,6 +115,21 @@ def test_macs_are_counted(measured: Path):
     assert 9_437_184 < macs < 1e9
 
 
+@pytest.mark.parametrize("spoilt", ["the README", "the evaluator"])
+def test_a_card_is_written_whole_or_not_at_all(
+    claimed: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, spoilt: str
+):
+    if spoilt == "the README":
+        readme = claimed / "README.md"
+        readme.write_text(readme.read_text().replace("zoo:end results", ""))
+    else:
+        monkeypatch.setattr(protocol, "evaluate", lambda net, data, context: Results(parameters=1))
+    before = {path: path.read_bytes() for path in claimed.rglob("*") if path.is_file()}
+    assert main.main(["evaluate", "linknet", "--write"]) == 2
+    assert str(claimed) in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in claimed.rglob("*") if path.is_file()} == before
+
+
 def test_claims_that_hold(measured: Path, capsys: pytest.CaptureFixture):
     capsys.readouterr()
     before = (measured / "results.json").read_bytes()
@@ -141,17 +157,23 @@ def test_a_claim_within_its_tolerance(measured: Path):
 
 
 def test_other_data_are_noted(measured: Path, capsys: pytest.CaptureFixture):
+    """And refute no claim."""
+    edit(measured, 0.5)
     capsys.readouterr()
-    main.main(["evaluate", "linknet", "--data.val", "2"])
+    assert main.main(["evaluate", "linknet", "--data.val", "2"]) == 3
     out = capsys.readouterr().out
     assert "note: the test data differ from those of the card" in out
     assert "note: the val data differ from those of the card" in out
+    assert "not compared: other data" in out
+    assert "OUT" not in out
 
 
 def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.CaptureFixture):
     (claimed / "results.json").unlink()
-    assert main.main(["evaluate", "linknet"]) == 0
-    assert capsys.readouterr().out.count("not on the card yet") == 6
+    assert main.main(["evaluate", "linknet"]) == 3
+    out = capsys.readouterr().out
+    assert out.count("not on the card yet") == 6
+    assert out.splitlines()[-1] == "The card claims nothing yet: --write puts these figures on it."
 
 
 @pytest.mark.parametrize(
@@ -244,7 +266,7 @@ def take(net: object, data: object, context: Context, *, real: Path | None = Non
     """
     table = Table(title=f"A table of {real}", columns=["method", "error"], rows=[["one", 1.5], ["other", None]])
     figure = Figure(metric="mIoU", data="elsewhere", split="test", value=times / 10, tolerance=0.1, protocol="B")
-    return Results(figures=[figure], tables=[table])
+    return Results(figures=[figure], tables=[table], parameters=1, macs={"1x1": 1}, data_digest={"test": "abc"})
 
 
 @pytest.fixture
@@ -259,7 +281,7 @@ def verdicts(out: str) -> list[str]:
 
 
 def test_an_evaluator_may_take_arguments(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):
-    assert main.main(["evaluate", "linknet", "--real", "pairs", "--times=3"]) == 0
+    assert main.main(["evaluate", "linknet", "--real", "pairs", "--times=3"]) == 3
     out = capsys.readouterr().out
     assert out.splitlines()[:5] == ["A table of pairs:", "method  error", "one       1.5", "other", ""]
     assert verdicts(out)[0] == "elsewhere, B test mIoU 0.3 not on the card yet"
@@ -270,7 +292,7 @@ def test_an_evaluator_may_take_arguments(own_evaluator: None, claimed: Path, cap
     [
         (["--reel", "pairs"], "linknet_camvid has no option --reel; did you mean --real?"),
         (["--times", "many"], "--times must be a whole number, not 'many'"),
-        (["--times=0"], "--times must be greater than or equal to 1, not '0'"),
+        (["--times=0"], "--times must be a whole number from 1 on, not '0'"),
         (["--times"], "--times: expected one argument"),
         (["--recipe", "other"], "linknet_camvid has no option --recipe"),  # it is that of the card
     ],
@@ -304,7 +326,7 @@ def test_an_evaluator_may_ask_for_the_recipe(claimed: Path, monkeypatch: pytest.
         return Results()
 
     monkeypatch.setattr(protocol, "evaluate", ask)
-    assert main.main(["evaluate", "linknet", "--data.val=2"]) == 0
+    assert main.main(["evaluate", "linknet", "--data.val=2"]) == 3
     want = yaml.safe_load(RECIPE)
     want["data"]["init_args"] = {"size": [64, 64]}
     assert [context.recipe for context in given] == [want]
@@ -318,7 +340,7 @@ def claim(card: Path, **changed: object) -> Path:
     return card
 
 
-@pytest.mark.parametrize(("times", "code", "verdict"), [(2, 0, "holds"), (3, 1, "OUT of ±0.05")])
+@pytest.mark.parametrize(("times", "code", "verdict"), [(2, 3, "holds"), (3, 1, "OUT of ±0.05")])
 def test_a_figure_is_matched_by_its_protocol_whatever_its_folder_is_called(
     own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture, times: int, code: int, verdict: str
 ):
@@ -331,23 +353,47 @@ def test_a_figure_is_matched_by_its_protocol_whatever_its_folder_is_called(
 def test_a_figure_of_another_protocol_is_another(
     own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture, other: dict[str, str]
 ):
-    """However far it is from the one that is claimed, nothing is out of its tolerance."""
+    """However far it is from the one that is claimed, nothing is out of its tolerance, and nothing holds."""
     claim(claimed, data="elsewhere", **other)
-    assert main.main(["evaluate", "linknet", "--times=9"]) == 0
-    measured, *claims = verdicts(capsys.readouterr().out)
-    assert measured == "elsewhere, B test mIoU 0.9 not on the card yet"
+    assert main.main(["evaluate", "linknet", "--times=9"]) == 3
+    measured, *claims, summary = verdicts(capsys.readouterr().out)
+    assert measured == "elsewhere, B test mIoU 0.9 not claimed"
     assert [line.rpartition(" 0.")[2] for line in claims] == ["2 not measured", "9 not measured"]
+    assert summary.startswith("No claim was compared: these are figures of other data, or by another protocol")
 
 
 def test_of_the_claims_those_that_were_not_measured_are_named(
     own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture
 ):
     claim(claimed)
-    assert main.main(["evaluate", "linknet", "--times=2"]) == 0
+    assert main.main(["evaluate", "linknet", "--times=2"]) == 3  # nobody knows whether the other holds
     assert verdicts(capsys.readouterr().out) == [
         "elsewhere, B test mIoU 0.2 0.2 holds",
         "photos test accuracy 0.9 not measured",
+        "Claims that hold: 1 of 2. Not compared: photos test accuracy.",
     ]
+
+
+def test_what_was_not_measured_is_not_lost(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):
+    claim(claimed)
+    before = (claimed / "results.json").read_bytes()
+    assert main.main(["evaluate", "linknet", "--times=2", "--write"]) == 2
+    error = capsys.readouterr().err
+    assert "not written, it would lose photos test accuracy\n" in error
+    assert "measure all that `zoo evaluate linknet_camvid --write` did, or delete its results.json" in error
+    assert (claimed / "results.json").read_bytes() == before
+
+
+def test_nor_is_a_table(own_evaluator: None, claimed: Path, capsys: pytest.CaptureFixture):
+    claim(claimed)
+    table = {"title": "Real pairs", "columns": ["a"], "rows": [[1.0]]}
+    content = results(claimed)
+    content = {**content, "figures": content["figures"][:1], "tables": [table, table]}
+    (claimed / "results.json").write_text(json.dumps(content))
+    assert main.main(["evaluate", "linknet", "--times=2", "--write"]) == 2
+    assert "it would lose 1 of 2 tables" in capsys.readouterr().err
+    (claimed / "results.json").write_text(json.dumps({**content, "tables": [table]}))
+    assert main.main(["evaluate", "linknet", "--times=2", "--write"]) == 0
 
 
 @pytest.fixture

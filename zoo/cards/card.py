@@ -6,6 +6,7 @@ written by a person; its figures come from ``results.json``, which ``zoo evaluat
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def tables(results: Results) -> str:
         parts.append(_table(("speed", "ms", "machine"), speed))
     versions = ", ".join(f"{package} {version}" for package, version in results.versions.items())
     digests = ", ".join(f"{split} `{digest}`" for split, digest in results.data_digest.items())
-    measured = f"Measured by `{results.command}` at commit `{results.commit}` with {versions}."
+    code = results.commit if results.commit.startswith("release") else f"commit `{results.commit}`"
+    measured = f"Measured by `{results.command}` at {code} with {versions}."
     return "\n\n".join([*parts, f"{measured} SHA-256 of the data: {digests}."])
 
 
@@ -127,16 +129,26 @@ def model_index(card: Card) -> list[dict[str, Any]]:
     return [{"name": card.name, "results": results}]
 
 
-def refresh(folder: str | Path) -> None:
+def refresh(folder: str | Path, results: Results | None = None) -> None:
     """Regenerates tables and model-index in a card's README from its results; the prose stays as it is.
 
+    Args:
+        folder: of the card.
+        results: that take the place of those in ``results.json``.
+
     Raises:
-        ZooError: no front matter, no markers, or results that lack a field.
+        ZooError: no markers, or results that lack a field; nothing was written then.
     """
     card = read_card(folder)
+    if results:
+        card = dataclasses.replace(card, results=results)
     if problems := _missing_fields(card, "config.json", "results.json"):
         raise ZooError(f"{card.folder}: {'; '.join(problems)}")
-    for name, text in _generated(card).items():
+    generated = _generated(card)
+    if results:
+        content = results.model_dump_json(indent=2, exclude_defaults=True)
+        replace(card.folder / "results.json", f"{content}\n")
+    for name, text in generated.items():
         path = card.folder / name
         if text:
             path.parent.mkdir(exist_ok=True)

@@ -83,7 +83,7 @@ def make_card(
         shown = write_samples(net, about.samples, sheet, draft / "samples")
         _write_readme(draft, name, about, trained, front, shown, repo)
         measured = measure(net)
-        evaluate.write(read_card(draft), measured, evaluate.command([name, *given, "--write"]))
+        evaluate.write(draft, measured, evaluate.command([name, *given, "--write"]))
         replace(draft / "recipe.yaml", trained.recipe_for(name, measured.figures))
         if problems := check_card(draft):
             raise ZooError(f"{folder}: not written, {'; '.join(problems)}")

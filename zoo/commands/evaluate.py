@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -14,14 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
-from zoo.base.files import read_text, replace
+from zoo.base.files import read_text
 from zoo.base.paths import without_folders
 from zoo.base.registry import Architecture, card_names, import_object
 from zoo.base.text import first_line
 from zoo.cards import forms
-from zoo.cards.card import Card, read_card, refresh
+from zoo.cards.card import read_card, refresh
 from zoo.commands.options import OptionParser, evaluate_options, options_of
 from zoo.commands.terminal import parse_model, table
+from zoo.commands.verdict import HOLD, Verdict
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Context, Results
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from zoo.models.base import Model
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
+PACKAGE = Path(__file__).resolve().parents[1]
 DESCRIPTION = "Measures what a card claims, and says whether it still holds."
 Measure: TypeAlias = "Callable[[Model], Results]"
 
@@ -37,7 +40,7 @@ def main(argv: list[str]) -> int:
     """Prints claim, measurement and verdict a figure.
 
     Returns:
-        0, or 1 where a figure is out of its tolerance.
+        0 where all claims were measured and hold, or were written; 1 where one does not hold; 3 where that is open.
     """
     options, given = parse_model(argv, "zoo evaluate MODEL", DESCRIPTION, _add_common)
     source, card = locate.find(options.model), read_card(options.model)
@@ -50,11 +53,16 @@ def main(argv: list[str]) -> int:
         from zoo.cards import weights  # torch takes seconds to import
 
         measured = measure(weights.load(options.model, device=options.device))
-    holds = _report(card, measured)
-    if options.write:
-        write(card, measured, command(argv))
-        print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
-    return 0 if holds or options.write else 1
+    verdict = Verdict(card.results, measured)
+    _report(measured, verdict)
+    if not options.write:
+        return verdict.code
+    if lost := verdict.lost():
+        way_out = f"measure all that `{card.results.command}` did, or delete its results.json to begin anew"
+        raise ZooError(f"{source}: not written, it would lose {lost}\n{way_out}")
+    write(card.folder, measured, command(argv))
+    print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
+    return HOLD
 
 
 def _add_common(parser: Any) -> None:
@@ -158,41 +166,26 @@ def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:
     return {other: weights.load(other, device=device) for other in declared.weights if other != name and other in there}
 
 
-def _report(card: Card, measured: Results) -> bool:
-    """Prints the measured tables, and claim, measurement and verdict a figure."""
+def _report(measured: Results, verdict: Verdict) -> None:
+    """Prints the measured tables, claim, measurement and verdict a figure, and what these come to."""
     for each in measured.tables:
         print(f"{each.title}:\n{table([each.columns, *each.rows])}\n")  # noqa: T201
-    claims = {figure.key: figure for figure in card.figures}
-    rows: list[list[str | float | None]] = [["figure", "claim", "measured", ""]]
-    holds = True
-    for figure in measured.figures:
-        name = f"{figure.where} {figure.split} {figure.metric}"
-        claim = claims.pop(figure.key, None)
-        if claim is None:
-            rows.append([name, None, figure.value, "not on the card yet"])
-            continue
-        good = abs(figure.value - claim.value) <= claim.tolerance
-        holds &= good
-        rows.append([name, claim.value, figure.value, "holds" if good else f"OUT of ±{claim.tolerance}"])
-    rows += [[f"{c.where} {c.split} {c.metric}", c.value, None, "not measured"] for c in claims.values()]
-    print(table(rows))  # noqa: T201
-    for split, digest in measured.data_digest.items():
-        if card.results.data_digest.get(split, digest) != digest:
-            print(f"note: the {split} data differ from those of the card (SHA-256 {digest[:12]}...)")  # noqa: T201
-    return holds
+    print(table([["figure", "claim", "measured", ""], *(line.row() for line in verdict.lines)]))  # noqa: T201
+    for name in verdict.differing:
+        digest = measured.data_digest[name]
+        print(f"note: the {name} data differ from those of the card (SHA-256 {digest[:12]}...)")  # noqa: T201
+    print(verdict.summary())  # noqa: T201
 
 
-def write(card: Card, measured: Results, command: str) -> None:
-    """Puts measured figures on the card, with the command, versions and commit that made them."""
+def write(folder: Path, measured: Results, command: str) -> None:
+    """Puts measured figures on a card, with the command, versions and commit that made them."""
     update = {
         "command": command,
         "versions": {"zoo": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
-        "commit": _commit(card.folder),
-        "speed": measured.speed or card.results.speed,
+        "commit": _commit(),
+        "speed": measured.speed or read_card(folder).results.speed,  # a benchmark may have written it since
     }
-    results = measured.model_copy(update=update)
-    replace(card.folder / "results.json", results.model_dump_json(indent=2, exclude_defaults=True) + "\n")
-    refresh(card.folder)
+    refresh(folder, measured.model_copy(update=update))
 
 
 def command(argv: list[str]) -> str:
@@ -204,9 +197,18 @@ def command(argv: list[str]) -> str:
     return shlex.join(["zoo", "evaluate", *words])
 
 
-def _commit(folder: Path) -> str:
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+def _commit() -> str:
+    """The commit of the zoo's own checkout, and whether its code was changed since; the release where it has none."""
     try:
-        return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True).strip()  # noqa: S603
+        _git("ls-files", "--error-unmatch", "__init__.py")  # a repository may hold an environment that the zoo is in
+        changed = " + local changes" if _git("status", "--porcelain", ".") else ""
+        return _git("rev-parse", "HEAD") + changed
     except (OSError, subprocess.CalledProcessError):
         return f"release {__version__}"
+
+
+def _git(*words: str) -> str:
+    """What git says of the repository that the zoo's package lies in, whichever one a caller's environment names."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(PACKAGE), *words]
+    return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, env=own).strip()  # noqa: S603

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
+
+from zoo.base.errors import ZooError
 
 Line = Annotated[str, StringConstraints(max_length=1000)]
 Texts = Annotated[dict[Line, Line], Field(max_length=100)]
@@ -46,7 +49,7 @@ class Figure(_Strict):
     data: Line
     split: Line
     value: FiniteFloat
-    tolerance: FiniteFloat
+    tolerance: Annotated[FiniteFloat, Field(ge=0)]
     protocol: Line = ""
 
     @property
@@ -65,7 +68,15 @@ class Figure(_Strict):
 def claims_of(
     found: Iterable[tuple[str, float, float]], data: str, split: str = "test", protocol: str = ""
 ) -> list[Figure]:
-    """A figure of each metric, its value, which is rounded to four digits, and the tolerance of that."""
+    """A figure of each metric, its value, which is rounded to four digits, and the tolerance of that.
+
+    Raises:
+        ZooError: a value is not finite, which nothing can be compared with.
+    """
+    found = list(found)
+    for metric, value, _ in found:
+        if not math.isfinite(value):
+            raise ZooError(f"{metric} on {data} {split} is {value}: these data cannot be measured by it")
     return [
         Figure(metric=metric, data=data, split=split, value=round(value, 4), tolerance=tolerance, protocol=protocol)
         for metric, value, tolerance in found

@@ -27,8 +27,8 @@ class SegmentationScores:
     pixel_accuracy: float
 
 
-def confusion_matrix(classes: int, ignore_index: int) -> MulticlassConfusionMatrix:
-    """Counts pixels over a split and over ranks, void left out; what :func:`segmentation_scores` takes.
+def confusion_matrix(classes: int, ignore_index: int | None) -> MulticlassConfusionMatrix:
+    """Counts pixels over a split and over ranks, void left out if there is one; :func:`segmentation_scores` takes it.
 
     The arguments of every update are not validated: that sorts all pixels and takes longer than the network.
     """

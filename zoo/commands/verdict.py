@@ -1,0 +1,111 @@
+"""What a measurement says of the claims of a card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from zoo.base.text import printable
+from zoo.models.evaluation import Figure, Results
+
+HOLD, BROKEN, OPEN = 0, 1, 3  # exit codes of zoo evaluate; 2 is an error of the user
+HOLDS, OTHER_DATA = "holds", "not compared: other data"
+NAMED = 6  # claims, at most
+LOSS_NETWORK = "weights of "  # others are a little different, which tolerances allow for
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim, a figure that was measured, or both, and what that says."""
+
+    claim: Figure | None
+    figure: Figure | None
+    said: str
+
+    @property
+    def name(self) -> str:
+        figure = self.figure or self.claim
+        return f"{figure.where} {figure.split} {figure.metric}" if figure else ""
+
+    def row(self) -> list[str | float | None]:
+        claim, figure = (each.value if each else None for each in (self.claim, self.figure))
+        return [self.name, claim, figure, self.said]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Compares figures of one metric, split and protocol, whatever the folder of their data is called.
+
+    Those of other data neither confirm nor refute a claim. Where digests differ nobody knows whether the pictures do,
+    or only what decoded them: a figure that is near the claim confirms it under the same name of the data, no other.
+
+    Args:
+        claimed: what the card says.
+        measured: what was measured now.
+    """
+
+    claimed: Results
+    measured: Results
+
+    @property
+    def differing(self) -> list[str]:
+        """Names of data whose digest is not the card's."""
+        known = self.claimed.data_digest
+        return [name for name, digest in self.measured.data_digest.items() if known.get(name, digest) != digest]
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """Each figure that was measured, then the claims that none is of."""
+        claims, figures = self.claimed.figures, self.measured.figures
+        found, new = list[Line](), "not claimed" if claims else "not on the card yet"
+        for figure in figures:
+            of = [claim for claim in claims if claim.key == figure.key]
+            found += [Line(claim, figure, self._compare(claim, figure)) for claim in of] or [Line(None, figure, new)]
+        there = {figure.key for figure in figures}
+        return found + [Line(claim, None, "not measured") for claim in claims if claim.key not in there]
+
+    def _compare(self, claim: Figure, figure: Figure) -> str:
+        near = abs(figure.value - claim.value) <= claim.tolerance
+        if self._concerned(figure) and not (near and figure.data == claim.data):
+            return OTHER_DATA
+        return HOLDS if near else f"OUT of ±{claim.tolerance}"
+
+    def _concerned(self, figure: Figure) -> bool:
+        """Whether data that differ are those of a figure: they bear the name of its split, its protocol, or of none."""
+        own = {figure.split, figure.protocol}
+        others = {name for each in self.measured.figures for name in (each.split, each.protocol)} - own
+        return any(name not in others and not name.startswith(LOSS_NETWORK) for name in self.differing)
+
+    @property
+    def code(self) -> int:
+        """0: every claim was measured and holds; 1: one does not; 3: neither is known."""
+        said = [line.said for line in self.lines if line.claim]
+        if any(each.startswith("OUT") for each in said):
+            return BROKEN
+        return HOLD if said and all(each == HOLDS for each in said) else OPEN
+
+    def summary(self) -> str:
+        """What it comes to, in a line."""
+        claims = [line for line in self.lines if line.claim]
+        broken = [line for line in claims if line.said.startswith("OUT")]
+        left = [line for line in claims if line.said != HOLDS and line not in broken]
+        if not claims:
+            return "The card claims nothing yet: --write puts these figures on it."
+        if len(left) == len(claims):
+            return "No claim was compared: these are figures of other data, or by another protocol, than the card's."
+        told = f"Claims that hold: {len(claims) - len(broken) - len(left)} of {len(claims)}."
+        return told + (f" Not compared: {_names(left)}." if left else "")
+
+    def lost(self) -> str:
+        """What the card would not have any more if only this were on it; empty where nothing."""
+        unmeasured = [line for line in self.lines if not line.figure]
+        tables = len(self.claimed.tables) - len(self.measured.tables)
+        if not self.claimed.figures or not (unmeasured or tables > 0):
+            return ""
+        return _names(unmeasured) or f"{tables} of {len(self.claimed.tables)} tables"
+
+
+def _names(lines: Sequence[Line]) -> str:
+    more = f" and {len(lines) - NAMED} more" if len(lines) > NAMED else ""
+    return printable(", ".join(line.name for line in lines[:NAMED])) + more
