@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_score
 
 from zoo import load
+from zoo.base import __version__
 from zoo.base.bounds import Count
 from zoo.base.registry import architectures
 from zoo.cards import golden
@@ -205,6 +207,71 @@ def test_data_of_other_classes_are_refused(claimed: Path, capsys: pytest.Capture
     (claimed / "config.json").write_text(json.dumps(config))
     assert main.main(["evaluate", "linknet"]) == 2
     assert "classes" in capsys.readouterr().err
+
+
+# Which code measured
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    return subprocess.check_output(["git", "-C", str(folder), *who, *words], text=True).strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository whose package measures, with a card beside it."""
+    root = tmp_path / "checkout"
+    for file in ("zoo/__init__.py", "zoo/data/pairs.py", "cards/mine/README.md", ".gitignore"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text("*.pyc\n")
+    git(root, "init", "--quiet")
+    git(root, "add", ".")
+    git(root, "commit", "--quiet", "--message=first")
+    monkeypatch.setattr(evaluate, "PACKAGE", root / "zoo")
+    return root
+
+
+def test_the_commit_is_that_of_the_code(checkout: Path, measured: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever repository the card lies in, or a hook of git runs in."""
+    git(measured, "init", "--quiet")
+    git(measured, "add", ".")
+    git(measured, "commit", "--quiet", "--message=theirs")
+    monkeypatch.setenv("GIT_DIR", str(measured / ".git"))
+    assert main.main(["evaluate", str(measured), "--write"]) == 0
+    monkeypatch.delenv("GIT_DIR")
+    commit = git(checkout, "rev-parse", "HEAD")
+    assert results(measured)["commit"] == commit != git(measured, "rev-parse", "HEAD")
+    assert f"at commit `{commit}` with" in (measured / "README.md").read_text()
+
+
+@pytest.mark.parametrize("file", ["zoo/data/pairs.py", "zoo/__init__.py", "zoo/new.py"])
+def test_local_changes_of_the_code_are_marked(checkout: Path, file: str):
+    commit = git(checkout, "rev-parse", "HEAD")
+    (checkout / "zoo" / "__init__.pyc").write_text("ignored")
+    (checkout / "cards" / "mine" / "README.md").write_text("a card that was measured just before")
+    assert evaluate._commit() == commit
+    (checkout / file).write_text("changed")
+    assert evaluate._commit() == f"{commit} + local changes"
+    git(checkout, "add", ".")
+    assert evaluate._commit() == f"{commit} + local changes"
+
+
+def test_a_package_that_is_only_inside_a_repository_has_a_release(
+    checkout: Path, measured: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """An environment in the folder of a project."""
+    package = checkout / ".venv" / "lib" / "zoo"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.setattr(evaluate, "PACKAGE", package)
+    assert main.main(["evaluate", "linknet", "--write"]) == 0
+    assert results(measured)["commit"] == f"release {__version__}"
+    assert f" at release {__version__} with " in (measured / "README.md").read_text()
+
+
+def test_so_has_one_where_there_is_no_git(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "")
+    assert evaluate._commit() == f"release {__version__}"
 
 
 def test_an_absolute_path_stays_off_the_card(claimed: Path):
