@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from zoo.cards.about import LICENSES
 from zoo.cards.card import check_card, read_card
 from zoo.commands import evaluate, main
 from zoo.commands.card import main as card_main
+from zoo.data.labels import CAMVID
+from zoo.data.streets import draw_street
 from zoo.models.evaluation import Figure, Results
 from zoo.training import portable, recipes
 from zoo.training.cli import ZooCLI
@@ -255,6 +258,63 @@ def test_the_readme_says_where_the_model_will_be(place: Path, run: Path, card: P
     assert 'load("me/net")' in text
     assert "\nzoo predict me/net PICTURES... -o out/\n" in text
     assert "USER/" not in text
+
+
+# Own data
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pictures, masks and a list of classes, and the card of a network that learned from them."""
+    folder = tmp_path_factory.mktemp("own")
+    for number in range(14):
+        for part, suffix, array in zip(("p", "m"), ("jpg", "png"), draw_street(number, (48, 64)), strict=True):
+            (folder / part).mkdir(exist_ok=True)
+            Image.fromarray(array).save(folder / part / f"{number}.{suffix}")
+    (folder / "classes.txt").write_text("\n".join(CAMVID.names))
+    data = {"pictures": "p", "masks": "m", "classes": ["classes.txt"], "ignore_index": 11, "val_share": 0.3}
+    data |= {"batch_size": 2, "num_workers": 0, "augment": {"crop": [48, 64]}}
+    model = {"class_path": "zoo.models.linknet.module.LinkNetModule"}
+    model["init_args"] = {"encoder": "test_resnet", "encoder_weights": None}
+    content = {"model": model, "data": {"class_path": "zoo.data.SegmentationFolder", "init_args": data}}
+    trainer = {"accelerator": "cpu", "max_epochs": 1}
+    (folder / "own.yaml").write_text(yaml.safe_dump({"seed_everything": 1, **content, "trainer": trainer}))
+    fit(folder, "--recipe", "own.yaml")
+    make(folder, "runs/own/version_0", "--name", "mine", *ABOUT)
+    return folder
+
+
+CLASSES = ["--data.classes={}/classes.txt", "--data.classes {}/classes.txt", "--data.classes '[{}/classes.txt]'"]
+NAMES = f"--data.classes {' '.join(CAMVID.names)}"
+
+
+@pytest.mark.parametrize("classes", [*CLASSES, NAMES, f"--data.classes={json.dumps(CAMVID.names)!r}"])
+@pytest.mark.parametrize(
+    "folders", ["--data.pictures {}/p --data.masks {}/m", "--data.pictures={}/p --data.masks={}/m"]
+)
+def test_a_card_of_own_data_holds_wherever_they_lie(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: str, classes: str
+):
+    """However their places are written, before or after each other."""
+    shutil.copytree(own / "cards" / "mine", tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    first, second = (shlex.split(words.format(*[own] * 2)) for words in (folders, classes))
+    for given in ([*first, *second], [*second, *first]):
+        assert main.main(["evaluate", "./mine", *given]) == 0
+
+
+def test_where_the_data_are_not_it_says_which_option_names_them(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    shutil.copytree(own / "cards" / "mine", tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    for given, missing in [
+        ([], "data.classes"),
+        (["--data.classes", str(own / "classes.txt")], "p: no such folder"),
+        (["--data.classes", str(own / "classes.txt"), "--data.pictures", str(own / "p")], "m: no such folder"),
+    ]:
+        assert main.main(["evaluate", "./mine", *given]) == 2
+        assert missing in capsys.readouterr().err
 
 
 # Once more
