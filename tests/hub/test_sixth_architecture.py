@@ -75,7 +75,7 @@ def test_its_options_are_told_and_checked(package: Path, capsys: pytest.CaptureF
     assert "--depth N" in told
     assert "how deep it is" in told
     assert main.main(["predict", "model", "x.png", "-o", "out", "--depth", "2"]) == 2
-    assert "--depth must be less than or equal to 1, not '2'" in capsys.readouterr().err
+    assert "--depth must be a number from 0 to 1, not '2'" in capsys.readouterr().err
 
 
 def make_model(package: Path) -> Path:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import numpy as np
@@ -324,7 +325,18 @@ def test_the_overlap_follows_the_tile(tile: int, overlap: int):
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize(("tile", "overlap"), [(64, 64), (128, 200), (64, 33), (63, 0), (128, -1)])
-def test_an_overlap_that_leaves_nothing_of_a_tile_is_refused(tile: int, overlap: int):
-    with pytest.raises(ZooError, match=f"64 pixels or more, its overlap at most 32 less, not {tile} and {overlap}"):
+@pytest.mark.parametrize(
+    ("tile", "overlap", "told"),
+    [
+        (64, 64, "overlap of tiles of 64 pixels is from 0 to 32, not 64"),
+        (128, 200, "overlap of tiles of 128 pixels is from 0 to 96, not 200"),
+        (64, 33, "overlap of tiles of 64 pixels is from 0 to 32, not 33"),
+        (128, -1, "overlap of tiles of 128 pixels is from 0 to 96, not -1"),
+        *((tile, None, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (63, 3, -5, None)),
+        *((tile, 0, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (64.5, "all", True)),
+    ],
+)
+def test_a_tile_that_cannot_be_is_refused_with_the_real_range(tile: Any, overlap: int | None, told: str):
+    with pytest.raises(ZooError) as raised:
         brightness().predict(np.zeros((300, 300, 3), np.uint8), tile=tile, overlap=overlap)
+    assert str(raised.value) == told

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from zoo.base.bounds import Count, Share
+from zoo.base.bounds import Count, Pixels, Share
 from zoo.base.errors import ZooError
 from zoo.commands.options import OptionParser, options_of
 
@@ -26,6 +26,7 @@ def work(
     words: Sequence[str] = (),
     style_file: Path | Sequence[Path] | None = None,
     keep: bool = False,
+    scale: Pixels = 1.0,
     picture: np.ndarray | str = "a",
     show: Callable[[int], None] | None = None,
     matrix: np.ndarray | None = None,
@@ -51,7 +52,9 @@ def parser() -> OptionParser:
 
 def test_what_a_command_line_can_give_is_an_option():
     names = {option.name: option for option in options_of(work, ["net"])}
-    assert " ".join(names) == "times share tile way sizes counts words style_file keep picture"  # and neither other
+    assert (
+        " ".join(names) == "times share tile way sizes counts words style_file keep scale picture"
+    )  # and neither other
     assert names["style_file"].flag == "--style-file"
     assert options_of(work, ["net"], "data")[7].flag == "--data.style_file"
     assert (names["times"].default, names["times"].help) == (3, "how often")
@@ -82,13 +85,15 @@ def test_values_are_of_the_type_of_the_argument(parser: OptionParser, argv: str,
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
-        ("--times 0", "--times must be greater than or equal to 1, not '0'"),
-        ("--times many", "--times must be a whole number, not 'many'"),
+        ("--times 0", "--times must be a whole number from 1 on, not '0'"),
+        ("--times many", "--times must be a whole number from 1 on, not 'many'"),
         ("--times", "--times: expected one argument"),
-        ("--share 3", "--share must be less than or equal to 1, not '3'"),
-        ("--share -1", "--share must be greater than or equal to 0, not '-1'"),
+        ("--share 3", "--share must be a number from 0 to 1, not '3'"),
+        ("--share -1", "--share must be a number from 0 to 1, not '-1'"),
         ("--tile big", "--tile must be a whole number or auto, not 'big'"),
-        ("--way up", "--way must be near or far, not 'up'"),
+        ("--way up", "--way must be near, far or null, not 'up'"),
+        ("--keep=fp16", "--keep takes no value, not 'fp16'"),
+        ("--scale=0", "--scale must be a number above 0 to 4,096, not '0'"),
         ("--sizes 8 many", "--sizes must be whole numbers, not 'many'"),
         ("--sizes 8 1.5", "--sizes must be whole numbers, not '1.5'"),
         ("--sizes", "--sizes: expected one argument"),

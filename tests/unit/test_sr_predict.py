@@ -322,6 +322,8 @@ def test_memory_that_runs_out_is_said(error: Exception | None, tmp_path: Path):
     upscaler = Upscaler(engine, reach=1, bytes_a_pixel=1)
     with pytest.raises(ZooError, match=r"a\.png: memory ran out by parts of 80 pixels; give .* --tile 40 or tile=40$"):
         upscaler.predict(tmp_path / "a.png")
+    with pytest.raises(ZooError, match=r"memory ran out by parts of 1 pixels; free some memory$"):
+        upscaler.predict(tmp_path / "a.png", tile=1)
     engine.error = RuntimeError("of another kind")
     with pytest.raises(RuntimeError, match="of another kind"):
         upscaler.predict(tmp_path / "a.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Annotated, Any
 
@@ -9,18 +10,22 @@ from annotated_types import Interval
 
 from zoo.base.errors import ZooError
 
-Width = Annotated[int, Interval(ge=1, le=4096)]  # channels, or classes
+Width = Annotated[int, Interval(ge=1, le=4096)]  # channels
+Classes = Annotated[int, Interval(ge=1, le=256)]  # a mask holds their ids in 8 bits
+Byte = Annotated[int, Interval(ge=0, le=255)]
 Depth = Annotated[int, Interval(ge=1, le=256)]  # layers
 Pixels = Annotated[float, Interval(gt=0, le=4096)]
 Count = Annotated[int, Interval(ge=1)]
 Share = Annotated[float, Interval(ge=0, le=1)]
 
 
-def check_count(name: str, value: Any, wanted: str = "is a number from 1 on") -> None:
-    """Refuses what is no whole number from 1 on, which Python does not see to.
+def check_count(
+    name: str, value: Any, wanted: str = "is a number from 1 on", *, least: int = 1, most: float = math.inf
+) -> None:
+    """Refuses what is no whole number in a range, by default from 1 on, which Python does not see to.
 
     Raises:
         ZooError: the name, what is wanted and the value.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
         raise ZooError(f"{name} {wanted}, not {value!r}")

@@ -156,14 +156,14 @@ class OptionParser(ArgumentParser):
             return f"{self.subject} has no option {flag}{_instead(flag, flags.values())}"
         if missing := message.partition("arguments are required: ")[2]:
             return f"{self.subject} needs {', '.join(flags.get(name, name) for name in missing.split(', '))}"
+        if needless := re.match(r"argument (\S+): ignored explicit argument (.*)", message):
+            return f"{needless[1]} takes no value, not {needless[2]}"
         if (key := message.partition('Parser key "')[2].partition('"')[0]) not in self.own:
             return message.removeprefix("argument ")
         told = "\n".join(str(each) for each in causes(error))
-        bound = re.search(r"Input should be ((?!a valid)[^[,\n]*[^[,\s])", told)
         values = (r"Given value: (.*)", r"input_value='?(.*?)'?, input_type", r"Got value: (.*)")
         given = next(filter(None, (re.search(value, told) for value in values)), None)
-        wanted = bound[1] if bound else _wanted(self.own[key].type)
-        return f"{flags[key]} must be {wanted}{f', not {given[1]!r}' if given else ''}"
+        return f"{flags[key]} must be {_wanted(self.own[key].type)}{f', not {given[1]!r}' if given else ''}"
 
 
 def _instead(flag: str, flags: Iterable[str]) -> str:
@@ -208,7 +208,7 @@ def _metavar(option: Option) -> str:
     """Such as ``N|auto`` for a number or a word, and ``{lbfgs,adam}`` for words only."""
     parts = _parts(option.type)
     words = [str(word) for part in parts if typing.get_origin(part) is Literal for word in typing.get_args(part)]
-    others = [_name(part) for part in parts if typing.get_origin(part) is not Literal]
+    others = [word for part in parts if typing.get_origin(part) is not Literal for word in _names(part)]
     if not others:
         return f"{{{','.join(words)}}}"
     name = "N" if "number" in " ".join(others) else option.name.upper()
@@ -216,14 +216,30 @@ def _metavar(option: Option) -> str:
 
 
 def _wanted(hint: Any) -> str:
-    """What the values of a type are in a user's words, such as "a whole number or auto"."""
-    return " or ".join(dict.fromkeys(map(_name, _parts(hint))))
+    """What the values of a type are in a user's words, such as "a whole number from 1 on, auto or null"."""
+    kinds = [*_parts(hint), *([None] if type(None) in typing.get_args(hint) else [])]
+    *others, last = dict.fromkeys(word for kind in kinds for word in _names(kind))
+    return f"{', '.join(others)} or {last}" if others else last
 
 
-def _name(part: Any) -> str:
+def _names(part: Any) -> list[str]:
+    """What values of a type without alternatives are, each word that is a value by itself."""
     origin, arguments = typing.get_origin(part), typing.get_args(part)
+    if part is None:
+        return ["null"]
     if origin is Literal:
-        return " or ".join(map(str, arguments))
+        return [str(value) for value in arguments]
     if origin in (*LISTS, tuple):
-        return f"{_wanted(arguments[0]).removeprefix('a ')}s"
-    return _name(arguments[0]) if origin is Annotated else NAMES.get(origin or part, "a text")
+        return [re.sub(r"^an? ((?:whole )?\w+)", r"\1s", _wanted(arguments[0]))]
+    if origin is Annotated:
+        return [" ".join([*_names(arguments[0]), *map(_range, arguments[1:])])]
+    return [NAMES.get(origin or part, "a text")]
+
+
+def _range(bound: Any) -> str:
+    """The range of numbers that an ``Interval`` allows, such as "from 0 to 1"."""
+    low, high = (getattr(bound, name, None) for name in ("ge", "le"))
+    above = getattr(bound, "gt", None)
+    words = [f"from {low:,}" if low is not None else "", f"above {above:,}" if above is not None else ""]
+    words += [f"to {high:,}" if high is not None else "on" if low is not None else ""]
+    return " ".join(filter(None, words))

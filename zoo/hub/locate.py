@@ -145,7 +145,7 @@ def _way_out(folder: Path) -> str:
     if (run / CHECKPOINT_FOLDER / "last.ckpt").is_file():
         given = shlex.quote(str(run))
         return (
-            f"the run left no model: zoo fit --resume {given} finishes it, zoo card {given} --name NAME takes its best"
+            f"no model in that run: zoo fit --resume {given} finishes it, zoo card {given} --name NAME takes its best"
         )
     if models := sorted(path.parent.parent for path in folder.glob(f"*/{MODEL}/{CONFIG_FILE}")):
         return f"it holds runs; name one of them, such as {models[-1]}"

@@ -14,7 +14,6 @@ from annotated_types import Interval
 from PIL import Image
 
 from zoo.base.bounds import Count, check_count
-from zoo.base.errors import ZooError
 from zoo.base.files import replacing
 from zoo.engines import Engine
 from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
@@ -120,14 +119,13 @@ class Segmenter:
             batch_size: equally large pictures that are segmented at a time; more suit a GPU
 
         Raises:
-            ZooError: a picture that cannot be read, or an overlap that leaves too little of a tile.
+            ZooError: a picture that cannot be read, no such tile, or an overlap that leaves too little of it.
         """
-        tile = 1024 if isinstance(tile, str) else tile
+        tile = 1024 if tile == "auto" else tile
+        check_count("tile", tile, f'is a number of pixels from {2 * STRIDE} on or "auto"', least=2 * STRIDE)
         overlap = min(256, tile // 4) if overlap is None else overlap
-        if tile < 2 * STRIDE or not 0 <= overlap <= tile - STRIDE:
-            raise ZooError(
-                f"a tile has {2 * STRIDE} pixels or more, its overlap at most {STRIDE} less, not {tile} and {overlap}"
-            )
+        wanted = f"of tiles of {tile} pixels is from 0 to {tile - STRIDE}"
+        check_count("overlap", overlap, wanted, least=0, most=tile - STRIDE)
         check_count("batch_size", batch_size, "is 1 or more")
         cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=STRIDE)
 

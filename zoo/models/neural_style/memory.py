@@ -23,8 +23,8 @@ def check_memory(features: VGGFeatures, height: int, width: int, device: torch.d
     """
     need = needed_bytes(features, height, width)
     share = min(max(memory.free_bytes(device) - FIXED, 0) / (need - FIXED), 1)
-    fitting = max(math.floor(max(height, width) * math.sqrt(share) / 32) * 32, 32)
-    way_out = f"make the picture smaller: --size {fitting} or size={fitting}"
+    fitting = math.floor(max(height, width) * math.sqrt(share) / 32) * 32
+    way_out = f"make the picture smaller: --size {fitting} or size={fitting}" if fitting else "free some memory"
     memory.refuse_beyond(f"{width}x{height} pixels: neural style", [(need, device)], way_out)
     return need
 

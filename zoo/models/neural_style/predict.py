@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from PIL import Image
 from torch import Tensor
 
@@ -51,10 +52,10 @@ class Painter:
         size: Count | None = None,
         iterations: Count | None = None,
         start: Literal["content", "noise", "style"] | None = None,
-        content_weight: float | None = None,
+        content_weight: Annotated[float, Interval(ge=0)] | None = None,
         pooling: Literal["average", "max"] | None = None,
         optimizer: Literal["lbfgs", "adam"] | None = None,
-        seed: int = 0,
+        seed: Annotated[int, Interval(ge=0, le=2**63 - 1)] = 0,
         preview_every: Count | None = None,
         preview: Callable[[int, Image.Image], None] | None = None,
         progress: Callable[[int, int], None] | None = None,

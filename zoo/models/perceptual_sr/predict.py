@@ -87,8 +87,8 @@ class Upscaler:
         with running_out(too_large):
             colors = _spread_colors(source) if source.mode.endswith("A") else source
             enlarged = Image.new(source.mode, size)
-        smaller = max(min(side, max(source.size)) // 2, 1)
-        way_out = f"give smaller ones, by --tile {smaller} or tile={smaller}"
+        smaller = min(side, max(source.size)) // 2
+        way_out = f"give smaller ones, by --tile {smaller} or tile={smaller}" if smaller else "free some memory"
         with running_out(f"memory ran out by parts of {side} pixels; {way_out}"):
             self._enlarge(colors, enlarged, side, progress)
         with running_out(too_large):
