@@ -358,7 +358,7 @@ def test_an_evaluator_may_take_arguments(own_evaluator: None, claimed: Path, cap
     ("wrong", "told"),
     [
         (["--reel", "pairs"], "linknet_camvid has no option --reel; did you mean --real?"),
-        (["--times", "many"], "--times must be a whole number, not 'many'"),
+        (["--times", "many"], "--times must be a whole number from 1 on, not 'many'"),
         (["--times=0"], "--times must be a whole number from 1 on, not '0'"),
         (["--times"], "--times: expected one argument"),
         (["--recipe", "other"], "linknet_camvid has no option --recipe"),  # it is that of the card
