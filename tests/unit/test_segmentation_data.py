@@ -10,10 +10,14 @@ import torch
 from PIL import Image
 
 from zoo.base.errors import ZooError
+from zoo.cards.network import check_arguments
 from zoo.data import Augment, CamVid, SegmentationFolder, StreetScenes
 from zoo.data.labels import CAMVID, LabelMap
+from zoo.data.masks import read_mask
 from zoo.data.sampling import EpochSampler, EverySampleOnce
-from zoo.data.segmentation import AugmentedSamples, read_mask, read_sample
+from zoo.data.segmentation import AugmentedSamples, read_sample
+from zoo.models.linknet.module import LinkNetModule, segmentation_sheet
+from zoo.models.linknet.net import LinkNet
 
 LABELS = LabelMap(("road", "sky", "car"), ((1, 1, 1), (2, 2, 2), (3, 3, 3)), ignore_index=255)
 RNG = np.random.default_rng(0)
@@ -39,7 +43,14 @@ def folder_data(folder: Path, **options) -> SegmentationFolder:
 
 
 def names(data: SegmentationFolder, split: str) -> set[str]:
-    return {picture.name for picture, _ in data.pairs() if data._split_of(picture) == split}
+    return {picture.name for picture, _ in data.pairs(split)}
+
+
+def paths(data: SegmentationFolder, *splits: str) -> list[tuple[str, str]]:
+    """Pictures and masks of splits below the folder of the data."""
+    found = [pair for split in splits for pair in data.pairs(split)]
+    root = data.pictures.parent
+    return [tuple(path.relative_to(root).as_posix() for path in pair) for pair in sorted(found)]
 
 
 # One sample
@@ -105,7 +116,191 @@ def test_ids_of_16_bits_do_not_wrap_around(tmp_path: Path):
         read_mask(tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("ignore_index", [-1, -100, 256, 1000])
+def test_an_id_of_void_that_no_mask_can_have_is_refused(tmp_path: Path, ignore_index: int):
+    with pytest.raises(ZooError, match=rf"^data\.ignore_index is 0 to 255, or null .*, not {ignore_index}$"):
+        SegmentationFolder(tmp_path, tmp_path, ["road", "sky"], ignore_index)
+
+
+def test_without_void_every_value_must_be_a_class(tmp_path: Path):
+    labels = LabelMap(LABELS.names, LABELS.palette, None)
+    assert read_sample(*write(tmp_path, np.array([[0, 1, 2]], np.uint8)), labels)[1].tolist() == [[0, 1, 2]]
+    with pytest.raises(ZooError, match=r"value 255 \(50\.0% .* classes are 0\.\.2, there is no void$"):
+        read_sample(*write(tmp_path, np.array([[0, 255]], np.uint8)), labels)
+
+
+def test_without_void_what_lies_beyond_a_picture_is_mirrored():
+    labels = LabelMap(LABELS.names, LABELS.palette, None)
+    mask = RNG.integers(0, 3, (10, 12), dtype=np.uint8)
+    picture = np.repeat(mask[..., None] * 100, 3, axis=2)
+    transform = Augment((40, 40), scale=(1.0, 1.0), photometric=False).transform(labels)
+    out = transform(image=picture, mask=mask)
+    assert out["mask"].shape == (40, 40)
+    assert np.array_equal(out["image"][..., 0], out["mask"] * 100)  # the same is mirrored in both
+    with_void = Augment((40, 40), scale=(1.0, 1.0), photometric=False).transform(LABELS)(image=picture, mask=mask)
+    assert set(np.unique(with_void["mask"])) == {0, 1, 2, 255}
+
+
+def test_a_class_may_be_ignored(tmp_path: Path):
+    """And then has no share of the pixels that classes are weighted by."""
+    write_folder(tmp_path, 4)
+    data = folder_data(tmp_path, val_share=0.0, ignore_index=0)
+    masks = np.concatenate([mask.ravel() for _, mask in data.kept("train")])
+    assert data.class_pixels().tolist() == [0, (masks == 1).sum(), (masks == 2).sum()]
+
+
+def test_more_classes_than_a_mask_has_ids_are_refused(tmp_path: Path):
+    names = [f"class {number}" for number in range(257)]
+    with pytest.raises(ZooError, match=r"a mask has the ids 0\.\.255, so 257 classes are too many$"):
+        SegmentationFolder(tmp_path, tmp_path, names)
+    with pytest.raises(ZooError, match=r"data\.ignore_index: 255 is the last of 256 classes; null ignores none$"):
+        SegmentationFolder(tmp_path, tmp_path, names[:256])
+    assert len(SegmentationFolder(tmp_path, tmp_path, names[:256], None).labels) == 256
+
+
+# A picture that its EXIF turns
+
+
+def turned(path: Path, orientation: int) -> None:
+    """Writes a picture anew with a tag of EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    with Image.open(path) as picture:
+        picture.load()
+    picture.save(path, exif=exif)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_same_tag_turns_picture_and_mask_alike(tmp_path: Path, orientation: int):
+    ids = RNG.integers(0, 3, (6, 9), dtype=np.uint8)
+    picture, mask = write(tmp_path, ids)
+    Image.fromarray(np.repeat(ids[..., None] * 100, 3, axis=2)).save(picture)
+    for path in (picture, mask):
+        turned(path, orientation)
+    pixels, read = read_sample(picture, mask, LABELS)
+    assert read.shape == ((9, 6) if orientation > 4 else (6, 9))
+    assert np.array_equal(pixels[..., 0], read * 100)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9)])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_tag_of_the_picture_alone_is_refused(tmp_path: Path, orientation: int, shape: tuple[int, int]):
+    """The mask may be upright or lie as the picture does, and nothing tells."""
+    picture, mask = write(tmp_path, np.zeros(shape, np.uint8))
+    turned(picture, orientation)
+    with pytest.raises(ZooError, match=rf"a\.png: EXIF turns it \(orientation {orientation}\).*masks/a\.png") as caught:
+        read_sample(picture, mask, LABELS)
+    assert len(str(caught.value).splitlines()) == 3
+    assert "mogrify -auto-orient a.png" in str(caught.value)
+
+
+@pytest.mark.parametrize("orientation", range(5, 9))
+def test_a_mask_whose_sides_are_those_of_the_upright_picture_is_upright(tmp_path: Path, orientation: int):
+    picture, mask = write(tmp_path, np.zeros((6, 9), np.uint8))
+    turned(picture, orientation)
+    upright = RNG.integers(0, 3, (9, 6), dtype=np.uint8)
+    Image.fromarray(upright).save(mask)
+    assert np.array_equal(read_sample(picture, mask, LABELS)[1], upright)
+
+
+@pytest.mark.parametrize("orientation", [0, 1, 9])
+def test_a_tag_that_turns_nothing_is_none(tmp_path: Path, orientation: int):
+    picture, mask = write(tmp_path, np.zeros((6, 9), np.uint8))
+    turned(picture, orientation)
+    assert read_sample(picture, mask, LABELS)[0].shape == (6, 9, 3)
+
+
+def test_a_mask_that_says_it_is_upright_is_believed(tmp_path: Path):
+    picture, mask = write(tmp_path, np.zeros((6, 6), np.uint8))
+    turned(picture, 3)
+    turned(mask, 1)
+    assert read_sample(picture, mask, LABELS)[1].shape == (6, 6)
+
+
 # A folder of them
+
+
+def test_pictures_and_masks_in_one_folder(tmp_path: Path):
+    """What is the mask of a picture is none itself."""
+    for number in range(12):
+        picture, mask = write(tmp_path, RNG.integers(0, 3, (16, 20), dtype=np.uint8), f"deep/{number}")
+        mask.rename(picture.with_name(f"{number}.mask"))
+        Image.open(picture).save(picture.with_suffix(".jpg"))
+        picture.with_suffix(".mask").rename(picture)
+    (tmp_path / "link").symlink_to(tmp_path / "pictures")
+    for masks in ("pictures", "link"):
+        data = SegmentationFolder(tmp_path / "pictures", tmp_path / masks, list(LABELS.names), val_share=0.2)
+        found = [pair for split in ("train", "val", "test") for pair in data.pairs(split)]
+        assert {picture.suffix for picture, _ in found} == {".jpg"}
+        assert {mask.suffix for _, mask in found} == {".png"}
+        assert len(found) == 12
+
+
+def test_a_picture_that_would_be_its_own_mask_is_refused(tmp_path: Path):
+    write_folder(tmp_path, 4)
+    pictures = tmp_path / "pictures"
+    Image.open(pictures / "000.png").save(pictures / "000.jpg")
+    data = SegmentationFolder(pictures, pictures, list(LABELS.names), val_share=0.0)
+    with pytest.raises(ZooError, match=r"001\.png would be its own mask, and 3 of 4 pictures would\nput pictures and"):
+        data.pairs("train")
+
+
+def test_masks_in_a_folder_inside_that_of_the_pictures(tmp_path: Path):
+    write_folder(tmp_path, 4)
+    (tmp_path / "masks").rename(tmp_path / "pictures" / "masks")
+    data = SegmentationFolder(tmp_path / "pictures", tmp_path / "pictures/masks", list(LABELS.names), val_share=0.0)
+    assert [picture.parent.name for picture, _ in data.pairs("train")] == ["pictures"] * 4
+
+
+def test_pictures_in_a_folder_inside_that_of_the_masks(tmp_path: Path):
+    write_folder(tmp_path, 4)
+    (tmp_path / "pictures").rename(tmp_path / "masks" / "pictures")
+    data = SegmentationFolder(tmp_path / "masks/pictures", tmp_path / "masks", list(LABELS.names), val_share=0.0)
+    assert [mask.parent.name for _, mask in data.pairs("train")] == ["masks"] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("00.jpg", r"there is 00\.jpg: masks are PNG, JPEG changes class ids$"),
+        ("00.bmp", r"there is 00\.bmp: masks are PNG$"),
+        ("00_mask.png", r"there is 00_mask\.png: the mask of 00\.jpg must be called 00\.png$"),
+        ("00.jpg.png", r"there is 00\.jpg\.png: the mask of 00\.jpg must be called 00\.png$"),
+        ("00.Png", r"there is 00\.Png: the mask of 00\.jpg must be called 00\.png$"),
+        ("000.png", r"a mask has its picture's path: pictures are like 00\.jpg, masks like 000\.png$"),
+        ("sub/00.png", r"a mask has its picture's path: pictures are like 00\.jpg, masks like sub/00\.png$"),
+        ("labels.tif", r"masks: no masks, which are \.png files; it holds 1 file of other kinds \(1 \.tif\)$"),
+    ],
+)
+def test_a_mask_that_is_called_otherwise_is_named(tmp_path: Path, name: str, message: str):
+    picture, mask = write(tmp_path, np.zeros((4, 4), np.uint8), "00")
+    picture.rename(picture.with_suffix(".jpg"))
+    (tmp_path / "masks" / name).parent.mkdir(exist_ok=True)
+    mask.rename(tmp_path / "masks" / name)
+    with pytest.raises(ZooError, match=message) as caught:
+        folder_data(tmp_path, val_share=0.0).pairs("train")
+    assert name == "labels.tif" or "masks/00.png: no such mask (1 of 1 are missing); " in str(caught.value)
+
+
+def test_a_suffix_in_capitals_is_one(tmp_path: Path):
+    _, mask = write(tmp_path, np.zeros((4, 4), np.uint8), "00")
+    mask.rename(mask.with_suffix(".PNG"))
+    assert paths(folder_data(tmp_path, val_share=0.0), "train") == [("pictures/00.png", "masks/00.PNG")]
+
+
+def test_splits_of_the_pictures_without_splits_of_the_masks(tmp_path: Path):
+    for split in ("train", "val"):
+        _, mask = write(tmp_path, np.zeros((4, 4), np.uint8), f"{split}/{split}1")
+        mask.rename(tmp_path / "masks" / mask.name)
+    with pytest.raises(ZooError, match=r"masks/train/train1\.png: no such mask .* like train/train1\.png, masks like "):
+        folder_data(tmp_path).pairs("train")
+
+
+def test_no_masks_at_all(tmp_path: Path):
+    _, mask = write(tmp_path, np.zeros((4, 4), np.uint8))
+    mask.unlink()
+    with pytest.raises(ZooError, match=r"masks: no masks, which are \.png files$"):
+        folder_data(tmp_path, val_share=0.0).pairs("train")
 
 
 def test_matches_pictures_of_any_format_in_subfolders(tmp_path: Path):
@@ -113,8 +308,7 @@ def test_matches_pictures_of_any_format_in_subfolders(tmp_path: Path):
     write_folder(tmp_path, 1, first=1, suffix=".JPG")
     write(tmp_path, np.zeros((4, 4), np.uint8), "sub/a")
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
-    pairs = [tuple(path.relative_to(tmp_path).as_posix() for path in pair) for pair in folder_data(tmp_path).pairs()]
-    assert pairs == [
+    assert paths(folder_data(tmp_path, val_share=0.0), "train") == [
         ("pictures/000.png", "masks/000.png"), ("pictures/001.JPG", "masks/001.png"),
         ("pictures/sub/a.png", "masks/sub/a.png"),
     ]  # fmt: skip
@@ -147,6 +341,34 @@ def test_classes_from_a_text_file(tmp_path: Path):
     assert len(set(data.labels.palette)) == 3
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_text_file_of_classes_as_editors_leave_it(tmp_path: Path, encoding: str):
+    (tmp_path / "classes.TXT").write_text("Straße\r\nsky\xa0\r\nmotor\xa0cycle\r\n", encoding)
+    data = SegmentationFolder(tmp_path, tmp_path, [str(tmp_path / "classes.TXT")])
+    assert data.labels.names == ("Straße", "sky", "motor cycle")
+
+
+def test_a_text_file_of_classes_that_cannot_be_read_is_named(tmp_path: Path):
+    (tmp_path / "classes.txt").write_bytes("Straße\nsky\n".encode("latin-1"))
+    with pytest.raises(ZooError, match=r"classes\.txt: not UTF-8: invalid .* at byte 4; save it in UTF-8$"):
+        SegmentationFolder(tmp_path, tmp_path, [str(tmp_path / "classes.txt")])
+
+
+@pytest.mark.parametrize("name", ["a\tb", "", "\ufeffroad", "so\u00adft", "a\x00", "x" * 201, "\udce9"])
+def test_a_name_that_no_card_may_have_is_refused_before_the_training(tmp_path: Path, name: str):
+    """By the rule that the network's arguments are saved by."""
+    with pytest.raises(ZooError, match=r"^data\.classes: the name of class 1, '.*, has none or more than 200 char"):
+        SegmentationFolder(tmp_path, tmp_path, ["road", name, "car"])
+    if name:
+        with pytest.raises(ZooError, match=r"arguments\.labels may not be"):
+            check_arguments(LinkNet, {"num_classes": 3, "labels": ["road", name, "car"]}, "config.json")
+
+
+def test_names_that_data_take_can_be_saved(tmp_path: Path):
+    names = SegmentationFolder(tmp_path, tmp_path, ["x" * 200, "Straße", "motor\xa0cycle "]).labels.names
+    check_arguments(LinkNet, {"num_classes": 3, "labels": list(names)}, "config.json")
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [(["none.txt"], r"none\.txt: no such file"), (["road"], "at least two"), (["road", "road"], "different names")],
@@ -158,21 +380,23 @@ def test_classes_that_are_none(tmp_path: Path, classes: list[str], message: str)
 
 def test_folders_that_lack_something(tmp_path: Path):
     with pytest.raises(ZooError, match=r"pictures: no such folder"):
-        folder_data(tmp_path).pairs()
+        folder_data(tmp_path, val_share=0.0).pairs("train")
     for name in ("pictures", "masks"):
         (tmp_path / name).mkdir()
-    with pytest.raises(ZooError, match=r"pictures: no pictures \(\.bmp"):
-        folder_data(tmp_path).pairs()
+    with pytest.raises(ZooError, match=r"pictures: no pictures \(\.apng"):
+        folder_data(tmp_path, val_share=0.0).pairs("train")
     write_folder(tmp_path, 3)
     (tmp_path / "masks" / "001.png").unlink()
     with pytest.raises(ZooError, match=r"masks/001\.png: no such mask \(1 of 3 are missing\)"):
-        folder_data(tmp_path).pairs()
+        folder_data(tmp_path, val_share=0.0).pairs("train")
 
 
 def test_an_empty_split_is_named(tmp_path: Path):
     write_folder(tmp_path, 3)
     data = folder_data(tmp_path, val_share=0.0)
-    with pytest.raises(ZooError, match="none of the 3 pictures falls to val"):
+    with pytest.raises(
+        ZooError, match=r"pictures: none of its pictures falls to val: add some, or change data\.val_share"
+    ):
         data.setup("fit")
 
 
@@ -346,3 +570,22 @@ def test_masks_of_0_and_255_are_refused(tmp_path: Path):
     data = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"])
     with pytest.raises(ZooError, match=r"no training mask shows 'crack', class 1; their values are 0, 255"):
         data.kept("train")
+
+
+@pytest.mark.parametrize("jaccard", [0.0, 1.0])
+def test_without_void_every_pixel_is_learned_and_measured(jaccard: float):
+    """As with a void that no mask has; None must not be taken for an id."""
+    void, none = LABELS, LabelMap(LABELS.names, LABELS.palette, None)
+    logits, masks = torch.rand(2, 3, 8, 8), torch.from_numpy(RNG.integers(0, 3, (2, 8, 8)))
+    torch.manual_seed(0)
+    modules = [
+        LinkNetModule(labels, "test_efficientnet", None, jaccard=jaccard, class_weighting="none")
+        for labels in (void, none)
+    ]
+    losses = [module.loss(logits, masks) for module in modules]
+    assert torch.equal(*losses)
+    for module in modules:
+        module.confusion.update(logits.argmax(1), masks)
+    assert torch.equal(*(module.confusion.compute() for module in modules))
+    assert modules[1].confusion.compute().sum() == masks.numel()
+    segmentation_sheet(torch.rand(2, 3, 8, 8), masks, logits.argmax(1), none)

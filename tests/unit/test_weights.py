@@ -163,7 +163,8 @@ def test_only_names_of_the_registry_are_architectures(folder: Path, architecture
         ({"num_classes": 3.0}, r"arguments\.num_classes: .*integer"),
         ({"num_classes": True}, r"arguments\.num_classes: .*integer"),
         ({"num_classes": 0}, "greater than or equal to 1"),
-        ({"num_classes": 10**6}, "less than or equal to 4096"),
+        ({"num_classes": 257}, "less than or equal to 256"),  # a mask has 8 bits
+        ({"palette": [[0, 0, 256]] * 3}, r"arguments\.palette: .*less than or equal to 255"),
         ({"num_classes": 10**400}, r"arguments\.num_classes may not be"),
         ({"stem_skip": "yes"}, r"arguments\.stem_skip: .*boolean"),
         ({"labels": ["\x1b[2J", "sky", "car"]}, r"arguments\.labels may not be"),

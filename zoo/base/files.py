@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import os
@@ -45,10 +46,26 @@ def read_text(path: Path) -> str:
     Raises:
         ZooError: it is none.
     """
+    return _decoded(path, "utf-8")
+
+
+def read_marked_text(path: Path) -> str:
+    """A text as editors leave it: in UTF-8, with or without a mark at its start, or in UTF-16 with one.
+
+    Raises:
+        ZooError: it is neither.
+    """
+    with path.open("rb") as file:
+        marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return _decoded(path, "utf-16" if marked else "utf-8-sig")
+
+
+def _decoded(path: Path, encoding: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding=encoding)
     except UnicodeDecodeError as error:
-        raise ZooError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
+        name = "UTF-16" if encoding == "utf-16" else "UTF-8"
+        raise ZooError(f"{path}: not {name}: {error.reason} at byte {error.start}; save it in UTF-8") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -75,8 +92,8 @@ def replacing(path: Path) -> Iterator[Path]:
     No other thread, process or machine that shares the folder gets the same name, and it is as long as a name may be.
     """
     ending = f".{secrets.token_hex(8)}.tmp"
-    start = path.name.encode()[: NAME_BYTES - len(ending) - 1].decode(errors="ignore")  # no half of a letter
-    temporary = path.with_name(f".{start}{ending}")
+    start = path.name.encode(errors="ignore")[: NAME_BYTES - len(ending) - 1]
+    temporary = path.with_name(f".{start.decode(errors='ignore')}{ending}")  # no half of a letter
     try:
         yield temporary
         temporary.replace(path)

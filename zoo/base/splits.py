@@ -16,7 +16,8 @@ def split_of(name: str, share: float) -> Split:
         name: such as a path below the data's folder without its suffix, or a digest of the content.
         share: of val, and as large a one of test.
     """
-    place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") / 2**64
+    known = name.encode(errors="surrogateescape")  # a path need not be UTF-8
+    place = int.from_bytes(hashlib.sha256(known).digest()[:8], "big") / 2**64
     if place < share:
         return "val"
     return "test" if place < 2 * share else "train"

@@ -42,6 +42,11 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(letter if letter.isprintable() or letter in keep else "?" for letter in text)
 
 
+def is_line(text: str) -> bool:
+    """Whether a text may stand in a line of a card: letters that are printed, and not too many."""
+    return len(text) <= LINE and text.isprintable()
+
+
 def first_line(error: BaseException) -> str:
     """The first line that an error says, or the name of its class where it says nothing."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__

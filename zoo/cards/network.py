@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, Validati
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures, import_object
-from zoo.base.text import did_you_mean, first_line, unknown
+from zoo.base.text import did_you_mean, first_line, is_line, unknown
 from zoo.models.base import Model
 
 LENGTH = 4096  # of a list
@@ -27,7 +27,7 @@ TEXT = 200  # characters
 STRICT = ConfigDict(strict=True)
 _Number = bool | Annotated[int, Interval(ge=-1e6, le=1e6)] | Annotated[float, Interval(ge=-1e6, le=1e6)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
-_Shown = Annotated[str, StringConstraints(max_length=TEXT), Predicate(str.isprintable)]
+_Shown = Annotated[str, Predicate(is_line)]
 _Items = Annotated[list[_Shown | _Number | None], Field(max_length=LENGTH)]
 _Lists = Annotated[list[_Shown | _Number | _Items | None], Field(max_length=LENGTH)]
 _Table = Annotated[dict[_Name, _Number], Field(max_length=TEXT)]

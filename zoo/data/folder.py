@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from zoo.base.errors import ZooError
-from zoo.base.splits import Split, split_of
+from zoo.base.files import expanded, read_marked_text
+from zoo.base.splits import Split
 from zoo.data.labels import LabelMap
-from zoo.data.pictures import find_pictures
+from zoo.data.layout import pictures_of
+from zoo.data.masks import Pair, pair_up
 from zoo.data.segmentation import Sample, SegmentationData, read_samples
 from zoo.data.transforms import Augment
 from zoo.pictures.sheets import distinct_colors
@@ -19,15 +21,16 @@ from zoo.pictures.sheets import distinct_colors
 class SegmentationFolder(SegmentationData):
     """A folder of pictures and a folder of masks with the same names.
 
-    A mask is a grey or palette PNG that holds class ids. Each picture goes to a split by the digest of its name, so
-    that adding pictures never moves another from one split to the other.
+    A mask is a grey or palette PNG that holds class ids.
 
     Args:
-        pictures: folder of pictures, searched with its subfolders.
-        masks: folder of masks, ``masks/a/b.png`` for ``pictures/a/b.jpg``.
+        pictures: folder of pictures, searched with its subfolders, whose splits stay as they are when pictures are
+            added (:func:`zoo.data.layout.pictures_of`).
+        masks: folder of masks, ``masks/a/b.png`` for ``pictures/a/b.jpg``; may be the folder of the pictures.
         classes: names of the classes in the order of their ids, or one path of a text file with a name a line.
-        ignore_index: id of pixels that count neither in the loss nor in the metric.
-        val_share: share of the pictures to validate on; as large a share to test on.
+        ignore_index: id of pixels that count neither in the loss nor in the metric, 0 to 255; None: every pixel counts.
+        val_share: share of the pictures to validate on, and as large a share to test on, where the pictures have no
+            folders train, val and test.
         batch_size: training samples per step and device.
         num_workers: processes that augment; None chooses.
         augment: how training samples are varied.
@@ -39,7 +42,7 @@ class SegmentationFolder(SegmentationData):
         pictures: Path,
         masks: Path,
         classes: list[str],
-        ignore_index: int = 255,
+        ignore_index: int | None = 255,
         val_share: float = 0.15,
         batch_size: int = 8,
         num_workers: int | None = None,
@@ -52,14 +55,20 @@ class SegmentationFolder(SegmentationData):
         self.pictures, self.masks, self.val_share = Path(pictures), Path(masks), val_share
 
     def load(self, split: Split) -> list[Sample]:
-        pairs = self.pairs()
-        chosen = [pair for pair in pairs if self._split_of(pair[0]) == split]
-        if not chosen:
-            raise ZooError(f"none of the {len(pairs)} pictures falls to {split}: add some, or change data.val_share")
-        samples = read_samples(chosen, self.labels)
+        samples = read_samples(self.pairs(split), self.labels)
         if split == "train":
             self._refuse_absent(samples)
         return samples
+
+    def pairs(self, split: Split) -> list[Pair]:
+        """The pictures of a split with their masks, in the order of their names.
+
+        Raises:
+            ZooError: there are none, or a mask is missing.
+        """
+        if found := pair_up(pictures_of(self.pictures, split, self.val_share), self.pictures, self.masks):
+            return found
+        raise ZooError(f"{self.pictures}: none of its pictures falls to {split}: add some, or change data.val_share")
 
     def _refuse_absent(self, samples: list[Sample]) -> None:
         """A class that no mask shows is a mistake, most often masks of 0 and 255 where 0 and 1 are meant."""
@@ -69,29 +78,18 @@ class SegmentationFolder(SegmentationData):
             if index not in found:
                 raise ZooError(
                     f"no training mask shows {name!r}, class {index}; their values are {', '.join(map(str, found))}, "
-                    f"of which {self.labels.ignore_index} is ignored"
+                    f"of which {'none' if self.labels.ignore_index is None else self.labels.ignore_index} is ignored"
                 )
-
-    def pairs(self) -> list[tuple[Path, Path]]:
-        """Every picture with its mask, in the order of their names."""
-        found = find_pictures(self.pictures)
-        if not self.masks.is_dir():
-            raise ZooError(f"{self.masks}: no such folder")
-        pairs = [(p, self.masks / p.relative_to(self.pictures).with_suffix(".png")) for p in found]
-        if missing := [mask for _, mask in pairs if not mask.is_file()]:
-            raise ZooError(f"{missing[0]}: no such mask ({len(missing)} of {len(pairs)} are missing)")
-        return pairs
-
-    def _split_of(self, picture: Path) -> Split:
-        return split_of(picture.relative_to(self.pictures).with_suffix("").as_posix(), self.val_share)
 
 
 def _class_names(classes: Sequence[str]) -> tuple[str, ...]:
-    if len(classes) == 1 and Path(classes[0]).suffix == ".txt":
-        file = Path(classes[0])
+    """The names without space around them, and with plain spaces in them."""
+    if len(classes) == 1 and Path(classes[0]).suffix.lower() == ".txt":
+        file = expanded(classes[0])
         if not file.is_file():
             raise ZooError(f"{file}: no such file; data.classes is a list of names or one text file, a name a line")
-        classes = [line.strip() for line in file.read_text().splitlines() if line.strip()]
-    if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise ZooError(f"data.classes: at least two different names are needed, these are {list(classes)}")
-    return tuple(classes)
+        classes = [line for line in read_marked_text(file).splitlines() if line.strip()]
+    names = [name.strip().replace("\xa0", " ") for name in classes]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ZooError(f"data.classes: at least two different names are needed, these are {names!r:.200}")
+    return tuple(names)

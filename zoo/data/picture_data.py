@@ -16,9 +16,10 @@ from torch.utils.data import DataLoader
 
 from zoo.base.errors import ZooError
 from zoo.base.memory import refuse_beyond
-from zoo.base.splits import Split, split_of
+from zoo.base.splits import Split
+from zoo.data.layout import pictures_of
 from zoo.data.module import DataModule, Kept, TrainingBatches, batches_loader
-from zoo.data.pictures import find_pictures, pictures_in
+from zoo.data.pictures import find_pictures
 from zoo.data.sampling import replicas
 from zoo.data.streets import draw_streets
 from zoo.pictures.images import open_rgb
@@ -44,9 +45,8 @@ class PictureData(DataModule[Kept]):
         shape: of what is kept of each picture, where all are alike.
 
     Args:
-        root: folder of pictures, whose splits stay as they are when pictures are added: its folders ``train``, ``val``
-            and ``test`` where it has the first two; else each picture goes to a split by the digest of its path. None:
-            street scenes are drawn.
+        root: folder of pictures, whose splits stay as they are when pictures are added
+            (:func:`zoo.data.layout.pictures_of`). None: street scenes are drawn.
         extra: further folders to train on, never validated or tested on.
         held_out: share of the pictures of ``root`` for val, and as many for test, where it has no such folders.
         options: of :class:`DataModule`.
@@ -95,14 +95,9 @@ class PictureData(DataModule[Kept]):
 
     def names(self, split: Split) -> list[Path]:
         """The pictures of a split, those of ``root`` before those of ``extra``; none where they are drawn."""
-        root = self.root
-        if root is None:
+        if self.root is None:
             return []
-        if (root / "train").is_dir() and (root / "val").is_dir():
-            names = pictures_in(root / split)
-        else:
-            paths = {path: path.relative_to(root).with_suffix("").as_posix() for path in find_pictures(root)}
-            names = [path for path, name in paths.items() if split_of(name, self.held_out) == split]
+        names = pictures_of(self.root, split, self.held_out)
         if split != "train":
             return names[: self.held_out_pictures]
         return names + [path for folder in self.extra for path in find_pictures(folder)]
@@ -165,4 +160,5 @@ class PictureData(DataModule[Kept]):
         return max(self.epoch // self.batch_size, replicas()["num_replicas"])
 
     def train_dataloader(self) -> DataLoader:
-        return batches_loader(TrainingBatches(self.batches(), self.seed, self.batch_maker()), self.num_workers)
+        batches = TrainingBatches(self.batches(), self.seed, self.batch_maker())
+        return batches_loader(batches, self.num_workers, self.batches_done())

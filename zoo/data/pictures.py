@@ -11,32 +11,46 @@ ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that h
 
 from __future__ import annotations
 
+import sys
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from zoo.base.errors import ZooError
+from zoo.data.sampling import replicas
+from zoo.pictures import folders
 from zoo.pictures.images import SUFFIXES
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Every picture in a folder and its subfolders, in the order of their paths below it.
+    """Every picture in a folder (:func:`zoo.pictures.folders.find`), in the order of their paths below it.
+
+    What else lies there is said in a line, once.
 
     Raises:
         ZooError: no such folder, or no pictures in it.
     """
-    if not folder.is_dir():
-        raise ZooError(f"{folder}: no such folder")
-    if found := pictures_in(folder):
-        return found
-    raise ZooError(f"{folder}: no pictures ({', '.join(sorted(SUFFIXES))})")
+    found = folders.find(folder)
+    left_out = found.left_out()
+    if not found.pictures:
+        there = f"; it holds {left_out}" if left_out else ""
+        raise ZooError(f"{folder}: no pictures ({', '.join(sorted(SUFFIXES))}){there}")
+    if left_out:
+        say_once(f"{folder}: left out {left_out}")
+    return found.pictures
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """What :func:`find_pictures` finds, if anything."""
-    found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+def say_once(text: str) -> None:
+    """Prints a line to stderr, the same one only once, and of several processes only the first."""
+    if not replicas()["rank"]:
+        _say(text)
+
+
+@lru_cache
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201
 
 
 def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:

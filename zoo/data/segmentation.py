@@ -17,10 +17,10 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split as Split
 from zoo.data.labels import LabelMap
+from zoo.data.masks import read_pair
 from zoo.data.module import DataModule, held_out_loader
 from zoo.data.sampling import EpochSampler, replicas, worker_options
 from zoo.data.transforms import Augment
-from zoo.pictures.images import open_rgb, opened
 
 if TYPE_CHECKING:
     from albumentations import Compose
@@ -59,9 +59,11 @@ class SegmentationData(DataModule[list[Sample]]):
         self.augment = augment or Augment()
 
     def class_pixels(self) -> Tensor:
-        """Pixels of each class in the training annotations, float64 ``(classes,)``."""
-        counts = sum(np.bincount(mask.ravel(), minlength=256) for _, mask in self.kept("train"))
-        return torch.from_numpy(np.asarray(counts)[: len(self.labels)]).double()
+        """Pixels of each class in the training annotations, float64 ``(classes,)``; none of one that is ignored."""
+        counts = np.sum([np.bincount(mask.ravel(), minlength=256) for _, mask in self.kept("train")], axis=0)
+        if self.labels.ignore_index is not None:
+            counts[self.labels.ignore_index] = 0
+        return torch.from_numpy(counts[: len(self.labels)]).double()
 
     def digest(self, split: Split) -> str:
         """SHA-256 over the pixels of a split: says on which data a figure was measured, whatever their encoding."""
@@ -74,7 +76,8 @@ class SegmentationData(DataModule[list[Sample]]):
 
     def train_dataloader(self) -> DataLoader:
         dataset = AugmentedSamples(self.kept("train"), self.augment.transform(self.labels), self.seed)
-        sampler = EpochSampler(dataset, **replicas(), shuffle=True, seed=self.seed, drop_last=True)
+        skip = self.batches_done() * self.batch_size
+        sampler = EpochSampler(dataset, skip=skip, **replicas(), shuffle=True, seed=self.seed, drop_last=True)
         if len(sampler) < self.batch_size:
             count = f"{len(sampler)} training pictures" + (" of each device" if sampler.num_replicas > 1 else "")
             raise ZooError(f"batch_size {self.batch_size} is more than the {count}")
@@ -122,28 +125,17 @@ def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[S
 
 
 def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample:
-    picture, mask = np.array(open_rgb(picture_path)), read_mask(mask_path)
-    if picture.shape[:2] != mask.shape:
-        sizes = " and ".join(f"{width}x{height}" for height, width in (picture.shape[:2], mask.shape))
-        raise ZooError(f"{picture_path.name} and its annotation {mask_path} differ in size: {sizes}")
+    picture, mask = read_pair(picture_path, mask_path)
     counts = np.bincount(mask.ravel(), minlength=256)
-    counts[: len(labels)] = counts[labels.ignore_index] = 0
+    counts[: len(labels)] = 0
+    if labels.ignore_index is not None:
+        counts[labels.ignore_index] = 0
     if counts.any():
         value = int(counts.argmax())
         share = counts[value] / mask.size
+        void = "there is no void" if labels.ignore_index is None else f"void is {labels.ignore_index}"
         raise ZooError(
             f"{mask_path}: value {value} ({share:.1%} of its pixels) is no class; "
-            f"classes are 0..{len(labels) - 1}, void is {labels.ignore_index}"
+            f"classes are 0..{len(labels) - 1}, {void}"
         )
     return picture, mask
-
-
-def read_mask(path: Path) -> np.ndarray:
-    """Class ids ``(H, W)`` uint8 of a grey or palette PNG."""
-    with opened(path) as file:
-        if file.mode not in ("L", "P", "1", "I", "I;16"):
-            raise ZooError(f"an annotation holds class ids (grey or palette PNG), this one is {file.mode}")
-        ids = np.array(file)
-    if ids.min() < 0 or ids.max() > 255:  # of 16 or 32 bits
-        raise ZooError(f"{path}: values {ids.min()}..{ids.max()} are no class ids, which are 0..255")
-    return ids.astype(np.uint8)

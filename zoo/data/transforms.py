@@ -27,20 +27,27 @@ finally:
 class RandomScaleCrop(A.DualTransform):
     """Cuts a random window and resizes it to ``height`` x ``width``: random scale and random crop in one resize.
 
-    Where the window is larger than the picture, the rest is black, and void in the mask.
+    Where the window is larger than the picture, the rest is black, and void in the mask; without void the picture is
+    mirrored there.
 
     Args:
         scale: range of the zoom, 2.0 shows things twice as large.
         focus: classes of which one is looked for in a share ``focus_p`` of the crops: the window then holds a random
             pixel of a random one of those that the picture shows. Evens out classes that cover few pixels.
-        void: of the mask.
+        void: of the mask; None: it has none.
     """
 
     _targets = (A.core.transforms_interface.Targets.IMAGE, A.core.transforms_interface.Targets.MASK)
     InitSchema = object  # nothing for albumentations to validate: :class:`Augment` did
 
     def __init__(
-        self, height: int, width: int, scale: tuple[float, float], focus: Sequence[int], focus_p: float, void: int
+        self,
+        height: int,
+        width: int,
+        scale: tuple[float, float],
+        focus: Sequence[int],
+        focus_p: float,
+        void: int | None,
     ) -> None:
         super().__init__(p=1.0)
         self.height, self.width, self.scale = height, width, scale
@@ -65,18 +72,20 @@ class RandomScaleCrop(A.DualTransform):
         return np.array(np.unravel_index(pixels[self.py_random.randrange(len(pixels))], mask.shape))
 
     def apply(self, img: np.ndarray, window: tuple[int, ...], zoom: float, **params: Any) -> np.ndarray:
-        return self._cut(img, window, cv2.INTER_LINEAR if zoom >= 1 else cv2.INTER_AREA, 0)
+        interpolation = cv2.INTER_LINEAR if zoom >= 1 else cv2.INTER_AREA
+        return self._cut(img, window, interpolation, None if self.void is None else 0)
 
     def apply_to_mask(self, mask: np.ndarray, window: tuple[int, ...], **params: Any) -> np.ndarray:
         return self._cut(mask, window, cv2.INTER_NEAREST, self.void)
 
-    def _cut(self, array: np.ndarray, window: tuple[int, ...], interpolation: int, fill: int) -> np.ndarray:
+    def _cut(self, array: np.ndarray, window: tuple[int, ...], interpolation: int, fill: int | None) -> np.ndarray:
         top, left, height, width = window
         bottom, right = top + height - array.shape[0], left + width - array.shape[1]
         cut = array[max(top, 0) : top + height, max(left, 0) : left + width]
         above, below, before, after = (max(n, 0) for n in (-top, bottom, -left, right))
         if above or below or before or after:
-            cut = cv2.copyMakeBorder(cut, above, below, before, after, cv2.BORDER_CONSTANT, value=[fill] * 3)
+            border = cv2.BORDER_REFLECT if fill is None else cv2.BORDER_CONSTANT
+            cut = cv2.copyMakeBorder(cut, above, below, before, after, border, value=[fill or 0] * 3)
         return cv2.resize(cut, (self.width, self.height), interpolation=interpolation)
 
 

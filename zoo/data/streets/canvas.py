@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from zoo.data.labels import CAMVID
+from zoo.data.labels import CAMVID, CAMVID_VOID
 
 SKY, BUILDING, POLE, ROAD, PAVEMENT, TREE, SIGN, FENCE, CAR, PEDESTRIAN, BICYCLIST = range(len(CAMVID))
-VOID = CAMVID.ignore_index
+VOID = CAMVID_VOID
 
 END = 95.0  # metres to the end of the street
 CIRCLE = [(math.cos(k * math.pi / 6), math.sin(k * math.pi / 6)) for k in range(12)]

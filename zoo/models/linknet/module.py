@@ -22,6 +22,8 @@ from zoo.nn.metrics.segmentation import confusion_matrix, iou_table, segmentatio
 from zoo.pictures.sheets import colorize, contact_sheet
 from zoo.pictures.tensors import to_array
 
+NO_CLASS = -100  # an id that no mask has
+
 
 class LinkNetModule(Learner):
     """Trains :class:`LinkNet` by cross entropy over the pixels that are not void.
@@ -95,7 +97,7 @@ class LinkNetModule(Learner):
     def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
         ignore = self.labels.ignore_index
         weights = self.class_weights.to(logits.device) if self.class_weights is not None else None
-        loss = F.cross_entropy(logits, masks, weights, ignore_index=ignore)
+        loss = F.cross_entropy(logits, masks, weights, ignore_index=NO_CLASS if ignore is None else ignore)
         if self.jaccard:
             loss = loss + self.jaccard * soft_jaccard_loss(logits, masks, ignore)
         return loss
@@ -152,7 +154,8 @@ def segmentation_sheet(
     for picture, mask, prediction in zip(pictures[:rows], masks.cpu().numpy(), predictions.cpu().numpy(), strict=False):
         error = np.full((*mask.shape, 3), 255, np.uint8)
         error[mask != prediction] = (200, 30, 30)
-        error[mask == labels.ignore_index] = 160
+        if labels.ignore_index is not None:
+            error[mask == labels.ignore_index] = 160
         colored = [colorize(ids.astype(np.uint8), labels.palette) for ids in (mask, prediction)]
         lines.append([to_array(picture), *colored, error])
     return contact_sheet(lines, ("picture", "truth", "prediction", "error"))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from zoo.base.bounds import Width
+from zoo.base.bounds import Byte, Classes
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean
 from zoo.models.base import Model
@@ -48,12 +48,12 @@ class LinkNet(Model):
 
     def __init__(
         self,
-        num_classes: Width,
+        num_classes: Classes,
         encoder: str = "resnet18",
         encoder_weights: str | None = None,
         stem_skip: bool = False,
         labels: Sequence[str] | None = None,
-        palette: Sequence[Sequence[int]] | None = None,
+        palette: Sequence[Sequence[Byte]] | None = None,
     ) -> None:
         super().__init__()
         self.mean: Tensor

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 
-def soft_jaccard_loss(logits: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+def soft_jaccard_loss(logits: Tensor, target: Tensor, ignore_index: int | None) -> Tensor:
     """One minus the mean soft IoU over the classes that the batch shows (Rahman and Wang, 2016), a scalar.
 
     Args:
         logits: ``(B, C, H, W)``.
-        target: class ids ``(B, H, W)``; pixels of ``ignore_index`` count nowhere.
+        target: class ids ``(B, H, W)``; pixels of ``ignore_index`` count nowhere; None: all count.
     """
     classes = logits.shape[1]
-    labelled = (target != ignore_index).to(logits.dtype)
+    labelled = (torch.ones_like(target) if ignore_index is None else target != ignore_index).to(logits.dtype)
     ids = target.clamp(max=classes - 1)  # void gets some class here and no weight below
     probabilities = logits.softmax(1)
     hits = probabilities.gather(1, ids[:, None])[:, 0] * labelled
