@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from zoo.base.errors import ZooError
+from zoo.commands.main import main
 from zoo.training import recipes
 
 GOOD = """\
@@ -128,3 +130,62 @@ def test_accepts_what_it_cannot_judge(tmp_path: Path):
 def test_every_bundled_recipe_passes():
     for name in recipes.names():
         recipes.check(recipes.find(name))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {}\nmodel: {}\ndata: {}\n", ":3: the key 'data' stands twice, in line 1 too"),
+        (
+            "data:\n  init_args:\n    a: 1\n    b: 2\n    a: 3\n",
+            ":5: the key 'data.init_args.a' stands twice, in line 3",
+        ),
+        (
+            "trainer:\n  callbacks:\n  - {x: 1}\n  - x: 1\n    x: 1\n",
+            ":5: the key 'trainer.callbacks.1.x' stands",
+        ),
+        ('data: {"a": 1, a: 2}\n', ":1: the key 'data.a' stands twice, in line 1 too"),
+        ("data: &one\n  inner: *one\n", ":1: data.inner contains itself, by an alias"),
+        ("data: " + "[" * 5000, ": nested too deep"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path: Path, text: str, message: str):
+    """YAML takes the last one in silence."""
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    options = ["--config", "--data", "--trainer"]
+    calls = [lambda: recipes.check(path), *(partial(recipes.check_given, [(one, str(path))]) for one in options)]
+    for call in calls:
+        with pytest.raises(ZooError) as caught:
+            call()
+        assert f"{path}{message}" in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_key_that_stands_twice_in_an_option_is_refused():
+    with pytest.raises(ZooError, match=r"^--data\.augment:1: the key 'crop' stands twice, in line 1 too$"):
+        recipes.check_given([("--data.batch_size", "3"), ("--data.augment", "{crop: [1, 2], crop: [3, 4]}")])
+    recipes.check_given([("--data.augment", "{crop: [1, 2], scale: [3, 4]}"), ("--config", "none.yaml"), ("", "x")])
+
+
+def test_a_merge_may_be_overridden_and_stand_twice(tmp_path: Path):
+    path = tmp_path / "good.yaml"
+    path.write_text(
+        "model: {class_path: torch.optim.SGD, init_args: &a {lr: 0.1}}\n"
+        "data: {class_path: torch.optim.SGD, init_args: {<<: *a, <<: *a, lr: 0.2}}\n"
+    )
+    recipes.check(path)
+
+
+@pytest.mark.parametrize("way", ["config", "resume", "recipe"])
+def test_every_file_of_a_fit_is_read_for_keys_that_stand_twice(tmp_path: Path, way: str, capsys):
+    run = tmp_path / "version_0"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/last.ckpt").touch()
+    file = run / "config.yaml"
+    file.write_text("trainer: {max_epochs: 1}\ntrainer: {max_epochs: 2}\n")
+    words = {"config": ["--config", str(file)], "resume": ["--resume", str(run)], "recipe": ["--recipe", str(file)]}
+    if way == "config":
+        words[way] = ["--recipe", "linknet_streets", *words[way]]
+    assert main(["fit", *words[way]]) == 2
+    assert f"{file}:2: the key 'trainer' stands twice, in line 1 too" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,63 @@ def check(path: Path) -> None:
     Raises:
         ZooError: the first such key, with file, line and the nearest valid key.
     """
-    try:
-        root = yaml.compose(read_text(path), yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line, problem = f":{mark.line + 1}" if mark else "", getattr(error, "problem", None) or error
-        raise ZooError(f"{path}{line}: not YAML: {' '.join(str(problem).split())}") from None
+    root = parse(read_text(path), path)
     if not isinstance(root, MappingNode):
         raise ZooError(f"{path}: a recipe is a mapping with the keys {', '.join(KEYS)}")
     _check(path, "", root, KEYS)
+
+
+def parse(text: str, where: object) -> Node | None:
+    """The nodes of a YAML text, in which no key stands twice: of such YAML takes the last without a word.
+
+    Args:
+        text: of a recipe, or of a part of one.
+        where: its file or its option, named in errors.
+
+    Raises:
+        ZooError: no YAML, a key that stands twice, with both lines, or a value that contains itself.
+    """
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+        if root is not None:
+            _refuse_twice(where, "", root, ())
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line, problem = f":{mark.line + 1}" if mark else "", getattr(error, "problem", None) or error
+        raise ZooError(f"{where}{line}: not YAML: {' '.join(str(problem).split())}") from None
+    except RecursionError:
+        raise ZooError(f"{where}: nested too deep") from None
+    return root
+
+
+def check_given(given: Iterable[tuple[str, str]]) -> None:
+    """Parses what options are given as YAML: files such as that of ``--config``, and mappings.
+
+    Raises:
+        ZooError: see :func:`parse`.
+    """
+    for option, value in given:
+        if value.startswith("{"):
+            parse(value, option)
+        elif value.endswith((".yaml", ".yml", ".json")) and (path := expanded(value)).is_file():
+            parse(read_text(path), path)
+
+
+def _refuse_twice(where: object, prefix: str, node: Node, above: tuple[Node, ...]) -> None:
+    if any(node is each for each in above):
+        raise ZooError(f"{where}:{node.start_mark.line + 1}: {prefix.rstrip('.')} contains itself, by an alias")
+    if isinstance(node, SequenceNode):
+        for index, item in enumerate(node.value):
+            _refuse_twice(where, f"{prefix}{index}.", item, (*above, node))
+    if not isinstance(node, MappingNode):
+        return
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        name, line = str(key.value), key.start_mark.line + 1
+        if name in lines and name != "<<":  # YAML's merge key
+            raise ZooError(f"{where}:{line}: the key '{prefix}{name}' stands twice, in line {lines[name]} too")
+        lines[name] = line
+        _refuse_twice(where, f"{prefix}{name}.", value, (*above, node))
 
 
 def _check(path: Path, prefix: str, node: Node, valid: Collection[str] | None) -> None:
