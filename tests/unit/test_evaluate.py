@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -286,6 +287,11 @@ def test_nor_does_one_that_is_a_value(tmp_path: Path, separator: str):
     assert evaluate.command(argv) == f"zoo evaluate linknet --data.root{separator}own --data.seed{separator}3"
 
 
+def test_folders_of_one_name_are_told_apart():
+    argv = ["net", "--data.test", "/x/Set5/HR", "/x/Set14/HR", "--data.val=/y/HR"]
+    assert evaluate.command(argv) == "zoo evaluate net --data.test Set5/HR Set14/HR --data.val=y/HR"
+
+
 @pytest.mark.parametrize(
     ("word", "shown"),
     [
@@ -298,6 +304,7 @@ def test_nor_does_one_that_is_a_value(tmp_path: Path, separator: str):
         ("[/home/me/a, '~/b', c, 3]", """'["a", "b", "c", 3]'"""),
         ("--names={a: /home/me/a}", """'--names={"a": "a"}'"""),
         ("[1, 2]", "'[1, 2]'"),
+        ("[/x/Set5/HR, /x/Set14/HR]", """'["Set5/HR", "Set14/HR"]'"""),
         ("1..2", "1..2"),
         ("{[", "'{['"),
     ],
@@ -461,6 +468,21 @@ def test_nor_is_a_table(own_evaluator: None, claimed: Path, capsys: pytest.Captu
     assert "it would lose 1 of 2 tables" in capsys.readouterr().err
     (claimed / "results.json").write_text(json.dumps({**content, "tables": [table]}))
     assert main.main(["evaluate", "linknet", "--times=2", "--write"]) == 0
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_data_in_which_nothing_is_labelled_make_no_figure(
+    claimed: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, split: str
+):
+    def load(data: StreetScenes, wanted: str) -> list:
+        pairs = [draw_street(number, (64, 64)) for number in range(2)]
+        return [(picture, np.full_like(mask, 11) if wanted == split else mask) for picture, mask in pairs]
+
+    monkeypatch.setattr(StreetScenes, "load", load)
+    before = (claimed / "results.json").read_bytes()
+    assert main.main(["evaluate", "linknet", "--write"]) == 2
+    assert re.search(rf"on StreetScenes {split} is nan: are .* masks all void", capsys.readouterr().err)
+    assert (claimed / "results.json").read_bytes() == before
 
 
 @pytest.fixture

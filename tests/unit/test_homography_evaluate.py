@@ -88,6 +88,11 @@ def test_what_nobody_would_believe_is_no_estimate(trial: Trial):
     assert np.isnan(trial.errors(lambda _: given)).tolist() == [True, True, False, True, True, False]
 
 
+def test_a_pair_without_an_estimate_is_not_solved_however_little_moved():
+    found = scores(np.array([np.nan, 0.2]), np.array([0.5, 0.5]))
+    assert (found["< 1 px"], found["< 3 px"], found["failures"], found["mean"]) == (0.5, 0.5, 0.5, 0.35)
+
+
 def test_scores():
     """Of five pairs: exact, good, fair, without an estimate, and worse than doing nothing."""
     errors, still = np.array([0.0, 0.5, 2.0, np.nan, 30.0]), np.array([20.0, 20, 20, 10, 25])
@@ -272,6 +277,21 @@ def test_real_pairs_are_read(tmp_path: Path):
     assert read.points_b == pytest.approx(pair.points_b)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("by", "end"), [(";", "\r\n"), ("\t", "\n\n"), (",", "\n")])
+def test_their_tables_are_read_as_programs_write_them(tmp_path: Path, encoding: str, by: str, end: str):
+    pair = real_pair()
+    rows = [
+        ["yB", "XB", "note", "xa", "ya"],
+        *([y, x, "1", *a] for a, (x, y) in zip(pair.points_a, pair.points_b, strict=True)),
+    ]
+    text = end.join(by.join(f'"{cell}"' for cell in row) for row in rows) + end
+    (write_pair(tmp_path, pair) / "street.csv").write_bytes(text.encode(encoding))
+    [read] = read_real_pairs(tmp_path)
+    assert read.points_a == pytest.approx(pair.points_a)
+    assert read.points_b == pytest.approx(pair.points_b)
+
+
 @pytest.mark.parametrize("points", [3, 8])
 def test_displacement_is_told_in_pixels_of_128(points: int):
     """40 of 320 pixels are 16 of 128, and the half has its pixels' centres a quarter of its pixels aside.
@@ -307,6 +327,7 @@ def test_real_table(net: HomographyNet):
         ("xA,yA,xB,yB\n1,2,3\n", "not four numbers"),
         ("xA,yA,xB,yB\n1,2,3,four\n", "not four numbers"),
         ("xA,yA,xB,yB\n1,2,3,nan\n", "not four numbers"),
+        ("xA;yA;xB;yB\n\n1,5;2;3;4\n", "wrong.csv, line 3: not four numbers, decimals with a point"),
         ("xA,yA,xB,yB\n1,2,3,4\n", r"wrongA\.jpg: no such file"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from zoo.base.paths import without_folders
+from zoo.base.paths import ends_apart, without_folders
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +72,40 @@ def test_lists_and_mappings_are_looked_through(here: Path):
 )
 def test_so_are_those_that_a_text_holds(value: str, shown: str):
     assert without_folders(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("paths", "ends"),
+    [
+        (["a/Set5", "b/Set14"], ["Set5", "Set14"]),
+        (["Set5/HR", "/x/Set14/HR", "BSD100"], ["Set5/HR", "Set14/HR", "BSD100"]),
+        (["/a/x/HR", "/b/x/HR"], ["a/x/HR", "b/x/HR"]),
+        (["/HR", "/x/HR"], ["/HR", "x/HR"]),
+        (["/x/HR", "/x/y/../HR"], ["HR", "HR"]),  # one place
+        (["/x/x/HR", "/x/HR", "/y/HR"], ["x/x/HR", "/x/HR", "y/HR"]),
+        ([], []),
+    ],
+)
+def test_paths_are_told_apart_by_their_ends(paths: list[str], ends: list[str]):
+    assert ends_apart(paths) == ends
+
+
+def test_here_has_the_name_of_its_folder(here: Path):
+    assert ends_apart(["."]) == [here.name]
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (["/mnt/Set5/HR", "/mnt/Set14/HR", "/mnt/BSD"], ["data/Set5/HR", "data/Set14/HR", "data/BSD"]),
+        (["/mnt/a/HR", "/mnt/a/HR"], ["data/HR", "data/HR"]),
+        (["HR", "/mnt/a/HR"], ["HR", "data/a/HR"]),
+        (["HR", "{}/HR", "HR"], ["HR", "HR", "HR"]),
+        (["file:///mnt/a/HR", "~/b/HR"], ["data/a/HR", "data/b/HR"]),
+        ("['/mnt/a/HR', '/mnt/b/HR']", '["data/a/HR", "data/b/HR"]'),
+    ],
+)
+def test_so_are_those_of_a_list_that_have_one_name(given: Any, shown: Any, here: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = [each.format(here) for each in given] if isinstance(given, list) else given
+    assert without_folders(given, "data") == shown

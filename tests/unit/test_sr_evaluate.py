@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from skimage import data as photographs
 
+from zoo.base.errors import ZooError
 from zoo.cards import weights
 from zoo.cards.card import check_card
 from zoo.commands import main
@@ -207,6 +208,43 @@ def test_pictures_that_were_held_out_bear_the_name_of_their_folder(folder: Path,
     assert not any(PIXEL in figure.metric for figure in figures)
 
 
+@pytest.mark.parametrize("name", ["HR", "my test"])
+def test_folders_of_one_name_are_measured_each(name: str, folder: Path, vgg_file: Path, tmp_path: Path):
+    folders = [tmp_path / parent / name for parent in ("Set5", "Set14")]
+    for number, (copied, picture) in enumerate(zip(folders, sorted(folder.iterdir()), strict=True)):
+        copied.mkdir(parents=True)
+        shutil.copy(picture, copied / f"{number}.png")
+    measured = evaluate(tiny(), SuperResolutionPairs(test=folders), Context(), vgg=str(vgg_file))
+    names = [f"Set5/{name}", f"Set14/{name}"]
+    assert list(dict.fromkeys((figure.data, figure.protocol) for figure in measured.figures)) == [(n, n) for n in names]
+    assert [table.title.partition(",")[0] for table in measured.tables] == names
+    assert list(measured.data_digest) == [*names, "weights of VGG-16"]
+    assert len({figure.value for figure in measured.figures if figure.metric == "PSNR Y"}) == 2
+
+
+def test_the_data_of_a_folder_are_known_whatever_it_is_called(folder: Path, vgg_file: Path, tmp_path: Path):
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    digests = []
+    for root in (folder, tmp_path / "elsewhere"):
+        data = SuperResolutionPairs(root, held_out=0.49)
+        data.benchmarks = lambda: {"photos test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
+        digests.append(evaluate(tiny(), data, Context(), vgg=str(vgg_file)).data_digest)
+    assert digests[0] == digests[1]
+    assert list(digests[0]) == ["test", "weights of VGG-16"]
+
+
+def test_pictures_without_content_make_no_figure(vgg_file: Path, tmp_path: Path):
+    """They are reproduced exactly: their PSNR is infinite, and so is any mean with it."""
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(tmp_path / "black.png")
+    net = tiny()
+    for parameter in net.last.parameters():
+        parameter.data.zero_()
+    with pytest.raises(ZooError, match=r"PSNR Y on \S+ test is inf: are pictures blank"):
+        evaluate(net, SuperResolutionPairs(test=[tmp_path]), Context(), vgg=str(vgg_file))
+    with pytest.raises(ZooError, match=r"relu2_2, share of bicubic's on \S+ test is nan"):
+        evaluate(tiny(), SuperResolutionPairs(test=[tmp_path]), Context(), vgg=str(vgg_file))
+
+
 def test_the_digest_tells_any_change(truths: list[tuple[str, np.ndarray]]):
     pictures = [truth for _, truth in truths]
     other = [pictures[0].copy(), pictures[1]]
@@ -241,7 +279,7 @@ def test_zoo_evaluate_measures_other_weights_beside(
     assert results["command"] == "zoo evaluate perceptual_sr --vgg vgg16.safetensors --write"
     shutil.rmtree(installed[PIXEL])
     capsys.readouterr()
-    assert main.main(["evaluate", "perceptual_sr", f"--vgg={vgg_file}"]) == 0
+    assert main.main(["evaluate", "perceptual_sr", f"--vgg={vgg_file}"]) == 3
     out = capsys.readouterr().out
     assert out.count("holds") == 4
     assert out.count("not measured") == 2

@@ -395,12 +395,12 @@ def test_iterations_of_another_form_are_a_line(
 ):
     assert main.main([*arguments[:5], "--iterations", wrong]) == 2
     told = capsys.readouterr().err
-    assert "--iterations must be whole numbers or a mapping, not " in told
+    assert "--iterations must be whole numbers from 1 on or a mapping, not " in told
     assert len(told.splitlines()) == 2
 
 
 def test_a_part_may_be_measured(installed: Path, arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture):
-    assert main.main([*arguments, "--start=content", f"--reference={tmp_path / 'kept.json'}"]) == 0
+    assert main.main([*arguments, "--start=content", f"--reference={tmp_path / 'kept.json'}"]) == 3
     out = capsys.readouterr().out
     assert "loss / L-BFGS(2, content)" in out
     assert len(json.loads((tmp_path / "kept.json").read_text())) == 2
@@ -411,9 +411,10 @@ def test_a_part_may_be_measured(installed: Path, arguments: list[str], tmp_path:
     [
         ("", ["elsewhere/painting.jpg: no such file", "zoo evaluate as --style FILE"]),
         ("--vgg=none.safetensors", ["none.safetensors: no such file", "--vgg FILE.safetensors"]),
-        ("--sizes=[0]", ["1 or more"]),
+        ("--sizes=[0]", ["--sizes must be whole numbers from 1 on, not '0'"]),
+        ("--photographs=0", ["--photographs must be a whole number from 1 on, not '0'"]),
         ("--sizes=[1]", ["too few"]),
-        ("--sizes=many", ["--sizes must be whole numbers, not 'many'"]),
+        ("--sizes=many", ["--sizes must be whole numbers from 1 on, not 'many'"]),
         ("--start=style", ["--start must be noise or content, not 'style'"]),
         ("--photograph=3", ["fast_style_starry has no option --photograph; did you mean --photographs?"]),
         ("--steps=3", ["fast_style_starry has no option --steps\n"]),

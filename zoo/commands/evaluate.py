@@ -190,10 +190,9 @@ def write(folder: Path, measured: Results, command: str) -> None:
 
 def command(argv: list[str]) -> str:
     """The command as a card shows it, without the folders of this machine."""
-    words = []
-    for word in argv:
-        key, sign, value = word.partition("=") if word.startswith("-") else ("", "", word)
-        words.append(f"{key}{sign}{without_folders(value)}")
+    parts = [word.partition("=") if word.startswith("-") else ("", "", word) for word in argv]
+    shown = without_folders([value for _, _, value in parts])
+    words = [f"{key}{sign}{value}" for (key, sign, _), value in zip(parts, shown, strict=True)]
     return shlex.join(["zoo", "evaluate", *words])
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from zoo.base.errors import ZooError
+from zoo.base.paths import ends_apart
 from zoo.base.splits import Split
 from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low
 from zoo.data.module import as_floats, held_out_loader
@@ -118,12 +119,18 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
     def benchmarks(self, split: Split = "test") -> dict[str, list[tuple[str, np.ndarray]]]:
         """Name and truth ``(H, W, 3)`` uint8 of each picture, by the folder it is from, or by the split's name.
 
+        Folders of one name, such as Set5/HR and Set14/HR, have as much of their paths in it as tells them apart.
+
         Raises:
             ZooError: a folder is missing or empty, a picture damaged or too small to be measured.
         """
         if folders := self.benchmark_folders[split]:
-            return {folder.name: [(p.stem, truth_of(p)) for p in benchmark_files(folder)] for folder in folders}
-        source = self.root.name if self.root else "streets"
+            names = ends_apart(folders)
+            return {
+                name: [(p.stem, truth_of(p)) for p in benchmark_files(folder)]
+                for name, folder in zip(names, folders, strict=True)
+            }
+        source = ends_apart([self.root])[0] if self.root else "streets"
         return {f"{source} {split}": [(Path(pair.name).stem, pair.truth) for pair in self.kept(split)]}
 
     def setup(self, stage: str) -> None:

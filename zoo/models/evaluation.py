@@ -65,6 +65,11 @@ class Figure(_Strict):
         return f"{self.metric} {self.value:.4g} ± {self.tolerance:.2g} on {self.where} {self.split}"
 
 
+def ratio(a: float, b: float) -> float:
+    """``a / b``, NaN where that is nothing."""
+    return a / b if b else math.nan
+
+
 def claims_of(
     found: Iterable[tuple[str, float, float]], data: str, split: str = "test", protocol: str = ""
 ) -> list[Figure]:
@@ -76,7 +81,7 @@ def claims_of(
     found = list(found)
     for metric, value, _ in found:
         if not math.isfinite(value):
-            raise ZooError(f"{metric} on {data} {split} is {value}: these data cannot be measured by it")
+            raise ZooError(f"{metric} on {data} {split} is {value}: are pictures blank, or masks all void?")
     return [
         Figure(metric=metric, data=data, split=split, value=round(value, 4), tolerance=tolerance, protocol=protocol)
         for metric, value, tolerance in found

@@ -16,11 +16,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from zoo.base.bounds import Count
 from zoo.base.errors import ZooError
+from zoo.base.paths import ends_apart
 from zoo.base.progress import bars
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
-from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of, ratio
 from zoo.models.fast_style.module import FastStyleModule
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.reference import Descent, Reference, Scores, Start, better_descent, score
@@ -45,10 +47,10 @@ def evaluate(
     *,
     vgg: str | None = None,
     style: Path | None = None,
-    sizes: Sequence[int] = (256, 512),
-    iterations: Sequence[int] | Mapping[int, Sequence[int]] = (50, 100, 500),
+    sizes: Sequence[Count] = (256, 512),
+    iterations: Sequence[Count] | Mapping[Count, Sequence[Count]] = (50, 100, 500),
     start: Start = "noise",
-    photographs: int = 10,
+    photographs: Count = 10,
     reference: Path | None = None,
 ) -> Results:
     """Measures the network's loss as a share of what L-BFGS has reached after so many iterations on the same picture.
@@ -80,7 +82,7 @@ def evaluate(
     device = next(net.parameters()).device
     descent = better_descent(criterion.to(device), brought_to(contents[0], min(work)).to(device), start)
     kept = Reference(reference, identity)
-    name = data.root.name if data.root else "street scenes"
+    name = ends_apart([data.root])[0] if data.root else "street scenes"
     figures, tables = [], []
     for size, counts in work.items():
         pictures = [brought_to(content, size).to(device) for content in contents]
@@ -177,7 +179,7 @@ def seconds_of(net: FastStyle, content: Tensor) -> float:
 def claims(data: str, protocol: str, scores: Sequence[Mapping[str, Scores]]) -> list[Figure]:
     """The network's loss divided by that of each count of iterations, in the mean over the pictures."""
     others = [name for name in scores[0] if name not in (CONTENT, NETWORK)]
-    shares = (fmean(each[NETWORK]["loss"] / each[name]["loss"] for each in scores) for name in others)
+    shares = (fmean(ratio(each[NETWORK]["loss"], each[name]["loss"]) for each in scores) for name in others)
     found = [(f"loss / {name}", share, TOLERANCE) for name, share in zip(others, shares, strict=True)]
     return claims_of(found, data, protocol=protocol)
 

@@ -16,7 +16,7 @@ from zoo.base.bounds import Count
 from zoo.data.digest import digest
 from zoo.data.style import read_style
 from zoo.data.style_pair import StylePair
-from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of, ratio
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.predict import optimize, shrink
@@ -129,8 +129,8 @@ def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], 
     """How much of the others' losses is left, and how far bfloat16 and next to nothing move the picture."""
     own = scores[DEFAULT]["loss"]
     values = [
-        ("loss / one size's", own / scores[ONE_SIZE]["loss"], SHARE_TOLERANCE),
-        ("loss / float32's", own / scores[FLOAT32]["loss"], SHARE_TOLERANCE),
+        ("loss / one size's", ratio(own, scores[ONE_SIZE]["loss"]), SHARE_TOLERANCE),
+        ("loss / float32's", ratio(own, scores[FLOAT32]["loss"]), SHARE_TOLERANCE),
         ("PSNR to float32", psnr_of(made[DEFAULT], made[FLOAT32]), PSNR_TOLERANCE),
         ("PSNR of float32, content moved by 1e-4", psnr_of(made[MOVED], made[FLOAT32]), PSNR_TOLERANCE),
     ]

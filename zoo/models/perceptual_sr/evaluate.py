@@ -15,7 +15,7 @@ from zoo.data.digest import digest
 from zoo.data.low_resolution import SCALE, make_low, resize
 from zoo.data.super_resolution import SuperResolutionPairs
 from zoo.models.base import Model
-from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of, ratio
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.super_resolution import feature_distance, psnr, ssim
@@ -48,13 +48,14 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
     """
     features = VGGFeatures(LAYERS, weights=vgg).to(next(net.parameters()).device)
     every = methods(net, context.others())
-    figures: list[Figure] = []
+    figures, benchmarks = list[Figure](), data.benchmark_folders["test"]
     tables, digests = [], {}
     for name, truths in data.benchmarks().items():
         scores = measure(every, truths, features)
-        figures += claims(name.removesuffix(" test"), name if data.benchmark_folders["test"] else "", scores)
+        source, protocol = (name, name) if benchmarks else (name.removesuffix(" test"), "")
+        figures += claims(source, protocol, scores)
         tables.append(comparison(f"{name}, {len(truths)} pictures", scores))
-        digests[name] = digest(truth for _, truth in truths)
+        digests[protocol or "test"] = digest(truth for _, truth in truths)
     digests["weights of VGG-16"] = digest(buffer.half().cpu().numpy() for buffer in features.buffers())
     return Results(
         figures=figures,
@@ -108,7 +109,7 @@ def claims(data: str, protocol: str, scores: Mapping[str, Scores]) -> list[Figur
     own = scores[NETWORK]
     values = [(score, own[score], tolerance) for score, tolerance in TOLERANCES.items()]
     values += [
-        (f"{layer}, share of {other}'s", own[layer] / scores[other][layer], SHARE_TOLERANCE)
+        (f"{layer}, share of {other}'s", ratio(own[layer], scores[other][layer]), SHARE_TOLERANCE)
         for other in (BICUBIC, PIXEL)
         if other in scores
         for layer in LAYERS
@@ -124,6 +125,6 @@ def comparison(title: str, scores: Mapping[str, Scores]) -> Table:
         for score, value in own.items():
             row[score] = round(value, 4)
             if score in LAYERS:
-                row[f"{score}, % less"] = round(100 * (1 - value / scores[BICUBIC][score]), 1)
+                row[f"{score}, % less"] = round(100 * (1 - ratio(value, scores[BICUBIC][score])), 1)
     title += "; PSNR in dB, feature distances in VGG-16 and by how many % they are below bicubic's"
     return Table.of(title, rows)
