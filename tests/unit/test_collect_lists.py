@@ -62,11 +62,31 @@ def test_other_encodings_are_refused_with_the_byte(tmp_path):
         addresses(path)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 @pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.jsonl"])
-def test_utf_16_is_refused(tmp_path, name, encoding):
-    with pytest.raises(ZooError, match=r"line 1: .*UTF-8"):
-        addresses(written(tmp_path / name, f"url\n{url(1)}\n".encode(encoding)))
+def test_utf_16_is_read_where_it_is_marked(tmp_path, name):
+    line = json.dumps({"url": url(1)}) if name == "list.jsonl" else url(1)
+    text = f"url\n{line}\n" if name == "list.csv" else f"{line}\n"
+    assert addresses(written(tmp_path / name, text.encode("utf-16"))) == [Address(url(1))]
+    with pytest.raises(ZooError, match=r"line 1: .*UTF-16 without its mark"):
+        addresses(written(tmp_path / name, text.encode("utf-16-le")))
+
+
+@pytest.mark.parametrize("line", ['"{}"', "<{}>", "'{}'", "{},", '"{}", ', "< {} >,", "\u201c{}\u201d"])
+def test_an_address_may_be_enclosed(tmp_path, line):
+    path = written(tmp_path / "list.txt", f"{line.format(url(1))}\r\n{url(2)}\n")
+    assert addresses(path) == [Address(url(1)), Address(url(2))]
+
+
+@pytest.mark.parametrize("line", ["{0}\tcat", "n01440764\t{0}", "{0} {1}", "{0}, {1}"])
+def test_a_line_with_more_than_an_address_is_named(tmp_path, line):
+    path = written(tmp_path / "list.txt", f"{url(3)}\n{line.format(url(1), url(2))}\n")
+    with pytest.raises(ZooError, match=r"list\.txt: line 2: more than an address; .*\.tsv"):
+        addresses(path)
+
+
+def test_an_address_may_hold_spaces_and_another_address(tmp_path):
+    given = ["http://example.org/my photo.jpg", "http://example.org/web/2010/http://example.com/a,b.jpg"]
+    assert addresses(written(tmp_path / "list.txt", "\n".join(given))) == [Address(one) for one in given]
 
 
 @pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.jsonl"])

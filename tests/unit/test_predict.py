@@ -17,7 +17,7 @@ from rich.progress import Progress
 
 from zoo import load
 from zoo.cards import weights
-from zoo.commands import main
+from zoo.commands import inputs, main
 from zoo.commands.predict import _part_bar
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.homographynet.net import HomographyNet
@@ -425,6 +425,32 @@ def test_a_table_of_pairs(here: Path, tiny_homographynet: Path, capsys: pytest.C
 
 
 @pytest.mark.parametrize(
+    "content",
+    [
+        "a;b\nstreet.jpg;../single.webp\n".encode("utf-8-sig"),
+        b"A\tB\r\nstreet.jpg\t../single.webp\r\n\r\n",
+        b"b,note,a\n../single.webp,x,street.jpg\n",
+        "street.jpg;../single.webp\r\n".encode("utf-16"),
+        b'"street.jpg", "../single.webp"\n',
+    ],
+    ids=["semicolon", "tab", "other order", "UTF-16", "quoted"],
+)
+def test_a_table_of_pairs_as_programs_write_it(here: Path, tiny_homographynet: Path, content: bytes):
+    Path("in/pairs.csv").write_bytes(content)
+    predict(tiny_homographynet, "in/pairs.csv", "--passes", "1")
+    assert results() == ["street_single.json"]
+    content = json.loads(Path("out/street_single.json").read_text())
+    assert [Path(content[which]["name"]).name for which in "ab"] == ["street.jpg", "single.webp"]
+
+
+def test_a_table_may_name_its_columns_as_the_model_does(tmp_path: Path):
+    table, failures = tmp_path / "pairs.tsv", list[str]()
+    table.write_text("style\tcontent\ns.jpg\tc.jpg\n")
+    found = list(inputs.groups("it", [str(table)], ("content", "style"), failures))
+    assert found == [(Path("c_s"), (tmp_path / "c.jpg", tmp_path / "s.jpg"))]
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         (["single.webp"], "takes 2 pictures, or tables .csv with 2 a line, not single.webp"),
@@ -433,14 +459,14 @@ def test_a_table_of_pairs(here: Path, tiny_homographynet: Path, capsys: pytest.C
         (["in", "other"], "in is a folder"),
         (["none.csv"], "none.csv: no such file"),
         (["empty.csv"], "empty.csv: names no pictures"),
-        (["binary.csv"], "binary.csv: not a CSV in UTF-8"),
+        (["binary.csv"], "binary.csv: line 1: not UTF-8: byte 0 is 0xe9"),
     ],
 )
 def test_what_is_no_pair(
     here: Path, tiny_homographynet: Path, capsys: pytest.CaptureFixture, given: list[str], message: str
 ):
     Path("empty.csv").write_text("a,b\n")
-    Path("binary.csv").write_bytes(b"\xff\xfe\x00,\x00")
+    Path("binary.csv").write_bytes(b"\xe9,b\n")
     assert predict(tiny_homographynet, *given) == 2
     err = capsys.readouterr().err
     assert message in err

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import glob
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import TypeAlias
 
 from zoo.base.errors import ZooError
+from zoo.base.files import expanded
+from zoo.base.tables import places, records
 from zoo.pictures import video
 from zoo.pictures.images import SUFFIXES
 
 Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
 PICTURES = SUFFIXES | {".gif"}  # found in folders
+TABLES = {".csv", ".tsv"}  # of what belongs together
 VIDEOS = video.SUFFIXES  # where the model can do them
 
 
@@ -68,43 +70,40 @@ def _in_folder(folder: Path, out: Path, suffixes: Set[str]) -> list[Path]:
     return [path for path in found if not path.resolve().is_relative_to(results)]
 
 
-def groups(model: str, given: list[str], count: int, failures: list[str]) -> Iterator[tuple[Path, Inputs]]:
+def groups(model: str, given: list[str], names: Sequence[str], failures: list[str]) -> Iterator[tuple[Path, Inputs]]:
     """Pictures that belong together, by their names: the ones that were given, or the lines of tables.
 
     Args:
         model: name of it.
-        given: as many pictures, or .csv files.
-        count: how many belong together.
+        given: as many pictures, or tables.
+        names: what those that belong together are called, which the first line of a table may say.
         failures: gets a line for each line of a table that does not name as many.
     """
-    paths = [Path(text) for text in given]
-    tables = [path for path in paths if path.suffix.lower() == ".csv"]
+    paths, count = [Path(text) for text in given], len(names)
+    tables = [path for path in paths if path.suffix.lower() in TABLES]
     if tables != paths and (tables or len(paths) != count):
         raise ZooError(f"{model} takes {count} pictures, or tables .csv with {count} a line, not {' '.join(given)}")
     for path in paths:
         if path.is_dir():
             raise ZooError(f"{path} is a folder; {model} takes {count} pictures, or tables .csv with {count} a line")
-    lines = [line for table in tables for line in _read_table(table, count, failures)] if tables else [tuple(paths)]
+    lines = [line for table in tables for line in _read_table(table, names, failures)] if tables else [tuple(paths)]
     for group in lines:
         yield Path("_".join(path.stem for path in group)), group
 
 
-def _read_table(table: Path, count: int, failures: list[str]) -> Iterator[Inputs]:
-    """The lines of a CSV with or without the header a,b; paths are relative to its folder."""
+def _read_table(table: Path, names: Sequence[str], failures: list[str]) -> Iterator[Inputs]:
+    """The lines of a CSV, with or without a header of the names or of a, b; paths are relative to its folder."""
+    count = len(names)
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except FileNotFoundError:
-        raise ZooError(f"{table}: no such file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ZooError(f"{table}: not a CSV in UTF-8: {error}") from None
-    if rows and [cell.lower() for cell in rows[0][1]] == list("abcdefgh"[:count]):
-        rows = rows[1:]
-    if not rows:
+        rows = list(records(table, count))
+    except OSError as error:
+        raise ZooError(f"{table}: {'no such file' if not table.exists() else error.strerror}") from None
+    columns = places(rows[0][1], names) or places(rows[0][1], "abcdefgh"[:count]) if rows else None
+    if not (rows := rows[1:] if columns else rows):
         raise ZooError(f"{table}: names no pictures; a line is {count} paths, relative to the folder of the table")
     for line, row in rows:
-        if len(row) != count or not all(row):
+        cells = [row[at] if at < len(row) else "" for at in columns] if columns else row
+        if len(cells) != count or not all(cells):
             failures.append(f"{table}, line {line}: {count} pictures make a line, not {','.join(row)!r}")
         else:
-            yield tuple(table.parent / cell for cell in row)
+            yield tuple(table.parent / expanded(cell) for cell in cells)

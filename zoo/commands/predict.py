@@ -92,7 +92,7 @@ def _work(name: str, declared: Architecture, texts: list[str], out: Path, failur
     if len(declared.inputs) == 1:
         found = inputs.pictures(texts, out, suffixes)
     else:
-        found = inputs.groups(name, texts, len(declared.inputs), failures)
+        found = inputs.groups(name, texts, declared.inputs, failures)
     work = dict(inputs.destinations(found))
     if not work and not failures:
         raise ZooError(f"no pictures in {', '.join(texts)} ({', '.join(sorted(suffixes))})")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
+from zoo.base.tables import lines
 from zoo.collect.sources.columns import NAMED, demand, find, scalar
-from zoo.collect.sources.rows import Row, lines
+from zoo.collect.sources.rows import Row
 from zoo.collect.sources.values import cleaned
 
 

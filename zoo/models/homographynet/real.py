@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,14 @@ import cv2
 import numpy as np
 
 from zoo.base.errors import ZooError
-from zoo.base.files import read_text
+from zoo.base.tables import places, records
 from zoo.models.evaluation import Table
 from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
 from zoo.pictures.images import open_rgb
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
 REACH = 32  # by how much corners move in training, in pixels of 128x128
-COLUMNS = "xA,yA,xB,yB"
+COLUMNS = ("xA", "yA", "xB", "yB")
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,14 @@ class RealPair:
 def read_real_pairs(folder: Path) -> list[RealPair]:
     """Every ``NAME.csv`` of a folder with its ``NAMEA.jpg`` and ``NAMEB.jpg``, by name.
 
-    The table has the columns xA, yA, xB, yB, in pixels.
+    The table has the columns xA, yA, xB, yB, in pixels, in any order.
 
     Raises:
         ZooError: no such folder, no tables in it, one that is not like that, or a picture that is missing or damaged.
     """
     tables = sorted(folder.glob("*.csv"))
     if not tables:
-        raise ZooError(f"{folder}: no pairs there; a pair is NAMEA.jpg, NAMEB.jpg and NAME.csv ({COLUMNS})")
+        raise ZooError(f"{folder}: no pairs there; a pair is NAMEA.jpg, NAMEB.jpg and NAME.csv ({','.join(COLUMNS)})")
     return [_read(path) for path in tables]
 
 
@@ -73,16 +74,19 @@ def _read(table: Path) -> RealPair:
 
 def _read_points(table: Path) -> np.ndarray:
     """``(N, 4)`` float64."""
-    head, *rows = read_text(table).splitlines() or [""]
-    if head != COLUMNS or not rows:
-        raise ZooError(f"{table}: expected the head {COLUMNS} and a line a point, not {head!r}")
-    try:
-        points = np.loadtxt(rows, delimiter=",", ndmin=2)
-    except ValueError:
-        points = np.full((1, 4), np.nan)
-    if points.shape[1] != 4 or not np.isfinite(points).all():
-        raise ZooError(f"{table}: a line is not four numbers")
-    return points
+    (_, head), *rows = list(records(table)) or [(0, [])]
+    columns = places(head, COLUMNS)
+    if columns is None or not rows:
+        raise ZooError(f"{table}: expected the head {','.join(COLUMNS)} and a line a point, not {','.join(head)!r}")
+    points = []
+    for line, row in rows:
+        try:
+            points.append([float(row[at]) for at in columns])
+        except (ValueError, IndexError):
+            points.append([math.nan])
+        if not np.isfinite(points[-1]).all():
+            raise ZooError(f"{table}, line {line}: not four numbers, decimals with a point: {','.join(row)!r:.100}")
+    return np.array(points)
 
 
 def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> Table:
