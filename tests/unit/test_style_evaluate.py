@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -321,6 +323,50 @@ def test_what_was_reached_is_kept(
             kept(*other)
     with pytest.raises(pytest.fail.Exception, match="computed again"):
         Reference(path, {"tv": 2.0})(noise, content, [1])
+
+
+def reached(number: int) -> dict[str, float]:
+    return dict.fromkeys(("loss", "content", "style", "tv"), float(number))
+
+
+def test_evaluations_side_by_side_keep_what_each_reached(
+    criterion: StyleTransferLoss, content: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """And do not compute again what another one has reached since they began."""
+    path, asked, noise = tmp_path / "reference.json", [], Descent(criterion, "noise", clip=False)
+
+    def reach(_: Descent, __: torch.Tensor, numbers: list[int], ___: object) -> dict[int, dict[str, float]]:
+        asked.extend(numbers)
+        return {number: reached(number) for number in numbers}
+
+    monkeypatch.setattr(Descent, "reach", reach)
+    first, second = (Reference(path, {"tv": 1.0}) for _ in range(2))
+    first(noise, content, [1])
+    second(noise, content, [1, 2])
+    first(noise, content, [3, 2])
+    assert asked == [1, 2, 3]
+    assert len(json.loads(path.read_text())) == 3
+
+
+def test_many_at_once_lose_nothing(tmp_path: Path):
+    path = tmp_path / "reference.json"
+    barrier = threading.Barrier(8)
+
+    def work(worker: int) -> None:
+        reference = Reference(path, {})
+        barrier.wait()
+        for number in range(8):
+            reference._keep({f"{worker} {number}": reached(number)})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert len(json.loads(path.read_text())) == 64
+
+
+def test_a_file_that_cannot_be_written_is_found_out_at_once(tmp_path: Path):
+    (tmp_path / "reference.json").mkdir()
+    with pytest.raises((OSError, ZooError), match=r"reference\.json"):
+        Reference(tmp_path / "reference.json", {})
 
 
 def test_another_file_is_no_reference(tmp_path: Path):

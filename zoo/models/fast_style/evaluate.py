@@ -80,8 +80,8 @@ def evaluate(
     contents = held_out(data, photographs)
     criterion, identity = loss_of(context.recipe, vgg=vgg, style=style)
     device = next(net.parameters()).device
-    descent = better_descent(criterion.to(device), brought_to(contents[0], min(work)).to(device), start)
     kept = Reference(reference, identity)
+    descent = better_descent(criterion.to(device), brought_to(contents[0], min(work)).to(device), start)
     name = ends_apart([data.root])[0] if data.root else "street scenes"
     figures, tables = [], []
     for size, counts in work.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from zoo.base.errors import ZooError
@@ -113,37 +114,51 @@ def better_descent(criterion: StyleTransferLoss, content: Tensor, start: Start) 
 class Reference:
     """What a :class:`Descent` reached, kept in a file: it takes hours, and does not depend on the network.
 
+    Several evaluations may share the file: each adds to what the others have put there.
+
     Args:
         path: of a JSON file, which need not exist; None: nothing is kept.
         objective: what identifies the loss, such as its weights and the digest of its style.
+
+    Raises:
+        ZooError: the file holds something else, or its folder does not exist.
+        OSError: the file cannot be written.
     """
 
     def __init__(self, path: Path | None, objective: dict[str, Any]) -> None:
         self.path, self.objective = path, objective
         self.kept: dict[str, Scores] = {}
-        if path is None:
-            return
-        if not path.parent.is_dir():
+        if path and not path.parent.is_dir():
             raise ZooError(f"{path}: no such folder")
-        if path.exists():
-            self.kept = read_json(path)
-        if not all(
-            isinstance(entry, dict) and {"loss", "content", "style", "tv"} <= entry.keys()
-            for entry in self.kept.values()
-        ):
-            raise ZooError(f"{path}: holds something else than what L-BFGS reached; name a file that need not exist")
+        self._keep({})  # what cannot be written is found out now, not after hours
 
     def __call__(
         self, descent: Descent, content: Tensor, iterations: Sequence[int], tick: Callable[[], object] = lambda: None
     ) -> dict[int, Scores]:
         """As :meth:`Descent.reach`, which is asked only for what is not kept yet."""
         keys = {number: self._key(descent, content, number) for number in iterations}
+        self.kept |= self._read()
         if missing := [number for number, key in keys.items() if key not in self.kept]:
             found = descent.reach(content, missing, tick)
-            self.kept |= {keys[number]: scores for number, scores in found.items()}
-            if self.path is not None:
-                replace(self.path, json.dumps(self.kept, indent=1) + "\n")
+            self._keep({keys[number]: scores for number, scores in found.items()})
         return {number: self.kept[key] for number, key in keys.items()}
+
+    def _keep(self, found: dict[str, Scores]) -> None:
+        """Adds to what is kept, and to what others have kept meanwhile."""
+        self.kept |= found
+        if self.path is None:
+            return
+        with FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            self.kept |= self._read()
+            replace(self.path, json.dumps(self.kept, indent=1) + "\n")
+
+    def _read(self) -> dict[str, Scores]:
+        """What is in the file."""
+        kept = read_json(self.path) if self.path and self.path.exists() else {}
+        for entry in kept.values():
+            if not isinstance(entry, dict) or not {"loss", "content", "style", "tv"} <= entry.keys():
+                raise ZooError(f"{self.path}: holds something else than what L-BFGS reached; name a new file")
+        return kept
 
     def _key(self, descent: Descent, content: Tensor, number: int) -> str:
         """Of all that the result depends on."""
