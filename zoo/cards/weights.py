@@ -19,13 +19,14 @@ from torch import Tensor, nn
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
+from zoo.base.memory import running_out
 from zoo.base.registry import architectures
-from zoo.base.text import first_line
 from zoo.cards import forms, golden, stored
 from zoo.cards.network import build, check_arguments, network_class
 from zoo.hub import layout, locate
 from zoo.hub.locate import CONFIG_FILE, Source
 from zoo.models.base import Model
+from zoo.nn.device import usable_device
 
 WEIGHTS_FILE = "model.safetensors"
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -68,15 +69,13 @@ class ModelFiles:
 
 def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = False) -> Model:
     """Loads a network with verified weights, in eval mode and float32; see `zoo.load`."""
-    model = ModelFiles.find(name)
+    place, model = usable_device(device), ModelFiles.find(name)
     state = model.state()
     _refuse_misfit(model, state)
     net = build(model.config, f"{model.source}/{CONFIG_FILE}")
     net.load_state_dict(state)  # copies into float32 parameters, whatever the floating type of the file
-    try:
-        net = net.eval().to(device)
-    except (AssertionError, RuntimeError) as error:  # torch has no common one for a device that is not there
-        raise ZooError(f"device {str(device)!r}: {first_line(error)}") from error
+    with running_out(f"device {str(device)!r}: too little memory for the network"):
+        net = net.eval().to(place)
     if check and architectures()[model.config["architecture"]].example:
         golden.check(net, model.source.file(golden.FILE, golden.LIMIT).parent, model.config)
     return net

@@ -104,10 +104,13 @@ def prepare(
             of any other folder nobody can tell who wrote it.
 
     Raises:
-        ZooError: data that cannot be found, or an argument that nothing takes.
+        ZooError: data or a device that cannot be found, or an argument that nothing takes.
     """
     from lightning.pytorch import LightningDataModule
 
+    from zoo.nn.device import usable_device
+
+    usable_device(device)
     data_class = import_object(path := recipe["data"]["class_path"])
     if not (isinstance(data_class, type) and issubclass(data_class, LightningDataModule)):
         raise ZooError(f"data.class_path names no LightningDataModule: {path}")

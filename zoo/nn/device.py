@@ -1,0 +1,31 @@
+"""The devices that networks can compute on."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import torch
+
+from zoo.base.errors import ZooError
+
+
+def devices() -> list[str]:
+    """Names of the devices that are here, such as cpu and cuda:0."""
+    if not torch.accelerator.is_available():
+        return ["cpu"]
+    kind = torch.accelerator.current_accelerator()
+    return ["cpu", *(f"{kind}:{number}" for number in range(torch.accelerator.device_count()))]
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """The device of a name, such as "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        ZooError: it is not here; the message says which are.
+    """
+    there = devices()
+    with suppress(RuntimeError, TypeError, ValueError):  # torch has no common one for what names no device
+        device = torch.device(name)
+        if f"{device.type}:{device.index or 0}" in {*there, "cpu:0"}:
+            return device
+    raise ZooError(f"device {str(name)!r:.60} is not here; there are: {', '.join(there)}")
