@@ -290,7 +290,7 @@ def test_ctrl_c_ends_cleanly_and_goes_on(whole: Run, workplace: Path, tmp_path: 
     assert done.returncode == 130, done.stderr[-3000:]
     assert "Traceback" not in done.stdout + done.stderr
     assert f"Interrupted. Resume with: zoo fit --resume {stopped.folder.relative_to(workplace)}\n" in done.stdout
-    assert stopped.checkpoint()["global_step"] == STEPS  # of the last whole epoch
+    assert stopped.checkpoint()["global_step"] == STEPS + 2  # in the middle of an epoch
     resumed = resume(stopped, monkeypatch, tmp_path).checkpoint()
     assert resumed["global_step"] == 3 * STEPS
     for name, tensor in whole.checkpoint()["state_dict"].items():

@@ -87,7 +87,7 @@ def test_refused_before_the_training(place: Path, hub: Hub, capsys: pytest.Captu
     recipe = ["--recipe", "../mini.yaml", *PUBLISH]
     assert "give --license" in fails(capsys, *recipe)
     assert hub.asked == []
-    assert "a logger" in fails(capsys, *recipe, *ABOUT, "--trainer.logger=false")
+    assert "needs checkpoints" in fails(capsys, *recipe, *ABOUT, "--trainer.enable_checkpointing=false")
     hub.refusal = ZooError("the token may not write to me/Mine")
     assert "may not write" in fails(capsys, *recipe, *ABOUT)
     assert list(place.iterdir()) == []

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 from torch.optim import SGD
-from torch.optim.lr_scheduler import StepLR
 
-from zoo.nn.schedule import WarmupPolyLR, set_total_steps
+from zoo.base.errors import ZooError
+from zoo.nn.schedule import WarmupPolyLR
 
 PEAKS = (0.4, 0.1)
 
@@ -46,35 +46,47 @@ def test_ends_at_zero_and_stays_there():
 def test_the_length_of_the_run_may_come_later():
     """The first step too, which is a quarter of the peak, has the rate of that length."""
     early, late = WarmupPolyLR(optimizer(), 20, warmup=0.2), WarmupPolyLR(optimizer(), warmup=0.2)
-    set_total_steps(late, 20)
+    late.set_length(20, 0)
     assert rates(late, 20) == rates(early, 20)
 
 
 def test_a_length_that_was_given_stays():
     scheduler = WarmupPolyLR(optimizer(), 20)
-    set_total_steps(scheduler, 7)
+    scheduler.set_length(7, 0)
     assert scheduler.total_steps == 20
 
 
-def test_other_schedules_are_left_alone():
-    scheduler = StepLR(optimizer(), 3)
-    before = scheduler.state_dict()
-    set_total_steps(scheduler, 7)
-    assert scheduler.state_dict() == before
-
-
-@pytest.mark.parametrize("told_first", [True, False])
-def test_a_resumed_schedule_goes_on_where_it_was(told_first: bool):
-    """Lightning tells the length of the run before it restores the state, which knows better."""
-    whole = WarmupPolyLR(optimizer(), 20)
-    expected = rates(whole, 20)
-    first = WarmupPolyLR(optimizer(), 20)
-    rates(first, 8)
+def resumed(state: dict, peaks: dict) -> WarmupPolyLR:
+    """A schedule that is restored as Lightning does it."""
     second = WarmupPolyLR(optimizer())
-    if told_first:
-        set_total_steps(second, 99)
-    second.load_state_dict(first.state_dict())
-    second.optimizer.load_state_dict(first.optimizer.state_dict())
-    if not told_first:
-        set_total_steps(second, 99)
-    assert rates(second, 12) == expected[8:]
+    second.load_state_dict(state)
+    second.optimizer.load_state_dict(peaks)
+    return second
+
+
+@pytest.mark.parametrize(
+    ("total", "step"),
+    [(20, 8), (40, 8), (40, 16), (10, 4)],
+    ids=["the same", "longer", "half the devices", "twice the devices"],
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_a_resumed_schedule_has_the_rates_of_the_run_as_it_goes_on(total: int, step: int, old: bool):
+    """Also from a state that says how long the run was to be, as older ones do."""
+    first = WarmupPolyLR(optimizer())
+    first.set_length(20, 0)
+    rates(first, 8)
+    second = resumed({**first.state_dict(), **({"total_steps": 20} if old else {})}, first.optimizer.state_dict())
+    second.set_length(total, step)
+    whole = WarmupPolyLR(optimizer(), total)
+    assert rates(second, total - step) == rates(whole, total)[step:]
+
+
+def test_the_state_says_nothing_of_the_length_of_the_run():
+    short, long = WarmupPolyLR(optimizer(), 10), WarmupPolyLR(optimizer(), 20)
+    assert short.state_dict() == long.state_dict()
+
+
+@pytest.mark.parametrize("wrong", [{"power": -1}, {"warmup": -0.1}, {"warmup": 1.5}])
+def test_refuses_what_is_out_of_range(wrong: dict):
+    with pytest.raises(ZooError, match=r"power is 0 or more, warmup in 0\.\.1"):
+        WarmupPolyLR(optimizer(), **wrong)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
+from zoo.base.files import read_text
 from zoo.base.registry import architecture_of, architectures
 from zoo.base.text import listing
 from zoo.cards.about import About, add_about_options, check_about
@@ -46,7 +47,7 @@ def main(verb: str, argv: list[str]) -> int:
     """Runs ``zoo fit|validate|test``; what is not of the zoo itself goes to Lightning's own command line."""
     parser = parser_of(verb)
     options, given = parser.parse_known_args(argv)
-    resume = Path(options.resume).resolve() if options.resume else None
+    resume = _run_folder(Path(options.resume).resolve()) if options.resume else None
     recipe = resume / "config.yaml" if resume else options.recipe and recipes.find(options.recipe)
     keys = Keys(verb, parser.options, recipe, given)
     for section in SECTIONS:
@@ -62,10 +63,10 @@ def main(verb: str, argv: list[str]) -> int:
     if verb != "fit":
         run.measure(cli, verb, options.ckpt_path)
         return 0
-    if options.publish:
-        run.check_publishable(cli, bool(options.samples))
-    folder = run.fit(cli)
-    if cli.trainer.is_global_zero:
+    folder = run.fit(cli, publish=bool(options.publish))
+    if folder is None:
+        print("Dry run: what was asked for works; nothing was written.")  # noqa: T201
+    elif cli.trainer.is_global_zero:
         _report(run.leave_results(cli, folder), architecture_of(type(cli.model)))
         if options.publish:
             _publish(options, folder)
@@ -108,8 +109,10 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
     words = ["--config", str(keys.recipe), *keys.given] if keys.recipe else list(keys.given)
     if resume:
         _check_resumable(resume, options, keys)
+        recipes.parse(read_text(resume / "config.yaml"), resume / "config.yaml")
     elif keys.recipe:
         recipes.check(keys.recipe)
+    recipes.check_given(pairs(keys.given))
     keys.check()
     if not keys.recipe and not any(key in ("-c", "--config") or ".help" in key for key, _ in pairs(keys.given)):
         raise ZooError(f"zoo {keys.verb} needs --recipe NAME; there are {listing(recipes.names())}")
@@ -119,7 +122,7 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
         _check_publication(options)
     elif options.private:
         raise ZooError("--private goes with --publish USER/NAME")
-    if options.weights or resume or keys.verb != "fit":
+    if options.weights or keys.verb != "fit":
         words.append(f"--weights={options.weights or 'null'}")  # instead of what the recipe starts from
     return words
 
@@ -135,11 +138,24 @@ def _report(results: dict[str, Path], architecture: str | None) -> None:
         print(f"{name + ':':<{width}} {where}{use}")  # noqa: T201
 
 
+def _run_folder(path: Path) -> Path:
+    """The run that a path names: its folder, its last checkpoint, or its model."""
+    runs = [path, *path.parents[:2]]
+    run = next((each for each in runs if (each / "config.yaml").is_file()), path)
+    if path.is_file() and path.name != "last.ckpt":
+        raise ZooError(f"{path.name} is not where a run goes on, but its last step is: zoo fit --resume {run}")
+    return run
+
+
 def _check_resumable(run: Path, options: argparse.Namespace, keys: Keys) -> None:
-    for needed in ("config.yaml", "checkpoints/last.ckpt"):
-        if not (run / needed).is_file():
-            raise ZooError(f"cannot resume {run}: {needed} is missing")
+    if not (run / "config.yaml").is_file():
+        raise ZooError(f"cannot resume {run}: config.yaml is missing; a run is a folder such as runs/RECIPE/version_0")
+    if not (run / "checkpoints" / "last.ckpt").is_file():
+        if (run / "model").exists() or any((run / "checkpoints").glob("*")):
+            raise ZooError(f"cannot resume {run}: checkpoints/last.ckpt is missing")
+        print(f"{run.name} has no checkpoint yet: it begins anew.")  # noqa: T201
     changed = [word for word in keys.given if word.startswith("-") and not word.startswith("--trainer.")]
+    changed += [word for word in keys.given if word.startswith(("--trainer.logger", "--trainer.default_root_dir"))]
     if changed or options.recipe or options.weights:
         what = changed[0] if changed else "another recipe or weights"
         raise ZooError(

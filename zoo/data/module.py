@@ -69,6 +69,14 @@ class DataModule(LightningDataModule, Generic[Kept]):
         for split in NEEDED.get(stage, ()):
             self.kept(split)
 
+    def batches_done(self) -> int:
+        """Batches of the running epoch that were made before the run was resumed in its middle; else 0."""
+        if self.trainer is None:
+            return 0
+        loop = self.trainer.fit_loop
+        epoch: Any = loop.epoch_progress.current
+        return loop.epoch_loop.batch_progress.current.ready if epoch.started > epoch.processed else 0
+
     def held_out_dataloader(self, split: Split) -> DataLoader:
         """Every sample of val or test once; most often by :func:`held_out_loader`."""
         raise NotImplementedError
@@ -103,9 +111,9 @@ class TrainingBatches(Dataset):
         return self.make(np.random.default_rng((self.seed, key)))
 
 
-def batches_loader(batches: Dataset, num_workers: int) -> DataLoader:
-    """A loader of a data set whose samples are whole batches, in their order."""
-    sampler = EpochSampler(batches, **replicas(), shuffle=False, drop_last=True)
+def batches_loader(batches: Dataset, num_workers: int, skip: int = 0) -> DataLoader:
+    """A loader of a data set whose samples are whole batches, in their order; ``skip`` leaves out the first once."""
+    sampler = EpochSampler(batches, skip=skip, **replicas(), shuffle=False, drop_last=True)
     return DataLoader(batches, batch_size=None, sampler=sampler, **worker_options(num_workers))
 
 

@@ -5,22 +5,33 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import cv2
 import torch
 import torch.distributed as dist
-from torch.utils.data import DistributedSampler
+from torch.utils.data import Dataset, DistributedSampler
 
 
 class EpochSampler(DistributedSampler):
     """A distributed sampler whose indices carry the epoch, ``epoch * len(dataset) + index``.
 
     Lightning calls ``set_epoch`` and leaves it in place.
+
+    Args:
+        skip: indices to leave out once: a run that is resumed in the middle of an epoch has seen them.
+        options: of the base class.
     """
 
+    def __init__(self, dataset: Dataset, *, skip: int = 0, **options: Any) -> None:
+        super().__init__(dataset, **options)
+        self.skip = skip
+
     def __iter__(self) -> Iterator[int]:
-        return (self.epoch * len(self.dataset) + index for index in super().__iter__())  # type: ignore[arg-type]
+        skip, self.skip = self.skip, 0
+        for index in islice(super().__iter__(), skip, None):
+            yield self.epoch * len(self.dataset) + index  # type: ignore[arg-type]
 
 
 class EverySampleOnce(DistributedSampler):

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 
-from zoo.nn.schedule import set_total_steps
+from zoo.base.errors import ZooError
+from zoo.base.text import first_line
+from zoo.nn.schedule import WarmupPolyLR
 from zoo.pictures.results import save_png
+
+
+class RunFolder(Callback):
+    """Tells modules where a run leaves what it makes.
+
+    Args:
+        path: the folder, which is there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def of(trainer: Trainer) -> Path | None:
+        """The folder of a run, or that of its logger where there is no such callback; None: nothing is kept."""
+        folders = (each.path for each in trainer.callbacks if isinstance(each, RunFolder))  # type: ignore[attr-defined]
+        # trainer.log_dir would wait for the other ranks
+        return next(folders, None) or getattr(trainer.logger, "log_dir", None)
 
 
 class PictureLog:
@@ -34,7 +57,7 @@ class PictureLog:
         trainer, logger, epoch = module.trainer, module.logger, module.current_epoch
         fitting = trainer.state.fn == "fit"
         too_early = fitting and (trainer.sanity_checking or epoch < self.next)
-        folder = getattr(logger, "log_dir", None)  # trainer.log_dir would wait for the other ranks
+        folder = RunFolder.of(trainer)
         if too_early or folder is None or not trainer.is_global_zero:
             return
         self.next = epoch + self.every
@@ -103,10 +126,57 @@ class Learner(LightningModule):
         return self.optimizer(self.net.parameters())
 
     def configure_optimizers(self) -> Any:
-        """A schedule is stepped after every batch and told how many there are."""
-        optimizer = self.make_optimizer()
+        """A schedule is stepped after every batch, but one that waits for a figure after every validation."""
+        with _blaming("optimizer"):
+            optimizer = self.make_optimizer()
         if self.lr_scheduler is None:
             return optimizer
-        scheduler = self.lr_scheduler(optimizer)
-        set_total_steps(scheduler, int(self.trainer.estimated_stepping_batches))
+        with _blaming("lr_scheduler"):
+            scheduler = self.lr_scheduler(optimizer)
+            if isinstance(scheduler, ReduceLROnPlateau):
+                return {"optimizer": optimizer, "lr_scheduler": self._watching(scheduler)}
+        endless = isinstance(scheduler, WarmupPolyLR) and not scheduler.told and self.trainer.max_epochs == -1
+        if endless and self.trainer.max_steps == -1:
+            raise ZooError(
+                "model.lr_scheduler: WarmupPolyLR falls over the length of the run, and this one has none:\n"
+                "take --trainer.max_epochs N, --trainer.max_steps N, or another schedule (null is none)"
+            )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _watching(self, scheduler: ReduceLROnPlateau) -> dict[str, Any]:
+        """How Lightning steps a schedule that waits for a figure: its own, or else what checkpoints are chosen by.
+
+        Of the latter it is known which direction is better, whatever the schedule's default.
+        """
+        best, direction = getattr(self, "monitor", ("val/loss", "min"))
+        monitor = getattr(scheduler, "monitor", best)
+        if monitor == best and scheduler.mode != direction:
+            scheduler = self.lr_scheduler(scheduler.optimizer, mode=direction)  # type: ignore[misc,call-arg,assignment]
+        every = 1 if monitor.startswith("train") else self.trainer.check_val_every_n_epoch or 1
+        return {"scheduler": scheduler, "monitor": monitor, "interval": "epoch", "frequency": every}
+
+    def on_train_start(self) -> None:
+        """Tells the schedules how long the run is, and where it is where it was resumed.
+
+        Not earlier: to ask in ``configure_optimizers`` makes Lightning load the data before it knows of the resume.
+        """
+        trainer = self.trainer
+        total, batches = trainer.estimated_stepping_batches, trainer.num_training_batches
+        epoch = math.ceil(batches / trainer.accumulate_grad_batches) if math.isfinite(batches) else 0
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready if trainer.fit_loop.restarted_mid_epoch else 0
+        by_epochs = epoch and total == epoch * (trainer.max_epochs or 0)
+        step = trainer.current_epoch * epoch + done // trainer.accumulate_grad_batches
+        for each in trainer.lr_scheduler_configs:
+            if isinstance(each.scheduler, WarmupPolyLR):
+                each.scheduler.set_length(int(total), step if by_epochs else trainer.global_step)
+
+
+@contextmanager
+def _blaming(key: str) -> Iterator[None]:
+    """Blames a key of the model for what torch refuses of it."""
+    try:
+        yield
+    except ZooError:
+        raise
+    except Exception as error:  # torch has no common one
+        raise ZooError(f"--model.{key}: {first_line(error)}") from error

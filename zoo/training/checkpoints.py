@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import io
 import os
+import signal
+import threading
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
+from zoo.data.sampling import EpochSampler
+from zoo.data.style_pair import StylePair
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -65,19 +72,79 @@ class RunCheckpoint(ModelCheckpoint):
         super().load_state_dict({**state, **moved})
 
 
-class InterruptCheckpoint(OnExceptionCheckpoint):
-    """Keeps a run that was interrupted in its first epoch.
+class Resumable(Checkpoint):
+    """Ends an interrupted run after a step, such that it goes on from there as if nothing had been.
 
-    Later the checkpoint of the last whole epoch stays: from there the run continues exactly as it would have been,
-    from the middle of an epoch it would not.
+    A signal only sets a mark: in the middle of a step the weights are of one batch, the averages of another. Where
+    validation or the end of an epoch follows, the run ends after these. What is random in a step is seeded by the
+    number of the batch, or dropout would go on with other chances.
+
+    Args:
+        path: of the checkpoint that is written in the middle of an epoch.
+        seed: of the run; None seeds nothing.
     """
 
-    def on_exception(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        if trainer.global_step and not Path(self.ckpt_path).exists():
-            super().on_exception(trainer, *args, **kwargs)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SAID = "\nInterrupted: the run ends after this step, or after validation. Ctrl-C ends it at once.\n"
 
-    def teardown(self, *args: Any, **kwargs: Any) -> None:
-        """Lightning's would remove the file."""
+    def __init__(self, path: Path, seed: int | None) -> None:
+        self.path, self.seed = path, seed
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.path = Path(trainer.strategy.broadcast(str(self.path)))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._exact(trainer):
+            warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before the epoch ended")
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._mark) for number in self.SIGNALS}
+
+    def _mark(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = number
+        os.write(2, self.SAID.encode())  # print may be in the middle of another line
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self.seed is not None:
+            number = trainer.fit_loop.epoch_loop.total_batch_idx
+            torch.manual_seed(np.random.SeedSequence((self.seed, number, trainer.global_rank)).generate_state(1)[0])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if not self._asked(trainer):
+            return
+        made, validated = batch_idx + 1, trainer.val_check_batch
+        last = made >= trainer.num_training_batches or (validated and made % validated == 0)
+        if last or made % trainer.accumulate_grad_batches:
+            return
+        if self._exact(trainer) or not self.path.exists():
+            trainer.save_checkpoint(self.path)
+        raise KeyboardInterrupt
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The checkpoint of the epoch is written by now: this comes after what writes it."""
+        if self._asked(trainer):
+            raise KeyboardInterrupt
+
+    def _asked(self, trainer: Trainer) -> bool:
+        """Whether any process was told to end."""
+        asked = self.received is not None
+        return asked if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(asked, all=False)
+
+    @staticmethod
+    def _exact(trainer: Trainer) -> bool:
+        """Whether the data go on in the middle of an epoch where they were."""
+        data = trainer.train_dataloader
+        return isinstance(getattr(data, "sampler", None), EpochSampler) or isinstance(trainer.datamodule, StylePair)  # type: ignore[attr-defined]
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
 
 class Described(Callback):

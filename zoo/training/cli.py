@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from jsonargparse import dict_to_namespace
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import nn
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures
-from zoo.base.text import causes, first_line
+from zoo.base.text import first_line
 from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
+from zoo.training import folder
 from zoo.training.checkpoints import RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import import_class
+from zoo.training.refusals import check_numbers, check_processes, check_strategy, explained
+from zoo.training.values import plain
 
-LAST = Path("checkpoints", "last.ckpt")
+LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
+SHOWN = 10  # names of layers in a line
+PRECISIONS = ("None", "32", "32-true", "64", "64-true", "16", "16-mixed", "bf16", "bf16-mixed")
 
 
 @rank_zero_only
@@ -50,32 +53,48 @@ class ZooCLI(LightningCLI):
     def __init__(
         self, words: list[str], name: str, verb: str = "fit", resume: Path | None = None, checkpoint: str | None = None
     ) -> None:
-        self.verb, self.checkpoint = verb, str(resume / LAST) if resume else checkpoint
+        last = resume / folder.LAST if resume else Path()
+        self.verb, self.checkpoint = verb, str(last) if last.is_file() else checkpoint
         if self.checkpoint:
             load(Path(self.checkpoint))  # fails now rather than after everything was set up
-        place = {"save_dir": "runs", "name": name}
-        if resume:
-            place = {"save_dir": str(resume.parent.parent), "name": resume.parent.name, "version": resume.name}
-            words = [*words, *(f"--trainer.logger.init_args.{key}={value}" for key, value in place.items())]
-        logger = {"class_path": "lightning.pytorch.loggers.TensorBoardLogger", "init_args": place}
+        self.name, self.resume = name, resume
+        self.folder: Path | None = None
+        logger = {"class_path": LOGGER, "init_args": {"save_dir": "runs", "name": name}}
         try:
             super().__init__(
                 LightningModule,
                 LightningDataModule,
                 subclass_mode_model=True,
                 subclass_mode_data=True,
-                save_config_callback=SaveConfigCallback if verb == "fit" and not resume else None,
-                save_config_kwargs={"overwrite": True},  # without a logger it lies in the working directory
+                save_config_callback=None,  # which needs a logger to know where: see zoo.training.run
                 trainer_defaults={"logger": logger, "enable_model_summary": False},
                 parser_kwargs={"exit_on_error": False, "allow_abbrev": False},
                 auto_configure_optimizers=False,
                 run=False,
                 args=words,
             )
-        except (ArgumentError, MisconfigurationException, ValueError) as error:
-            raise _user_error(error) from error
-        if self.start:
-            self._start_from(self.start)
+            if self.start:
+                self._start_from(self.start)
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, Exception) and (ours := explained(error, self.trainer_arguments())):
+                raise ours from error
+            raise
+
+    def trainer_arguments(self) -> dict[str, Any]:
+        """What the trainer was given, as far as the command line was read."""
+        return dict(self.config["trainer"]) if hasattr(self, "config") else {}
+
+    def discard(self) -> None:
+        """Removes the folder of a run that never began."""
+        if self.folder and not self.resume:
+            folder.discard(self.folder)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        super().parse_arguments(parser, args)
+        self.config = plain(self.config)
+        check_numbers(self.config)
+        check_strategy(self.config.trainer.strategy)
 
     def _start_from(self, source: str) -> None:
         """Copies published weights into the network, and prints which layers they lack."""
@@ -83,9 +102,10 @@ class ZooCLI(LightningCLI):
             kind = type(self.model).__name__
             raise ZooError(f"--weights: {kind} has no attribute net that weights could be copied into")
         new = weights.load_matching(net, source)
-        say(f"Weights of {source}; re-initialised: {', '.join(new) or 'nothing'}")
         if new and self.verb != "fit":
             raise ZooError(f"cannot {self.verb}: {new[0]} is missing from {source}, or has another shape")
+        more = [f"and {len(new) - SHOWN} more"] if len(new) > SHOWN else []
+        say(f"Weights of {source}; re-initialised: {', '.join([*new[:SHOWN], *more]) or 'nothing'}")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
         """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
@@ -97,7 +117,8 @@ class ZooCLI(LightningCLI):
         parser.link_arguments("data", labels, lambda data: getattr(data, "labels", None), apply_on="instantiate")
 
     def before_instantiate_classes(self) -> None:
-        self.given, self.start = self.config.clone(), self._get(self.config, "weights")
+        self.given = self.config.clone()
+        self.start = None if self.checkpoint else self._get(self.config, "weights")
         if self.start:
             weights.read_state(self.start)  # fails now rather than after everything was set up
         if self.start or self.checkpoint:  # full weights follow: others need not be fetched
@@ -106,17 +127,43 @@ class ZooCLI(LightningCLI):
             architecture = architecture_of(target) if isinstance(target, type) else None
             for name in architectures()[architecture].pretrained if architecture else ():
                 model["init_args"][name] = None
+        self._choose_folder(self._get(self.config, "trainer"))
+
+    def _choose_folder(self, trainer: Any) -> None:
+        """Where the run leaves what it makes: nowhere for a dry run, or a measurement without a logger.
+
+        Lightning looks for checkpoints of other jobs in ``default_root_dir``, and so it is never a folder of the user.
+        """
+        if trainer.logger in (None, True):
+            trainer.logger = dict_to_namespace(self.trainer_defaults["logger"])
+        if trainer.fast_dev_run:
+            trainer.logger = False
+        elif self.verb == "fit" or trainer.logger:
+            self.folder = folder.choose(trainer, self.name, self.resume)
+        trainer.default_root_dir = str(self.folder or Path("runs", self.name, "none"))
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         config = self._get(self.config_init, "trainer")
         given = config.callbacks or []
         config.callbacks = [*given, *default_callbacks(self.model, config, given)]
+        if self.folder:
+            config.callbacks.append(folder.BegunFolder(self.folder))
+            for each in config.callbacks:
+                if isinstance(each, ModelCheckpoint) and each.dirpath is None:
+                    each.dirpath = str(self.folder / folder.CHECKPOINTS)
         if config.plugins is None:
             kwargs["plugins"] = [WholeCheckpointIO()]
         every, epochs = config.check_val_every_n_epoch, config.max_epochs
         if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
             kwargs["check_val_every_n_epoch"] = min(every, epochs)
-        return super().instantiate_trainer(precision=usable_precision(config), **kwargs)
+        precision = usable_precision(config, architecture_of(type(self.model)) is not None)
+        try:
+            trainer = super().instantiate_trainer(precision=precision, **kwargs)
+        except Exception as error:  # Lightning has no common one for what it refuses
+            said = explained(error, self.trainer_arguments()) or ZooError(f"--trainer: {first_line(error)}")
+            raise said from error
+        check_processes(trainer.world_size)
+        return trainer
 
 
 def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback]) -> list[Callback]:
@@ -137,13 +184,26 @@ def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback
         defaults[ModelCheckpoint] = best
     callbacks = [one for kind, one in defaults.items() if not any(isinstance(each, kind) for each in given)]
     if checkpoints:
-        last = RunCheckpoint(filename=LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
+        last = RunCheckpoint(filename=folder.LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
         callbacks.append(last)
     return callbacks
 
 
-def usable_precision(trainer: Any) -> Any:
-    """The recipe's precision, or float32 where this machine would emulate bfloat16 and so be slower with it."""
+def usable_precision(trainer: Any, own: bool) -> Any:
+    """The recipe's precision, or float32 where this machine would emulate bfloat16 and so be slower with it.
+
+    Args:
+        trainer: its arguments.
+        own: whether the network is one of an architecture.
+
+    Raises:
+        ZooError: weights of 16 bits or less, in which small steps of the optimiser vanish.
+    """
+    if own and str(trainer.precision) not in PRECISIONS:
+        raise ZooError(
+            f"--trainer.precision {trainer.precision}: weights of so few bits lose the optimiser's small steps; "
+            "take bf16-mixed, 16-mixed, 32-true or 64-true"
+        )
     if trainer.precision != "bf16-mixed" or trainer.accelerator not in ("auto", "cpu", "gpu", "cuda"):
         return trainer.precision
     gpu = torch.cuda.is_available() and trainer.accelerator != "cpu"
@@ -151,14 +211,3 @@ def usable_precision(trainer: Any) -> Any:
         return trainer.precision
     say("This machine has no native bfloat16: training in float32 (--trainer.precision overrides).")
     return "32-true"
-
-
-def _user_error(error: Exception) -> ZooError:
-    """What the user should know of jsonargparse's error, which wraps ours and repeats the types of every key above."""
-    chain = list(causes(error))
-    if ours := next((each for each in chain if isinstance(each, ZooError)), None):
-        return ours
-    keys = ".".join(dict.fromkeys(re.findall(r'Parser key "(.*?)"', str(error))))
-    refused = re.search(r"(Option|Key) '.*?' is not accepted", str(error))
-    said = refused[0] if refused else re.sub(r"<class '(.*?)'>|typing\.", r"\1", first_line(chain[-1]))
-    return ZooError(f"--{keys}: {said}" if keys else said)

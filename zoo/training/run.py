@@ -5,27 +5,36 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
+import signal
+import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zoo.base.errors import ZooError
-from zoo.base.registry import architecture_of, architectures
-from zoo.cards import weights
+from zoo.base.files import replace
+from zoo.base.registry import architecture_of, architectures, import_object
+from zoo.base.text import unknown
+from zoo.cards import network, weights
 from zoo.data.sampling import use_one_opencv_thread
 from zoo.nn.cpu import keep_freed_memory
+from zoo.nn.learning import RunFolder
 from zoo.training import portable
-from zoo.training.checkpoints import Described, InterruptCheckpoint, load
-from zoo.training.cli import LAST, ZooCLI, say
+from zoo.training.checkpoints import Described, Resumable, load
+from zoo.training.cli import ZooCLI, say
+from zoo.training.folder import CONFIG, LAST
+from zoo.training.refusals import explained
+
+TERMINATED = 128 + signal.SIGTERM  # as a shell reports it
 
 UNHELPFUL = (  # warnings that users cannot act on
     "LightningCLI's args parameter",
     "does not have many workers",
     "The number of training batches",
-    "was called without a model",  # the one given is meant
-    "there is no last checkpoint available",  # there is none before the first epoch
+    "exists and is not empty",  # of a run that is resumed
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
 
@@ -40,48 +49,129 @@ def prepare_process() -> None:
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # lists the classifier a features net leaves out
 
 
+class RunConfig(Callback):
+    """Writes the configuration of a run into its folder, once the first step is due.
+
+    Args:
+        text: YAML.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.is_global_zero and (run := RunFolder.of(trainer)):
+            replace(run / CONFIG, self.text)
+
+
+class Monitored(Callback):
+    """Refuses a misspelt figure that a callback waits for, before the first step rather than after an epoch."""
+
+    def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        there = [name for name in trainer.callback_metrics if name.startswith("val")]
+        waiting: list[Any] = [*trainer.callbacks, *trainer.lr_scheduler_configs]  # type: ignore[attr-defined]
+        for each in waiting:
+            name = getattr(each, "monitor", None)
+            if there and name and name.startswith("val") and name not in there:
+                raise unknown(f"figure to monitor by {type(each).__name__}", name, there)
+
+
 def measure(cli: ZooCLI, verb: str, checkpoint: str | None) -> None:
     """Validates or tests, which prints the figures."""
-    getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+    with _explaining(cli):
+        getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
 
 
-def fit(cli: ZooCLI) -> Path:
+@contextlib.contextmanager
+def _explaining(cli: ZooCLI) -> Iterator[None]:
+    """Tells of a user's mistake as such, and removes the folder of a run that never began."""
+    try:
+        yield
+    except Exception as error:
+        there = [bool(cli.folder and (cli.folder / name).is_file()) for name in (CONFIG, LAST)]
+        if ((ours := explained(error, cli.trainer_arguments())) and not there[1]) or not any(there):
+            cli.discard()
+        if ours is None:
+            raise
+        if cli.folder and there[1] and not isinstance(error, ZooError):
+            ours = ZooError(f"{ours}\nresume with: zoo fit --resume {os.path.relpath(cli.folder)}")
+        raise ours from error
+
+
+def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
     """Trains, measures the best weights and leaves them in the model; returns the folder of the run.
+
+    Args:
+        cli: the command line.
+        publish: whether a card of the run is to be published.
+
+    Returns:
+        None after a dry run.
 
     Raises:
         ZooError: what cannot be trained. A run that never began leaves no folder.
         KeyboardInterrupt: after Ctrl-C.
+        SystemExit: after SIGTERM.
     """
-    # not trainer.log_dir, which waits for the other ranks
-    run = Path(os.path.relpath(getattr(cli.trainer.logger, "log_dir", None) or cli.trainer.default_root_dir))
-    fresh = not run.exists()
-    _add_callbacks(cli, run)
-    try:
-        cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
-    except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
-        say(f"Interrupted. Resume with: zoo fit --resume {run}")
-        raise KeyboardInterrupt from None
-    except ZooError:
-        if fresh and not (run / LAST.parent).exists():
-            shutil.rmtree(run, ignore_errors=True)
-            with contextlib.suppress(OSError):  # other runs are in it
-                run.parent.rmdir()
-                run.parent.parent.rmdir()
-        raise
+    with _explaining(cli):
+        check_savable(cli)
+        if publish:
+            check_publishable(cli)
+        resumable = _add_callbacks(cli)
+        try:
+            cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
+        except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
+            _tell_interrupted(cli)
+            if resumable and resumable.received == signal.SIGTERM:
+                sys.exit(TERMINATED)
+            raise KeyboardInterrupt from None
+        if not cli.trainer.global_step:
+            raise ZooError(
+                "nothing was trained, not even a step: see --trainer.max_epochs, max_steps, max_time and "
+                "limit_train_batches"
+            )
+    if cli.folder is None:
+        return None
     _restore_best(cli)
-    return run
+    return Path(os.path.relpath(cli.folder))
 
 
-def _add_callbacks(cli: ZooCLI, run: Path) -> None:
-    """Has checkpoints say what they are of, where that has a name, and an interrupted first epoch leave one."""
-    callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
+def _tell_interrupted(cli: ZooCLI) -> None:
+    if cli.folder and cli.trainer.global_step and cli.trainer.checkpoint_callback:
+        say(f"Interrupted. Resume with: zoo fit --resume {os.path.relpath(cli.folder)}")
+    else:
+        cli.discard()
+
+
+def check_savable(cli: ZooCLI) -> None:
+    """Refuses before the training what saving the network would refuse after it."""
     if name := architecture_of(type(cli.model)):
-        recipe, config = portable.text(cli, run.parent.name), portable.resolved(cli, cli.given)
+        module = type(cli.model).__name__
+        net, arguments = getattr(cli.model, "net", None), getattr(cli.model, "arguments", None)
+        cls = import_object(architectures()[name].net)
+        if not isinstance(net, cls) or not isinstance(arguments, dict):
+            raise ZooError(f"{module} of {name} needs net, a {cls.__name__}, and arguments, a dict of its arguments")
+        network.check_arguments(cls, arguments, module)
+
+
+def _add_callbacks(cli: ZooCLI) -> Resumable | None:
+    """Has checkpoints say what they are of, where that has a name, and the run go on after an interrupt."""
+    callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
+    callbacks.append(Monitored())
+    if cli.folder is None:
+        return None
+    config = portable.resolved(cli, cli.given)
+    if name := architecture_of(type(cli.model)):
+        recipe = portable.text(cli, cli.folder.parent.name)
         callbacks.append(Described({"architecture": name, "recipe": recipe, "config": config}))
     else:
         say(f"{type(cli.model).__name__} belongs to no architecture: it is trained, but no card can be made of the run")
-    if cli.trainer.checkpoint_callback:
-        callbacks.append(InterruptCheckpoint(run / LAST.parent, LAST.stem))
+    callbacks.append(RunConfig(portable.whole(cli)))
+    if not cli.trainer.checkpoint_callback:
+        return None
+    seed = config["seed_everything"]
+    callbacks.append(resumable := Resumable(cli.folder / LAST, seed if type(seed) is int else None))
+    return resumable
 
 
 def leave_results(cli: ZooCLI, run: Path) -> dict[str, Path]:
@@ -98,12 +188,12 @@ def leave_results(cli: ZooCLI, run: Path) -> dict[str, Path]:
     return {"Model": run / "model", **results, "Run": run}
 
 
-def check_publishable(cli: ZooCLI, samples: bool) -> None:
-    """Refuses to train what could not be published afterwards; without samples the run has to leave pictures."""
+def check_publishable(cli: ZooCLI) -> None:
+    """Refuses to train what could not be published afterwards."""
     if not architecture_of(type(cli.model)):
         raise ZooError(f"--publish: {type(cli.model).__name__} belongs to no architecture, so it cannot have a card")
-    if not (cli.trainer.checkpoint_callback and (cli.trainer.logger or samples)):
-        raise ZooError("--publish needs checkpoints and a logger, which keeps pictures, or --samples PICTURE ...")
+    if not (cli.trainer.checkpoint_callback and cli.folder):
+        raise ZooError("--publish needs checkpoints, and so no dry run")
 
 
 def _restore_best(cli: ZooCLI) -> None:

@@ -66,7 +66,9 @@ class LinkNetModule(Learner):
     ) -> None:
         super().__init__()
         if labels is None:
-            raise ZooError("LinkNetModule needs the labels of its data")
+            raise ZooError("LinkNetModule learns from data with labels, such as zoo.data.SegmentationFolder")
+        if class_weight_c <= 1 or min(jaccard, encoder_lr) < 0:
+            raise ZooError("model.class_weight_c is more than 1, jaccard and encoder_lr are 0 or more")
         self.labels = labels
         self.optimizer, self.lr_scheduler, self.encoder_lr = optimizer, lr_scheduler, encoder_lr
         self.class_weighting, self.class_weight_c, self.jaccard = class_weighting, class_weight_c, jaccard

@@ -1,0 +1,85 @@
+"""The folder of a run: made before anything else of the run, and by no other run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch import LightningModule, Trainer
+
+from zoo.base.errors import ZooError
+from zoo.nn.learning import RunFolder
+
+CHECKPOINTS = "checkpoints"
+CONFIG = "config.yaml"
+LAST = Path(CHECKPOINTS, "last.ckpt")
+SHARED = "ZOO_RUN_FOLDER"  # variable by which a process tells its folder to those that Lightning starts
+OWN = ("TensorBoardLogger", "CSVLogger")  # loggers that write below SAVE_DIR/NAME/VERSION
+
+
+class BegunFolder(RunFolder):
+    """Tells every process the folder that the first one made."""
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.path = Path(trainer.strategy.broadcast(str(self.path)))
+
+
+def choose(trainer: Any, name: str, resume: Path | None) -> Path:
+    """Makes the folder of a run and has its loggers write there.
+
+    The folder is ``SAVE_DIR/NAME/version_N`` as TensorBoard's logger has it, whatever loggers there are. Of several
+    processes the first makes it: those that it starts read its name from the environment, others are told by
+    :class:`BegunFolder`.
+
+    Args:
+        trainer: arguments of the trainer, changed in place.
+        name: of the folder of all runs of the recipe.
+        resume: folder of the run that goes on, which stays.
+
+    Raises:
+        ZooError: the folder of that version is there already.
+    """
+    loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+    own = [each.init_args for each in loggers if getattr(each, "class_path", "").rpartition(".")[2] in OWN]
+    place = own[0] if own else {}
+    save_dir = trainer.default_root_dir if place.get("save_dir") in (None, "runs") else place["save_dir"]
+    parent = Path(save_dir or "runs", place.get("name", name) or "").absolute()
+    folder = resume or _claim(parent, place.get("version"))
+    for each in own:
+        each.save_dir, each.name, each.version = str(folder.parent.parent), folder.parent.name, folder.name
+    return folder
+
+
+def _claim(parent: Path, version: str | int | None) -> Path:
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        return Path(os.environ.get(SHARED) or parent / "version_of_the_first_process")
+    if version is not None:
+        wanted: Iterable[str] = [version if isinstance(version, str) else f"version_{version}"]
+    else:
+        taken = [int(path.name[8:]) for path in parent.glob("version_*") if path.name[8:].isdecimal()]
+        wanted = (f"version_{number}" for number in range(max(taken, default=-1) + 1, 1 << 32))
+    parent.mkdir(parents=True, exist_ok=True)
+    for each in wanted:
+        with contextlib.suppress(FileExistsError):
+            (folder := parent / each).mkdir()  # fails where another process was faster
+            os.environ[SHARED] = str(folder)
+            return folder
+    raise ZooError(
+        f"{parent / each}: there is a run already; leave out --trainer.logger.version, or go on with that one:\n"
+        f"zoo fit --resume {os.path.relpath(parent / each)}"
+    )
+
+
+def discard(folder: Path) -> None:
+    """Removes the folder of a run that never began, and those above it that are empty then."""
+    if rank_zero_only.rank:  # type: ignore[attr-defined]
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(OSError):  # other runs are in it
+        folder.parent.rmdir()
+        folder.parent.parent.rmdir()

@@ -1,0 +1,181 @@
+"""What Lightning, torch and jsonargparse refuse of a command line, as errors that name the key."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import lightning
+import torch
+from jsonargparse import ArgumentError
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+from zoo.base.errors import ZooError
+from zoo.base.text import causes, first_line
+
+LONGEST = 250  # characters of another program's message
+SEEDS = 2**32  # of NumPy
+LEAST = {  # smallest value of the trainer's numbers, and what else they may be
+    "max_epochs": (1, "-1 is no limit"),
+    "max_steps": (1, "-1 is no limit"),
+    "limit_train_batches": (0, ""),
+    "check_val_every_n_epoch": (1, ""),
+    "val_check_interval": (0, ""),
+    "accumulate_grad_batches": (1, ""),
+    "gradient_clip_val": (0, "0 is off"),
+    "log_every_n_steps": (0, "0 is never"),
+    "num_sanity_val_steps": (0, "-1 is all"),
+}
+ABOVE = ("limit_train_batches", "val_check_interval")  # these are more than the smallest
+ENDLESS = ("max_epochs", "max_steps", "num_sanity_val_steps")  # these may be -1
+WAYS_OUT = {  # of what torch says, a part, and what helps
+    "Expected more than 1 value per channel": "batch norm needs more than one value: raise data.batch_size or the crop",
+    "Connection closed by peer": "another process of the run ended",
+    "Connection reset by peer": "another process of the run ended",
+    "SparseAdam does not support dense": "--model.optimizer: torch.optim.SparseAdam takes sparse gradients only",
+}
+KINDS = {  # types in the user's words
+    "<class 'int'>": "a whole number",
+    "<class 'float'>": "a number",
+    "<class 'bool'>": "true, false",
+    "<class 'str'>": "a text",
+    "<class 'NoneType'>": "null",
+    "<class 'tuple'>": "a list",
+}
+OTHERS = {  # folder of a package, and the key that is to blame for what it raises
+    Path(torch.optim.lr_scheduler.__file__): "model.lr_scheduler",
+    Path(torch.optim.__file__).parent: "model.optimizer",
+    Path(lightning.__file__).parent: "trainer",
+    Path(jsonargparse.__file__).parent: "",
+}
+
+
+def check_numbers(config: Any) -> None:
+    """Refuses numbers that no run can have, which Lightning lets pass or fails on in the middle.
+
+    Raises:
+        ZooError: names the key, the value and the range.
+    """
+    seed = config.seed_everything
+    if isinstance(seed, int) and not 0 <= seed < SEEDS:
+        raise ZooError(f"--seed_everything: a seed is 0..{SEEDS - 1}, or true for any, not {seed}")
+    for key, (least, beside) in LEAST.items():
+        value = config.trainer.get(key)
+        if not isinstance(value, (int, float)) or (key in ENDLESS and value == -1):
+            continue
+        if value < least or (key in ABOVE and value == least):
+            what = f"more than {least}" if key in ABOVE else f"{least} or more"
+            raise ZooError(f"--trainer.{key} is {what}{beside and f' ({beside})'}, not {value}")
+
+
+def check_processes(world_size: int) -> None:
+    """Refuses to be one of several processes that another program started and that would not know of each other.
+
+    Raises:
+        ZooError: names the flags that are missing.
+    """
+    environ, started, by = os.environ, 1, ""
+    if TorchElasticEnvironment.detect():
+        started, here, by = int(environ["WORLD_SIZE"]), int(environ.get("LOCAL_WORLD_SIZE", 1)), "torchrun"
+    elif SLURMEnvironment.detect():
+        started, by = int(environ.get("SLURM_STEP_NUM_TASKS") or environ["SLURM_NTASKS"]), "SLURM"
+        here = started // int(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES") or 1)
+    if started > 1 and started != world_size:
+        flags = f"--trainer.devices {here} --trainer.num_nodes {started // max(here, 1)}"
+        raise ZooError(f"{by} started {started} processes, but the trainer has {world_size}: take {flags}")
+
+
+def check_strategy(strategy: Any) -> None:
+    """Refuses to start processes that cannot hold what the command line made.
+
+    Raises:
+        ZooError: names the strategy to take.
+    """
+    if isinstance(strategy, str) and any(way in strategy for way in ("spawn", "fork", "notebook")):
+        raise ZooError(f"--trainer.strategy {strategy}: zoo starts its processes anew: take ddp")
+
+
+def explained(error: BaseException, given: Mapping[str, Any]) -> ZooError | None:
+    """The user's mistake behind an error; None where it is none, or none that is known.
+
+    Args:
+        error: of constructing the classes of a command line, or of training.
+        given: the arguments of the trainer.
+    """
+    chain = list(causes(error))
+    if ours := next((each for each in chain if isinstance(each, ZooError)), None):
+        return ours
+    said = " ".join(str(error).split())
+    if known := next((way for part, way in WAYS_OUT.items() if part in said), None):
+        return ZooError(known)
+    key = "trainer" if isinstance(error, MisconfigurationException) else _raised_in(error)
+    if isinstance(error, ArgumentError) or key == "":
+        return _of_parser(error, chain[-1])
+    if key is None:
+        return None
+    said = textwrap.shorten(said or type(error).__name__, LONGEST)
+    return ZooError(f"--{_key_in(said, given) if key == 'trainer' else key}: {said}")
+
+
+def _of_parser(error: BaseException, cause: BaseException) -> ZooError:
+    """What jsonargparse's error says that wraps another and repeats the types of every key above."""
+    text = str(error)
+    keys = ".".join(dict.fromkeys(re.findall(r'Parser key "(.*?)"', text)))
+    refused = re.search(r"(Option|Key) '.*?' is not accepted", text)
+    said = refused[0] if refused else re.sub(r"<class '(.*?)'>|typing\.", r"\1", first_line(cause))
+    if keys and not refused and (kinds := _kinds(text)):
+        return ZooError(f"--{keys} must be {kinds}, not {_value(text)}")
+    return ZooError(f"--{keys}: {said}" if keys else said)
+
+
+def _kinds(text: str) -> str:
+    """What the innermost key of jsonargparse's error takes, in a user's words; empty where it is not told."""
+    lines = text.splitlines()
+    indents = [len(line) - len(line.lstrip()) for line in lines]
+    last = max(index for index, line in enumerate(lines) if "Parser key" in line)
+    below = [
+        line for line, indent in zip(lines[last + 1 :], indents[last + 1 :], strict=True) if indent > indents[last]
+    ]
+    found = re.findall(r"Expected an? (.+?)(?:\. Got value: .*)?$", "\n".join(below), re.MULTILINE)
+    words = list(dict.fromkeys(word for each in found for word in _words(each)))
+    return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def _words(kind: str) -> list[str]:
+    """A type, as jsonargparse writes it, in words of a user: each choice by itself."""
+    if kind.startswith("typing.Literal"):
+        return re.findall(r"'(.*?)'", kind) or re.findall(r"\d+", kind)
+    return [KINDS.get(kind, re.sub(r"<class '(?:.*\.)?(.*?)'>|(?:\w+\.)+(\w+)", r"\1\2", kind))]
+
+
+def _value(text: str) -> str:
+    """The value that jsonargparse's error is about."""
+    given = re.findall(r"(?:Got|Given) value: (.*)", text)
+    return textwrap.shorten(repr(given[0]), LONGEST) if given else "this"
+
+
+def _raised_in(error: BaseException) -> str | None:
+    """The key that is to blame for what raised an error; None: no such package did."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    if not frames:
+        return None
+    frame, file = frames[-1][0], Path(frames[-1][0].f_code.co_filename)
+    key = next((key for place, key in OTHERS.items() if file == place or place in file.parents), None)
+    raised_by = type(frame.f_locals.get("self")).__name__
+    return f"{key} {raised_by}" if key and key.startswith("model") else key
+
+
+def _key_in(said: str, given: Mapping[str, Any]) -> str:
+    """The trainer's key that a message speaks of, by its name or by the value that was given."""
+    words = set(re.findall(r"\w+", said))
+    named = [key for key in given if key in words]
+    values = [key for key, value in given.items() if isinstance(value, str) and value and value in words]
+    return f"trainer.{[*named, *values][0]}" if named or values else "trainer"
