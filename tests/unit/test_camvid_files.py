@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
 import socket
@@ -210,6 +211,15 @@ def test_pairs_follow_the_list(tmp_path: Path) -> None:
         ]
     with pytest.raises(ZooError, match="no split 'trainval'; it has train, val, test"):
         camvid_files.pairs(folder, "trainval")
+
+
+def test_a_list_may_have_a_mark_at_its_start(tmp_path: Path) -> None:
+    folder = make_camvid(tmp_path)
+    (folder / "val.txt").write_bytes(codecs.BOM_UTF8 + (folder / "val.txt").read_bytes())
+    assert len(camvid_files.pairs(folder, "val")) == 2
+    (folder / "val.txt").write_bytes(b"caf\xe9.png a.png")
+    with pytest.raises(ZooError, match=r"val\.txt: line 1: not UTF-8"):
+        camvid_files.pairs(folder, "val")
 
 
 def test_pairs_find_pictures_stored_as_jpeg(tmp_path: Path) -> None:

@@ -338,6 +338,7 @@ def test_classes_from_a_text_file(tmp_path: Path):
     (tmp_path / "classes.txt").write_text("road\n sky \n\ncar\n")
     data = SegmentationFolder(tmp_path, tmp_path, [str(tmp_path / "classes.txt")])
     assert data.labels.names == ("road", "sky", "car")
+    assert SegmentationFolder(tmp_path, tmp_path, str(tmp_path / "classes.txt")).labels == data.labels
     assert len(set(data.labels.palette)) == 3
 
 
@@ -350,7 +351,7 @@ def test_a_text_file_of_classes_as_editors_leave_it(tmp_path: Path, encoding: st
 
 def test_a_text_file_of_classes_that_cannot_be_read_is_named(tmp_path: Path):
     (tmp_path / "classes.txt").write_bytes("Straße\nsky\n".encode("latin-1"))
-    with pytest.raises(ZooError, match=r"classes\.txt: not UTF-8: invalid .* at byte 4; save it in UTF-8$"):
+    with pytest.raises(ZooError, match=r"classes\.txt: line 1: not UTF-8: byte 4 is 0xdf, .*; convert"):
         SegmentationFolder(tmp_path, tmp_path, [str(tmp_path / "classes.txt")])
 
 
@@ -371,7 +372,12 @@ def test_names_that_data_take_can_be_saved(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("classes", "message"),
-    [(["none.txt"], r"none\.txt: no such file"), (["road"], "at least two"), (["road", "road"], "different names")],
+    [
+        (["none.txt"], r"none\.txt: no such file"),
+        ("road,sky", r"^road,sky: no such file; data\.classes is a list of names or one text file"),
+        (["road"], "at least two"),
+        (["road", "road"], "different names"),
+    ],
 )
 def test_classes_that_are_none(tmp_path: Path, classes: list[str], message: str):
     with pytest.raises(ZooError, match=message):
@@ -518,8 +524,13 @@ def test_digest_tells_any_change(scenes: StreetScenes):
 
 def test_more_in_a_batch_than_pictures():
     data = StreetScenes((64, 64), train=3, val=1, batch_size=4, num_workers=0)
-    with pytest.raises(ZooError, match="batch_size 4 is more than the 3 training pictures"):
+    with pytest.raises(ZooError, match=r"^data\.batch_size 4 is more than the 3 training pictures"):
         data.train_dataloader()
+
+
+def test_scenes_that_are_too_small():
+    with pytest.raises(ZooError, match=r"^data\.size: height and width are 32 pixels or more, not \[64, 0\]$"):
+        StreetScenes((64, 0))
 
 
 def test_a_focus_that_is_no_class():

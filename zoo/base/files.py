@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
 import os
@@ -46,26 +45,10 @@ def read_text(path: Path) -> str:
     Raises:
         ZooError: it is none.
     """
-    return _decoded(path, "utf-8")
-
-
-def read_marked_text(path: Path) -> str:
-    """A text as editors leave it: in UTF-8, with or without a mark at its start, or in UTF-16 with one.
-
-    Raises:
-        ZooError: it is neither.
-    """
-    with path.open("rb") as file:
-        marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    return _decoded(path, "utf-16" if marked else "utf-8-sig")
-
-
-def _decoded(path: Path, encoding: str) -> str:
     try:
-        return path.read_text(encoding=encoding)
+        return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        name = "UTF-16" if encoding == "utf-16" else "UTF-8"
-        raise ZooError(f"{path}: not {name}: {error.reason} at byte {error.start}; save it in UTF-8") from None
+        raise ZooError(f"{path}: not UTF-8: {error.reason} at byte {error.start}") from None
 
 
 def read_json(path: Path) -> dict[str, Any]:

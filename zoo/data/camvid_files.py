@@ -15,6 +15,7 @@ from filelock import FileLock
 from zoo.base.errors import ZooError
 from zoo.base.files import CHUNK
 from zoo.base.splits import SPLITS
+from zoo.base.tables import lines
 from zoo.data.download import DownloadError, fetch, naming_disk_errors
 
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
@@ -87,7 +88,7 @@ def _missing(folder: Path) -> list[str]:
 def _read_list(path: Path) -> list[tuple[Path, Path]]:
     """A file whose lines name picture and annotation by paths of which only the last two parts hold here."""
     files = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in lines(path):
         if not line.strip():
             continue
         names = [Path(*Path(name).parts[-2:]) for name in line.split()]

@@ -29,7 +29,8 @@ class PictureCrops(PictureData[np.ndarray]):
     to ``size`` pixels, each brought to ``crop``, mirrored half of the time. Val and test are the whole squares.
 
     Args:
-        root: folder of pictures; each goes to a split by the digest of its path. None: drawn street scenes.
+        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
+            a split by the digest of its path. None: drawn street scenes.
         extra: folders of further pictures to train on, never validated or tested on.
         size: side of the squares that are kept, in pixels.
         crop: side of the parts.

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from zoo.base.errors import ZooError
-from zoo.base.files import expanded, read_marked_text
+from zoo.base.files import expanded
 from zoo.base.splits import Split
+from zoo.base.tables import lines
 from zoo.data.labels import LabelMap
 from zoo.data.layout import pictures_of
 from zoo.data.masks import Pair, pair_up
@@ -24,13 +25,13 @@ class SegmentationFolder(SegmentationData):
     A mask is a grey or palette PNG that holds class ids.
 
     Args:
-        pictures: folder of pictures, searched with its subfolders, whose splits stay as they are when pictures are
-            added (:func:`zoo.data.layout.pictures_of`).
+        pictures: folder of pictures, searched with its subfolders; its folders train, val and test are the splits, or
+            without them each picture goes to a split by the digest of its path.
         masks: folder of masks, ``masks/a/b.png`` for ``pictures/a/b.jpg``; may be the folder of the pictures.
-        classes: names of the classes in the order of their ids, or one path of a text file with a name a line.
+        classes: names of the classes in the order of their ids, or the path of a text file with a name a line.
         ignore_index: id of pixels that count neither in the loss nor in the metric, 0 to 255; None: every pixel counts.
-        val_share: share of the pictures to validate on, and as large a share to test on, where the pictures have no
-            folders train, val and test.
+        val_share: share of the pictures to validate on, and as large a share to test on, where there are no such
+            folders.
         batch_size: training samples per step and device.
         num_workers: processes that augment; None chooses.
         augment: how training samples are varied.
@@ -41,7 +42,7 @@ class SegmentationFolder(SegmentationData):
         self,
         pictures: Path,
         masks: Path,
-        classes: list[str],
+        classes: list[str] | str,
         ignore_index: int | None = 255,
         val_share: float = 0.15,
         batch_size: int = 8,
@@ -82,13 +83,13 @@ class SegmentationFolder(SegmentationData):
                 )
 
 
-def _class_names(classes: Sequence[str]) -> tuple[str, ...]:
+def _class_names(classes: Sequence[str] | str) -> tuple[str, ...]:
     """The names without space around them, and with plain spaces in them."""
-    if len(classes) == 1 and Path(classes[0]).suffix.lower() == ".txt":
-        file = expanded(classes[0])
+    if isinstance(classes, str) or (len(classes) == 1 and Path(classes[0]).suffix.lower() == ".txt"):
+        file = expanded(classes if isinstance(classes, str) else classes[0])
         if not file.is_file():
             raise ZooError(f"{file}: no such file; data.classes is a list of names or one text file, a name a line")
-        classes = [line for line in read_marked_text(file).splitlines() if line.strip()]
+        classes = [line for _, line in lines(file) if line.strip()]
     names = [name.strip().replace("\xa0", " ") for name in classes]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ZooError(f"data.classes: at least two different names are needed, these are {names!r:.200}")

@@ -46,7 +46,8 @@ class HomographyPairs(PictureData[np.ndarray]):
     pairs of val and test are the same bit by bit on every machine.
 
     Args:
-        root: folder of pictures; each goes to a split by the digest of its path. None: drawn street scenes.
+        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
+            a split by the digest of its path. None: drawn street scenes.
         extra: folders of further pictures to train on, never validated or tested on.
         protocol: sizes: "A" has 256 pixels of 640x480 and corners that move by 64, "B" 128 of 320x240 and 32.
         size: width and height that pictures are brought to, instead of the protocol's.

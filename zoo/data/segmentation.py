@@ -80,7 +80,7 @@ class SegmentationData(DataModule[list[Sample]]):
         sampler = EpochSampler(dataset, skip=skip, **replicas(), shuffle=True, seed=self.seed, drop_last=True)
         if len(sampler) < self.batch_size:
             count = f"{len(sampler)} training pictures" + (" of each device" if sampler.num_replicas > 1 else "")
-            raise ZooError(f"batch_size {self.batch_size} is more than the {count}")
+            raise ZooError(f"data.batch_size {self.batch_size} is more than the {count}")
         return DataLoader(dataset, self.batch_size, sampler=sampler, drop_last=True, **worker_options(self.num_workers))
 
     def held_out_dataloader(self, split: Split) -> DataLoader:

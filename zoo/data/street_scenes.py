@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from zoo.base.errors import ZooError
 from zoo.data.labels import CAMVID
 from zoo.data.segmentation import Sample, SegmentationData, Split
-from zoo.data.streets import draw_streets
+from zoo.data.streets import MIN_SIDE, draw_streets
 from zoo.data.transforms import Augment
 
 
@@ -35,6 +36,8 @@ class StreetScenes(SegmentationData):
         seed: int = 0,
     ) -> None:
         super().__init__(CAMVID, batch_size, num_workers, augment, seed, train=train, val=val)
+        if min(size) < MIN_SIDE:
+            raise ZooError(f"data.size: height and width are {MIN_SIDE} pixels or more, not {list(size)}")
         self.size = size
         self.counts = {"train": train, "val": val, "test": val}
 

@@ -42,7 +42,8 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
     is a whole picture. All pictures stay in memory, decoded.
 
     Args:
-        root: folder of pictures; each goes to a split by the digest of its path. None: drawn street scenes.
+        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
+            a split by the digest of its path. None: drawn street scenes.
         extra: folders of further pictures to train on, never validated or tested on.
         val: folders to validate on as they are, instead of a share of ``root``.
         test: folders to test on as they are, such as Set5 and Set14, likewise; ``zoo test`` gives the mean over all of

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from zoo.base.splits import Split
+from zoo.data.streets.scene import MIN_SIDE as MIN_SIDE
 from zoo.data.streets.scene import draw_street as draw_street
 
 FIRST_SCENE = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # so that no split shares a scene with another
