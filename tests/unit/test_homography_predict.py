@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -138,6 +139,23 @@ def test_the_confidence_follows_what_is_left(pair: tuple[np.ndarray, np.ndarray]
     """The last look sees 3 px of the 128 to correct: one half."""
     found = align(Oracle(in_net_pixels(MATRIX), 0.0, np.array([3.0, 0.0])), *pair, passes=1)
     assert found.confidence == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "valid", "note"),
+    [
+        (0.58, True, None),  # the least of the pairs that were measured to hold
+        (0.35, True, "doubtful: confidence 0.35; look at the overlay"),  # the most of those that were lost
+        (0.0, False, "doubtful: no homography was found"),
+    ],
+)
+def test_an_estimate_that_is_likely_lost_says_so(
+    pair: tuple[np.ndarray, np.ndarray], confidence: float, valid: bool, note: str | None
+):
+    found = replace(made(np.eye(3), *pair, valid=valid), confidence=confidence)
+    assert found.doubtful == found.to_dict()["doubtful"] == (note is not None)
+    assert [line[: len(note or "")] for line in found.notes] == ([note] if note else [])
+    assert ("doubtful" in found.caption()) == found.doubtful
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3])

@@ -21,6 +21,7 @@ from zoo.commands import inputs, main
 from zoo.commands.predict import _part_bar
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.homographynet.net import HomographyNet
+from zoo.models.homographynet.predict import Aligner
 from zoo.models.linknet.predict import Segmenter
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.predict import Painter
@@ -68,7 +69,7 @@ def written(kind: str) -> list[str]:
 
 def test_writes_a_mask_and_an_overlay_a_picture(here: Path, tiny_linknet: Path, street: Image.Image, capsys):
     assert predict(tiny_linknet, "single.webp") == 0
-    assert sorted(path.name for path in Path("out").iterdir()) == ["single_mask.png", "single_overlay.png"]
+    assert sorted(path.name for path in Path("out").glob("[!.]*")) == ["single_mask.png", "single_overlay.png"]
     mask = Image.open("out/single_mask.png")
     assert mask.mode == "P"
     assert mask.size == street.size
@@ -100,7 +101,8 @@ def test_a_bad_picture_costs_none_of_the_others(here: Path, tiny_linknet: Path, 
     assert written("mask") == ["single_mask.png", "street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
     out, err = capsys.readouterr()
     assert "4 of 6 pictures" in out
-    assert len(err.splitlines()) == 2
+    assert len(err.splitlines()) == 3
+    assert "zoo: in: left out 1 file of other kinds (1 .txt)\n" in err
     assert "a_torn.png: damaged picture" in err
     assert "missing.png: no such file" in err
 
@@ -109,7 +111,7 @@ def test_a_bad_picture_costs_none_of_the_others(here: Path, tiny_linknet: Path, 
     ("pictures", "message"),
     [
         (["none*.png"], "none*.png: nothing matches"),
-        (["empty"], "no pictures in empty (.bmp"),
+        (["empty"], "no pictures in empty\n"),
         ([], "tiny needs pictures\nsee zoo predict "),
     ],
 )
@@ -228,7 +230,7 @@ def test_any_tile_works_without_an_overlap(here: Path, tiny_linknet: Path, tile:
 def test_probabilities_are_written(here: Path, tiny_linknet: Path):
     assert predict(tiny_linknet, "single.webp", "--probabilities") == 0
     names = ["single_mask.png", "single_overlay.png", "single_probabilities.npy"]
-    assert sorted(path.name for path in Path("out").iterdir()) == names
+    assert sorted(path.name for path in Path("out").glob("[!.]*")) == names
     expected = load(tiny_linknet).predict("single.webp", probabilities=True)
     assert np.array_equal(np.load("out/single_probabilities.npy"), expected.probabilities)
 
@@ -257,7 +259,7 @@ def test_a_bad_picture_costs_none_of_its_batch(here: Path, tiny_linknet: Path, m
     assert written("mask") == ["street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
     out, err = capsys.readouterr()
     assert "3 of 4 pictures" in out
-    assert len(err.splitlines()) == 1
+    assert len(err.splitlines()) == 2
     assert "a_torn.png: damaged picture" in err
 
 
@@ -310,7 +312,7 @@ def test_enlarges_with_its_options(here: Path, tiny_sr: Path, monkeypatch: pytes
     plain = {"tile": "auto", "match_histogram": False}
     assert calls == [(True, {"tile": 20, "match_histogram": True}), (True, plain), (True, plain)]
     names = [f"{stem}_{kind}.png" for stem in ("single", "street") for kind in ("compare", "x4")]
-    assert sorted(path.name for path in Path("out").iterdir()) == names
+    assert sorted(path.name for path in Path("out").glob("[!.]*")) == names
     monkeypatch.undo()
     expected = load(tiny_sr).predict(here / "single.webp", match_histogram=True)
     assert np.array_equal(Image.open(here / "out/single_x4.png"), expected)
@@ -337,7 +339,7 @@ def test_no_picture_is_replaced_by_the_result_of_another(
     after = {path.name: path.read_bytes() for path in Path().iterdir()}
     assert before.items() < after.items()
     names = [f"{stem}_{kind}.png" for stem in ("a", "a_2", "b.tar", "c") for kind in ("compare", "x4")]
-    assert sorted(after.keys() - before.keys()) == sorted(names)
+    assert sorted(after.keys() - before.keys()) == sorted([*names, ".zoo-predict.jsonl"])
     assert main.main(["predict", str(tiny_sr), ".", "-o", ".", "--device", "cpu"]) == 2  # refused
 
 
@@ -394,12 +396,30 @@ def results() -> list[str]:
 def test_a_pair(here: Path, tiny_homographynet: Path, capsys: pytest.CaptureFixture):
     assert predict(tiny_homographynet, "in/street.png", "single.webp", "--passes", "2", "--refine", "ecc") == 0
     names = ["street_single.json", "street_single_overlay.png", "street_single_warped.png"]
-    assert sorted(path.name for path in Path("out").iterdir()) == names
+    assert sorted(path.name for path in Path("out").glob("[!.]*")) == names
     content = json.loads(Path("out/street_single.json").read_text())
     assert content["passes"] == 2
     assert content["refined"] is not None
     assert content["a"]["name"] == str(Path("in/street.png"))
     assert "1 of 1 pairs: out" in capsys.readouterr().out
+
+
+def test_doubtful_pairs_are_named_and_counted(
+    here: Path, tiny_homographynet: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    """An untrained network knows nothing of two pictures, and that nothing moved between the same ones."""
+    Image.new("RGB", (64, 48)).save("in/flat.png")
+    Path("in/pairs.csv").write_text("street.png,street.png\nflat.png,street.png\n")
+    monkeypatch.setattr(Aligner, "_confidence", lambda *_: 0.9)
+    assert predict(tiny_homographynet, "in/pairs.csv") == 0
+    out, err = capsys.readouterr()
+    assert out == "2 of 2 pairs, 1 doubtful (see above): out\n"
+    assert err == (
+        "zoo: in/flat.png, in/street.png: doubtful: no homography was found, "
+        "the matrix merely scales the first picture to the second\n"
+    )
+    assert json.loads(Path("out/flat_street.json").read_text())["doubtful"] is True
+    assert json.loads(Path("out/street_street.json").read_text())["doubtful"] is False
 
 
 @pytest.mark.parametrize("header", ["", "a,b\n", "\ufeffA, B\r\n\r\n"])
@@ -577,7 +597,7 @@ def test_bad_strength_costs_no_work(here: Path, tmp_path: Path, capsys: pytest.C
     assert "--strength must be a number from 0 to 1, not '1.5'" in capsys.readouterr().err
     assert not Path("out").exists()
     assert predict(tmp_path / "style", "single.webp", "--strength", "0.5", "--preserve-color", "--tile", "16") == 0
-    assert sorted(path.name for path in Path("out").iterdir()) == ["single_compare.png", "single_styled.png"]
+    assert sorted(path.name for path in Path("out").glob("[!.]*")) == ["single_compare.png", "single_styled.png"]
 
 
 def test_pictures_stand_together(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,10 +11,10 @@ from zoo.base.errors import ZooError
 from zoo.base.files import expanded
 from zoo.base.tables import places, records
 from zoo.pictures import video
+from zoo.pictures.folders import find
 from zoo.pictures.images import SUFFIXES
 
 Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
-PICTURES = SUFFIXES | {".gif"}  # found in folders
 TABLES = {".csv", ".tsv"}  # of what belongs together
 VIDEOS = video.SUFFIXES  # where the model can do them
 
@@ -23,7 +23,7 @@ def destinations(found: Iterable[tuple[Path, Inputs]]) -> Iterator[tuple[Path, I
     """Where the results of each prediction go: under the name that is proposed for them, or a free one like it."""
     taken: set[Path] = set()
     for stem, inputs in found:
-        while stem.suffix.lower() in PICTURES:  # of photo.jpg.png: save would take photo.jpg for a file to write
+        while stem.suffix.lower() in SUFFIXES:  # of photo.jpg.png: save would take photo.jpg for a file to write
             stem = stem.with_suffix("")
         destination, count = stem, 1
         while destination in taken:  # a/street.jpg and b/street.jpg, or street.jpg and street.png
@@ -33,19 +33,22 @@ def destinations(found: Iterable[tuple[Path, Inputs]]) -> Iterator[tuple[Path, I
         yield destination, inputs
 
 
-def pictures(given: list[str], out: Path, suffixes: Set[str] = PICTURES) -> Iterator[tuple[Path, Inputs]]:
+def pictures(
+    given: list[str], out: Path, say: Callable[[str], None], suffixes: Set[str] = SUFFIXES
+) -> Iterator[tuple[Path, Inputs]]:
     """Each picture once, by its name below the folder that was given; see :func:`destinations`.
 
     Args:
         given: files, folders and patterns.
         out: folder of the results.
+        say: tells of files in folders that are left out.
         suffixes: of what is looked for in folders.
     """
     seen: set[Path] = set()
     for text in filter(None, given):
         path = Path(text)
         if path.is_dir():
-            found = _in_folder(path, out, suffixes)
+            found = _in_folder(path, out, say, suffixes)
         elif path.is_file() or not glob.has_magic(text):
             found = [path]  # a missing file is named with the other failures
         elif not (found := [Path(name) for name in sorted(glob.glob(text, recursive=True))]):  # noqa: PTH207
@@ -57,17 +60,19 @@ def pictures(given: list[str], out: Path, suffixes: Set[str] = PICTURES) -> Iter
                 yield picture.relative_to(root).with_suffix(""), (picture,)
 
 
-def _in_folder(folder: Path, out: Path, suffixes: Set[str]) -> list[Path]:
+def _in_folder(folder: Path, out: Path, say: Callable[[str], None], suffixes: Set[str]) -> list[Path]:
     """Its pictures without those of earlier runs that write into a part of it."""
     results = out.resolve()
     if results == folder.resolve():
         raise ZooError(
             f"{out}: results would be taken for pictures the next time\n-o names another folder, or one in it"
         )
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    found = find(folder, suffixes)
+    if others := found.left_out():
+        say(f"{folder}: left out {others}")
     if not results.is_relative_to(folder.resolve()):
-        return found
-    return [path for path in found if not path.resolve().is_relative_to(results)]
+        return found.pictures
+    return [path for path in found.pictures if not path.resolve().is_relative_to(results)]
 
 
 def groups(model: str, given: list[str], names: Sequence[str], failures: list[str]) -> Iterator[tuple[Path, Inputs]]:

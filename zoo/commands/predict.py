@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,11 +23,13 @@ from zoo.base.files import read_json
 from zoo.base.registry import Architecture, architectures
 from zoo.base.text import unknown
 from zoo.commands import inputs
-from zoo.commands.inputs import PICTURES, VIDEOS, Inputs
+from zoo.commands.inputs import VIDEOS, Inputs
 from zoo.commands.options import OptionParser, predict_options, usage
+from zoo.commands.outputs import ForeignError, Outputs
 from zoo.commands.terminal import parse_model
 from zoo.hub import layout, locate
 from zoo.pictures import video
+from zoo.pictures.images import SUFFIXES
 
 if TYPE_CHECKING:
     from zoo.models.base import Model, Result
@@ -44,7 +46,7 @@ def main(argv: list[str]) -> int:
     """
     declared, given = _parsed(argv)
     name, texts, out = given.pop("model"), given.pop("pictures"), Path(given.pop("output"))
-    device = given.pop("device")
+    device, overwrite = given.pop("device"), given.pop("overwrite")
     failures = list[str]()
     work = _work(name, declared, texts, out, failures)
     total = len(work) + len(failures)
@@ -58,12 +60,14 @@ def main(argv: list[str]) -> int:
             task = bars.add_task("Predicting", total=len(work))
             if "progress" in inspect.signature(net.predict).parameters:
                 given["progress"] = _part_bar(bars)
-            run, items = _Run(net, declared, given, out, bars), list(work.items())
+            outputs = Outputs(out, work, declared.predictor, overwrite)
+            run, items = _Run(net, declared, given, outputs, bars), list(work.items())
             size = given.get("batch_size", 1) if len(declared.inputs) == 1 else 1
             for first in range(0, len(items), size):
                 failures += run.predict(items[first : first + size])
                 bars.update(task, completed=first + size)
-    print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}: {out}")  # noqa: T201
+    doubts = f", {len(run.doubtful)} doubtful (see above)" if run.doubtful else ""
+    print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}{doubts}: {out}")  # noqa: T201
     for failure in dict.fromkeys(failures):  # what is wrong with an option is said once
         _say(failure)
     return 2 if failures else 0
@@ -88,14 +92,14 @@ def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
 
 def _work(name: str, declared: Architecture, texts: list[str], out: Path, failures: list[str]) -> dict[Path, Inputs]:
     """The pictures of each prediction by the name of its results."""
-    suffixes = PICTURES | VIDEOS if declared.video else PICTURES
+    suffixes = SUFFIXES | VIDEOS if declared.video else SUFFIXES
     if len(declared.inputs) == 1:
-        found = inputs.pictures(texts, out, suffixes)
+        found = inputs.pictures(texts, out, _say, suffixes)
     else:
         found = inputs.groups(name, texts, declared.inputs, failures)
     work = dict(inputs.destinations(found))
     if not work and not failures:
-        raise ZooError(f"no pictures in {', '.join(texts)} ({', '.join(sorted(suffixes))})")
+        raise ZooError(f"no pictures in {', '.join(texts)}")
     return work
 
 
@@ -106,8 +110,9 @@ class _Run:
     net: Model
     declared: Architecture
     options: dict[str, Any]
-    out: Path
+    outputs: Outputs
     bars: Progress
+    doubtful: list[Path] = field(default_factory=list)  # whose results say that they may be wrong
 
     def predict(self, batch: list[tuple[Path, Inputs]]) -> list[str]:
         """Writes the results of one or several predictions; returns what went wrong."""
@@ -123,19 +128,22 @@ class _Run:
         names = ", ".join(map(str, paths))
         try:
             if _is_video(paths):
-                notes = self._video(paths[0], self.out / destination)
+                notes = self._video(paths[0], destination)
             else:
                 result = self.net.predict(*paths, **self.options) if result is None else result
-                result.save(self.out / destination)
+                self.outputs.save(destination, result.save)
                 notes = getattr(result, "notes", ())
+                self.doubtful.extend([destination] * getattr(result, "doubtful", False))
             for note in notes:
                 _say(f"{names}: {note}")
+        except ForeignError:
+            raise
         except ZooError as error:
             return str(error)
         except OSError as error:  # such as a name too long for the results
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            place = "" if error.filename in map(str, paths) else f"{self.out / destination}: "
+            place = "" if error.filename in map(str, paths) else f"{self.outputs.folder / destination}: "
             return f"{names}: {place}{error.strerror or error}"
         except MemoryError:
             return f"{names}: memory ran out"
@@ -147,16 +155,21 @@ class _Run:
             raise ZooError(f"{path}: a video; {type(self.net).__name__} takes pictures only")
         known = inspect.signature(self.net.predict_frame).parameters
         change = partial(self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options})
-        task, start = self.bars.add_task("Frames", total=None), time.perf_counter()
+        self.outputs.check(destination, [ending := f"_{self.declared.video}.mp4"])  # which would take long to find out
+        task, start, written = self.bars.add_task("Frames", total=None), time.perf_counter(), list[video.Written]()
+        show = partial(self.bars.update, task)
+
+        def write(place: Path) -> None:
+            file = place.with_name(f"{place.name}{ending}")
+            written.append(video.change_frames(path, file, change, lambda n, total: show(completed=n, total=total)))
+
         try:
-            file = destination.with_name(f"{destination.name}_{self.declared.video}.mp4")
-            show = partial(self.bars.update, task)
-            written = video.change_frames(path, file, change, lambda done, total: show(completed=done, total=total))
+            self.outputs.save(destination, write)
         finally:
             self.bars.remove_task(task)
-        speed = written.frames / (time.perf_counter() - start)
-        print(f"{path}: {written.frames} frames, {speed:.1f} a second")  # noqa: T201
-        return written.notes
+        speed = written[0].frames / (time.perf_counter() - start)
+        print(f"{path}: {written[0].frames} frames, {speed:.1f} a second")  # noqa: T201
+        return written[0].notes
 
 
 def _is_video(paths: Inputs) -> bool:
@@ -206,6 +219,7 @@ def _part_bar(bars: Progress) -> Callable[[int, int], None]:
 def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
     parser.add_argument("--device", help="such as cpu or cuda; by default the GPU if there is one")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that other commands or people made too")
 
 
 def _parser(model: str, declared: Architecture) -> OptionParser:

@@ -15,7 +15,11 @@ from zoo.engines.torch import TorchEngine
 
 
 class Result(Protocol):
-    """What a prediction gives for one picture, or for the pictures that belong together."""
+    """What a prediction gives for one picture, or for the pictures that belong together.
+
+    It may have ``notes``, lines that a user should know, and ``doubtful``, whether it is likely wrong: ``zoo predict``
+    prints the notes and counts the doubtful results.
+    """
 
     def save(self, destination: str | Path) -> list[Path]:
         """Writes files whose names begin with the destination, such as ``out/street``; returns their paths."""

@@ -22,6 +22,7 @@ OUTLINE = (255, 40, 40)
 STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
 LONGEST = 32_766  # pixels of a side that OpenCV can warp
 FARTHEST = 1e6  # pixels from the picture to which a line is drawn
+TRUSTED = 0.5  # confidence: estimates that are lost were measured up to 0.35, those that hold from 0.58 on
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,20 @@ class Homography(Shown):
     a: np.ndarray = field(repr=False)
     b: np.ndarray = field(repr=False)
     names: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether this is likely wrong: no estimate was found, or the network itself would still correct it by far."""
+        return not self.valid or self.confidence < TRUSTED
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know of before it is used."""
+        if not self.valid:
+            return ("doubtful: no homography was found, the matrix merely scales the first picture to the second",)
+        if self.doubtful:
+            return (f"doubtful: confidence {self.confidence:.2f}; look at the overlay before the matrix is used",)
+        return ()
 
     @property
     def corners(self) -> np.ndarray:
@@ -144,11 +159,11 @@ class Homography(Shown):
         return self.overlay()
 
     def caption(self) -> str:
-        return f"confidence {self.confidence:.2f}" if self.valid else "no homography was found"
+        return self.notes[0] if self.doubtful else f"confidence {self.confidence:.2f}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Matrix, corners, confidence, sizes and names of the pictures."""
-        plain = ("confidence", "valid", "refined", "passes", "seconds")
+        """Matrix, corners, confidence and whether it is doubtful, sizes and names of the pictures."""
+        plain = ("confidence", "valid", "doubtful", "refined", "passes", "seconds")
         sizes = ({"width": picture.shape[1], "height": picture.shape[0]} for picture in (self.a, self.b))
         return {
             "matrix": self.matrix.tolist(),

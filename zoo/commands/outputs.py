@@ -1,0 +1,107 @@
+"""Where results of ``zoo predict`` go: they replace what it made of the same pictures, and nothing else unasked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from zoo.base.errors import ZooError
+from zoo.commands.inputs import Inputs
+
+RECORD = ".zoo-predict.jsonl"  # in the folder of results: what each file was made of, its size and its time
+
+
+class ForeignError(ZooError):
+    """Files would be replaced that are something else than earlier results of the same."""
+
+
+class Outputs:
+    """The folder of the results.
+
+    Args:
+        folder: it exists.
+        work: the pictures of each prediction by the beginning of its results' names.
+        maker: of the results, such as an architecture.
+        overwrite: whether any file but the pictures themselves may be replaced.
+    """
+
+    def __init__(self, folder: Path, work: Mapping[Path, Inputs], maker: str, overwrite: bool) -> None:
+        self.folder, self._work, self._maker, self._overwrite = folder, work, maker, overwrite
+        self._pictures = {path.resolve() for paths in work.values() for path in paths}
+        self._endings = set[str]()  # of names that were checked for all predictions
+        self._own = dict[str, list[Any]]()
+        with suppress(FileNotFoundError), (folder / RECORD).open("rb") as file:
+            for line in file:
+                with suppress(ValueError, TypeError):  # of a process that was killed
+                    name, *told = json.loads(line)
+                    self._own[name] = told
+
+    def save(self, destination: Path, write: Callable[[Path], Any]) -> None:
+        """Has the results of a prediction written, all or none.
+
+        Args:
+            destination: the beginning of their names.
+            write: writes them, given the whole path of that.
+
+        Raises:
+            ForeignError: a file is in the way of these, or of those of another prediction.
+            OSError: they cannot be written.
+            ZooError: of ``write``.
+        """
+        place = (self.folder / destination).parent
+        place.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".zoo-predict-", dir=place) as temporary:
+            try:
+                write(Path(temporary, destination.name))
+            except ZooError as error:
+                raise ZooError(str(error).replace(temporary, str(place))) from error
+            written = sorted(path for path in Path(temporary).rglob("*") if path.is_file())
+            names = [str(path.relative_to(temporary)) for path in written]
+            self.check(destination, [name.removeprefix(destination.name) for name in names])
+            for path, name in zip(written, names, strict=True):
+                self._put(path, destination.with_name(name), self._work[destination])
+
+    def check(self, destination: Path, endings: Iterable[str]) -> None:
+        """Refuses to replace what is something else: by results of this prediction, and of the others at once.
+
+        Args:
+            destination: the beginning of the results' names.
+            endings: what follows it.
+        """
+        new = set(endings) - self._endings
+        self._endings |= new
+        names = {each.with_name(each.name + ending): paths for each, paths in self._work.items() for ending in new}
+        names |= {destination.with_name(destination.name + ending): self._work[destination] for ending in endings}
+        foreign = sorted(self.folder / name for name, paths in names.items() if self._is_foreign(name, paths))
+        if foreign:
+            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+            way_out = "name another folder by -o" + ("" if self._overwrite else ", or give --overwrite")
+            raise ForeignError(f"{foreign[0]}{more} would be replaced: not made by this command before\n{way_out}")
+
+    def _is_foreign(self, name: Path, paths: Inputs) -> bool:
+        path = self.folder / name
+        if not os.path.lexists(path):
+            return False
+        if path.resolve() in self._pictures:
+            return True
+        return not self._overwrite and self._own.get(str(name)) != self._told(path, paths)
+
+    def _put(self, path: Path, name: Path, paths: Inputs) -> None:
+        """Moves a file to its place, once it is on record."""
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        self._own[str(name)] = self._told(path, paths)
+        with (self.folder / RECORD).open("a") as file:
+            file.write(json.dumps([str(name), *self._own[str(name)]]) + "\n")
+        path.replace(self.folder / name)
+
+    def _told(self, path: Path, paths: Inputs) -> list[Any]:
+        """What the record tells of a file: what made it of what, its size in bytes, and when it was written."""
+        origin = b"\0".join([self._maker.encode(), *(os.fsencode(picture.resolve()) for picture in paths)])
+        about = path.stat(follow_symlinks=False)
+        return [hashlib.sha256(origin).hexdigest()[:16], about.st_size, about.st_mtime_ns]
