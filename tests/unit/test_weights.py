@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -256,6 +257,24 @@ def test_saving_refuses_values_that_float16_cannot_hold(tmp_path: Path):
     net = LinkNet(**ARGUMENTS)
     net.classifier.bias.data[0] = 1e6
     with pytest.raises(ZooError, match=r"classifier\.bias has values that float16 cannot hold"):
-        weights.save(net, tmp_path, "linknet", ARGUMENTS)
+        weights.save(net, tmp_path, "linknet", ARGUMENTS, dtype="float16")
     weights.save(net, tmp_path, "linknet", ARGUMENTS, dtype="bfloat16")
     assert load(tmp_path).classifier.bias[0].item() == pytest.approx(1e6, rel=0.01)
+
+
+def test_a_long_training_is_saved_although_float16_overflows(tmp_path: Path):
+    """Such as by a running variance: refused after the last epoch, its network would be lost."""
+    net = LinkNet(**ARGUMENTS)
+    net.classifier.bias.data[0] = 1e6
+    weights.save(net, tmp_path, "linknet", ARGUMENTS)
+    assert torch.equal(load(tmp_path).classifier.bias, net.classifier.bias)
+    assert json.loads((tmp_path / "config.json").read_text())["weights"]["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_diverged_network_is_not_saved_as_a_good_one(tmp_path: Path, value: float):
+    net = LinkNet(**ARGUMENTS)
+    net.classifier.bias.data[0] = value
+    with pytest.raises(ZooError, match=r"classifier\.bias has values that are not finite: the training diverged"):
+        weights.save(net, tmp_path, "linknet", ARGUMENTS)
+    assert list(tmp_path.iterdir()) == []

@@ -29,6 +29,7 @@ from zoo.models.base import Model
 from zoo.nn.device import usable_device
 
 WEIGHTS_FILE = "model.safetensors"
+AUTO = "auto"
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
 HEADER = 1 << 20  # bytes of a safetensors file that are not tensors
 
@@ -119,7 +120,7 @@ def save(
     folder: str | Path,
     architecture: str,
     arguments: Mapping[str, Any],
-    dtype: str = "float16",
+    dtype: str = AUTO,
     **extra: Any,
 ) -> None:
     """Writes ``model.safetensors`` and ``config.json`` as `load` reads them.
@@ -129,16 +130,20 @@ def save(
         folder: made if it is missing.
         architecture: name in the registry.
         arguments: of the network's constructor, plain values, without those that name pretrained weights.
-        dtype: of floating tensors in the file; integer buffers stay as they are.
+        dtype: of floating tensors in the file; integer buffers stay as they are. "auto": float16, or float32 where
+            that overflows.
         extra: further entries of the config, such as ``recipe``, ``data`` and ``input``.
 
     Raises:
-        ZooError: arguments that `load` would refuse, or values that overflow ``dtype``.
+        ZooError: arguments that `load` would refuse, values that overflow ``dtype``, or values that are not finite.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     check_arguments(network_class(architecture, folder), arguments, folder)
-    tensors = {name: _convert(name, tensor, dtype) for name, tensor in net.state_dict().items()}
+    state = net.state_dict()
+    if dtype == AUTO:
+        dtype = "float16" if all(map(_fits_float16, state.values())) else "float32"
+    tensors = {name: _convert(name, tensor, dtype) for name, tensor in state.items()}
     content, described = stored.pack(WEIGHTS_FILE, tensors)
     config = {
         "architecture": architecture,
@@ -152,11 +157,17 @@ def save(
     replace(folder / CONFIG_FILE, config_text)
 
 
+def _fits_float16(tensor: Tensor) -> bool:
+    return not tensor.is_floating_point() or bool(tensor.detach().half().isfinite().all())
+
+
 def _convert(name: str, tensor: Tensor, dtype: str) -> Tensor:
     if not tensor.is_floating_point():
         return tensor.detach().cpu().contiguous()
+    if not tensor.isfinite().all():
+        raise ZooError(f"{name} has values that are not finite: the training diverged; take a smaller learning rate")
     converted = tensor.detach().to("cpu", DTYPES[dtype]).contiguous()
-    if not torch.equal(converted.isfinite(), tensor.detach().cpu().isfinite()):
+    if not converted.isfinite().all():
         raise ZooError(f"{name} has values that {dtype} cannot hold; save with dtype='float32'")
     return converted
 

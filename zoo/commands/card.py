@@ -37,7 +37,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--name", required=True, help="of the model")
     parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="cards/NAME if not given")
     parser.add_argument("--repo", metavar="USER/NAME", help="where it will be published, which a new README says")
-    parser.add_argument("--dtype", choices=("bfloat16", "float16", "float32"), default="float16", help="of the weights")
+    parser.add_argument(
+        "--dtype", choices=("auto", "bfloat16", "float16", "float32"), default="auto", help="of the weights"
+    )
     parser.add_argument("--device", default="cpu", help="that measures")
     add_about_options(parser)
     options, rest = parser.parse_known_args(argv)
@@ -55,7 +57,7 @@ def make_card(
     about: About,
     repo: str,
     *,
-    dtype: str = "float16",
+    dtype: str = "auto",
     device: str = "cpu",
     given: Sequence[str] = (),
 ) -> None:
@@ -67,7 +69,7 @@ def make_card(
         folder: of the card. What is in it stays, the prose of its README included, but for what is generated.
         about: what only its author knows of it; a README that is there already tells the rest.
         repo: where it will be published.
-        dtype: of the weights.
+        dtype: of the weights; "auto" is float16, or float32 where that overflows.
         device: that measures.
         given: arguments of ``zoo evaluate``, for data and evaluator.
 
