@@ -52,10 +52,10 @@ def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> 
     arguments = config.get("arguments")
     if not isinstance(arguments, dict):
         raise ZooError(f"{where}: arguments must be an object, not {json.dumps(arguments):.60}")
-    check_arguments(cls, arguments, where)
+    checked = check_arguments(cls, arguments, where)
     try:
         with torch.device(device):
-            return cls(**arguments)
+            return cls(**checked)
     except Exception as error:  # whatever a network makes of arguments that nobody meant
         said = error if isinstance(error, ZooError) else f"{cls.__name__} refuses its arguments: {first_line(error)}"
         raise ZooError(f"{where}: {said}") from error
@@ -68,38 +68,42 @@ def network_class(architecture: Any, where: str | Path) -> type[Model]:
     return import_object(known[architecture].net)
 
 
-def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str | Path) -> None:
+def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
     """Refuses arguments by name, by what they might do, and by the types and ranges of the signature.
+
+    Returns:
+        The values in the types of the signature: JSON knows one kind of number, and true is 1 to Python.
 
     Raises:
         ZooError: names the first.
     """
-    signature, name_of_it = inspect.signature(cls), architecture_of(cls)
+    signature, name_of_it, checked = inspect.signature(cls), architecture_of(cls), dict[str, Any]()
     pretrained = architectures()[name_of_it].pretrained if name_of_it else ()
     for name, value in arguments.items():
         if name not in signature.parameters:
             near = did_you_mean(name, signature.parameters)
             raise ZooError(f"{where}: {cls.__name__} has no argument {name!r:.60}{near}")
         fetched = name in pretrained or name.endswith("weights")  # full weights follow
-        if _mismatch(HARMLESS, value) or (fetched and value is not None):
+        if _read(HARMLESS, value)[1] or (fetched and value is not None):
             raise ZooError(f"{where}: arguments.{name} may not be {json.dumps(value, default=repr):.60}")
-        if problem := _mismatch(_adapter(cls.__init__, name), value):
+        checked[name], problem = _read(_adapter(cls.__init__, name), value)
+        if problem:
             raise ZooError(f"{where}: arguments.{name}: {problem}, not {json.dumps(value):.60}")
     try:
         signature.bind(**arguments)
     except TypeError as error:
         raise ZooError(f"{where}: {cls.__name__}: {error}") from error
+    return checked
 
 
-def _mismatch(adapter: TypeAdapter[Any], value: Any) -> str:
-    """What is asked for instead of a value; empty where it is of the type and in the range."""
+def _read(adapter: TypeAdapter[Any], value: Any) -> tuple[Any, str]:
+    """A value as the type has it, and what is asked for instead where it is of another type or out of range."""
     try:
-        adapter.validate_json(json.dumps(value))
+        return adapter.validate_json(json.dumps(value)), ""
     except TypeError as error:  # of JSON
-        return str(error)
+        return None, str(error)
     except ValidationError as error:
-        return "; ".join(dict.fromkeys(each["msg"] for each in error.errors(include_url=False)))[:200]
-    return ""
+        return None, "; ".join(dict.fromkeys(each["msg"] for each in error.errors(include_url=False)))[:200]
 
 
 @lru_cache

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.base.bounds import Pixels, Width
+from zoo.base.bounds import Pixels
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 
@@ -49,11 +49,13 @@ class HomographyNet(Model):
         backbone: Literal["squeeze", "vgg"] = "squeeze",
         head: Literal["regression", "classification"] = "regression",
         fusion: Literal["stack", "correlation"] | None = None,
-        channels: Width = 1,
+        channels: Literal[1, 3] = 1,
         max_offset: Pixels = 32.0,
     ) -> None:
         super().__init__()
         self.head, self.channels, self.max_offset = head, channels, max_offset
+        if channels not in (1, 3):
+            raise ZooError(f"channels are 1 of grey pictures or 3 of RGB, not {channels}")
         if head not in ("regression", "classification"):
             raise ZooError(f'head is "regression" or "classification", not {head!r}')
         outputs = 8 if head == "regression" else 8 * self.BINS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from zoo.base.bounds import MOST_ITERATIONS
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.base.memory import gigabytes
@@ -46,6 +46,7 @@ class NeuralStyleModule(Learner):
         preserve_color: whether ``picture.png`` has the colours of the content.
     """
 
+    learns_from = StylePair
     net: NeuralStyle
     monitor = ("val/loss", "min")
 
@@ -81,9 +82,7 @@ class NeuralStyleModule(Learner):
     def setup(self, stage: str) -> None:
         if hasattr(self, "objective"):  # validation after the fit
             return
-        pair = self.trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(pair, StylePair):
-            raise ZooError(f"neural style learns from zoo.data.StylePair, not {type(pair).__name__}")
+        pair: StylePair = self.trainer.datamodule  # type: ignore[attr-defined]
         self.source, self.alpha, _ = as_content(pair.content)
         colors = shrink(self.source, self.net.size)
         need = check_memory(self.features, colors.height, colors.width, self.trainer.strategy.root_device)
@@ -98,8 +97,11 @@ class NeuralStyleModule(Learner):
 
     def _iterations(self) -> int:
         count = self.trainer.estimated_stepping_batches
-        if not 0 < count < math.inf:
-            raise ZooError("neural style is told how many iterations there are, such as by --trainer.max_steps 300")
+        if not 0 < count <= MOST_ITERATIONS:
+            most = f"{MOST_ITERATIONS:,} at most"
+            raise ZooError(
+                f"neural style is told how many iterations there are, such as by --trainer.max_steps 300, {most}"
+            )
         return int(count)
 
     def configure_optimizers(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from zoo.base.bounds import check_count
+from zoo.base.bounds import Iterations, Rate, Side, Weight, check_count
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.descent import LEARNING_RATES
@@ -52,18 +52,18 @@ class NeuralStyle(Model):
 
     def __init__(
         self,
-        content_layers: dict[str, float] | None = None,
-        style_layers: dict[str, float] | None = None,
-        content_weight: float = 5e-3,
-        style_weight: float = 1.0,
-        tv_weight: float = 10.0,
+        content_layers: dict[str, Weight] | None = None,
+        style_layers: dict[str, Weight] | None = None,
+        content_weight: Weight = 5e-3,
+        style_weight: Weight = 1.0,
+        tv_weight: Weight = 10.0,
         pooling: Literal["average", "max"] = "average",
         depth: Literal[16, 19] = 16,
         start: Literal["content", "noise", "style"] = "content",
         optimizer: Literal["lbfgs", "adam"] = "lbfgs",
-        lr: float | None = None,
-        iterations: int = 300,
-        size: int = 512,
+        lr: Rate | None = None,
+        iterations: Iterations = 300,
+        size: Side = 512,
         coarse_to_fine: bool = True,
     ) -> None:
         super().__init__()
