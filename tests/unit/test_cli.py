@@ -145,6 +145,9 @@ def test_arguments_of_the_process_are_taken_and_left(verb: list[tuple], monkeypa
         (["info"], "name"),
         (["info", "linknet_camvit"], "did you mean linknet_camvid?"),
         (["info", "linknet", "--hlep"], "unrecognized arguments: --hlep; did you mean --help?"),
+        (["info", "linknet", ""], "unrecognized arguments: one is empty"),
+        (["info", "x" * 5000], "x" * 90),
+        ([f"{'x ' * 3000}y"], "..."),
     ],
 )
 def test_user_errors_are_one_or_two_lines(card: Path, arguments: list[str], message: str, capsys):
@@ -154,6 +157,7 @@ def test_user_errors_are_one_or_two_lines(card: Path, arguments: list[str], mess
     assert captured.err.startswith("zoo: error: ")
     assert message in captured.err
     assert len(captured.err.splitlines()) <= 2
+    assert max(map(len, captured.err.splitlines())) <= 300
 
 
 def test_every_meaning_of_a_verb_is_another_verb():
@@ -301,6 +305,15 @@ def test_a_training_outlives_the_space_for_its_log(
         assert main.main(streets) == 2
     assert left_by(tmp_path) == ("Straße", "道路")
     assert "zoo: error: standard output: No space left on device; the work is done" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_a_link_that_leads_to_itself(card: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    for arguments in (["pull", str(card), "--to", str(loop)], ["fit", "--resume", str(loop)]):
+        assert main.main(arguments) == 2
+        assert "loop" in capsys.readouterr().err
 
 
 def test_a_closed_pipe_is_quiet(card: Path, bundle: Path, closed: TextIO):

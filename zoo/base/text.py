@@ -47,6 +47,12 @@ def is_line(text: str) -> bool:
     return len(text) <= LINE and text.isprintable()
 
 
+def shortened(text: str, longest: int) -> str:
+    """The text without its middle, where it has more characters than that."""
+    end = longest // 3
+    return text if len(text) <= longest else f"{text[: longest - end - 3]}...{text[-end:]}"
+
+
 def first_line(error: BaseException) -> str:
     """The first line that an error says, or the name of its class where it says nothing."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__

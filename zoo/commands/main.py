@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
-from zoo.base.text import causes, did_you_mean, first_line, printable
+from zoo.base.text import causes, did_you_mean, first_line, printable, shortened
 from zoo.commands.terminal import Lasting, Parser, lasting_output
 from zoo.hub import client
 from zoo.hub.errors import redact
@@ -20,6 +20,7 @@ USER_ERROR = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
 INTERRUPTED = 130  # as a shell reports SIGINT
 BROKEN_PIPE = 141  # and SIGPIPE
+LONGEST = 300  # characters of a message's first line, which repeats what was given
 
 VERBS = {  # what each does, and the function in zoo.commands that is imported when it is called
     "fit": ("train: zoo fit --recipe NAME", "fit:main"),
@@ -56,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments after the program's name; those of the process if None.
 
     Returns:
-        Exit code: 0, 1 where a measured figure is out of its tolerance, 2 for an error of the user, 3 where no figure
-        could be compared, 70 for a bug in zoo, 130 after Ctrl-C, 141 where the reader of the output went away.
+        Exit code: 0, 1 where a measured figure is out of its tolerance, 2 for an error of the user, 3 where a claim
+        was not compared, 70 for a bug in zoo, 130 after Ctrl-C, 141 where the reader of the output went away.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)  # a copy: DDP starts its processes from sys.argv
     debug = "--debug" in arguments
@@ -68,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if debug:
                 print(printable(redact(traceback.format_exc()), keep="\n"), file=sys.stderr)  # noqa: T201
             code, text = _explain(error)
-            print(printable(f"zoo: {redact(text)}", keep="\n"), file=sys.stderr)  # noqa: T201
+            first, newline, way_out = printable(f"zoo: {redact(text)}", keep="\n").partition("\n")
+            print(shortened(first, LONGEST) + newline + way_out, file=sys.stderr)  # noqa: T201
         return code or _judge(output)
 
 
@@ -95,6 +97,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
     if isinstance(error, OSError) and error.filename is not None:
         return USER_ERROR, f"error: {error.filename}: {error.strerror}"
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of Path.resolve before Python 3.13
+        return USER_ERROR, f"error: {error}"
     told = f"bug: {type(error).__name__}: {first_line(error)}"
     return BUG, f"{told}\nrun the same with --debug to see where, and please report it"
 
@@ -123,7 +127,7 @@ def _parser() -> Parser:
         usage="zoo [--version] [--debug] VERB ...",
         description=f"A zoo of vision architectures on Lightning.\n\nverbs:\n{verbs}",
         epilog="zoo VERB --help says more. Exit codes: 0; 1 where evaluate finds a figure out of its tolerance;\n"
-        "2 for an error to correct; 3 where evaluate has no figure to compare; 70 for a bug in zoo; 130 after Ctrl-C.",
+        "2 for an error to correct; 3 where evaluate leaves a claim uncompared; 70 for a bug in zoo; 130 after Ctrl-C.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")

@@ -72,8 +72,10 @@ class Parser(argparse.ArgumentParser):
         return list(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
-        wrong = message.removeprefix("unrecognized arguments: ").split()[0]
-        near = did_you_mean(wrong, self.options) if wrong.startswith("-") else ""
+        words = message.removeprefix("unrecognized arguments:").split()
+        if not words:
+            message = "unrecognized arguments: one is empty, such as what a shell makes of a variable that is not set"
+        near = did_you_mean(words[0], self.options) if words and words[0].startswith("-") else ""
         raise ZooError(f"{message}{near}\nsee {self.prog} --help")
 
 
