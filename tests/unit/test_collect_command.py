@@ -88,7 +88,9 @@ def test_the_limit_is_kept_and_may_be_raised(gallery: Gallery, tmp_path: Path):
     assert collect(source, "-o", tmp_path / "out", "--limit", 7, *QUICK) == 0
     assert statuses(tmp_path / "out") == ["saved"] * 7
     assert len(gallery.asked("GET", "fine")) == 7  # and nothing is asked for in vain
-    assert collect("--resume", tmp_path / "out", "--limit", 12) == 0  # the other options are those of before
+    assert (
+        collect("--resume", tmp_path / "out", "--limit", 12, "--allow-private") == 0
+    )  # the other options are those of before
     assert statuses(tmp_path / "out") == ["saved"] * 12
     assert len(gallery.asked("GET", "fine")) == 12
 
@@ -102,7 +104,7 @@ def test_what_failed_is_tried_again_and_nothing_else(gallery: Gallery, tmp_path:
     assert "--retry-failed" in capsys.readouterr().out
     for expected in (["saved", "failed", "failed", "failed"], ["saved", "saved", "failed", "saved"]):
         gallery.requests.clear()
-        assert collect("--resume", out, "--retry-failed") == 0
+        assert collect("--resume", out, "--retry-failed", "--allow-private") == 0
         assert statuses(out) == expected
         assert not gallery.asked("GET", "fine")
     assert [record["url"].partition(gallery.endpoint + "/")[2][:-4] for record in ledger(out)] == names
@@ -123,7 +125,7 @@ def test_another_list_adds_to_a_collection_and_moves_nothing(gallery: Gallery, t
     assert collect(listed(tmp_path / "one.txt", *fine(gallery, *range(30))), "-o", out, *QUICK) == 0
     before = {record["file"] for record in ledger(out)}
     more = listed(tmp_path / "two.txt", *fine(gallery, *range(20, 60)))
-    assert collect(more, "-o", out, "--label", "more") == 0
+    assert collect(more, "-o", out, "--label", "more", "--allow-private") == 0
     records = ledger(out)
     assert len(records) == 60  # ten were known
     assert before == {record["file"] for record in records[:30]}
@@ -139,7 +141,7 @@ def test_a_collection_goes_on_without_its_list(gallery: Gallery, tmp_path: Path,
     source.unlink()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert collect("--resume", "../out", "--limit", 9) == 0
+    assert collect("--resume", "../out", "--limit", 9, "--allow-private") == 0
     assert statuses(tmp_path / "out") == ["saved"] * 9
 
 
@@ -329,7 +331,7 @@ def test_a_catalogue_is_asked_for_no_more_than_is_wanted(tmp_path: Path):
         assert [record[name] for name in ("license", "creator", "status")] == ["CC0", "Ann", "saved"]
         assert record["page"] == f"{wiki.endpoint}/wiki/3"
         wiki.requests.clear()
-        assert collect("--resume", tmp_path / "out", "--limit", 8) == 0
+        assert collect("--resume", tmp_path / "out", "--limit", 8, "--allow-private") == 0
         assert len(statuses(tmp_path / "out")) == 8
         assert len(wiki.asked("GET", "api.php")) == 1  # it goes on where it was
 
@@ -404,7 +406,7 @@ def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate()
     assert process.returncode == 130
-    assert f"resume with: zoo collect --resume {tmp_path / 'out'}" in errors
+    assert f"resume with: zoo collect --resume {tmp_path / 'out'} --allow-private\n" in errors
     assert 0 < len(statuses(tmp_path / "out")) < 500
 
 
@@ -420,7 +422,7 @@ def test_a_full_disk_ends_in_a_line(gallery: Gallery, tmp_path: Path, monkeypatc
     assert collect(source, "-o", tmp_path / "out", *QUICK) == 2
     assert "no space left" in capsys.readouterr().err
     monkeypatch.undo()
-    assert collect("--resume", tmp_path / "out") == 0
+    assert collect("--resume", tmp_path / "out", "--allow-private") == 0
     assert statuses(tmp_path / "out") == ["saved"] * 6
     assert not any((tmp_path / "out" / ".collect" / "parts").iterdir())
 
@@ -571,17 +573,45 @@ def test_rules_without_end_are_read_from_their_beginning(tmp_path: Path):
         assert collect(listed(tmp_path / "list.txt", *fine(server, 1)), "-o", tmp_path / "out", *QUICK) == 0
 
 
-def test_leave_for_private_networks_does_not_travel(gallery: Gallery, tmp_path: Path, capsys):
-    source = listed(tmp_path / "list.txt", *fine(gallery, 1, 2))
-    assert collect(source, "-o", tmp_path / "out", "--limit", 1, *QUICK) == 0
-    shutil.copytree(tmp_path / "out", tmp_path / "sent")
+def test_leave_for_private_networks_is_given_each_time(gallery: Gallery, tmp_path: Path, capsys):
+    source, out = listed(tmp_path / "list.txt", *fine(gallery, 1, 2)), tmp_path / "out"
+    assert collect(source, "-o", out, "--limit", 1, *QUICK) == 0
     gallery.requests.clear()
-    collect("--resume", tmp_path / "sent", "--limit", 2)
-    assert statuses(tmp_path / "sent") == ["saved", "blocked"]
+    settings = json.loads((out / ".collect/settings.json").read_text())
+    for options in (settings["options"], {**settings["options"], "allow_private": True}):  # also as a zoo once kept it
+        (out / ".collect/settings.json").write_text(json.dumps({**settings, "options": options}))
+        assert collect("--resume", out, "--limit", 2) == 0
+        assert statuses(out) == ["saved", "blocked"]
     assert not gallery.requests
-    assert "--allow-private" in capsys.readouterr().err
-    assert collect("--resume", tmp_path / "out", "--limit", 2) == 0
-    assert statuses(tmp_path / "out") == ["saved", "saved"]
+    command = capsys.readouterr().out.rpartition("Private:  1 left out  (zoo ")[2].rstrip(")\n")
+    assert command == f"collect --resume {out} --allow-private"
+    assert main.main(command.split()) == 0
+    assert statuses(out) == ["saved", "saved"]
+    assert "Private:" not in capsys.readouterr().out
+
+
+def test_the_advice_about_private_addresses_helps(gallery: Gallery, tmp_path: Path, capsys):
+    """However often it was tried without, by the list again or not, and where a thumbnail is concerned."""
+    source, out = tmp_path / "list.csv", tmp_path / "out"
+    source.write_text(f"url,thumbnail\n{gallery.endpoint}/fine/1.jpg,\nftp://x/1.jpg,{gallery.endpoint}/fine/2.jpg\n")
+    options = ["--delay", "0", "--contact", "tests", "--retries", "0"]
+    for arguments in ([source, "-o", out], [source, "-o", out], ["--resume", out], ["--resume", out, "--retry-failed"]):
+        assert collect(*arguments, *options) == 2
+        error, command = capsys.readouterr().err.splitlines()[-2:]
+        assert error == "zoo: error: no picture from 2 addresses; most often: 127.0.0.1 is not a public address"
+        assert command == f"zoo collect --resume {out} --allow-private"
+    assert main.main(command.split()[1:]) == 0
+    assert statuses(out) == ["saved", "thumbnail"]
+    assert "Private:" not in capsys.readouterr().out
+
+
+def test_a_collection_that_never_asked_says_so(gallery: Gallery, tmp_path: Path, capsys):
+    source, out = listed(tmp_path / "list.txt", *fine(gallery, 1)), tmp_path / "out"
+    assert collect(source, "-o", out, "--retry-failed", *QUICK) == 2  # nothing failed yet
+    error, way_out = capsys.readouterr().err.splitlines()[-2:]
+    assert error == "zoo: error: no picture from 1 addresses: none was asked for yet"
+    assert way_out.startswith("leave out --retry-failed")
+    assert collect(source, "-o", out, *QUICK) == 0
 
 
 def test_a_host_that_puts_everything_off_is_given_up(gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -620,11 +650,11 @@ def test_labels_keep_their_folders(gallery: Gallery, tmp_path: Path):
     out = tmp_path / "out"
     assert collect(source, "-o", out, *QUICK) == 0
     for _ in range(2):
-        assert collect("--resume", out, "--retry-failed") == 0
+        assert collect("--resume", out, "--retry-failed", "--allow-private") == 0
     before = {record["label"]: record["file"].split("/")[1] for record in ledger(out)}
     for label, path in rows:
         more = listed(tmp_path / f"{label}.txt", f"{gallery.endpoint}{path}?again={label}".replace("shaky", "fine/x"))
-        assert collect(more, "-o", out, "--label", label) == 0
+        assert collect(more, "-o", out, "--label", label, "--allow-private") == 0
     assert {(record["label"], record["file"].split("/")[1]) for record in ledger(out)} == set(before.items())
 
 
@@ -636,6 +666,6 @@ def test_a_link_in_the_folder_leads_nowhere(gallery: Gallery, tmp_path: Path, ca
     for split in ("train", "val", "test"):
         (out / split).rename(tmp_path / split)
         (out / split).symlink_to(outside)
-    assert collect("--resume", out, "--limit", 9, "--label", "x") == 2
+    assert collect("--resume", out, "--limit", 9, "--label", "x", "--allow-private") == 2
     assert "leads out of" in capsys.readouterr().err
     assert not any(outside.iterdir())

@@ -12,6 +12,7 @@ from zoo.base.errors import ZooError
 from zoo.base.text import printable
 from zoo.collect.addresses import Api
 from zoo.collect.fetch import Client, Redirect, parse
+from zoo.collect.guard import PRIVATE
 from zoo.collect.hosts import PATIENCE, Hosts, backoff
 from zoo.collect.options import Options
 from zoo.collect.trouble import FetchError
@@ -38,7 +39,8 @@ def polite(client: Client, options: Options) -> Api:
             except FetchError as error:
                 wait = backoff(attempt, error.wait)
                 if not error.again or attempt > options.retries or wait > PATIENCE:
-                    raise ZooError(f"{url}: {printable(error.reason)}") from None
+                    way_out = "\nallow it with --allow-private" if PRIVATE in error.reason else ""
+                    raise ZooError(f"{url}: {printable(error.reason)}{way_out}") from None
             await asyncio.sleep(wait)
 
     return ask

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.collect.addresses import Address, Page
+from zoo.collect.addresses import Address, Page, without_password
 from zoo.collect.ledger import key_of
 
 
 class Backlog:
     """``addresses.jsonl``: addresses, and after each page of them where its source goes on.
+
+    Tokens in queries are kept here, and nowhere else: the pictures are still to be asked for.
 
     Args:
         path: of it; a page that was not written to its end is cut off.
@@ -71,7 +73,8 @@ class Backlog:
                 self.repeated += 1
                 continue
             self._seen.add(key)
-            known = {name: value for name, value in dataclasses.asdict(address).items() if value is not None}
+            told = dataclasses.asdict(address.changed(without_password))
+            known = {name: value for name, value in told.items() if value is not None}
             self._writing.write(json.dumps(known) + "\n")
         self._cursors[source] = page.next
         self._writing.write(json.dumps({"source": source, "next": page.next}) + "\n")

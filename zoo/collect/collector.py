@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import IO, Any
 
 from zoo.base.text import printable
-from zoo.collect.addresses import Address, Page
+from zoo.collect.addresses import Address, Page, without_secrets
 from zoo.collect.fetch import Client, Redirect, parse
 from zoo.collect.hosts import PATIENCE, Host, Hosts, backoff
 from zoo.collect.ledger import key_of
@@ -23,6 +23,7 @@ from zoo.collect.robots import read_rules
 from zoo.collect.sources.catalogue import Catalogue
 from zoo.collect.store import Store
 from zoo.collect.trouble import FetchError, RejectedError
+from zoo.hub.errors import redact
 
 WINDOW = 4096  # addresses that may be ahead of the first one that is not settled yet
 THREADS = 8  # that decode, and wait for the disk
@@ -45,10 +46,10 @@ class Visit:
     def record(self, status: str, reason: str | None) -> dict[str, Any]:
         """What the ledger tells of any address."""
         return {
-            **asdict(self.address),
+            **asdict(self.address.changed(without_secrets)),
             "status": status,
-            "reason": None if reason is None else printable(reason),
-            "final_url": self.url if self.requests else None,
+            "reason": None if reason is None else printable(redact(reason)),
+            "final_url": without_secrets(self.url) if self.requests else None,
             "requests": self.requests,
             "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }

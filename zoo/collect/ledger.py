@@ -10,6 +10,7 @@
 - ``blocked``: no address of the public internet by http or https, and so never asked for;
 - ``failed``: nothing came, which may be otherwise another time.
 
+Addresses are without their secrets: for a password there are asterisks, for a token in a query also a digest.
 ``final_url`` is the last address that was asked, ``bytes`` and ``digest`` (SHA-256) are the file's, ``type`` is by its
 content, ``size`` width and height, ``phash`` its perceptual hash, ``arrived`` the digest of what came where the file
 was encoded anew, ``requests`` how many there were for it, ``time`` (UTC) when it was settled.
@@ -29,18 +30,22 @@ from typing import Any, TextIO, cast
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replacing
+from zoo.collect.addresses import without_secrets
+from zoo.collect.guard import PRIVATE
 
 KEPT = ("saved", "thumbnail")
+FAILURES = ("rejected", "forbidden", "blocked", "failed")
 FIELDS = (  # of every line, in this order; null where there is nothing to say
     *("url", "status", "reason", "file", "split", "of", "final_url", "bytes", "digest", "type", "size", "phash"),
     *("label", "license", "creator", "page", "thumbnail", "arrived", "requests", "time"),
 )
-STATUSES = (*KEPT, "duplicate", "near_duplicate", "rejected", "forbidden", "blocked", "failed")
+STATUSES = (*KEPT, "duplicate", "near_duplicate", *FAILURES)
 
 
 def key_of(url: str) -> int:
-    """A number that stands for an address, of which a set takes little memory; 64 bits do not collide in practice."""
-    return int.from_bytes(blake2b(url.partition("#")[0].encode(errors="replace"), digest_size=8).digest(), "big")
+    """A number that stands for an address, also without its secrets; 64 bits do not collide in practice."""
+    plain = without_secrets(url.partition("#")[0])
+    return int.from_bytes(blake2b(plain.encode(errors="replace"), digest_size=8).digest(), "big")
 
 
 class Ledger:
@@ -121,6 +126,11 @@ def _is_record(record: Any) -> bool:
     if not isinstance(record, dict) or not isinstance(record.get("url"), str):
         return False
     return record.get("status") in STATUSES and isinstance(record.get("file"), (str, NoneType))
+
+
+def is_private(record: Mapping[str, Any]) -> bool:
+    """Whether a line tells of an address that was not asked for because it is not a public one."""
+    return record["status"] in FAILURES and PRIVATE in str(record.get("reason"))
 
 
 def is_whole(record: dict[str, Any]) -> bool:

@@ -72,7 +72,7 @@ class Options:
     delay: float = _option(0.2, POLITE, "least pause between requests to one host", "SECONDS", float, 0, 3600)
     timeout: float = _option(60.0, POLITE, "timeout per request", "SECONDS", float, 0.1, 3600)
     retries: int = _option(3, POLITE, "retries per address", "N", int, 0, 20)
-    allow_private: bool = _option(False, POLITE, "connect to private, loopback and link-local addresses too")
+    allow_private: bool = _option(False, POLITE, "connect to private addresses too; has to be given again each time")
 
     def __post_init__(self) -> None:
         for name, about in abouts().items():
@@ -138,13 +138,7 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
         raise ZooError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def made_here(path: Path) -> bool:
-    """Tells whether the settings were written where they are: nobody else can know the number of a new folder."""
-    return read_json(path).get("here") == path.parent.stat().st_ino
-
-
 def write_settings(path: Path, options: dict[str, Any], sources: list[SourceOptions]) -> None:
     """Writes what :func:`read_settings` reads."""
-    here, named = path.parent.stat().st_ino, [dataclasses.asdict(one) for one in sources]
-    content = {"zoo": __version__, "here": here, "options": options, "sources": named}
+    content = {"zoo": __version__, "options": options, "sources": [dataclasses.asdict(one) for one in sources]}
     replace(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -11,11 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.text import Text
 
 from zoo.base.progress import bars
-from zoo.collect.ledger import KEPT
+from zoo.collect.ledger import FAILURES, KEPT
 
 LINE = 60.0  # seconds from one line of a log to the next, where there is no terminal
-REASONS = 1000  # different ones that are counted
-FAILURES = ("rejected", "forbidden", "blocked", "failed")
 
 
 class _Rate(ProgressColumn):
@@ -36,7 +34,6 @@ class Watch:
         tally = TextColumn("{task.fields[tally]}")
         self.progress = bars(BarColumn(10), MofNCompleteColumn(), _Rate(), tally, TimeRemainingColumn())
         self._limit, self._before = limit, kept
-        self._reasons: Counter[str] = Counter()
         self._task = self.progress.add_task("", total=limit, tally="")
         self.tally: Counter[str] = Counter()
 
@@ -49,8 +46,6 @@ class Watch:
             known: addresses by now.
         """
         self.tally[record["status"]] += 1
-        if record["status"] in FAILURES and len(self._reasons) < REASONS:
-            self._reasons[record["reason"]] += 1
         saved, thumbnails = (self.tally[name] for name in KEPT)
         failures = sum(self.tally[name] for name in FAILURES)
         same = self.tally["duplicate"] + self.tally["near_duplicate"]
@@ -60,11 +55,6 @@ class Watch:
         if self.progress.disable and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE
             self.progress.console.print(f"{done:,} of {known:,}: {text}", highlight=False)
-
-    @property
-    def most_often(self) -> str:
-        """Why most of the pictures that could not be had could not; "" where all could."""
-        return "".join(reason for reason, _ in self._reasons.most_common(1))
 
     def __str__(self) -> str:
         return ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in self.tally.most_common())

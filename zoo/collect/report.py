@@ -22,10 +22,10 @@ from PIL import Image, ImageOps
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replacing
-from zoo.collect.ledger import KEPT, read
+from zoo.collect.addresses import without_secrets
+from zoo.collect.ledger import FAILURES, KEPT, read
 from zoo.collect.options import Options
 from zoo.collect.picture import SUFFIXES, Memory
-from zoo.collect.progress import FAILURES
 from zoo.collect.sources.values import shown
 from zoo.pictures.images import open_listed
 
@@ -36,7 +36,6 @@ QUALITY = 70  # of JPEG, which every mail program shows
 LINK = 2048  # characters of an address that is linked
 DIFFERENT, OTHERS = 10_000, "all others"  # names of a table that are told apart, and the one of the rest
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
-_SECRET = re.compile(r"(?<=://)[^/?#]*@")  # user and password of an address
 _FIGURE = re.compile(r"(?:^|(?<=thumbnail: )|(?<=\())\S*\d\S*(?= )")  # that differs from one reason to the next
 
 
@@ -178,7 +177,7 @@ def _tile(record: Mapping[str, Any]) -> dict[str, Any]:
 def _failure(record: Mapping[str, Any]) -> dict[str, Any]:
     url = record["url"]
     return {
-        "url": shown(_SECRET.sub("…@", url[:LINK])),
+        "url": shown(without_secrets(url[:LINK])),
         "link": _link(url),
         "status": record["status"],
         "reason": _text(record, "reason") or "unknown",
@@ -196,8 +195,8 @@ def _whole(value: Any) -> int:
 
 
 def _link(url: Any) -> str | None:
-    """An address that a person may follow."""
-    if not isinstance(url, str) or len(url) > LINK or _SECRET.search(url):
+    """An address that a person may follow: whole, and without secrets."""
+    if not isinstance(url, str) or len(url) > LINK or without_secrets(url) != url or "***" in url:
         return None
     return url if url.lower().startswith(("http://", "https://")) else None
 

@@ -8,6 +8,7 @@ import ctypes
 import os
 import shlex
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,17 @@ from zoo.collect.addresses import Page
 from zoo.collect.api import polite
 from zoo.collect.collector import Collector
 from zoo.collect.fetch import Client
-from zoo.collect.guard import PRIVATE
 from zoo.collect.hosts import Hosts
-from zoo.collect.options import SETTINGS, Options, SourceOptions, made_here, read_settings, write_settings
+from zoo.collect.ledger import FAILURES, is_private
+from zoo.collect.options import SETTINGS, Options, SourceOptions, read_settings, write_settings
 from zoo.collect.progress import Watch
 from zoo.collect.sources import open_source
 from zoo.collect.sources.catalogue import Catalogue
 from zoo.collect.store import Store
+from zoo.hub.errors import redact
 
 FILES = 256  # that are open beside connections
+REASONS = 1000  # different ones that are counted
 
 
 def collect(
@@ -50,11 +53,9 @@ def collect(
     stored, named = read_settings(folder / SETTINGS)
     if source is not None and source not in named:
         named.append(source)
-    if stored.get("allow_private") and "allow_private" not in given and not made_here(folder / SETTINGS):
-        del stored["allow_private"]
-        say("--allow-private was given for another folder; give it again to allow private addresses here")
-    given = {**stored, **given}
-    options = Options(**{"contact": os.environ.get("ZOO_CONTACT"), **given})
+    private = {"allow_private": bool(given.get("allow_private"))}  # which whoever made the folder cannot decide
+    given = {name: value for name, value in {**stored, **given}.items() if name not in private}
+    options = Options(**{"contact": os.environ.get("ZOO_CONTACT"), **given, **private})
     if options.contact is None:
         say("no contact: give --contact with your e-mail address or page, or set ZOO_CONTACT")
     _prepare(options)
@@ -65,7 +66,7 @@ def collect(
         warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in the ledger
         for one in named:
             if not retry and one != source and not store.backlog.ended(one.key):
-                say(f"resuming {one.text}" + (f" at {one.endpoint}" if one.endpoint else ""))
+                say(redact(f"resuming {one.text}" + (f" at {one.endpoint}" if one.endpoint else "")))
                 opened[one.key] = open_source(one, api)
         write_settings(folder / SETTINGS, given, named)
         watch = Watch(options.limit, store.kept)
@@ -100,15 +101,18 @@ async def _run(store: Store, catalogues: dict[str, Catalogue], client: Client, w
 
 
 def _summary(store: Store, watch: Watch) -> str:
-    folder = shlex.quote(str(store.folder))
-    again = f"zoo collect --resume {folder} --retry-failed"
+    folder, flag = shlex.quote(str(store.folder)), " --allow-private" if store.options.allow_private else ""
+    again = f"zoo collect --resume {folder} --retry-failed{flag}"
     if not len(store.backlog):
         raise ZooError("SOURCE names no pictures")
+    reasons, private = _reasons(store)
+    allowing = f"zoo collect --resume {folder} --allow-private" if private and not flag else ""
     if not store.kept:
-        way_out = again if store.failed else f"see {folder}/ledger.jsonl"
-        if PRIVATE in watch.most_often:
-            way_out = "allow it with --allow-private"
-        raise ZooError(f"no picture from {len(store.backlog):,} addresses; most often: {watch.most_often}\n{way_out}")
+        told = f"no picture from {len(store.backlog):,} addresses"
+        if not reasons:
+            raise ZooError(f"{told}: none was asked for yet\nleave out --retry-failed, which is for those that failed")
+        way_out = allowing or (again if store.failed else f"see {folder}/ledger.jsonl")
+        raise ZooError(f"{told}; most often: {_most_often(reasons)}\n{way_out}")
     missing = f", {store.missing} missing" if store.missing else ""
     lines = [
         f"{watch or 'nothing new'}",
@@ -118,5 +122,24 @@ def _summary(store: Store, watch: Watch) -> str:
     if store.backlog.repeated:
         lines.append(f"Repeated: {store.backlog.repeated:,} addresses were listed before")
     if store.failed:
-        lines.append(f"Failed:   {len(store.failed):,}; most often: {watch.most_often or 'see the ledger'}  ({again})")
+        lines.append(f"Failed:   {len(store.failed):,}; most often: {_most_often(reasons, 'failed')}  ({again})")
+    if allowing:
+        lines.append(f"Private:  {private:,} left out  ({allowing})")
     return "\n".join(lines)
+
+
+def _reasons(store: Store) -> tuple[Counter[tuple[str, str]], int]:
+    """How often pictures could not be had, by status and reason; and how often because an address is private."""
+    found, private = Counter[tuple[str, str]](), 0
+    for record in store.ledger:
+        key = (record["status"], str(record.get("reason") or "unknown"))
+        if record["status"] in FAILURES and (key in found or len(found) < REASONS):
+            found[key] += 1
+        private += is_private(record)
+    return found, private
+
+
+def _most_often(reasons: Counter[tuple[str, str]], status: str | None = None) -> str:
+    """The reason, without passwords, which a ledger of an earlier zoo may hold."""
+    counts = {reason: count for (kind, reason), count in reasons.items() if status in (None, kind)}
+    return redact(max(counts, key=counts.__getitem__, default="see the ledger"))

@@ -26,7 +26,7 @@ from zoo.base.errors import ZooError
 from zoo.base.files import replace, sha256_of
 from zoo.base.splits import SPLITS, split_of
 from zoo.collect.backlog import Backlog
-from zoo.collect.ledger import KEPT, Ledger, is_whole, key_of
+from zoo.collect.ledger import KEPT, Ledger, is_private, is_whole, key_of
 from zoo.collect.names import Folders, picture_name
 from zoo.collect.options import HIDDEN, SETTINGS, Options
 from zoo.collect.picture import SUFFIXES
@@ -117,8 +117,9 @@ class Store:
 
     def _settle(self, record: dict[str, Any]) -> None:
         key = key_of(record["url"])
-        self.done.add(key)
-        (self.failed.add if record["status"] == "failed" else self.failed.discard)(key)
+        allowed = self.options.allow_private and is_private(record)  # by now
+        (self.done.discard if allowed else self.done.add)(key)
+        (self.failed.add if allowed or record["status"] == "failed" else self.failed.discard)(key)
 
     def _know(self, record: dict[str, Any]) -> None:
         """Nothing like this picture is let in from now on."""

@@ -29,7 +29,8 @@ def main(argv: Sequence[str]) -> int:
     try:
         print(printable(collect(folder, given, source, bool(retry), _say), keep="\n"))  # noqa: T201
     except KeyboardInterrupt:
-        _say(f"resume with: zoo collect --resume {shlex.quote(str(folder))}")
+        flag = " --allow-private" if given.get("allow_private") else ""
+        _say(f"resume with: zoo collect --resume {shlex.quote(str(folder))}{flag}")
         raise
     if report:
         print(f"Report:   {printable(str(write_report(folder)))}")  # noqa: T201

@@ -14,6 +14,11 @@ from zoo.base.errors import ZooError
 from zoo.base.text import causes, first_line
 
 FOREIGN = ("httpx", "httpcore", "huggingface_hub")  # packages whose errors are troubles of the connection
+SECRET = re.compile(  # the value of a parameter of an address that opens what it leads to
+    r"(?<=[?&;])([\w.-]*(?:token|signature|secret|credential)|sig|auth|pass(?:word|wd)?|pwd|api[-_]?key|awsaccesskeyid"
+    r"|key-pair-id|policy|session[\w-]*)=([^\s&;#'\"]+)",
+    re.IGNORECASE,
+)
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.EMFILE)
 Doing: TypeAlias = Literal["fetch", "send", "list"]
 
@@ -48,10 +53,10 @@ def in_plain_words(reference: object, doing: Doing = "fetch", file: str = "") ->
 
 
 def redact(text: str) -> str:
-    """The text without tokens, the one in use and whatever looks like one, and without the passwords of addresses."""
+    """The text without tokens, the one in use and whatever looks like one, and without the secrets of addresses."""
     for token in _known_tokens():
         text = text.replace(token, "***")
-    text = re.sub(r"(?<=://)[^\s/?#'\"]*@", "***@", text)
+    text = SECRET.sub(r"\1=***", re.sub(r"(?<=://)[^\s/?#'\"]*@", "***@", text))
     return re.sub(r"\bhf_\w{4,}|(?<=Bearer )\S+", "***", text)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean, unknown
-from zoo.collect.addresses import Address, Api
+from zoo.collect.addresses import Address, Api, without_password
 from zoo.collect.options import SourceOptions
 from zoo.collect.sources import delimited, jsonl, parquet, saved
 from zoo.collect.sources.catalogue import Catalogue
@@ -66,6 +66,8 @@ def _web(option: str, given: str | None) -> str | None:
     address = None if given is None else absolute(given.strip())
     if given is not None and address is None:
         raise ZooError(f"{option} {shown(given)}: not a web address; it must begin with https:// or http://")
+    if address is not None and without_password(address) != address:
+        raise ZooError(f"{option}: has a password, which zoo collect never sends; leave it out")
     return address
 
 
