@@ -52,6 +52,7 @@ def test_names_that_begin_with_a_dot_are_no_pictures(tmp_path: Path):
 def test_links_to_folders_are_followed_once(tmp_path: Path):
     write(tmp_path / "elsewhere", "1.png", "deep/2.png")
     write(tmp_path / "root", "real/3.png")
+    write(tmp_path, "beside.png")
     root = tmp_path / "root"
     for name, target in (("a", tmp_path / "elsewhere"), ("b", tmp_path / "elsewhere"), ("again", root / "real")):
         (root / name).symlink_to(target)
