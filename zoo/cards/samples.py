@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import open_rgb
 
 LARGEST = 1200  # pixels of a side
 
@@ -43,6 +42,8 @@ def write_samples(net: Any, pictures: Sequence[str | Path], sheet: Path | None, 
 
 
 def _shrink(source: Path, path: Path) -> str:
+    from zoo.pictures.images import open_rgb  # with NumPy, which the help of a verb does without
+
     path.parent.mkdir(exist_ok=True)
     small = open_rgb(source)
     small.thumbnail((LARGEST, LARGEST))
