@@ -56,10 +56,50 @@ def test_other_results_are_refused(results: dict[str, object], message: str):
         check(Results, results, "card")
 
 
+FIGURE = {"metric": "x", "data": "y", "split": "z", "value": 1.0, "tolerance": 0.1}
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        {"macs": {"a": 10**400}},
+        {"tables": [{"title": "t", "columns": ["a"], "rows": [[10**400]]}]},
+        {"figures": [{**FIGURE, "value": 10**400}]},
+        {"figures": [{**FIGURE, "value": 1e308, "tolerance": 1e308}]},
+        {"figures": [{**FIGURE, "tolerance": float("inf")}]},
+        {"figures": [FIGURE, FIGURE]},
+        {"tables": [{"title": "t", "columns": ["a"], "rows": [[float("inf"), -(10**15)], []]}]},
+        {"speed": [{"what": "a", "ms": 1e308, "machine": "b"}], "macs": {"a": 1e308}},
+        {"tables": [{"title": "t", "columns": ["a"] * 51, "rows": []}]},
+    ],
+)
+@pytest.mark.parametrize("verb", ["info", "list", "evaluate"])
+def test_results_of_a_stranger_are_shown_or_refused(
+    verb: str, results: dict[str, object], card: Path, capsys: pytest.CaptureFixture
+):
+    """Python writes and reads numbers that nothing can show."""
+    content = json.loads((card / "results.json").read_text())
+    (card / "results.json").write_text(json.dumps({**content, **results}))
+    assert main.main([verb, *([] if verb == "list" else [str(card)])]) in (0, 2)
+    assert len(capsys.readouterr().err.splitlines()) <= 3
+
+
+@pytest.mark.parametrize("file", ["results.json", "config.json"])
+def test_a_key_of_a_card_stands_once(file: str, card: Path):
+    (card / file).write_text((card / file).read_text().rstrip().removesuffix("}") + ', "x": 1, "x": 2}')
+    with pytest.raises(ZooError, match=rf"{file}: not JSON: the key 'x' stands twice"):
+        read_card(card)
+
+
 def test_a_key_that_a_stranger_chose_is_printable():
     with pytest.raises(ZooError, match=r"versions\.a\?\[2J\?") as raised:
         check(Results, {"versions": {"a\x1b[2J\n": 1}}, "card")
     assert str(raised.value).isprintable()
+
+
+def test_both_places_of_a_key_that_stands_twice_are_named():
+    with pytest.raises(ZooError, match=r"^card: not YAML: 'a' stands twice, in line 1 too .*line 3, column 1"):
+        parse_yaml("a: 1\nb: 2\na: 3\n", "card")
 
 
 @pytest.mark.parametrize(
@@ -72,6 +112,10 @@ def test_a_key_that_a_stranger_chose_is_printable():
         "a: [",
         "[" * 20_000,
         "a: 2000-99-99",
+        "a: 1\nb: 2\na: 3",
+        "data: {root: a, root: b}",
+        "[1, {a: 1, 'a': 2}]",
+        "? [1]\n: 1\n? [1]\n: 2",
         "a: " + "x" * 70_000,
     ],
 )

@@ -58,13 +58,22 @@ def read_json(path: Path) -> dict[str, Any]:
         ZooError: no such file, or no JSON object in it.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(path.read_bytes(), object_pairs_hook=_once)
     except FileNotFoundError:
         raise ZooError(f"{path}: no such file") from None
     except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of nesting
         raise ZooError(f"{path}: not JSON: {error}") from None
     if not isinstance(content, dict):
         raise ZooError(f"{path}: holds a {type(content).__name__}, not an object")
+    return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, in which no key stands twice: Python takes the last without a word."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"the key {twice!r:.60} stands twice")
     return content
 
 

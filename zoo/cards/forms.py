@@ -112,13 +112,23 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-class _NoAliases(yaml.SafeLoader):
-    """Aliases make a few bytes stand for gigabytes."""
+class _Plain(yaml.SafeLoader):
+    """Without aliases, which make a few bytes stand for gigabytes, and without keys that stand twice."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise yaml.composer.ComposerError(None, None, "aliases are not taken here", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         return super().compose_node(parent, index)
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node, lines = super().compose_mapping_node(anchor), dict[str, int]()
+        for key, _ in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                problem = f"{name!r:.60} stands twice, in line {lines[name]} too"
+                raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
+            lines[name] = line
+        return node
 
 
 def parse_yaml(text: str, where: object) -> dict[str, Any]:
@@ -130,7 +140,7 @@ def parse_yaml(text: str, where: object) -> dict[str, Any]:
     if len(text) > FRONT_MATTER:
         raise ZooError(f"{where}: has more than {FRONT_MATTER:,} characters")
     try:
-        content = yaml.load(text, _NoAliases)  # noqa: S506  # a safe loader
+        content = yaml.load(text, _Plain)  # noqa: S506  # a safe loader
     except NOT_YAML as error:
         raise ZooError(f"{where}: not YAML: {' '.join(str(error).split()):.300}") from None
     if not isinstance(content, dict):

@@ -14,6 +14,7 @@ from zoo.base.errors import ZooError
 Line = Annotated[str, StringConstraints(max_length=1000)]
 Texts = Annotated[dict[Line, Line], Field(max_length=100)]
 Count = Annotated[int, Field(ge=0, le=10**12)]
+Whole = Annotated[int, Field(ge=-(10**15), le=10**15)]  # Python has larger ones, which no table can show
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Table(_Strict):
 
     title: Line
     columns: Annotated[list[Line], Field(max_length=50)]
-    rows: Annotated[list[Annotated[list[Line | int | float | None], Field(max_length=50)]], Field(max_length=1000)]
+    rows: Annotated[list[Annotated[list[Line | Whole | float | None], Field(max_length=50)]], Field(max_length=1000)]
 
     @classmethod
     def of(cls, title: str, rows: Mapping[str, Mapping[str, str | float | None]], first: str = "method") -> Table:
@@ -128,7 +129,7 @@ class Results(_Strict):
     figures: Annotated[list[Figure], Field(max_length=200)] = []
     tables: Annotated[list[Table], Field(max_length=50)] = []
     parameters: Count | None = None
-    macs: Annotated[dict[Line, int | FiniteFloat], Field(max_length=20)] = {}
+    macs: Annotated[dict[Line, Whole | FiniteFloat], Field(max_length=20)] = {}
     data_digest: Texts = {}
     command: Line = ""
     versions: Texts = {}
