@@ -110,12 +110,14 @@ def test_what_failed_is_tried_again_and_nothing_else(gallery: Gallery, tmp_path:
     assert [record["url"].partition(gallery.endpoint + "/")[2][:-4] for record in ledger(out)] == names
 
 
-def test_the_same_command_again_asks_for_nothing(gallery: Gallery, tmp_path: Path):
+def test_the_same_command_again_asks_for_nothing(gallery: Gallery, tmp_path: Path, capsys):
     source = listed(tmp_path / "list.txt", *fine(gallery, 1, 2, 3))
     assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
     before = (tmp_path / "out" / "ledger.jsonl").read_bytes()
     gallery.requests.clear()
+    capsys.readouterr()
     assert collect(source, "-o", tmp_path / "out", *QUICK) == 0
+    assert capsys.readouterr().out.startswith("nothing new\nPictures: ")
     assert not gallery.requests
     assert (tmp_path / "out" / "ledger.jsonl").read_bytes() == before
 

@@ -115,7 +115,7 @@ def _summary(store: Store, watch: Watch) -> str:
         raise ZooError(f"{told}; most often: {_most_often(reasons)}\n{way_out}")
     missing = f", {store.missing} missing" if store.missing else ""
     lines = [
-        f"{watch or 'nothing new'}",
+        str(watch) or "nothing new",
         f"Pictures: {folder}  ({store.kept:,}{missing})",
         f"Ledger:   {folder}/ledger.jsonl",
     ]
