@@ -115,6 +115,13 @@ def test_fewer_samples_than_devices_are_refused(kind: type, photographs: Path, m
         data.val_dataloader()
 
 
+def test_fewer_pictures_of_a_benchmark_than_devices_are_refused(photographs: Path, monkeypatch: pytest.MonkeyPatch):
+    data = small(SuperResolutionPairs, photographs, val=[photographs.with_name("extra")])
+    monkeypatch.setattr("zoo.data.module.replicas", lambda: {"num_replicas": 6, "rank": 1})
+    with pytest.raises(ZooError, match=r"^val has 5 samples for 6 devices: add some, or train on fewer$"):
+        data.val_dataloader()
+
+
 @pytest.mark.parametrize("kind", PICTURES)
 def test_one_rank_says_what_is_skipped(kind: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     rng = np.random.default_rng(0)
