@@ -385,6 +385,10 @@ def test_each_empty_field_is_named(place: Path, run: Path, idle: None, field: st
         (["--name", "a", "--license", "apache"], "knows no 'apache'; did you mean apache-2.0"),
         (["--name", "a", "--license", "other"], "give --license-name"),
         (["--name", "a", "--data-license", "one\ntwo"], "--data-license is one line"),
+        (["--name", "a", "--description", "a\udcff"], "--description: not a text in UTF-8"),
+        (["--name", "a", "--datasets", "a", "\udcff"], "--datasets: not a text in UTF-8"),
+        (["--name", "a", "--repo", "\udcff"], "is not a repository's name: USER/NAME"),
+        (["--name", "a", "--repo", "mine"], "'mine' is not a repository's name: USER/NAME"),
         (["--name", "a", "--samples", "none.jpg"], r"none\.jpg: no such file"),
         (["--name", "a", "-o", "runs"], "runs is there, and no card"),
         (["--name", "a", "-o", "mini.yaml"], r"mini\.yaml is there, and no card"),
@@ -428,6 +432,11 @@ def test_checkpoints_that_make_no_card(place: Path, run: Path, idle: None, tmp_p
 def test_a_checkpoint_by_itself_needs_samples(place: Path, run: Path, idle: None, tmp_path: Path):
     shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "best.ckpt")
     refused(place, "left no pictures; give some", tmp_path / "best.ckpt", "--name", "a", *ABOUT)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "meta", "cuda:99"])
+def test_a_device_that_is_not_here(place: Path, run: Path, device: str):
+    refused(place, f"device '{device}' is not here; there are: cpu", run, "--name=a", *ABOUT, "--device", device)
 
 
 def test_arguments_that_nothing_takes(place: Path, run: Path):

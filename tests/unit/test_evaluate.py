@@ -305,6 +305,7 @@ def test_folders_of_one_name_are_told_apart():
         ("--names={a: /home/me/a}", """'--names={"a": "a"}'"""),
         ("[1, 2]", "'[1, 2]'"),
         ("[/x/Set5/HR, /x/Set14/HR]", """'["Set5/HR", "Set14/HR"]'"""),
+        ("--data.root=/x/\udcff", "'--data.root=?'"),  # bytes that are no text
         ("1..2", "1..2"),
         ("{[", "'{['"),
     ],

@@ -80,6 +80,7 @@ def test_so_are_those_that_a_text_holds(value: str, shown: str):
         (["a/Set5", "b/Set14"], ["Set5", "Set14"]),
         (["Set5/HR", "/x/Set14/HR", "BSD100"], ["Set5/HR", "Set14/HR", "BSD100"]),
         (["/a/x/HR", "/b/x/HR"], ["a/x/HR", "b/x/HR"]),
+        (["/x/a\udcff"], ["a?"]),
         (["/HR", "/x/HR"], ["/HR", "x/HR"]),
         (["/x/HR", "/x/y/../HR"], ["HR", "HR"]),  # one place
         (["/x/x/HR", "/x/HR", "/y/HR"], ["x/x/HR", "/x/HR", "y/HR"]),

@@ -39,13 +39,16 @@ def without_folders(value: Any, into: str = "") -> Any:
 
 
 def ends_apart(paths: Sequence[str | Path]) -> list[str]:
-    """The shortest end of each path that no other of them has, most often its name: "Set5/HR" beside "Set14/HR"."""
+    """The shortest end of each path that no other of them has, most often its name: "Set5/HR" beside "Set14/HR".
+
+    For texts in UTF-8: bytes of a path that are none become "?".
+    """
     every = [_full(path).parts for path in paths]
     found = []
     for own in every:
         others = [other for other in every if other != own]
         length = next(n for n in range(1, 1 + len(own)) if n == len(own) or all(own[-n:] != o[-n:] for o in others))
-        found.append(PurePath(*own[-length:]).as_posix())
+        found.append(PurePath(*own[-length:]).as_posix().encode(errors="replace").decode())
     return found
 
 

@@ -130,7 +130,13 @@ def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
     Raises:
         ZooError: names every empty field, or the first that is wrong.
     """
-    known = {**(card or {}), **{key: value for key, value in vars(about).items() if value}}
+    given = {key: value for key, value in vars(about).items() if value}
+    for key in given.keys() - {"samples"}:
+        try:
+            "".join(given[key]).encode()
+        except UnicodeEncodeError:
+            raise ZooError(f"--{key.replace('_', '-')}: not a text in UTF-8") from None
+    known = {**(card or {}), **given}
     needed = ["license", "data_license", "datasets", *(() if card else ("description", "limits"))]
     if known.get("license") == "other":
         needed.append("license_name")

@@ -19,6 +19,7 @@ from zoo.cards.card import NAME, begin_readme, check_card, read_card
 from zoo.cards.samples import last_sheet, write_samples
 from zoo.commands import evaluate
 from zoo.commands.options import usage
+from zoo.commands.publish import check_names
 from zoo.commands.terminal import Parser
 from zoo.hub.locate import CONFIG_FILE
 
@@ -43,6 +44,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--device", default="cpu", help="that measures")
     add_about_options(parser)
     options, rest = parser.parse_known_args(argv)
+    if options.repo:
+        check_names(options.repo)
     folder, repo = options.output or Path("cards", options.name), options.repo or f"USER/{options.name}"
     about = About.of(options)
     make_card(options.source, options.name, folder, about, repo, dtype=options.dtype, device=options.device, given=rest)

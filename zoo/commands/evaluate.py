@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
 PACKAGE = Path(__file__).resolve().parents[1]
-DESCRIPTION = """Measures what a card claims, and says whether it still holds. Exit code: 0 where every claim was measured
-and holds, or was written; 1 where one does not hold; 3 where none is refuted, but not every one was compared."""
+DESCRIPTION = """Measures what a card claims, and says whether it still holds. Exit code: 0 where every claim was
+measured and holds, or was written; 1 where one does not hold; 3 where none is refuted, but not every one compared."""
 Measure: TypeAlias = "Callable[[Model], Results]"
 
 
@@ -197,7 +197,7 @@ def command(argv: list[str]) -> str:
     parts = [word.partition("=") if word.startswith("-") else ("", "", word) for word in argv]
     shown = without_folders([value for _, _, value in parts])
     words = [f"{key}{sign}{value}" for (key, sign, _), value in zip(parts, shown, strict=True)]
-    return shlex.join(["zoo", "evaluate", *words])
+    return shlex.join(["zoo", "evaluate", *words]).encode(errors="replace").decode()  # names of files may be no text
 
 
 def _commit() -> str:

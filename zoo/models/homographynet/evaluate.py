@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from zoo.base.errors import ZooError
+from zoo.base.paths import ends_apart
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.engines.torch import TorchEngine
@@ -221,7 +222,7 @@ def robustness(trial: Trial, every: dict[str, Method]) -> Table:
 
 def describe(data: HomographyPairs) -> tuple[str, str]:
     """Source and protocol, such as "photos" and "Protocol B"."""
-    source = data.root.resolve().name if data.root else "drawn streets"
+    source = ends_apart([data.root.resolve()])[0] if data.root else "drawn streets"
     known = (f"Protocol {name}" for name, protocol in PROTOCOLS.items() if protocol == data.protocol)
     return source, next(known, str(data.protocol))
 
