@@ -191,6 +191,7 @@ def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.Captur
         (["linknet", "--data.val", "0"], "data.val is 1 or more, not 0"),
         (["linknet", "--data.size", "64", "wide"], "--data.size must be whole numbers, not '"),
         (["linknet", "--device", "abacus"], "device 'abacus'"),
+        (["--data.val", "2", "linknet"], "name the model before --data.val: zoo evaluate MODEL [options]\n"),
     ],
 )
 def test_errors_of_the_user(claimed: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str):

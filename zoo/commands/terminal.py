@@ -85,7 +85,7 @@ def parse_model(
     """Reads which model is meant, and what a verb, with which its usage begins, has for all; returns the other words.
 
     Raises:
-        ZooError: no model; help ends here then.
+        ZooError: no model, for which help ends here, or one that may be the value of an option before it.
     """
     verb = usage.partition(" MODEL")[0]
     more = f"{verb} MODEL --help lists the options of that model."
@@ -97,6 +97,9 @@ def parse_model(
     if options.model is None:
         parser.parse_args(argv)
         raise ZooError(f"which model? {usage}; zoo list says which there are")
+    before = argv[max(argv.index(options.model) - 1, 0)]
+    if before in others and before.startswith("-") and "=" not in before:
+        raise ZooError(f"name the model before {before}: {usage} [options]")
     return options, others + helps
 
 
