@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.loggers import TensorBoardLogger
 from PIL import Image
@@ -73,12 +73,16 @@ class PictureLog:
 class Learner(LightningModule):
     """What LightningModules that train a network share; a subclass sets ``net``, ``optimizer`` and ``lr_scheduler``.
 
+    Attributes:
+        learns_from: the DataModule of the zoo that goes with it, or those that inherit from that; own ones may be any.
+
     A test is a validation of other data. What is validated or tested by itself, not in a fit, prints how it went.
 
     Args:
         figures: names of what :meth:`log_means` is given.
     """
 
+    learns_from: ClassVar[type[LightningDataModule]] = LightningDataModule
     net: nn.Module
     optimizer: OptimizerCallable
     lr_scheduler: LRSchedulerCallable | None
@@ -94,7 +98,11 @@ class Learner(LightningModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """The network's answer as float32, whatever its precision."""
-        return self.net(x.to(next(self.net.parameters()).dtype)).float()
+        return self.net(self.as_weights(x)).float()
+
+    def as_weights(self, x: Tensor) -> Tensor:
+        """In the precision of the network's weights."""
+        return x.to(next(self.net.parameters()).dtype)
 
     def test_step(self, batch: Any, batch_idx: int) -> Any:
         return self.validation_step(batch, batch_idx)

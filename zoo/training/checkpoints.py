@@ -22,6 +22,7 @@ from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.data.sampling import EpochSampler
 from zoo.data.style_pair import StylePair
+from zoo.training import slurm
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -98,8 +99,9 @@ class Resumable(Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._exact(trainer):
             warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before the epoch ended")
+        signals = [*self.SIGNALS, *([slurm.SIGNAL] if slurm.job() else [])]
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._mark) for number in self.SIGNALS}
+            self._before = {number: signal.signal(number, self._mark) for number in signals}
 
     def _mark(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:

@@ -18,12 +18,12 @@ from zoo.base.registry import architecture_of, architectures
 from zoo.base.text import first_line
 from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
-from zoo.training import folder
+from zoo.training import folder, slurm
 from zoo.training.checkpoints import RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import import_class
 from zoo.training.refusals import check_numbers, check_processes, check_strategy, explained
-from zoo.training.values import plain
+from zoo.training.values import absolute, plain
 
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 SHOWN = 10  # names of layers in a line
@@ -53,11 +53,10 @@ class ZooCLI(LightningCLI):
     def __init__(
         self, words: list[str], name: str, verb: str = "fit", resume: Path | None = None, checkpoint: str | None = None
     ) -> None:
-        last = resume / folder.LAST if resume else Path()
-        self.verb, self.checkpoint = verb, str(last) if last.is_file() else checkpoint
+        self.name, self.verb, self.resume, self.checkpoint = name, verb, resume, checkpoint
+        self._go_on(resume)
         if self.checkpoint:
             load(Path(self.checkpoint))  # fails now rather than after everything was set up
-        self.name, self.resume = name, resume
         self.folder: Path | None = None
         logger = {"class_path": LOGGER, "init_args": {"save_dir": "runs", "name": name}}
         try:
@@ -80,6 +79,10 @@ class ZooCLI(LightningCLI):
             if isinstance(error, Exception) and (ours := explained(error, self.trainer_arguments())):
                 raise ours from error
             raise
+
+    def _go_on(self, run: Path | None) -> None:
+        if run and (last := run / folder.LAST).is_file():
+            self.checkpoint = str(last)
 
     def trainer_arguments(self) -> dict[str, Any]:
         """What the trainer was given, as far as the command line was read."""
@@ -118,6 +121,7 @@ class ZooCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         self.given = self.config.clone()
+        self._choose_folder(self._get(self.config, "trainer"))
         self.start = None if self.checkpoint else self._get(self.config, "weights")
         if self.start:
             weights.read_state(self.start)  # fails now rather than after everything was set up
@@ -127,7 +131,10 @@ class ZooCLI(LightningCLI):
             architecture = architecture_of(target) if isinstance(target, type) else None
             for name in architectures()[architecture].pretrained if architecture else ():
                 model["init_args"][name] = None
-        self._choose_folder(self._get(self.config, "trainer"))
+
+    def whole(self) -> str:
+        """The configuration with every default, as the run goes on with it from any working directory: YAML."""
+        return str(self.parser.dump(absolute(self.given), skip_none=False))
 
     def _choose_folder(self, trainer: Any) -> None:
         """Where the run leaves what it makes: nowhere for a dry run, or a measurement without a logger.
@@ -139,6 +146,9 @@ class ZooCLI(LightningCLI):
         if trainer.fast_dev_run:
             trainer.logger = False
         elif self.verb == "fit" or trainer.logger:
+            if self.verb == "fit" and not self.resume:
+                self.resume = slurm.requeued(folder.parent_of(trainer, self.name), self.whole())
+                self._go_on(self.resume)
             self.folder = folder.choose(trainer, self.name, self.resume)
         trainer.default_root_dir = str(self.folder or Path("runs", self.name, "none"))
 

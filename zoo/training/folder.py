@@ -29,6 +29,18 @@ class BegunFolder(RunFolder):
         self.path = Path(trainer.strategy.broadcast(str(self.path)))
 
 
+def parent_of(trainer: Any, name: str) -> Path:
+    """The folder of all runs of a recipe, as the trainer's arguments and the first logger on this disk say it."""
+    place: Any = next(iter(_places(trainer)), {})
+    save_dir = trainer.default_root_dir if place.get("save_dir") in (None, "runs") else place["save_dir"]
+    return Path(save_dir or "runs", place.get("name", name) or "").absolute()
+
+
+def _places(trainer: Any) -> list[Any]:
+    loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
+    return [each.init_args for each in loggers if getattr(each, "class_path", "").rpartition(".")[2] in OWN]
+
+
 def choose(trainer: Any, name: str, resume: Path | None) -> Path:
     """Makes the folder of a run and has its loggers write there.
 
@@ -44,12 +56,8 @@ def choose(trainer: Any, name: str, resume: Path | None) -> Path:
     Raises:
         ZooError: the folder of that version is there already.
     """
-    loggers = trainer.logger if isinstance(trainer.logger, list) else [trainer.logger]
-    own = [each.init_args for each in loggers if getattr(each, "class_path", "").rpartition(".")[2] in OWN]
-    place = own[0] if own else {}
-    save_dir = trainer.default_root_dir if place.get("save_dir") in (None, "runs") else place["save_dir"]
-    parent = Path(save_dir or "runs", place.get("name", name) or "").absolute()
-    folder = resume or _claim(parent, place.get("version"))
+    own = _places(trainer)
+    folder = resume or _claim(parent_of(trainer, name), own[0].get("version") if own else None)
     for each in own:
         each.save_dir, each.name, each.version = str(folder.parent.parent), folder.parent.name, folder.name
     return folder
@@ -73,6 +81,12 @@ def _claim(parent: Path, version: str | int | None) -> Path:
         f"{parent / each}: there is a run already; leave out --trainer.logger.version, or go on with that one:\n"
         f"zoo fit --resume {os.path.relpath(parent / each)}"
     )
+
+
+def keep_metrics(folder: Path) -> None:
+    """Gives the figures of a run that goes on another name: Lightning's CSVLogger would remove them."""
+    if (metrics := folder / "metrics.csv").is_file():
+        metrics.rename(folder / f"metrics_{len(list(folder.glob('metrics*.csv')))}.csv")
 
 
 def discard(folder: Path) -> None:

@@ -12,7 +12,6 @@ from zoo.base.files import read_text
 from zoo.base.paths import without_folders
 from zoo.training import recipes
 from zoo.training.cli import ZooCLI
-from zoo.training.values import absolute
 
 MACHINE = ("accelerator", "default_root_dir", "devices", "enable_progress_bar", "logger", "num_nodes", "strategy")
 
@@ -22,11 +21,6 @@ def resolved(cli: ZooCLI, config: Namespace) -> dict[str, Any]:
     content = yaml.safe_load(cli.parser.dump(config, skip_default=True, skip_none=False))
     content["seed_everything"] = config["seed_everything"]  # which the parser takes for its default where it is 1
     return {key: content[key] for key in recipes.KEYS if content.get(key) is not None}
-
-
-def whole(cli: ZooCLI) -> str:
-    """The configuration with every default, as a run goes on with it: paths are absolute, whatever the folder then."""
-    return cli.parser.dump(absolute(cli.given), skip_none=False)
 
 
 def text(cli: ZooCLI, name: str) -> str:

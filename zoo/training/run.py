@@ -22,13 +22,11 @@ from zoo.cards import network, weights
 from zoo.data.sampling import use_one_opencv_thread
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.learning import RunFolder
-from zoo.training import portable
+from zoo.training import portable, slurm
 from zoo.training.checkpoints import Described, Resumable, load
 from zoo.training.cli import ZooCLI, say
-from zoo.training.folder import CONFIG, LAST
+from zoo.training.folder import CONFIG, LAST, keep_metrics
 from zoo.training.refusals import explained
-
-TERMINATED = 128 + signal.SIGTERM  # as a shell reports it
 
 UNHELPFUL = (  # warnings that users cannot act on
     "LightningCLI's args parameter",
@@ -76,9 +74,19 @@ class Monitored(Callback):
                 raise unknown(f"figure to monitor by {type(each).__name__}", name, there)
 
 
+def check_data(cli: ZooCLI) -> None:
+    """Refuses data of the zoo that the module cannot learn from; others may be what they are said to be."""
+    wanted, given = getattr(cli.model, "learns_from", object), type(cli.datamodule)
+    if given.__module__.startswith("zoo.") and not issubclass(given, wanted):
+        raise ZooError(
+            f"{type(cli.model).__name__} learns from {wanted.__name__}, not from {given.__name__}: see --data"
+        )
+
+
 def measure(cli: ZooCLI, verb: str, checkpoint: str | None) -> None:
     """Validates or tests, which prints the figures."""
     with _explaining(cli):
+        check_data(cli)
         getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
 
 
@@ -114,16 +122,23 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
         SystemExit: after SIGTERM.
     """
     with _explaining(cli):
+        check_data(cli)
         check_savable(cli)
         if publish:
             check_publishable(cli)
         resumable = _add_callbacks(cli)
+        if cli.folder and cli.trainer.is_global_zero:
+            keep_metrics(cli.folder)
+            slurm.sign(cli.folder)
         try:
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
             _tell_interrupted(cli)
-            if resumable and resumable.received == signal.SIGTERM:
-                sys.exit(TERMINATED)
+            received = resumable.received if resumable else None
+            if received == slurm.SIGNAL and cli.trainer.is_global_zero:
+                slurm.requeue()
+            if received not in (None, signal.SIGINT):
+                sys.exit(128 + received)  # as a shell reports it
             raise KeyboardInterrupt from None
         if not cli.trainer.global_step:
             raise ZooError(
@@ -166,7 +181,7 @@ def _add_callbacks(cli: ZooCLI) -> Resumable | None:
         callbacks.append(Described({"architecture": name, "recipe": recipe, "config": config}))
     else:
         say(f"{type(cli.model).__name__} belongs to no architecture: it is trained, but no card can be made of the run")
-    callbacks.append(RunConfig(portable.whole(cli)))
+    callbacks.append(RunConfig(cli.whole()))
     if not cli.trainer.checkpoint_callback:
         return None
     seed = config["seed_everything"]

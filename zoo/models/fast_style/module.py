@@ -7,9 +7,11 @@ from pathlib import Path
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from zoo.base.errors import ZooError
+from zoo.data.crops import PictureCrops
 from zoo.data.style import read_style
 from zoo.models.fast_style.net import FastStyle
 from zoo.nn.learning import Learner, PictureLog
@@ -47,6 +49,8 @@ class FastStyleModule(Learner):
         log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
     """
 
+    learns_from = PictureCrops
+
     def __init__(
         self,
         channels: int = 24,
@@ -81,6 +85,7 @@ class FastStyleModule(Learner):
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
         self.shown: list[tuple[Tensor, Tensor]] = []
+        self.left_out = 0
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         terms = self.criterion.terms(self(batch), self.criterion.targets(batch))
@@ -103,11 +108,16 @@ class FastStyleModule(Learner):
         return f"Loss on {self.split}: {TOLD.format(**self.found())}"
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Leaves out a step whose gradient is not finite.
+        """Leaves out a step whose gradient is not finite, and counts these.
 
         A blank part of a picture has no variance, and every instance norm multiplies its gradient by 300.
         """
         parameters = list(self.net.parameters())
-        if not all(p.grad is None or p.grad.isfinite().all() for p in parameters):
+        if not get_total_norm(p.grad for p in parameters if p.grad is not None).isfinite():
+            self.left_out += 1
             for parameter in parameters:
                 parameter.grad = None
+
+    def on_train_end(self) -> None:
+        if self.left_out:
+            print(f"{self.left_out} of {self.global_step} steps were left out: their gradient was not finite")  # noqa: T201

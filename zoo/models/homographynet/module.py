@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from zoo.base.errors import ZooError
+from zoo.data.homography import HomographyPairs
 from zoo.models.homographynet.net import HomographyNet
 from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.metrics.homography import corner_error
@@ -42,6 +43,7 @@ class HomographyNetModule(Learner):
         log_pictures_every: epochs between two sheets of validation pairs, in TensorBoard and in the run folder.
     """
 
+    learns_from = HomographyPairs
     net: HomographyNet
     monitor = ("val/MACE", "min")  # what the best checkpoint is chosen by
 
@@ -69,7 +71,7 @@ class HomographyNetModule(Learner):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         pairs, offsets = batch
-        loss = self.loss(self.net.raw(pairs).float(), offsets)
+        loss = self.loss(self.net.raw(self.as_weights(pairs)).float(), offsets)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -83,7 +85,7 @@ class HomographyNetModule(Learner):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         pairs, offsets = batch
-        estimate = self.net(pairs).float()
+        estimate = self(pairs)
         error = corner_error(estimate, offsets)
         self.log_means({"MACE": error})
         if batch_idx == 0:

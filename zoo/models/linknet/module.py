@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from zoo.base.errors import ZooError
 from zoo.data.labels import LabelMap
+from zoo.data.segmentation import SegmentationData
 from zoo.models.linknet.net import LinkNet
 from zoo.nn.cpu import keep_depthwise_float32
 from zoo.nn.learning import Learner, PictureLog
@@ -47,6 +48,7 @@ class LinkNetModule(Learner):
         log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
     """
 
+    learns_from = SegmentationData
     net: LinkNet
     monitor = ("val/mIoU", "max")  # what the best checkpoint is chosen by
 
@@ -97,9 +99,13 @@ class LinkNetModule(Learner):
         return loss
 
     def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
+        """Cross entropy and soft Jaccard loss of logits ``(B, C, H, W)``; 0 where every pixel of the masks is void."""
         ignore = self.labels.ignore_index
-        weights = self.class_weights.to(logits.device) if self.class_weights is not None else None
-        loss = F.cross_entropy(logits, masks, weights, ignore_index=NO_CLASS if ignore is None else ignore)
+        if self.class_weights is not None:
+            self.class_weights = self.class_weights.to(logits.device)
+        loss = F.cross_entropy(logits, masks, self.class_weights, ignore_index=NO_CLASS if ignore is None else ignore)
+        if ignore is not None:  # or a batch of nothing but void would make the mean NaN, and with it every weight
+            loss = torch.where((masks != ignore).any(), loss, 0.0)
         if self.jaccard:
             loss = loss + self.jaccard * soft_jaccard_loss(logits, masks, ignore)
         return loss

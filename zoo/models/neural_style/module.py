@@ -82,7 +82,9 @@ class NeuralStyleModule(Learner):
     def setup(self, stage: str) -> None:
         if hasattr(self, "objective"):  # validation after the fit
             return
-        pair: StylePair = self.trainer.datamodule  # type: ignore[attr-defined]
+        pair = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not isinstance(pair, StylePair):
+            raise ZooError(f"neural style learns from zoo.data.StylePair, not {type(pair).__name__}")
         self.source, self.alpha, _ = as_content(pair.content)
         colors = shrink(self.source, self.net.size)
         need = check_memory(self.features, colors.height, colors.width, self.trainer.strategy.root_device)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.data.low_resolution import SCALE, resize
+from zoo.data.super_resolution import SuperResolutionPairs
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.losses.perceptual import FeatureLoss, total_variation
@@ -24,6 +25,7 @@ from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
 Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, 4H, 4W)
+BEST_PSNR = 100.0  # dB
 ROWS = 4  # of a sheet of validation pictures
 SHOWN = 320, 240  # pixels of the truth that a cell shows, at natural size
 PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
@@ -50,6 +52,8 @@ class PerceptualSRModule(Learner):
         lr_scheduler: makes the schedule, stepped after every batch.
         log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
     """
+
+    learns_from = SuperResolutionPairs
 
     def __init__(
         self,
@@ -101,13 +105,18 @@ class PerceptualSRModule(Learner):
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
         prediction = self(low)
-        self.log_means({"PSNR": psnr(prediction, truth), "SSIM": ssim(prediction, truth)})
-        self.log_means({"bicubic": psnr(self.bicubic(low), truth)})
+        self.log_means({"PSNR": self.psnr(prediction, truth), "SSIM": ssim(prediction, truth)})
+        self.log_means({"bicubic": self.psnr(self.bicubic(self.as_weights(low)).float(), truth)})
         if self.feature_loss is not None:
             self.log_means({"features": self.feature_loss(prediction, truth)})
         if batch_idx < ROWS:
             self.shown.append((low[0], prediction[0], truth[0]))
         return prediction
+
+    @staticmethod
+    def psnr(prediction: Tensor, truth: Tensor) -> Tensor:
+        """That of each picture, 100 dB at most: a blank one is reproduced exactly, and infinite would be every mean."""
+        return psnr(prediction, truth).clamp(max=BEST_PSNR)
 
     def end_epoch(self) -> str:
         self.pictures(self, lambda: upscaling_sheet(self.shown))

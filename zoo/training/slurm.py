@@ -1,0 +1,60 @@
+"""Jobs of SLURM that are stopped before their time is over, and go on when the scheduler starts them again.
+
+Lightning saves in the middle of a step, into the working directory, and resumes whatever lies there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+
+from zoo.base.errors import ZooError
+from zoo.base.files import replace
+
+SIGNAL = signal.SIGUSR1  # sbatch --signal=USR1@90 sends it 90 seconds before the end
+FILE = "slurm_job"  # in the folder of a run
+
+
+def job() -> str | None:
+    """What the scheduler calls this job, which stays when it is started again; None outside of one."""
+    if not SLURMEnvironment.detect():
+        return None
+    array = os.environ.get("SLURM_ARRAY_JOB_ID")
+    return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ.get("SLURM_JOB_ID")
+
+
+def sign(run: Path) -> None:
+    """Writes the job into the folder of its run."""
+    if own := job():
+        replace(run / FILE, own)
+
+
+def requeued(runs: Path, config: str) -> Path | None:
+    """The run that this job began when it was started before; None: this is the first time.
+
+    Args:
+        runs: folder of all runs of the recipe.
+        config: of the run. A job may train by one recipe several times, each time with other keys.
+    """
+    own = job() if int(os.environ.get("SLURM_RESTART_COUNT", 0)) else None
+    for signed in sorted(runs.glob(f"*/{FILE}")) if own else []:
+        known = signed.with_name("config.yaml")
+        if signed.read_text() == own and known.is_file() and known.read_text(encoding="utf-8") == config:
+            return signed.parent
+    return None
+
+
+def requeue() -> None:
+    """Asks the scheduler to start this job again.
+
+    Raises:
+        ZooError: it refuses.
+    """
+    try:
+        subprocess.run(["scontrol", "requeue", str(job())], check=True, capture_output=True)  # noqa: S603, S607
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise ZooError(f"SLURM does not start job {job()} again: {error}") from error
