@@ -112,6 +112,7 @@ def test_a_bad_picture_costs_none_of_the_others(here: Path, tiny_linknet: Path, 
     [
         (["none*.png"], "none*.png: nothing matches"),
         (["empty"], "no pictures in empty\n"),
+        ([""], "no pictures in ''\n"),
         ([], "tiny needs pictures\nsee zoo predict "),
     ],
 )
@@ -468,6 +469,24 @@ def test_a_table_may_name_its_columns_as_the_model_does(tmp_path: Path):
     table.write_text("style\tcontent\ns.jpg\tc.jpg\n")
     found = list(inputs.groups("it", [str(table)], ("content", "style"), failures))
     assert found == [(Path("c_s"), (tmp_path / "c.jpg", tmp_path / "s.jpg"))]
+
+
+def test_a_folder_without_a_name_is_not_the_working_directory(here: Path, tiny_linknet: Path, capsys):
+    """As ``-o "$OUT"`` without such a variable would have it."""
+    before = sorted(here.rglob("*"))
+    assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", ""]) == 2
+    assert "-o is empty; it names a folder\n" in capsys.readouterr().err
+    assert sorted(here.rglob("*")) == before
+
+
+def test_what_befalls_many_pictures_is_said_once(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
+    for number in range(3):
+        Path(f"in/{number}.png").write_bytes(Path("in/street.png").read_bytes()[:900])
+    Path("in/esc\x1b[31m\n.png").write_bytes(b"no picture")
+    assert predict(tiny_linknet, "in/0.png", "in/1.png", "in/2.png", "in/esc\x1b[31m\n.png") == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "zoo: in/0.png and 2 more: damaged picture (image file is truncated)"
+    assert second.startswith("zoo: in/esc?[31m?.png: not a picture")
 
 
 @pytest.mark.parametrize(

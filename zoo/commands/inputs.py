@@ -15,6 +15,7 @@ from zoo.pictures.folders import find
 from zoo.pictures.images import SUFFIXES
 
 Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
+Failure: TypeAlias = tuple[str, str]  # what failed, and why
 TABLES = {".csv", ".tsv"}  # of what belongs together
 VIDEOS = video.SUFFIXES  # where the model can do them
 
@@ -75,14 +76,16 @@ def _in_folder(folder: Path, out: Path, say: Callable[[str], None], suffixes: Se
     return [path for path in found.pictures if not path.resolve().is_relative_to(results)]
 
 
-def groups(model: str, given: list[str], names: Sequence[str], failures: list[str]) -> Iterator[tuple[Path, Inputs]]:
+def groups(
+    model: str, given: list[str], names: Sequence[str], failures: list[Failure]
+) -> Iterator[tuple[Path, Inputs]]:
     """Pictures that belong together, by their names: the ones that were given, or the lines of tables.
 
     Args:
         model: name of it.
         given: as many pictures, or tables.
         names: what those that belong together are called, which the first line of a table may say.
-        failures: gets a line for each line of a table that does not name as many.
+        failures: gets one for each line of a table that does not name as many.
     """
     paths, count = [Path(text) for text in given], len(names)
     tables = [path for path in paths if path.suffix.lower() in TABLES]
@@ -96,7 +99,7 @@ def groups(model: str, given: list[str], names: Sequence[str], failures: list[st
         yield Path("_".join(path.stem for path in group)), group
 
 
-def _read_table(table: Path, names: Sequence[str], failures: list[str]) -> Iterator[Inputs]:
+def _read_table(table: Path, names: Sequence[str], failures: list[Failure]) -> Iterator[Inputs]:
     """The lines of a CSV, with or without a header of the names or of a, b; paths are relative to its folder."""
     count = len(names)
     try:
@@ -109,6 +112,6 @@ def _read_table(table: Path, names: Sequence[str], failures: list[str]) -> Itera
     for line, row in rows:
         cells = [row[at] if at < len(row) else "" for at in columns] if columns else row
         if len(cells) != count or not all(cells):
-            failures.append(f"{table}, line {line}: {count} pictures make a line, not {','.join(row)!r}")
+            failures.append((f"{table}, line {line}", f"{count} pictures make a line, not {','.join(row)!r}"))
         else:
             yield tuple(table.parent / expanded(cell) for cell in cells)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import inspect
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,9 +22,9 @@ from zoo.base import progress
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json
 from zoo.base.registry import Architecture, architectures
-from zoo.base.text import unknown
+from zoo.base.text import printable, unknown
 from zoo.commands import inputs
-from zoo.commands.inputs import VIDEOS, Inputs
+from zoo.commands.inputs import VIDEOS, Failure, Inputs
 from zoo.commands.options import OptionParser, predict_options, usage
 from zoo.commands.outputs import ForeignError, Outputs
 from zoo.commands.terminal import parse_model
@@ -45,9 +46,12 @@ def main(argv: list[str]) -> int:
         0, or 2 where a picture failed; the failures are named at the end.
     """
     declared, given = _parsed(argv)
-    name, texts, out = given.pop("model"), given.pop("pictures"), Path(given.pop("output"))
+    name, texts, output = given.pop("model"), given.pop("pictures"), given.pop("output")
+    if not output:  # a variable of the shell that is not set
+        raise ZooError("-o is empty; it names a folder")
+    out = Path(output)
     device, overwrite = given.pop("device"), given.pop("overwrite")
-    failures = list[str]()
+    failures = list[Failure]()
     work = _work(name, declared, texts, out, failures)
     total = len(work) + len(failures)
     with _folder(out):
@@ -68,17 +72,14 @@ def main(argv: list[str]) -> int:
                 bars.update(task, completed=first + size)
     doubts = f", {len(run.doubtful)} doubtful (see above)" if run.doubtful else ""
     print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}{doubts}: {out}")  # noqa: T201
-    for failure in dict.fromkeys(failures):  # what is wrong with an option is said once
-        _say(failure)
+    for line in _grouped(failures):
+        _say(line)
     return 2 if failures else 0
 
 
 def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
     """The architecture of the model that is named, and all that the command says; help ends here."""
-    known, others = parse_model(argv, USAGE, DESCRIPTION, _add_common)
-    before = argv[max(argv.index(known.model) - 1, 0)]
-    if before in others and before.startswith("-") and "=" not in before:  # what seems the model may be its value
-        raise ZooError(f"name the model before {before}: {USAGE} [options]")
+    known, _ = parse_model(argv, USAGE, DESCRIPTION, _add_common)
     declared = _architecture(known.model)
     parser = _parser(known.model, declared)
     try:
@@ -90,7 +91,9 @@ def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
         raise
 
 
-def _work(name: str, declared: Architecture, texts: list[str], out: Path, failures: list[str]) -> dict[Path, Inputs]:
+def _work(
+    name: str, declared: Architecture, texts: list[str], out: Path, failures: list[Failure]
+) -> dict[Path, Inputs]:
     """The pictures of each prediction by the name of its results."""
     suffixes = SUFFIXES | VIDEOS if declared.video else SUFFIXES
     if len(declared.inputs) == 1:
@@ -99,7 +102,7 @@ def _work(name: str, declared: Architecture, texts: list[str], out: Path, failur
         found = inputs.groups(name, texts, declared.inputs, failures)
     work = dict(inputs.destinations(found))
     if not work and not failures:
-        raise ZooError(f"no pictures in {', '.join(texts)}")
+        raise ZooError(f"no pictures in {shlex.join(texts)}")
     return work
 
 
@@ -114,18 +117,17 @@ class _Run:
     bars: Progress
     doubtful: list[Path] = field(default_factory=list)  # whose results say that they may be wrong
 
-    def predict(self, batch: list[tuple[Path, Inputs]]) -> list[str]:
+    def predict(self, batch: list[tuple[Path, Inputs]]) -> list[Failure]:
         """Writes the results of one or several predictions; returns what went wrong."""
         results: list[Result | None] = [None] * len(batch)
         if len(batch) > 1 and not any(_is_video(paths) for _, paths in batch):
             with suppress(ZooError, OSError, MemoryError):  # one by one tells whose fault it is
                 results = self.net.predict([paths[0] for _, paths in batch], **self.options)
-        failures = (self._one(*each, result) for each, result in zip(batch, results, strict=True))
-        return [failure for failure in failures if failure]
+        reasons = (self._one(*each, result) for each, result in zip(batch, results, strict=True))
+        return [_failure(paths, told) for (_, paths), told in zip(batch, reasons, strict=True) if told]
 
     def _one(self, destination: Path, paths: Inputs, result: Result | None) -> str | None:
         """Writes the results of one prediction, which is made where there is none; returns what went wrong."""
-        names = ", ".join(map(str, paths))
         try:
             if _is_video(paths):
                 notes = self._video(paths[0], destination)
@@ -135,7 +137,7 @@ class _Run:
                 notes = getattr(result, "notes", ())
                 self.doubtful.extend([destination] * getattr(result, "doubtful", False))
             for note in notes:
-                _say(f"{names}: {note}")
+                _say(f"{_names(paths)}: {note}")
         except ForeignError:
             raise
         except ZooError as error:
@@ -144,9 +146,9 @@ class _Run:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
             place = "" if error.filename in map(str, paths) else f"{self.outputs.folder / destination}: "
-            return f"{names}: {place}{error.strerror or error}"
+            return f"{place}{error.strerror or error}"
         except MemoryError:
-            return f"{names}: memory ran out"
+            return "memory ran out"
         return None
 
     def _video(self, path: Path, destination: Path) -> Sequence[str]:
@@ -176,8 +178,30 @@ def _is_video(paths: Inputs) -> bool:
     return paths[0].suffix.lower() in VIDEOS
 
 
+def _names(paths: Inputs) -> str:
+    return printable(", ".join(map(str, paths)))
+
+
+def _failure(paths: Inputs, told: str) -> Failure:
+    """Whose failure it is, of one of the pictures where it begins with its name."""
+    own = next((path for path in paths if told.startswith(f"{path}: ")), None)
+    told = told.removeprefix(f"{own}: ")
+    for path in paths:  # names of files may hold ends of lines
+        told = told.replace(str(path), _names((path,)))
+    return _names(paths if own is None else (own,)), told
+
+
+def _grouped(failures: list[Failure]) -> Iterator[str]:
+    """What went wrong, the same once, with the first that it befell and how many more."""
+    whose: dict[str, list[str]] = {}
+    for names, told in failures:
+        whose.setdefault(told, []).append(names)
+    for told, (first, *others) in whose.items():
+        yield f"{first}{f' and {len(others)} more' if others else ''}: {told}"
+
+
 def _say(text: str) -> None:
-    print(f"zoo: {text}", file=sys.stderr)  # noqa: T201
+    print("zoo:", printable(text, keep="\n"), file=sys.stderr)  # noqa: T201
 
 
 @contextmanager
