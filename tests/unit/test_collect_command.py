@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -449,15 +448,18 @@ def test_one_process_at_a_time(gallery: Gallery, tmp_path: Path, capsys):
         (["list.txt", "-o", "new", "--near", "40"], "--near must be between 0 and 32, not 40"),
         (["list.txt", "-o", "new", "--limt", "3"], "did you mean --limit?"),
         (["list.txt", "-o", "new", "--max-bytes", "3X"], "3X"),
-        (["list.txt", "-o", "new", "--max-bytes", "infM"], "argument --max-bytes: invalid size value: 'infM'"),
-        (["list.txt", "-o", "new", "--max-bytes", "nanG"], "invalid size value: 'nanG'"),
-        (["list.txt", "-o", "new", "--max-bytes", "1e999K"], "invalid size value: '1e999K'"),
-        (["list.txt", "-o", "new", "--max-bytes", "9" * 5000], "invalid size value: '999"),
-        (["list.txt", "-o", "new", "--max-bytes=-5M"], "invalid size value: '-5M'"),
+        (
+            ["list.txt", "-o", "new", "--max-bytes", "infM"],
+            "argument --max-bytes: must be such as 500K or 20M, not 'infM'",
+        ),
+        (["list.txt", "-o", "new", "--max-bytes", "nanG"], "must be such as 500K or 20M, not 'nanG'"),
+        (["list.txt", "-o", "new", "--max-bytes", "1e999K"], "must be such as 500K or 20M, not '1e999K'"),
+        (["list.txt", "-o", "new", "--max-bytes", "9" * 5000], "must be such as 500K or 20M, not '999"),
+        (["list.txt", "-o", "new", "--max-bytes=-5M"], "must be such as 500K or 20M, not '-5M'"),
         (["list.txt", "-o", "new", "--max-bytes", "999G"], "--max-bytes must be between 1 and 1073741824, not 107"),
-        (["list.txt", "-o", "new", "--max-pixels", "9" * 5000], "--max-pixels: invalid int value"),
+        (["list.txt", "-o", "new", "--max-pixels", "9" * 5000], "--max-pixels: must be a whole number"),
         (["list.txt", "-o", "new", "--max-pixels", "9" * 400], "--max-pixels must be between 1 and"),
-        (["list.txt", "-o", "new", "--near", "inf"], "argument --near: invalid bits value: 'inf'"),
+        (["list.txt", "-o", "new", "--near", "inf"], "argument --near: must be a whole number or off, not 'inf'"),
         (["list.txt", "-o", "new", "--max-aspect", "nan"], "--max-aspect must be at least 1, not nan"),
         (["list.txt", "-o", "new", "--held-out", "nan"], "--held-out must be between 0 and 0.49, not nan"),
         (["list.txt", "-o", "new", "--delay", "1e999"], "--delay must be between 0 and 3600, not inf"),
@@ -534,7 +536,33 @@ def test_settings_of_a_stranger_are_checked(gallery: Gallery, tmp_path: Path, ca
     for options in ({"delay": "slow"}, {"connections": None}, {"limit": [1]}, {"nosuch": 1}, {"near": 2.5}, "x"):
         path.write_text(json.dumps({**whole, "options": options}))
         assert collect("--resume", tmp_path / "out") == 2, options
-        assert "settings.json" in capsys.readouterr().err
+        error, way_out = capsys.readouterr().err.splitlines()
+        assert "settings.json" in error
+        assert way_out == "correct it, or delete it and give SOURCE and options again"
+    path.unlink()
+    gallery.requests.clear()
+    assert collect("--resume", tmp_path / "out") == 2
+    assert capsys.readouterr().err.endswith(f"start one with zoo collect SOURCE -o {tmp_path / 'out'}\n")
+    assert collect(tmp_path / "list.txt", "-o", tmp_path / "out", *QUICK) == 0
+    assert statuses(tmp_path / "out") == ["saved"]
+    assert not gallery.asked("GET", "fine"), "what is there was known"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--near", "x"], "--near: must be a whole number or off, not 'x'"),
+        (["--max-bytes", "x"], "--max-bytes: must be such as 500K or 20M, not 'x'"),
+        (["--limit", "1.5"], "--limit: must be a whole number, not '1.5'"),
+        (["--delay", "x"], "--delay: must be a number, not 'x'"),
+        (["--timeout", "nan"], "--timeout must be between 0.1 and 3600, not nan"),
+        (["--contact", "a\nb"], "--contact or ZOO_CONTACT must be one line without control characters, not 'a"),
+    ],
+)
+def test_wrong_values_are_told_in_words(tmp_path: Path, capsys, options: list[str], told: str):
+    assert collect(listed(tmp_path / "list.txt", "http://127.0.0.1:9/x.jpg"), "-o", tmp_path / "out", *options) == 2
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_every_recipe_of_pictures_takes_a_collection(gallery: Gallery, tmp_path: Path):

@@ -17,7 +17,9 @@ from zoo.base.text import did_you_mean
 
 HIDDEN = ".collect"  # in the folder of a collection
 SETTINGS = f"{HIDDEN}/settings.json"
+BACKLOG = f"{HIDDEN}/addresses.jsonl"
 ABOUT = "https://huggingface.co/models?library=lightning-zoo"  # what a server's owner finds where no contact was given
+LOST = "correct it, or delete it and give SOURCE and options again"
 SOURCE, KEPT, POLITE = "how SOURCE is read", "which pictures are kept", "politeness"  # groups of options
 
 
@@ -31,6 +33,12 @@ class About:
     read: Callable[[str], Any] = str  # makes the value of what was typed
     low: float | None = None  # the least value
     high: float = float("inf")  # the greatest
+
+    @property
+    def kind(self) -> str:
+        """What is read, in a user's words."""
+        kinds = {int: "a whole number", float: "a number", bits: "a whole number or off", size: "such as 500K or 20M"}
+        return kinds.get(self.read, "a text")
 
 
 def _option(default: Any, *about: Any) -> Any:
@@ -82,6 +90,10 @@ class Options:
                     f"at least {about.low}" if about.high == float("inf") else f"between {about.low} and {about.high}"
                 )
                 raise ZooError(f"{flag(name)} must be {limits}, not {value}")
+        if self.contact is not None and not self.contact.isprintable():
+            raise ZooError(
+                f"--contact or ZOO_CONTACT must be one line without control characters, not {self.contact!r}"
+            )
 
     @property
     def user_agent(self) -> str:
@@ -123,19 +135,23 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
 
     if not path.exists():
         return {}, []
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except ZooError as error:
+        raise ZooError(f"{error}\n{LOST}") from None
     options: Any = content.get("options")
     known = abouts()
     for name in options if isinstance(options, dict) else ():
         if name not in known:
-            raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}")
+            raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}\n{LOST}")
     try:
         TypeAdapter(Options).validate_json(json.dumps(options), strict=True)
         sources = TypeAdapter(list[SourceOptions]).validate_json(json.dumps(content.get("sources")), strict=True)
         return options, sources
     except ValidationError as error:
         [first, *_] = error.errors()
-        raise ZooError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        told = f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise ZooError(f"{told}\n{LOST}") from None
 
 
 def write_settings(path: Path, options: dict[str, Any], sources: list[SourceOptions]) -> None:

@@ -28,7 +28,7 @@ from zoo.base.splits import SPLITS, split_of
 from zoo.collect.backlog import Backlog
 from zoo.collect.ledger import KEPT, Ledger, is_private, is_whole, key_of
 from zoo.collect.names import Folders, picture_name
-from zoo.collect.options import HIDDEN, SETTINGS, Options
+from zoo.collect.options import BACKLOG, HIDDEN, SETTINGS, Options
 from zoo.collect.picture import SUFFIXES
 
 SPILL = 1 << 20  # bytes of what comes that are kept in memory; the rest goes to a file
@@ -86,7 +86,7 @@ class Store:
             raise ZooError(f"{folder}: another zoo collect is running in this folder") from None
         for path in folder.glob(".ledger.jsonl.*.tmp"):  # of a process that was killed
             path.unlink()
-        self.backlog = Backlog(self.hidden / "addresses.jsonl")
+        self.backlog = Backlog(folder / BACKLOG)
         self.ledger = Ledger(folder / "ledger.jsonl")
         self.done: set[int] = set()  # addresses that the ledger accounts for
         self.failed: set[int] = set()  # of these, what may be otherwise another time

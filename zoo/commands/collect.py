@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from zoo.base.errors import ZooError
 from zoo.base.extras import require
 from zoo.base.files import expanded
 from zoo.base.text import printable
-from zoo.collect.options import HIDDEN, KEPT, POLITE, SETTINGS, SOURCE, Options, SourceOptions, abouts, flag
+from zoo.collect import options
+from zoo.collect.options import HIDDEN, SETTINGS, About, Options, SourceOptions, flag
 from zoo.commands.terminal import Parser
 
 
@@ -64,8 +66,10 @@ def _folder(output: Path | None, resume: Path | None, work: bool) -> Path:
         raise ZooError(f"{folder}: a file, not a folder")
     if not (folder / SETTINGS).is_file():
         if resume is not None or not work:
-            raise ZooError(f"{folder}: no collection to resume; start one with zoo collect SOURCE -o {folder}")
-        if folder.is_dir() and any(not _is_begun(path) for path in folder.iterdir()):
+            begin = f"zoo collect SOURCE -o {shlex.quote(str(folder))}"
+            raise ZooError(f"{folder}: no collection to resume; start one with {begin}")
+        known = (folder / options.BACKLOG).is_file()  # and its settings were lost
+        if folder.is_dir() and not known and any(not _is_begun(path) for path in folder.iterdir()):
             raise ZooError(f"{folder}: neither empty nor a collection; choose another folder with -o")
     return folder
 
@@ -99,27 +103,35 @@ def _parser() -> Parser:
     parser.add_argument("--resume", type=Path, metavar="DIR", help="resume with the same options, or change some")
     parser.add_argument("--retry-failed", action="store_true", help="retry only the addresses that failed")
     parser.add_argument("--report", action="store_true", help="write DIR/report.html")
-    add = _add_options(parser, SOURCE).add_argument
+    add = _add_options(parser, options.SOURCE).add_argument
     fields = "column that holds the url, thumbnail, label, license, page or creator"
     add("--column", action="append", type=_column, metavar="FIELD=NAME", help=fields)
     add("--base", metavar="URL", help="address of a saved page, for its relative links")
     add("--endpoint", metavar="URL", help="API of a catalogue, such as the api.php of another wiki")
-    _add_options(parser, KEPT)
-    _add_options(parser, POLITE)
+    _add_options(parser, options.KEPT)
+    _add_options(parser, options.POLITE)
     return parser
 
 
 def _add_options(parser: Parser, title: str) -> argparse._ArgumentGroup:
     """Adds a group of the options that a collection keeps."""
     group, defaults = parser.add_argument_group(title), Options()
-    for name, about in abouts().items():
+    for name, about in options.abouts().items():
         default = getattr(defaults, name)
         if about.group == title and default is False:
             group.add_argument(flag(name), action="store_true", help=about.help)
         elif about.group == title:
             text = about.help if default is None else f"{about.help} ({_shown(default)})"
-            group.add_argument(flag(name), type=about.read, metavar=about.metavar, help=text)
+            group.add_argument(flag(name), type=partial(_read, about), metavar=about.metavar, help=text)
     return group
+
+
+def _read(about: About, text: str) -> Any:
+    """Reads a value; what argparse would tell of a wrong one are names of functions."""
+    try:
+        return about.read(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be {about.kind}, not {text!r}") from None
 
 
 def _shown(default: Any) -> str:
