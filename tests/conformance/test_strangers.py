@@ -106,6 +106,15 @@ def test_every_number_has_a_bound(name: str):
             assert refused(cls, argument, value), (argument, value)
 
 
+def test_more_classes_than_a_mask_can_hold_are_refused():
+    """With as many colours and labels, so that nothing else is wrong."""
+    for count in (257, 300):
+        colors, labels = [[i % 256, 0, 0] for i in range(count)], [f"class {i}" for i in range(count)]
+        arguments = {"num_classes": count, "palette": colors, "labels": labels}
+        with pytest.raises(ZooError, match=r"arguments\.num_classes: .* 256, not "):
+            build({"architecture": "linknet", "arguments": arguments}, "card", "meta")
+
+
 def refused(cls: type[nn.Module], argument: str, value: Any) -> bool:
     given = {"num_classes": 2} if "num_classes" in inspect.signature(cls).parameters else {}
     try:

@@ -59,7 +59,8 @@ def main(argv: list[str]) -> int:
     if not options.write:
         return verdict.code
     if lost := verdict.lost():
-        way_out = f"measure all that `{card.results.command}` did, or delete its results.json to begin anew"
+        whole = f"all that `{card.results.command}` did" if card.results.command else "all of the card"
+        way_out = f"measure {whole}, or delete its results.json to begin anew"
         raise ZooError(f"{source}: not written, it would lose {lost}\n{way_out}")
     write(card.folder, measured, command(argv))
     print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
