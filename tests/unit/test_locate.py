@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from zoo.base import registry
 from zoo.base.errors import ZooError
+from zoo.cards import weights
 from zoo.hub import locate
 
 
@@ -92,11 +94,21 @@ def test_what_lies_in_a_run_leads_to_its_model(run: Path, given: str, kind: str,
         locate.find(run / given).file("config.json")
 
 
+def test_a_run_is_what_weights_are_taken_of(run: Path, tiny_linknet: Path):
+    """As ``--weights RUN`` and ``load(RUN)`` do; a checkpoint of it leads there."""
+    shutil.copytree(tiny_linknet, run / "model", dirs_exist_ok=True)
+    assert weights.read_state(run).keys() == weights.load(run).state_dict().keys()
+    with pytest.raises(ZooError, match=f"best.ckpt: a checkpoint, which .*\nthe network of that run is {run}/model"):
+        weights.read_state(run / "checkpoints" / "best.ckpt")
+
+
 def test_a_run_that_left_no_model(run: Path):
     for file in (run / "model").iterdir():
         file.unlink()
     for given in (run, run / "checkpoints", run / "checkpoints" / "last.ckpt"):
-        with pytest.raises(ZooError, match=f"(?s)zoo fit --resume {run} .*zoo card {run} --name NAME"):
+        with pytest.raises(
+            ZooError, match=f"(?s)no model in that run: zoo fit --resume {run} .*zoo card {run} --name NAME"
+        ):
             locate.find(given).file("config.json")
 
 
