@@ -359,6 +359,10 @@ def test_predict_styles_pictures_and_videos_of_a_folder(
     assert main.main(["predict", str(style), "in/clip.mp4", "-o", "styled", "--device", "cpu", "--preserve-color"]) == 0
     assert "1 of 1 videos: styled" in capsys.readouterr().out
     assert abs(read(Path("styled/clip_styled.mp4"))[0][0].astype(int) - frame).mean() > 5
+    Path("styled/clip_styled.mp4").write_text("of somebody's day")
+    monkeypatch.setattr("zoo.pictures.video.change_frames", lambda *_: pytest.fail("found out before hours of work"))
+    assert main.main(["predict", str(style), "in/clip.mp4", "-o", "styled", "--device", "cpu"]) == 2
+    assert "styled/clip_styled.mp4 would be replaced: not made by this command before" in capsys.readouterr().err
 
 
 def test_a_video_for_a_model_of_pictures(
