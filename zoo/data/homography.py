@@ -141,7 +141,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         if not self._makes_on_device():
             return super().train_dataloader()
         self._on_device = as_pictures(self.kept("train"), self._device())
-        return batches_loader(TrainingBatches(self.batches(), self.seed, _later), 0, self.batches_done())
+        return batches_loader(TrainingBatches(self.batches(), self.seed, _later), 0, self.start())
 
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")

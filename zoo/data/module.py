@@ -69,13 +69,13 @@ class DataModule(LightningDataModule, Generic[Kept]):
         for split in NEEDED.get(stage, ()):
             self.kept(split)
 
-    def batches_done(self) -> int:
-        """Batches of the running epoch that were made before the run was resumed in its middle; else 0."""
+    def start(self) -> tuple[int, int]:
+        """The epoch in which training begins, and how many of its batches were made: both 0 but in a resumed run."""
         if self.trainer is None:
-            return 0
+            return 0, 0
         loop = self.trainer.fit_loop
         epoch: Any = loop.epoch_progress.current
-        return loop.epoch_loop.batch_progress.current.ready if epoch.started > epoch.processed else 0
+        return epoch.processed, loop.epoch_loop.batch_progress.current.ready if epoch.started > epoch.processed else 0
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
         """Every sample of val or test once; most often by :func:`held_out_loader`."""
@@ -111,9 +111,16 @@ class TrainingBatches(Dataset):
         return self.make(np.random.default_rng((self.seed, key)))
 
 
-def batches_loader(batches: Dataset, num_workers: int, skip: int = 0) -> DataLoader:
-    """A loader of a data set whose samples are whole batches, in their order; ``skip`` leaves out the first once."""
-    sampler = EpochSampler(batches, skip=skip, **replicas(), shuffle=False, drop_last=True)
+def batches_loader(batches: Dataset, num_workers: int, start: tuple[int, int] = (0, 0)) -> DataLoader:
+    """A loader of a data set whose samples are whole batches, in their order.
+
+    Args:
+        batches: the data set.
+        num_workers: of the loader.
+        start: what :meth:`DataModule.start` says.
+    """
+    epoch, skip = start
+    sampler = EpochSampler(batches, epoch=epoch, skip=skip, **replicas(), shuffle=False, drop_last=True)
     return DataLoader(batches, batch_size=None, sampler=sampler, **worker_options(num_workers))
 
 

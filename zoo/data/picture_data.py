@@ -161,4 +161,4 @@ class PictureData(DataModule[Kept]):
 
     def train_dataloader(self) -> DataLoader:
         batches = TrainingBatches(self.batches(), self.seed, self.batch_maker())
-        return batches_loader(batches, self.num_workers, self.batches_done())
+        return batches_loader(batches, self.num_workers, self.start())

@@ -20,13 +20,14 @@ class EpochSampler(DistributedSampler):
     Lightning calls ``set_epoch`` and leaves it in place.
 
     Args:
-        skip: indices to leave out once: a run that is resumed in the middle of an epoch has seen them.
+        epoch: the first. Lightning sets that of a resumed run only after workers have begun to make batches.
+        skip: indices of it to leave out: a run that is resumed in the middle of an epoch has seen them.
         options: of the base class.
     """
 
-    def __init__(self, dataset: Dataset, *, skip: int = 0, **options: Any) -> None:
+    def __init__(self, dataset: Dataset, *, epoch: int = 0, skip: int = 0, **options: Any) -> None:
         super().__init__(dataset, **options)
-        self.skip = skip
+        self.epoch, self.skip = epoch, skip
 
     def __iter__(self) -> Iterator[int]:
         skip, self.skip = self.skip, 0

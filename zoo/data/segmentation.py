@@ -76,8 +76,9 @@ class SegmentationData(DataModule[list[Sample]]):
 
     def train_dataloader(self) -> DataLoader:
         dataset = AugmentedSamples(self.kept("train"), self.augment.transform(self.labels), self.seed)
-        skip = self.batches_done() * self.batch_size
-        sampler = EpochSampler(dataset, skip=skip, **replicas(), shuffle=True, seed=self.seed, drop_last=True)
+        epoch, made = self.start()
+        options = {**replicas(), "shuffle": True, "seed": self.seed, "drop_last": True}
+        sampler = EpochSampler(dataset, epoch=epoch, skip=made * self.batch_size, **options)
         if len(sampler) < self.batch_size:
             count = f"{len(sampler)} training pictures" + (" of each device" if sampler.num_replicas > 1 else "")
             raise ZooError(f"data.batch_size {self.batch_size} is more than the {count}")
