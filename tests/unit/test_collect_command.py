@@ -608,6 +608,7 @@ def test_leave_for_private_networks_is_given_each_time(gallery: Gallery, tmp_pat
     assert collect(source, "-o", out, "--limit", 1, *QUICK) == 0
     gallery.requests.clear()
     settings = json.loads((out / ".collect/settings.json").read_text())
+    assert "allow_private" not in settings["options"]
     for options in (settings["options"], {**settings["options"], "allow_private": True}):  # also as a zoo once kept it
         (out / ".collect/settings.json").write_text(json.dumps({**settings, "options": options}))
         assert collect("--resume", out, "--limit", 2) == 0
