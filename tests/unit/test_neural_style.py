@@ -260,7 +260,7 @@ def test_memory_is_told_of_before_it_starts(net, monkeypatch, tmp_path):
     assert f"--size {fitting}" in str(raised.value)
     assert painted(net, tmp_path / "cat.png", size=fitting, iterations=1).size[0] == fitting
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 1e6)
-    with pytest.raises(ZooError, match="0.0 GB are free; free some memory$"):  # no size would do
+    with pytest.raises(ZooError, match=r"0\.0 GB are free; free some memory$"):  # no size would do
         painted(net, tmp_path / "cat.png", size=512)
 
 
