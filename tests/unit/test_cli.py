@@ -186,6 +186,12 @@ def wrapped(error: Exception) -> Exception:
         (OSError(errno.ENOSPC, "No space left", "a.ckpt"), 2, "zoo: error: no space left on a.ckpt\n"),
         (wrapped(OSError(errno.ENOSPC, "No")), 2, "zoo: error: no space left on the device that is written to\n"),
         (PermissionError(errno.EACCES, "Permission denied", "o"), 2, "zoo: error: o: Permission denied\n"),
+        (
+            OSError(errno.EIO, "Input/output error"),
+            2,
+            "zoo: error: a file or device that is used: Input/output error\n",
+        ),
+        (OSError(errno.EBADF, "Bad file descriptor"), 70, "zoo: bug: OSError: "),
         (KeyboardInterrupt(), 130, "zoo: interrupted\n"),
         (ValueError("one\ntwo"), 70, "zoo: bug: ValueError: one\nrun the same with --debug"),
     ],

@@ -20,6 +20,7 @@ USER_ERROR = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
 INTERRUPTED = 130  # as a shell reports SIGINT
 BROKEN_PIPE = 141  # and SIGPIPE
+OF_DEVICES = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)  # of these the system does not say which file
 LONGEST = 300  # characters of a message's first line, which repeats what was given
 
 VERBS = {  # what each does, and the function in zoo.commands that is imported when it is called
@@ -95,8 +96,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
     for cause in causes(error):  # what writes checkpoints wraps the system's error in its own
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
-    if isinstance(error, OSError) and error.filename is not None:
-        return USER_ERROR, f"error: {error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_DEVICES):
+        return USER_ERROR, f"error: {error.filename or 'a file or device that is used'}: {error.strerror}"
     if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of Path.resolve before Python 3.13
         return USER_ERROR, f"error: {error}"
     told = f"bug: {type(error).__name__}: {first_line(error)}"
