@@ -107,13 +107,17 @@ def _explain(error: BaseException) -> tuple[int, str]:
 def run(arguments: list[str]) -> int:
     """Calls what a verb names; help and version end in SystemExit, errors are raised."""
     own = next((index for index, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
-    _parser().parse_args(arguments[:own])  # help and version end here; the rest belongs to the verb
+    parser = _parser()
+    _, unknown = parser.parse_known_args(arguments[:own])  # help and version end here; the rest belongs to the verb
+    if unknown:
+        near = did_you_mean(unknown[0], parser.options) or f"; options go after the verb: zoo VERB {unknown[0]}"
+        raise ZooError(f"zoo itself has no option {unknown[0]}{near}\nsee zoo --help")
     if own == len(arguments):
         raise ZooError(f"which verb? there are: {', '.join(VERBS)}\nsee zoo --help")
     verb, rest = arguments[own], arguments[own + 1 :]
     if verb not in VERBS:
         meant = next((right for right, names in MEANT.items() if verb in names), None)
-        near = f"; did you mean {meant}?" if meant else did_you_mean(verb, VERBS)
+        near = f"; did you mean {meant}?" if meant else did_you_mean(verb, [*VERBS, *parser.options])
         raise ZooError(f"no verb {verb!r}{near}\nthere are: {', '.join(VERBS)}")
     client.set_up_process()
     module, _, name = VERBS[verb][1].partition(":")

@@ -75,7 +75,8 @@ class Parser(argparse.ArgumentParser):
         words = message.removeprefix("unrecognized arguments:").split()
         if not words:
             message = "unrecognized arguments: one is empty, such as what a shell makes of a variable that is not set"
-        near = did_you_mean(words[0], self.options) if words and words[0].startswith("-") else ""
+        wrong = words[0].partition("=")[0] if words else ""
+        near = did_you_mean(wrong, self.options) if wrong.startswith("-") else ""
         raise ZooError(f"{message}{near}\nsee {self.prog} --help")
 
 
