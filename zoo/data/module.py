@@ -12,10 +12,12 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from zoo.base.bounds import check_count
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 
+MOST = 2**31 - 1  # of anything: what counts them has 32 bits here and there
 Kept = TypeVar("Kept", bound=Sized)
 NEEDED: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
@@ -41,8 +43,7 @@ class DataModule(LightningDataModule, Generic[Kept]):
     def __init__(self, batch_size: int, num_workers: int | None, seed: int, **counts: int) -> None:
         super().__init__()
         for name, count in {"batch_size": batch_size, **counts}.items():
-            if count < 1:
-                raise ZooError(f"data.{name} is 1 or more, not {count}")
+            check_count(f"data.{name}", count, f"is 1..{MOST}", most=MOST)
         if num_workers is not None and num_workers < 0:
             raise ZooError(f"data.num_workers is 0 or more, not {num_workers}")
         self.batch_size, self.seed = batch_size, seed

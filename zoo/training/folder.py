@@ -71,6 +71,8 @@ def _claim(parent: Path, version: str | int | None) -> Path:
     else:
         taken = [int(path.name[8:]) for path in parent.glob("version_*") if path.name[8:].isdecimal()]
         wanted = (f"version_{number}" for number in range(max(taken, default=-1) + 1, 1 << 32))
+    if version is not None and Path(str(version)).name != str(version):
+        raise ZooError(f"--trainer.logger.version is the name of a folder, not {version!r}")
     parent.mkdir(parents=True, exist_ok=True)
     for each in wanted:
         with contextlib.suppress(FileExistsError):

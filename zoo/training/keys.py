@@ -18,7 +18,7 @@ import yaml
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text
 from zoo.base.registry import architectures
-from zoo.base.text import listing, nearest
+from zoo.base.text import first_line, listing, nearest
 from zoo.training import recipes
 
 SECTIONS = ("trainer", "model", "data")
@@ -105,7 +105,10 @@ class Keys:
 
         usage = f"zoo {self.verb} --recipe NAME [--{section}.KEY VALUE ...]"
         parser = ArgumentParser(usage=usage, add_help=False)
-        parser.add_class_arguments(target, section, skip={"labels"}, fail_untyped=False)  # of the data, for the model
+        try:
+            parser.add_class_arguments(target, section, skip={"labels"}, fail_untyped=False)  # labels are of the data
+        except ValueError as error:
+            raise ZooError(f"--help.{section}: {first_line(error)}") from error
         return parser.format_help()
 
     def _refusal(self, problem: str, near: str | None, topic: str) -> ZooError:

@@ -152,7 +152,7 @@ def import_class(path: str) -> Callable[..., Any] | None:
     try:
         module = importlib.import_module(module_name)
         target = getattr(module, name)
-    except ImportError as error:
+    except (ImportError, TypeError, ValueError) as error:  # the latter two of paths that begin with a dot
         raise ZooError(f"cannot import {path}: {error}") from error
     except AttributeError:
         raise ZooError(f"{module_name} has no {name!r}{did_you_mean(name, dir(module))}") from None

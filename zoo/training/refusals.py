@@ -36,10 +36,12 @@ LEAST = {  # smallest value of the trainer's numbers, and what else they may be
 }
 ABOVE = ("limit_train_batches", "val_check_interval")  # these are more than the smallest
 ENDLESS = ("max_epochs", "max_steps", "num_sanity_val_steps")  # these may be -1
-WAYS_OUT = {  # of what torch says, a part, and what helps
+WAYS_OUT = {  # of what torch and Lightning say, a part, and what helps
     "Expected more than 1 value per channel": "batch norm needs more than one value: raise data.batch_size or the crop",
     "Connection closed by peer": "another process of the run ended",
     "Connection reset by peer": "another process of the run ended",
+    "torch_xla": "--trainer.accelerator tpu and --trainer.profiler xla need the package torch_xla",
+    "barebones=True": "--trainer.barebones: a run of the zoo keeps checkpoints and figures, which this forbids",
     "SparseAdam does not support dense": "--model.optimizer: torch.optim.SparseAdam takes sparse gradients only",
 }
 KINDS = {  # types in the user's words
@@ -116,6 +118,10 @@ def explained(error: BaseException, given: Mapping[str, Any]) -> ZooError | None
     said = " ".join(str(error).split())
     if known := next((way for part, way in WAYS_OUT.items() if part in said), None):
         return ZooError(known)
+    if isinstance(error, UnicodeDecodeError):
+        return ZooError(f"--config: that file is no YAML, for it is not UTF-8: {error.reason} at byte {error.start}")
+    if isinstance(error, ZeroDivisionError):
+        said = "a length or period is 0"
     key = "trainer" if isinstance(error, MisconfigurationException) else _raised_in(error)
     if isinstance(error, ArgumentError) or key == "":
         return _of_parser(error, chain[-1])
@@ -128,12 +134,21 @@ def explained(error: BaseException, given: Mapping[str, Any]) -> ZooError | None
 def _of_parser(error: BaseException, cause: BaseException) -> ZooError:
     """What jsonargparse's error says that wraps another and repeats the types of every key above."""
     text = str(error)
-    keys = ".".join(dict.fromkeys(re.findall(r'Parser key "(.*?)"', text)))
-    refused = re.search(r"(Option|Key) '.*?' is not accepted", text)
+    keys = list(dict.fromkeys(re.findall(r'Parser key "(.*?)"', text)))
+    key, value = ".".join(keys), _value(text)
+    refused = re.search(r"(?:Option|Key) '.*?' is not accepted", text)
+    if missing := re.search(r"arguments are required: (\w+)", text):
+        return ZooError(f"--{key}.{missing[1]} is missing")
+    if named := re.search(r"Expected a dot import path string: (.*)", text):
+        return ZooError(f"--{key}: no class {named[1]!r}; a class is named by its path, such as torch.optim.Adam")
+    if "Unable to load config" in text:
+        return ZooError(f"--{key}: no such file; keys are given by themselves, such as --{key}.KEY VALUE")
+    if nested := re.match(r"NestedArg\(key='class_path', val='(.*)'\)", value):
+        return ZooError(f"--{key}: cannot import {nested[1]!r}")
+    if keys and (len(keys) > 1 or not refused) and "Namespace(" not in value and (kinds := _kinds(text)):
+        return ZooError(f"--{key} must be {kinds}, not {value!r}")
     said = refused[0] if refused else re.sub(r"<class '(.*?)'>|typing\.", r"\1", first_line(cause))
-    if keys and not refused and (kinds := _kinds(text)):
-        return ZooError(f"--{keys} must be {kinds}, not {_value(text)}")
-    return ZooError(f"--{keys}: {said}" if keys else said)
+    return ZooError(f"--{key}: {said}" if key else said)
 
 
 def _kinds(text: str) -> str:
@@ -159,7 +174,7 @@ def _words(kind: str) -> list[str]:
 def _value(text: str) -> str:
     """The value that jsonargparse's error is about."""
     given = re.findall(r"(?:Got|Given) value: (.*)", text)
-    return textwrap.shorten(repr(given[0]), LONGEST) if given else "this"
+    return textwrap.shorten(given[0], LONGEST) if given else ""
 
 
 def _raised_in(error: BaseException) -> str | None:
@@ -176,6 +191,6 @@ def _raised_in(error: BaseException) -> str | None:
 def _key_in(said: str, given: Mapping[str, Any]) -> str:
     """The trainer's key that a message speaks of, by its name or by the value that was given."""
     words = set(re.findall(r"\w+", said))
-    named = [key for key in given if key in words]
+    named = sorted((key for key in given if key in words), key=said.index)
     values = [key for key, value in given.items() if isinstance(value, str) and value and value in words]
     return f"trainer.{[*named, *values][0]}" if named or values else "trainer"

@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -67,11 +66,11 @@ class Monitored(Callback):
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         there = [name for name in trainer.callback_metrics if name.startswith("val")]
-        waiting: list[Any] = [*trainer.callbacks, *trainer.lr_scheduler_configs]  # type: ignore[attr-defined]
-        for each in waiting:
-            name = getattr(each, "monitor", None)
+        callbacks = [(type(each).__name__, getattr(each, "monitor", None)) for each in trainer.callbacks]  # type: ignore[attr-defined]
+        schedules = [(type(each.scheduler).__name__, each.monitor) for each in trainer.lr_scheduler_configs]
+        for waiting, name in [*callbacks, *schedules]:
             if there and name and name.startswith("val") and name not in there:
-                raise unknown(f"figure to monitor by {type(each).__name__}", name, there)
+                raise unknown(f"figure to monitor by {waiting}", name, there)
 
 
 def check_data(cli: ZooCLI) -> None:

@@ -69,8 +69,11 @@ class LinkNetModule(Learner):
         super().__init__()
         if labels is None:
             raise ZooError("LinkNetModule learns from data with labels, such as zoo.data.SegmentationFolder")
-        if class_weight_c <= 1 or min(jaccard, encoder_lr) < 0:
-            raise ZooError("model.class_weight_c is more than 1, jaccard and encoder_lr are 0 or more")
+        if class_weight_c <= 1:
+            raise ZooError(f"model.class_weight_c is more than 1, not {class_weight_c}")
+        for name, value in {"jaccard": jaccard, "encoder_lr": encoder_lr}.items():
+            if value < 0:
+                raise ZooError(f"model.{name} is 0 or more, not {value}")
         self.labels = labels
         self.optimizer, self.lr_scheduler, self.encoder_lr = optimizer, lr_scheduler, encoder_lr
         self.class_weighting, self.class_weight_c, self.jaccard = class_weighting, class_weight_c, jaccard

@@ -1,0 +1,461 @@
+"""Folders of runs, runs that are interrupted, and several processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from zoo.commands import main
+from zoo.training import slurm
+
+RECIPE = """\
+seed_everything: 1
+model:
+  class_path: zoo.models.linknet.module.LinkNetModule
+  init_args:
+    encoder: test_resnet
+    encoder_weights: null
+    lr_scheduler:
+      class_path: zoo.nn.schedule.WarmupPolyLR
+data:
+  class_path: zoo.data.StreetScenes
+  init_args: {size: [64, 64], train: 8, val: 2, batch_size: 2, num_workers: 0, augment: {crop: [48, 64]}}
+trainer:
+  accelerator: cpu
+  max_epochs: 2
+  log_every_n_steps: 1
+"""
+STEPS = 4  # of an epoch
+SIGNAL = """\
+import os
+import signal
+import sys
+from lightning.pytorch import Callback
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what they run in the background ignore it
+LIMIT = os.environ.get("AT_STEP")
+
+class SignalAtStep(Callback):
+    def on_train_batch_start(self, trainer, *_):
+        if LIMIT and trainer.global_step == int(LIMIT) and trainer.global_rank == int(os.environ.get("OF_RANK", 0)):
+            if os.environ["SIGNAL"] == "raise":
+                raise RuntimeError("rank failed")
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+
+
+class Moment(Callback):
+    at = None
+
+    def reached(self, trainer, hook, step):
+        if Moment.at and Moment.at[:2] == (step, hook) and not trainer.sanity_checking:
+            number, Moment.at = Moment.at[2], None
+            os.kill(os.getpid(), number)
+
+    def on_train_batch_start(self, trainer, *_):
+        self.reached(trainer, "on_train_batch_start", trainer.global_step)
+
+    def on_before_optimizer_step(self, trainer, *_):
+        self.reached(trainer, "on_before_optimizer_step", trainer.global_step)
+
+    def on_validation_start(self, trainer, *_):
+        self.reached(trainer, "on_validation_start", trainer.global_step - 1)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a recipe."""
+    (tmp_path / "mini.yaml").write_text(RECIPE)
+    (tmp_path / "signals.py").write_text(SIGNAL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def fit(*arguments: object) -> None:
+    assert main.main(["fit", *map(str, arguments), "--debug"]) == 0
+
+
+def started(*arguments: object, **environment: object) -> subprocess.Popen[str]:
+    """``zoo fit`` in a process of its own."""
+    command = [sys.executable, Path(sys.executable).with_name("zoo"), "fit", *arguments]
+    variables = {"OMP_NUM_THREADS": 1, "PYTHONPATH": Path.cwd(), **environment}
+    env = os.environ | {name: str(value) for name, value in variables.items()}
+    return subprocess.Popen(
+        list(map(str, command)),
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code, and what was printed, errors last."""
+    output, errors = process.communicate(timeout=200)
+    return process.returncode, output + errors
+
+
+def fails(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    capsys.readouterr()
+    code = main.main(["fit", *arguments])
+    error = capsys.readouterr().err
+    assert re.search(message, error), error
+    assert code == 2, error
+
+
+def weights_of(run: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    return torch.load(run / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"]
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    ours, theirs = weights_of(one), weights_of(other)
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+# Longer, shorter, again
+
+
+def rates(run: Path) -> list[float]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(run)).Reload()
+    by_step = {event.step: event.value for event in events.Scalars("lr-AdamW/pg1")}
+    return [by_step[step] for step in sorted(by_step)]
+
+
+def test_a_run_that_is_made_longer_goes_on_learning(place: Path):
+    """At the rates that the longer run has from the start; the flag stays when it is resumed once more."""
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=whole", "--trainer.max_epochs=3")
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=longer")
+    run = place / "runs" / "longer" / "version_0"
+    before = weights_of(run)
+    fit("--resume", run, "--trainer.max_epochs=3")
+    assert rates(run)[2 * STEPS :] == rates(place / "runs" / "whole" / "version_0")[2 * STEPS :]
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in weights_of(run).items())
+    assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_epochs"] == 3
+    fit("--resume", run)
+
+
+def test_a_resume_knows_the_folders_of_the_first_start(place: Path, monkeypatch: pytest.MonkeyPatch):
+    from PIL import Image
+
+    for folder in ("pictures", "masks"):
+        (place / folder).mkdir()
+    for number in range(24):
+        Image.new("RGB", (64, 64), (number, 0, 0)).save(place / "pictures" / f"{number}.png")
+        mask = Image.new("L", (64, 64), 0)
+        mask.paste(1, (0, 0, 32, 64))
+        mask.save(place / "masks" / f"{number}.png")
+    (place / "names.txt").write_text("sky\nroad\n")
+    data = ["--data.pictures=pictures", "--data.masks=masks", "--data.classes=[names.txt]", "--data.val_share=0.3"]
+    fit("--recipe", "mini.yaml", "--data=zoo.data.SegmentationFolder", *data, "--data.batch_size=4")
+    run = place / "runs" / "mini" / "version_0"
+    known = yaml.safe_load((run / "config.yaml").read_text())["data"]["init_args"]
+    assert (known["pictures"], known["classes"]) == (str(place / "pictures"), [str(place / "names.txt")])
+    (place / "elsewhere").mkdir()
+    monkeypatch.chdir(place / "elsewhere")
+    fit("--resume", run, "--trainer.max_epochs=3")
+    assert list(Path.cwd().iterdir()) == []
+
+
+@pytest.mark.parametrize("named", [".", "checkpoints/last.ckpt", "model"])
+def test_a_run_is_resumed_by_whatever_of_it_is_named(place: Path, named: str):
+    fit("--recipe", "mini.yaml", "--trainer.max_epochs=1")
+    fit("--resume", place / "runs" / "mini" / "version_0" / named, "--trainer.max_epochs=2")
+    last = place / "runs" / "mini" / "version_0" / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 2 * STEPS
+
+
+def test_the_best_checkpoint_is_not_where_a_run_goes_on(place: Path, capsys: pytest.CaptureFixture[str]):
+    fit("--recipe", "mini.yaml", "--trainer.max_epochs=1")
+    best = place / "runs" / "mini" / "version_0" / "checkpoints" / "best.ckpt"
+    fails(capsys, ["--resume", str(best)], r"best\.ckpt is not where a run goes on, .*: zoo fit --resume .*version_0$")
+
+
+# A folder of its own
+
+
+@pytest.mark.parametrize(
+    ("logger", "folder"),
+    [
+        (["--trainer.logger=false"], "runs/mini"),
+        (["--trainer.logger=true"], "runs/mini"),
+        (["--trainer.logger=lightning.pytorch.loggers.CSVLogger", "--trainer.logger.save_dir=logs"], "logs/mini"),
+        (["--trainer.default_root_dir=elsewhere"], "elsewhere/mini"),
+        (["--trainer.logger=false", "--trainer.default_root_dir=elsewhere"], "elsewhere/mini"),
+    ],
+)
+def test_every_run_is_new_and_in_a_folder_of_its_own(
+    place: Path, capsys: pytest.CaptureFixture[str], logger: list[str], folder: str
+):
+    """What lies in the working directory under the names of a run's files stays; no run takes another's for its own."""
+    (place / "config.yaml").write_text("mine")
+    (place / "model").mkdir()
+    (place / "checkpoints").mkdir()
+    for number in range(2):
+        capsys.readouterr()
+        fit("--recipe", "mini.yaml", "--trainer.max_epochs=1", *logger)
+        output = capsys.readouterr().out
+        assert re.search(r"^epoch 1/1 ", output, re.MULTILINE), output
+        run = place / folder / f"version_{number}"
+        assert {"config.yaml", "checkpoints", "model", "pictures"} <= {path.name for path in run.iterdir()}
+    assert (place / "config.yaml").read_text() == "mine"
+    assert list((place / "model").iterdir()) == list((place / "checkpoints").iterdir()) == []
+    known = {"mini.yaml", "signals.py", "config.yaml", "model", "checkpoints", "__pycache__", Path(folder).parts[0]}
+    assert {path.name for path in place.iterdir()} <= known
+
+
+def test_a_dry_run_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
+    fit("--recipe", "mini.yaml", "--trainer.fast_dev_run=true")
+    assert "Dry run" in capsys.readouterr().out
+    assert {path.name for path in place.iterdir()} <= {"mini.yaml", "signals.py", "__pycache__"}
+
+
+def test_a_version_that_is_there_is_not_written_over(place: Path, capsys: pytest.CaptureFixture[str]):
+    taken = place / "runs" / "mini" / "version_7"
+    taken.mkdir(parents=True)
+    fails(capsys, ["--recipe", "mini.yaml", "--trainer.logger.version=7"], r"version_7: there is a run already")
+    assert list(taken.iterdir()) == []
+
+
+def test_figures_of_a_resumed_run_are_kept(place: Path):
+    csv = ["--trainer.logger=lightning.pytorch.loggers.CSVLogger", "--trainer.logger.save_dir=runs"]
+    fit("--recipe", "mini.yaml", "--trainer.max_epochs=1", *csv)
+    run = place / "runs" / "mini" / "version_0"
+    first = (run / "metrics.csv").read_text()
+    fit("--resume", run, "--trainer.max_epochs=2")
+    assert (run / "metrics_1.csv").read_text() == first
+    assert (run / "metrics.csv").read_text() != first
+
+
+def test_runs_that_start_at_once_get_a_folder_each(place: Path):
+    """The folder is made, not only chosen: no other process can take it."""
+    from zoo.training.folder import choose
+
+    script = "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
+    script += "from zoo.training.folder import choose\nsys.stdin.read(1)\n"
+    script += "print(choose(N(logger=False, default_root_dir=None), 'mini', None))"
+    command = [sys.executable, "-c", script]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in processes:
+        process.stdin.write("x")
+        process.stdin.flush()
+    folders = {process.communicate(timeout=100)[0].strip() for process in processes}
+    assert {Path(folder).name for folder in folders} == {f"version_{number}" for number in range(3)}
+    assert choose.__doc__
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"},
+            "torchrun started 2 processes, but the trainer has 1: take --trainer.devices 2 --trainer.num_nodes 1",
+        ),
+        (
+            {
+                "SLURM_NTASKS": "4",
+                "SLURM_NTASKS_PER_NODE": "2",
+                "SLURM_NNODES": "2",
+                "SLURM_JOB_NAME": "x",
+                "SLURM_PROCID": "0",
+            },
+            "SLURM started 4 processes, but the trainer has 1: take --trainer.devices 2 --trainer.num_nodes 2",
+        ),
+    ],
+)
+def test_processes_that_would_not_know_of_each_other_are_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variables: dict, message: str
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    fails(capsys, ["--recipe", "mini.yaml"], re.escape(message))
+    assert not Path("runs").exists()
+
+
+# Interrupted
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_first_epoch_loses_nothing(place: Path, number: int, code: int):
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=whole")
+    told = ended(
+        started(
+            "--recipe", "mini.yaml", "--trainer.callbacks+=signals.SignalAtStep", "--trainer.logger.name=cut",
+            AT_STEP=1, SIGNAL=int(number),
+        )
+    )  # fmt: skip
+    run = place / "runs" / "cut" / "version_0"
+    assert told[0] == code, told[1]
+    assert "Interrupted. Resume with: zoo fit --resume runs/cut/version_0" in told[1]
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
+    fit("--resume", run)
+    assert_same_weights(run, place / "runs" / "whole" / "version_0")
+
+
+def test_a_run_that_is_killed_before_its_first_checkpoint_begins_anew(place: Path, capsys: pytest.CaptureFixture[str]):
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=whole")
+    told = ended(
+        started(
+            "--recipe", "mini.yaml", "--trainer.callbacks+=signals.SignalAtStep", "--trainer.logger.name=cut",
+            AT_STEP=2, SIGNAL=int(signal.SIGKILL),
+        )
+    )  # fmt: skip
+    run = place / "runs" / "cut" / "version_0"
+    assert told[0] == -signal.SIGKILL
+    assert not (run / "checkpoints" / "last.ckpt").exists()
+    fit("--resume", run)
+    assert "version_0 has no checkpoint yet: it begins anew" in capsys.readouterr().out
+    assert_same_weights(run, place / "runs" / "whole" / "version_0")
+
+
+MINIATURES = {  # of each recipe: an epoch of five small steps
+    "linknet_streets": [
+        "--model.encoder=test_resnet", "--data.size=[64,64]", "--data.train=10", "--data.val=2", "--data.batch_size=2",
+        "--data.augment.crop=[48,64]",
+    ],
+    "homographynet_streets": ["--data.train_pairs=20", "--data.batch_size=4"],
+    "perceptual_sr_streets": ["--data.train_pairs=20", "--data.crop=32", "--data.batch_size=4", "--model.channels=8"],
+    "fast_style_streets": ["--data.train_crops=20", "--data.crop=32", "--data.size=64"],
+}  # fmt: skip
+SMALL = [
+    "--trainer.max_epochs=3", "--trainer.limit_val_batches=1", "--trainer.accelerator=cpu",
+    "--trainer.check_val_every_n_epoch=1", "--trainer.callbacks+=signals.Moment",
+    "--data.num_workers=2",  # which make batches ahead, also of the next epoch
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("recipe", MINIATURES)
+def test_a_recipe_that_is_interrupted_ten_times_leaves_the_weights_of_the_whole_run(place: Path, recipe: str):
+    """At seeded moments: before a step, in its middle, and in validation; by Ctrl-C and SIGTERM in turns."""
+    import signals
+
+    arguments = ["--recipe", recipe, *MINIATURES[recipe], *SMALL]
+    fit(*arguments, "--trainer.logger.name=whole")
+    whole, run = (place / "runs" / name / "version_0" for name in ("whole", "cut"))
+    dice = random.Random(recipe)
+    for count, step in enumerate(sorted(dice.sample(range(15), 10))):
+        hooks = ["on_train_batch_start", "on_before_optimizer_step", *(["on_validation_start"] * (step % 5 == 4))]
+        number = [signal.SIGINT, signal.SIGTERM][count % 2]
+        signals.Moment.at = step, dice.choice(hooks), number
+        words = ["--resume", str(run)] if run.exists() else [*arguments, "--trainer.logger.name=cut"]
+        assert exit_code(words) == 128 + number
+        assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == step + 1
+    fit("--resume", run)
+    assert_same_weights(run, whole)
+    assert (run / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
+
+
+def exit_code(arguments: list[str]) -> int:
+    try:
+        return main.main(["fit", *arguments])
+    except SystemExit as end:
+        return int(end.code)
+
+
+# Several processes
+
+
+def test_a_rank_that_fails_in_the_first_epoch_leaves_no_other_waiting(place: Path):
+    process = started(
+        "--recipe", "mini.yaml", "--trainer.devices=2", "--trainer.strategy=ddp",
+        "--trainer.callbacks+=signals.SignalAtStep", AT_STEP=1, SIGNAL="raise", OF_RANK=1,
+    )  # fmt: skip
+    code, told = ended(process)
+    assert code != 0
+    assert "rank failed" in told
+
+
+def test_a_rank_that_is_killed_is_told_with_the_way_on(place: Path):
+    process = started(
+        "--recipe", "mini.yaml", "--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.max_epochs=3",
+        "--trainer.callbacks+=signals.SignalAtStep", AT_STEP=STEPS // 2 + 1, SIGNAL=int(signal.SIGKILL), OF_RANK=1,
+    )  # fmt: skip
+    code, told = ended(process)
+    assert code == 2, told
+    assert "zoo: error: another process of the run ended\nresume with: zoo fit --resume runs/mini/version_0\n" in told
+
+
+def test_ctrl_c_to_one_of_two_processes_ends_both_with_a_checkpoint(place: Path):
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=whole")
+    ddp = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.callbacks+=signals.SignalAtStep"]
+    process = started("--recipe", "mini.yaml", *ddp, AT_STEP=0, SIGNAL=int(signal.SIGINT), OF_RANK=1)
+    code, told = ended(process)
+    assert code == 130, told
+    run = place / "runs" / "mini" / "version_0"
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 1
+    fit("--resume", run, "--trainer.devices=1", "--trainer.strategy=auto")  # which makes twice as many steps
+
+
+# SLURM
+
+JOB = {"SLURM_NTASKS": "1", "SLURM_JOB_NAME": "x", "SLURM_JOB_ID": "17", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+
+
+def test_what_lightning_left_of_another_job_is_not_loaded(place: Path, monkeypatch: pytest.MonkeyPatch):
+    for name, value in JOB.items():
+        monkeypatch.setenv(name, value)
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=clean")
+    (place / "hpc_ckpt_1.ckpt").write_bytes((place / "runs/clean/version_0/checkpoints/last.ckpt").read_bytes())
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=second", "--seed_everything=2")
+    assert torch.load(place / "runs/second/version_0/checkpoints/last.ckpt", weights_only=True)["global_step"] == 8
+    model = place / "runs" / "second" / "version_0" / "model"
+    for logger in ([], ["--trainer.logger=false"]):
+        assert main.main(["validate", "--recipe", "mini.yaml", "--weights", str(model), *logger]) == 0
+
+
+def test_a_job_that_is_started_again_goes_on_with_its_run(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    fit("--recipe", "mini.yaml", "--trainer.logger.name=whole")
+    scheduler = place / "bin" / "scontrol"
+    scheduler.parent.mkdir()
+    scheduler.write_text('#!/bin/sh\necho "$@" >> asked\n')
+    scheduler.chmod(0o755)
+    for name, value in {**JOB, "PATH": f"{scheduler.parent}{os.pathsep}{os.environ['PATH']}"}.items():
+        monkeypatch.setenv(name, value)
+    import signals
+
+    command = ["--recipe", "mini.yaml", "--trainer.callbacks+=signals.Moment"]
+    signals.Moment.at = 1, "on_before_optimizer_step", slurm.SIGNAL
+    assert exit_code(command) == 128 + slurm.SIGNAL
+    assert (place / "asked").read_text() == "requeue 17\n"
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    fit(*command, "--seed_everything=5")  # another training of the same job
+    fit(*command)
+    runs = sorted((place / "runs" / "mini").iterdir())
+    assert [run.name for run in runs] == ["version_0", "version_1"]
+    assert_same_weights(runs[0], place / "runs" / "whole" / "version_0")
+
+
+def test_a_scheduler_that_refuses_is_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    for name, value in {**JOB, "PATH": str(place)}.items():
+        monkeypatch.setenv(name, value)
+    import signals
+
+    signals.Moment.at = 0, "on_before_optimizer_step", slurm.SIGNAL
+    fails(capsys, ["--recipe", "mini.yaml", "--trainer.callbacks+=signals.Moment"], "SLURM does not start job 17 again")
