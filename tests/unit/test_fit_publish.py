@@ -14,6 +14,7 @@ import zoo.commands
 from zoo.base.errors import ZooError
 from zoo.cards.card import check_card, read_card
 from zoo.commands import evaluate, main
+from zoo.commands.publish import check_names
 
 ABOUT = [
     "--license", "cc-by-4.0", "--data-license", "drawn by the program", "--datasets", "street-scenes",
@@ -36,6 +37,7 @@ class Hub(ModuleType):
 
     def __init__(self) -> None:
         super().__init__("zoo.commands.publish")
+        self.check_names = check_names
         self.asked: list[str] = []
         self.published: list[tuple[Path, str]] = []
         self.private: list[bool | None] = []

@@ -120,8 +120,10 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
         raise ZooError(f"zoo {keys.verb} needs --weights NAME or --ckpt_path FILE")
     if options.publish:
         _check_publication(options)
-    elif given := [key for key, value in {**vars(About.of(options)), "private": options.private}.items() if value]:
-        raise ZooError(f"--{given[0].replace('_', '-')} goes with --publish USER/NAME")
+    elif keys.verb == "fit":
+        told = {**vars(About.of(options)), "private": options.private}
+        if given := next((key for key, value in told.items() if value), None):
+            raise ZooError(f"--{given.replace('_', '-')} goes with --publish USER/NAME")
     if options.weights or keys.verb != "fit":
         words.append(f"--weights={options.weights or 'null'}")  # instead of what the recipe starts from
     return words
