@@ -85,7 +85,7 @@ class Resumable(Checkpoint):
         seed: of the run; None seeds nothing.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
     SAID = "\nInterrupted: the run ends after this step, or after validation. Ctrl-C ends it at once.\n"
 
     def __init__(self, path: Path, seed: int | None) -> None:
@@ -101,7 +101,8 @@ class Resumable(Checkpoint):
             warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before the epoch ended")
         signals = [*self.SIGNALS, *([slurm.SIGNAL] if slurm.job() else [])]
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._mark) for number in signals}
+            heard = [number for number in signals if signal.getsignal(number) != signal.SIG_IGN]  # as under nohup
+            self._before = {number: signal.signal(number, self._mark) for number in heard}
 
     def _mark(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None and number == signal.SIGINT:

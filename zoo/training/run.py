@@ -151,10 +151,10 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
 
 
 def _tell_interrupted(cli: ZooCLI) -> None:
-    if cli.folder and cli.trainer.global_step and cli.trainer.checkpoint_callback:
-        say(f"Interrupted. Resume with: zoo fit --resume {os.path.relpath(cli.folder)}")
-    else:
+    if not (cli.folder and cli.trainer.global_step):
         cli.discard()
+    elif cli.trainer.checkpoint_callback:
+        say(f"Interrupted. Resume with: zoo fit --resume {os.path.relpath(cli.folder)}")
 
 
 def check_savable(cli: ZooCLI) -> None:
