@@ -17,6 +17,7 @@ from zoo.base.errors import ZooError
 from zoo.base.splits import Split
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 
+LAST_SEED = 2**32 - 1  # of NumPy and of Lightning
 MOST = 2**31 - 1  # of anything: what counts them has 32 bits here and there
 Kept = TypeVar("Kept", bound=Sized)
 NEEDED: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
@@ -44,6 +45,7 @@ class DataModule(LightningDataModule, Generic[Kept]):
         super().__init__()
         for name, count in {"batch_size": batch_size, **counts}.items():
             check_count(f"data.{name}", count, f"is 1..{MOST}", most=MOST)
+        check_count("data.seed", seed, f"is 0..{LAST_SEED}", least=0, most=LAST_SEED)
         if num_workers is not None and num_workers < 0:
             raise ZooError(f"data.num_workers is 0 or more, not {num_workers}")
         self.batch_size, self.seed = batch_size, seed
