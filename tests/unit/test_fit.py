@@ -53,7 +53,7 @@ trainer:
   max_epochs: 3
   log_every_n_steps: 1
   callbacks:
-    - class_path: lightning.pytorch.callbacks.EMAWeightAveraging
+    - class_path: zoo.nn.averaging.WarmupEMA
       init_args: {decay: 0.9}
 """
 STEPS = 4  # of an epoch

@@ -347,12 +347,18 @@ SMALL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("recipe", MINIATURES)
-def test_a_recipe_that_is_interrupted_ten_times_leaves_the_weights_of_the_whole_run(place: Path, recipe: str):
+@pytest.mark.parametrize(
+    ("recipe", "more"),
+    [*((recipe, []) for recipe in MINIATURES), ("linknet_streets", ["--trainer.max_steps=15"])],
+    ids=[*MINIATURES, "by steps"],
+)
+def test_a_recipe_that_is_interrupted_ten_times_leaves_the_weights_of_the_whole_run(
+    place: Path, recipe: str, more: list[str]
+):
     """At seeded moments: before a step, in its middle, and in validation; by Ctrl-C and SIGTERM in turns."""
     import signals
 
-    arguments = ["--recipe", recipe, *MINIATURES[recipe], *SMALL]
+    arguments = ["--recipe", recipe, *MINIATURES[recipe], *SMALL, *more]
     fit(*arguments, "--trainer.logger.name=whole")
     whole, run = (place / "runs" / name / "version_0" for name in ("whole", "cut"))
     dice = random.Random(recipe)

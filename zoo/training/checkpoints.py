@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from zoo.base.errors import ZooError
@@ -97,6 +98,11 @@ class Resumable(Checkpoint):
         self.path = Path(trainer.strategy.broadcast(str(self.path)))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        loop = trainer.fit_loop
+        if loop.restarted_on_epoch_end:  # where there are max_steps Lightning would count that epoch twice
+            _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the loop's own makes it True again
+            loop.reset_restart_stage()
+            loop.epoch_progress.increment_completed()
         if self._exact(trainer):
             warnings.filterwarnings("ignore", ".*resuming from a checkpoint that ended before the epoch ended")
         signals = [*self.SIGNALS, *([slurm.SIGNAL] if slurm.job() else [])]
