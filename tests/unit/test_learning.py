@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+import yaml
+from PIL import Image
 
 from zoo.commands import main
 from zoo.data.labels import LabelMap
@@ -176,6 +178,34 @@ def test_a_schedule_may_wait_for_a_figure(place: Path, scheduler: str, given: li
     (state,) = checkpoint["lr_schedulers"]
     assert state["last_epoch"] == 1  # the checkpoint of an epoch comes before the schedule's step
     assert state["mode"] == ("min" if "train/loss" in given[0] else "max")
+
+
+@pytest.mark.parametrize(
+    "by", ["--weights=runs/mini/version_0", "--ckpt_path=runs/mini/version_0/checkpoints/last.ckpt"]
+)
+def test_weights_of_other_classes_are_not_measured(place: Path, capsys: pytest.CaptureFixture[str], by: str):
+    """In another order each figure would bear a wrong name."""
+    for folder, value in (("pictures", 90), ("masks", 1)):
+        (place / folder).mkdir()
+        for number in range(16):
+            picture = Image.new("L", (64, 64), 0)
+            picture.paste(value, (0, 0, 32, 64))
+            picture.save(place / folder / f"{number}.png")
+    recipe = yaml.safe_load(RECIPE)
+    recipe["data"] = {
+        "class_path": "zoo.data.SegmentationFolder",
+        "init_args": {"pictures": "pictures", "masks": "masks", "classes": ["sky", "road"], "val_share": 0.3},
+    }
+    recipe["data"]["init_args"]["batch_size"] = 2
+    (place / "mini.yaml").write_text(yaml.safe_dump(recipe))
+    assert main.main(["fit", "--recipe", "mini.yaml", "--trainer.max_epochs=1", "--debug"]) == 0
+    assert main.main(["validate", "--recipe", "mini.yaml", by, "--debug"]) == 0
+    capsys.readouterr()
+    assert main.main(["validate", "--recipe", "mini.yaml", by, "--data.classes=[road, sky]"]) == 2
+    assert "are sky, road, those of the data road, sky" in capsys.readouterr().err
+    start = ["fit", "--recipe", "mini.yaml", "--weights=runs/mini/version_0", "--data.classes=[road, sky]"]
+    assert main.main([*start, "--trainer.max_epochs=1"]) == 0
+    assert "those of the data road, sky: each learns from where" in capsys.readouterr().out
 
 
 def test_weights_of_other_networks_are_not_listed_by_the_thousand(place: Path, capsys: pytest.CaptureFixture[str]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from zoo.base.text import first_line
 from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
 from zoo.training import folder, slurm
-from zoo.training.checkpoints import RunCheckpoint, WholeCheckpointIO, load
+from zoo.training.checkpoints import Described, RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import import_class
-from zoo.training.refusals import check_numbers, check_processes, check_strategy, explained
+from zoo.training.refusals import LONGEST, check_numbers, check_processes, check_strategy, explained
 from zoo.training.values import absolute, plain
 
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
@@ -55,8 +56,9 @@ class ZooCLI(LightningCLI):
     ) -> None:
         self.name, self.verb, self.resume, self.checkpoint = name, verb, resume, checkpoint
         self._go_on(resume)
-        if self.checkpoint:
-            load(Path(self.checkpoint))  # fails now rather than after everything was set up
+        about: Any = None
+        if self.checkpoint:  # fails now rather than after everything was set up
+            about = load(Path(self.checkpoint)).get(Described.KEY)
         self.folder: Path | None = None
         logger = {"class_path": LOGGER, "init_args": {"save_dir": "runs", "name": name}}
         try:
@@ -74,6 +76,8 @@ class ZooCLI(LightningCLI):
             )
             if self.start:
                 self._start_from(self.start)
+            elif isinstance(about, dict):
+                self._check_labels(about, str(self.checkpoint))
         except BaseException as error:
             self.discard()
             if isinstance(error, Exception) and (ours := explained(error, self.trainer_arguments())):
@@ -109,6 +113,21 @@ class ZooCLI(LightningCLI):
             raise ZooError(f"cannot {self.verb}: {new[0]} is missing from {source}, or has another shape")
         more = [f"and {len(new) - SHOWN} more"] if len(new) > SHOWN else []
         say(f"Weights of {source}; re-initialised: {', '.join([*new[:SHOWN], *more]) or 'nothing'}")
+
+        if Path(source).suffix != ".safetensors":
+            self._check_labels(weights.ModelFiles.find(source).config, source)
+
+    def _check_labels(self, trained: dict[str, Any], source: str) -> None:
+        """Compares the classes of trained weights with the data's: in another order every name would be a wrong one."""
+        own = getattr(self.model, "arguments", {}).get("labels")
+        known = (trained.get("arguments") or {}).get("labels")
+        if not (own and known) or list(own) == list(known):
+            return
+        told = f"the classes of {source} are {', '.join(known)}, those of the data {', '.join(own)}"
+        if self.verb != "fit" or self.checkpoint:
+            raise ZooError(f"cannot {self.verb}: {textwrap.shorten(told, LONGEST)}")
+        if len(own) == len(known):
+            say(f"{textwrap.shorten(told, LONGEST)}: each learns from where the one in its place was")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
         """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
