@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def test_a_name_as_long_as_names_may_be(tmp_path: Path, name: str):
         assert temporary.parent == tmp_path
         assert temporary.name.startswith(".")
         temporary.touch()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names that are bytes")
+def test_a_name_that_is_not_unicode(tmp_path: Path):
+    """As in folders that another system wrote."""
+    path = tmp_path / os.fsdecode(b"Stra\xdfe.png")
+    replace(path, "whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_others_may_read_what_was_replaced(tmp_path: Path):
