@@ -76,7 +76,7 @@ class Moment(Callback):
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a recipe."""
     (tmp_path / "mini.yaml").write_text(RECIPE)
-    (tmp_path / "signals.py").write_text(SIGNAL)
+    (tmp_path / "run_signals.py").write_text(SIGNAL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
@@ -223,14 +223,14 @@ def test_every_run_is_new_and_in_a_folder_of_its_own(
         assert {"config.yaml", "checkpoints", "model", "pictures"} <= {path.name for path in run.iterdir()}
     assert (place / "config.yaml").read_text() == "mine"
     assert list((place / "model").iterdir()) == list((place / "checkpoints").iterdir()) == []
-    known = {"mini.yaml", "signals.py", "config.yaml", "model", "checkpoints", "__pycache__", Path(folder).parts[0]}
+    known = {"mini.yaml", "run_signals.py", "config.yaml", "model", "checkpoints", "__pycache__", Path(folder).parts[0]}
     assert {path.name for path in place.iterdir()} <= known
 
 
 def test_a_dry_run_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
     fit("--recipe", "mini.yaml", "--trainer.fast_dev_run=true")
     assert "Dry run" in capsys.readouterr().out
-    assert {path.name for path in place.iterdir()} <= {"mini.yaml", "signals.py", "__pycache__"}
+    assert {path.name for path in place.iterdir()} <= {"mini.yaml", "run_signals.py", "__pycache__"}
 
 
 def test_a_version_that_is_there_is_not_written_over(place: Path, capsys: pytest.CaptureFixture[str]):
@@ -303,7 +303,7 @@ def test_an_interrupted_first_epoch_loses_nothing(place: Path, number: int, code
     fit("--recipe", "mini.yaml", "--trainer.logger.name=whole")
     told = ended(
         started(
-            "--recipe", "mini.yaml", "--trainer.callbacks+=signals.SignalAtStep", "--trainer.logger.name=cut",
+            "--recipe", "mini.yaml", "--trainer.callbacks+=run_signals.SignalAtStep", "--trainer.logger.name=cut",
             AT_STEP=1, SIGNAL=int(number),
         )
     )  # fmt: skip
@@ -319,7 +319,7 @@ def test_a_run_that_is_killed_before_its_first_checkpoint_begins_anew(place: Pat
     fit("--recipe", "mini.yaml", "--trainer.logger.name=whole")
     told = ended(
         started(
-            "--recipe", "mini.yaml", "--trainer.callbacks+=signals.SignalAtStep", "--trainer.logger.name=cut",
+            "--recipe", "mini.yaml", "--trainer.callbacks+=run_signals.SignalAtStep", "--trainer.logger.name=cut",
             AT_STEP=2, SIGNAL=int(signal.SIGKILL),
         )
     )  # fmt: skip
@@ -342,7 +342,7 @@ MINIATURES = {  # of each recipe: an epoch of five small steps
 }  # fmt: skip
 SMALL = [
     "--trainer.max_epochs=3", "--trainer.limit_val_batches=1", "--trainer.accelerator=cpu",
-    "--trainer.check_val_every_n_epoch=1", "--trainer.callbacks+=signals.Moment",
+    "--trainer.check_val_every_n_epoch=1", "--trainer.callbacks+=run_signals.Moment",
     "--data.num_workers=2",  # which make batches ahead, also of the next epoch
 ]  # fmt: skip
 
@@ -356,7 +356,7 @@ def test_a_recipe_that_is_interrupted_ten_times_leaves_the_weights_of_the_whole_
     place: Path, recipe: str, more: list[str]
 ):
     """At seeded moments: before a step, in its middle, and in validation; by Ctrl-C and SIGTERM in turns."""
-    import signals
+    import run_signals
 
     arguments = ["--recipe", recipe, *MINIATURES[recipe], *SMALL, *more]
     fit(*arguments, "--trainer.logger.name=whole")
@@ -365,7 +365,7 @@ def test_a_recipe_that_is_interrupted_ten_times_leaves_the_weights_of_the_whole_
     for count, step in enumerate(sorted(dice.sample(range(15), 10))):
         hooks = ["on_train_batch_start", "on_before_optimizer_step", *(["on_validation_start"] * (step % 5 == 4))]
         number = [signal.SIGINT, signal.SIGTERM][count % 2]
-        signals.Moment.at = step, dice.choice(hooks), number
+        run_signals.Moment.at = step, dice.choice(hooks), number
         words = ["--resume", str(run)] if run.exists() else [*arguments, "--trainer.logger.name=cut"]
         assert exit_code(words) == 128 + number
         assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == step + 1
@@ -387,7 +387,7 @@ def exit_code(arguments: list[str]) -> int:
 def test_a_rank_that_fails_in_the_first_epoch_leaves_no_other_waiting(place: Path):
     process = started(
         "--recipe", "mini.yaml", "--trainer.devices=2", "--trainer.strategy=ddp",
-        "--trainer.callbacks+=signals.SignalAtStep", AT_STEP=1, SIGNAL="raise", OF_RANK=1,
+        "--trainer.callbacks+=run_signals.SignalAtStep", AT_STEP=1, SIGNAL="raise", OF_RANK=1,
     )  # fmt: skip
     code, told = ended(process)
     assert code != 0
@@ -397,7 +397,7 @@ def test_a_rank_that_fails_in_the_first_epoch_leaves_no_other_waiting(place: Pat
 def test_a_rank_that_is_killed_is_told_with_the_way_on(place: Path):
     process = started(
         "--recipe", "mini.yaml", "--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.max_epochs=3",
-        "--trainer.callbacks+=signals.SignalAtStep", AT_STEP=STEPS // 2 + 1, SIGNAL=int(signal.SIGKILL), OF_RANK=1,
+        "--trainer.callbacks+=run_signals.SignalAtStep", AT_STEP=STEPS // 2 + 1, SIGNAL=int(signal.SIGKILL), OF_RANK=1,
     )  # fmt: skip
     code, told = ended(process)
     assert code == 2, told
@@ -406,7 +406,7 @@ def test_a_rank_that_is_killed_is_told_with_the_way_on(place: Path):
 
 def test_ctrl_c_to_one_of_two_processes_ends_both_with_a_checkpoint(place: Path):
     fit("--recipe", "mini.yaml", "--trainer.logger.name=whole")
-    ddp = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.callbacks+=signals.SignalAtStep"]
+    ddp = ["--trainer.devices=2", "--trainer.strategy=ddp", "--trainer.callbacks+=run_signals.SignalAtStep"]
     process = started("--recipe", "mini.yaml", *ddp, AT_STEP=0, SIGNAL=int(signal.SIGINT), OF_RANK=1)
     code, told = ended(process)
     assert code == 130, told
@@ -442,10 +442,10 @@ def test_a_job_that_is_started_again_goes_on_with_its_run(
     scheduler.chmod(0o755)
     for name, value in {**JOB, "PATH": f"{scheduler.parent}{os.pathsep}{os.environ['PATH']}"}.items():
         monkeypatch.setenv(name, value)
-    import signals
+    import run_signals
 
-    command = ["--recipe", "mini.yaml", "--trainer.callbacks+=signals.Moment"]
-    signals.Moment.at = 1, "on_before_optimizer_step", slurm.SIGNAL
+    command = ["--recipe", "mini.yaml", "--trainer.callbacks+=run_signals.Moment"]
+    run_signals.Moment.at = 1, "on_before_optimizer_step", slurm.SIGNAL
     assert exit_code(command) == 128 + slurm.SIGNAL
     assert (place / "asked").read_text() == "requeue 17\n"
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
@@ -461,7 +461,11 @@ def test_a_scheduler_that_refuses_is_told(
 ):
     for name, value in {**JOB, "PATH": str(place)}.items():
         monkeypatch.setenv(name, value)
-    import signals
+    import run_signals
 
-    signals.Moment.at = 0, "on_before_optimizer_step", slurm.SIGNAL
-    fails(capsys, ["--recipe", "mini.yaml", "--trainer.callbacks+=signals.Moment"], "SLURM does not start job 17 again")
+    run_signals.Moment.at = 0, "on_before_optimizer_step", slurm.SIGNAL
+    fails(
+        capsys,
+        ["--recipe", "mini.yaml", "--trainer.callbacks+=run_signals.Moment"],
+        "SLURM does not start job 17 again",
+    )

@@ -44,7 +44,8 @@ class DataModule(LightningDataModule, Generic[Kept]):
     def __init__(self, batch_size: int, num_workers: int | None, seed: int, **counts: int) -> None:
         super().__init__()
         for name, count in {"batch_size": batch_size, **counts}.items():
-            check_count(f"data.{name}", count, f"is 1..{MOST}", most=MOST)
+            if not 1 <= count <= MOST:
+                raise ZooError(f"data.{name} is {'1 or more' if count < 1 else f'at most {MOST:,}'}, not {count}")
         check_count("data.seed", seed, f"is 0..{LAST_SEED}", least=0, most=LAST_SEED)
         if num_workers is not None and num_workers < 0:
             raise ZooError(f"data.num_workers is 0 or more, not {num_workers}")

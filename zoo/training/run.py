@@ -24,7 +24,7 @@ from zoo.nn.learning import RunFolder
 from zoo.training import portable, slurm
 from zoo.training.checkpoints import Described, Resumable, load
 from zoo.training.cli import ZooCLI, say
-from zoo.training.folder import CONFIG, LAST, keep_metrics
+from zoo.training.folder import CHECKPOINTS, CONFIG, LAST, keep_metrics
 from zoo.training.refusals import explained
 
 UNHELPFUL = (  # warnings that users cannot act on
@@ -95,13 +95,14 @@ def _explaining(cli: ZooCLI) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        there = [bool(cli.folder and (cli.folder / name).is_file()) for name in (CONFIG, LAST)]
-        if ((ours := explained(error, cli.trainer_arguments())) and not there[1]) or not any(there):
+        ours, run = explained(error, cli.trainer_arguments()), cli.folder
+        kept = run is not None and any((run / CHECKPOINTS).glob("*"))
+        if not kept and (ours or not (run and (run / CONFIG).is_file())):
             cli.discard()
         if ours is None:
             raise
-        if cli.folder and there[1] and not isinstance(error, ZooError):
-            ours = ZooError(f"{ours}\nresume with: zoo fit --resume {os.path.relpath(cli.folder)}")
+        if run and (run / LAST).is_file() and not isinstance(error, ZooError):
+            ours = ZooError(f"{ours}\nresume with: zoo fit --resume {os.path.relpath(run)}")
         raise ours from error
 
 
@@ -133,7 +134,7 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
             _tell_interrupted(cli)
-            received = resumable.received if resumable else None
+            received = signal.SIGTERM if cli.trainer.received_sigterm else resumable and resumable.received
             if received == slurm.SIGNAL and cli.trainer.is_global_zero:
                 slurm.requeue()
             if received not in (None, signal.SIGINT):
@@ -153,8 +154,10 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
 def _tell_interrupted(cli: ZooCLI) -> None:
     if not (cli.folder and cli.trainer.global_step):
         cli.discard()
-    elif cli.trainer.checkpoint_callback:
+    elif (cli.folder / LAST).is_file():
         say(f"Interrupted. Resume with: zoo fit --resume {os.path.relpath(cli.folder)}")
+    elif cli.trainer.checkpoint_callback:
+        say(f"Interrupted before the first checkpoint. Begin anew with: zoo fit --resume {os.path.relpath(cli.folder)}")
 
 
 def check_savable(cli: ZooCLI) -> None:
