@@ -43,6 +43,25 @@ def said(verdict: Verdict) -> list[str]:
         (results({}, test="a"), results({}, test="b"), HOLD, ["holds"]),
         (results({}, test="a"), results({"value": 2.0}, test="b"), OPEN, [OTHER_DATA]),
         (results({}, test="a"), results({"data": "elsewhere"}, test="b"), OPEN, [OTHER_DATA]),
+        (
+            results({}, {"metric": "n"}, test="a"),
+            results({}, {"metric": "n", "value": 1.05}, test="b"),
+            HOLD,
+            ["holds"] * 2,
+        ),
+        # chance brings one near: none of that split is compared, and the other split is
+        (
+            results({}, {"metric": "n"}, {"split": "val"}, test="a", val="a"),
+            results({}, {"metric": "n", "value": 2.0}, {"split": "val"}, test="b", val="a"),
+            OPEN,
+            [OTHER_DATA, OTHER_DATA, "holds"],
+        ),
+        (
+            results({}, {"metric": "n"}, {"split": "val"}, test="a", val="a"),
+            results({}, {"metric": "n", "value": 2.0}, {"split": "val", "value": 1.05}, test="b", val="b"),
+            OPEN,
+            [OTHER_DATA, OTHER_DATA, "holds"],
+        ),
         (results({}, style="a"), results({"value": 2.0}, style="b"), OPEN, [OTHER_DATA]),
         (results({}, P="a"), results({"value": 2.0}, P="b"), OPEN, [OTHER_DATA]),
         (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 from zoo.base.text import printable
 from zoo.models.evaluation import Figure, Results
@@ -38,7 +39,8 @@ class Verdict:
     """Compares figures of one metric, split and protocol, whatever the folder of their data is called.
 
     Those of other data neither confirm nor refute a claim. Where digests differ nobody knows whether the pictures do,
-    or only what decoded them: a figure that is near the claim confirms it under the same name of the data, no other.
+    or only what decoded them: figures confirm claims under the same name of the data if all of these data are near,
+    for chance brings some near on any data.
 
     Args:
         claimed: what the card says.
@@ -66,16 +68,21 @@ class Verdict:
         return found + [Line(claim, None, "not measured") for claim in claims if claim.key not in there]
 
     def _compare(self, claim: Figure, figure: Figure) -> str:
-        near = abs(figure.value - claim.value) <= claim.tolerance
-        if self._concerned(figure) and not (near and figure.data == claim.data):
+        if self._is_of_other_data(figure):
             return OTHER_DATA
-        return HOLDS if near else f"OUT of ±{claim.tolerance}"
+        return HOLDS if _near(claim, figure) else f"OUT of ±{claim.tolerance}"
 
-    def _concerned(self, figure: Figure) -> bool:
-        """Whether data that differ are those of a figure: they bear the name of its split, its protocol, or of none."""
+    def _is_of_other_data(self, figure: Figure) -> bool:
+        """Whether its data differ, and a figure of the same data is away from its claim or bears another name."""
+        own, pairs = self._differing_of(figure), product(self.claimed.figures, self.measured.figures)
+        same = ((claim, other) for claim, other in pairs if claim.key == other.key and own & self._differing_of(other))
+        return any(not _near(claim, other) or claim.data != other.data for claim, other in same)
+
+    def _differing_of(self, figure: Figure) -> set[str]:
+        """Data of a figure that differ: they bear the name of its split, its protocol, or of none."""
         own = {figure.split, figure.protocol}
         others = {name for each in self.measured.figures for name in (each.split, each.protocol)} - own
-        return any(name not in others and not name.startswith(LOSS_NETWORK) for name in self.differing)
+        return {name for name in self.differing if name not in others and not name.startswith(LOSS_NETWORK)}
 
     @property
     def code(self) -> int:
@@ -104,6 +111,10 @@ class Verdict:
         if not self.claimed.figures or not (unmeasured or tables > 0):
             return ""
         return _names(unmeasured) or f"{tables} of {len(self.claimed.tables)} tables"
+
+
+def _near(claim: Figure, figure: Figure) -> bool:
+    return abs(figure.value - claim.value) <= claim.tolerance
 
 
 def _names(lines: Sequence[Line]) -> str:
