@@ -194,6 +194,15 @@ def test_the_best_checkpoint_is_not_where_a_run_goes_on(place: Path, capsys: pyt
     fails(capsys, ["--resume", str(best)], r"best\.ckpt is not where a run goes on, .*: zoo fit --resume .*version_0$")
 
 
+def test_a_run_is_not_made_shorter_and_says_that_it_is_complete(place: Path, capsys: pytest.CaptureFixture[str]):
+    fit("--recipe", "mini.yaml")
+    run = str(place / "runs" / "mini" / "version_0")
+    fails(capsys, ["--resume", run, "--trainer.max_epochs=1"], "the run has made 2 already, so it cannot end after 1")
+    fit("--resume", run)
+    assert "Nothing is left to train; --trainer.max_epochs above 2 makes the run longer" in capsys.readouterr().out
+    fails(capsys, ["--resume", "runs/mini"], r"config\.yaml is missing; did you mean runs/mini/version_0\?")
+
+
 # A folder of its own
 
 
@@ -225,6 +234,22 @@ def test_every_run_is_new_and_in_a_folder_of_its_own(
     assert list((place / "model").iterdir()) == list((place / "checkpoints").iterdir()) == []
     known = {"mini.yaml", "run_signals.py", "config.yaml", "model", "checkpoints", "__pycache__", Path(folder).parts[0]}
     assert {path.name for path in place.iterdir()} <= known
+
+
+@pytest.mark.parametrize("place_of_runs", [["--trainer.default_root_dir=."], ["--trainer.logger.save_dir=kept"]])
+def test_a_refused_run_removes_no_folder_that_was_there(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place_of_runs: list[str]
+):
+    (place / "empty" / "kept").mkdir(parents=True)
+    monkeypatch.chdir(place / "empty")
+    fails(capsys, ["--recipe", "../mini.yaml", *place_of_runs, "--data.batch_size=99"], "batch_size 99 is more than")
+    assert list((place / "empty").rglob("*")) == [place / "empty" / "kept"]
+
+
+def test_commands_that_are_printed_are_quoted(place: Path, capsys: pytest.CaptureFixture[str]):
+    (place / "mini.yaml").rename(place / "my own.yaml")
+    fit("--recipe", "my own.yaml", "--trainer.max_epochs=1")
+    assert "(zoo predict 'runs/my own/version_0/model' PICTURES... -o OUT)" in capsys.readouterr().out
 
 
 def test_a_dry_run_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]):

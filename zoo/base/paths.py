@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePath
@@ -13,6 +14,11 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from zoo.base.files import expanded
+
+
+def shown(path: Path) -> str:
+    """A path as a command that is printed has it: from the working directory, quoted where a shell needs that."""
+    return shlex.quote(os.path.relpath(path))
 
 
 def without_folders(value: Any, into: str = "") -> Any:

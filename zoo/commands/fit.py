@@ -13,6 +13,7 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text
+from zoo.base.paths import shown
 from zoo.base.registry import architecture_of, architectures
 from zoo.base.text import listing
 from zoo.cards.about import About, add_about_options, check_about
@@ -136,7 +137,7 @@ def _report(results: dict[str, Path], architecture: str | None) -> None:
     width = max(map(len, results)) + 1
     how = usage(architectures()[architecture]) if architecture else ""
     for name, where in results.items():
-        use = f"  (zoo predict {where} {how} -o OUT)" if name == "Model" else ""
+        use = f"  (zoo predict {shown(where)} {how} -o OUT)" if name == "Model" else ""
         print(f"{name + ':':<{width}} {where}{use}")  # noqa: T201
 
 
@@ -145,13 +146,15 @@ def _run_folder(path: Path) -> Path:
     runs = [path, *path.parents[:2]]
     run = next((each for each in runs if (each / "config.yaml").is_file()), path)
     if path.is_file() and path.name != "last.ckpt":
-        raise ZooError(f"{path.name} is not where a run goes on, but its last step is: zoo fit --resume {run}")
+        raise ZooError(f"{path.name} is not where a run goes on, but its last step is: zoo fit --resume {shown(run)}")
     return run
 
 
 def _check_resumable(run: Path, options: argparse.Namespace, keys: Keys) -> None:
     if not (run / "config.yaml").is_file():
-        raise ZooError(f"cannot resume {run}: config.yaml is missing; a run is a folder such as runs/RECIPE/version_0")
+        newest = max(run.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime, default=None)
+        near = f"; did you mean {shown(newest.parent)}?" if newest else ", as in runs/RECIPE/version_0"
+        raise ZooError(f"cannot resume {run}: config.yaml is missing{near}")
     if not (run / "checkpoints" / "last.ckpt").is_file():
         if (run / "model").exists() or any((run / "checkpoints").glob("*")):
             raise ZooError(f"cannot resume {run}: checkpoints/last.ckpt is missing")

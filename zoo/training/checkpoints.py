@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -39,6 +39,22 @@ def load(path: Path) -> dict[str, Any]:
         return {**checkpoint, "state_dict": dict(checkpoint["state_dict"])}
     except Exception as error:  # torch has no common error for what it cannot read
         raise ZooError(f"{path}: damaged, or not a Lightning checkpoint") from error
+
+
+class Done(NamedTuple):
+    """How far a run has come: whole epochs, and steps of the optimiser."""
+
+    epochs: int = 0
+    steps: int = 0
+
+    @classmethod
+    def of(cls, checkpoint: Mapping[str, Any]) -> Done:
+        """That of a checkpoint; of one without Lightning's loops it is not known."""
+        try:
+            progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+            return cls(int(progress["processed"]), int(checkpoint["global_step"]))
+        except (KeyError, TypeError, ValueError):
+            return cls()
 
 
 class WholeCheckpointIO(TorchCheckpointIO):

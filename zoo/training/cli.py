@@ -20,7 +20,7 @@ from zoo.base.text import first_line
 from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
 from zoo.training import folder, slurm
-from zoo.training.checkpoints import Described, RunCheckpoint, WholeCheckpointIO, load
+from zoo.training.checkpoints import Described, Done, RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import import_class
 from zoo.training.refusals import LONGEST, check_numbers, check_processes, check_strategy, explained
@@ -56,10 +56,12 @@ class ZooCLI(LightningCLI):
     ) -> None:
         self.name, self.verb, self.resume, self.checkpoint = name, verb, resume, checkpoint
         self._go_on(resume)
-        about: Any = None
+        about, self.done = None, Done()
         if self.checkpoint:  # fails now rather than after everything was set up
-            about = load(Path(self.checkpoint)).get(Described.KEY)
+            content = load(Path(self.checkpoint))
+            about, self.done = content.get(Described.KEY), Done.of(content)
         self.folder: Path | None = None
+        self.made: list[Path] = []  # folders above it
         logger = {"class_path": LOGGER, "init_args": {"save_dir": "runs", "name": name}}
         try:
             super().__init__(
@@ -95,7 +97,7 @@ class ZooCLI(LightningCLI):
     def discard(self) -> None:
         """Removes the folder of a run that never began."""
         if self.folder and not self.resume:
-            folder.discard(self.folder)
+            folder.discard(self.folder, self.made)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
         super().parse_arguments(parser, args)
@@ -168,6 +170,7 @@ class ZooCLI(LightningCLI):
             if self.verb == "fit" and not self.resume:
                 self.resume = slurm.requeued(folder.parent_of(trainer, self.name), self.whole())
                 self._go_on(self.resume)
+            self.made = folder.missing(folder.parent_of(trainer, self.name))
             self.folder = folder.choose(trainer, self.name, self.resume)
         trainer.default_root_dir = str(self.folder or Path("runs", self.name, "none"))
 

@@ -13,6 +13,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import LightningModule, Trainer
 
 from zoo.base.errors import ZooError
+from zoo.base.paths import shown
 from zoo.nn.learning import RunFolder
 
 CHECKPOINTS = "checkpoints"
@@ -73,15 +74,14 @@ def _claim(parent: Path, version: str | int | None) -> Path:
         wanted = (f"version_{number}" for number in range(max(taken, default=-1) + 1, 1 << 32))
     if version is not None and Path(str(version)).name != str(version):
         raise ZooError(f"--trainer.logger.version is the name of a folder, not {version!r}")
-    parent.mkdir(parents=True, exist_ok=True)
     for each in wanted:
         with contextlib.suppress(FileExistsError):
-            (folder := parent / each).mkdir()  # fails where another process was faster
+            (folder := parent / each).mkdir(parents=True)  # fails where another process was faster
             os.environ[SHARED] = str(folder)
             return folder
     raise ZooError(
         f"{parent / each}: there is a run already; leave out --trainer.logger.version, or go on with that one:\n"
-        f"zoo fit --resume {os.path.relpath(parent / each)}"
+        f"zoo fit --resume {shown(parent / each)}"
     )
 
 
@@ -91,11 +91,16 @@ def keep_metrics(folder: Path) -> None:
         metrics.rename(folder / f"metrics_{len(list(folder.glob('metrics*.csv')))}.csv")
 
 
-def discard(folder: Path) -> None:
-    """Removes the folder of a run that never began, and those above it that are empty then."""
+def missing(folder: Path) -> list[Path]:
+    """The folders that must be made for one, the innermost first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
+
+
+def discard(folder: Path, made: Iterable[Path]) -> None:
+    """Removes the folder of a run that never began, and of those that were made above it what is empty."""
     if rank_zero_only.rank:  # type: ignore[attr-defined]
         return
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):  # other runs are in it
-        folder.parent.rmdir()
-        folder.parent.parent.rmdir()
+        for each in made:
+            each.rmdir()

@@ -138,7 +138,7 @@ def _of_parser(error: BaseException, cause: BaseException) -> ZooError:
     key, value = ".".join(keys), _value(text)
     refused = re.search(r"(?:Option|Key) '.*?' is not accepted", text)
     if missing := re.search(r"arguments are required: (\w+)", text):
-        return ZooError(f"--{key}.{missing[1]} is missing")
+        return ZooError(f"--{'.'.join([*keys, missing[1]])} is missing")
     if named := re.search(r"Expected a dot import path string: (.*)", text):
         return ZooError(f"--{key}: no class {named[1]!r}; a class is named by its path, such as torch.optim.Adam")
     if "Unable to load config" in text:

@@ -15,6 +15,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
+from zoo.base.paths import shown
 from zoo.base.registry import architecture_of, architectures, import_object
 from zoo.base.text import unknown
 from zoo.cards import network, weights
@@ -102,7 +103,7 @@ def _explaining(cli: ZooCLI) -> Iterator[None]:
         if ours is None:
             raise
         if run and (run / LAST).is_file() and not isinstance(error, ZooError):
-            ours = ZooError(f"{ours}\nresume with: zoo fit --resume {os.path.relpath(run)}")
+            ours = ZooError(f"{ours}\nresume with: zoo fit --resume {shown(run)}")
         raise ours from error
 
 
@@ -126,6 +127,7 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
         check_savable(cli)
         if publish:
             check_publishable(cli)
+        _check_left(cli)
         resumable = _add_callbacks(cli)
         if cli.folder and cli.trainer.is_global_zero:
             keep_metrics(cli.folder)
@@ -134,7 +136,7 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
         except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
             _tell_interrupted(cli)
-            received = signal.SIGTERM if cli.trainer.received_sigterm else resumable and resumable.received
+            received = signal.SIGTERM if cli.trainer.received_sigterm else resumable.received if resumable else None
             if received == slurm.SIGNAL and cli.trainer.is_global_zero:
                 slurm.requeue()
             if received not in (None, signal.SIGINT):
@@ -151,13 +153,25 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
     return Path(os.path.relpath(cli.folder))
 
 
+def _check_left(cli: ZooCLI) -> None:
+    """Refuses to make a run shorter than it is, and tells where nothing is left to train."""
+    for key, limit, done in (
+        ("max_epochs", cli.trainer.max_epochs or -1, cli.done.epochs),
+        ("max_steps", cli.trainer.max_steps, cli.done.steps),
+    ):
+        if 0 < limit < done:
+            raise ZooError(f"--trainer.{key}: the run has made {done} already, so it cannot end after {limit}")
+        if 0 < limit == done:
+            say(f"Nothing is left to train; --trainer.{key} above {done} makes the run longer")
+
+
 def _tell_interrupted(cli: ZooCLI) -> None:
     if not (cli.folder and cli.trainer.global_step):
         cli.discard()
     elif (cli.folder / LAST).is_file():
-        say(f"Interrupted. Resume with: zoo fit --resume {os.path.relpath(cli.folder)}")
+        say(f"Interrupted. Resume with: zoo fit --resume {shown(cli.folder)}")
     elif cli.trainer.checkpoint_callback:
-        say(f"Interrupted before the first checkpoint. Begin anew with: zoo fit --resume {os.path.relpath(cli.folder)}")
+        say(f"Interrupted before the first checkpoint. Begin anew with: zoo fit --resume {shown(cli.folder)}")
 
 
 def check_savable(cli: ZooCLI) -> None:
