@@ -4,6 +4,7 @@ import hashlib
 from itertools import chain, pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -103,9 +104,45 @@ def test_ids_of_a_palette_picture_are_its_values(tmp_path: Path):
     assert np.array_equal(read_mask(tmp_path / "a.png"), ids)
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGB", "RGBA"])
+def test_grey_that_was_saved_in_colour_holds_ids(tmp_path: Path, mode: str):
+    ids = np.array([[0, 1, 2], [255, 2, 7]], np.uint8)
+    Image.fromarray(ids).convert(mode).save(tmp_path / "a.png")
+    assert np.array_equal(read_mask(tmp_path / "a.png"), ids)
+
+
 def test_colours_are_no_ids(tmp_path: Path):
-    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
-    with pytest.raises(ZooError, match=r"a\.png: an annotation holds class ids.*this one is RGB"):
+    """Labelling tools export them: the message counts them, most frequent first, and tells the way out."""
+    colors = np.array([[0, 0, 0]] * 4 + [[255, 0, 0]] * 3 + [[0, 128, 255]] * 2 + [[1, 2, 3]], np.uint8)
+    Image.fromarray(colors[None]).save(tmp_path / "a.png")
+    with pytest.raises(
+        ZooError,
+        match=r"a\.png: a mask holds class ids, this one 4 colours: #000000, #ff0000, #0080ff, \.\.\.\n"
+        r"convert each colour to its class id \(0, 1, \.\.\.\) in a grey PNG$",
+    ):
+        read_mask(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_what_is_transparent_is_no_id(tmp_path: Path, mode: str):
+    picture = Image.new(mode, (4, 4), (0,) * len(mode))
+    picture.putpixel((0, 0), (1,) * (len(mode) - 1) + (255,))
+    picture.save(tmp_path / "a.png")
+    with pytest.raises(ZooError, match=r"this one 2 colours and transparency: #00000000, #010101ff\nconvert"):
+        read_mask(tmp_path / "a.png")
+
+
+def test_colours_of_16_bits_are_not_cut_to_8(tmp_path: Path):
+    """Pillow would make class 0 of every id."""
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((4, 4, 3), 2, np.uint16))
+    with pytest.raises(ZooError, match=r"a\.png: a mask holds class ids .*, this one is RGB of 16 bits$"):
+        read_mask(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_jpeg_called_png_is_told(tmp_path: Path, mode: str):
+    Image.new(mode, (4, 4)).save(tmp_path / "a.png", format="JPEG")
+    with pytest.raises(ZooError, match=r"a\.png: a mask holds class ids .*, this one is JPEG, which changes them$"):
         read_mask(tmp_path / "a.png")
 
 
@@ -242,8 +279,94 @@ def test_a_picture_that_would_be_its_own_mask_is_refused(tmp_path: Path):
     pictures = tmp_path / "pictures"
     Image.open(pictures / "000.png").save(pictures / "000.jpg")
     data = SegmentationFolder(pictures, pictures, list(LABELS.names), val_share=0.0)
-    with pytest.raises(ZooError, match=r"001\.png would be its own mask, and 3 of 4 pictures would\nput pictures and"):
+    with pytest.raises(ZooError, match=r"001\.png would be its own mask, as would 3 of 4 pictures\nput pictures and"):
         data.pairs("train")
+
+
+def test_masks_beside_their_pictures_are_told_at_once_what_to_be_called(tmp_path: Path):
+    for number in range(20):
+        picture, mask = write(tmp_path, np.zeros((4, 4), np.uint8), f"{number:02d}")
+        mask.rename(picture.with_name(f"{picture.stem}_mask.png"))
+    pictures = tmp_path / "pictures"
+    with pytest.raises(ZooError, match=r"as would 40 of 40 pictures\n.*\n.*: 00\.png for 00\.jpg, not 00_mask\.png$"):
+        SegmentationFolder(pictures, pictures, list(LABELS.names)).pairs("train")
+
+
+def test_missing_masks_are_counted_in_the_whole_set(tmp_path: Path):
+    """And a split is used where only those of another one are missing."""
+    write_folder(tmp_path, 30)
+    data = folder_data(tmp_path, val_share=0.25)
+    for name in names(data, "test"):
+        (tmp_path / "masks" / name).unlink()
+    count = len(data.pairs("train") + data.pairs("val"))
+    assert 0 < count < 30
+    with pytest.raises(ZooError, match=rf"no such mask \({30 - count} of 30 are missing\)"):
+        data.pairs("test")
+
+
+def test_masks_without_a_picture_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Those of pictures of any split have one."""
+    write_folder(tmp_path, 30)
+    data = folder_data(tmp_path, val_share=0.25)
+    for split in ("train", "val", "test"):
+        data.pairs(split)
+    assert capsys.readouterr().err == ""
+    for name in ("98", "sub/99"):
+        write(tmp_path, np.zeros((4, 4), np.uint8), name)[0].unlink()
+    for split in ("train", "val"):
+        data.pairs(split)
+    told = f"{tmp_path / 'masks'}: left out 2 masks without a picture, such as 98.png\n"
+    assert capsys.readouterr().err == told
+
+
+def test_a_fit_tells_how_many_pictures_it_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    write_folder(tmp_path, 40)
+    data = folder_data(tmp_path, val_share=0.25, batch_size=4)
+    data.setup("test")
+    assert capsys.readouterr().err == ""
+    data.setup("fit")
+    data.setup("fit")
+    train, val, test = (len(names(data, split)) for split in ("train", "val", "test"))
+    told = f"{data.pictures}: {train} pictures to train on, {val} to validate, {test} to test\n"
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(("batch", "left_out"), [(8, 6), (7, 0), (4, 2), (5, 4), (14, 0), (15, 0)])
+def test_batches_that_leave_out_a_quarter_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], batch: int, left_out: int
+):
+    """A batch that is larger than the set is an error, which the loader raises."""
+    for split, count in (("train", 14), ("val", 2)):
+        for number in range(count):
+            write(tmp_path, RNG.integers(0, 3, (16, 20), dtype=np.uint8), f"{split}/{number}")
+    folder_data(tmp_path, batch_size=batch).setup("fit")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"{tmp_path / 'pictures'}: 14 pictures to train on, 2 to validate"
+    told = (
+        f"batches of {batch} leave out {left_out} of 14 training pictures in each epoch: take a smaller data.batch_size"
+    )
+    assert lines[1:] == [told] * (left_out > 3)
+
+
+def test_files_that_cannot_be_used_are_counted(tmp_path: Path):
+    write_folder(tmp_path, 8)
+    data = folder_data(tmp_path, val_share=0.0)
+    (tmp_path / "pictures/001.png").write_bytes(b"")
+    with pytest.raises(ZooError, match=r"001\.png: an empty file$"):
+        data.kept("train")
+    (tmp_path / "masks/003.png").write_bytes(b"none")
+    Image.fromarray(RNG.integers(0, 3, (16, 20, 3), dtype=np.uint8)).save(tmp_path / "masks/000.png")
+    with pytest.raises(ZooError, match=r"000\.png: a mask .*, \.\.\. \(and 2 more\)\nconvert each colour .*PNG$"):
+        data.kept("train")
+
+
+def test_reading_ends_where_nothing_can_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("zoo.data.segmentation.MOST_ERRORS", 3)
+    write_folder(tmp_path, 8)
+    for path in (tmp_path / "masks").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(ZooError, match=r"000\.png: an empty file \(and at least 2 more\)$"):
+        folder_data(tmp_path, val_share=0.0).kept("train")
 
 
 def test_masks_in_a_folder_inside_that_of_the_pictures(tmp_path: Path):
@@ -580,7 +703,24 @@ def test_masks_of_0_and_255_are_refused(tmp_path: Path):
         Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / f"pictures/{number}.png")
         Image.fromarray(rng.choice(np.array([0, 255], np.uint8), (16, 16))).save(tmp_path / f"masks/{number}.png")
     data = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"])
-    with pytest.raises(ZooError, match=r"no training mask shows 'crack', class 1; their values are 0, 255"):
+    with pytest.raises(ZooError, match=r"no training mask shows 'crack', class 1; their values are 0, 255") as caught:
+        data.kept("train")
+    *_, code = str(caught.value).splitlines()
+    every = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"], None, val_share=0.0)
+    with pytest.raises(
+        ZooError, match=r"value 255 .* there is no void \(and 19 more\)\nwhere 255 is 'crack', make it 1"
+    ):
+        every.kept("train")
+    for mask in (tmp_path / "masks").iterdir():  # the message's way out is one
+        exec(code, {"mask": mask})
+    assert len(every.kept("train")) == 20
+    assert set(np.unique([mask for _, mask in every.kept("train")])) == {0, 1}
+
+
+def test_a_class_that_is_absent_from_masks_without_255_has_no_such_way_out(tmp_path: Path):
+    write(tmp_path, np.zeros((4, 4), np.uint8))
+    data = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"], val_share=0.0)
+    with pytest.raises(ZooError, match=r"their values are 0, of which 255 is ignored$"):
         data.kept("train")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from zoo.base.tables import lines
 from zoo.data.labels import LabelMap
 from zoo.data.layout import pictures_of
 from zoo.data.masks import Pair, pair_up
-from zoo.data.segmentation import Sample, SegmentationData, read_samples
+from zoo.data.pictures import say_once
+from zoo.data.sampling import replicas
+from zoo.data.segmentation import Sample, SegmentationData, from_255_to_1, read_samples
 from zoo.data.transforms import Augment
 from zoo.pictures.sheets import distinct_colors
 
@@ -22,7 +25,7 @@ from zoo.pictures.sheets import distinct_colors
 class SegmentationFolder(SegmentationData):
     """A folder of pictures and a folder of masks with the same names.
 
-    A mask is a grey or palette PNG that holds class ids.
+    A mask is a grey or palette PNG that holds class ids; grey may be saved as RGB.
 
     Args:
         pictures: folder of pictures, searched with its subfolders; its folders train, val and test are the splits, or
@@ -55,6 +58,25 @@ class SegmentationFolder(SegmentationData):
         super().__init__(labels, batch_size, num_workers, augment, seed)
         self.pictures, self.masks, self.val_share = Path(pictures), Path(masks), val_share
 
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if stage == "fit":
+            self._say_counts()
+
+    def _say_counts(self) -> None:
+        """Says how many pictures each split has, and what training makes no use of."""
+        train, val = len(self.kept("train")), len(self.kept("val"))
+        told = f"{train} pictures to train on, {val} to validate"
+        with suppress(ZooError):  # training goes on without them
+            told += f", {len(self.pairs('test'))} to test"
+        say_once(f"{self.pictures}: {told}")
+        batch = self.batch_size * replicas()["num_replicas"]
+        if train < 4 * (train % batch) < 4 * train:
+            say_once(
+                f"batches of {batch} leave out {train % batch} of {train} training pictures in each epoch: "
+                "take a smaller data.batch_size"
+            )
+
     def load(self, split: Split) -> list[Sample]:
         samples = read_samples(self.pairs(split), self.labels)
         if split == "train":
@@ -80,6 +102,7 @@ class SegmentationFolder(SegmentationData):
                 raise ZooError(
                     f"no training mask shows {name!r}, class {index}; their values are {', '.join(map(str, found))}, "
                     f"of which {'none' if self.labels.ignore_index is None else self.labels.ignore_index} is ignored"
+                    + from_255_to_1(found, self.labels)
                 )
 
 

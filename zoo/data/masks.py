@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from zoo.base.errors import ZooError
+from zoo.data.pictures import say_once
 from zoo.pictures.folders import find
 from zoo.pictures.images import FORMATS, ORIENTATION, opened, upright_rgb
 
 Pair: TypeAlias = tuple[Path, Path]  # a picture and its mask
+VALUES = ("L", "P", "1", "I", "I;16")  # modes of Pillow whose values are class ids
+COLORS = ("LA", "RGB", "RGBA")  # those that may be grey nevertheless
 TURNED = range(2, 9)  # values of EXIF's orientation that turn or mirror a picture
 SIDEWAYS = range(5, 9)  # those that exchange its sides
 
@@ -21,26 +24,61 @@ SIDEWAYS = range(5, 9)  # those that exchange its sides
 def pair_up(pictures: Sequence[Path], root: Path, masks: Path) -> list[Pair]:
     """Each picture with its mask, ``masks/a/b.png`` for ``root/a/b.jpg``; what is a mask is no picture.
 
+    Messages count in the whole of both folders. Masks without a picture are said in a line, once.
+
+    Args:
+        pictures: those of ``root`` that are wanted.
+        root: folder of the pictures.
+        masks: folder of the masks, which may be the same.
+
     Raises:
         ZooError: no such folder, masks that are missing, or a picture that would be its own mask.
     """
     if not masks.is_dir():
         raise ZooError(f"{masks}: no such folder")
+    pairs, wanted = _all_pairs(pictures, root, masks), set(pictures)
+    if root.resolve() == masks.resolve():
+        _refuse_own_masks(pairs, wanted, root, masks)
+    missing = [pair for pair in pairs if not pair[1].is_file()]
+    for pair in missing:
+        if pair[0] in wanted:
+            raise _missing(pair, root, masks, f"{len(missing)} of {len(pairs)} are missing")
+    _say_unused(pairs, root, masks)
+    return [pair for pair in pairs if pair[0] in wanted]
+
+
+def _all_pairs(pictures: Sequence[Path], root: Path, masks: Path) -> list[Pair]:
+    """The wanted pictures and then all others of ``root``, with their masks, which need not exist."""
     own, other = root.resolve(), masks.resolve()
+    found = list(dict.fromkeys([*pictures, *find(root).pictures]))
     if own in other.parents:
-        pictures = [path for path in pictures if not (own / path.relative_to(root)).is_relative_to(other)]
-    pairs = [(path, _mask_of(path, root, masks)) for path in pictures]
+        found = [path for path in found if not (own / _below(path, root)).is_relative_to(other)]
+    pairs = [(path, _mask_of(path, root, masks)) for path in found]
     if own == other:
         of_others = {mask for path, mask in pairs if _below(path, root) != _below(mask, masks)}
         pairs = [(path, mask) for path, mask in pairs if masks / _below(path, root) not in of_others]
-        if alone := [path for path, mask in pairs if _below(path, root) == _below(mask, masks)]:
-            raise ZooError(
-                f"{alone[0]} would be its own mask, and {len(alone)} of {len(pairs)} pictures would\n"
-                "put pictures and masks into two folders: --data.pictures FOLDER --data.masks FOLDER"
-            )
-    if missing := [pair for pair in pairs if not pair[1].is_file()]:
-        raise _missing(missing[0], root, masks, f"{len(missing)} of {len(pairs)} are missing")
     return pairs
+
+
+def _refuse_own_masks(pairs: list[Pair], wanted: set[Path], root: Path, masks: Path) -> None:
+    alone = [path for path, mask in pairs if _below(path, root) == _below(mask, masks)]
+    if first := next((path for path in alone if path in wanted), None):
+        raise ZooError(
+            f"{first} would be its own mask, as would {len(alone)} of {len(pairs)} pictures\n"
+            "put pictures and masks into two folders, --data.pictures FOLDER --data.masks FOLDER,\n"
+            "and call each mask as its picture: 00.png for 00.jpg, not 00_mask.png"
+        )
+
+
+def _say_unused(pairs: list[Pair], root: Path, masks: Path) -> None:
+    """Names masks that belong to no picture of any split: a picture may have got lost."""
+    used, own, other = {mask for _, mask in pairs}, root.resolve(), masks.resolve()
+    unused = [path for path in find(masks, {".png"}).pictures if path not in used]
+    if other in own.parents:  # among the masks lie the pictures
+        unused = [path for path in unused if not (other / _below(path, masks)).is_relative_to(own)]
+    if unused:
+        masks_are = f"{len(unused)} mask{'s' * (len(unused) > 1)}"
+        say_once(f"{masks}: left out {masks_are} without a picture, such as {_below(unused[0], masks).as_posix()}")
 
 
 def _below(path: Path, root: Path) -> Path:
@@ -107,17 +145,44 @@ def read_pair(picture: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Class ids ``(H, W)`` uint8 of a grey or palette PNG, upright by its EXIF orientation."""
+    """Class ids ``(H, W)`` uint8 of a grey or palette PNG, upright by its EXIF orientation.
+
+    Grey that was saved as RGB, or with an alpha channel that hides nothing, is grey.
+    """
     return _read_ids(path)[0]
 
 
 def _read_ids(path: Path) -> tuple[np.ndarray, int | None]:
     """The class ids, and the orientation that the file itself tells."""
     with opened(path) as file:
-        if file.mode not in ("L", "P", "1", "I", "I;16"):
-            raise ZooError(f"an annotation holds class ids (grey or palette PNG), this one is {file.mode}")
+        deep = file.mode in COLORS and ";16" in str(getattr(file, "tile", ""))  # Pillow would drop the ids themselves
+        if file.mode not in (*VALUES, *COLORS) or deep or file.format == "JPEG":
+            kind = "JPEG, which changes them" if file.format == "JPEG" else f"{file.mode}{' of 16 bits' * deep}"
+            raise ZooError(f"a mask holds class ids (grey or palette PNG), this one is {kind}")
         turn = file.getexif().get(ORIENTATION)
-        ids = np.array(ImageOps.exif_transpose(file))
+        upright = ImageOps.exif_transpose(file)
+        ids = _grey(upright) if upright.mode in COLORS else np.array(upright)
     if ids.min() < 0 or ids.max() > 255:  # of 16 or 32 bits
         raise ZooError(f"{path}: values {ids.min()}..{ids.max()} are no class ids, which are 0..255")
     return ids.astype(np.uint8), turn
+
+
+def _grey(picture: Image.Image) -> np.ndarray:
+    """The one value of each pixel, ``(H, W)`` uint8, of a picture whose colour channels are equal and opaque.
+
+    Raises:
+        ZooError: it has colours, or pixels that are transparent.
+    """
+    if picture.mode != "RGB":
+        picture = picture.convert("RGBA")
+        if picture.getextrema()[3] == (255, 255):
+            picture = picture.convert("RGB")
+    pixels = np.array(picture)
+    if picture.mode == "RGB" and (pixels == pixels[..., :1]).all():
+        return pixels[..., 0]
+    colors = sorted(picture.getcolors(picture.width * picture.height) or (), reverse=True)
+    shown = ", ".join(f"#{bytes(color).hex()}" for _, color in colors[:3])  # type: ignore[arg-type]
+    raise ZooError(
+        f"a mask holds class ids, this one {len(colors)} colours{' and transparency' * (picture.mode == 'RGBA')}: "
+        f"{shown}{', ...' * (len(colors) > 3)}\nconvert each colour to its class id (0, 1, ...) in a grey PNG"
+    )

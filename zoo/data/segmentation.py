@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from albumentations import Compose
 
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
+MOST_ERRORS = 100  # that are counted before reading ends
 
 
 class SegmentationData(DataModule[list[Sample]]):
@@ -119,10 +121,31 @@ def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[S
     """Decodes pictures and annotations, on all cores.
 
     Raises:
-        ZooError: a file is damaged, sizes disagree, or an annotation has a value outside the label map.
+        ZooError: a file is damaged, sizes disagree, or an annotation has a value outside the label map; names the
+            first, and how many more there are.
     """
+    samples, errors = list[Sample](), list[ZooError]()
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda pair: read_sample(pair[0], pair[1], labels), pairs))
+        for one in pool.map(partial(_sample_or_error, labels=labels), pairs):
+            if not isinstance(one, ZooError):
+                samples.append(one)
+                continue
+            errors.append(one)
+            if len(errors) == MOST_ERRORS:
+                break
+    if errors:
+        first, *rest = str(errors[0]).split("\n")
+        count = f"{'at least ' * (len(errors) == MOST_ERRORS)}{len(errors) - 1}"
+        more = f" (and {count} more)" * (len(errors) > 1)
+        raise ZooError("\n".join([first + more, *rest]))
+    return samples
+
+
+def _sample_or_error(pair: tuple[Path, Path], labels: LabelMap) -> Sample | ZooError:
+    try:
+        return read_sample(*pair, labels)
+    except ZooError as error:
+        return error
 
 
 def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample:
@@ -137,6 +160,16 @@ def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample
         void = "there is no void" if labels.ignore_index is None else f"void is {labels.ignore_index}"
         raise ZooError(
             f"{mask_path}: value {value} ({share:.1%} of its pixels) is no class; "
-            f"classes are 0..{len(labels) - 1}, {void}"
+            f"classes are 0..{len(labels) - 1}, {void}{from_255_to_1(np.unique(mask), labels)}"
         )
     return picture, mask
+
+
+def from_255_to_1(values: np.ndarray, labels: LabelMap) -> str:
+    """The way out for masks of 0 and 255 where two classes are meant, as further lines of a message; else nothing."""
+    if len(labels) > 2 or {0, *values.tolist()} != {0, 255}:
+        return ""
+    return (
+        f"\nwhere 255 is {labels.names[1]!r}, make it 1 in each mask, such as by this Python:\n"
+        "from PIL import Image; Image.open(mask).convert('L').point(lambda value: value // 255).save(mask)"
+    )
