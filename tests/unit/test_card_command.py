@@ -219,8 +219,9 @@ def test_other_architectures(name: str, tiny: Callable[[str], ModuleType], tmp_p
         "--trainer.check_val_every_n_epoch=1", "--trainer.precision=32-true")  # fmt: skip
     given = []
 
-    def measure(*arguments: object) -> Callable:
+    def measure(*arguments: object, called: str) -> Callable:
         given.append(arguments)
+        assert called == "street-scenes"
         figure = Figure(metric="m", data="d", split="test", value=1.0, tolerance=0.1)
         return lambda net: Results(figures=[figure], parameters=1, macs={"a": 1.0}, data_digest={"test": "0"})
 
@@ -301,6 +302,17 @@ def test_a_card_of_own_data_holds_wherever_they_lie(
     first, second = (shlex.split(words.format(*[own] * 2)) for words in (folders, classes))
     for given in ([*first, *second], [*second, *first]):
         assert main.main(["evaluate", "./mine", *given]) == 0
+
+
+def test_own_data_are_called_what_their_author_calls_them(own: Path):
+    """Wherever a reader looks: in the figures, the tables, the Hub's index and the recipe."""
+    card = read_card(own / "cards" / "mine")
+    assert {figure.where for figure in card.figures} == {"street-scenes"}
+    [index] = card.front["model-index"]
+    assert {each["dataset"]["name"] for each in index["results"]} == {"street-scenes"}
+    assert " on street-scenes test\n" in (card.folder / "recipe.yaml").read_text()
+    texts = [path.read_text() for path in card.folder.iterdir() if path.suffix in (".md", ".json")]
+    assert not any("segmentationfolder" in text.lower() for text in texts)
 
 
 def test_where_the_data_are_not_it_says_which_option_names_them(

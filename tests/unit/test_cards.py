@@ -127,6 +127,8 @@ def test_a_leaderboard_is_told_the_protocol():
     assert entry["notes"] == "MACE on test, Protocol B"
     [entry] = yaml.safe_load(leaderboard.text([figure.model_copy(update={"protocol": "CamVid"})], ["someone/camvid"]))
     assert entry["notes"] == "MACE on test"
+    own = figure.model_copy(update={"data": "someone/camvid"})  # as `zoo card --datasets` may call own data
+    assert yaml.safe_load(leaderboard.text([own], ["someone/camvid"]))[0]["dataset"]["id"] == "someone/camvid"
 
 
 def test_a_readme_out_of_step_is_a_problem(card: Path):

@@ -408,6 +408,28 @@ def test_an_evaluator_may_ask_for_the_recipe(claimed: Path, monkeypatch: pytest.
     assert [context.recipe for context in given] == [want]
 
 
+@pytest.mark.parametrize(("given", "called"), [([], "camvid"), (["--data.root=photos"], "")])
+def test_data_are_called_as_the_card_does_unless_the_command_names_a_folder(
+    claimed: Path, monkeypatch: pytest.MonkeyPatch, given: list[str], called: str
+):
+    (claimed / "recipe.yaml").write_text("data: {class_path: zoo.data.PictureCrops}\n")
+    seen: list[str] = []
+
+    def ask(net: object, data: object, context: Context) -> Results:
+        seen.append(context.data)
+        return Results()
+
+    monkeypatch.setattr(protocol, "evaluate", ask)
+    assert main.main(["evaluate", "linknet", *given]) == 3
+    assert seen == [called]
+
+
+@pytest.mark.parametrize("datasets", [None, "abc", [], [3], {"a": 1}])
+def test_what_is_no_list_of_data_sets_is_no_name(datasets: object):
+    assert evaluate.called_by(datasets) == ""
+    assert evaluate.called_by(["a" * 2000, "b"]) == "a" * evaluate.LONGEST
+
+
 def claim(card: Path, **changed: object) -> Path:
     """A card with the claims "mIoU of protocol B is 0.2", changed, and "accuracy is 0.9", measured on photos."""
     first = {"metric": "mIoU", "data": "photos", "split": "test", "value": 0.2, "tolerance": 0.05, "protocol": "B"}
@@ -507,7 +529,13 @@ def test_a_card_of_own_data_is_measured_wherever_they_lie(
 ):
     monkeypatch.chdir(own_data)
     assert main.main(["evaluate", "mine"]) == 2
-    assert "data/pictures" in capsys.readouterr().err
+    said = "zoo: error: data/pictures: no such folder\npass yours: --data.pictures FOLDER --data.masks FOLDER\n"
+    assert capsys.readouterr().err == said
+    assert main.main(["evaluate", "mine", "--data.pictures=p"]) == 2
+    said = "zoo: error: data/masks: no such folder\npass yours: --data.masks FOLDER\n"
+    assert capsys.readouterr().err == said
+    assert main.main(["evaluate", "mine", "--data.pictures=q", "--data.masks=m"]) == 2
+    assert capsys.readouterr().err == "zoo: error: q: no such folder\n"  # which is the user's own
     folders = ["--data.pictures", str(own_data / "p"), "--data.masks=m"]
     assert main.main(["evaluate", "mine", *folders, "--write"]) == 0
     assert check_card(own_data / "mine") == []
@@ -516,7 +544,7 @@ def test_a_card_of_own_data_is_measured_wherever_they_lie(
     data = SegmentationFolder(own_data / "p", own_data / "m", list(CAMVID.names), 11, val_share=0.3)
     assert content["data_digest"] == {split: data.digest(split) for split in ("test", "val")}
     assert {(figure["data"], figure["split"]) for figure in content["figures"]} == {
-        *(("SegmentationFolder", split) for split in ("test", "val"))
+        *(("camvid", split) for split in ("test", "val"))
     }
 
 

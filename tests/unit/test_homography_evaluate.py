@@ -45,7 +45,7 @@ def net() -> HomographyNet:
 @pytest.fixture(scope="module")
 def trial() -> Trial:
     """Pairs that are easy for what looks at them: corners move by at most 12 pixels."""
-    return Trial.of(HomographyPairs(perturbation=12, test_pairs=6, num_workers=0))
+    return Trial.of(HomographyPairs(perturbation=12, test_pairs=6, num_workers=0), Context())
 
 
 class Told(Model):
@@ -114,7 +114,7 @@ def test_classical_methods_map_a_to_b(net: HomographyNet, trial: Trial, method: 
 
 def test_the_network_is_measured_at_the_size_of_the_patches():
     """Answers in pixels of 128 become a matrix in pixels of 256; further looks add to it."""
-    trial = Trial.of(HomographyPairs(protocol="A", perturbation=20, test_pairs=4, num_workers=0))
+    trial = Trial.of(HomographyPairs(protocol="A", perturbation=20, test_pairs=4, num_workers=0), Context())
     scaling = np.array([[0.5, 0, -0.25], [0, 0.5, -0.25], [0, 0, 1]])
     seen = scaling @ truth(trial) @ np.linalg.inv(scaling)
     corners = corner_points(128)
@@ -204,8 +204,9 @@ def test_threads_are_as_they_were(measured: Results, net: HomographyNet, trial: 
 
 def test_a_protocol_of_its_own_is_described_by_its_sizes(tmp_path: Path):
     data = HomographyPairs(tmp_path / "photos", perturbation=20)
-    source, protocol = evaluation.describe(data)
+    source, protocol = evaluation.describe(data, Context())
     assert source == "photos"
+    assert evaluation.describe(data, Context(data="mine")) == ("mine", protocol)
     assert "perturbation=20" in protocol
     assert evaluation.under_protocol_a(data).protocol == PROTOCOLS["A"]
 

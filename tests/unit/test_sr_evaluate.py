@@ -200,12 +200,14 @@ def test_results_are_what_a_card_holds(folder: Path, vgg_file: Path):
 
 
 def test_pictures_that_were_held_out_bear_the_name_of_their_folder(folder: Path, vgg_file: Path):
-    """Which says nothing of how they are measured."""
+    """Or the one that their author gives them; neither says anything of how they are measured."""
     data = SuperResolutionPairs(folder, held_out=0.49)
-    data.benchmarks = lambda: {"photos test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
-    figures = evaluate(tiny(), data, Context(), vgg=str(vgg_file)).figures
-    assert {(figure.data, figure.split, figure.protocol) for figure in figures} == {("photos", "test", "")}
-    assert not any(PIXEL in figure.metric for figure in figures)
+    data.benchmarks = lambda: {f"{folder.name} test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
+    for context, name in ((Context(), folder.name), (Context(data="mine"), "mine")):
+        measured = evaluate(tiny(), data, context, vgg=str(vgg_file))
+        assert {(each.data, each.split, each.protocol) for each in measured.figures} == {(name, "test", "")}
+        assert measured.tables[0].title.startswith(f"{name} test, ")
+        assert not any(PIXEL in figure.metric for figure in measured.figures)
 
 
 @pytest.mark.parametrize("name", ["HR", "my test"])

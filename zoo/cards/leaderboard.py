@@ -20,7 +20,7 @@ def text(figures: Iterable[Figure], datasets: Any) -> str:
         datasets: of the card, of which ``user/name`` are on the Hub; what is no name, as anyone may write, is left out.
     """
     named = [name for name in datasets if isinstance(name, str)] if isinstance(datasets, (list, tuple)) else []
-    ids = {name.rpartition("/")[2].lower(): name for name in named if name.count("/") == 1}
+    ids = {key.lower(): name for name in named if name.count("/") == 1 for key in (name, name.rpartition("/")[2])}
     entries: dict[str, dict[str, Any]] = {}
     for figure in figures:
         if identity := ids.get(figure.data.lower()):

@@ -82,9 +82,11 @@ def make_card(
     folder = expanded(folder).absolute()
     trained, front, sheet = _checked(source, name, folder, about)
     given = [*trained.own_arguments(given), *given]
-    measure = evaluate.prepare(name, trained.declared, trained.config, given, device)
+    datasets = about.datasets or front["datasets"]
+    called = evaluate.called_by(datasets)
+    measure = evaluate.prepare(name, trained.declared, trained.config, given, device, called=called)
     with _replacing(folder) as draft:
-        net = _write_weights(trained, draft, name, dtype, about.datasets or front["datasets"]).to(device)
+        net = _write_weights(trained, draft, name, dtype, datasets).to(device)
         shown = write_samples(net, about.samples, sheet, draft / "samples")
         _write_readme(draft, name, about, trained, front, shown, repo)
         measured = measure(net)

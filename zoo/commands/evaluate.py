@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from zoo.models.base import Model
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
+LONGEST = 100  # characters of a data set, at most
 PACKAGE = Path(__file__).resolve().parents[1]
 DESCRIPTION = """Measures what a card claims, and says whether it still holds. Exit code: 0 where every claim was
 measured and holds, or was written; 1 where one does not hold; 3 where none is refuted, but not every one compared."""
@@ -50,7 +51,8 @@ def main(argv: list[str]) -> int:
     if card.architecture is None:
         raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
     with _blaming(source):
-        measure = prepare(card.name, card.architecture, _recipe(source), given, options.device, source)
+        called = "" if any(word.startswith("--data.root") for word in given) else called_by(card.front.get("datasets"))
+        measure = prepare(card.name, card.architecture, _recipe(source), given, options.device, source, called)
         from zoo.cards import weights  # torch takes seconds to import
 
         measured = measure(weights.load(options.model, device=options.device))
@@ -93,6 +95,7 @@ def prepare(
     given: Sequence[str],
     device: str = "cpu",
     source: locate.Source | None = None,
+    called: str = "",
 ) -> Measure:
     """What measures a network, once its data were found.
 
@@ -104,6 +107,7 @@ def prepare(
         device: where the networks go that it is compared with.
         source: of the recipe, if it is not the user's own. Only one that came with a package may name files anywhere:
             of any other folder nobody can tell who wrote it.
+        called: name of data that are the author's own.
 
     Raises:
         ZooError: data or a device that cannot be found, or an argument that nothing takes.
@@ -118,14 +122,34 @@ def prepare(
         raise ZooError(f"data.class_path names no LightningDataModule: {path}")
     recipe = _needed(recipe, given, getattr(data_class, "training_only", ()))
     arguments = _arguments(name, declared, data_class, recipe["data"]["init_args"], given)
+    own = {key: value for key, value in arguments["data"].items() if key in recipe["data"]["init_args"]}
     if source and not source.installed:
-        own = {key: value for key, value in arguments["data"].items() if key in recipe["data"]["init_args"]}
         forms.check_reach(recipe, own, getattr(data_class, "sizes", ()), f"{source}/recipe.yaml")
-    data = data_class(**arguments.pop("data"))
-    data.prepare_data()
-    context = Context(recipe, lambda: _others(declared, name, device))
+    with _asking(own):
+        data = data_class(**arguments.pop("data"))
+        data.prepare_data()
+    context = Context(recipe, lambda: _others(declared, name, device), called)
     evaluator = import_object(declared.evaluate)
-    return lambda net: evaluator(net, data, context, **arguments)
+    return _asking(own)(lambda net: evaluator(net, data, context, **arguments))
+
+
+@contextmanager
+def _asking(data: Mapping[str, Any]) -> Iterator[None]:
+    """Says which options take the paths of a user where those of a recipe, which are another user's, lead nowhere."""
+    try:
+        yield
+    except ZooError as error:
+        missing = {key: path for key, path in data.items() if isinstance(path, Path) and not path.exists()}
+        if not any(str(error).startswith(f"{path}: no such") for path in missing.values()):
+            raise
+        kind = "FOLDER" if "no such folder" in str(error) else "FILE"
+        raise ZooError(f"{error}\npass yours: {' '.join(f'--data.{key} {kind}' for key in missing)}") from error
+
+
+def called_by(datasets: Any) -> str:
+    """The name of data that are an author's own: the first of a card's data sets, or none in what anyone may write."""
+    first = datasets[0] if datasets and isinstance(datasets, (list, tuple)) else ""
+    return first[:LONGEST] if isinstance(first, str) else ""
 
 
 def _recipe(source: locate.Source) -> dict[str, Any]:

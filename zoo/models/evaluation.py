@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
 
 from zoo.base.errors import ZooError
+from zoo.base.paths import ends_apart
 
 Line = Annotated[str, StringConstraints(max_length=1000)]
 Texts = Annotated[dict[Line, Line], Field(max_length=100)]
@@ -24,10 +26,16 @@ class Context:
     Args:
         recipe: of the card, which says what the network was trained for.
         others: loads the networks with other weights of the architecture that are installed, by their cards' names.
+        data: what the author calls data of their own; empty: not known, or other data may be meant.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
     others: Callable[[], Mapping[str, Any]] = dict
+    data: str = ""
+
+    def name_of(self, folder: Path) -> str:
+        """What data in a folder are called: by their author, or else as their folder is."""
+        return self.data or ends_apart([folder])[0]
 
 
 class _Strict(BaseModel):

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from zoo.base.bounds import Count
 from zoo.base.errors import ZooError
-from zoo.base.paths import ends_apart
 from zoo.base.progress import bars
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
@@ -82,7 +81,7 @@ def evaluate(
     device = next(net.parameters()).device
     kept = Reference(reference, identity)
     descent = better_descent(criterion.to(device), brought_to(contents[0], min(work)).to(device), start)
-    name = ends_apart([data.root])[0] if data.root else "street scenes"
+    name = context.name_of(data.root) if data.root else "street scenes"
     figures, tables = [], []
     for size, counts in work.items():
         pictures = [brought_to(content, size).to(device) for content in contents]

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from zoo.base.errors import ZooError
-from zoo.base.paths import ends_apart
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.engines.torch import TorchEngine
@@ -61,13 +60,13 @@ def evaluate(net: HomographyNet, data: HomographyPairs, context: Context, *, rea
     Args:
         net: the network.
         data: only the pairs of test are used.
-        context: not asked.
+        context: which says what the data are called.
         real: folder of real pairs, NAME.csv with NAMEA.jpg and NAMEB.jpg, to be measured as well
     """
     if data.grey is not (net.channels == 1):
         raise ZooError(f"the network's pictures have {net.channels} channels, but data.grey is {data.grey}")
     real_pairs = read_real_pairs(real) if real else []
-    every, trial = methods(net), Trial.of(data)
+    every, trial = methods(net), Trial.of(data, context)
     with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
         errors = {name: trial.errors(method) for name, method in every.items()}
         times = {name: ms_a_pair(method, trial.pairs[:TIMED_PAIRS]) for name, method in every.items()}
@@ -75,7 +74,7 @@ def evaluate(net: HomographyNet, data: HomographyPairs, context: Context, *, rea
         digests = {"test": data.digest("test")}
         if data.protocol == PROTOCOLS["B"]:
             large = under_protocol_a(data)
-            trial_a = Trial.of(large)
+            trial_a = Trial.of(large, context)
             errors_a = {name: trial_a.errors(every[name]) for name in UNDER_PROTOCOL_A}
             figures += claims(trial_a, errors_a)
             tables += [comparison(trial_a, errors_a), robustness(trial, every)]
@@ -108,8 +107,8 @@ class Trial:
     offsets: np.ndarray
 
     @classmethod
-    def of(cls, data: HomographyPairs) -> Trial:
-        return cls(*describe(data), *data.held_out_pairs("test"))
+    def of(cls, data: HomographyPairs, context: Context) -> Trial:
+        return cls(*describe(data, context), *data.held_out_pairs("test"))
 
     def errors(self, method: Method) -> np.ndarray:
         """Mean distance of the four corners from where they belong, ``(N,)`` pixels; NaN where no estimate is."""
@@ -220,9 +219,9 @@ def robustness(trial: Trial, every: dict[str, Method]) -> Table:
     return Table.of(f"The first {len(first.pairs)} of these pairs, changed: {what}", rows, "change")
 
 
-def describe(data: HomographyPairs) -> tuple[str, str]:
+def describe(data: HomographyPairs, context: Context) -> tuple[str, str]:
     """Source and protocol, such as "photos" and "Protocol B"."""
-    source = ends_apart([data.root.resolve()])[0] if data.root else "drawn streets"
+    source = context.name_of(data.root.resolve()) if data.root else "drawn streets"
     known = (f"Protocol {name}" for name, protocol in PROTOCOLS.items() if protocol == data.protocol)
     return source, next(known, str(data.protocol))
 

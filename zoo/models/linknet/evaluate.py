@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from zoo.base.errors import ZooError
+from zoo.data.folder import SegmentationFolder
 from zoo.data.segmentation import SegmentationData, Split
 from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.linknet.net import LinkNet
@@ -19,12 +20,14 @@ def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
     """Measures whole splits at the pictures' own size, single scale, float32, void left out."""
     if tuple(net.labels) != data.labels.names:
         raise ZooError(f"the network's classes are {net.labels}, those of the data {data.labels.names}")
-    name = type(data).__name__
+    name, protocol = type(data).__name__, type(data).__name__
+    if isinstance(data, SegmentationFolder):
+        name, protocol = context.name_of(data.pictures), ""
     scores = {split: score(net, data, split) for split in SPLITS}
     figures: list[Figure] = []
     for split, own in scores.items():
         found = {"mIoU": own.miou, "mean class accuracy": own.mean_accuracy, "pixel accuracy": own.pixel_accuracy}
-        figures += claims_of([(metric, value, TOLERANCE) for metric, value in found.items()], name, split, name)
+        figures += claims_of([(metric, value, TOLERANCE) for metric, value in found.items()], name, split, protocol)
     ious = [[round(value, 4) for value in own.iou.tolist()] for own in scores.values()]
     per_class = [list(row) for row in zip(net.labels, *ious, strict=True)]
     height, width = data.kept("test")[0][1].shape

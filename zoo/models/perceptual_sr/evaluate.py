@@ -49,12 +49,13 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
     features = VGGFeatures(LAYERS, weights=vgg).to(next(net.parameters()).device)
     every = methods(net, context.others())
     figures, benchmarks = list[Figure](), data.benchmark_folders["test"]
+    own = context.name_of(data.root) if data.root else "streets"
     tables, digests = [], {}
     for name, truths in data.benchmarks().items():
         scores = measure(every, truths, features)
-        source, protocol = (name, name) if benchmarks else (name.removesuffix(" test"), "")
+        source, protocol, title = (name, name, name) if benchmarks else (own, "", f"{own} test")
         figures += claims(source, protocol, scores)
-        tables.append(comparison(f"{name}, {len(truths)} pictures", scores))
+        tables.append(comparison(f"{title}, {len(truths)} pictures", scores))
         digests[protocol or "test"] = digest(truth for _, truth in truths)
     digests["weights of VGG-16"] = digest(buffer.half().cpu().numpy() for buffer in features.buffers())
     return Results(
