@@ -180,7 +180,24 @@ def test_a_resume_knows_the_folders_of_the_first_start(place: Path, monkeypatch:
     assert list(Path.cwd().iterdir()) == []
 
 
-@pytest.mark.parametrize("named", [".", "checkpoints/last.ckpt", "model"])
+@pytest.mark.parametrize("named", ["runs/config", "runs/config/version_9", "runs/nope", "runs", "."])
+def test_what_is_no_run_is_not_trained_in(place: Path, capsys: pytest.CaptureFixture[str], named: str):
+    """Although a recipe of the name of a run's configuration lies beside it."""
+    (place / "config.yaml").write_text(f"# mine\n{RECIPE}")
+    fit("--recipe", "config.yaml", "--trainer.max_epochs=1")
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.suffix != ".pyc"}
+    fails(capsys, ["--resume", named], "cannot resume .*: (config.yaml|checkpoints/last.ckpt) is missing")
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.suffix != ".pyc"} == before
+
+
+def test_a_resume_takes_values_that_begin_with_a_dash(place: Path):
+    fit("--recipe", "mini.yaml", "--trainer.max_epochs=1")
+    fit("--resume", "runs/mini/version_0", "--trainer.max_epochs", "-1", "--trainer.max_steps", "6")
+    last = torch.load("runs/mini/version_0/checkpoints/last.ckpt", weights_only=True)
+    assert last["global_step"] == 6
+
+
+@pytest.mark.parametrize("named", [".", "config.yaml", "checkpoints/last.ckpt", "model"])
 def test_a_run_is_resumed_by_whatever_of_it_is_named(place: Path, named: str):
     fit("--recipe", "mini.yaml", "--trainer.max_epochs=1")
     fit("--resume", place / "runs" / "mini" / "version_0" / named, "--trainer.max_epochs=2")
@@ -262,6 +279,9 @@ def test_a_version_that_is_there_is_not_written_over(place: Path, capsys: pytest
     taken = place / "runs" / "mini" / "version_7"
     taken.mkdir(parents=True)
     fails(capsys, ["--recipe", "mini.yaml", "--trainer.logger.version=7"], r"version_7: there is a run already")
+    for version in ("..", "", "a/b"):
+        command = ["--recipe", "mini.yaml", f"--trainer.logger.version={version}"]
+        fails(capsys, command, r"--trainer\.logger\.version is the name of a folder")
     assert list(taken.iterdir()) == []
 
 

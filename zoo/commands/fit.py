@@ -20,6 +20,7 @@ from zoo.cards.about import About, add_about_options, check_about
 from zoo.commands.terminal import Parser
 from zoo.training import recipes
 from zoo.training.keys import SECTIONS, Keys, pairs
+from zoo.training.recipes import CONFIG, MARK
 
 PURPOSES = {
     "fit": "Train a network by a recipe. Results go to runs/RECIPE/version_N.",
@@ -49,7 +50,7 @@ def main(verb: str, argv: list[str]) -> int:
     parser = parser_of(verb)
     options, given = parser.parse_known_args(argv)
     resume = _run_folder(Path(options.resume).resolve()) if options.resume else None
-    recipe = resume / "config.yaml" if resume else options.recipe and recipes.find(options.recipe)
+    recipe = resume / CONFIG if resume else options.recipe and recipes.find(options.recipe)
     keys = Keys(verb, parser.options, recipe, given)
     for section in SECTIONS:
         if (name := getattr(options, f"help_{section}")) is not None:
@@ -142,25 +143,27 @@ def _report(results: dict[str, Path], architecture: str | None) -> None:
 
 
 def _run_folder(path: Path) -> Path:
-    """The run that a path names: its folder, its last checkpoint, or its model."""
-    runs = [path, *path.parents[:2]]
-    run = next((each for each in runs if (each / "config.yaml").is_file()), path)
-    if path.is_file() and path.name != "last.ckpt":
+    """The run that a path names: its folder, or what lies in it, such as its last checkpoint or its model."""
+    parts = ("checkpoints", "model")
+    run = path.parents[1] if path.parent.name in parts else path.parent if path.name in (*parts, CONFIG) else path
+    if path.is_file() and path.name not in ("last.ckpt", CONFIG) and path.parent.name != "model":
         raise ZooError(f"{path.name} is not where a run goes on, but its last step is: zoo fit --resume {shown(run)}")
     return run
 
 
 def _check_resumable(run: Path, options: argparse.Namespace, keys: Keys) -> None:
-    if not (run / "config.yaml").is_file():
-        newest = max(run.glob("*/config.yaml"), key=lambda path: path.stat().st_mtime, default=None)
+    if not (run / CONFIG).is_file():
+        newest = max(run.glob(f"*/{CONFIG}"), key=lambda path: path.stat().st_mtime, default=None)
         near = f"; did you mean {shown(newest.parent)}?" if newest else ", as in runs/RECIPE/version_0"
-        raise ZooError(f"cannot resume {run}: config.yaml is missing{near}")
+        raise ZooError(f"cannot resume {run}: {CONFIG} is missing{near}")
     if not (run / "checkpoints" / "last.ckpt").is_file():
-        if (run / "model").exists() or any((run / "checkpoints").glob("*")):
+        own = read_text(run / CONFIG).startswith(MARK)  # a recipe of the user may have that name too
+        if not own or (run / "model").exists() or any((run / "checkpoints").glob("*")):
             raise ZooError(f"cannot resume {run}: checkpoints/last.ckpt is missing")
         print(f"{run.name} has no checkpoint yet: it begins anew.")  # noqa: T201
-    changed = [word for word in keys.given if word.startswith("-") and not word.startswith("--trainer.")]
-    changed += [word for word in keys.given if word.startswith(("--trainer.logger", "--trainer.default_root_dir"))]
+    given = [option for option, _ in pairs(keys.given)]
+    place = ("--trainer.logger", "--trainer.default_root_dir")
+    changed = [option for option in given if not option.startswith("--trainer.") or option.startswith(place)]
     if changed or options.recipe or options.weights:
         what = changed[0] if changed else "another recipe or weights"
         raise ZooError(

@@ -22,7 +22,7 @@ from zoo.nn.precision import native_bfloat16
 from zoo.training import folder, slurm
 from zoo.training.checkpoints import Described, Done, RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
-from zoo.training.recipes import import_class
+from zoo.training.recipes import MARK, import_class
 from zoo.training.refusals import LONGEST, check_numbers, check_processes, check_strategy, explained
 from zoo.training.values import absolute, plain
 
@@ -155,7 +155,7 @@ class ZooCLI(LightningCLI):
 
     def whole(self) -> str:
         """The configuration with every default, as the run goes on with it from any working directory: YAML."""
-        return str(self.parser.dump(absolute(self.given), skip_none=False))
+        return f"{MARK}\n{self.parser.dump(absolute(self.given), skip_none=False)}"
 
     def _choose_folder(self, trainer: Any) -> None:
         """Where the run leaves what it makes: nowhere for a dry run, or a measurement without a logger.

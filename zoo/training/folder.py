@@ -17,7 +17,6 @@ from zoo.base.paths import shown
 from zoo.nn.learning import RunFolder
 
 CHECKPOINTS = "checkpoints"
-CONFIG = "config.yaml"
 LAST = Path(CHECKPOINTS, "last.ckpt")
 SHARED = "ZOO_RUN_FOLDER"  # variable by which a process tells its folder to those that Lightning starts
 OWN = ("TensorBoardLogger", "CSVLogger")  # loggers that write below SAVE_DIR/NAME/VERSION
@@ -72,7 +71,7 @@ def _claim(parent: Path, version: str | int | None) -> Path:
     else:
         taken = [int(path.name[8:]) for path in parent.glob("version_*") if path.name[8:].isdecimal()]
         wanted = (f"version_{number}" for number in range(max(taken, default=-1) + 1, 1 << 32))
-    if version is not None and Path(str(version)).name != str(version):
+    if version is not None and (Path(str(version)).name != str(version) or version in ("", "..")):
         raise ZooError(f"--trainer.logger.version is the name of a folder, not {version!r}")
     for each in wanted:
         with contextlib.suppress(FileExistsError):

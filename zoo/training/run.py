@@ -25,7 +25,8 @@ from zoo.nn.learning import RunFolder
 from zoo.training import portable, slurm
 from zoo.training.checkpoints import Described, Resumable, load
 from zoo.training.cli import ZooCLI, say
-from zoo.training.folder import CHECKPOINTS, CONFIG, LAST, keep_metrics
+from zoo.training.folder import CHECKPOINTS, LAST, keep_metrics
+from zoo.training.recipes import CONFIG
 from zoo.training.refusals import explained
 
 UNHELPFUL = (  # warnings that users cannot act on

@@ -14,6 +14,7 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
+from zoo.training.recipes import CONFIG
 
 SIGNAL = signal.SIGUSR1  # sbatch --signal=USR1@90 sends it 90 seconds before the end
 FILE = "slurm_job"  # in the folder of a run
@@ -42,7 +43,7 @@ def requeued(runs: Path, config: str) -> Path | None:
     """
     own = job() if int(os.environ.get("SLURM_RESTART_COUNT", 0)) else None
     for signed in sorted(runs.glob(f"*/{FILE}")) if own else []:
-        known = signed.with_name("config.yaml")
+        known = signed.with_name(CONFIG)
         if signed.read_text() == own and known.is_file() and known.read_text(encoding="utf-8") == config:
             return signed.parent
     return None
