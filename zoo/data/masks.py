@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -175,13 +175,14 @@ def _grey(picture: Image.Image) -> np.ndarray:
     """
     if picture.mode != "RGB":
         picture = picture.convert("RGBA")
-        if picture.getextrema()[3] == (255, 255):
+        if picture.getchannel("A").getextrema() == (255, 255):
             picture = picture.convert("RGB")
     pixels = np.array(picture)
     if picture.mode == "RGB" and (pixels == pixels[..., :1]).all():
         return pixels[..., 0]
-    colors = sorted(picture.getcolors(picture.width * picture.height) or (), reverse=True)
-    shown = ", ".join(f"#{bytes(color).hex()}" for _, color in colors[:3])  # type: ignore[arg-type]
+    counted: Any = picture.getcolors(picture.width * picture.height)
+    colors = [bytes(color).hex() for _, color in sorted(counted, reverse=True)]
+    shown = ", ".join(f"#{color}" for color in colors[:3])
     raise ZooError(
         f"a mask holds class ids, this one {len(colors)} colours{' and transparency' * (picture.mode == 'RGBA')}: "
         f"{shown}{', ...' * (len(colors) > 3)}\nconvert each colour to its class id (0, 1, ...) in a grey PNG"
