@@ -219,7 +219,10 @@ def test_a_network_as_good_as_the_optimiser(folder: Path, recipe: dict, one_thre
     data = PictureCrops(folder, held_out=0.2)
     measured = evaluate(Told(optimum), data, Context(recipe), sizes=[32], iterations=[4], photographs=2)
     assert values(measured) == {"loss / L-BFGS(4)": 1.0}
-    measured = evaluate(Told(lambda x: x), data, Context(recipe), sizes=[32], iterations=[4], photographs=2)
+    assert measured.figures[0].data == folder.name
+    context = Context(recipe, data="mine")
+    measured = evaluate(Told(lambda x: x), data, context, sizes=[32], iterations=[4], photographs=2)
+    assert measured.figures[0].data == "mine"
     assert values(measured)["loss / L-BFGS(4)"] != pytest.approx(1, abs=0.01)
 
 
