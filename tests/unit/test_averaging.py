@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from zoo.base.errors import ZooError
 from zoo.nn.averaging import WarmupEMA
 
 
@@ -41,6 +42,12 @@ def test_the_average_of_a_short_training_is_not_that_of_its_start():
 def test_in_a_long_training_the_decay_is_the_one_that_was_asked_for():
     values = [0.0] * 4000 + [1.0] * 100
     assert averaged(0.997, values)[-1] == pytest.approx(1 - 0.997**100, rel=1e-3)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])
+def test_a_decay_that_cannot_be(decay: float):
+    with pytest.raises(ZooError, match="decay is 0 or more and less than 1"):
+        WarmupEMA(decay)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])

@@ -467,7 +467,7 @@ def test_what_fails_half_way_leaves_nothing(
     def fail(net: object) -> None:
         raise error
 
-    monkeypatch.setattr(evaluate, "prepare", lambda *arguments: fail)
+    monkeypatch.setattr(evaluate, "prepare", lambda *arguments, **others: fail)
     with pytest.raises(type(error)):
         make(place, run, "--name", "mine", "-o", folder, *ABOUT)
     assert {path: path.stat().st_mtime_ns for path in copy.parent.rglob("*") if path.is_file()} == before

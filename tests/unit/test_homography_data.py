@@ -299,7 +299,7 @@ def test_folders_named_as_splits_are_the_splits(tmp_path: Path):
     data = small(tmp_path, held_out=0.2)
     names = {split: [path.relative_to(tmp_path).parts[0] for path in data.names(split)] for split in ("train", "val")}
     assert names == {"train": ["train"] * 5, "val": ["val"] * 3}
-    with pytest.raises(ZooError, match=r"has the folders train and val, and none called test$"):
+    with pytest.raises(ZooError, match=r"has the folders train and val, and none called test\n"):
         data.names("test")
 
 

@@ -57,7 +57,7 @@ class Moment(Callback):
     at = None
 
     def reached(self, trainer, hook, step):
-        if Moment.at and Moment.at[:2] == (step, hook) and not trainer.sanity_checking:
+        if Moment.at and Moment.at[:2] == (step, hook):
             number, Moment.at = Moment.at[2], None
             os.kill(os.getpid(), number)
 
@@ -68,7 +68,12 @@ class Moment(Callback):
         self.reached(trainer, "on_before_optimizer_step", trainer.global_step)
 
     def on_validation_start(self, trainer, *_):
-        self.reached(trainer, "on_validation_start", trainer.global_step - 1)
+        if trainer.sanity_checking:
+            self.reached(trainer, "sanity check", 0)
+        elif trainer.state.fn == "fit":
+            self.reached(trainer, "on_validation_start", trainer.global_step - 1)
+        else:
+            self.reached(trainer, "measurement", 0)
 """
 
 
@@ -220,6 +225,15 @@ def test_a_run_is_not_made_shorter_and_says_that_it_is_complete(place: Path, cap
     fails(capsys, ["--resume", "runs/mini"], r"config\.yaml is missing; did you mean runs/mini/version_0\?")
 
 
+def test_a_run_that_cannot_be_written_is_told_before_the_first_step(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """By a line, where TensorBoard's thread would print a traceback."""
+    fit("--recipe", "mini.yaml", "--trainer.max_epochs=1")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    fails(capsys, ["--resume", "runs/mini/version_0", "--trainer.max_epochs=2"], "may not be written to; copy it")
+
+
 # A folder of its own
 
 
@@ -269,6 +283,11 @@ def test_commands_that_are_printed_are_quoted(place: Path, capsys: pytest.Captur
     assert "(zoo predict 'runs/my own/version_0/model' PICTURES... -o OUT)" in capsys.readouterr().out
 
 
+def test_a_checkpoint_of_the_user_does_not_take_the_name_of_the_runs(place: Path, capsys: pytest.CaptureFixture[str]):
+    callback = ["--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint", "--trainer.callbacks.filename=last"]
+    fails(capsys, ["--recipe", "mini.yaml", *callback], "the filename last is that of the run's own checkpoint")
+
+
 def test_a_dry_run_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]):
     fit("--recipe", "mini.yaml", "--trainer.fast_dev_run=true")
     assert "Dry run" in capsys.readouterr().out
@@ -297,8 +316,6 @@ def test_figures_of_a_resumed_run_are_kept(place: Path):
 
 def test_runs_that_start_at_once_get_a_folder_each(place: Path):
     """The folder is made, not only chosen: no other process can take it."""
-    from zoo.training.folder import choose
-
     script = "import sys; from pathlib import Path; from types import SimpleNamespace as N\n"
     script += "from zoo.training.folder import choose\nsys.stdin.read(1)\n"
     script += "print(choose(N(logger=False, default_root_dir=None), 'mini', None))"
@@ -309,7 +326,6 @@ def test_runs_that_start_at_once_get_a_folder_each(place: Path):
         process.stdin.flush()
     folders = {process.communicate(timeout=100)[0].strip() for process in processes}
     assert {Path(folder).name for folder in folders} == {f"version_{number}" for number in range(3)}
-    assert choose.__doc__
 
 
 @pytest.mark.parametrize(
@@ -321,6 +337,7 @@ def test_runs_that_start_at_once_get_a_folder_each(place: Path):
         ),
         (
             {
+                "SLURM_STEP_ID": "0",
                 "SLURM_NTASKS": "4",
                 "SLURM_NTASKS_PER_NODE": "2",
                 "SLURM_NNODES": "2",
@@ -419,9 +436,31 @@ def test_a_recipe_that_is_interrupted_ten_times_leaves_the_weights_of_the_whole_
     assert (run / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
 
 
-def exit_code(arguments: list[str]) -> int:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["sanity check", "measurement"])
+def test_an_interrupt_before_and_after_the_steps_is_told(
+    place: Path, capsys: pytest.CaptureFixture[str], moment: str, number: int
+):
+    import run_signals
+
+    command = ["--recipe", "mini.yaml", "--trainer.max_epochs=1", "--trainer.callbacks+=run_signals.Moment"]
+    run_signals.Moment.at = 0, moment, number
+    assert exit_code(command) == 128 + number
+    run = place / "runs" / "mini" / "version_0"
+    told = "Interrupted. Resume with: zoo fit --resume runs/mini/version_0" in capsys.readouterr().out
+    assert told is run.exists() is (moment == "measurement")
+    if told:
+        fit("--resume", run)
+        assert (run / "model").exists()
+        run_signals.Moment.at = 0, moment, number
+        measure = ["--recipe", "mini.yaml", "--weights", str(run), "--trainer.callbacks+=run_signals.Moment"]
+        assert exit_code(measure, "validate") == 128 + number
+        assert [each.name for each in run.parent.iterdir()] == ["version_0"]
+
+
+def exit_code(arguments: list[str], verb: str = "fit") -> int:
     try:
-        return main.main(["fit", *arguments])
+        return main.main([verb, *arguments])
     except SystemExit as end:
         return int(end.code)
 

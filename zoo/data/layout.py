@@ -40,7 +40,7 @@ def pictures_of(root: Path, split: Split, share: float) -> list[Path]:
     if len(laid_out) > 1:
         if split not in laid_out:
             there = " and ".join(path.name for path in laid_out.values())
-            raise ZooError(f"{root}: has the folders {there}, and none called {split}")
+            raise ZooError(f"{root}: has the folders {there}, and none called {split}\nmove some pictures there")
         _say_beside(root, set(laid_out.values()))
         return find_pictures(laid_out[split])
     found = find_pictures(root)

@@ -8,6 +8,8 @@ import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
+from zoo.base.errors import ZooError
+
 
 class WarmupEMA(WeightAveraging):
     """Trains an exponential moving average of the weights beside these; it is what is validated and kept.
@@ -16,10 +18,15 @@ class WarmupEMA(WeightAveraging):
     a short training what it was at the first step.
 
     Args:
-        decay: of a long training, in 0..1.
+        decay: of a long training, 0 or more and less than 1.
+
+    Raises:
+        ZooError: another decay.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ZooError(f"WarmupEMA: decay is 0 or more and less than 1, not {decay}")
         super().__init__(multi_avg_fn=partial(_average, decay=decay))
 
 

@@ -182,6 +182,8 @@ class ZooCLI(LightningCLI):
             config.callbacks.append(folder.BegunFolder(self.folder))
             for each in config.callbacks:
                 if isinstance(each, ModelCheckpoint) and each.dirpath is None:
+                    if each in given and each.filename == folder.LAST.stem:
+                        raise ZooError("--trainer.callbacks: the filename last is that of the run's own checkpoint")
                     each.dirpath = str(self.folder / folder.CHECKPOINTS)
         if config.plugins is None:
             kwargs["plugins"] = [WholeCheckpointIO()]

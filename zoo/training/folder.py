@@ -56,6 +56,8 @@ def choose(trainer: Any, name: str, resume: Path | None) -> Path:
     Raises:
         ZooError: the folder of that version is there already.
     """
+    if resume and not os.access(resume, os.W_OK):
+        raise ZooError(f"{resume}: the run goes on in its folder, which may not be written to; copy it elsewhere")
     own = _places(trainer)
     folder = resume or _claim(parent_of(trainer, name), own[0].get("version") if own else None)
     for each in own:
@@ -87,7 +89,8 @@ def _claim(parent: Path, version: str | int | None) -> Path:
 def keep_metrics(folder: Path) -> None:
     """Gives the figures of a run that goes on another name: Lightning's CSVLogger would remove them."""
     if (metrics := folder / "metrics.csv").is_file():
-        metrics.rename(folder / f"metrics_{len(list(folder.glob('metrics*.csv')))}.csv")
+        taken = [int(path.stem[8:]) for path in folder.glob("metrics_*.csv") if path.stem[8:].isdecimal()]
+        metrics.rename(folder / f"metrics_{max(taken, default=0) + 1}.csv")
 
 
 def missing(folder: Path) -> list[Path]:

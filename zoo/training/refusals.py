@@ -91,6 +91,8 @@ def check_processes(world_size: int) -> None:
         started, by = int(environ.get("SLURM_STEP_NUM_TASKS") or environ["SLURM_NTASKS"]), "SLURM"
         here = started // int(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES") or 1)
     if started > 1 and started != world_size:
+        if by == "SLURM" and "SLURM_STEP_ID" not in environ:
+            raise ZooError(f"this job has {started} tasks, of which one was started: take srun, or ask for --ntasks=1")
         flags = f"--trainer.devices {here} --trainer.num_nodes {started // max(here, 1)}"
         raise ZooError(f"{by} started {started} processes, but the trainer has {world_size}: take {flags}")
 

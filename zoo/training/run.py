@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from zoo.training.folder import CHECKPOINTS, LAST, keep_metrics
 from zoo.training.recipes import CONFIG
 from zoo.training.refusals import explained
 
+TERMINATED = 128 + signal.SIGTERM  # as a shell reports it
 UNHELPFUL = (  # warnings that users cannot act on
     "LightningCLI's args parameter",
     "does not have many workers",
@@ -86,9 +88,31 @@ def check_data(cli: ZooCLI) -> None:
 
 def measure(cli: ZooCLI, verb: str, checkpoint: str | None) -> None:
     """Validates or tests, which prints the figures."""
-    with _explaining(cli):
+    with _explaining(cli), _interruptible(cli):
         check_data(cli)
         getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
+
+
+@contextlib.contextmanager
+def _interruptible(cli: ZooCLI, resumable: Resumable | None = None) -> Iterator[None]:
+    """Ends after Ctrl-C or a signal with its exit code and a line: Lightning ends after any with code 1, in silence."""
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED)) if main else None
+    try:
+        yield
+    except SystemExit as end:
+        _tell_interrupted(cli)
+        received = resumable.received if resumable else None
+        if received == slurm.SIGNAL and cli.trainer.is_global_zero:
+            slurm.requeue()
+        if received not in (None, signal.SIGINT):
+            sys.exit(128 + received)  # as a shell reports it
+        if end.code == TERMINATED:
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
@@ -133,16 +157,8 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
         if cli.folder and cli.trainer.is_global_zero:
             keep_metrics(cli.folder)
             slurm.sign(cli.folder)
-        try:
+        with _interruptible(cli, resumable):
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
-        except SystemExit:  # what Lightning makes of Ctrl-C, once it has shut down
-            _tell_interrupted(cli)
-            received = signal.SIGTERM if cli.trainer.received_sigterm else resumable.received if resumable else None
-            if received == slurm.SIGNAL and cli.trainer.is_global_zero:
-                slurm.requeue()
-            if received not in (None, signal.SIGINT):
-                sys.exit(128 + received)  # as a shell reports it
-            raise KeyboardInterrupt from None
         if not cli.trainer.global_step:
             raise ZooError(
                 "nothing was trained, not even a step: see --trainer.max_epochs, max_steps, max_time and "

@@ -85,7 +85,7 @@ class FastStyleModule(Learner):
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
         self.shown: list[tuple[Tensor, Tensor]] = []
-        self.left_out = 0
+        self.steps = self.left_out = 0
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         terms = self.criterion.terms(self(batch), self.criterion.targets(batch))
@@ -112,6 +112,7 @@ class FastStyleModule(Learner):
 
         A blank part of a picture has no variance, and every instance norm multiplies its gradient by 300.
         """
+        self.steps += 1
         parameters = list(self.net.parameters())
         if not get_total_norm(p.grad for p in parameters if p.grad is not None).isfinite():
             self.left_out += 1
@@ -120,4 +121,4 @@ class FastStyleModule(Learner):
 
     def on_train_end(self) -> None:
         if self.left_out:
-            print(f"{self.left_out} of {self.global_step} steps were left out: their gradient was not finite")  # noqa: T201
+            print(f"{self.left_out} of {self.steps} steps were left out: their gradient was not finite")  # noqa: T201
