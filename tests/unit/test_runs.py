@@ -230,7 +230,9 @@ def test_a_run_that_cannot_be_written_is_told_before_the_first_step(
 ):
     """By a line, where TensorBoard's thread would print a traceback."""
     fit("--recipe", "mini.yaml", "--trainer.max_epochs=1")
-    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+    access = os.access
+    locked = (place / "runs" / "mini" / "version_0", os.W_OK)
+    monkeypatch.setattr(os, "access", lambda path, mode, **how: (path, mode) != locked and access(path, mode, **how))
     fails(capsys, ["--resume", "runs/mini/version_0", "--trainer.max_epochs=2"], "may not be written to; copy it")
 
 
