@@ -200,10 +200,10 @@ def test_weights_of_other_classes_are_not_measured(place: Path, capsys: pytest.C
     assert main.main(["validate", "--recipe", "mini.yaml", by, "--debug"]) == 0
     capsys.readouterr()
     assert main.main(["validate", "--recipe", "mini.yaml", by, "--data.classes=[road, sky]"]) == 2
-    assert "are sky, road, those of the data road, sky" in capsys.readouterr().err
+    assert "was trained for the classes sky, road, but the data have road, sky" in capsys.readouterr().err
     start = ["fit", "--recipe", "mini.yaml", "--weights=runs/mini/version_0", "--data.classes=[road, sky]"]
     assert main.main([*start, "--trainer.max_epochs=1"]) == 0
-    assert "those of the data road, sky: each learns from where" in capsys.readouterr().out
+    assert "the data have road, sky; the classifier starts from the weights of the former" in capsys.readouterr().out
 
 
 def test_weights_of_other_networks_are_not_listed_by_the_thousand(place: Path, capsys: pytest.CaptureFixture[str]):

@@ -287,7 +287,7 @@ def test_commands_that_are_printed_are_quoted(place: Path, capsys: pytest.Captur
 
 def test_a_checkpoint_of_the_user_does_not_take_the_name_of_the_runs(place: Path, capsys: pytest.CaptureFixture[str]):
     callback = ["--trainer.callbacks+=lightning.pytorch.callbacks.ModelCheckpoint", "--trainer.callbacks.filename=last"]
-    fails(capsys, ["--recipe", "mini.yaml", *callback], "the filename last is that of the run's own checkpoint")
+    fails(capsys, ["--recipe", "mini.yaml", *callback], "the run itself writes last.ckpt; take another filename")
 
 
 def test_a_dry_run_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str]):

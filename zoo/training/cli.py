@@ -115,7 +115,6 @@ class ZooCLI(LightningCLI):
             raise ZooError(f"cannot {self.verb}: {new[0]} is missing from {source}, or has another shape")
         more = [f"and {len(new) - SHOWN} more"] if len(new) > SHOWN else []
         say(f"Weights of {source}; re-initialised: {', '.join([*new[:SHOWN], *more]) or 'nothing'}")
-
         if Path(source).suffix != ".safetensors":
             self._check_labels(weights.ModelFiles.find(source).config, source)
 
@@ -125,11 +124,11 @@ class ZooCLI(LightningCLI):
         known = (trained.get("arguments") or {}).get("labels")
         if not (own and known) or list(own) == list(known):
             return
-        told = f"the classes of {source} are {', '.join(known)}, those of the data {', '.join(own)}"
+        told = f"{source} was trained for the classes {', '.join(known)}, but the data have {', '.join(own)}"
         if self.verb != "fit" or self.checkpoint:
             raise ZooError(f"cannot {self.verb}: {textwrap.shorten(told, LONGEST)}")
         if len(own) == len(known):
-            say(f"{textwrap.shorten(told, LONGEST)}: each learns from where the one in its place was")
+            say(f"{textwrap.shorten(told, LONGEST)}; the classifier starts from the weights of the former")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
         """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
@@ -183,7 +182,7 @@ class ZooCLI(LightningCLI):
             for each in config.callbacks:
                 if isinstance(each, ModelCheckpoint) and each.dirpath is None:
                     if each in given and each.filename == folder.LAST.stem:
-                        raise ZooError("--trainer.callbacks: the filename last is that of the run's own checkpoint")
+                        raise ZooError("--trainer.callbacks: the run itself writes last.ckpt; take another filename")
                     each.dirpath = str(self.folder / folder.CHECKPOINTS)
         if config.plugins is None:
             kwargs["plugins"] = [WholeCheckpointIO()]
