@@ -68,13 +68,15 @@ def choose(trainer: Any, name: str, resume: Path | None) -> Path:
 def _claim(parent: Path, version: str | int | None) -> Path:
     if rank_zero_only.rank:  # type: ignore[attr-defined]
         return Path(os.environ.get(SHARED) or parent / "version_of_the_first_process")
+    wanted: Iterable[str]
     if version is not None:
-        wanted: Iterable[str] = [version if isinstance(version, str) else f"version_{version}"]
+        name = version if isinstance(version, str) else f"version_{version}"
+        if Path(name).name != name or name in ("", ".."):
+            raise ZooError(f"--trainer.logger.version is the name of a folder, not {version!r}")
+        wanted = [name]
     else:
         taken = [int(path.name[8:]) for path in parent.glob("version_*") if path.name[8:].isdecimal()]
         wanted = (f"version_{number}" for number in range(max(taken, default=-1) + 1, 1 << 32))
-    if version is not None and (Path(str(version)).name != str(version) or version in ("", "..")):
-        raise ZooError(f"--trainer.logger.version is the name of a folder, not {version!r}")
     for each in wanted:
         with contextlib.suppress(FileExistsError):
             (folder := parent / each).mkdir(parents=True)  # fails where another process was faster
