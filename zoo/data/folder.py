@@ -91,7 +91,10 @@ class SegmentationFolder(SegmentationData):
         """
         if found := pair_up(pictures_of(self.pictures, split, self.val_share), self.pictures, self.masks):
             return found
-        raise ZooError(f"{self.pictures}: none of its pictures falls to {split}: add some, or change data.val_share")
+        raise ZooError(
+            f"{self.pictures}: none of its pictures falls to {split}: add some, or change data.val_share,\n"
+            "or put pictures and masks into folders train, val and test"
+        )
 
     def _refuse_absent(self, samples: list[Sample]) -> None:
         """A class that no mask shows is a mistake, most often masks of 0 and 255 where 0 and 1 are meant."""

@@ -106,7 +106,10 @@ class PictureData(DataModule[Kept]):
         """:meth:`names`, of which there must be some."""
         if found := self.names(split):
             return found
-        raise ZooError(f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out")
+        raise ZooError(
+            f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out,\n"
+            "or put pictures into folders train, val and test"
+        )
 
     def load(self, split: Split) -> Kept:
         if self.root is None:
