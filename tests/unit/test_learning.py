@@ -18,16 +18,6 @@ from zoo.models.linknet.module import LinkNetModule
 from zoo.models.perceptual_sr.module import PerceptualSRModule
 
 LABELS = LabelMap(("a", "b"), ((0, 0, 0), (9, 9, 9)))
-RECIPE = """\
-seed_everything: 1
-model:
-  class_path: zoo.models.linknet.module.LinkNetModule
-  init_args: {encoder: test_resnet, encoder_weights: null}
-data:
-  class_path: zoo.data.StreetScenes
-  init_args: {size: [64, 64], train: 4, val: 2, batch_size: 2, num_workers: 0, augment: {crop: [48, 64]}}
-trainer: {accelerator: cpu, max_epochs: 2, log_every_n_steps: 1}
-"""
 OWN = """\
 from zoo.models.linknet.module import LinkNetModule
 
@@ -52,8 +42,8 @@ class Unsavable(LinkNetModule):
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "mini.yaml").write_text(RECIPE)
+def place(mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mini.yaml").write_text(f"{mini_recipe}  max_epochs: 2\n  log_every_n_steps: 1\n")
     (tmp_path / "own_modules.py").write_text(OWN)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -189,7 +179,7 @@ def test_weights_of_other_classes_are_not_measured(place: Path, capsys: pytest.C
             picture = Image.new("L", (64, 64), 0)
             picture.paste(value, (0, 0, 32, 64))
             picture.save(place / folder / f"{number}.png")
-    recipe = yaml.safe_load(RECIPE)
+    recipe = yaml.safe_load((place / "mini.yaml").read_text())
     recipe["data"] = {
         "class_path": "zoo.data.SegmentationFolder",
         "init_args": {"pictures": "pictures", "masks": "masks", "classes": ["sky", "road"], "val_share": 0.3},

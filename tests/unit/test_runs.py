@@ -18,22 +18,10 @@ import yaml
 from zoo.commands import main
 from zoo.training import slurm
 
-RECIPE = """\
-seed_everything: 1
-model:
-  class_path: zoo.models.linknet.module.LinkNetModule
-  init_args:
-    encoder: test_resnet
-    encoder_weights: null
+SCHEDULE = """\
     lr_scheduler:
       class_path: zoo.nn.schedule.WarmupPolyLR
 data:
-  class_path: zoo.data.StreetScenes
-  init_args: {size: [64, 64], train: 8, val: 2, batch_size: 2, num_workers: 0, augment: {crop: [48, 64]}}
-trainer:
-  accelerator: cpu
-  max_epochs: 2
-  log_every_n_steps: 1
 """
 STEPS = 4  # of an epoch
 SIGNAL = """\
@@ -78,9 +66,10 @@ class Moment(Callback):
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a recipe."""
-    (tmp_path / "mini.yaml").write_text(RECIPE)
+    recipe = mini_recipe.replace("data:\n", SCHEDULE).replace("train: 4", "train: 8")
+    (tmp_path / "mini.yaml").write_text(f"{recipe}  max_epochs: 2\n  log_every_n_steps: 1\n")
     (tmp_path / "run_signals.py").write_text(SIGNAL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
@@ -188,7 +177,7 @@ def test_a_resume_knows_the_folders_of_the_first_start(place: Path, monkeypatch:
 @pytest.mark.parametrize("named", ["runs/config", "runs/config/version_9", "runs/nope", "runs", "."])
 def test_what_is_no_run_is_not_trained_in(place: Path, capsys: pytest.CaptureFixture[str], named: str):
     """Although a recipe of the name of a run's configuration lies beside it."""
-    (place / "config.yaml").write_text(f"# mine\n{RECIPE}")
+    (place / "config.yaml").write_text(f"# mine\n{(place / 'mini.yaml').read_text()}")
     fit("--recipe", "config.yaml", "--trainer.max_epochs=1")
     before = {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.suffix != ".pyc"}
     fails(capsys, ["--resume", named], "cannot resume .*: (config.yaml|checkpoints/last.ckpt) is missing")
