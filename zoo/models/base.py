@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures, import_object
+from zoo.engines import Engine
 from zoo.engines.torch import TorchEngine
 
 
@@ -39,7 +40,30 @@ class Model(nn.Module):
 
     A subclass says what is computed. From pictures to results is the work of the architecture's predictor, which
     knows the network as an engine and by :meth:`facts` only.
+
+    Attributes:
+        outputs: names of what :meth:`infer` gives, which an export bears.
+        any_size: whether height and width of the input are free; else they are those of the architecture's example.
+        halo: pixels around a part of a picture that matter to it, for who cuts pictures into tiles; None: the whole
+            picture matters.
     """
+
+    outputs: ClassVar[tuple[str, ...]] = ("output",)
+    any_size: ClassVar[bool] = True
+    _other: Engine | None = None
+
+    @property
+    def halo(self) -> int | None:
+        return None
+
+    @property
+    def engine(self) -> Engine:
+        """What computes predictions: torch, unless another engine was set, such as an export that is to be measured."""
+        return self._other or TorchEngine(self)
+
+    @engine.setter
+    def engine(self, engine: Engine | None) -> None:
+        self.__dict__["_other"] = engine  # no submodule, whatever it is
 
     def facts(self) -> dict[str, Any]:
         """Plain values of the network that prediction needs: keyword arguments of the predictor."""
@@ -49,13 +73,17 @@ class Model(nn.Module):
         """What engines compute of a batch ``(B, C, H, W)`` in 0..1; the forward pass, unless more is needed."""
         return (self(x),)
 
+    def further(self, *outputs: Tensor) -> dict[str, Tensor]:
+        """What an export gives beside :meth:`infer`'s outputs, for users without the zoo, by name."""
+        return {}
+
     def _predictor(self) -> Any:
         name = architecture_of(type(self))
         if name is None:
             raise ZooError(f"{type(self).__name__} belongs to no architecture of the zoo, and so cannot predict")
         make = import_object(architectures()[name].predictor)
         try:
-            return make(TorchEngine(self), **self.facts())
+            return make(self.engine, **self.facts())
         except AttributeError as error:  # as which torch would say that there is no ``predict``
             raise TypeError(f"{type(self).__name__} cannot predict: {error}") from error
 

@@ -40,6 +40,8 @@ class FastStyle(Model):
         blocks: residual blocks.
     """
 
+    outputs = ("picture",)
+
     def __init__(self, channels: Width = 24, blocks: Depth = 5) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:

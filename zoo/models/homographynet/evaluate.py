@@ -20,7 +20,6 @@ import torch
 from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
-from zoo.engines.torch import TorchEngine
 from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
 from zoo.models.homographynet import classical
 from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
@@ -131,7 +130,7 @@ class Trial:
 
 def methods(net: HomographyNet) -> dict[str, Method]:
     """What is compared. The pictures of a pair may differ in size."""
-    aligner = Aligner(TorchEngine(net), **net.facts())
+    aligner = Aligner(net.engine, **net.facts())
     return {
         IDENTITY: lambda pairs: [resizing(a.shape, b.shape) for a, b in pairs],
         ORB: partial(each, lambda pair: orb_ransac(*map(to_grey, pair))),

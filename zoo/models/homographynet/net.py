@@ -42,6 +42,7 @@ class HomographyNet(Model):
         max_offset: the largest offset that the bins reach, and the unit of the regression, in pixels.
     """
 
+    any_size = False
     BINS = 21
 
     def __init__(
@@ -96,6 +97,10 @@ class HomographyNet(Model):
             return (self.offsets(raw),)
         return self.offsets(raw.float()), spread(raw.float(), self.centers)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("offsets",) if self.head == "regression" else ("offsets", "spread")
+
     def facts(self) -> dict[str, Any]:
         return {"channels": self.channels}
 
@@ -122,7 +127,8 @@ def spread(logits: Tensor, centers: Tensor) -> Tensor:
     mean = (share * centers).sum(-1, keepdim=True)
     variance = (share * (centers - mean).square()).sum(-1)
     step = centers[1] - centers[0]
-    place = ((mean[..., 0] - centers[0]) / step).frac()
+    place = (mean[..., 0] - centers[0]) / step
+    place = place - place.floor()  # torch's frac cannot be exported
     excess = (variance - place * (1 - place) * step.square()).clamp(min=0)
     return (2 * excess.mean(-1)).sqrt()  # of x and y together
 

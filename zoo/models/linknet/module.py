@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from PIL import Image
 from torch import Tensor
@@ -37,6 +38,7 @@ class LinkNetModule(Learner):
         encoder: name of a timm model.
         encoder_weights: ``"timm"``, the path of a safetensors file, or None; see :class:`LinkNet`.
         stem_skip: whether the head sees the stride-2 feature.
+        input_scale: how many times as large the encoder sees the picture, in quarters.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
         encoder_lr: learning rate of the encoder as a share of the decoder's.
@@ -58,6 +60,7 @@ class LinkNetModule(Learner):
         encoder: str = "resnet18",
         encoder_weights: str | None = "timm",
         stem_skip: bool = False,
+        input_scale: Annotated[float, Interval(ge=1, le=4)] = 1.0,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: LRSchedulerCallable | None = None,
         encoder_lr: float = 1.0,
@@ -84,6 +87,7 @@ class LinkNetModule(Learner):
             "stem_skip": stem_skip,
             "labels": list(labels.names),
             "palette": [list(color) for color in labels.palette],
+            "input_scale": input_scale,
         }
         self.net = LinkNet(**self.arguments, encoder_weights=encoder_weights)  # type: ignore[arg-type]
         keep_depthwise_float32(self.net)

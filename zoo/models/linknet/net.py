@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import timm
 import torch
+import torch.nn.functional as F
+from annotated_types import Interval
 from safetensors import SafetensorError, safe_open
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
@@ -20,6 +23,8 @@ from zoo.nn.pretrained import timm_file
 from zoo.pictures.sheets import distinct_colors
 
 WAY_OUT = "give a file by --model.encoder_weights FILE.safetensors, or start at random by null"
+STRIDE = 32  # of the deepest feature, in what the encoder sees
+HALO = 128  # pixels beyond which the picture hardly matters
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 
 
@@ -35,6 +40,8 @@ class LinkNet(Model):
     - ``stem_skip`` adds the encoder's stride-2 feature in the head; off, as in the paper, by default.
     - Encoders with TensorFlow's "same" padding get the symmetric one (:func:`pad_symmetrically`).
     - What is upsampled is cropped to the size of its skip, so that no size needs padding.
+    - ``input_scale`` enlarges the picture before the encoder, and brings the logits back to its size: thin things then
+      cover more of the encoder's cells. 1, as in the paper, by default.
 
     Args:
         num_classes: channels of the output.
@@ -44,7 +51,10 @@ class LinkNet(Model):
         stem_skip: whether the head sees the stride-2 feature.
         labels: names of the classes, for what ``predict`` returns.
         palette: one RGB colour (0..255) a class, likewise.
+        input_scale: how many times as large the encoder sees the picture, in quarters.
     """
+
+    outputs = ("logits",)
 
     def __init__(
         self,
@@ -54,8 +64,12 @@ class LinkNet(Model):
         stem_skip: bool = False,
         labels: Sequence[str] | None = None,
         palette: Sequence[Sequence[Byte]] | None = None,
+        input_scale: Annotated[float, Interval(ge=1, le=4)] = 1.0,
     ) -> None:
         super().__init__()
+        self.quarters = int(4 * input_scale)
+        if not 4 <= self.quarters <= 16 or self.quarters != 4 * input_scale:
+            raise ZooError(f"input_scale is 1 to 4 in quarters, such as 1.5, not {input_scale}")
         self.mean: Tensor
         self.std: Tensor
         self.labels = tuple(labels or (f"class {i}" for i in range(num_classes)))
@@ -81,7 +95,15 @@ class LinkNet(Model):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        stem, *features = self.encoder((x - self.mean) / self.std)[-5:]
+        x = (x - self.mean) / self.std
+        if self.quarters == 4:
+            return self.logits(x)
+        size = [side * self.quarters // 4 for side in x.shape[2:]]
+        return F.interpolate(self.logits(F.interpolate(x, size, mode="bilinear")), x.shape[2:], mode="bilinear")
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Of a normalised picture at the size that the encoder sees."""
+        stem, *features = self.encoder(x)[-5:]
         *skips, y = [lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True)]
         *upward, last = self.decoder
         for block, skip in zip(upward, reversed(skips), strict=True):
@@ -91,8 +113,21 @@ class LinkNet(Model):
             y = y + self.stem_lateral(stem)
         return crop_to(self.classifier(self.head_conv(y)), x)
 
+    def further(self, *outputs: Tensor) -> dict[str, Tensor]:
+        """The likeliest class of each pixel, ``(B, H, W)`` uint8."""
+        return {"mask": outputs[0].argmax(1).to(torch.uint8)}
+
+    @property
+    def halo(self) -> int:
+        return HALO
+
     def facts(self) -> dict[str, Any]:
-        return {"labels": self.labels, "palette": self.palette}
+        return {"labels": self.labels, "palette": self.palette, "stride": self.stride}
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the picture after which the grid of the deepest feature repeats itself."""
+        return STRIDE * 4 // gcd(self.quarters, 4)
 
 
 class Decoder(nn.Sequential):

@@ -22,7 +22,7 @@ from zoo.pictures.sheets import colorize
 from zoo.pictures.tiling import Window, tiles, within
 
 LEAST = 0.005  # share of a class that a caption names
-STRIDE = 32  # of the deepest feature: tiles that start at its multiples see the same grid as the whole picture
+STRIDE = 32  # of the deepest feature
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,11 +91,14 @@ class Segmenter:
         engine: computes the network.
         labels: names of the classes.
         palette: one RGB colour (0..255) a class.
+        stride: pixels after which the network's grid repeats itself: tiles that start at its multiples see that of the
+            whole picture.
     """
 
     engine: Engine
     labels: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
+    stride: int = STRIDE
 
     def predict(
         self,
@@ -122,12 +125,13 @@ class Segmenter:
             ZooError: a picture that cannot be read, no such tile, or an overlap that leaves too little of it.
         """
         tile = 1024 if tile == "auto" else tile
-        check_count("tile", tile, f'is a number of pixels from {2 * STRIDE} on or "auto"', least=2 * STRIDE)
+        least = 2 * self.stride
+        check_count("tile", tile, f'is a number of pixels from {least} on or "auto"', least=least)
         overlap = min(256, tile // 4) if overlap is None else overlap
-        wanted = f"of tiles of {tile} pixels is from 0 to {tile - STRIDE}"
-        check_count("overlap", overlap, wanted, least=0, most=tile - STRIDE)
+        wanted = f"of tiles of {tile} pixels is from 0 to {tile - self.stride}"
+        check_count("overlap", overlap, wanted, least=0, most=tile - self.stride)
         check_count("batch_size", batch_size, "is 1 or more")
-        cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=STRIDE)
+        cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=self.stride)
 
         def segment(pictures: list[Picture]) -> list[Segmentation]:
             batches = _batches(map(to_floats, pictures), batch_size)

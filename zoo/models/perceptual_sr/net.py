@@ -44,6 +44,8 @@ class PerceptualSR(Model):
         blocks: residual blocks of the trunk; None: 7 for "pixel_shuffle", 4 for "paper".
     """
 
+    outputs = ("picture",)
+
     def __init__(
         self,
         upsampling: Literal["pixel_shuffle", "paper"] = "pixel_shuffle",
@@ -82,6 +84,10 @@ class PerceptualSR(Model):
         """How far a pixel of the input is seen, in pixels of the input: the radius of the receptive field."""
         beyond = 3 if self.upsampling == "paper" else 1  # 1/2 + 1/4 + 4/4, and the pixel's own extent
         return 4 + 2 * self.blocks + beyond
+
+    @property
+    def halo(self) -> int:
+        return self.reach
 
     @property
     def bytes_a_pixel(self) -> int:
