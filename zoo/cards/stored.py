@@ -12,8 +12,7 @@ from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
-
-RESTORING = "restore it: copy or download the folder again"
+from zoo.cards.described import RESTORING, verified
 
 
 def pack(file: str, tensors: dict[str, Tensor]) -> tuple[bytes, dict[str, Any]]:
@@ -35,12 +34,7 @@ def read(path: Path, entry: Mapping[str, Any] | None = None, restoring: str = RE
     """
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
-    content = path.read_bytes()
-    if entry is not None and (have := hashlib.sha256(content).hexdigest()) != (want := entry.get("sha256")):
-        sizes = f"{len(content)} bytes of {entry.get('bytes')}"
-        raise ZooError(
-            f"{path}: refused, its SHA-256 is not that of config.json ({sizes})\nhave {have}, want {want}\n{restoring}"
-        )
+    content = path.read_bytes() if entry is None else verified(path, entry, restoring)
     try:
         return safetensors.torch.load(content)
     except Exception as error:  # of the parser, or of torch for a type of numbers that it has not

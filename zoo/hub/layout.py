@@ -8,14 +8,17 @@ from pathlib import Path
 
 PROSE = 1 << 20  # bytes of a text
 PICTURE = 16 << 20  # bytes
-WEIGHTS = 1 << 30  # bytes; a network's own size is a tighter bound
+WEIGHTS = 1 << 30  # bytes; a network's own size, and what config.json says of an export, are tighter bounds
+GRAPH = 64 << 20  # bytes of the XML beside OpenVINO's weights
 _NAME = r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*"
 _KINDS = {
-    r"README\.md|LICENSE|config\.json|results\.json|recipe\.yaml": PROSE,
+    r"README\.md|USE\.md|LICENSE|config\.json|results\.json|parity\.json|recipe\.yaml": PROSE,
     rf"\.eval_results/{_NAME}\.yaml|splits/{_NAME}\.txt": PROSE,
     rf"samples/{_NAME}\.(jpg|jpeg|png|gif|webp|mp4)": PICTURE,
-    rf"{_NAME}\.safetensors": WEIGHTS,
+    rf"{_NAME}\.(safetensors|onnx|bin)": WEIGHTS,
+    rf"{_NAME}\.xml": GRAPH,
 }
+DESCRIBED = (".safetensors", ".onnx", ".xml", ".bin")  # suffixes of files that are taken where config.json names them
 LONGEST = 200  # characters of a name
 
 
