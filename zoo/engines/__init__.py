@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
 
 from zoo.base.errors import ZooError
+from zoo.base.text import unknown
+
+ENGINES = ("torch", "onnx", "openvino", "opencv")
+# Of those that run a file: class, module, what to install.
+_FILES = {
+    "onnx": ("OnnxEngine", "zoo.engines.onnx", "onnxruntime"),
+    "openvino": ("OpenVinoEngine", "zoo.engines.openvino", "openvino"),
+    "opencv": ("OpenCVEngine", "zoo.engines.opencv", "opencv-python-headless"),
+}
 
 
 class Engine(Protocol):
@@ -45,3 +56,26 @@ def network_of(engine: Engine, work: str) -> Any:
     if net is None:
         raise ZooError(f"{work} needs the network itself, which only torch's engine has")
     return net
+
+
+def open_engine(kind: str, content: bytes | tuple[bytes, bytes], outputs: Sequence[str], device: str = "cpu") -> Engine:
+    """An engine that runs an exported file.
+
+    Args:
+        kind: one of :data:`ENGINES` but torch.
+        content: an ONNX file; for OpenVINO also ``(xml, bin)``.
+        outputs: names of those to compute, in the order of the results.
+        device: as the engine names it.
+
+    Raises:
+        ZooError: there is no such engine, it is not installed, it refuses the file or has no such device.
+    """
+    if kind not in _FILES:
+        raise unknown("engine for exported files", kind, _FILES)
+    name, module, package = _FILES[kind]
+    try:
+        make = getattr(import_module(module), name)
+    except ImportError:
+        raise ZooError(f"the engine {kind} is not installed: pip install {package}") from None
+    engine: Engine = make(content, outputs, device)
+    return engine
