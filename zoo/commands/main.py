@@ -29,6 +29,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "test": ("run the test of a recipe on a checkpoint", "fit:main"),
     "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
     "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
+    "export": ("a model for other runtimes: zoo export NAME --to onnx|openvino|torch", "export:main"),
     "card": ("make a card of a run: zoo card RUN_DIR --name NAME", "card:main"),
     "publish": ("put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME", "publish:main"),
     "pull": ("fetch a model and verify it: zoo pull USER/NAME[@REVISION]", "pull:main_pull"),

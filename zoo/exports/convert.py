@@ -1,0 +1,134 @@
+"""From a network to the bytes of an ONNX file, by either of torch's exporters."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from zoo.base.errors import ZooError
+from zoo.base.text import first_line
+from zoo.models.base import Model
+from zoo.nn.mode import evaluating
+
+OPSET = 18
+INPUT = "input"
+TRACED = (2, 101, 75)  # batch, height and width: a side that is 1 or even, or like the other, would be frozen
+OTHERWISE = (3, 67, 117)  # by which free dimensions are told from fixed ones
+AXES = ("batch", "", "height", "width")
+
+Exporter: TypeAlias = Literal["torchscript", "dynamo"]
+Size: TypeAlias = tuple[int, int]  # height and width
+Shape: TypeAlias = "list[int | str]"  # a text names a free dimension
+EXPORTERS: tuple[Exporter, ...] = ("torchscript", "dynamo")  # in the order they are tried: 0.4 s, and up to 30 s
+
+
+class Exported(nn.Module):
+    """What a file computes: what engines ask a network for, and what its users without the zoo get beside that."""
+
+    def __init__(self, net: Model) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.net.infer(x)
+        return (*outputs, *self.net.further(*outputs).values())
+
+
+def to_onnx(net: Model, example: tuple[int, int, int], exporter: Exporter, size: Size | None = None) -> bytes:
+    """The network as an ONNX model in one piece, weights inside, without metadata.
+
+    Args:
+        net: in float32 on the processor.
+        example: channels, height and width of what it takes.
+        exporter: of torch, the older one or that of torch.export.
+        size: height and width of the only input it then takes, in a batch of one; None: any batch, and any size where
+            the network takes any.
+
+    Raises:
+        ZooError: the exporter refuses the network.
+    """
+    shape, free = traced_shape(net, example, size)
+    with evaluating(net), torch.no_grad(), silenced():
+        try:
+            x = torch.rand(shape)
+            names = [*net.outputs, *net.further(*net.infer(x))]
+            return EXPORT[exporter](Exported(net), x, free, names)
+        except Exception as error:  # whatever an exporter makes of a network
+            raise ZooError(f"torch's {exporter} exporter refuses {type(net).__name__}: {first_line(error)}") from error
+
+
+def traced_shape(
+    net: Model, example: tuple[int, int, int], size: Size | None, traced: tuple[int, int, int] = TRACED
+) -> tuple[list[int], dict[int, str]]:
+    """The shape of an input to trace with, and the names of its free dimensions."""
+    channels, *sides = example
+    if size is not None:
+        return [1, channels, *size], {}
+    batch, *others = traced
+    free = {axis: name for axis, name in enumerate(AXES) if name and (net.any_size or axis == 0)}
+    return [batch, channels, *(others if net.any_size else sides)], free
+
+
+def named_shapes(net: Model, example: tuple[int, int, int], size: Size | None) -> list[Shape]:
+    """The shapes of the input and of each output; what varies with a free dimension is named as a multiple of it."""
+    runs = []
+    with evaluating(net), torch.no_grad():
+        for traced in (TRACED, OTHERWISE):
+            shape, free = traced_shape(net, example, size, traced)
+            outputs = Exported(net)(torch.rand(shape))
+            runs.append([tuple(shape), *(tuple(output.shape) for output in outputs)])
+    first, second = runs
+    sides = {name: (first[0][axis], second[0][axis]) for axis, name in free.items()}
+    return [[_named(pair, sides) for pair in zip(*both, strict=True)] for both in zip(first, second, strict=True)]
+
+
+def _named(lengths: tuple[int, int], sides: Mapping[str, tuple[int, int]]) -> int | str:
+    """A dimension that had two lengths, by the free side that these are multiples of."""
+    a, b = lengths
+    for name, (own, other) in sides.items():
+        if a != b and a * other == b * own and a % own == 0:
+            return name if a == own else f"{a // own} * {name}"
+    return a if a == b else "free"
+
+
+def _torchscript(graph: nn.Module, x: Tensor, free: dict[int, str], names: list[str]) -> bytes:
+    buffer = io.BytesIO()
+    torch.onnx.export(
+        graph, (x,), buffer,  # type: ignore[arg-type]  # which the older exporter takes
+        dynamo=False, opset_version=OPSET, input_names=[INPUT], output_names=names,
+        dynamic_axes={INPUT: free},
+    )  # fmt: skip
+    return buffer.getvalue()
+
+
+def _dynamo(graph: nn.Module, x: Tensor, free: dict[int, str], names: list[str]) -> bytes:
+    program = torch.onnx.export(
+        graph, (x,), dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=names,
+        dynamic_shapes=(dict.fromkeys(free, torch.export.Dim.DYNAMIC),), external_data=False, verbose=False,
+    )  # fmt: skip
+    assert program is not None
+    return program.model_proto.SerializeToString()
+
+
+EXPORT = {"torchscript": _torchscript, "dynamo": _dynamo}
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Keeps what exporters warn of and print from the user, whom the certificate tells what the file is worth."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    sink: Any = io.StringIO()
+    try:
+        with warnings.catch_warnings(), redirect_stdout(sink), redirect_stderr(sink):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
