@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
-from zoo.base.registry import architecture_of, architectures, import_object
+from zoo.base.registry import Architecture, architecture_of, architectures
 from zoo.engines import Engine
 from zoo.engines.torch import TorchEngine
+from zoo.models.prediction import Predicts
 
 
 class Result(Protocol):
@@ -35,11 +34,8 @@ class Result(Protocol):
     def _repr_html_(self) -> str: ...
 
 
-class Model(nn.Module):
-    """A network that predicts; ``zoo.load`` returns one.
-
-    A subclass says what is computed. From pictures to results is the work of the architecture's predictor, which
-    knows the network as an engine and by :meth:`facts` only.
+class Model(nn.Module, Predicts):
+    """A network that predicts; ``zoo.load`` returns one. A subclass says what is computed.
 
     Attributes:
         outputs: names of what :meth:`infer` gives, which an export bears.
@@ -65,9 +61,12 @@ class Model(nn.Module):
     def engine(self, engine: Engine | None) -> None:
         self.__dict__["_other"] = engine  # no submodule, whatever it is
 
-    def facts(self) -> dict[str, Any]:
-        """Plain values of the network that prediction needs: keyword arguments of the predictor."""
-        return {}
+    @property
+    def declared(self) -> Architecture:
+        name = architecture_of(type(self))
+        if name is None:
+            raise ZooError(f"{type(self).__name__} belongs to no architecture of the zoo, and so cannot predict")
+        return architectures()[name]
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         """What engines compute of a batch ``(B, C, H, W)`` in 0..1; the forward pass, unless more is needed."""
@@ -76,26 +75,3 @@ class Model(nn.Module):
     def further(self, *outputs: Tensor) -> dict[str, Tensor]:
         """What an export gives beside :meth:`infer`'s outputs, for users without the zoo, by name."""
         return {}
-
-    def _predictor(self) -> Any:
-        name = architecture_of(type(self))
-        if name is None:
-            raise ZooError(f"{type(self).__name__} belongs to no architecture of the zoo, and so cannot predict")
-        make = import_object(architectures()[name].predictor)
-        try:
-            return make(self.engine, **self.facts())
-        except AttributeError as error:  # as which torch would say that there is no ``predict``
-            raise TypeError(f"{type(self).__name__} cannot predict: {error}") from error
-
-    @property
-    def predict(self) -> Callable[..., Any]:
-        """Makes results of pictures; ``help(net.predict)`` tells of which, and with what options."""
-        return self._predictor().predict
-
-    @property
-    def predict_frame(self) -> Callable[..., np.ndarray]:
-        """Changes a frame of a video, ``(H, W, 3)`` uint8, where the architecture has such."""
-        frame = getattr(self._predictor(), "predict_frame", None)
-        if frame is None:
-            raise ZooError(f"{type(self).__name__} takes pictures, no videos")
-        return frame
