@@ -1,4 +1,4 @@
-"""From an engine to what makes results of pictures by it: of a network, and of an export. Nothing here imports torch."""
+"""From an engine to what makes results of pictures by it, of a network or of an export. Nothing here imports torch."""
 
 from __future__ import annotations
 
