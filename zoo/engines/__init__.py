@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from zoo.base.errors import ZooError
 from zoo.base.text import unknown
 
+Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # of what an engine takes, and of each output, for one size
 ENGINES = ("torch", "onnx", "openvino", "opencv")
 # Of those that run a file: class, module, what to install.
 _FILES = {

@@ -15,7 +15,9 @@ AROUND = 16  # rows around a strip
 HOST = 16  # bytes a pixel of pictures with 8 bits: of the source, as an array, and of the result
 
 
-def rows_at_a_time(device: str, channels: int, size: tuple[int, int], tile: int | Literal["auto"] | None) -> int | None:
+def rows_at_a_time(
+    device: str, channels: int, size: tuple[int, int], tile: int | Literal["auto"] | None, by_strips: bool = True
+) -> int | None:
     """Rows of a strip of the picture, or None where it is seen whole.
 
     Args:
@@ -23,6 +25,7 @@ def rows_at_a_time(device: str, channels: int, size: tuple[int, int], tile: int 
         channels: of the network's first layer.
         size: width and height.
         tile: rows of a strip; "auto": what suits memory; None: the whole picture.
+        by_strips: whether the engine can do that; else "auto" is the whole picture.
 
     Raises:
         ZooError: no such tile, or too little memory.
@@ -32,13 +35,18 @@ def rows_at_a_time(device: str, channels: int, size: tuple[int, int], tile: int 
     need: Need = (width * height * bytes_a_pixel(channels), device)
     rows = None
     if tile == "auto":
-        rows = None if memory.fits([pictures, need], SHARE) else max(STRIP // width, SMALLEST)
+        whole = not by_strips or memory.fits([pictures, need], SHARE)
+        rows = None if whole else max(STRIP // width, SMALLEST)
     elif tile is not None:
         check_count("tile", tile, 'is a number of rows from 1 on, "auto" or None')
         rows = int(tile)
     if rows is not None and rows < height:
         need = (strips_bytes(channels, size, rows), device)
-    way_out = 'give --tile auto or tile="auto"' if tile is None else "make the picture smaller"
+    way_out = "make the picture smaller"
+    if not by_strips:
+        way_out += ', or take torch\'s engine, which computes it by strips: --engine torch or engine="torch"'
+    elif tile is None:
+        way_out = 'give --tile auto or tile="auto"'
     memory.refuse_beyond(f"{width}x{height} pixels:", [pictures, need], way_out)
     return rows
 

@@ -9,9 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from zoo.base.bounds import Count, Share
+from zoo.base.bounds import Count, Share, Width
 from zoo.base.memory import running_out
-from zoo.engines import Engine, network_of
+from zoo.engines import Engine, Shapes, network_of
 from zoo.models.fast_style.memory import rows_at_a_time
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_pixels
 from zoo.pictures.stylized import Stylized, as_content, check_strength, finish
@@ -27,7 +27,11 @@ class Stylizer:
     """
 
     engine: Engine
-    channels: int
+    channels: Width
+
+    def shapes(self, batch: int, height: int, width: int) -> Shapes:
+        """What the engine takes and gives."""
+        return (batch, 3, height, width), (batch, 3, height, width)
 
     def predict(
         self,
@@ -48,7 +52,7 @@ class Stylizer:
             strength: share of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
             preserve_color: keep the colours of the picture, and take only the luminance of the result
             tile: rows of the picture that are computed at a time, which changes the result by at most a level of 8
-                bits; "auto" takes what suits memory, None the whole. The torch engine only
+                bits; "auto" takes what suits memory, None the whole. Engines other than torch's compute the whole only
             progress: called after each part of the work with how many are done, and of how many.
 
         Raises:
@@ -82,7 +86,8 @@ class Stylizer:
         self, content: Image.Image, tile: int | Literal["auto"] | None, progress: Callable[[int, int], None] | None
     ) -> Image.Image:
         """What the network makes of an RGB picture: whole, or by strips where that is too large."""
-        rows = rows_at_a_time(self.engine.device, self.channels, content.size, tile)
+        by_strips = hasattr(self.engine, "net")  # through the layers of the network one by one
+        rows = rows_at_a_time(self.engine.device, self.channels, content.size, tile, by_strips)
         if rows is not None:
             net = network_of(self.engine, "a picture by strips, as its size or --tile asks for,")
             from zoo.models.fast_style.strips import stylize_by_strips  # which needs torch

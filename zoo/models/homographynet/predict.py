@@ -12,7 +12,7 @@ from PIL import Image
 
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
-from zoo.engines import Engine
+from zoo.engines import Engine, Shapes
 from zoo.models.homographynet.classical import correlation, polish, usable
 from zoo.models.homographynet.result import Homography, normalized, read
 from zoo.pictures.geometry import (
@@ -59,7 +59,11 @@ class Aligner:
     """
 
     engine: Engine
-    channels: int
+    channels: Literal[1, 3]
+
+    def shapes(self, batch: int, height: int, width: int) -> Shapes:
+        """What the engine takes and gives."""
+        return (batch, 2 * self.channels, NET_SIZE, NET_SIZE), (batch, 4, 2), (batch,)
 
     def predict(self, a: Picture, b: Picture, *, passes: Count = 3, refine: Literal["ecc"] | None = None) -> Homography:
         """The homography from the pixels of a to those of b, pictures of any two sizes.

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from annotated_types import Interval
 from PIL import Image
 
-from zoo.base.bounds import Count, check_count
+from zoo.base.bounds import Byte, Count, Interval, check_count
+from zoo.base.errors import ZooError
 from zoo.base.files import replacing
-from zoo.engines import Engine
+from zoo.base.text import is_line
+from zoo.base.typed import Form, Longest
+from zoo.engines import Engine, Shapes
 from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
 from zoo.pictures.results import Shown, save_pngs
 from zoo.pictures.sheets import colorize
 from zoo.pictures.tiling import Window, tiles, within
 
+Label = Annotated[str, Form(is_line, "of one short line")]
 LEAST = 0.005  # share of a class that a caption names
 STRIDE = 32  # of the deepest feature
 
@@ -96,9 +99,17 @@ class Segmenter:
     """
 
     engine: Engine
-    labels: tuple[str, ...]
-    palette: tuple[tuple[int, int, int], ...]
-    stride: int = STRIDE
+    labels: Annotated[tuple[Label, ...], Longest(256)]  # a mask holds their ids in 8 bits
+    palette: tuple[tuple[Byte, Byte, Byte], ...]
+    stride: Annotated[int, Interval(ge=1, le=1024)] = STRIDE
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(self.palette):
+            raise ZooError(f"there are {len(self.labels)} labels, but {len(self.palette)} colours")
+
+    def shapes(self, batch: int, height: int, width: int) -> Shapes:
+        """What the engine takes and gives."""
+        return (batch, 3, height, width), (batch, len(self.labels), height, width)
 
     def predict(
         self,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
 
 from zoo.base import memory
-from zoo.base.bounds import Count, check_count
+from zoo.base.bounds import Count, Interval, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.data.low_resolution import SCALE
-from zoo.engines import Engine
+from zoo.engines import Engine, Shapes
 from zoo.models.perceptual_sr.result import Upscaled
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_picture, to_pixels
 from zoo.pictures.tiling import tiles, within
@@ -36,8 +36,12 @@ class Upscaler:
     """
 
     engine: Engine
-    reach: int
-    bytes_a_pixel: int
+    reach: Annotated[int, Interval(ge=0, le=1024)]
+    bytes_a_pixel: Annotated[int, Interval(ge=4 * 3 * SCALE**2, le=2**24)]  # as floats the result alone takes the least
+
+    def shapes(self, batch: int, height: int, width: int) -> Shapes:
+        """What the engine takes and gives."""
+        return (batch, 3, height, width), (batch, 3, SCALE * height, SCALE * width)
 
     def predict(
         self,
