@@ -6,8 +6,8 @@ of fields are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,17 +15,18 @@ from zoo.base.errors import ZooError
 from zoo.base.text import printable, shortened
 
 Shape: TypeAlias = "tuple[int | str, ...]"
-Value: TypeAlias = "int | memoryview | None"
 
 OPSET = 18  # which the zoo writes
+DOMAINS = ("", "ai.onnx")  # both mean ONNX's own operators
 METADATA = ("name", "architecture", "facts", "predicts")  # without which nothing can be predicted
-DOMAINS = ("", "ai.onnx")
-MOST_FIELDS = 1_000_000  # a network of the zoo has some ten thousand
+MOST_FIELDS = 1_000_000  # a file of the zoo has some ten thousand
+DEEPEST = 64  # messages within messages, of which a subgraph takes three
 AGAIN = "zoo export MODEL --to onnx writes one that can be read"
 
-_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5
-_FLOAT32, _EXTERNAL = 1, 1
-_TEXT = "str"
+_VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5  # kinds of fields
+_FLOAT32, _EXTERNAL = 1, 1  # TensorProto.DataType, TensorProto.DataLocation
+_IR_VERSION = b"\x08"  # the field that an ONNX file begins with
+_TEXT = "text"
 # What lies in the fields of a message, as far as it matters: the message's name, or a text or number.
 _LAYOUT: dict[tuple[str, int], str | type[int]] = {
     ("model", 1): int,  # ir_version
@@ -72,11 +73,12 @@ _LAYOUT: dict[tuple[str, int], str | type[int]] = {
 
 @dataclass(frozen=True)
 class Graph:
-    """What an ONNX file says of itself.
+    """What an exported file says of itself.
 
     Attributes:
         metadata: of the zoo; texts by name.
-        inputs: shapes by name, without those of weights. A text is the name of a free dimension.
+        opset: version of ONNX's operators; 0 where the file is in another format.
+        inputs: shapes by name, without those of weights. A text names a free dimension.
         outputs: shapes by name, in the file's order.
     """
 
@@ -87,63 +89,79 @@ class Graph:
 
 
 class _BrokenError(Exception):
-    """The bytes are no protobuf, or do not go on where they should."""
+    """The bytes are no protobuf, or none of ONNX, or end where they should not."""
 
 
+@dataclass
 class _Message:
-    """A message of the file, read when it is asked: each field is one number, text or message."""
+    """A message of the file, as far as :data:`_LAYOUT` knows it."""
 
-    def __init__(self, kind: str, content: memoryview) -> None:
-        self.kind = kind
-        self.content = content
-        self.fields = [(number, self._read(number, value)) for number, value in _fields(content)]
+    kind: str
+    fields: list[tuple[int, int | str | _Message]] = field(default_factory=list)
 
-    def _read(self, number: int, value: Value) -> int | str | _Message | None:
-        wanted = _LAYOUT.get((self.kind, number))
-        if wanted is None:
-            return None
-        if isinstance(value, int) != (wanted is int) or value is None:
-            raise _BrokenError
-        if wanted is int:
-            return value
-        if wanted == _TEXT:
-            return bytes(value).decode()  # type: ignore[arg-type]
-        return _Message(wanted, value)  # type: ignore[arg-type]
+    def parts(self, number: int) -> list[_Message]:
+        return [value for each, value in self.fields if each == number and isinstance(value, _Message)]
 
-    def all(self, number: int) -> list:
-        return [value for each, value in self.fields if each == number]
+    def text(self, number: int) -> str:
+        """The last text of that number, as protobuf has it; empty where there is none."""
+        return next((value for each, value in self.fields[::-1] if each == number and isinstance(value, str)), "")
 
-    def last(self, number: int, default: int | str) -> int | str:
-        """As protobuf has it for a field that is there once, or not at all."""
-        return (self.all(number) or [default])[-1]
+    def number(self, number: int) -> int:
+        return next((value for each, value in self.fields[::-1] if each == number and isinstance(value, int)), 0)
 
     def walk(self) -> Iterator[_Message]:
+        """Itself and all that lies in it."""
         yield self
         for _, value in self.fields:
             if isinstance(value, _Message):
                 yield from value.walk()
 
 
-def _fields(content: memoryview) -> Iterator[tuple[int, Value]]:
-    """Number and value of each field of a message; None where the value does not matter."""
+class _Reader:
+    """Reads a file's messages, as many as a file of the zoo may have."""
+
+    def __init__(self) -> None:
+        self.left = MOST_FIELDS
+
+    def message(self, kind: str, content: memoryview, depth: int = 0) -> _Message:
+        message = _Message(kind)
+        for number, value in _fields(content):
+            self.left -= 1
+            if self.left < 0 or depth > DEEPEST:
+                raise _BrokenError
+            if wanted := _LAYOUT.get((kind, number)):
+                message.fields.append((number, self._value(wanted, value, depth)))
+        return message
+
+    def _value(self, wanted: str | type[int], value: int | memoryview, depth: int) -> int | str | _Message:
+        if isinstance(value, int):
+            if wanted is not int:
+                raise _BrokenError
+            return value
+        if isinstance(wanted, type):
+            raise _BrokenError
+        return bytes(value).decode() if wanted == _TEXT else self.message(wanted, value, depth + 1)
+
+
+def _fields(content: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Number and value of each field of a message: a number, or bytes."""
     place = 0
     while place < len(content):
         key, place = _varint(content, place)
         kind = key & 7
-        value: Value = None
         if kind == _VARINT:
             value, place = _varint(content, place)
-        elif kind == _LENGTH:
+            yield key >> 3, value
+            continue
+        if kind not in (_LENGTH, _EIGHT, _FOUR):
+            raise _BrokenError
+        length = {_EIGHT: 8, _FOUR: 4}.get(kind)
+        if length is None:
             length, place = _varint(content, place)
-            value = content[place : place + length]
-            place += length
-        elif kind in (_EIGHT, _FOUR):
-            place += 8 if kind == _EIGHT else 4
-        else:
+        if length > len(content) - place:
             raise _BrokenError
-        if place > len(content):
-            raise _BrokenError
-        yield key >> 3, value
+        yield key >> 3, content[place : place + length]
+        place += length
 
 
 def _varint(content: memoryview, place: int) -> tuple[int, int]:
@@ -156,7 +174,7 @@ def _varint(content: memoryview, place: int) -> tuple[int, int]:
     raise _BrokenError
 
 
-def read_graph(content: bytes, where: str | Path, keys: tuple[str, ...] = METADATA) -> Graph:
+def read_graph(content: bytes, where: str | Path, keys: Sequence[str] = METADATA) -> Graph:
     """What an ONNX file says of itself.
 
     Args:
@@ -166,49 +184,91 @@ def read_graph(content: bytes, where: str | Path, keys: tuple[str, ...] = METADA
 
     Raises:
         ZooError: it is no ONNX, is cut, names other files or operators that are not ONNX's, has another opset than the
-            zoo writes, or lacks metadata.
+            zoo writes, takes something else than a batch of pictures, or lacks metadata.
     """
     try:
-        model = _Message("model", memoryview(content))
-        graphs = model.all(7)
-        if not graphs:
+        model = _Reader().message("model", memoryview(content))
+        if not (graphs := model.parts(7)):
             raise _BrokenError
     except (_BrokenError, UnicodeDecodeError):
-        raise ZooError(f"{where}: no ONNX file, or cut short") from None
-    _refuse(model, where)
-    metadata = {entry.last(1, ""): entry.last(2, "") for entry in model.all(14)}
-    if missing := [key for key in keys if key not in metadata]:
+        damaged = content.startswith(_IR_VERSION)
+        raise ZooError(f"{where}: {'cut short or damaged: copy it again' if damaged else 'no ONNX file'}") from None
+    opset = _opset(model, where)
+    _refuse_foreign(model, where)
+    inputs = [info for graph in graphs for info in graph.parts(11)]
+    weights = {tensor.text(8) for graph in graphs for tensor in graph.parts(5)}
+    found = Graph(
+        _metadata(model, where),
+        opset,
+        _shapes(info for info in inputs if info.text(1) not in weights),
+        _shapes(info for graph in graphs for info in graph.parts(12)),
+    )
+    check_graph(found, {_type(info) for info in inputs if info.text(1) in found.inputs} == {_FLOAT32}, where, keys)
+    return found
+
+
+def check_graph(graph: Graph, floats: bool, where: str | Path, keys: Sequence[str]) -> None:
+    """Refuses what does not look like an export of the zoo.
+
+    Args:
+        graph: what the file says.
+        floats: whether its input is float32.
+        where: the file's name, for errors.
+        keys: metadata that must be there.
+
+    Raises:
+        ZooError: an input, an output or metadata are missing.
+    """
+    if not floats or [len(shape) for shape in graph.inputs.values()] != [4] or not graph.outputs:
+        raise ZooError(f"{where}: does not take one batch of pictures in float32; {AGAIN}")
+    if missing := [key for key in keys if key not in graph.metadata]:
         raise ZooError(f"{where}: no export of the zoo: its metadata lack {', '.join(missing)}; {AGAIN}")
-    weights = {tensor.last(8, "") for tensor in graphs[-1].all(5)}
-    inputs = {name: shape for name, shape in map(_value, graphs[-1].all(11)) if name not in weights}
-    return Graph(metadata, _opset(model), inputs, dict(map(_value, graphs[-1].all(12))))
 
 
-def _opset(model: _Message) -> int:
-    versions = [each.last(2, 0) for each in model.all(8) if each.last(1, "") in DOMAINS]
-    return versions[-1] if versions else 0
+def _opset(model: _Message, where: str | Path) -> int:
+    versions = {each.number(2) for each in model.parts(8) if each.text(1) in DOMAINS}
+    if versions != {OPSET}:
+        found = ", ".join(map(str, sorted(versions))) or "none"
+        raise ZooError(f"{where}: its opset is {found:.40}, not {OPSET}; {AGAIN}")
+    return OPSET
 
 
-def _refuse(model: _Message, where: str | Path) -> None:
-    if (opset := _opset(model)) != OPSET:
-        raise ZooError(f"{where}: has opset {opset}, and the zoo reads {OPSET}; {AGAIN}")
+def _refuse_foreign(model: _Message, where: str | Path) -> None:
+    """Refuses what would read other files or run operators that ONNX does not define, in subgraphs as well."""
     for message in model.walk():
-        if message.kind == "external" or (message.kind == "tensor" and message.last(14, 0) == _EXTERNAL):
+        if message.kind == "external" or (message.kind == "tensor" and message.number(14) == _EXTERNAL):
             raise ZooError(f"{where}: keeps weights in other files (external data); {AGAIN}")
-        if message.kind == "node" and message.last(7, "") not in DOMAINS:
-            operator = shortened(printable(f"{message.last(7, '')}.{message.last(4, '')}"), 60)
-            raise ZooError(f"{where}: has an operator that is not ONNX's, {operator}; {AGAIN}")
+        if message.kind == "node" and message.text(7) not in DOMAINS:
+            operator = shortened(printable(f"{message.text(4)} of {message.text(7)}"), 80)
+            raise ZooError(f"{where}: has a custom operator, {operator}; {AGAIN}")
         if message.kind in ("function", "training"):
-            raise ZooError(f"{where}: has a {message.kind} of its own, which the zoo does not run; {AGAIN}")
+            raise ZooError(f"{where}: holds a {message.kind}, which the zoo does not run; {AGAIN}")
 
 
-def _value(info: _Message) -> tuple[str, Shape]:
-    """Name and shape of an input or output."""
-    dimensions = [
-        dimension
-        for kind in info.all(2)
-        for tensor in kind.all(1)
-        for shape in tensor.all(2)
-        for dimension in shape.all(1)
-    ]
-    return str(info.last(1, "")), tuple(each.last(1, 0) or each.last(2, "") or "?" for each in dimensions)
+def _metadata(model: _Message, where: str | Path) -> dict[str, str]:
+    entries = [(entry.text(1), entry.text(2)) for entry in model.parts(14)]
+    if len(dict(entries)) < len(entries):
+        raise ZooError(f"{where}: an entry of its metadata stands twice; {AGAIN}")
+    return dict(entries)
+
+
+def _shapes(infos: Iterable[_Message]) -> dict[str, Shape]:
+    """Shapes of inputs or outputs by name."""
+    return {info.text(1): tuple(map(_side, _within(info, 2, 1, 2, 1))) for info in infos}
+
+
+def _type(info: _Message) -> int:
+    return next((tensor.number(1) for tensor in _within(info, 2, 1)), 0)
+
+
+def _within(message: _Message, *numbers: int) -> list[_Message]:
+    """The messages on the path of these numbers: of value, type, tensor, shape, dimension."""
+    found = [message]
+    for number in numbers:
+        found = [part for each in found for part in each.parts(number)]
+    return found
+
+
+def _side(dimension: _Message) -> int | str:
+    length = dimension.number(1)
+    return length if 0 < length < 1 << 31 else dimension.text(2) or "?"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 
 import cv2
@@ -10,16 +11,17 @@ import numpy as np
 
 from zoo.base.errors import ZooError
 from zoo.engines.graph import read_graph
-from zoo.engines.runtime import check_outputs, check_size, float_arrays, told
+from zoo.engines.runtime import FileEngine, device_of, told
 
-NAME = f"OpenCV {cv2.__version__}"
+FREE_SIZES = 5  # the first major version that takes files of any size
+SILENT = 0  # level of the log, since errors are raised as well
 
 
-class OpenCVEngine:
-    """Runs an exported file; see :class:`zoo.engines.Engine`.
+class OpenCVEngine(FileEngine):
+    """Runs an ONNX file by OpenCV, with as many threads as OpenCV uses otherwise.
 
     Args:
-        content: the file. OpenCV 4 takes those of a fixed size only.
+        content: the file, whose digest was compared, if it is a stranger's. OpenCV 4 takes those of a fixed size only.
         outputs: names of those to compute, in the order of the results.
         device: "cpu".
 
@@ -27,20 +29,43 @@ class OpenCVEngine:
         ZooError: the file is refused, or the device is not here.
     """
 
-    def __init__(self, content: bytes, outputs: Sequence[str], device: str = "cpu") -> None:
-        graph = read_graph(content, "the export", keys=())
-        check_outputs(graph, outputs)
-        if device != "cpu":
-            raise ZooError(f"device {device!r:.60} is not here")
-        self.device = device
-        self._outputs = list(outputs)
-        (self._input, self._shape), *_ = graph.inputs.items()
-        with told(NAME, "read the export"):
-            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
-        self._lock = Lock()
+    name = f"OpenCV {cv2.__version__}"
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        check_size(x.shape, self._shape)
-        with self._lock, told(NAME, f"compute {x.shape}"):
-            self._net.setInput(np.ascontiguousarray(x), self._input)
-            return float_arrays(self._net.forward(self._outputs))
+    def __init__(self, content: bytes, outputs: Sequence[str], device: str = "cpu") -> None:
+        device_of(device, self.name, {"cpu": False}, {})
+        super().__init__(read_graph(content, "the export", keys=()), outputs, device)
+        if _version() < FREE_SIZES and any(isinstance(side, str) for side in self.shape):
+            raise ZooError(
+                f"{self.name} takes exports of a fixed size only: zoo export MODEL --to onnx --size HxW\n"
+                f"or: pip install 'opencv-python-headless>={FREE_SIZES}'"
+            )
+        with told(self.name, "read the export"), silent():
+            self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
+        self._lock = Lock()  # of its one input
+
+    def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
+        with self._lock, silent():
+            self._net.setInput(x, self.input)
+            found = self._net.forward(self.outputs)
+        return [_of_rank(len(self.graph.outputs[name]), each) for name, each in zip(self.outputs, found, strict=True)]
+
+
+def _of_rank(rank: int, output: np.ndarray) -> np.ndarray:
+    """OpenCV 4 gives at least two dimensions."""
+    return output.reshape(output.shape[:rank]) if 0 < rank < output.ndim else output
+
+
+def _version() -> int:
+    return int(cv2.__version__.partition(".")[0])
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Keeps OpenCV from printing errors that it raises as well."""
+    log = cv2.utils.logging
+    before = log.getLogLevel()
+    log.setLogLevel(SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(before)

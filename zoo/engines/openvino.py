@@ -8,16 +8,19 @@ from threading import Lock
 import numpy as np
 import openvino
 
-from zoo.engines.runtime import float_arrays, threads, told
+from zoo.engines.graph import read_graph
+from zoo.engines.ir import read_ir
+from zoo.engines.runtime import FileEngine, device_of, threads, told
 
-NAME = f"OpenVINO {openvino.__version__.partition('-')[0]}"
+PACKAGES = dict.fromkeys(("gpu", "npu"), "Intel's driver of that device")
 
 
-class OpenVinoEngine:
-    """Runs an exported file; see :class:`zoo.engines.Engine`.
+class OpenVinoEngine(FileEngine):
+    """Runs a file by OpenVINO.
 
     Args:
-        content: an ONNX file, or the two of OpenVINO's own format: ``(xml, bin)``.
+        content: an ONNX file, or the two of OpenVINO's own format: ``(xml, bin)``. Their digests were compared, if they
+            are a stranger's.
         outputs: names of those to compute, in the order of the results.
         device: "cpu", "gpu", "gpu:1" or "npu".
 
@@ -25,23 +28,35 @@ class OpenVinoEngine:
         ZooError: the file is refused, or the device is not here.
     """
 
+    name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
+
     def __init__(self, content: bytes | tuple[bytes, bytes], outputs: Sequence[str], device: str = "cpu") -> None:
-        self.device = device
-        self._outputs = list(outputs)
         core = openvino.Core()
-        xml, weights = content if isinstance(content, tuple) else (content, b"")
-        # Some processors would compute in bfloat16 unasked.
-        settings = {
-            "INFERENCE_NUM_THREADS": threads(),
-            "INFERENCE_PRECISION_HINT": "f32",
-            "PERFORMANCE_HINT": "LATENCY",
-        }
-        with told(NAME, "read the export"):
-            model = core.read_model(xml, weights)
-            self._compiled = core.compile_model(model, device.upper().replace(":", "."), settings)
+        there = {each.partition(".")[0].lower(): not each.startswith("CPU") for each in core.available_devices}
+        kind, number = device_of(device, self.name, there, PACKAGES)
+        file, weights = content if isinstance(content, tuple) else (content, b"")
+        read = read_ir if isinstance(content, tuple) else read_graph
+        super().__init__(read(file, "the export", ()), outputs, device)
+        with told(self.name, f"read the export for {device}"):
+            model = core.read_model(file, weights)
+            for result in model.get_results():
+                if not result.output(0).names & set(outputs):
+                    model.remove_result(result)
+            self._compiled = core.compile_model(model, _plugin(kind, number, device), _settings(kind))
         self._lock = Lock()  # of its one request
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        with self._lock, told(NAME, f"compute {x.shape}"):
+    def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
+        with self._lock:
             found = self._compiled([x])
-            return float_arrays([found[name] for name in self._outputs])
+            return [np.array(found[name]) for name in self.outputs]
+
+
+def _plugin(kind: str, number: int, device: str) -> str:
+    """OpenVINO's name of a device, such as GPU.1."""
+    return f"{kind.upper()}.{number}" if ":" in device else kind.upper()
+
+
+def _settings(kind: str) -> dict[str, str | int]:
+    # Unasked, some processors compute in bfloat16 and graphics in float16.
+    exact: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    return {**exact, "INFERENCE_NUM_THREADS": threads()} if kind == "cpu" else exact

@@ -3,33 +3,93 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 
 from zoo.base.errors import ZooError
 from zoo.base.memory import ran_out
-from zoo.base.text import first_line, printable, shortened
+from zoo.base.text import listing, printable, shortened
 from zoo.engines.graph import Graph, Shape
+
+# What runtimes say beside what is wrong: codes, places in their source, what they were doing.
+_NOISE = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |.*Status Message: |/\S+:\d+ .* was false\. "
+    r"|OpenCV\(\S+ \S+ error: \([^)]*\) | in function '.*'"
+    r"|^(Exception from|Check|FrontEnd API|Model wasn't|Summary|While validating|To facilitate) .*",
+    re.MULTILINE,
+)
+_OUT_OF_MEMORY = re.compile("bad.alloc|bad allocation|insufficient memory", re.IGNORECASE)
+
+
+class FileEngine(ABC):
+    """Runs an exported file; see :class:`zoo.engines.Engine`. A subclass computes one batch.
+
+    Args:
+        graph: what the file says of itself.
+        outputs: names of those to compute, in the order of the results.
+        device: where it computes, as the engine calls it.
+
+    Raises:
+        ZooError: the file has no such output.
+    """
+
+    name: str  # of the runtime, with its version
+
+    def __init__(self, graph: Graph, outputs: Sequence[str], device: str) -> None:
+        for output in outputs:
+            if output not in graph.outputs:
+                there = shortened(printable(", ".join(graph.outputs)), 200)
+                raise ZooError(f"the export has no output {output!r:.60}; there are: {there}")
+        self.graph = graph
+        self.device = device
+        self.outputs = list(outputs)
+        ((self.input, self.shape),) = graph.inputs.items()
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        one, *sides = self.shape
+        alone = one == 1 != len(x)  # a file of fixed size takes one picture at a time
+        check_size((1, *x.shape[1:]) if alone else x.shape, (one, *sides))
+        with told(self.name, f"compute {size_text(x.shape)}"):
+            parts = [self._run(np.ascontiguousarray(part)) for part in (np.split(x, len(x)) if alone else [x])]
+            return tuple(np.ascontiguousarray(np.concatenate(each), np.float32) for each in zip(*parts, strict=True))
+
+    @abstractmethod
+    def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
+        """The outputs of a contiguous batch which the file takes."""
 
 
 def threads() -> int:
     """How many threads to compute with: the cores that this process may use, or ``OMP_NUM_THREADS`` if that is set."""
-    wish = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    wish = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if wish.isdecimal() and int(wish) > 0:
         return int(wish)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_outputs(graph: Graph, outputs: Sequence[str]) -> None:
-    """Refuses names of outputs that a file has not."""
-    for name in outputs:
-        if name not in graph.outputs:
-            raise ZooError(f"the export has no output {name!r:.60}; it has {', '.join(graph.outputs)}"[:300])
+def device_of(name: str, runtime: str, there: Mapping[str, bool], packages: Mapping[str, str]) -> tuple[str, int]:
+    """Kind and number of a device.
+
+    Args:
+        name: such as "cpu", "cuda" or "cuda:1".
+        runtime: its name, for errors.
+        there: kinds of devices, and whether they have numbers.
+        packages: what to install for kinds that may not be there.
+
+    Raises:
+        ZooError: it is none of these; the message says which are, and what would bring it.
+    """
+    kind, colon, number = name.partition(":")
+    if kind in there and (not colon or (there[kind] and re.fullmatch("[0-9]{1,3}", number))):
+        return kind, int(number or 0)
+    way_out = f"; for {kind}: {packages[kind]}" if kind in packages and kind not in there else ""
+    raise ZooError(f"device {name!r:.60} is not here; {runtime} has: {listing(there)}{way_out}")
 
 
-def check_size(shape: tuple[int, ...], wanted: Shape) -> None:
+def check_size(shape: Sequence[int], wanted: Shape) -> None:
     """Refuses a batch that does not go into an input.
 
     Raises:
@@ -39,10 +99,13 @@ def check_size(shape: tuple[int, ...], wanted: Shape) -> None:
         isinstance(side, str) or side == given for side, given in zip(wanted, shape, strict=True)
     )
     if not fits:
-        raise ZooError(f"the export takes {_size(wanted)}, not {_size(shape)}; exported without --size, it takes any")
+        raise ZooError(
+            f"the export takes {size_text(wanted)}, not {size_text(shape)}; without --size, zoo export frees it"
+        )
 
 
-def _size(shape: Sequence[int | str]) -> str:
+def size_text(shape: Sequence[int | str]) -> str:
+    """A shape as "1x3x360x480", a question mark for what is free."""
     return "x".join(str(side) if isinstance(side, int) else "?" for side in shape)
 
 
@@ -52,18 +115,19 @@ def told(runtime: str, task: str) -> Iterator[None]:
 
     Args:
         runtime: its name.
-        task: what it cannot do: "read this export".
+        task: what it cannot do: "read the export".
     """
     try:
         yield
     except ZooError:
         raise
     except Exception as error:  # each has classes of its own, some none but Exception
-        if ran_out(error):
-            raise ZooError(f"{runtime} ran out of memory; take smaller pictures, tiles or batches") from error
-        raise ZooError(f"{runtime} cannot {task}: {shortened(printable(first_line(error)), 200)}") from error
+        if ran_out(error) or _OUT_OF_MEMORY.search(str(error)):
+            raise ZooError(f"{runtime} ran out of memory: take smaller pictures, tiles or batches") from error
+        raise ZooError(f"{runtime} cannot {task}: {_reason(error)}") from error
 
 
-def float_arrays(outputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    """As engines give them."""
-    return tuple(np.ascontiguousarray(output, np.float32) for output in outputs)
+def _reason(error: Exception) -> str:
+    """The first line that tells a reader something."""
+    lines = (line.strip() for line in _NOISE.sub("", str(error)).splitlines())
+    return shortened(printable(next(filter(None, lines), type(error).__name__)), 200)
