@@ -1,0 +1,177 @@
+"""An exported file, before any runtime sees it, and what it says of itself, which may come from a stranger.
+
+So that is checked: the architecture is a name in the registry, facts are of the types and in the ranges of the
+predictor's signature, outputs and shapes are those of the graph.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from zoo.base.errors import ZooError
+from zoo.base.files import expanded
+from zoo.base.registry import Architecture, architectures, import_object
+from zoo.base.text import is_line, listing, unknown
+from zoo.base.typed import UnfitError, hints_of, read
+from zoo.engines import Shapes
+from zoo.engines.graph import Graph, Shape, read_graph
+from zoo.engines.ir import read_ir
+from zoo.hub import layout
+
+LONG = ("arguments", "facts", "predicts", "labels", "palette", "golden")  # metadata that are no lines
+DIGEST = re.compile("[0-9a-f]{64}")
+Content: TypeAlias = "bytes | tuple[bytes, bytes]"  # of ONNX, or of OpenVINO's .xml and .bin
+
+
+def read_file(path: str | Path) -> Export:
+    """An exported file.
+
+    Raises:
+        ZooError: no such file, or one that is refused.
+    """
+    file = expanded(path)
+    if file.suffix.lower() == ".onnx":
+        return parse(str(path), _bytes(file, path))
+    return parse(str(path), (_bytes(file, path), _bytes(file.with_suffix(".bin"), Path(path).with_suffix(".bin"))))
+
+
+def _bytes(file: Path, path: str | Path) -> bytes:
+    if not file.is_file():
+        raise ZooError(f"{path}: {'a folder, not an exported file' if file.is_dir() else 'no such file'}")
+    if (size := file.stat().st_size) > layout.WEIGHTS:
+        raise ZooError(f"{path}: refused, it has {size:,} bytes, and at most {layout.WEIGHTS:,} are expected")
+    return file.read_bytes()
+
+
+def parse(where: str, content: Content) -> Export:
+    """What an exported file says of itself, unless that is a lie."""
+    graph = read_graph(content, where) if isinstance(content, bytes) else read_ir(content[0], where)
+    return Export(where, content, graph).check()
+
+
+@dataclass(frozen=True)
+class Export:
+    """An exported file that no runtime has seen yet.
+
+    Args:
+        where: it is, for errors.
+        content: of it.
+        graph: what it says of itself.
+    """
+
+    where: str
+    content: Content
+    graph: Graph
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        return self.graph.metadata
+
+    @property
+    def architecture(self) -> str:
+        """Name in the registry."""
+        return self.metadata["architecture"]
+
+    @property
+    def declared(self) -> Architecture:
+        return architectures()[self.architecture]
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """Keyword arguments of the predictor, by the types and ranges of its signature."""
+        given = self._value(dict[str, Any], "facts")
+        kinds = {
+            name: kind for name, kind in hints_of(import_object(self.declared.predictor)).items() if name != "engine"
+        }
+        if given.keys() != kinds.keys():
+            raise ZooError(f"facts are {listing(given) or 'none':.100}, not {listing(kinds) or 'none'}")
+        return {name: read(kind, given[name], place=("facts", name)) for name, kind in kinds.items()}
+
+    @cached_property
+    def predicts(self) -> tuple[str, ...]:
+        """Names of the outputs that prediction works on."""
+        found: list[str] = self._value(list[str], "predicts")
+        if not found or len(set(found)) < len(found) or not set(found) <= set(self.graph.outputs):
+            raise ZooError(
+                f"predicts is {json.dumps(found):.60}, and the outputs are {listing(self.graph.outputs):.100}"
+            )
+        return tuple(found)
+
+    @cached_property
+    def promised(self) -> Callable[[int, int, int], Shapes] | None:
+        """The shapes of input and outputs by batch, height and width, where the predictor tells them by the facts."""
+        predictor = import_object(self.declared.predictor)(None, **self.facts)
+        return getattr(predictor, "shapes", None)
+
+    def check(self) -> Export:
+        """Itself, unless its metadata lie."""
+        try:
+            self._check_texts()
+            self._check_graph()
+        except (ZooError, UnfitError) as error:
+            raise ZooError(f"{self.where}: refused, its metadata: {error}") from None
+        check_forward_pass(self.architecture, self.where)
+        return self
+
+    def _check_texts(self) -> None:
+        for name, text in self.metadata.items():
+            if name not in LONG and not is_line(text):
+                raise ZooError(f"{name!r:.60} is not one short line")
+        if not DIGEST.fullmatch(self.metadata.get("weights_sha256", "")):
+            raise ZooError("weights_sha256 is no SHA-256")
+        if self.architecture not in architectures():
+            raise unknown("architecture", self.architecture, architectures())
+        for name in ("labels", "palette"):
+            if name in self.metadata and self._value(Any, name) != self._value(dict[str, Any], "facts").get(name):
+                raise ZooError(f"{name} are not those of facts")
+
+    def _value(self, kind: Any, name: str) -> Any:
+        """A value that metadata hold as JSON."""
+        try:
+            return read(kind, json.loads(self.metadata[name]), place=(name,))
+        except RecursionError:
+            raise ZooError(f"{name} is not JSON") from None
+        except ValueError as error:
+            raise error if isinstance(error, UnfitError) else ZooError(f"{name} is not JSON") from None
+
+    def _check_graph(self) -> None:
+        """Compares what facts promise with the graph's shapes, as far as these are fixed."""
+        shapes = {**self.graph.inputs, **{name: self.graph.outputs[name] for name in self.predicts}}
+        [shape], example = self.graph.inputs.values(), self.declared.example
+        if self.promised and example:
+            pairs = zip(shape, (1, *example), strict=True)
+            batch, _, *sides = (side if isinstance(side, int) else instead for side, instead in pairs)
+            compare(shapes, self.promised(batch, *sides))
+
+
+def compare(shapes: Mapping[str, Shape], promised: Shapes) -> None:
+    """Refuses shapes that are not those that facts promise.
+
+    Args:
+        shapes: of the input and outputs, by name; a text is any number.
+        promised: of these, the last of which may be absent.
+    """
+    if not 2 <= len(shapes) <= len(promised):
+        raise ZooError(f"facts promise {len(promised) - 1} outputs, and it has {len(shapes) - 1}")
+    for (name, have), want in zip(shapes.items(), promised, strict=False):
+        fits = len(have) == len(want) and all(
+            isinstance(side, str) or side == right for side, right in zip(have, want, strict=True)
+        )
+        if not fits:
+            raise ZooError(f"facts promise that {name!r:.60} is {_text(want)}, and it is {_text(have)}")
+
+
+def _text(shape: Sequence[int | str]) -> str:
+    return "x".join(str(side) if isinstance(side, int) else "?" for side in shape)
+
+
+def check_forward_pass(architecture: str, where: str) -> None:
+    """Refuses an architecture in which there is nothing to export."""
+    if architectures()[architecture].example is None:
+        raise ZooError(f"{where}: {architecture} has no forward pass that an engine could compute; it needs torch")
