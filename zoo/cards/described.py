@@ -13,6 +13,7 @@ from zoo.cards import forms
 from zoo.hub import layout
 from zoo.hub.locate import CONFIG_FILE, Source
 
+KINDS = ("onnx", "openvino")  # of exports that a model's folder may hold
 RESTORING = "restore it: copy or download the folder again"
 
 
@@ -32,11 +33,18 @@ def entry_of(path: Path) -> dict[str, Any]:
     return {"file": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
+def exports(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What a configuration says of exported files, by their kinds; others than these are of a later version."""
+    found = config.get("exports", {})
+    return {kind: found[kind] for kind in KINDS if kind in found}
+
+
 def entries(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """What a configuration says of its files, by their names: of weights, golden file and exports."""
-    exports = config.get("exports", {}).values()
-    of_exports = [each for entry in exports for each in (entry, entry.get("weights"))]
-    return {each["file"]: each for each in (config["weights"], config.get("golden"), *of_exports) if each}
+    exported = exports(config)
+    apart = exported.get("openvino", {}).get("weights")
+    files = (config["weights"], config.get("golden"), *exported.values(), apart)
+    return {each["file"]: each for each in files if each}
 
 
 def read(source: Source, entry: Mapping[str, Any]) -> bytes:
@@ -49,8 +57,19 @@ def read(source: Source, entry: Mapping[str, Any]) -> bytes:
     Raises:
         ZooError: no such file, a larger one, which is not fetched, or another one.
     """
-    limit = entry.get("bytes") or layout.limit(entry["file"]) or layout.PROSE
-    return verified(source.file(entry["file"], limit), entry, source.restoring)
+    return verified(_path(source, entry), entry, source.restoring)
+
+
+def fetch(source: Source, entry: Mapping[str, Any]) -> Path:
+    """The path of such a file, after it was compared; raises as :func:`read`."""
+    path = _path(source, entry)
+    verified(path, entry, source.restoring)
+    return path
+
+
+def _path(source: Source, entry: Mapping[str, Any]) -> Path:
+    limit = min(entry.get("bytes") or layout.WEIGHTS, layout.limit(entry["file"]) or layout.PROSE)
+    return source.file(entry["file"], limit)
 
 
 def verified(path: Path, entry: Mapping[str, Any], restoring: str = RESTORING) -> bytes:

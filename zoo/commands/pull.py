@@ -3,36 +3,56 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
+from zoo.cards import described
 from zoo.commands.terminal import Parser, table
 from zoo.hub import archive, client, layout, locate
 
-if TYPE_CHECKING:
-    from zoo.cards.weights import ModelFiles
+TRUSTED = "the files are verified by the sizes and digests of config.json alone"
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """A model on this machine.
+
+    Args:
+        source: of its files.
+        config: content of its ``config.json``.
+        files: by their names in its folder, each verified.
+    """
+
+    source: locate.Source
+    config: dict[str, Any]
+    files: Mapping[str, Path]
 
 
 def main_pull(argv: list[str]) -> int:
     parser = Parser(
         prog="zoo pull",
-        description="Downloads all files of a model and verifies them. load() then uses the downloaded version.",
+        description="Downloads all files of a model, exports included, and verifies them. load() then uses the "
+        "downloaded version.",
         allow_abbrev=False,
     )
     parser.add_argument("name", help="USER/NAME, USER/NAME@REVISION, or what else load() takes")
     parser.add_argument("--to", metavar="DIR", type=Path, help="new folder for the model (default: the cache)")
     options = parser.parse_args(argv)
     to = _new_folder(options.to) if options.to else None
-    model, files = pull(options.name)
+    model = pull(options.name)
     rows = [("model:", str(model.source))]
     if isinstance(model.source, client.Snapshot):
         rows.append(("commit:", model.source.commit))
-    rows.append(("SHA-256:", f"{model.config['weights']['sha256']}  {model.file}"))
-    rows.append(("folder:", str(copy(files, to) if to else model.source.folder)))
+    weights = model.config["weights"]
+    rows.append(("SHA-256:", f"{weights['sha256']}  {weights['file']}"))
+    rows += [("export:", f"{kind}  {entry['file']}") for kind, entry in described.exports(model.config).items()]
+    rows.append(("folder:", str(copy(model.files, to) if to else model.source.folder)))
     print(table(rows))  # noqa: T201
     return 0
 
@@ -47,31 +67,43 @@ def main_bundle(argv: list[str]) -> int:
     parser.add_argument("-o", "--output", metavar="FILE.zip", type=Path, help="new file (default: NAME.zip)")
     options = parser.parse_args(argv)
     path = _new_bundle(options.output) if options.output else None
-    model, files = pull(options.name)
+    model = pull(options.name)
     path = path or _new_bundle(Path(f"{model.source.name}{archive.SUFFIX}"))
-    archive.pack(files, path)
+    archive.pack(model.files, path)
     print(f"{path}: {path.stat().st_size:,} bytes. Use: zoo predict {path.name} ... or load({path.name!r})")  # noqa: T201
     return 0
 
 
-def pull(name: str) -> tuple[ModelFiles, Mapping[str, Path]]:
+def pull(name: str) -> Pulled:
     """Brings a model and all of its files onto this machine, verified; of the Hub's, at the newest commit.
+
+    Files of an unknown size and number, such as weights, are taken where ``config.json`` describes them, and no others.
 
     Raises:
         ZooError: no such model, out of reach, or a file that is not what it should be.
     """
-    from zoo.cards import golden, weights  # torch takes seconds to import
+    source, config = _verified(name)
+    entries = described.entries(config)
+    names = source.files if isinstance(source, client.Snapshot) else layout.listing(source.folder)[0]
+    wanted = {each: layout.limit(each) for each in names if not each.endswith(layout.DESCRIBED)}
+    files = {each: source.file(each, limit) for each, limit in sorted(wanted.items()) if limit is not None}
+    return Pulled(source, config, {**files, **{each: described.fetch(source, entries[each]) for each in entries}})
 
-    model = weights.ModelFiles.find(name, refresh=True)
-    model.state()  # refuses what is no such network before anything else is fetched
-    source = model.source
-    if isinstance(source, locate.Folder):
-        files, _ = layout.listing(source.folder)
-        return model, {**files, model.file: model.path()}
-    tensors = (model.file, golden.FILE)  # others are named by nothing, and might be of any size and number
-    names = [name for name in source.files if not name.endswith(".safetensors") or name in tensors]
-    wanted = {name: layout.limit(name) for name in names}
-    return model, {name: source.file(name, limit) for name, limit in sorted(wanted.items()) if limit is not None}
+
+def _verified(name: str) -> tuple[locate.Source, dict[str, Any]]:
+    """A model whose weights are those of its network, before anything else is fetched.
+
+    Without torch there is no network to compare with; sizes and digests are compared afterwards, as of all files.
+    """
+    try:
+        from zoo.cards.weights import ModelFiles  # torch takes seconds to import
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed: {TRUSTED}", file=sys.stderr)  # noqa: T201
+        source = locate.find(name, refresh=True)
+        return source, described.read_config(source)
+    model = ModelFiles.find(name, refresh=True)
+    model.state()
+    return model.source, model.config
 
 
 def copy(files: Mapping[str, Path], folder: Path) -> Path:
