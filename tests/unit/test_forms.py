@@ -27,7 +27,7 @@ def test_what_is_on_our_cards_is_of_the_form(name: str):
     """And nothing of it is left out."""
     card = read_card(name)
     stored = json.loads((card.folder / "results.json").read_text())
-    assert stored == card.results.model_dump(exclude_unset=True)
+    assert stored == card.results.to_dict()
     assert check(Config, card.config, name).name in ("", name)
     recipe = parse_yaml((card.folder / "recipe.yaml").read_text(), name)
     assert check(Recipe, recipe, name).data.class_path.startswith("zoo.data.")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 from skimage import data
 
 from zoo.base.errors import ZooError
+from zoo.cards.forms import check
 from zoo.data.style_pair import StylePair
 from zoo.models.evaluation import Context, Results
 from zoo.models.neural_style import evaluate as protocol
@@ -50,7 +52,7 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_results_are_what_a_card_holds(pair: StylePair, seeded: None):
     net = NeuralStyle(**LAYERS, size=96)
     measured = evaluate(net, pair, Context(), iterations=6)
-    assert Results.model_validate_json(measured.model_dump_json()) == measured
+    assert check(Results, json.loads(measured.to_json()), "measured") == measured
     assert net.coarse_to_fine
     assert {figure.where for figure in measured.figures} == {"96x77 pixels, 6 iterations"}
     assert {figure.protocol for figure in measured.figures} == {"96x77 pixels, 6 iterations"}

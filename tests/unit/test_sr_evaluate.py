@@ -17,6 +17,7 @@ from skimage import data as photographs
 from zoo.base.errors import ZooError
 from zoo.cards import weights
 from zoo.cards.card import check_card
+from zoo.cards.forms import check
 from zoo.commands import main
 from zoo.commands.card import add_golden
 from zoo.data.low_resolution import make_low, resize
@@ -182,7 +183,7 @@ def test_results_are_what_a_card_holds(folder: Path, vgg_file: Path):
     data, net = SuperResolutionPairs(test=[folder]), tiny()
     context = Context(others=lambda: {"perceptual_sr_pixel": net, "mine": tiny(1)})
     measured = evaluate(net, data, context, vgg=str(vgg_file))
-    assert Results.model_validate_json(measured.model_dump_json()) == measured
+    assert check(Results, json.loads(measured.to_json()), "measured") == measured
     places = {(figure.data, figure.split, figure.protocol) for figure in measured.figures}
     assert places == {("Two", "test", "Two")}  # benchmarks are told from each other by their names
     assert values(measured.figures)["relu3_3, share of perceptual_sr_pixel's"] == 1  # they are the same

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.cards import weights
 from zoo.cards.card import check_card
+from zoo.cards.forms import check
 from zoo.commands import main
 from zoo.commands.card import add_golden
 from zoo.data.crops import PictureCrops
@@ -259,7 +260,7 @@ def test_results_are_what_a_card_holds(folder: Path, context: Context, capsys: p
     data, net = PictureCrops(folder, held_out=0.2), tiny().train()
     measured = evaluate(net, data, context, sizes=[24, 32], iterations=[3, 1], photographs=2)
     assert net.training
-    assert Results.model_validate_json(measured.model_dump_json()) == measured
+    assert check(Results, json.loads(measured.to_json()), "measured") == measured
     assert [(figure.protocol, figure.metric) for figure in measured.figures] == [
         (f"{size} px", f"loss / L-BFGS({count})") for size in (24, 32) for count in (3, 1)
     ]

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from numbers import Integral
-from typing import Annotated, Any
-
-from annotated_types import Interval
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.base.errors import ZooError
+
+if TYPE_CHECKING:
+    from annotated_types import Interval as Interval
+else:
+    try:
+        from annotated_types import Interval  # which Lightning's command line checks by pydantic
+    except ModuleNotFoundError:
+
+        @dataclass(frozen=True)
+        class Interval:
+            """A range, whose limits belong to it (``ge``, ``le``) or do not (``gt``, ``lt``); None: there is none."""
+
+            gt: float | None = None
+            ge: float | None = None
+            lt: float | None = None
+            le: float | None = None
+
 
 MOST_ITERATIONS = 3000
 
@@ -16,6 +32,7 @@ Width = Annotated[int, Interval(ge=1, le=4096)]  # channels
 Classes = Annotated[int, Interval(ge=1, le=256)]  # a mask holds their ids in 8 bits
 Byte = Annotated[int, Interval(ge=0, le=255)]
 Depth = Annotated[int, Interval(ge=1, le=256)]  # layers
+Enlargement = Annotated[float, Interval(ge=1, le=4)]  # of a picture inside a network
 Pixels = Annotated[float, Interval(gt=0, le=4096)]
 Side = Annotated[int, Interval(ge=1, le=1024)]  # pixels of a picture that is optimised
 Iterations = Annotated[int, Interval(ge=1, le=MOST_ITERATIONS)]  # of that: an hour of two cores at the largest side

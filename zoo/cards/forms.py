@@ -4,56 +4,60 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
+from zoo.base.typed import NOT_YAML, Form, UnfitError, read
 from zoo.models.evaluation import Count, Line
 
 LARGEST = 10**6  # of a number that data are made from
 PIXELS = 4096
 OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # an address, a drive, a way up
 FRONT_MATTER = 64 << 10  # characters
-NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)  # of its loader
+Kind = TypeVar("Kind")
+Digest = Annotated[str, Form.of("[0-9a-f]{64}", "of 64 digits, a SHA-256")]
+Tensors = Annotated[str, Form.of(r"[\w-][\w.-]*\.safetensors", "that is the name of a .safetensors file")]  # no path
 
-Form = TypeVar("Form", bound=BaseModel)
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]  # SHA-256
 
-
-class StoredFile(BaseModel, strict=True):
-    file: Annotated[str, StringConstraints(pattern=r"^[\w-][\w.-]*\.safetensors$")]  # in the folder itself
+@dataclass(frozen=True)
+class StoredFile:
+    file: Tensors
     sha256: Digest
     bytes: Count | None = None
     dtype: Line = ""
 
 
-class Config(BaseModel, strict=True):
+@dataclass(frozen=True, kw_only=True)
+class Config:
     """What is shown of ``config.json``; arguments are checked where a network is made of them."""
 
     name: Line = ""
     architecture: Line = ""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = field(default_factory=dict)
     weights: StoredFile
-    golden: StoredFile = Field(default_factory=StoredFile.model_construct)  # may be missing, but not null
+    golden: StoredFile = StoredFile("", "")  # may be missing, but not null
     data: Line = ""
     input: Line = ""
 
 
-class Data(BaseModel, strict=True):
+@dataclass(frozen=True)
+class Data:
     class_path: Line
-    init_args: dict[str, Any] = {}
+    init_args: dict[str, Any] = field(default_factory=dict)
 
 
-class Recipe(BaseModel, strict=True):
+@dataclass(frozen=True)
+class Recipe:
     data: Data
     model: dict[str, Any] | None = None
 
 
-def check(form: type[Form], content: Any, where: object) -> Form:
+def check(form: type[Kind], content: Any, where: object) -> Kind:
     """The content in its form.
 
     Args:
@@ -65,11 +69,10 @@ def check(form: type[Form], content: Any, where: object) -> Form:
         ZooError: names the first place that is of another form.
     """
     try:
-        return form.model_validate(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = printable(".".join(map(str, first["loc"])))  # with keys that a stranger chose
-        raise ZooError(f"{where}: {place:.100}: {first['msg']:.100}") from None
+        return read(form, content)
+    except UnfitError as error:
+        place = ".".join(map(str, error.place))
+        raise ZooError(f"{where}: {printable(f'{place:.100}: {error.told:.200}')}") from None  # a stranger's keys
 
 
 def check_reach(recipe: Mapping[str, Any], arguments: Mapping[str, Any], sizes: Collection[str], where: object) -> None:

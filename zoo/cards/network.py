@@ -8,33 +8,31 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import torch
-from annotated_types import Interval, Predicate
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
+from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
 from zoo.base.registry import architecture_of, architectures, import_object
 from zoo.base.text import did_you_mean, first_line, is_line, unknown
+from zoo.base.typed import Form, Longest, UnfitError, hints_of, read
 from zoo.models.base import Model
 
 LENGTH = 4096  # of a list
 TEXT = 200  # characters
-STRICT = ConfigDict(strict=True)
 _Number = bool | Annotated[int, Interval(ge=-1e6, le=1e6)] | Annotated[float, Interval(ge=-1e6, le=1e6)]
-_Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
-_Shown = Annotated[str, Predicate(is_line)]
-_Items = Annotated[list[_Shown | _Number | None], Field(max_length=LENGTH)]
-_Lists = Annotated[list[_Shown | _Number | _Items | None], Field(max_length=LENGTH)]
-_Table = Annotated[dict[_Name, _Number], Field(max_length=TEXT)]
+_Name = Annotated[str, Form.of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "that is a plain name")]
+_Shown = Annotated[str, Form(is_line, "of one short line")]
+_Items = Annotated[list[_Shown | _Number | None], Longest(LENGTH)]
+_Lists = Annotated[list[_Shown | _Number | _Items | None], Longest(LENGTH)]
+_Table = Annotated[dict[_Name, _Number], Longest(TEXT)]
 # Plain values that neither fetch nor open anything, nor are endless. Text must be a plain name: timm would take
 # hf-hub:user/repo for an address. Text in lists, such as the labels, is only ever shown, and a table holds numbers by
 # the names of layers.
-HARMLESS: TypeAdapter[Any] = TypeAdapter(_Number | _Name | _Table | _Lists | None, config=STRICT)
+HARMLESS = _Number | _Name | _Table | _Lists | None
 
 
 def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> Model:
@@ -78,17 +76,19 @@ def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str |
         ZooError: names the first.
     """
     signature, name_of_it, checked = inspect.signature(cls), architecture_of(cls), dict[str, Any]()
+    kinds = hints_of(cls.__init__)
     pretrained = architectures()[name_of_it].pretrained if name_of_it else ()
     for name, value in arguments.items():
         if name not in signature.parameters:
             near = did_you_mean(name, signature.parameters)
             raise ZooError(f"{where}: {cls.__name__} has no argument {name!r:.60}{near}")
         fetched = name in pretrained or name.endswith("weights")  # full weights follow
-        if _read(HARMLESS, value)[1] or (fetched and value is not None):
+        if not _is_harmless(value) or (fetched and value is not None):
             raise ZooError(f"{where}: arguments.{name} may not be {json.dumps(value, default=repr):.60}")
-        checked[name], problem = _read(_adapter(cls.__init__, name), value)
-        if problem:
-            raise ZooError(f"{where}: arguments.{name}: {problem}, not {json.dumps(value):.60}")
+        try:
+            checked[name] = read(kinds[name], value, place=("arguments", name))
+        except UnfitError as error:
+            raise ZooError(f"{where}: {error}") from None
     try:
         signature.bind(**arguments)
     except TypeError as error:
@@ -96,16 +96,9 @@ def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str |
     return checked
 
 
-def _read(adapter: TypeAdapter[Any], value: Any) -> tuple[Any, str]:
-    """A value as the type has it, and what is asked for instead where it is of another type or out of range."""
+def _is_harmless(value: Any) -> bool:
     try:
-        return adapter.validate_json(json.dumps(value)), ""
-    except TypeError as error:  # of JSON
-        return None, str(error)
-    except ValidationError as error:
-        return None, "; ".join(dict.fromkeys(each["msg"] for each in error.errors(include_url=False)))[:200]
-
-
-@lru_cache
-def _adapter(constructor: Callable[..., Any], name: str) -> TypeAdapter[Any]:
-    return TypeAdapter(get_type_hints(constructor, include_extras=True)[name], config=STRICT)
+        read(HARMLESS, value)
+    except UnfitError:
+        return False
+    return True

@@ -13,7 +13,8 @@ from typing import Any
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, replace
-from zoo.base.text import did_you_mean
+from zoo.base.text import did_you_mean, printable
+from zoo.base.typed import UnfitError, read
 
 HIDDEN = ".collect"  # in the folder of a collection
 SETTINGS = f"{HIDDEN}/settings.json"
@@ -114,7 +115,6 @@ def flag(name: str) -> str:
 class SourceOptions:
     """A source as the user named it; equal ones are the same source."""
 
-    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012
     text: str  # openverse:red bicycle, a catalogue and a query; or the path of a list or a saved page
     columns: tuple[tuple[str, str], ...] = ()  # names that a list gives to fields of an address, ("url", "IMAGE_LINK")
     base: str | None = None  # what the relative addresses of a saved page are relative to
@@ -131,8 +131,6 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
     Raises:
         ZooError: the file is damaged, or of a newer zoo.
     """
-    from pydantic import TypeAdapter, ValidationError  # only here, as its import takes a while
-
     if not path.exists():
         return {}, []
     try:
@@ -145,13 +143,10 @@ def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
         if name not in known:
             raise ZooError(f"{path}: no option {name!r}{did_you_mean(name, known)}\n{LOST}")
     try:
-        TypeAdapter(Options).validate_json(json.dumps(options), strict=True)
-        sources = TypeAdapter(list[SourceOptions]).validate_json(json.dumps(content.get("sources")), strict=True)
-        return options, sources
-    except ValidationError as error:
-        [first, *_] = error.errors()
-        told = f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise ZooError(f"{told}\n{LOST}") from None
+        read(Options, options, place=("options",))
+        return options, read(list[SourceOptions], content.get("sources"), closed=True, place=("sources",))
+    except UnfitError as error:
+        raise ZooError(f"{path}: {printable(str(error))}\n{LOST}") from None
 
 
 def write_settings(path: Path, options: dict[str, Any], sources: list[SourceOptions]) -> None:

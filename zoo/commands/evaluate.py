@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import platform
@@ -208,13 +209,13 @@ def _report(measured: Results, verdict: Verdict) -> None:
 
 def write(folder: Path, measured: Results, command: str) -> None:
     """Puts measured figures on a card, with the command, versions and commit that made them."""
-    update = {
+    update: dict[str, Any] = {
         "command": command,
         "versions": {"zoo": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "commit": _commit(),
         "speed": measured.speed or read_card(folder).results.speed,  # a benchmark may have written it since
     }
-    refresh(folder, measured.model_copy(update=update))
+    refresh(folder, dataclasses.replace(measured, **update))
 
 
 def command(argv: list[str]) -> str:

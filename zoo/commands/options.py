@@ -10,20 +10,17 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
 from typing import Annotated, Any, Literal, NoReturn, Union
-
-import docstring_parser
-from jsonargparse import ArgumentParser
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, import_object
-from zoo.base.text import causes, nearest
+from zoo.base.text import nearest
+from zoo.base.typed import LISTS, MAPPINGS, UNIONS, UnfitError, hints_of, names, parts, read, wanted
 
 PLAIN = (bool, int, float, str, Path, type(None))
-UNIONS = (Union, UnionType)
-LISTS = (Sequence, list)
-NAMES = {int: "a whole number", float: "a number", bool: "true or false", Mapping: "a mapping", dict: "a mapping"}
+DESCRIBED = re.compile(
+    r"^( *)(\w+)(?: \([^)]*\))?: (.*(?:\n(?:\1 +.*)?$)*)", re.MULTILINE
+)  # an argument of a docstring
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,11 @@ class Option:
     @property
     def takes_many(self) -> bool:
         """Whether several words may follow the flag."""
-        return any(typing.get_origin(part) in LISTS for part in _parts(self.type))
+        return any(typing.get_origin(part) in LISTS for part in parts(self.type))
 
     def joined(self, words: list[str]) -> str:
         """The flag with all words after it as one list, unless one is enough or is a list by itself."""
-        scalar = any(typing.get_origin(part) not in LISTS for part in _parts(self.type))
+        scalar = any(typing.get_origin(part) not in LISTS for part in parts(self.type))
         if len(words) == 1 and (scalar or words[0].startswith(("[", "{")) or words[0] == "null"):
             return f"{self.flag}={words[0]}"
         return f"{self.flag}={json.dumps(words, ensure_ascii=False)}" if words else self.flag
@@ -69,14 +66,17 @@ class Option:
 def options_of(function: Callable[..., Any], skip: Iterable[str], section: str = "") -> list[Option]:
     """The options that arguments of a function or class make; callbacks and what a command cannot give are none."""
     signed = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
-    hints = typing.get_type_hints(signed, include_extras=True)
-    told = {each.arg_name: each.description for each in docstring_parser.parse(inspect.getdoc(function) or "").params}
-    found = []
+    hints, told, found = hints_of(signed), _described(inspect.getdoc(function) or ""), []
     for name, parameter in inspect.signature(function).parameters.items():
         if name not in ("self", *skip) and (kind := _plain(hints[name])) is not None:
-            text = " ".join((told.get(name) or "").split())
-            found.append(Option(name, kind, parameter.default, text, section))
+            found.append(Option(name, kind, parameter.default, told.get(name, ""), section))
     return found
+
+
+def _described(docstring: str) -> dict[str, str]:
+    """What a docstring says of each argument, below "Args:"."""
+    section = re.search(r"^Args:\n((?: .*\n?|\n)*)", docstring, re.MULTILINE)
+    return {name: " ".join(text.split()) for _, name, text in DESCRIBED.findall(section[1] if section else "")}
 
 
 def predict_options(declared: Architecture) -> list[Option]:
@@ -91,12 +91,12 @@ def evaluate_options(declared: Architecture) -> list[Option]:
 
 def usage(declared: Architecture) -> str:
     """What follows a model's name in ``zoo predict``: pictures, and options that must be given."""
-    names = [name.upper() for name in declared.inputs] if len(declared.inputs) > 1 else ["PICTURES..."]
+    pictures = [name.upper() for name in declared.inputs] if len(declared.inputs) > 1 else ["PICTURES..."]
     needed = (f"{each.flag} {each.name.upper()}" for each in predict_options(declared) if each.required)
-    return " ".join([*names, *needed])
+    return " ".join([*pictures, *needed])
 
 
-class OptionParser(ArgumentParser):
+class OptionParser(argparse.ArgumentParser):
     """Parses the options of functions, and reports what is wrong in one line.
 
     Args:
@@ -106,30 +106,28 @@ class OptionParser(ArgumentParser):
     """
 
     def __init__(self, prog: str, subject: str, **settings: Any) -> None:
-        super().__init__(prog=prog, formatter_class=argparse.HelpFormatter, allow_abbrev=False, **settings)
+        super().__init__(prog=prog, allow_abbrev=False, **settings)
         self.subject = subject
         self.own: dict[str, Option] = {}
 
     @property
     def many(self) -> dict[str, Option]:
         """The options that several words may follow, by their flags."""
-        return {option.flag: option for option in self.own.values() if option.takes_many}
+        return {flag: option for flag, option in self.own.items() if option.takes_many}
 
     def add_options(self, title: str, options: Iterable[Option], known: Mapping[str, Any] | None = None) -> None:
         """Adds options as a group; help shows what is known of their values instead of the defaults."""
         group = self.add_argument_group(title)
         for option in options:
-            settings: dict[str, Any] = {"type": option.type, "required": option.required, "metavar": _metavar(option)}
+            settings: dict[str, Any] = {"required": option.required, "metavar": _metavar(option)}
             if option.type is bool and option.default is False:
                 settings = {"action": "store_true"}
             text = _with_default(option.help, (known or {}).get(option.name, option.default))
-            default = None if option.required else option.default
-            action = group.add_argument(option.flag, help=text, default=default, **settings)
-            action.option_strings[:] = [option.flag]  # without jsonargparse's --flag+
-            self.own[action.dest] = option
+            group.add_argument(option.flag, dest=option.flag, help=text, default=argparse.SUPPRESS, **settings)
+            self.own[option.flag] = option
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
-        """The values by name.
+        """The values by name, those of a section in a mapping of its name.
 
         All words that follow a flag which takes many are one list, however often it stands there.
 
@@ -141,36 +139,41 @@ class OptionParser(ArgumentParser):
             lists.add_argument(flag, dest=flag, nargs="*", action="extend")
         found, words = lists.parse_known_args(argv)
         words += [many[flag].joined(values) for flag, values in vars(found).items() if values is not None]
-        return self.parse_args(words).as_dict()
+        given = vars(self.parse_args(words))
+        values = {name: value for name, value in given.items() if name not in self.own}
+        for flag, option in self.own.items():
+            place = values.setdefault(option.section, {}) if option.section else values
+            place[option.name] = self._read(option, given[flag]) if flag in given else option.default
+        return values
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Raises what a user should know of jsonargparse's error, which tells of types in Python's words."""
-        raise ZooError(f"{self._said(' '.join(message.split()), ex)}\nsee {self.prog} --help") from None
+    def _read(self, option: Option, word: str | bool) -> Any:
+        try:
+            return read(option.type, word, words=True)
+        except UnfitError as error:
+            self.error(f"{option.flag} must be {wanted(option.type)}, not {error.value!r}")
 
-    def _said(self, message: str, error: Exception | None) -> str:
-        flags = {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
+    def error(self, message: str) -> NoReturn:
+        raise ZooError(f"{self._said(' '.join(message.split()))}\nsee {self.prog} --help")
+
+    def _said(self, message: str) -> str:
+        """What a user should know of argparse's message."""
         if strange := message.partition("unrecognized arguments: ")[2].split():
             flag = strange[0].partition("=")[0]
             if not flag.startswith("-"):
                 return f"unexpected argument {flag}"
-            return f"{self.subject} has no option {flag}{_instead(flag, flags.values())}"
+            return f"{self.subject} has no option {flag}{_instead(flag, self._option_string_actions)}"
         if missing := message.partition("arguments are required: ")[2]:
-            return f"{self.subject} needs {', '.join(flags.get(name, name) for name in missing.split(', '))}"
+            return f"{self.subject} needs {', '.join(name.partition('/')[0] for name in missing.split(', '))}"
         if needless := re.match(r"argument (\S+): ignored explicit argument (.*)", message):
             return f"{needless[1]} takes no value, not {needless[2]}"
-        if (key := message.partition('Parser key "')[2].partition('"')[0]) not in self.own:
-            return message.removeprefix("argument ")
-        told = "\n".join(str(each) for each in causes(error))
-        values = (r"Given value: (.*)", r"input_value='?(.*?)'?, input_type", r"Got value: (.*)")
-        given = next(filter(None, (re.search(value, told) for value in values)), None)
-        return f"{flags[key]} must be {_wanted(self.own[key].type)}{f', not {given[1]!r}' if given else ''}"
+        return message.removeprefix("argument ")
 
 
 def _instead(flag: str, flags: Iterable[str]) -> str:
     """The flag that is spelt most like a wrong one, of the same section if there is one, as a question."""
     section, _, name = flag.lstrip("-").rpartition(".")
-    parts = {each: each.lstrip("-").rpartition(".") for each in flags}
-    spelt = {parts[each][2]: each for each in sorted(parts, key=lambda each: parts[each][0] == section)}
+    split = {each: each.lstrip("-").rpartition(".") for each in flags}
+    spelt = {split[each][2]: each for each in sorted(split, key=lambda each: split[each][0] == section)}
     near = nearest(name, spelt)
     return f"; did you mean {spelt[near]}?" if near else ""
 
@@ -183,18 +186,12 @@ def _plain(hint: Any) -> Any:
     if origin is Annotated:
         return hint if _plain(arguments[0]) is not None else None
     if origin in UNIONS:
-        parts = [part for part in map(_plain, arguments) if part is not None]
-        return Union[tuple(parts)] if any(part is not type(None) for part in parts) else None  # noqa: UP007
-    if origin in (*LISTS, tuple, Mapping, dict):
-        parts = [_plain(argument) for argument in arguments]
-        return None if None in parts else origin[tuple(parts)]
+        kinds = [part for part in map(_plain, arguments) if part is not None]
+        return Union[tuple(kinds)] if any(part is not type(None) for part in kinds) else None  # noqa: UP007
+    if origin in (*LISTS, tuple, *MAPPINGS):
+        inner = [_plain(each) for each in arguments]
+        return None if None in inner else origin[tuple(inner)]
     return None
-
-
-def _parts(kind: Any) -> list[Any]:
-    """The types that a value may have, but None."""
-    parts = typing.get_args(kind) if typing.get_origin(kind) is Union else (kind,)
-    return [part for part in parts if part is not type(None)]
 
 
 def _with_default(text: str, default: Any) -> str:
@@ -206,40 +203,10 @@ def _with_default(text: str, default: Any) -> str:
 
 def _metavar(option: Option) -> str:
     """Such as ``N|auto`` for a number or a word, and ``{lbfgs,adam}`` for words only."""
-    parts = _parts(option.type)
-    words = [str(word) for part in parts if typing.get_origin(part) is Literal for word in typing.get_args(part)]
-    others = [word for part in parts if typing.get_origin(part) is not Literal for word in _names(part)]
+    kinds = parts(option.type)
+    words = [str(word) for part in kinds if typing.get_origin(part) is Literal for word in typing.get_args(part)]
+    others = [word for part in kinds if typing.get_origin(part) is not Literal for word in names(part)]
     if not others:
         return f"{{{','.join(words)}}}"
     name = "N" if "number" in " ".join(others) else option.name.upper()
     return "|".join([f"{name} ..." if option.takes_many else name, *words])
-
-
-def _wanted(hint: Any) -> str:
-    """What the values of a type are in a user's words, such as "a whole number from 1 on, auto or null"."""
-    kinds = [*_parts(hint), *([None] if type(None) in typing.get_args(hint) else [])]
-    *others, last = dict.fromkeys(word for kind in kinds for word in _names(kind))
-    return f"{', '.join(others)} or {last}" if others else last
-
-
-def _names(part: Any) -> list[str]:
-    """What values of a type without alternatives are, each word that is a value by itself."""
-    origin, arguments = typing.get_origin(part), typing.get_args(part)
-    if part is None:
-        return ["null"]
-    if origin is Literal:
-        return [str(value) for value in arguments]
-    if origin in (*LISTS, tuple):
-        return [re.sub(r"^an? ((?:whole )?\w+)", r"\1s", _wanted(arguments[0]))]
-    if origin is Annotated:
-        return [" ".join([*_names(arguments[0]), *map(_range, arguments[1:])])]
-    return [NAMES.get(origin or part, "a text")]
-
-
-def _range(bound: Any) -> str:
-    """The range of numbers that an ``Interval`` allows, such as "from 0 to 1"."""
-    low, high = (getattr(bound, name, None) for name in ("ge", "le"))
-    above = getattr(bound, "gt", None)
-    words = [f"from {low:,}" if low is not None else "", f"above {above:,}" if above is not None else ""]
-    words += [f"to {high:,}" if high is not None else "on" if low is not None else ""]
-    return " ".join(filter(None, words))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StringConstraints
-
+from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
 from zoo.base.paths import ends_apart
+from zoo.base.typed import Form, Longest, hints_of, plain, read
 
-Line = Annotated[str, StringConstraints(max_length=1000)]
-Texts = Annotated[dict[Line, Line], Field(max_length=100)]
-Count = Annotated[int, Field(ge=0, le=10**12)]
-Whole = Annotated[int, Field(ge=-(10**15), le=10**15)]  # Python has larger ones, which no table can show
+Line = Annotated[str, Longest(1000)]
+Texts = Annotated[dict[Line, Line], Longest(100)]
+Count = Annotated[int, Interval(ge=0, le=10**12)]
+Whole = Annotated[int, Interval(ge=-(10**15), le=10**15)]  # Python has larger ones, which no table can show
+Finite = Annotated[float, Form(math.isfinite, "that is finite")]
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,29 @@ class Context:
         return self.data or ends_apart([folder])[0]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True)
+class Stored:
+    """What has fields that are checked by their annotations when it is made, and goes into a file as JSON.
+
+    Raises:
+        UnfitError: a field that does not fit.
+    """
+
+    def __post_init__(self) -> None:
+        form: Any = type(self)
+        for name, kind in hints_of(form).items():
+            read(kind, getattr(self, name), place=(name,))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, without fields that are as by default. Numbers that are not finite are None."""
+        return plain(self)
+
+    def to_json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
 
-class Figure(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class Figure(Stored):
     """A number that a card claims. Metric, split and protocol say what it is comparable with.
 
     Args:
@@ -57,8 +77,8 @@ class Figure(_Strict):
     metric: Line
     data: Line
     split: Line
-    value: FiniteFloat
-    tolerance: Annotated[FiniteFloat, Field(ge=0)]
+    value: Finite
+    tolerance: Annotated[Finite, Interval(ge=0)]
     protocol: Line = ""
 
     @property
@@ -97,12 +117,13 @@ def claims_of(
     ]
 
 
-class Table(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class Table(Stored):
     """Rows below the names of their columns."""
 
     title: Line
-    columns: Annotated[list[Line], Field(max_length=50)]
-    rows: Annotated[list[Annotated[list[Line | Whole | float | None], Field(max_length=50)]], Field(max_length=1000)]
+    columns: Annotated[list[Line], Longest(50)]
+    rows: Annotated[list[Annotated[list[Line | Whole | float | None], Longest(50)]], Longest(1000)]
 
     @classmethod
     def of(cls, title: str, rows: Mapping[str, Mapping[str, str | float | None]], first: str = "method") -> Table:
@@ -111,15 +132,17 @@ class Table(_Strict):
         return cls(title=title, columns=columns, rows=[[name, *row.values()] for name, row in rows.items()])
 
 
-class Speed(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class Speed(Stored):
     """Milliseconds of something on some machine."""
 
     what: Line
-    ms: FiniteFloat
+    ms: Finite
     machine: Line
 
 
-class Results(_Strict):
+@dataclass(frozen=True, kw_only=True)
+class Results(Stored):
     """What was measured, and where that comes from.
 
     Args:
@@ -134,12 +157,12 @@ class Results(_Strict):
         commit: of the code.
     """
 
-    figures: Annotated[list[Figure], Field(max_length=200)] = []
-    tables: Annotated[list[Table], Field(max_length=50)] = []
+    figures: Annotated[list[Figure], Longest(200)] = field(default_factory=list)
+    tables: Annotated[list[Table], Longest(50)] = field(default_factory=list)
     parameters: Count | None = None
-    macs: Annotated[dict[Line, Whole | FiniteFloat], Field(max_length=20)] = {}
-    data_digest: Texts = {}
+    macs: Annotated[dict[Line, Whole | Finite], Longest(20)] = field(default_factory=dict)
+    data_digest: Texts = field(default_factory=dict)
     command: Line = ""
-    versions: Texts = {}
+    versions: Texts = field(default_factory=dict)
     commit: Line = ""
-    speed: Annotated[list[Speed], Field(max_length=50)] = []
+    speed: Annotated[list[Speed], Longest(50)] = field(default_factory=list)
