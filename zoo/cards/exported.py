@@ -30,7 +30,7 @@ def load(
 
     Args:
         source: path of an ``.onnx`` or ``.xml`` file, or a model as :func:`zoo.load` takes it.
-        engine: one of :data:`zoo.engines.ENGINES` but torch; None: the file's own.
+        engine: see :func:`engine_of`.
         device: as the engine names it.
         check: whether the golden input in the file's metadata is replayed.
         make: exports a model whose card has no export.
@@ -39,16 +39,12 @@ def load(
         ZooError: no such file or engine, metadata that lie, a file that is not what ``config.json`` describes, or a
             golden output that differs.
     """
-    export = find(source, engine, make)
-    found = Exported(export, open_engine(engine or runs(source)[0], export.content, export.predicts, device))
+    kind = engine_of(source, engine)
+    export = read_file(source) if is_file(source) else of_model(source, kind, make)
+    found = Exported(export, open_engine(kind, export.content, export.predicts, device))
     if check:
         replay.check(found.engine, found.metadata, export.where)
     return found
-
-
-def runs(source: str | Path) -> tuple[str, ...]:
-    """The engines that run a model, the first of which is its own: those of a file by its suffix."""
-    return RUNS.get(Path(source).suffix.lower(), RUNS[".onnx"])
 
 
 def is_file(source: str | Path) -> bool:
@@ -56,18 +52,24 @@ def is_file(source: str | Path) -> bool:
     return Path(source).suffix.lower() in RUNS
 
 
-def find(source: str | Path, engine: str | None = None, make: Make | None = None) -> Export:
-    """An exported file, or the export of a model; see :func:`load`."""
+def engine_of(source: str | Path, engine: str | None = None) -> str:
+    """The engine that computes a model: the one that is asked for, a file's own, or torch where it is installed.
+
+    Raises:
+        ZooError: there is no such engine, it does not run such files, or it is torch and not installed.
+    """
     if engine is not None and engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
-    if engine not in (None, *runs(source)):
-        raise ZooError(
-            f"{source}: an exported file, which the engine {engine} does not run, but {listing(runs(source))}"
-        )
-    return read_file(source) if is_file(source) else of_model(source, engine, make)
+    there = find_spec("torch") is not None
+    runs = RUNS.get(Path(source).suffix.lower(), ENGINES if there else ENGINES[1:])
+    if engine == "torch" and not there:
+        raise ZooError("the engine torch is not installed: pip install lightning-zoo, with the packages that it needs")
+    if engine not in (None, *runs):
+        raise ZooError(f"{source}: the engine {engine} does not run such a file; {listing(runs)} would")
+    return engine or runs[0]
 
 
-def of_model(name: str | Path, engine: str | None = None, make: Make | None = None) -> Export:
+def of_model(name: str | Path, engine: str, make: Make | None = None) -> Export:
     """The export of a model: that of its card, whose digest is compared first, or else one that is made.
 
     Raises:
@@ -79,7 +81,7 @@ def of_model(name: str | Path, engine: str | None = None, make: Make | None = No
         raise ZooError(f"{source}: {unknown('architecture', f'{architecture!s:.60}', architectures())}")
     check_forward_pass(architecture, str(name))
     entries = described.exports(config)
-    if entry := entries.get(engine or "") or entries.get("onnx"):
+    if entry := entries.get(engine) or entries.get("onnx"):
         content, apart = described.read(source, entry), entry.get("weights")
         export = parse(f"{source}/{entry['file']}", (content, described.read(source, apart)) if apart else content)
     elif make is None or find_spec("torch") is None:
