@@ -71,12 +71,20 @@ def open_engine(kind: str, content: bytes | tuple[bytes, bytes], outputs: Sequen
     Raises:
         ZooError: there is no such engine, it is not installed, it refuses the file or has no such device.
     """
+    engine: Engine = engine_class(kind)(content, outputs, device)
+    return engine
+
+
+def engine_class(kind: str) -> Any:
+    """The class of an engine that runs exported files; its ``name`` is that of the runtime, with its version.
+
+    Raises:
+        ZooError: there is no such engine, or it is not installed.
+    """
     if kind not in _FILES:
         raise unknown("engine for exported files", kind, _FILES)
     name, module, package = _FILES[kind]
     try:
-        make = getattr(import_module(module), name)
+        return getattr(import_module(module), name)
     except ImportError:
         raise ZooError(f"the engine {kind} is not installed: pip install {package}") from None
-    engine: Engine = make(content, outputs, device)
-    return engine
