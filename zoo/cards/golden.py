@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,12 +18,11 @@ from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.base.registry import architectures
 from zoo.cards import stored
+from zoo.cards.replay import COARSE, LIMIT, difference
 from zoo.nn.mode import evaluating
 
 FILE = "golden.safetensors"
-LIMIT = 200_000  # bytes of the file
 TOLERANCE = 1e-3  # float16 rounds the stored output by up to 3e-4, and float32 by 1e-6 with another order of sums
-COARSE = 1e-2  # where TF32 may round to ten bits, which moved the outputs of the cards by up to 4e-3
 
 
 def picture(channels: int, height: int, width: int) -> Tensor:
@@ -71,7 +71,7 @@ def check(net: nn.Module, folder: Path, config: Mapping[str, Any]) -> float:
         config: content of ``config.json``.
 
     Returns:
-        RMS of the difference to the stored output over the RMS of that; 0 for an architecture without a forward pass.
+        What :func:`zoo.cards.replay.difference` says; 0 for an architecture without a forward pass.
 
     Raises:
         ZooError: no golden file, another one than described, or an output that differs.
@@ -83,10 +83,10 @@ def check(net: nn.Module, folder: Path, config: Mapping[str, Any]) -> float:
     tensors = _read(path, config.get("golden"))
     if tuple(tensors["input"].shape) != (1, *example) or tensors["input"].dtype != torch.uint8:
         raise ZooError(f"{path}: refused, its input is no picture of {' x '.join(map(str, example))} in uint8")
-    have, want = _forward(net, tensors["input"]), tensors["output"].float()
+    have, want = (np.asarray(each) for each in (_forward(net, tensors["input"]), tensors["output"]))
     if have.shape != want.shape:
-        raise ZooError(f"{path}: the output has the shape {tuple(have.shape)} here, there {tuple(want.shape)}")
-    error = float((have - want).square().mean().sqrt() / want.square().mean().sqrt())
+        raise ZooError(f"{path}: the output has the shape {have.shape} here, there {want.shape}")
+    error = difference(have, want)
     allowed = TOLERANCE if _device(net).type == "cpu" else COARSE
     if not error <= allowed:  # NaN too
         raise ZooError(

@@ -21,7 +21,7 @@ from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
 from zoo.base.memory import running_out
 from zoo.base.registry import architectures
-from zoo.cards import forms, golden, stored
+from zoo.cards import forms, golden, replay, stored
 from zoo.cards.network import build, check_arguments, network_class
 from zoo.hub import layout, locate
 from zoo.hub.locate import CONFIG_FILE, Source
@@ -78,7 +78,7 @@ def load(name: str | Path, *, device: str | torch.device = "cpu", check: bool = 
     with running_out(f"device {str(device)!r}: too little memory for the network"):
         net = net.eval().to(place)
     if check and architectures()[model.config["architecture"]].example:
-        golden.check(net, model.source.file(golden.FILE, golden.LIMIT).parent, model.config)
+        golden.check(net, model.source.file(golden.FILE, replay.LIMIT).parent, model.config)
     return net
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures
-from zoo.cards import golden
+from zoo.cards import golden, replay
 from zoo.cards.card import Card
 from zoo.exports.convert import Shape, Size
 from zoo.hub.locate import Source
@@ -70,8 +70,8 @@ def golden_answer(net: Model, example: tuple[int, int, int]) -> str:
     output = net.engine(scene.astype(np.float32) / 255)[0].astype(np.float16)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, input=scene, output=output)
-    if len(buffer.getvalue()) > golden.LIMIT:
-        raise ZooError(f"the golden answer would have {len(buffer.getvalue())} bytes, more than {golden.LIMIT}")
+    if len(buffer.getvalue()) > replay.LIMIT:
+        raise ZooError(f"the golden answer would have {len(buffer.getvalue())} bytes, more than {replay.LIMIT}")
     return base64.b64encode(buffer.getvalue()).decode()
 
 
