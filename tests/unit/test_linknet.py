@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from zoo import load
@@ -340,3 +341,53 @@ def test_a_tile_that_cannot_be_is_refused_with_the_real_range(tile: Any, overlap
     with pytest.raises(ZooError) as raised:
         brightness().predict(np.zeros((300, 300, 3), np.uint8), tile=tile, overlap=overlap)
     assert str(raised.value) == told
+
+
+# The picture enlarged inside the network
+
+
+def enlarging(net: LinkNet, input_scale: float) -> LinkNet:
+    """The same weights, and an encoder that sees the picture larger."""
+    other = LinkNet(11, "test_resnet", stem_skip=True, input_scale=input_scale).eval()
+    other.load_state_dict(net.state_dict())
+    return other
+
+
+@pytest.mark.parametrize("input_scale", [1.25, 1.5, 1.75, 2, 4])
+def test_an_enlarged_input_is_interpolated_and_its_logits_back(net: LinkNet, input_scale: float):
+    """As weights were trained with ``F.interpolate``, whose own places are rounded in float32."""
+    for height, width in ((360, 480), (128, 96)):
+        picture = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(0))
+        larger = [int(side * input_scale) for side in (height, width)]
+        with torch.inference_mode():
+            normalised = (picture - net.mean) / net.std
+            seen = F.interpolate(normalised.double(), larger, mode="bilinear").float() * net.std + net.mean
+            wanted = F.interpolate(net(seen), (height, width), mode="bilinear")
+            assert (enlarging(net, input_scale)(picture) - wanted).abs().max() < 1e-4
+
+
+def test_an_enlarged_input_of_any_size_is_continued_by_its_border(net: LinkNet):
+    large, picture = enlarging(net, 1.75), torch.rand(1, 3, 45, 63, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        whole = large(F.pad(picture, (0, 1, 0, 3), "replicate"))
+        assert torch.allclose(large(picture), whole[..., :45, :63], atol=1e-5)
+
+
+@pytest.mark.parametrize("input_scale", [0.5, 0.75, 1.3, 4.25, float("nan"), float("inf"), -1.5])
+def test_a_scale_that_is_no_quarter_is_refused(input_scale: float):
+    with pytest.raises(ZooError, match="input_scale is 1 to 4 in quarters"):
+        LinkNet(2, "test_resnet", input_scale=input_scale)
+
+
+@pytest.mark.parametrize("input_scale", [1.25, 1.5, 2])
+def test_tiles_of_an_enlarged_input_change_nothing(net: LinkNet, halo: int, input_scale: float):
+    large = enlarging(net, input_scale)
+    overlap = 2 * -(-halo // large.stride) * large.stride
+    torch.manual_seed(0)
+    picture = torch.rand(3, 50, overlap + 5 * large.stride + 7)
+    shapes = largest_inputs(large)
+    tiled = large.predict(picture, probabilities=True, tile=overlap + 2 * large.stride, overlap=overlap)
+    assert len(shapes) > 1
+    whole = large.predict(picture, probabilities=True, tile=10_000)
+    np.testing.assert_allclose(tiled.probabilities.astype(float), whole.probabilities, atol=2e-3)  # float16
+    assert (tiled.mask == whole.mask).mean() > 0.9999  # ties

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from zoo.nn.resize import BicubicUpsample
+from zoo.nn.cpu import conv_to_pixels
+from zoo.nn.mode import counting
+from zoo.nn.resize import BicubicUpsample, BilinearResize
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,69 @@ def test_it_can_be_exported_for_any_size(photograph: np.ndarray):
     exported = torch.export.export(BicubicUpsample(4), (example,), dynamic_shapes=({2: height, 3: width},))
     picture = to_tensor(photograph)
     assert torch.allclose(exported.module()(picture), BicubicUpsample(4)(picture), atol=1e-6)
+
+
+# Bilinear, by p / d
+
+RATIOS = [(3, 2), (5, 4), (7, 4), (2, 1), (13, 4), (2, 3), (4, 5), (4, 7), (1, 2), (4, 13), (3, 5), (3, 1)]
+
+
+@pytest.mark.parametrize(("p", "d"), RATIOS)
+def test_it_is_bilinear_interpolation(p: int, d: int):
+    """As torch's in float64, which rounds places less; in both ways to compute it."""
+    resize = BilinearResize(p, d, 3)
+    pictures = torch.rand(2, 3, 5 * d, 180 * d, generator=torch.Generator().manual_seed(0))
+    wanted = F.interpolate(pictures.double(), (5 * p, 180 * p), mode="bilinear").float()
+    assert (resize(pictures) - wanted).abs().max() < 1e-6
+    with counting():  # as it is exported
+        assert (resize(pictures.to(memory_format=torch.channels_last)) - wanted).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize(("p", "d"), RATIOS)
+@pytest.mark.parametrize("size", [(1, 1), (7, 10), (2, 31)])
+def test_sides_that_are_no_multiple_are_continued_by_the_border(p: int, d: int, size: tuple[int, int]):
+    resize = BilinearResize(p, d, 2)
+    picture = torch.rand(1, 2, *size, generator=torch.Generator().manual_seed(0))
+    whole = F.pad(picture, (0, -size[1] % d, 0, -size[0] % d), "replicate")
+    wanted = F.interpolate(whole.double(), [side // d * p for side in whole.shape[2:]], mode="bilinear").float()
+    assert torch.allclose(resize(picture), wanted, atol=1e-6)
+    with counting():
+        assert torch.allclose(resize(picture), wanted, atol=1e-6)
+
+
+def test_enlarging_stays_in_float32_within_autocast():
+    """Weights such as 5/6 have no exact bfloat16: white would turn grey."""
+    resize, picture = BilinearResize(3, 2, 1), torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = resize(picture)
+    assert within.dtype == torch.float32
+    assert torch.equal(within, resize(picture))
+
+
+@pytest.mark.parametrize(("p", "d"), [(3, 2), (2, 3)])
+def test_gradients_go_through_the_resize(p: int, d: int):
+    resize = BilinearResize(p, d, 2).double()
+    picture = torch.rand(1, 2, 2 * d, d, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(resize, picture.requires_grad_())
+
+
+@pytest.mark.parametrize(("p", "d"), [(3, 2), (2, 3)])
+def test_the_resize_can_be_exported_for_any_size(p: int, d: int):
+    height, width = torch.export.Dim("height", min=4), torch.export.Dim("width", min=4)  # 1 to d are another case
+    resize = BilinearResize(p, d, 3)
+    exported = torch.export.export(resize, (torch.zeros(1, 3, 16, 25),), dynamic_shapes=({2: height, 3: width},))
+    picture = torch.rand(1, 3, 13, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(exported.module()(picture), resize(picture), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_convolution_to_pixels_is_one_and_a_shuffle(scale: int, bias: bool):
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(2, 3, 9, 7, generator=generator).to(memory_format=torch.channels_last)
+    kernel = torch.rand(5 * scale**2, 3, 3, 2, generator=generator)
+    values = torch.rand(5 * scale**2, generator=generator) if bias else None
+    wanted = F.pixel_shuffle(F.conv2d(x, kernel, values, stride=2), scale)
+    ours = conv_to_pixels(x, kernel, scale, values, stride=2)
+    assert torch.allclose(ours, wanted, atol=1e-6)
+    assert ours.is_contiguous(memory_format=torch.channels_last)

@@ -174,6 +174,23 @@ class UpsampledConv2d(nn.Conv2d):
         return y[:, :, 1:-1, 1:-1]
 
 
+def conv_to_pixels(x: Tensor, kernel: Tensor, scale: int, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:
+    """A convolution whose outputs are then shuffled to ``scale`` x ``scale`` pixels, as by ``F.pixel_shuffle``.
+
+    That is slow where channels come last, unless the channels of a pixel follow each other
+    (`tests/benchmarks/resize_speed.py`): so the kernel's order is changed instead.
+    """
+    if tracing() or x.device.type != "cpu":
+        return F.pixel_shuffle(F.conv2d(x, kernel, bias, stride), scale)
+    places, channels = scale * scale, kernel.shape[0] // scale**2
+    kernel = kernel.reshape(channels, places, *kernel.shape[1:]).transpose(0, 1).flatten(0, 1)
+    bias = None if bias is None else bias.reshape(channels, places).T.flatten()
+    y = F.conv2d(x, kernel.contiguous(memory_format=LAST), bias, stride).permute(0, 2, 3, 1)
+    batch, height, width, _ = y.shape
+    rows = y.reshape(batch, height, width, scale, scale * channels).transpose(2, 3)
+    return rows.reshape(batch, scale * height, scale * width, channels).permute(0, 3, 1, 2)
+
+
 def reflected(x: Tensor, margin: int) -> Tensor:
     """``(B, C, H, W)`` with ``margin`` more pixels on each side, channels last: torch's own is slower there."""
     batch, channels, height, width = x.shape

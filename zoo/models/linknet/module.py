@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from annotated_types import Interval
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from PIL import Image
 from torch import Tensor
 from torch.optim import Optimizer
 
+from zoo.base.bounds import Enlargement
 from zoo.base.errors import ZooError
 from zoo.data.labels import LabelMap
 from zoo.data.segmentation import SegmentationData
@@ -60,7 +60,7 @@ class LinkNetModule(Learner):
         encoder: str = "resnet18",
         encoder_weights: str | None = "timm",
         stem_skip: bool = False,
-        input_scale: Annotated[float, Interval(ge=1, le=4)] = 1.0,
+        input_scale: Enlargement = 1.0,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         lr_scheduler: LRSchedulerCallable | None = None,
         encoder_lr: float = 1.0,

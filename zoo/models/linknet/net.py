@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import gcd
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
-from annotated_types import Interval
 from safetensors import SafetensorError, safe_open
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from zoo.base.bounds import Byte, Classes
+from zoo.base.bounds import Byte, Classes, Enlargement
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean
 from zoo.models.base import Model
 from zoo.nn.pretrained import timm_file
+from zoo.nn.resize import BilinearResize
 from zoo.pictures.sheets import distinct_colors
 
 WAY_OUT = "give a file by --model.encoder_weights FILE.safetensors, or start at random by null"
@@ -64,11 +62,10 @@ class LinkNet(Model):
         stem_skip: bool = False,
         labels: Sequence[str] | None = None,
         palette: Sequence[Sequence[Byte]] | None = None,
-        input_scale: Annotated[float, Interval(ge=1, le=4)] = 1.0,
+        input_scale: Enlargement = 1.0,
     ) -> None:
         super().__init__()
-        self.quarters = int(4 * input_scale)
-        if not 4 <= self.quarters <= 16 or self.quarters != 4 * input_scale:
+        if not 1 <= input_scale <= 4 or 4 * input_scale % 1:
             raise ZooError(f"input_scale is 1 to 4 in quarters, such as 1.5, not {input_scale}")
         self.mean: Tensor
         self.std: Tensor
@@ -88,6 +85,10 @@ class LinkNet(Model):
         self.head_up = full_conv_block(w4, 32, stride=2, bias=True)
         self.head_conv = conv_block(32, 32, 3, bias=True)
         self.classifier = nn.ConvTranspose2d(32, num_classes, 2, 2)
+        p, d = float(input_scale).as_integer_ratio()
+        self.stride = STRIDE * d  # pixels of the picture after which the grid of the deepest feature repeats itself
+        self.enlarge = BilinearResize(p, d, 3) if p != d else nn.Identity()
+        self.shrink = BilinearResize(d, p, num_classes) if p != d else nn.Identity()
 
         cfg = self.encoder.pretrained_cfg
         self.register_buffer("mean", torch.tensor(cfg["mean"]).view(1, 3, 1, 1), persistent=False)
@@ -95,15 +96,7 @@ class LinkNet(Model):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = (x - self.mean) / self.std
-        if self.quarters == 4:
-            return self.logits(x)
-        size = [side * self.quarters // 4 for side in x.shape[2:]]
-        return F.interpolate(self.logits(F.interpolate(x, size, mode="bilinear")), x.shape[2:], mode="bilinear")
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Of a normalised picture at the size that the encoder sees."""
-        stem, *features = self.encoder(x)[-5:]
+        stem, *features = self.encoder(self.enlarge((x - self.mean) / self.std))[-5:]
         *skips, y = [lateral(feature) for lateral, feature in zip(self.laterals, features, strict=True)]
         *upward, last = self.decoder
         for block, skip in zip(upward, reversed(skips), strict=True):
@@ -111,7 +104,7 @@ class LinkNet(Model):
         y = crop_to(self.head_up(last(y)), stem)
         if self.stem_lateral is not None:
             y = y + self.stem_lateral(stem)
-        return crop_to(self.classifier(self.head_conv(y)), x)
+        return crop_to(self.shrink(self.classifier(self.head_conv(y))), x)
 
     def further(self, *outputs: Tensor) -> dict[str, Tensor]:
         """The likeliest class of each pixel, ``(B, H, W)`` uint8."""
@@ -123,11 +116,6 @@ class LinkNet(Model):
 
     def facts(self) -> dict[str, Any]:
         return {"labels": self.labels, "palette": self.palette, "stride": self.stride}
-
-    @property
-    def stride(self) -> int:
-        """Pixels of the picture after which the grid of the deepest feature repeats itself."""
-        return STRIDE * 4 // gcd(self.quarters, 4)
 
 
 class Decoder(nn.Sequential):
