@@ -1,16 +1,47 @@
-"""Progress bars on a terminal, and nothing anywhere else."""
+"""Progress bars on a terminal, where rich is installed to draw them, and nothing anywhere else."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.progress import Progress, ProgressColumn
+import sys
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn, TaskID
+
+    Bars: TypeAlias = "Progress | NoBars"
 
 
-def bars(*columns: str | ProgressColumn) -> Progress:
+class NoBars:
+    """Takes what rich's ``Progress`` takes, and draws nothing."""
+
+    def __enter__(self) -> NoBars:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def add_task(self, description: str, **_: Any) -> TaskID:
+        return 0  # type: ignore[return-value]
+
+    def update(self, task: TaskID, **_: Any) -> None: ...
+
+    def advance(self, task: TaskID, advance: float = 1) -> None: ...
+
+    def reset(self, task: TaskID, **_: Any) -> None: ...
+
+    def remove_task(self, task: TaskID) -> None: ...
+
+
+def bars(*columns: str | ProgressColumn) -> Bars:
     """Progress bars on stderr that are drawn on a terminal only.
 
     Args:
         columns: of each bar; none: rich's own.
     """
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    if not sys.stderr.isatty():
+        return NoBars()
+    try:
+        from rich.console import Console  # takes a while to import
+        from rich.progress import Progress
+    except ModuleNotFoundError:
+        return NoBars()
+    return Progress(*columns, console=Console(stderr=True))

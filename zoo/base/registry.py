@@ -128,6 +128,9 @@ def import_object(path: str) -> Any:
     try:
         return getattr(importlib.import_module(module), name)
     except (AttributeError, ModuleNotFoundError) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and not f"{module}.".startswith(f"{missing}."):
+            raise  # a package that the module needs, such as torch
         raise ZooError(f"{path!r} names nothing: {error}") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from zoo.commands.terminal import Lasting, Parser, lasting_output
 from zoo.hub import client
 from zoo.hub.errors import redact
 
+DISTRIBUTION = "lightning-zoo"
+NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless"}  # of packages whose modules are called otherwise
 USER_ERROR = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
 INTERRUPTED = 130  # as a shell reports SIGINT
@@ -94,6 +97,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "interrupted"
     if isinstance(error, ZooError):
         return USER_ERROR, f"error: {error}"
+    if isinstance(error, ModuleNotFoundError) and (package := _required(error.name or "")):
+        return USER_ERROR, f"error: this needs {package}, which is not installed: pip install {DISTRIBUTION}"
     for cause in causes(error):  # what writes checkpoints wraps the system's error in its own
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
@@ -103,6 +108,18 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return USER_ERROR, f"error: {error}"
     told = f"bug: {type(error).__name__}: {first_line(error)}"
     return BUG, f"{told}\nrun the same with --debug to see where, and please report it"
+
+
+def _required(module: str) -> str:
+    """The package of a module that the zoo requires, whose light installation is without; empty for any other."""
+    from importlib import metadata  # takes a while to import
+
+    package = NAMES.get(module, module.partition(".")[0])
+    try:
+        needed = [each for each in metadata.requires(DISTRIBUTION) or () if "extra ==" not in each]
+    except metadata.PackageNotFoundError:  # a checkout that is not installed
+        return ""
+    return package if package in {re.split(r"[^\w.-]", each)[0] for each in needed} else ""
 
 
 def run(arguments: list[str]) -> int:

@@ -16,24 +16,27 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import Progress
-
+from zoo import load
 from zoo.base import progress
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json
 from zoo.base.registry import Architecture, architectures
 from zoo.base.text import printable, unknown
+from zoo.cards import exported
 from zoo.commands import inputs
 from zoo.commands.inputs import VIDEOS, Failure, Inputs
 from zoo.commands.options import OptionParser, predict_options, usage
 from zoo.commands.outputs import ForeignError, Outputs
 from zoo.commands.terminal import parse_model
+from zoo.engines import ENGINES
 from zoo.hub import layout, locate
 from zoo.pictures import video
 from zoo.pictures.images import SUFFIXES
 
 if TYPE_CHECKING:
-    from zoo.models.base import Model, Result
+    from zoo.base.progress import Bars
+    from zoo.models.base import Result
+    from zoo.models.prediction import Predicts
 
 USAGE = "zoo predict MODEL PICTURES... -o OUT"
 DESCRIPTION = "Runs a model on pictures and writes its results."
@@ -50,16 +53,12 @@ def main(argv: list[str]) -> int:
     if not output:  # a variable of the shell that is not set
         raise ZooError("-o is empty; it names a folder")
     out = Path(output)
-    device, overwrite = given.pop("device"), given.pop("overwrite")
+    engine, device, overwrite = given.pop("engine"), given.pop("device"), given.pop("overwrite")
     failures = list[Failure]()
     work = _work(name, declared, texts, out, failures)
     total = len(work) + len(failures)
     with _folder(out):
-        import torch  # takes seconds
-
-        from zoo.cards import weights
-
-        net = weights.load(name, device=device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        net = _load(name, engine, device)
         with progress.bars() as bars:
             task = bars.add_task("Predicting", total=len(work))
             if "progress" in inspect.signature(net.predict).parameters:
@@ -110,11 +109,11 @@ def _work(
 class _Run:
     """Predictions with the same options, which are keyword arguments of the network's ``predict``."""
 
-    net: Model
+    net: Predicts
     declared: Architecture
     options: dict[str, Any]
     outputs: Outputs
-    bars: Progress
+    bars: Bars
     doubtful: list[Path] = field(default_factory=list)  # whose results say that they may be wrong
 
     def predict(self, batch: list[tuple[Path, Inputs]]) -> list[Failure]:
@@ -154,7 +153,7 @@ class _Run:
     def _video(self, path: Path, destination: Path) -> Sequence[str]:
         """Writes ``DESTINATION_KIND.mp4``, says how fast that went, and returns what there is to note."""
         if not self.declared.video:
-            raise ZooError(f"{path}: a video; {type(self.net).__name__} takes pictures only")
+            raise ZooError(f"{path}: a video; {self.declared.net.rpartition('.')[2]} takes pictures only")
         known = inspect.signature(self.net.predict_frame).parameters
         change = partial(self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options})
         self.outputs.check(destination, [ending := f"_{self.declared.video}.mp4"])  # which would take long to find out
@@ -228,7 +227,7 @@ def _folder(path: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def _part_bar(bars: Progress) -> Callable[[int, int], None]:
+def _part_bar(bars: Bars) -> Callable[[int, int], None]:
     """Draws how much of one picture is done, while it is done by parts."""
     task = bars.add_task("Parts", visible=False)
 
@@ -242,7 +241,10 @@ def _part_bar(bars: Progress) -> Callable[[int, int], None]:
 
 def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
-    parser.add_argument("--device", help="such as cpu or cuda; by default the GPU if there is one")
+    parser.add_argument(
+        "--engine", choices=ENGINES, help="what computes: torch if installed, or a file's own, by default"
+    )
+    parser.add_argument("--device", help="such as cpu or cuda; by default the GPU if torch sees one")
     parser.add_argument("--overwrite", action="store_true", help="replace files that other commands or people made too")
 
 
@@ -260,7 +262,18 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
     return parser
 
 
+def _load(name: str, engine: str | None, device: str | None) -> Predicts:
+    """The model by an engine, by default of torch on the GPU if there is one."""
+    if device is None and exported.engine_of(name, engine) == "torch":
+        import torch  # takes seconds
+
+        device = "cuda" if torch.cuda.is_available() else None
+    return load(name, engine=engine, device=device or "cpu")
+
+
 def _architecture(model: str) -> Architecture:
+    if exported.is_file(model):
+        return exported.read_file(model).declared
     config = read_json(locate.find(model).file(locate.CONFIG_FILE, layout.PROSE))
     name, known = str(config.get("architecture")), architectures()
     if name not in known:
