@@ -15,7 +15,7 @@ from zoo.base.registry import Architecture, architectures
 from zoo.base.text import listing, unknown
 from zoo.cards import described, replay
 from zoo.cards.export_file import Export, check_forward_pass, compare, parse, read_file
-from zoo.engines import ENGINES, Engine, open_engine
+from zoo.engines import ENGINES, Engine, engine_class
 from zoo.hub import locate
 from zoo.models.prediction import Predicts
 
@@ -40,8 +40,9 @@ def load(
             golden output that differs.
     """
     kind = engine_of(source, engine)
+    make_engine = engine_class(kind)  # found out now, not after an export
     export = read_file(source) if is_file(source) else of_model(source, kind, make)
-    found = Exported(export, open_engine(kind, export.content, export.predicts, device))
+    found = Exported(export, make_engine(export.content, export.predicts, device))
     if check:
         replay.check(found.engine, found.metadata, export.where)
     return found

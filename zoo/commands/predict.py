@@ -22,7 +22,7 @@ from zoo.base.errors import ZooError
 from zoo.base.files import read_json
 from zoo.base.registry import Architecture, architectures
 from zoo.base.text import printable, unknown
-from zoo.cards import exported
+from zoo.cards import export_file, exported
 from zoo.commands import inputs
 from zoo.commands.inputs import VIDEOS, Failure, Inputs
 from zoo.commands.options import OptionParser, predict_options, usage
@@ -241,9 +241,7 @@ def _part_bar(bars: Bars) -> Callable[[int, int], None]:
 
 def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
-    parser.add_argument(
-        "--engine", choices=ENGINES, help="what computes: torch if installed, or a file's own, by default"
-    )
+    parser.add_argument("--engine", choices=ENGINES, help="what computes; by default torch, or what a file is made for")
     parser.add_argument("--device", help="such as cpu or cuda; by default the GPU if torch sees one")
     parser.add_argument("--overwrite", action="store_true", help="replace files that other commands or people made too")
 
@@ -273,7 +271,7 @@ def _load(name: str, engine: str | None, device: str | None) -> Predicts:
 
 def _architecture(model: str) -> Architecture:
     if exported.is_file(model):
-        return exported.read_file(model).declared
+        return export_file.read_file(model).declared
     config = read_json(locate.find(model).file(locate.CONFIG_FILE, layout.PROSE))
     name, known = str(config.get("architecture")), architectures()
     if name not in known:
