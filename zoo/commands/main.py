@@ -95,10 +95,11 @@ def _explain(error: BaseException) -> tuple[int, str]:
     """Exit code and message of what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
+    for cause in causes(error):  # of a recipe's classes it is told as one of theirs
+        if isinstance(cause, ModuleNotFoundError) and (package := _required(cause.name or "")):
+            return USER_ERROR, f"error: this needs {package}, which is not installed: pip install {DISTRIBUTION}"
     if isinstance(error, ZooError):
         return USER_ERROR, f"error: {error}"
-    if isinstance(error, ModuleNotFoundError) and (package := _required(error.name or "")):
-        return USER_ERROR, f"error: this needs {package}, which is not installed: pip install {DISTRIBUTION}"
     for cause in causes(error):  # what writes checkpoints wraps the system's error in its own
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"

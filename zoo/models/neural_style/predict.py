@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from annotated_types import Interval
 from PIL import Image
 from torch import Tensor
 
-from zoo.base.bounds import Count, Share, check_count
+from zoo.base.bounds import Count, Interval, Share, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.engines import Engine, network_of
