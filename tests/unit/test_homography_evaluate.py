@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,8 @@ import torch
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.cards.card import tables
+from zoo.cards.forms import check
+from zoo.cards.tables import of_results
 from zoo.data import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.data.streets import draw_street
@@ -149,7 +151,7 @@ def measured(net: HomographyNet) -> Results:
 
 
 def test_results_are_what_a_card_holds(measured: Results):
-    assert Results.model_validate_json(measured.model_dump_json()) == measured
+    assert check(Results, json.loads(measured.to_json()), "measured") == measured
     names = [(figure.metric, figure.data, figure.protocol) for figure in measured.figures]
     assert names[0] == ("MACE, 1 pass", "drawn streets", "Protocol B")
     assert ("MACE, 3 passes", "drawn streets", "Protocol A") in names
@@ -160,7 +162,7 @@ def test_results_are_what_a_card_holds(measured: Results):
     assert (size, others) == ("128x128", [])
     assert 50e6 < count < 200e6
     assert measured.data_digest["test"] == HomographyPairs(test_pairs=4, num_workers=0).digest("test")
-    assert "| identity |" in tables(measured)
+    assert "| identity |" in of_results(measured)
 
 
 def test_tables_hold_every_method_and_change(measured: Results, net: HomographyNet):

@@ -7,8 +7,9 @@ written by a person; its figures come from ``results.json``, which ``zoo evaluat
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,9 @@ import yaml
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, read_text, replace, sha256_of
 from zoo.base.registry import Architecture, architectures, card_names
-from zoo.base.text import cell_text
-from zoo.cards import leaderboard
+from zoo.cards import described, leaderboard, parity
 from zoo.cards.forms import Config, check, parse_yaml
+from zoo.cards.tables import markdown, of_exports, of_results
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Figure, Results
 
@@ -69,6 +70,11 @@ class Card:
         size = self.config.get("weights", {}).get("bytes")
         return "none" if self.results.parameters == 0 else "" if size is None else f"{size / 1e6:.1f} MB"
 
+    @property
+    def certificates(self) -> dict[str, parity.Certificate]:
+        """Of its exported files, by their names."""
+        return parity.read(self.folder)
+
 
 def read_card(name: str | Path) -> Card:
     """Reads a card by any name that :func:`zoo.hub.locate.find` takes.
@@ -87,31 +93,6 @@ def read_card(name: str | Path) -> Card:
         config=config,
         results=check(Results, results, f"{source}/results.json"),
         front=_split(paths["README.md"])[0] if "README.md" in paths else {},
-    )
-
-
-def tables(results: Results) -> str:
-    """The generated part of a card's README as Markdown: figures, further tables, cost, speed, where they come from."""
-    rows = [(f.metric, f.where, f.split, f.value, f"± {f.tolerance:.2g}") for f in results.figures]
-    parts = [_table(("figure", "data", "split", "value", "tolerance"), rows)]
-    parts += [f"{each.title}:\n\n{_table(each.columns, each.rows)}" for each in results.tables]
-    parameters = f"{results.parameters:,} parameters" if results.parameters else "No parameters"
-    parts.append(f"{parameters}; multiply-adds: {macs_text(results.macs)}.")
-    if results.speed:
-        speed = [[each.what, f"{each.ms:.1f}", each.machine] for each in results.speed]
-        parts.append(_table(("speed", "ms", "machine"), speed))
-    versions = ", ".join(f"{package} {version}" for package, version in results.versions.items())
-    digests = ", ".join(f"{split} `{digest}`" for split, digest in results.data_digest.items())
-    code = results.commit if results.commit.startswith("release") else f"commit `{results.commit}`"
-    measured = f"Measured by `{results.command}` at {code} with {versions}."
-    return "\n\n".join([*parts, f"{measured} SHA-256 of the data: {digests}."])
-
-
-def macs_text(macs: Mapping[str, float]) -> str:
-    """Such as "2.10 G at 480x360"."""
-    return ", ".join(
-        f"{count / 1e9:.2f} G at {size}" if count >= 1e9 else f"{count / 1e6:.1f} M at {size}"
-        for size, count in macs.items()
     )
 
 
@@ -146,8 +127,7 @@ def refresh(folder: str | Path, results: Results | None = None) -> None:
         raise ZooError(f"{card.folder}: {'; '.join(problems)}")
     generated = _generated(card)
     if results:
-        content = results.model_dump_json(indent=2, exclude_defaults=True)
-        replace(card.folder / "results.json", f"{content}\n")
+        replace(card.folder / "results.json", f"{results.to_json()}\n")
     for name, text in generated.items():
         path = card.folder / name
         if text:
@@ -155,6 +135,24 @@ def refresh(folder: str | Path, results: Results | None = None) -> None:
             replace(path, text)
         else:
             path.unlink(missing_ok=True)
+
+
+def certify(folder: Path, to: str, *files: Path) -> None:
+    """Names an export in a card's ``config.json``, and shows its certificate in the README.
+
+    Args:
+        folder: of the card, which has the files and their certificate in ``parity.json``.
+        to: kind of the export: "onnx" or "openvino".
+        files: of the export: the one that is opened, then that of its weights where they are apart.
+
+    Raises:
+        ZooError: no complete card.
+    """
+    config = read_json(folder / "config.json")
+    first, *weights = map(described.entry_of, files)
+    config["exports"] = {**config.get("exports", {}), to: {**first, **({"weights": weights[0]} if weights else {})}}
+    replace(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    refresh(folder)
 
 
 def begin_readme(folder: Path, front: Mapping[str, Any], body: str | None = None) -> None:
@@ -168,10 +166,11 @@ def check_card(folder: str | Path) -> list[str]:
     """What is wrong with a card: missing files and fields, a wrong digest, a README out of step with its results."""
     try:
         card = read_card(folder)
+        problems = _uncertified(card)
     except ZooError as error:
         return [str(error)]
     missing = [f"{name} is missing" for name in (*FIELDS, "recipe.yaml") if not (card.folder / name).is_file()]
-    return missing or _gaps(card) or [*_differing_files(card), *_out_of_step(card)]
+    return missing or _gaps(card) or [*_differing_files(card), *problems, *_out_of_step(card)]
 
 
 def models_table(prefix: str = "cards/") -> str:
@@ -187,7 +186,7 @@ def models_table(prefix: str = "cards/") -> str:
         parameters = "" if count is None else f"{count / 1e6:.1f} M" if count else "none"
         link = f"[{card.name}]({prefix}{card.name}/README.md)"
         rows.append([link, card.task, card.config.get("data", ""), main, parameters, card.size])
-    return _table(("model", "task", "data", "main figure", "parameters", "size"), rows)
+    return markdown(("model", "task", "data", "main figure", "parameters", "size"), rows)
 
 
 def fill(text: str, name: str, body: str) -> str:
@@ -208,8 +207,9 @@ def _generated(card: Card) -> dict[str, str]:
     """What files should hold that follow from the results, by their names; empty for one that need not be there."""
     _, body = _split(card.folder / "README.md")
     front = _dump({**card.front, "model-index": model_index(card)})
+    shown = "\n\n".join([of_results(card.results), *of_exports(card.certificates.values())])
     try:
-        readme = f"---\n{front}---\n{fill(body, 'results', tables(card.results))}"
+        readme = f"---\n{front}---\n{fill(body, 'results', shown)}"
     except ZooError as error:
         raise ZooError(f"{card.folder / 'README.md'}: {error}") from None
     return {"README.md": readme, leaderboard.FILE: leaderboard.text(card.figures, card.front.get("datasets") or ())}
@@ -239,7 +239,7 @@ def _gaps(card: Card) -> list[str]:
 
 
 def _missing_fields(card: Card, *files: str) -> list[str]:
-    measured = card.results.model_dump(exclude_defaults=True)
+    measured = card.results.to_dict()
     content = {"config.json": card.config, "results.json": measured, "README.md": card.front}
     return [f"{file} has no {field}" for file in files for field in FIELDS[file] if field not in content[file]]
 
@@ -247,12 +247,28 @@ def _missing_fields(card: Card, *files: str) -> list[str]:
 def _differing_files(card: Card) -> list[str]:
     """Of the files whose digests are in ``config.json``."""
     problems = []
-    for described in filter(None, (card.config["weights"], card.config.get("golden"))):
-        path = card.folder / described["file"]
+    entries = described.entries(card.config)
+    for name, entry in entries.items():
+        path = card.folder / name
         if not path.is_file():
-            problems.append(f"{path.name} is missing")
-        elif sha256_of(path) != described["sha256"]:
-            problems.append(f"{path.name} is not the file that config.json describes")
+            problems.append(f"{name} is missing")
+        elif sha256_of(path) != entry["sha256"]:
+            problems.append(f"{name} is not the file that config.json describes")
+    there = (name for name in layout.listing(card.folder)[0] if name.endswith(layout.DESCRIBED))
+    return [*problems, *(f"config.json does not name {name}" for name in there if name not in entries)]
+
+
+def _uncertified(card: Card) -> list[str]:
+    """Exports whose certificate is missing or of something else."""
+    problems, certificates = [], card.certificates
+    exports = {entry["file"]: entry["sha256"] for entry in card.config.get("exports", {}).values()}
+    for name in [*exports, *(certificates.keys() - exports)]:
+        if name not in certificates:
+            problems.append(f"parity.json has no certificate of {name}")
+        elif certificates[name].sha256 != exports.get(name):
+            problems.append(f"parity.json certifies another {name} than that of config.json")
+        elif certificates[name].weights_sha256 != card.config["weights"]["sha256"]:
+            problems.append(f"{name} was made of other weights: make it again with zoo export")
     return problems
 
 
@@ -263,9 +279,5 @@ def _out_of_step(card: Card) -> list[str]:
         return [str(error)]
     there = {name: card.folder / name for name in generated}
     found = {name: path.read_text(encoding="utf-8") if path.is_file() else "" for name, path in there.items()}
-    return [f"{name} is out of step with results.json" for name, text in generated.items() if text != found[name]]
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str | float | None]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(cell_text, line))} |" for line in lines)
+    sources = "results.json or parity.json" if card.certificates else "results.json"
+    return [f"{name} is out of step with {sources}" for name, text in generated.items() if text != found[name]]

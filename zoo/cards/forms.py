@@ -10,9 +10,11 @@ from typing import Annotated, Any, TypeVar
 
 import yaml
 
+from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
 from zoo.base.typed import NOT_YAML, Form, UnfitError, read
+from zoo.hub import layout
 from zoo.models.evaluation import Count, Line
 
 LARGEST = 10**6  # of a number that data are made from
@@ -21,15 +23,50 @@ OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.D
 FRONT_MATTER = 64 << 10  # characters
 Kind = TypeVar("Kind")
 Digest = Annotated[str, Form.of("[0-9a-f]{64}", "of 64 digits, a SHA-256")]
-Tensors = Annotated[str, Form.of(r"[\w-][\w.-]*\.safetensors", "that is the name of a .safetensors file")]  # no path
+Bytes = Annotated[int, Interval(ge=1, le=layout.WEIGHTS)]
+
+
+def _named(suffix: str) -> Form:
+    """Names of files in the folder itself."""
+    return Form.of(rf"[\w-][\w.-]*\.{suffix}", f"that is the name of a .{suffix} file")
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    file: Tensors
+    file: Annotated[str, _named("safetensors")]
     sha256: Digest
     bytes: Count | None = None
     dtype: Line = ""
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    file: Annotated[str, _named("onnx")]
+    sha256: Digest
+    bytes: Bytes
+
+
+@dataclass(frozen=True)
+class GraphWeights:
+    file: Annotated[str, _named("bin")]
+    sha256: Digest
+    bytes: Bytes
+
+
+@dataclass(frozen=True)
+class GraphFile:
+    file: Annotated[str, _named("xml")]
+    sha256: Digest
+    bytes: Bytes
+    weights: GraphWeights
+
+
+@dataclass(frozen=True)
+class Exports:
+    """Files for other runtimes; any may be missing, but not null."""
+
+    onnx: OnnxFile = OnnxFile("", "", 0)
+    openvino: GraphFile = GraphFile("", "", 0, GraphWeights("", "", 0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +78,7 @@ class Config:
     arguments: dict[str, Any] = field(default_factory=dict)
     weights: StoredFile
     golden: StoredFile = StoredFile("", "")  # may be missing, but not null
+    exports: Exports = Exports()
     data: Line = ""
     input: Line = ""
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, card_names
-from zoo.cards.card import macs_text, read_card
+from zoo.cards.card import read_card
+from zoo.cards.tables import macs_text
 from zoo.commands.terminal import Parser, table
 from zoo.hub import client, locate
 from zoo.hub.errors import in_plain_words
