@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
+from zoo.cards import described
 from zoo.cards.card import check_card, read_card
+from zoo.commands import staging
 from zoo.commands.terminal import Parser
 from zoo.hub import client, layout, locate
 from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
@@ -34,6 +36,7 @@ class Published:
         commit: its full name.
         sha256: of the weights.
         new: whether this call made the commit; False where all was there already.
+        removed: files of an earlier version that the commit took away.
     """
 
     url: str
@@ -41,6 +44,7 @@ class Published:
     commit: str
     sha256: str
     new: bool
+    removed: Sequence[str] = ()
 
 
 def main(argv: list[str]) -> int:
@@ -52,6 +56,10 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("name", help="name or folder of a model")
     parser.add_argument("--repo", required=True, metavar="USER/NAME", help="repository, made if it is missing")
+    parser.add_argument(
+        "--with", dest="kinds", type=staging.kinds_of, default=(), metavar="KINDS",
+        help="exports that go along, made first where the card has none: onnx, or onnx,openvino",
+    )  # fmt: skip
     parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
     parser.add_argument("--revision", default="main", metavar="BRANCH", help="branch, made if missing (default: main)")
     parser.add_argument("--dry-run", action="store_true", help="list what would be published, without a connection")
@@ -59,10 +67,18 @@ def main(argv: list[str]) -> int:
     source = locate.find(options.name)
     if source.foreign:
         raise ZooError(f"{source} is not yours: check a copy, then publish that: zoo pull {options.name} --to DIR")
-    if options.dry_run:
-        return _dry_run(source.folder, options.repo, options.revision)
-    done = publish(source.folder, options.repo, private=options.private, revision=options.revision)
+    if options.kinds:  # which take a while
+        check_names(options.repo, options.revision)
+        checked_files(source.folder)
+        if not options.dry_run:
+            preflight(options.repo, options.private)
+    with staging.staged(source.folder, options.kinds) as folder:
+        if options.dry_run:
+            return _dry_run(folder, options.repo, options.revision)
+        done = publish(folder, options.repo, private=options.private, revision=options.revision)
     print(f"{'Published:' if done.new else 'Already published:'} {done.url}")  # noqa: T201
+    if done.removed:
+        print(f"removed   {', '.join(done.removed)}: not in the card any more")  # noqa: T201
     print(f"commit    {done.commit}\nSHA-256   {done.sha256}\nto pin    load({done.reference!r})")  # noqa: T201
     return 0
 
@@ -109,13 +125,14 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
         api.create_repo(repo, private=private, exist_ok=True)
         if revision != "main":
             api.create_branch(repo, branch=revision, exist_ok=True)
-        commit, new = _bring_up(api, repo, revision, files, local)
+        commit, new, removed = _bring_up(api, repo, revision, files, local)
     return Published(
         url=f"{client.endpoint()}/{repo}/tree/{commit}",
         reference=f"{repo}@{commit}",
         commit=commit,
         sha256=local[read_card(folder).config["weights"]["file"]].sha256 or "",
         new=new,
+        removed=removed,
     )
 
 
@@ -205,16 +222,16 @@ def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
 
 def _bring_up(
     api: Any, repo: str, revision: str, files: Mapping[str, Path], local: Mapping[str, Listed]
-) -> tuple[str, bool]:
-    """The commit that holds these files, and whether it had to be made."""
+) -> tuple[str, bool, list[str]]:
+    """The commit that holds these files, whether it had to be made, and the files that it took away."""
     before = api.model_info(repo, revision=revision, files_metadata=True)
-    changed, stale = _differing(before, local), _stale(before, files)
+    changed, stale = _differing(before, local), _stale(before, repo, files)
     if not changed and not stale:
-        return before.sha, False
+        return before.sha, False, []
     commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
     if wrong := _differing(api.model_info(repo, revision=commit, files_metadata=True), local):
         raise ZooError(f"{repo}@{commit[:7]}: {wrong[0]} on the Hub differs from what was sent; publish again")
-    return commit, True
+    return commit, True, stale
 
 
 def _differing(info: Any, local: Mapping[str, Listed]) -> list[str]:
@@ -223,12 +240,23 @@ def _differing(info: Any, local: Mapping[str, Listed]) -> list[str]:
     return [name for name, own in local.items() if there.get(name) not in (own.sha256, own.blob)]
 
 
-def _stale(before: Any, files: Mapping[str, Path]) -> list[str]:
+def _stale(before: Any, repo: str, files: Mapping[str, Path]) -> list[str]:
     """Files of an earlier version of the card; of a repository that held something else, none."""
     if client.LIBRARY not in (before.tags or ()):
         return []
     names = [file.rfilename for file in before.siblings or ()]
-    return [name for name in names if layout.limit(name) is not None and name not in files and name != "LICENSE"]
+    gone = [name for name in names if layout.limit(name) is not None and name not in files and name != "LICENSE"]
+    large = [name for name in gone if name.endswith(layout.DESCRIBED)]
+    ours = _described_there(repo, before.sha) if large else ()
+    return [name for name in gone if name not in large or name in ours]
+
+
+def _described_there(repo: str, commit: str) -> Collection[str]:
+    """The large files of an earlier version; others of such names were put there by somebody else."""
+    try:
+        return described.entries(described.read_config(client.find(client.Reference(repo, commit))))
+    except ZooError:
+        return ()
 
 
 def _commit(api: Any, repo: str, revision: str, parent: str, files: Mapping[str, Path], stale: list[str]) -> Any:
