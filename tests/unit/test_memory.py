@@ -83,5 +83,8 @@ def test_errors_of_too_little_memory_are_told_from_others(error: Exception, know
 
 
 def test_needs_no_torch():
-    program = "import sys, zoo.base.memory as m; assert m.free_bytes('cpu') > 0; assert 'torch' not in sys.modules"
+    program = (
+        "import sys, zoo.base.memory as m\n"
+        "assert m.free_bytes('cpu') > 0; assert m.free_bytes('cuda') > 1e300; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.base.errors import ZooError
 
@@ -60,10 +61,7 @@ def free_bytes(device: Device) -> float:
     """
     kind = str(device).partition(":")[0]
     if kind == "cuda":
-        import torch
-
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + kept
+        return _free_of_gpu(device)
     if kind != "cpu":
         return math.inf
     free = math.inf
@@ -75,6 +73,15 @@ def free_bytes(device: Device) -> float:
         limit = int((CGROUP / "memory.max").read_text())
         free = min(free, max(limit - _read_table(CGROUP / "memory.stat")["anon"], 0))
     return free
+
+
+def _free_of_gpu(device: Device) -> float:
+    """What torch says, where it is imported and has GPUs: another engine's may be one that torch knows nothing of."""
+    torch: Any = sys.modules.get("torch")
+    with suppress(RuntimeError, AssertionError, AttributeError):
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
+    return math.inf
 
 
 def _read_table(path: Path) -> dict[str, int]:

@@ -261,7 +261,7 @@ def parts(kind: Any) -> list[Any]:
 
 def wanted(kind: Any) -> str:
     """What the values of a type are in a user's words, such as "a whole number from 1 on, auto or null"."""
-    kinds = [*parts(kind), *([None] if NoneType in (kind, *typing.get_args(kind)) else [])]
+    kinds = [*parts(kind), *([None] if {None, NoneType} & {kind, *typing.get_args(kind)} else [])]
     *others, last = dict.fromkeys(word for each in kinds for word in names(each))
     return f"{', '.join(others)} or {last}" if others else last
 
