@@ -26,6 +26,7 @@ from zoo.commands import main
 from zoo.commands.card import add_golden
 from zoo.data.crops import PictureCrops
 from zoo.data.digest import digest
+from zoo.models.base import Model
 from zoo.models.evaluation import Context, Results
 from zoo.models.fast_style import reference
 from zoo.models.fast_style.evaluate import (
@@ -100,7 +101,7 @@ def tiny(seed: int = 0) -> FastStyle:
     return FastStyle(**TINY).eval()
 
 
-class Told(nn.Module):
+class Told(Model):
     """Instead of a network, answers by what it was told to."""
 
     def __init__(self, answer: Callable[[Tensor], Tensor]) -> None:

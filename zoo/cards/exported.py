@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from zoo.base.errors import ZooError
+from zoo.base.files import expanded
 from zoo.base.registry import Architecture, architectures
-from zoo.base.text import listing, unknown
+from zoo.base.text import first_line, listing, unknown
 from zoo.cards import described, replay
 from zoo.cards.export_file import Export, check_forward_pass, compare, parse, read_file
 from zoo.engines import ENGINES, Engine, engine_class
@@ -94,6 +96,25 @@ def of_model(name: str | Path, engine: str, make: Make | None = None) -> Export:
         export = read_file(make(name))
     check_weights(export, config, source)
     return export
+
+
+def model_of(path: str | Path) -> str | Path:
+    """The model of whose weights an exported file is: that of its folder, or the one that it names.
+
+    Raises:
+        ZooError: the file is refused, or its model is not here.
+    """
+    export, folder = read_file(path), expanded(path).parent
+    with suppress(ZooError):
+        check_weights(export, described.read_config(locate.find(folder)), folder)
+        return folder
+    name, revision = (export.metadata.get(key, "") for key in ("name", "revision"))
+    try:
+        source = locate.find(model := f"{name}@{revision}" if revision else name)
+    except ZooError as error:
+        raise ZooError(f"{path}: of which model? {first_line(error)}\nput the file into the model's folder") from None
+    check_weights(export, described.read_config(source), source)
+    return model
 
 
 def check_weights(export: Export, config: Mapping[str, Any], source: object) -> None:

@@ -14,17 +14,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from zoo import load
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text
 from zoo.base.paths import without_folders
 from zoo.base.registry import Architecture, card_names, import_object
 from zoo.base.text import first_line
-from zoo.cards import forms
+from zoo.cards import exported, forms
 from zoo.cards.card import read_card, refresh
 from zoo.commands.options import OptionParser, evaluate_options, options_of
 from zoo.commands.terminal import parse_model, table
 from zoo.commands.verdict import HOLD, Verdict
+from zoo.engines import ENGINES
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Context, Results
 
@@ -46,17 +48,23 @@ def main(argv: list[str]) -> int:
         0 where all claims were measured and hold, or were written; 1 where one does not hold; 3 where that is open.
     """
     options, given = parse_model(argv, "zoo evaluate MODEL", DESCRIPTION, _add_common)
-    source, card = locate.find(options.model), read_card(options.model)
+    engine = exported.engine_of(options.model, options.engine)
+    if options.write and engine != "torch":
+        raise ZooError("--write is for what torch measures; figures of an export go into parity.json by zoo export")
+    model = exported.model_of(options.model) if exported.is_file(options.model) else options.model
+    source, card = locate.find(model), read_card(model)
     if options.write and source.foreign:
         raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")
     if card.architecture is None:
         raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
     with _blaming(source):
         called = "" if any(word.startswith("--data.root") for word in given) else called_by(card.front.get("datasets"))
-        measure = prepare(card.name, card.architecture, _recipe(source), given, options.device, source, called)
-        from zoo.cards import weights  # torch takes seconds to import
-
-        measured = measure(weights.load(options.model, device=options.device))
+        device = options.device if engine == "torch" else "cpu"  # of the network
+        measure = prepare(card.name, card.architecture, recipe_of(source), given, device, source, called)
+        net = load(model, engine="torch", device=device)
+        if engine != "torch":
+            net.engine = load(options.model, engine=engine, device=options.device).engine
+        measured = measure(net)
     verdict = Verdict(card.results, measured)
     _report(measured, verdict)
     if not options.write:
@@ -72,6 +80,7 @@ def main(argv: list[str]) -> int:
 
 def _add_common(parser: Any) -> None:
     parser.add_argument("--write", action="store_true", help="put what was measured on the card")
+    parser.add_argument("--engine", choices=ENGINES, help="what computes; by default torch, or what a file is made for")
     parser.add_argument("--device", default="cpu", help="where the network computes (default: cpu)")
 
 
@@ -153,7 +162,7 @@ def called_by(datasets: Any) -> str:
     return first[:LONGEST] if isinstance(first, str) else ""
 
 
-def _recipe(source: locate.Source) -> dict[str, Any]:
+def recipe_of(source: locate.Source) -> dict[str, Any]:
     """The recipe of a card."""
     if not source.has("recipe.yaml"):
         raise ZooError(f"not a card: {source} has no recipe.yaml. A run is measured by zoo test --weights")
@@ -185,7 +194,7 @@ def _arguments(
     parser.add_options(f"data of {name}: {data_class.__name__}", options, known)
     words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
     own = parser.parse([*(f"--data.{key}={word}" for key, word in words.items()), *given])
-    return {key: value for key, value in own.items() if key not in ("write", "device")}
+    return {key: value for key, value in own.items() if key not in ("write", "engine", "device")}
 
 
 def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:

@@ -79,7 +79,7 @@ def main(argv: list[str]) -> int:
 def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
     """The architecture of the model that is named, and all that the command says; help ends here."""
     known, _ = parse_model(argv, USAGE, DESCRIPTION, _add_common)
-    declared = _architecture(known.model)
+    declared = _architecture(known.model, known.engine)
     parser = _parser(known.model, declared)
     try:
         return declared, parser.parse(argv)
@@ -269,13 +269,16 @@ def _load(name: str, engine: str | None, device: str | None) -> Predicts:
     return load(name, engine=engine, device=device or "cpu")
 
 
-def _architecture(model: str) -> Architecture:
+def _architecture(model: str, engine: str | None) -> Architecture:
+    by_torch = exported.engine_of(model, engine) == "torch"
     if exported.is_file(model):
         return export_file.read_file(model).declared
     config = read_json(locate.find(model).file(locate.CONFIG_FILE, layout.PROSE))
     name, known = str(config.get("architecture")), architectures()
     if name not in known:
         raise unknown("architecture", name, known)
+    if not by_torch:
+        export_file.check_forward_pass(name, model)
     return known[name]
 
 

@@ -28,7 +28,6 @@ from zoo.models.fast_style.reference import Descent, Reference, Scores, Start, b
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.losses.style_transfer import StyleTransferLoss
-from zoo.nn.mode import evaluating
 from zoo.pictures.images import open_rgb
 from zoo.pictures.tensors import to_array, to_tensor
 
@@ -160,18 +159,18 @@ def brought_to(picture: Image.Image, size: int) -> Tensor:
 def own_scores(net: FastStyle, criterion: StyleTransferLoss, content: Tensor) -> dict[str, Scores]:
     """Scores of a picture ``(1, 3, H, W)`` itself and of what the network makes of it."""
     targets = criterion.targets(content)
-    with evaluating(net):
-        return {CONTENT: score(criterion, content, targets), NETWORK: score(criterion, net(content), targets)}
+    made = torch.from_numpy(net.engine(content.cpu().numpy())[0]).to(content.device)
+    return {CONTENT: score(criterion, content, targets), NETWORK: score(criterion, made, targets)}
 
 
 @torch.inference_mode()
 def seconds_of(net: FastStyle, content: Tensor) -> float:
     """Of a pass, the mean of some after one that finds its memory."""
-    with evaluating(net):
-        float(net(content).sum())  # a GPU is waited for
-        began = time.perf_counter()
-        for _ in range(PASSES):
-            float(net(content).sum())
+    engine, x = net.engine, content.cpu().numpy()
+    engine(x)
+    began = time.perf_counter()
+    for _ in range(PASSES):
+        engine(x)
     return (time.perf_counter() - began) / PASSES
 
 

@@ -89,7 +89,7 @@ class Stylizer:
         by_strips = hasattr(self.engine, "net")  # through the layers of the network one by one
         rows = rows_at_a_time(self.engine.device, self.channels, content.size, tile, by_strips)
         if rows is not None:
-            net = network_of(self.engine, "a picture by strips, as its size or --tile asks for,")
+            net = network_of(self.engine, "a picture by strips, as --tile asks for,")
             from zoo.models.fast_style.strips import stylize_by_strips  # which needs torch
 
             return stylize_by_strips(net, content, rows, progress)
