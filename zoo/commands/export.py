@@ -1,35 +1,116 @@
-"""``zoo export MODEL --to onnx``: a model as a file for other runtimes."""
+"""``zoo export MODEL --to onnx``: a model as a file for other runtimes, with a certificate of what it gives there."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.base.errors import ZooError
-from zoo.base.extras import require
-from zoo.base.files import replace
-from zoo.cards.card import read_card
-from zoo.commands.terminal import Parser
+from zoo.base.files import expanded
+from zoo.base.paths import shown
+from zoo.cards.card import Card, read_card
+from zoo.commands.terminal import Parser, table
+from zoo.exports.settings import KINDS, PRECISIONS, SUFFIXES, Settings, parse_size
 from zoo.hub import locate
+
+if TYPE_CHECKING:
+    from zoo.commands.evaluate import Measure
+    from zoo.exports.certificate import Found
+
+UNLIKE = 1  # exit code, where a runtime gives something else than torch
+EPILOG = """The outputs of each runtime that is installed and reads the file are compared with those of torch; so are
+the card's figures, where the data are at hand: where the recipe names them, or where arguments as of zoo evaluate, such
+as --data.root FOLDER, say. ONNX Runtime has to agree for onnx, OpenVINO for openvino. Any other that reads the file and
+gives something else is refused as well, unless --force is given. Exit code: 1 where a runtime gives something else, or
+int8 costs more than 1 %; no file is left then."""
 
 
 def main(argv: list[str]) -> int:
-    parser = Parser(prog="zoo export", description="Writes a model as a file for other runtimes.")
-    parser.add_argument("model", help="a model's or an architecture's name, a folder, or USER/NAME")
-    parser.add_argument("--to", required=True, choices=("onnx",), help="kind of the file")
-    parser.add_argument("-o", "--output", type=Path, default=Path(), metavar="DIR", help="folder of the files")
-    options = parser.parse_args(argv)
-    card = read_card(options.model)
-    if card.architecture is None or card.architecture.example is None:
-        raise ZooError(f"{card.name} has no forward pass, so nothing can be exported")
-    require("zoo export", "export", "onnx", "onnxruntime", "onnxscript")
-    from zoo.cards import weights
-    from zoo.exports import convert, metadata
+    """Writes a model's export, ``parity.json`` and ``USE.md``, and prints what the runtimes make of it.
 
-    net, example = weights.load(options.model), card.architecture.example
-    content = convert.to_onnx(net, example, "torchscript")
-    entries = metadata.of_model(net, card, locate.find(options.model), "torchscript", "fp32", None)
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"{card.name}.onnx"
-    replace(path, metadata.describe(content, entries, convert.named_shapes(net, example, None)))
-    print(path)  # noqa: T201
+    Returns:
+        0, or 1 where a runtime gives something else than torch.
+    """
+    options, given = _parser().parse_known_args(argv)
+    settings = Settings(
+        options.to, options.size and parse_size(options.size), options.precision,
+        [expanded(path) for path in options.calibrate], [expanded(path) for path in options.check], options.force,
+    )  # fmt: skip
+    card, source = read_card(options.model), locate.find(options.model)
+    settings.refuse(card.name, card.architecture)
+    folder = expanded(options.output or Path("exports", card.name))
+    if not options.overwrite:
+        _refuse_replacing(folder, card.name, options.to)
+    measure, where = _figures(card, source, given, options)
+    from zoo.exports import job  # torch takes seconds to import
+    from zoo.exports.certificate import UnlikeError
+
+    try:
+        done = job.export(options.model, settings, folder, measure)
+    except UnlikeError as error:
+        print(f"zoo: {error}", file=sys.stderr)  # noqa: T201
+        return UNLIKE
+    _report(done.found, f"measured on {where}" if measure else f"not measured: {where}")
+    print("\n".join(shown(path) for path in [*done.files, *done.beside]))  # noqa: T201
     return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="zoo export", epilog=EPILOG,
+        description="Writes a model as a file for other runtimes, with a certificate of what it gives there.",
+    )  # fmt: skip
+    parser.add_argument("model", help="a model's or an architecture's name, a folder, or USER/NAME")
+    parser.add_argument("--to", required=True, choices=KINDS, help="kind of the file")
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder of the files (default: exports/MODEL)")
+    parser.add_argument("--size", metavar="HxW", help="height and width of the only input it takes (default: any)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of its numbers (default: fp32)")
+    parser.add_argument("--calibrate", nargs="+", type=Path, default=[], metavar="PICTURES", help="that int8 needs")
+    parser.add_argument(
+        "--check", nargs="+", type=Path, default=[], metavar="PICTURES",
+        help="that outputs are compared on (default: drawn street scenes)",
+    )  # fmt: skip
+    parser.add_argument("--no-figures", action="store_true", help="leave the card's figures out")
+    parser.add_argument("--force", action="store_true", help="write it though int8 costs much or other runtimes differ")
+    parser.add_argument("--overwrite", action="store_true", help="replace files of the same names")
+    return parser
+
+
+def _refuse_replacing(folder: Path, name: str, kind: str) -> None:
+    for path in (folder / f"{name}{suffix}" for suffix in SUFFIXES[kind]):
+        if path.exists():
+            raise ZooError(f"{path} is there: --overwrite replaces it, -o DIR names another folder")
+
+
+def _figures(card: Card, source: locate.Source, given: Sequence[str], options: Namespace) -> tuple[Measure | None, str]:
+    """What measures the card's figures, and where the data are or why there is none.
+
+    Raises:
+        ZooError: data that were given and cannot be found, or int8, whose cost nobody could tell.
+    """
+    if options.no_figures and given:
+        raise ZooError(f"--no-figures goes with no arguments of zoo evaluate: {shlex.join(given)}")
+    if options.no_figures:
+        measure, where = None, "--no-figures"
+    else:
+        from zoo.commands.figures import at_hand  # imports what reads the data
+
+        measure, where = at_hand(card, source, given)
+    if options.precision == "int8" and measure is None and not options.force:
+        raise ZooError(f"what int8 costs cannot be measured: {where}\nname the data, or give --force")
+    return measure, where
+
+
+def _report(found: Sequence[Found], figures: str) -> None:
+    """Prints a line a runtime, and why figures are missing."""
+    rows: list[Sequence[str]] = [("runtime", "largest difference", "equal pixels", "figures")]
+    for each in found:
+        equal = "" if each.equal is None else f"{each.equal:.3%}"
+        first = each.figures[0] if each.figures else None
+        told = f"{first.name} {first.engine:.4g}, with torch {first.torch:.4g}" if first else ""
+        rows.append((each.name, each.cannot or f"{each.largest:.1e}", equal, each.fault or told))
+    print(f"{table(rows)}\nfigures: {figures}\n")  # noqa: T201

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
+from zoo.exports.settings import Size
 from zoo.models.base import Model
 from zoo.nn.mode import evaluating
 
@@ -24,7 +25,7 @@ OTHERWISE = (3, 67, 117)  # by which free dimensions are told from fixed ones
 AXES = ("batch", "", "height", "width")
 
 Exporter: TypeAlias = Literal["torchscript", "dynamo"]
-Size: TypeAlias = tuple[int, int]  # height and width
+Example: TypeAlias = tuple[int, int, int]  # channels, height and width
 Shape: TypeAlias = "list[int | str]"  # a text names a free dimension
 EXPORTERS: tuple[Exporter, ...] = ("torchscript", "dynamo")  # in the order they are tried: 0.4 s, and up to 30 s
 
@@ -41,7 +42,7 @@ class Exported(nn.Module):
         return (*outputs, *self.net.further(*outputs).values())
 
 
-def to_onnx(net: Model, example: tuple[int, int, int], exporter: Exporter, size: Size | None = None) -> bytes:
+def to_onnx(net: Model, example: Example, exporter: Exporter, size: Size | None = None) -> bytes:
     """The network as an ONNX model in one piece, weights inside, without metadata.
 
     Args:
@@ -58,14 +59,18 @@ def to_onnx(net: Model, example: tuple[int, int, int], exporter: Exporter, size:
     with evaluating(net), torch.no_grad(), silenced():
         try:
             x = torch.rand(shape)
-            names = [*net.outputs, *net.further(*net.infer(x))]
-            return EXPORT[exporter](Exported(net), x, free, names)
+            return EXPORT[exporter](Exported(net), x, free, output_names(net, x))
         except Exception as error:  # whatever an exporter makes of a network
             raise ZooError(f"torch's {exporter} exporter refuses {type(net).__name__}: {first_line(error)}") from error
 
 
+def output_names(net: Model, x: Tensor) -> list[str]:
+    """What :class:`Exported` gives: what engines ask for, then the rest."""
+    return [*net.outputs, *net.further(*net.infer(x))]
+
+
 def traced_shape(
-    net: Model, example: tuple[int, int, int], size: Size | None, traced: tuple[int, int, int] = TRACED
+    net: Model, example: Example, size: Size | None, traced: tuple[int, int, int] = TRACED
 ) -> tuple[list[int], dict[int, str]]:
     """The shape of an input to trace with, and the names of its free dimensions."""
     channels, *sides = example
@@ -76,7 +81,7 @@ def traced_shape(
     return [batch, channels, *(others if net.any_size else sides)], free
 
 
-def named_shapes(net: Model, example: tuple[int, int, int], size: Size | None) -> list[Shape]:
+def named_shapes(net: Model, example: Example, size: Size | None) -> list[Shape]:
     """The shapes of the input and of each output; what varies with a free dimension is named as a multiple of it."""
     runs = []
     with evaluating(net), torch.no_grad():

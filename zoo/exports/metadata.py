@@ -11,48 +11,40 @@ import numpy as np
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
-from zoo.base.registry import architectures
 from zoo.cards import golden, replay
-from zoo.cards.card import Card
-from zoo.exports.convert import Shape, Size
-from zoo.hub.locate import Source
+from zoo.engines.graph import DIGEST, graph_sha256
+from zoo.exports.convert import Example, Shape
+from zoo.exports.subject import Subject
 from zoo.models.base import Model
 
 GOLDEN_TOLERANCE = {"fp32": 1e-3, "fp16": 1e-2, "int8": 0.3}  # relative RMS; float16 rounds the stored output by 3e-4
 
 
-def of_model(
-    net: Model, card: Card, source: Source, exporter: str, precision: str, size: Size | None
-) -> dict[str, str]:
+def of_model(subject: Subject, exporter: str) -> dict[str, str]:
     """The entries of ``metadata_props``, all texts.
 
     Args:
-        net: the network.
-        card: of it.
-        source: of the card.
+        subject: what is exported.
         exporter: of torch that made the file.
-        precision: "fp32", "fp16" or "int8".
-        size: height and width of the only input that the file takes, or None.
     """
-    facts = net.facts()
-    declared = architectures()[card.config["architecture"]]
-    assert declared.example is not None
-    example = (declared.example[0], *(size or declared.example[1:]))
+    net, config, front, facts = subject.net, subject.card.config, subject.card.front, subject.net.facts()
+    precision, size = subject.settings.precision, subject.settings.size
+    example = (subject.example[0], *(size or subject.example[1:]))
     return {
-        "name": card.name,
-        "revision": getattr(source, "commit", ""),
-        "weights_sha256": str(card.config["weights"]["sha256"]),
+        "name": subject.name,
+        "revision": subject.revision,
+        "weights_sha256": str(config["weights"]["sha256"]),
         "zoo_version": __version__,
-        "architecture": str(card.config["architecture"]),
-        "arguments": json.dumps(card.config["arguments"]),
+        "architecture": str(config["architecture"]),
+        "arguments": json.dumps(config["arguments"]),
         "facts": json.dumps(facts),
         "predicts": json.dumps(list(net.outputs)),
         **{name: json.dumps(facts[name]) for name in ("labels", "palette") if name in facts},
-        "input": declared.input,
+        "input": subject.declared.input,
         "input_range": "0..1",
         "halo": "" if net.halo is None else str(net.halo),
-        "license": str(card.front.get("license", "")),
-        "data_license": str(card.front.get("data_license", "")),
+        "license": str(front.get("license", "")),
+        "data_license": str(front.get("data_license", "")),
         "precision": precision,
         "exporter": exporter,
         "golden": golden_answer(net, example),
@@ -60,7 +52,7 @@ def of_model(
     }
 
 
-def golden_answer(net: Model, example: tuple[int, int, int]) -> str:
+def golden_answer(net: Model, example: Example) -> str:
     """A picture (uint8) and the network's first output for it (float16): an .npz in base64.
 
     Raises:
@@ -81,10 +73,10 @@ def describe(content: bytes, entries: Mapping[str, str], shapes: Sequence[Shape]
 
     model = onnx.load_model_from_string(content)
     model.doc_string, model.producer_name = f"{entries['name']} of lightning-zoo", "lightning-zoo"
-    onnx.helper.set_model_props(model, dict(entries))
     for value, shape in zip([*model.graph.input, *model.graph.output], shapes, strict=True):
         dimensions = value.type.tensor_type.shape
         del dimensions.dim[:]
         for side in shape:
             dimensions.dim.add(**{"dim_param" if isinstance(side, str) else "dim_value": side})
+    onnx.helper.set_model_props(model, {**entries, DIGEST: graph_sha256(model.SerializeToString())})
     return model.SerializeToString()

@@ -1,0 +1,69 @@
+"""What measures a card's figures for an export, if the data are at hand: nothing is fetched for it unasked."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from zoo.base.errors import ZooError
+from zoo.base.files import expanded
+from zoo.base.registry import import_object
+from zoo.base.text import first_line
+from zoo.cards.card import Card
+from zoo.commands import evaluate
+from zoo.hub import locate
+
+
+def at_hand(card: Card, source: locate.Source, given: Sequence[str]) -> tuple[evaluate.Measure | None, str]:
+    """What measures a card's figures, and where the data are or why there is none.
+
+    Args:
+        card: whose figures they are.
+        source: of it.
+        given: arguments as of ``zoo evaluate``; with any of them an error is raised, else it is a reason.
+
+    Raises:
+        ZooError: of data or options that were given.
+    """
+    assert card.architecture is not None
+    if not given and not source.has("recipe.yaml"):
+        return None, "the card has no recipe.yaml"
+    try:
+        recipe = evaluate.recipe_of(source)
+        if not given and (missing := _missing(recipe["data"])):
+            return None, f"{missing} is not here; --data.KEY PATH names yours, as for zoo evaluate {card.name}"
+        called = (
+            ""
+            if any(word.startswith("--data.root") for word in given)
+            else evaluate.called_by(card.front.get("datasets"))
+        )
+        measure = evaluate.prepare(card.name, card.architecture, recipe, given, source=source, called=called)
+    except ZooError as error:
+        if given:
+            raise
+        return None, first_line(error)
+    return measure, " ".join(given) or str(recipe["data"]["class_path"]).rpartition(".")[2]
+
+
+def _missing(data: Mapping[str, Any]) -> Path | None:
+    """The first path that a recipe's data are read from, not only in training, and that leads nowhere here."""
+    cls = import_object(data["class_path"])
+    training = getattr(cls, "training_only", ())
+    hints = typing.get_type_hints(cls.__init__)
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if "Path" in str(hints.get(name)) and name not in training:
+            for path in _paths(data["init_args"].get(name, parameter.default)):
+                if not expanded(path).exists():
+                    return path
+    return None
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _paths(each)
+    elif isinstance(value, (str, Path)):
+        yield Path(value)

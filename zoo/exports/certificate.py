@@ -1,0 +1,232 @@
+"""The comparison of a file with the network that it was made of, on every runtime that is installed and reads it.
+
+One runtime a kind of file must read it and agree with torch: ONNX Runtime for ONNX, OpenVINO for its own format, torch
+for its programs. The others are told of too. One that cannot read the file, such as OpenCV 4 a file of free sizes, is
+entered with its reason. One that reads it and gives something else counts as a failure like the first, since whoever
+uses it would not be told: ``--force`` writes the file then, and the certificate says where they part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from zoo.base.errors import ZooError
+from zoo.base.text import cell_text, first_line
+from zoo.cards.parity import Compared, Measured
+from zoo.engines import Engine, engine_class
+from zoo.models.base import Model
+
+RUNTIMES = {"onnx": ("onnx", "openvino", "opencv"), "openvino": ("openvino",), "torch": ("torch",)}  # the first must
+# The largest difference, of outputs in units of 1: those that are larger are divided by their RMS. Half a bit of the 11
+# that fp16 has in each weight comes to 5e-3 of the cards' outputs.
+LARGEST = {"fp32": 1e-4, "fp16": 2e-2}
+EQUAL = {"fp32": 0.9999, "fp16": 0.99}  # share of the mask's pixels; near ties fall either way
+COST = 0.01  # of int8, relative, of the card's first figure
+ROUNDING = 1.5e-4  # of figures, which have four decimals: the last may fall either way
+
+Opener: TypeAlias = "Callable[[str, Sequence[str]], Engine]"  # of a runtime and the outputs that it is asked for
+
+
+class UnlikeError(ZooError):
+    """A runtime gives something else than torch; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What torch computes.
+
+    Args:
+        inputs: batches ``(B, C, H, W)`` in 0..1.
+        answers: to each, its outputs.
+        names: of the outputs.
+        numbers: how many of them are numbers; the rest are masks.
+    """
+
+    inputs: list[np.ndarray]
+    answers: list[tuple[np.ndarray, ...]]
+    names: list[str]
+    numbers: int
+
+    @classmethod
+    def of(cls, net: Model, inputs: list[np.ndarray]) -> Reference:
+        answers, names = [], list(net.outputs)
+        for x in inputs:
+            outputs = net.engine(x)
+            further = net.further(*map(torch.from_numpy, outputs))
+            answers.append((*outputs, *(each.numpy() for each in further.values())))
+            names = [*net.outputs, *further]
+        return cls(inputs, answers, names, len(net.outputs))
+
+    def compare(self, engine: Engine) -> list[Compared]:
+        """The differences for each input.
+
+        Raises:
+            ZooError: the engine cannot compute one of them.
+        """
+        return [self._one(x, want, engine(x)) for x, want in zip(self.inputs, self.answers, strict=True)]
+
+    def _one(self, x: np.ndarray, want: Sequence[np.ndarray], have: Sequence[np.ndarray]) -> Compared:
+        if shapes := [(a.shape, b.shape) for a, b in zip(want, have, strict=True) if a.shape != b.shape]:
+            raise ZooError(f"its output for {text(x)} has the shape {shapes[0][1]}, that of torch {shapes[0][0]}")
+        off = [np.abs(a - b) for a, b in zip(want[: self.numbers], have[: self.numbers], strict=True)]
+        masks = list(zip(want[self.numbers :], have[self.numbers :], strict=True))
+        return Compared(
+            text(x),
+            max(float(each.max()) for each in off),
+            float(sum(each.sum() for each in off) / sum(each.size for each in off)),
+            min(float((a == b).mean()) for a, b in masks) if masks else None,
+        )
+
+    @property
+    def scale(self) -> float:
+        """The RMS of torch's numbers, or 1 where they are smaller."""
+        numbers = [each for answer in self.answers for each in answer[: self.numbers]]
+        return max(1.0, max(float(np.sqrt(np.square(each, dtype=np.float64).mean())) for each in numbers))
+
+
+@dataclass
+class Found:
+    """What a runtime makes of a file.
+
+    Args:
+        kind: of the runtime, as engines are called.
+        name: with its version.
+        cannot: why it cannot read or compute the file.
+        fault: in how far it gives something else than torch, or that it cannot, where it must.
+        parting: where it parts from torch.
+        pictures: differences for each input.
+        figures: of the card.
+    """
+
+    kind: str
+    name: str
+    cannot: str = ""
+    fault: str = ""
+    parting: str = ""
+    pictures: list[Compared] = field(default_factory=list)
+    figures: list[Measured] = field(default_factory=list)
+
+    @property
+    def largest(self) -> float:
+        return max((each.largest for each in self.pictures), key=_badness, default=0.0)
+
+    @property
+    def equal(self) -> float | None:
+        """The share of all masks' pixels; None where there is no mask."""
+        pixels = [(math.prod(map(int, each.what.split("x"))), each.equal) for each in self.pictures]
+        shares = [(size, share) for size, share in pixels if share is not None]
+        return sum(size * share for size, share in shares) / sum(size for size, _ in shares) if shares else None
+
+    def worst(self, inputs: Sequence[np.ndarray]) -> np.ndarray | None:
+        """The smallest input whose outputs are as far off as any."""
+        if not self.pictures:
+            return None
+        bad = [x for x, each in zip(inputs, self.pictures, strict=True) if 2 * _badness(each.largest) >= self.largest]
+        return min(bad or inputs, key=np.size)
+
+
+def _badness(difference: float) -> float:
+    return math.inf if math.isnan(difference) else difference
+
+
+def unlike(found: Found, precision: str, scale: float) -> str:
+    """In how far outputs are not those of torch; empty where they are. Those of int8 are told, not judged.
+
+    Args:
+        found: the differences.
+        precision: of the file.
+        scale: of torch's outputs.
+    """
+    if found.cannot or precision == "int8":
+        return ""
+    allowed = LARGEST[precision] * scale
+    if not found.largest <= allowed:  # NaN too
+        bad = next(each for each in found.pictures if not each.largest <= allowed)
+        return f"its output for {bad.what} is off by {bad.largest:.2g}, more than {allowed:.2g}"
+    if found.equal is not None and found.equal < EQUAL[precision]:
+        return f"{found.equal:.2%} of the mask's pixels are equal, fewer than {EQUAL[precision]:.2%}"
+    return ""
+
+
+def examine(kinds: Sequence[str], make: Opener, reference: Reference, precision: str = "fp32") -> list[Found]:
+    """What the runtimes that are installed make of a file.
+
+    Args:
+        kinds: of runtimes.
+        make: opens the file.
+        reference: what torch computes.
+        precision: of the file.
+    """
+    must = [each[0] for each in RUNTIMES.values()]
+    found = []
+    for kind, name in installed(kinds).items():
+        found.append(each := Found(kind, name))
+        try:
+            each.pictures = reference.compare(make(kind, reference.names))
+        except ZooError as error:
+            each.cannot = first_line(error)
+        each.fault = each.cannot if kind in must and kinds[0] == kind else unlike(each, precision, reference.scale)
+    return found
+
+
+def installed(kinds: Sequence[str]) -> dict[str, str]:
+    """Names with versions, such as "onnxruntime 1.32.0", of the runtimes that are here."""
+    names = {}
+    for kind in kinds:
+        with suppress(ZooError):
+            names[kind] = f"torch {torch.__version__}" if kind == "torch" else str(engine_class(kind).name)
+    return names
+
+
+def measure_figures(
+    net: Model, measure: Callable[[Model], Any], make: Opener, found: Sequence[Found], precision: str
+) -> None:
+    """Enters the card's figures, of torch and of each runtime that computes the file, measured in one run.
+
+    Those of fp32 may differ by the rounding of their last digit, and those of fp16 by what they claim to be sure of.
+    """
+    own = measure(net).figures
+    for each in found:
+        if each.cannot:
+            continue
+        net.engine = make(each.kind, list(net.outputs))
+        try:
+            values = {figure.key: figure.value for figure in measure(net).figures}
+        finally:
+            net.engine = None
+        for figure in own:
+            told = Measured(f"{figure.metric} on {figure.where} {figure.split}", figure.value, values[figure.key])
+            each.figures.append(told)
+            allowed = {"fp32": ROUNDING, "fp16": figure.tolerance}.get(precision, math.inf)
+            if not (abs(told.torch - told.engine) <= allowed or cell_text(told.torch) == cell_text(told.engine)):
+                each.fault = f"{told.name} is {told.engine:.4f}, with torch {told.torch:.4f}"
+
+
+def refuse_cost(name: str, figure: Measured) -> None:
+    """Refuses what changes a figure by too much.
+
+    Raises:
+        UnlikeError: it does.
+    """
+    if (share := cost(figure)) > COST:
+        values = f"{figure.name} is {figure.engine:.4f}, in float32 {figure.torch:.4f}"
+        raise UnlikeError(
+            f"{name}: not exported: int8 costs {share:.1%}, more than {COST:.0%}: {values}\n"
+            "--force exports it all the same; more pictures for --calibrate may help"
+        )
+
+
+def cost(figure: Measured) -> float:
+    """By which share of itself a figure changes."""
+    return abs(figure.engine - figure.torch) / abs(figure.torch) if figure.torch else math.inf
+
+
+def text(x: np.ndarray) -> str:
+    return "x".join(map(str, x.shape))

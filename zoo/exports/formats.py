@@ -1,0 +1,132 @@
+"""The kinds of files: each is made in memory, and opened from there to be compared."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from zoo.base.errors import ZooError
+from zoo.base.text import first_line
+from zoo.engines import Engine, open_engine
+from zoo.exports import convert
+from zoo.exports.convert import Example
+from zoo.exports.settings import Size
+from zoo.models.base import Model
+from zoo.nn.mode import evaluating
+
+HALF_FROM = 256  # numbers of a tensor; smaller ones stay, since they weigh nothing
+EXTRA = "metadata.json"  # in a program of torch
+
+
+@dataclass(frozen=True)
+class File:
+    """An export.
+
+    Args:
+        contents: bytes by the suffix of the file, the main one first.
+    """
+
+    contents: dict[str, bytes]
+
+    def open(self, kind: str, outputs: Sequence[str]) -> Engine:
+        """An engine that runs it."""
+        parts = tuple(self.contents.values())
+        if kind == "torch":
+            return Program(parts[0], outputs)
+        return open_engine(kind, (parts[0], parts[1]) if len(parts) > 1 else parts[0], outputs)
+
+
+def halved(content: bytes) -> bytes:
+    """An ONNX model whose weights are stored in float16, and made float32 where it is read.
+
+    So it computes in float32 wherever it runs. ONNX Runtime's conversion of all operators is as far off, and OpenCV
+    does not read it.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load_model_from_string(content)
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= HALF_FROM:
+            name, stored = tensor.name, f"{tensor.name}.half"
+            with np.errstate(over="ignore"):
+                half = numpy_helper.to_array(tensor).astype(np.float16)
+            if not np.isfinite(half).all():
+                raise ZooError(f"{name} has values that float16 cannot hold: export with --precision fp32")
+            tensor.CopyFrom(numpy_helper.from_array(half, stored))
+            casts.append(helper.make_node("Cast", [stored], [name], name=f"{name}.cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model.SerializeToString()
+
+
+def openvino_files(content: bytes, half: bool) -> File:
+    """An ONNX model in OpenVINO's own format, with its metadata as ``rt_info`` named "zoo".
+
+    Raises:
+        ZooError: OpenVINO cannot read it.
+    """
+    import onnx
+    import openvino
+
+    try:
+        model = openvino.Core().read_model(content, b"")
+    except RuntimeError as error:
+        raise ZooError(f"OpenVINO cannot read the ONNX model: {first_line(error)}") from error
+    for entry in onnx.load_model_from_string(content).metadata_props:
+        model.set_rt_info(entry.value, ["zoo", entry.key])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.xml")
+        openvino.save_model(model, path, compress_to_fp16=half)
+        return File({suffix: path.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")})
+
+
+def torch_program(net: Model, example: Example, size: Size | None, entries: Mapping[str, str]) -> File:
+    """What ``torch.export`` makes of the network; its entries are the JSON in the extra file ``metadata.json``.
+
+    Raises:
+        ZooError: torch refuses the network.
+    """
+    shape, free = convert.traced_shape(net, example, size)
+    dynamic = (dict.fromkeys(free, torch.export.Dim.DYNAMIC),)
+    buffer = io.BytesIO()
+    with evaluating(net), torch.no_grad(), convert.silenced():
+        try:
+            program = torch.export.export(convert.Exported(net), (torch.rand(shape),), dynamic_shapes=dynamic)
+            names = convert.output_names(net, torch.rand(shape))
+            told = {**entries, "outputs": json.dumps(names)}
+            torch.export.save(program, buffer, extra_files={EXTRA: json.dumps(told)})
+        except Exception as error:  # whatever torch makes of a network
+            raise ZooError(f"torch.export refuses {type(net).__name__}: {first_line(error)}") from error
+    return File({".pt2": buffer.getvalue()})
+
+
+class Program:
+    """A program of ``torch.export`` as an engine."""
+
+    device = "cpu"
+
+    def __init__(self, content: bytes, outputs: Sequence[str]) -> None:
+        extra: dict[str, Any] = {EXTRA: ""}
+        with convert.silenced():
+            self._run = torch.export.load(io.BytesIO(content), extra_files=extra).module()
+        names = json.loads(json.loads(extra[EXTRA])["outputs"])
+        self._places = [names.index(name) for name in outputs]
+
+    @torch.no_grad()
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        try:
+            found = self._run(torch.from_numpy(x))
+        except Exception as error:  # of its guards, whose classes are many
+            raise ZooError(f"torch cannot compute {'x'.join(map(str, x.shape))}: {first_line(error)}") from error
+        return tuple(found[place].float().contiguous().numpy() for place in self._places)

@@ -1,0 +1,221 @@
+"""From a model to its files: made in memory, compared with torch, and written only then."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeAlias
+
+from zoo.base import __version__
+from zoo.base.errors import ZooError
+from zoo.cards import parity
+from zoo.cards.parity import Certificate, OnRuntime
+from zoo.exports import certificate, convert, formats, metadata, parting, pictures, quantize
+from zoo.exports.certificate import RUNTIMES, Found, UnlikeError
+from zoo.exports.convert import EXPORTERS, Exporter
+from zoo.exports.formats import File
+from zoo.exports.settings import Settings
+from zoo.exports.subject import Subject
+from zoo.models.base import Model
+from zoo.models.evaluation import Results
+
+PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "onnxscript", "openvino", "opencv-python-headless")
+Measure: TypeAlias = "Callable[[Model], Results]"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that is not written yet.
+
+    Args:
+        file: its bytes.
+        graph: the ONNX model in float32 that it was made of; none of a program of torch.
+        exporter: of torch.
+        found: what the runtimes make of it, first that which must agree with torch.
+    """
+
+    file: File
+    graph: bytes
+    exporter: str
+    found: list[Found]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was written.
+
+    Args:
+        files: of the export, the main one first.
+        beside: what tells of it.
+        certificate: of it.
+        found: what the runtimes make of it.
+    """
+
+    files: list[Path]
+    beside: list[Path]
+    certificate: Certificate
+    found: list[Found]
+
+
+def export(model: str | Path, settings: Settings, folder: Path, measure: Measure | None = None) -> Done:
+    """Writes a model's export, ``parity.json`` and ``USE.md``, all of them or none.
+
+    Args:
+        model: what ``zoo.load`` takes.
+        settings: of the export.
+        folder: of the files; made if it is missing.
+        measure: measures the card's figures of a network; None: these are left out.
+
+    Raises:
+        UnlikeError: a runtime gives something else than torch, or int8 costs too much.
+        ZooError: what is asked for cannot be.
+    """
+    subject = Subject.load(model, settings)
+    made = make(subject, RUNTIMES[settings.to])
+    judge(subject, made)
+    if measure is not None:
+        good = [each for each in made.found if not each.fault]
+        certificate.measure_figures(subject.net, measure, made.file.open, good, settings.precision)
+        judge(subject, made)
+    return write(subject, made, folder)
+
+
+def make(subject: Subject, kinds: Sequence[str]) -> Made:
+    """The file by the exporter that agrees with torch on every runtime, else on the one that must.
+
+    Args:
+        subject: what is exported.
+        kinds: of the runtimes, first that which must agree.
+
+    Raises:
+        ZooError: every exporter refuses the network.
+    """
+    if subject.settings.to == "torch":
+        return _program(subject)
+    made, refused = list[Made](), list[ZooError]()
+    for exporter in EXPORTERS:
+        try:
+            made.append(attempt(subject, exporter, kinds))
+        except ZooError as error:
+            refused.append(error)
+        else:
+            if not any(each.fault for each in made[-1].found):
+                break
+    if not made:
+        raise refused[-1]
+    return min(made, key=lambda each: (bool(each.found[0].fault), sum(bool(one.fault) for one in each.found)))
+
+
+def _program(subject: Subject) -> Made:
+    entries = metadata.of_model(subject, "torch.export")
+    file = formats.torch_program(subject.net, subject.example, subject.settings.size, entries)
+    return Made(file, b"", "torch.export", certificate.examine(("torch",), file.open, subject.reference))
+
+
+def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
+    """The file by one of torch's exporters.
+
+    The graph in float32 has to agree on ONNX Runtime, whatever is made of it: else it is returned as it is.
+    """
+    settings, reference = subject.settings, subject.reference
+    graph = convert.to_onnx(subject.net, subject.example, exporter, settings.size)
+    plain = File({".onnx": graph})
+    base = certificate.examine(("onnx",), plain.open, reference)
+    if base[0].fault:
+        return Made(plain, graph, exporter, base)
+    file = finished(subject, graph, metadata.of_model(subject, exporter))
+    if (settings.to, settings.precision) == ("onnx", "fp32"):
+        return Made(file, graph, exporter, [*base, *certificate.examine(kinds[1:], file.open, reference)])
+    return Made(file, graph, exporter, certificate.examine(kinds, file.open, reference, settings.precision))
+
+
+def finished(subject: Subject, graph: bytes, entries: Mapping[str, str]) -> File:
+    """What is asked for, of the graph in float32."""
+    settings, content = subject.settings, graph
+    if settings.precision == "int8":
+        shown = pictures.opened(settings.calibrate, pictures.MOST)
+        content = quantize.quantized(graph, subject.batches(shown)[: len(shown)])
+    if settings.precision == "fp16" and settings.to == "onnx":
+        content = formats.halved(graph)
+    content = metadata.describe(content, entries, convert.named_shapes(subject.net, subject.example, settings.size))
+    if settings.to == "openvino":
+        return formats.openvino_files(content, settings.precision == "fp16")
+    return File({".onnx": content})
+
+
+def judge(subject: Subject, made: Made) -> None:
+    """Refuses a file that gives something else than torch: where it must not, or anywhere without ``force``.
+
+    Raises:
+        UnlikeError: with the layer where they part, if it is found.
+    """
+    first = made.found[0]
+    for each in made.found:
+        if each.fault and not each.parting:
+            each.parting = _parting(subject, made, each)
+    refused = [each for each in made.found if each.fault and (each is first or not subject.settings.force)]
+    if refused:
+        lines = [
+            f"not exported: {each.name}: {each.fault}{each.parting and f'; {each.parting}'}" for each in refused[:2]
+        ]
+        way_out = "--force exports it for the others" if not first.fault else ""
+        raise UnlikeError("\n".join(filter(None, [f"{subject.card.name}: {lines[0]}", *lines[1:], way_out])))
+    if first.figures and subject.settings.precision == "int8" and not subject.settings.force:
+        certificate.refuse_cost(subject.card.name, first.figures[0])
+
+
+def _parting(subject: Subject, made: Made, found: Found) -> str:
+    """Where a runtime parts from torch, or from ONNX Runtime where that agrees with torch."""
+    x = found.worst(subject.reference.inputs)
+    if x is None or not made.graph:
+        return ""
+    if found.kind == "onnx":
+        return f"they part at {parting.from_torch(subject.net, made.graph, x)}"
+    return f"it parts from ONNX Runtime at {parting.between(made.graph, found.kind, x)}"
+
+
+def write(subject: Subject, made: Made, folder: Path) -> Done:
+    """Puts the files into the folder, all of them or none; nothing else in it changes."""
+    name = subject.card.name
+    contents = {f"{name}{suffix}": content for suffix, content in made.file.contents.items()}
+    told = certify(subject, made, next(iter(contents)), next(iter(contents.values())))
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with TemporaryDirectory(prefix=".zoo-export-", dir=folder) as temporary:
+            draft = Path(temporary)
+            if (folder / parity.FILE).is_file():
+                (draft / parity.FILE).write_bytes((folder / parity.FILE).read_bytes())
+            parity.write(draft, told)
+            for file, content in contents.items():
+                (draft / file).write_bytes(content)
+            for file in (parity.FILE, *contents):
+                (draft / file).replace(folder / file)
+    finally:
+        with suppress(OSError):  # one that holds something stays
+            for each in missing:
+                each.rmdir()
+    return Done([folder / file for file in contents], [folder / parity.FILE], told, made.found)
+
+
+def certify(subject: Subject, made: Made, file: str, content: bytes) -> Certificate:
+    """What ``parity.json`` says of the file."""
+    versions = {}
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return Certificate(
+        file=file,
+        sha256=hashlib.sha256(content).hexdigest(),
+        weights_sha256=str(subject.card.config["weights"]["sha256"]),
+        zoo_version=__version__,
+        exporter=made.exporter,
+        precision=subject.settings.precision,
+        versions=versions,
+        runtimes={each.name: OnRuntime(each.pictures, each.figures, each.cannot, each.parting) for each in made.found},
+    )

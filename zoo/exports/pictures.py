@@ -1,0 +1,83 @@
+"""What outputs are compared on, and what int8 is calibrated with: real pictures, or drawn street scenes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from zoo.base.registry import Architecture
+from zoo.cards import golden
+from zoo.data.pictures import find_pictures, fit
+from zoo.data.streets import FIRST_SCENE, draw_street
+from zoo.exports.settings import Size
+from zoo.pictures.images import open_rgb
+
+SCENES = 2  # that are drawn
+ODD, WIDE, SMALL = (100, 101), (33, 500), (66, 94)  # height and width
+MOST = 300  # pictures that int8 is calibrated with
+MODES = {1: "L", 3: "RGB"}  # by channels
+
+
+def opened(paths: Iterable[Path], most: int | None = None) -> list[Image.Image]:
+    """The pictures of files and folders.
+
+    Raises:
+        ZooError: one of them is no picture, or a folder holds none.
+    """
+    files = (file for path in paths for file in (find_pictures(path) if path.is_dir() else [path]))
+    return [open_rgb(path) for path in islice(files, most)]
+
+
+def drawn() -> list[Image.Image]:
+    """Street scenes of the split that nothing is trained on."""
+    return [Image.fromarray(draw_street(FIRST_SCENE["test"] + i)[0]) for i in range(SCENES)]
+
+
+def batches(
+    pictures: Sequence[Image.Image], declared: Architecture, channels: int, any_size: bool, size: Size
+) -> list[np.ndarray]:
+    """Inputs ``(B, C, H, W)`` in 0..1: every picture at the card's size, and where any is taken, odd ones and a batch.
+
+    Args:
+        pictures: their contents.
+        declared: the architecture.
+        channels: of the input.
+        any_size: whether the network, and the file, take any.
+        size: height and width of the card's own input, or the only one.
+    """
+    wanted: list[tuple[int, Size]] = [(1, size)] * len(pictures)
+    if any_size:
+        wanted += [(1, ODD), (1, WIDE), (1, size[::-1]), (2, SMALL)]
+    else:
+        wanted += [(2, size)]
+    contents, found = cycle(pictures), []
+    for batch, each in wanted:
+        found.append(np.stack([as_input(next(contents), declared, channels, each) for _ in range(batch)]))
+    return found
+
+
+def as_input(picture: Image.Image, declared: Architecture, channels: int, size: Size) -> np.ndarray:
+    """A picture as ``(C, H, W)`` in 0..1; where several belong together, each sees a part that is further to the right.
+
+    Where the channels are neither grey nor RGB, the picture of golden files stands in.
+    """
+    height, width = size
+    count = len(declared.inputs)
+    mode = MODES.get(channels // count)
+    if mode is None:
+        return golden.picture(channels, height, width)[0].numpy().astype(np.float32) / 255
+    step = picture.width // 20
+    parts = (picture.crop((i * step, 0, picture.width - (count - 1 - i) * step, picture.height)) for i in range(count))
+    arrays = [np.atleast_3d(fit(part.convert(mode), width, height)) for part in parts]
+    return np.ascontiguousarray(np.concatenate(arrays, 2).transpose(2, 0, 1), np.float32) / 255
+
+
+def own_size(macs: Mapping[str, float], example: tuple[int, int, int]) -> Size:
+    """The size that a card tells its cost at, such as "480x360", else that of the example."""
+    found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", next(iter(macs), ""))
+    return (int(found[2]), int(found[1])) if found else example[1:]

@@ -1,0 +1,46 @@
+"""int8: weights and what lies between operators as 8-bit numbers, whose ranges real pictures show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from zoo.base.errors import ZooError
+from zoo.base.text import first_line
+from zoo.exports.convert import INPUT, silenced
+
+
+def quantized(content: bytes, batches: Sequence[np.ndarray]) -> bytes:
+    """An ONNX model with pairs of QuantizeLinear and DequantizeLinear, by ONNX Runtime's static quantisation.
+
+    Args:
+        content: the model in float32.
+        batches: inputs that show which values occur.
+
+    Raises:
+        ZooError: it cannot be quantised.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.rest: Iterator[np.ndarray] = iter(batches)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            x = next(self.rest, None)
+            return None if x is None else {INPUT: x}
+
+    with TemporaryDirectory() as folder, silenced():
+        path = Path(folder, "int8.onnx")
+        try:
+            quantize_static(
+                onnx.load_model_from_string(content), path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
+                activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+            )  # fmt: skip
+        except Exception as error:  # whatever it makes of a model
+            raise ZooError(f"ONNX Runtime cannot quantise the model: {first_line(error)}") from error
+        return path.read_bytes()

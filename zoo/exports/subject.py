@@ -1,0 +1,81 @@
+"""A model that is exported: its card, its network, and what its outputs are compared on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from zoo.base.registry import Architecture, architectures
+from zoo.cards import weights
+from zoo.cards.card import Card, read_card
+from zoo.exports import pictures
+from zoo.exports.certificate import Reference
+from zoo.exports.convert import Example
+from zoo.exports.settings import Settings
+from zoo.hub import client, locate
+from zoo.models.base import Model
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model and what is asked of its export.
+
+    Args:
+        card: of the model.
+        net: in float32, on the processor.
+        name: that ``zoo.load`` takes.
+        revision: commit on the Hub, or nothing.
+        settings: of the export.
+    """
+
+    card: Card
+    net: Model
+    name: str
+    revision: str
+    settings: Settings
+
+    @classmethod
+    def load(cls, model: str | Path, settings: Settings) -> Subject:
+        """Reads a model by any name that ``zoo.load`` takes.
+
+        Raises:
+            ZooError: no such model, or what is asked for cannot be.
+        """
+        card, source = read_card(model), locate.find(model)
+        settings.refuse(card.name, card.architecture)
+        name, revision = card.name, ""
+        if isinstance(source, client.Snapshot):
+            name, revision = source.reference.repo, source.commit
+        own = cls(card, weights.load(model), name, revision, settings)
+        settings.refuse_size(card.name, None if own.net.any_size else own.example[1:])
+        return own
+
+    @property
+    def architecture(self) -> str:
+        return str(self.card.config["architecture"])
+
+    @property
+    def declared(self) -> Architecture:
+        return architectures()[self.architecture]
+
+    @property
+    def example(self) -> Example:
+        """Channels, height and width of the golden input."""
+        assert self.declared.example is not None  # or the settings had been refused
+        return self.declared.example
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What torch gives for the pictures that are compared."""
+        return Reference.of(self.net, self.batches(pictures.opened(self.settings.check) or pictures.drawn()))
+
+    def batches(self, shown: Sequence[Image.Image]) -> list[np.ndarray]:
+        """Inputs with these contents; see :func:`zoo.exports.pictures.batches`."""
+        size = self.settings.size or pictures.own_size(self.card.results.macs, self.example)
+        free = self.net.any_size and self.settings.size is None
+        return pictures.batches(shown, self.declared, self.example[0], free, size)

@@ -1,0 +1,69 @@
+"""``USE.md`` beside an export: whole programs that compute with it where there is no zoo."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo.base.files import read_text
+from zoo.base.registry import architectures
+from zoo.exports.settings import Size
+
+FILE = "USE.md"
+PLACE = re.compile(r"@(\w+)@")  # of a value in a template
+FOR = re.compile(r"<!-- for: (\w+) = (.+) -->\n+")  # in a template's first line: the fact that it is written for
+GENERAL = Path(__file__).with_name("texts")  # what fits any architecture, by the suffix of the file
+
+
+def render(architecture: str, file_name: str, metadata: Mapping[str, str], size: Size | None = None) -> str:
+    """The text of ``USE.md``, by the template of the architecture or, where it has none that fits, a general one.
+
+    A template lies beside the architecture's network. ``@name@`` in it stands for an entry of the metadata; see
+    :func:`values` for others.
+
+    Args:
+        architecture: its name.
+        file_name: of the export; programs in other languages than Python are told for ``.onnx`` only.
+        metadata: of the export, as :func:`zoo.exports.metadata.of_model` gives it.
+        size: height and width of the only input that the file takes; None: any that the network takes.
+    """
+    known = values(file_name, metadata, size)
+    text = _template(architecture, Path(file_name).suffix, json.loads(metadata["facts"]))
+    return PLACE.sub(lambda place: known[place[1]], text)
+
+
+def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> dict[str, str]:
+    """What templates may name: the metadata, the file and its size, and literals of programs.
+
+    ``literal`` is the file's name in quotes, as Python, C++ and JavaScript read it; ``height`` and ``width`` are 0 where
+    they are free; ``braces`` is the palette as C++ reads it; ``output`` is the first output.
+    """
+    height, width = size or (0, 0)
+    return {
+        "palette": "[]",
+        "labels": "[]",
+        **metadata,
+        "file": file_name,
+        "literal": json.dumps(file_name),
+        "height": str(height),
+        "width": str(width),
+        "sizes": f"height {height} and width {width}, which are fixed" if size else "any height and width",
+        "opencv": "OpenCV 4.10 or newer" if size else "OpenCV 5; for OpenCV 4 export with `--size HxW`",
+        "braces": metadata.get("palette", "[]").translate(str.maketrans("[]", "{}")),
+        "output": json.loads(metadata["predicts"])[0],
+    }
+
+
+def _template(architecture: str, suffix: str, facts: Mapping[str, Any]) -> str:
+    package = importlib.import_module(architectures()[architecture].net.rpartition(".")[0].rpartition(".")[0])
+    own = Path(package.__file__ or "").with_name(FILE)
+    if suffix == ".onnx" and own.is_file():
+        text = read_text(own)
+        wanted = FOR.match(text)
+        if wanted is None or str(facts.get(wanted[1])) == wanted[2]:
+            return FOR.sub("", text, count=1)
+    return read_text(GENERAL / f"{suffix[1:]}.md")
