@@ -351,6 +351,15 @@ def test_prose_and_other_files_survive(place: Path, run: Path, copy: Path):
     assert [path.name for path in copy.parent.iterdir()] == ["mine"]
 
 
+def test_exports_of_the_weights_that_were_go_with_them(place: Path, run: Path, copy: Path):
+    gone = {"mine.onnx", "mine.xml", "mine.bin", "parity.json", "USE.md"}
+    for name in gone:
+        (copy / name).write_text("{}")
+    make(place, run, "--name", "mine", "-o", copy)
+    assert not gone & {path.name for path in copy.iterdir()}
+    assert check_card(copy) == []
+
+
 def test_links_in_a_card_stay_links(place: Path, run: Path, copy: Path, tmp_path: Path):
     (tmp_path / "large").mkdir()
     (copy / "elsewhere").symlink_to(tmp_path / "large")

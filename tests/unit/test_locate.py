@@ -115,3 +115,16 @@ def test_a_run_that_left_no_model(run: Path):
 def test_a_folder_of_something_else(tmp_path: Path):
     with pytest.raises(ZooError, match=r"(?s)not a model: config\.json is missing.*zoo list"):
         locate.find(tmp_path).file("config.json")
+
+
+def test_an_export_is_no_model_but_may_be_loaded(tmp_path: Path):
+    """Its path is told from a model's where one is needed, as by ``zoo publish``."""
+    for name in ("net.onnx", "net.xml", "net.bin", "other.bin"):
+        (tmp_path / name).touch()
+    for name in ("net.onnx", "net.xml"):
+        with pytest.raises(ZooError, match=f"{name}: an export, which load\\(\\), zoo predict and zoo evaluate take"):
+            locate.find(tmp_path / name)
+    with pytest.raises(ZooError, match=r"net\.bin: the weights of an export, .* as .*net\.xml$"):
+        locate.find(tmp_path / "net.bin")
+    with pytest.raises(ZooError, match=r"other\.bin: a checkpoint, which as a pickle can run code"):
+        locate.find(tmp_path / "other.bin")

@@ -21,6 +21,7 @@ from zoo.commands import evaluate
 from zoo.commands.options import usage
 from zoo.commands.publish import check_names
 from zoo.commands.terminal import Parser
+from zoo.hub import layout
 from zoo.hub.locate import CONFIG_FILE
 
 if TYPE_CHECKING:
@@ -113,6 +114,9 @@ def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datase
     """Weights, configuration and golden file; returns the network as others will load it."""
     from zoo.cards import weights
 
+    for file, path in layout.listing(folder)[0].items():
+        if file.endswith(layout.EXPORTED):  # made of other weights
+            path.unlink()
     about = {"name": name, "recipe": "recipe.yaml", "data": ", ".join(datasets), "input": trained.declared.input}
     weights.save(trained.net, folder, trained.architecture, trained.arguments, dtype, **about)
     return add_golden(folder)

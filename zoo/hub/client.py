@@ -203,7 +203,8 @@ class Snapshot:
         """
         listed = self.files.get(name)
         if listed is None:
-            raise ZooError(f"{self}: has no {name}; is it a model of the zoo?")
+            hint = "" if self.has("config.json") else "; is it a model of the zoo?"
+            raise ZooError(f"{self}: has no {name}{hint}")
         if listed.size > limit:
             raise ZooError(f"{self}: refused, {name} has {listed.size:,} bytes, and at most {limit:,} are expected")
         path = self.folder / name

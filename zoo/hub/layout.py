@@ -19,6 +19,7 @@ _KINDS = {
     rf"{_NAME}\.xml": GRAPH,
 }
 DESCRIBED = (".safetensors", ".onnx", ".xml", ".bin")  # suffixes of files that are taken where config.json names them
+EXPORTED = (".onnx", ".xml", ".bin", "parity.json", "USE.md")  # ends of the names of exports and what tells of them
 LONGEST = 200  # characters of a name
 
 

@@ -128,9 +128,14 @@ def model_folder(folder: Path) -> Path:
 
 def _misnamed(path: Path) -> ZooError:
     """The error for a file that is no model."""
+    suffix, graph = path.suffix.lower(), path.with_suffix(".xml")
     if not path.is_file():
         return ZooError(f"{path}: no such file")
-    pickle = path.suffix.lower() in CHECKPOINTS
+    if suffix in (".onnx", ".xml"):
+        return ZooError(f"{path}: an export, which load(), zoo predict and zoo evaluate take\n{_way_out(path.parent)}")
+    if suffix == ".bin" and graph.is_file():
+        return ZooError(f"{path}: the weights of an export, which load(), zoo predict and zoo evaluate take as {graph}")
+    pickle = suffix in CHECKPOINTS
     what = "a checkpoint, which as a pickle can run code; models are safetensors" if pickle else "a file, not a model"
     return ZooError(f"{path}: {what}\n{_way_out(path.parent)}")
 
