@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, card_names
+from zoo.cards import export_file, exported
 from zoo.cards.card import read_card
 from zoo.cards.tables import macs_text
 from zoo.commands.terminal import Parser, table
@@ -59,8 +62,13 @@ def _remote(user: str, pattern: str) -> list[Sequence[str]]:
 
 def main_info(argv: list[str]) -> int:
     parser = Parser(prog="zoo info", description="Shows what is known about a model.", allow_abbrev=False)
-    parser.add_argument("name", help="name of a model or architecture, a folder, a bundle, or USER/NAME on the Hub")
+    parser.add_argument(
+        "name", help="name of a model or architecture, a folder, a bundle, USER/NAME on the Hub, or an exported file"
+    )
     name = parser.parse_args(argv).name
+    if exported.is_file(name):
+        print(table([row for row in _of_file(export_file.read_file(name)) if row[1]]))  # noqa: T201
+        return 0
     source, card = locate.find(name), read_card(name)
     known = architectures().get(str(card.config.get("architecture")))
     rows = [
@@ -81,6 +89,37 @@ def main_info(argv: list[str]) -> int:
     ]
     print(table([row for row in rows if row[1]]))  # noqa: T201
     return 0
+
+
+def _of_file(export: export_file.Export) -> list[tuple[str, str]]:
+    """What an exported file says of itself."""
+    told, declared = export.metadata, export.declared
+    content = export.content if isinstance(export.content, bytes) else export.content[0]
+    shapes = {
+        name: f"{name}: {' x '.join(map(str, shape))}"
+        for name, shape in {**export.graph.inputs, **export.graph.outputs}.items()
+    }
+    return [
+        ("name", "@".join(filter(None, (told["name"], told.get("revision"))))),
+        ("architecture", export.architecture),
+        ("task", declared.task),
+        ("paper", declared.paper),
+        ("input", f"{told.get('input', '')}; {shapes[next(iter(export.graph.inputs))]}"),
+        ("outputs", ", ".join(shapes[name] for name in export.graph.outputs)),
+        ("labels", ", ".join(export.facts.get("labels", ()))),
+        ("licence", f"code {CODE_LICENSE}; weights {told.get('license') or 'not said'}"),
+        ("", f"data {told.get('data_license') or 'not said'}"),
+        (
+            "export",
+            ", ".join(
+                filter(None, (told.get("precision"), told.get("exporter"), f"zoo {told.get('zoo_version', '')}"))
+            ),
+        ),
+        ("size", f"{len(content) / 1e6:.1f} MB"),
+        ("SHA-256", hashlib.sha256(content).hexdigest()),
+        ("of weights", told["weights_sha256"]),
+        ("runs by", ", ".join(exported.RUNS[Path(export.where).suffix.lower()])),
+    ]
 
 
 def _place(source: locate.Source) -> list[tuple[str, str]]:
