@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
-    Bars: TypeAlias = "Progress | NoBars"
+Bars: TypeAlias = "Progress | NoBars"
+FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # by which rich takes anything for a terminal
 
 
 class NoBars:
@@ -37,11 +39,12 @@ def bars(*columns: str | ProgressColumn) -> Bars:
     Args:
         columns: of each bar; none: rich's own.
     """
-    if not sys.stderr.isatty():
+    if not (sys.stderr.isatty() or any(map(os.environ.get, FORCED))):
         return NoBars()
     try:
         from rich.console import Console  # takes a while to import
         from rich.progress import Progress
     except ModuleNotFoundError:
         return NoBars()
-    return Progress(*columns, console=Console(stderr=True))
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)

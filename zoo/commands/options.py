@@ -139,11 +139,14 @@ class OptionParser(argparse.ArgumentParser):
             lists.add_argument(flag, dest=flag, nargs="*", action="extend")
         found, words = lists.parse_known_args(argv)
         words += [many[flag].joined(values) for flag, values in vars(found).items() if values is not None]
-        given = vars(self.parse_args(words))
+        found, strange = self.parse_known_args(words)
+        given = vars(found)
         values = {name: value for name, value in given.items() if name not in self.own}
         for flag, option in self.own.items():
             place = values.setdefault(option.section, {}) if option.section else values
             place[option.name] = self._read(option, given[flag]) if flag in given else option.default
+        if strange:
+            self.error(f"unrecognized arguments: {' '.join(strange)}")
         return values
 
     def _read(self, option: Option, word: str | bool) -> Any:

@@ -13,11 +13,11 @@ from urllib import request
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from zoo.base.errors import ZooError
 from zoo.base.files import CHUNK
-from zoo.base.progress import bars
+from zoo.base.progress import Bars, bars
 
 BACKOFF = 0.5  # seconds before the first retry; doubles with each one
 
@@ -52,11 +52,13 @@ def fetch(url: str, path: Path, *, retries: int = 5, timeout: float = 30.0) -> P
     if urlsplit(url).scheme not in ("http", "https"):
         raise ZooError(f"{url}: only http and https addresses can be downloaded")
     part, attempts = path.with_name(path.name + ".part"), 0
-    with naming_disk_errors(path), _progress_bar(path.name) as progress:
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with naming_disk_errors(path), bars(TextColumn("{task.description}"), *columns) as progress:
+        task = progress.add_task(path.name, total=None)
         path.parent.mkdir(parents=True, exist_ok=True)
         while True:
             try:
-                _transfer(url, part, timeout, progress)
+                _transfer(url, part, timeout, progress, task)
                 return part.replace(path)
             except _CutError as error:
                 attempts += 1
@@ -76,9 +78,8 @@ def naming_disk_errors(path: Path) -> Iterator[None]:
         raise ZooError(f"cannot write {path}: {_reason(error)}{hint}") from error
 
 
-def _transfer(url: str, part: Path, timeout: float, progress: Progress) -> None:
+def _transfer(url: str, part: Path, timeout: float, progress: Bars, task: TaskID) -> None:
     """Bring ``part`` to its full length over one connection, or raise what prevented it."""
-    (task,) = progress.task_ids
     response, start = _open(url, part, timeout)
     with response:
         total = None if response.length is None else start + response.length
@@ -138,10 +139,3 @@ def _via_proxy(url: str) -> str:
 
 def _reason(error: BaseException | str) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
-def _progress_bar(name: str) -> Progress:
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    progress = bars(TextColumn("{task.description}"), *columns)
-    progress.add_task(name, total=None)
-    return progress
