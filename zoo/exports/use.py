@@ -39,8 +39,8 @@ def render(architecture: str, file_name: str, metadata: Mapping[str, str], size:
 def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> dict[str, str]:
     """What templates may name: the metadata, the file and its size, and literals of programs.
 
-    ``literal`` is the file's name in quotes, as Python, C++ and JavaScript read it; ``height`` and ``width`` are 0 where
-    they are free; ``braces`` is the palette as C++ reads it; ``output`` is the first output.
+    ``literal`` is the file's name in quotes, as Python, C++ and JavaScript read it; ``height`` and ``width`` are 0
+    where they are free; ``braces`` is the palette as C++ reads it; ``output`` is the first output.
     """
     height, width = size or (0, 0)
     return {
