@@ -153,7 +153,8 @@ class OptionParser(argparse.ArgumentParser):
         try:
             return read(option.type, word, words=True)
         except UnfitError as error:
-            self.error(f"{option.flag} must be {wanted(option.type)}, not {error.value!r}")
+            spelt = "null" if error.value is None else str(error.value)
+            self.error(f"{option.flag} must be {wanted(option.type)}, not {spelt!r}")
 
     def error(self, message: str) -> NoReturn:
         raise ZooError(f"{self._said(' '.join(message.split()))}\nsee {self.prog} --help")
