@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,9 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zoo.base.errors import ZooError
+from zoo.base.text import first_line
 from zoo.cards import described
 from zoo.cards.card import certify, read_card
-from zoo.hub import layout
+from zoo.commands.figures import at_hand
+from zoo.exports.settings import Settings
+from zoo.hub import layout, locate
 
 
 def kinds_of(text: str) -> list[str]:
@@ -37,13 +41,16 @@ def staged(folder: Path, kinds: Sequence[str]) -> Iterator[Path]:
     Raises:
         ZooError: a network that cannot be exported, or one that answers differently when it is.
     """
-    have = described.exports(read_card(folder).config)
-    missing = [kind for kind in kinds if kind not in have]
+    card = read_card(folder)
+    missing = [kind for kind in kinds if kind not in described.exports(card.config)]
     if not missing:
         yield folder
         return
+    for kind in missing:
+        Settings(to=kind).refuse(card.name, card.architecture)
+    measure, _ = at_hand(card, locate.find(folder), ())
     from zoo.exports import job  # torch takes seconds to import
-    from zoo.exports.settings import Settings
+    from zoo.exports.certificate import UnlikeError
 
     with TemporaryDirectory(prefix="zoo-publish-") as temporary:
         copy = Path(temporary, folder.resolve().name)
@@ -51,5 +58,10 @@ def staged(folder: Path, kinds: Sequence[str]) -> Iterator[Path]:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy / name)
         for kind in missing:
-            certify(copy, kind, *job.export(copy, Settings(to=kind), copy).files)
+            try:
+                done = job.export(copy, Settings(to=kind), copy, measure)
+            except UnlikeError as error:
+                way_out = f"zoo export {shlex.quote(str(folder))} --to {kind} tells more"
+                raise ZooError(f"{first_line(error)}\nnothing was published; {way_out}") from None
+            certify(copy, kind, *done.files)
         yield copy
