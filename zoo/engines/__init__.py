@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from zoo.base.errors import ZooError
-from zoo.base.text import unknown
+from zoo.base.text import first_line, printable, shortened, unknown
 
 Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # of what an engine takes, and of each output, for one size
 ENGINES = ("torch", "onnx", "openvino", "opencv")
@@ -86,5 +86,7 @@ def engine_class(kind: str) -> Any:
     name, module, package = _FILES[kind]
     try:
         return getattr(import_module(module), name)
-    except ImportError:
+    except ModuleNotFoundError:
         raise ZooError(f"the engine {kind} is not installed: pip install {package}") from None
+    except ImportError as error:  # of a library that its package needs
+        raise ZooError(f"the engine {kind} does not start: {shortened(printable(first_line(error)), 200)}") from None

@@ -66,9 +66,7 @@ class OnnxEngine(FileEngine):
                 read_config_from_model=0,
             )
         if PROVIDERS[kind] not in self._session.get_providers():
-            raise ZooError(
-                f"{self.name} cannot start {device}: its driver or libraries are missing or of another version"
-            )
+            raise ZooError(f"{self.name} cannot start {device}: its driver or a library is missing or too old")
         if kind != "cpu" and (left := _left_to_cpu(self._session)):
             _say(f"{self.name} computes on the CPU what {kind} does not: {left}")
 

@@ -44,10 +44,11 @@ class OpenCVEngine(FileEngine):
         self._lock = Lock()  # of its one input
 
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
+        names = list(self.graph.outputs)  # OpenCV 5 wants them all to be named
         with self._lock, silent():
             self._net.setInput(x, self.input)
-            found = self._net.forward(self.outputs)
-        return [_of_rank(len(self.graph.outputs[name]), each) for name, each in zip(self.outputs, found, strict=True)]
+            found = dict(zip(names, self._net.forward(names), strict=True))
+        return [_of_rank(len(self.graph.outputs[name]), found[name]) for name in self.outputs]
 
 
 def _of_rank(rank: int, output: np.ndarray) -> np.ndarray:

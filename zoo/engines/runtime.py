@@ -17,9 +17,9 @@ from zoo.engines.graph import Graph, Shape
 
 # What runtimes say beside what is wrong: codes, places in their source, what they were doing.
 _NOISE = re.compile(
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |.*Status Message: |/\S+:\d+ .* was false\. "
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |.*Status Message: |/\S+:\d+ (.* was false\. |.*\) (?=[A-Z]))|\w+\.cc:\d+ \w+ "
     r"|OpenCV\(\S+ \S+ error: \([^)]*\) | in function '.*'"
-    r"|^(Exception from|Check|FrontEnd API|Model wasn't|Summary|While validating|To facilitate) .*",
+    r"|^(Exception from|Check|FrontEnd API|Model wasn't|Summary|While validating|To facilitate).*",
     re.MULTILINE,
 )
 _OUT_OF_MEMORY = re.compile("bad.alloc|bad allocation|insufficient memory", re.IGNORECASE)
@@ -50,12 +50,12 @@ class FileEngine(ABC):
         ((self.input, self.shape),) = graph.inputs.items()
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        one, *sides = self.shape
-        alone = one == 1 != len(x)  # a file of fixed size takes one picture at a time
-        check_size((1, *x.shape[1:]) if alone else x.shape, (one, *sides))
+        alone = self.shape[0] == 1 != len(x)  # a file of fixed size takes one picture at a time
+        parts = np.split(x, len(x)) if alone and x.ndim == len(self.shape) else [x]
+        check_size(parts[0].shape, self.shape)
         with told(self.name, f"compute {size_text(x.shape)}"):
-            parts = [self._run(np.ascontiguousarray(part)) for part in (np.split(x, len(x)) if alone else [x])]
-            return tuple(np.ascontiguousarray(np.concatenate(each), np.float32) for each in zip(*parts, strict=True))
+            found = [self._run(np.ascontiguousarray(part)) for part in parts]
+        return tuple(np.ascontiguousarray(np.concatenate(each), np.float32) for each in zip(*found, strict=True))
 
     @abstractmethod
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
@@ -99,9 +99,8 @@ def check_size(shape: Sequence[int], wanted: Shape) -> None:
         isinstance(side, str) or side == given for side, given in zip(wanted, shape, strict=True)
     )
     if not fits:
-        raise ZooError(
-            f"the export takes {size_text(wanted)}, not {size_text(shape)}; without --size, zoo export frees it"
-        )
+        sizes = f"{size_text(wanted)}, not {size_text(shape)}"
+        raise ZooError(f"the export takes {sizes}; one that zoo export writes without --size takes any")
 
 
 def size_text(shape: Sequence[int | str]) -> str:
