@@ -11,7 +11,7 @@ import pytest
 
 from zoo.base.errors import ZooError
 from zoo.cards import described, forms, parity
-from zoo.cards.card import certify, check_card, read_card, refresh
+from zoo.cards.card import add_export, certify, check_card, read_card, refresh
 from zoo.cards.parity import Certificate, Compared, Measured, OnRuntime
 from zoo.cards.tables import of_exports
 from zoo.hub import layout, locate
@@ -36,7 +36,7 @@ def exported(card: Path) -> Path:
     """The card with an export to ONNX that is as good as any for what is said of it."""
     (card / "net.onnx").write_bytes(b"a graph")
     parity.write(card, certified(card, "net.onnx"))
-    certify(card, "onnx", card / "net.onnx")
+    add_export(card, "onnx", card / "net.onnx")
     return card
 
 
@@ -61,7 +61,7 @@ def test_another_export_is_added_and_a_new_one_takes_the_place_of_the_old(export
         (exported / name).write_bytes(content)
     for kind, files in {"openvino": ("net.xml", "net.bin"), "onnx": ("net.onnx",)}.items():
         parity.write(exported, certified(exported, files[0]))
-        certify(exported, kind, *(exported / name for name in files))
+        add_export(exported, kind, *(exported / name for name in files))
     assert check_card(exported) == []
     entries = described.entries(read_card(exported).config)
     assert {"net.onnx", "net.xml", "net.bin"} < entries.keys()
@@ -84,15 +84,15 @@ def edit(path: Path, change: Any) -> None:
         (lambda card: (card / "parity.json").unlink(), "parity.json has no certificate of net.onnx"),
         (
             lambda card: parity.write(card, certified(card, "net.onnx", weights_sha256="0" * 64)),
-            "net.onnx was made of other weights: make it again with zoo export",
+            "net.onnx of parity.json was made of other weights: make it again with zoo export",
         ),
         (
             lambda card: parity.write(card, certified(card, "net.onnx", sha256="0" * 64)),
             "parity.json certifies another net.onnx than that of config.json",
         ),
         (
-            lambda card: parity.write(card, certified(card, "net.onnx", file="gone.onnx")),
-            "parity.json certifies another gone.onnx than that of config.json",
+            lambda card: parity.write(card, certified(card, "net.onnx", file="gone.onnx", weights_sha256="0" * 64)),
+            "gone.onnx of parity.json was made of other weights",
         ),
         (
             lambda card: parity.write(card, certified(card, "net.onnx", runtimes={"opencv 5.0": ORT})),
@@ -116,6 +116,30 @@ def edit(path: Path, change: Any) -> None:
 def test_a_card_whose_exports_are_not_what_it_says(exported: Path, change: Any, problem: str):
     change(exported)
     assert any(problem in each for each in check_card(exported)), check_card(exported)
+
+
+def test_a_card_may_show_a_certificate_and_leave_the_file_out(card: Path, tmp_path: Path):
+    """As an installed card does, of which exports are made where they are needed."""
+    refresh(card)
+    (tmp_path / "net.onnx").write_bytes(b"a graph")
+    entry = described.entry_of(tmp_path / "net.onnx")
+    (card / "net.onnx").write_bytes(b"")
+    certificate = certified(card, "net.onnx", sha256=entry["sha256"])
+    (card / "net.onnx").unlink()
+    before = (card / "README.md").read_text()
+    with pytest.raises(ZooError, match=r"net\.onnx was made of other weights than those of"):
+        certify(card, dataclasses.replace(certificate, weights_sha256="0" * 64))
+    assert (card / "README.md").read_text() == before
+    assert not (card / "parity.json").exists()
+    results = (card / "results.json").read_bytes()
+    (card / "results.json").unlink()
+    with pytest.raises(ZooError, match=r"results\.json has no figures"):
+        certify(card, certificate)
+    assert not (card / "parity.json").exists()
+    (card / "results.json").write_bytes(results)
+    certify(card, certificate)
+    assert "| net.onnx | onnxruntime 1.32.0 |" in (card / "README.md").read_text()
+    assert check_card(card) == []
 
 
 def test_a_card_without_exports_shows_none(card: Path):

@@ -137,7 +137,21 @@ def refresh(folder: str | Path, results: Results | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def certify(folder: Path, to: str, *files: Path) -> None:
+def certify(folder: Path, certificate: parity.Certificate) -> None:
+    """Puts a certificate into a card's ``parity.json``, and shows it in the README.
+
+    Raises:
+        ZooError: it is of other weights, or the card is not complete; nothing was written then.
+    """
+    card = read_card(folder)
+    if certificate.weights_sha256 != card.config["weights"]["sha256"]:
+        raise ZooError(f"{certificate.file} was made of other weights than those of {folder}")
+    refresh(folder)  # refuses a card that is not complete
+    parity.write(folder, certificate)
+    refresh(folder)
+
+
+def add_export(folder: Path, to: str, *files: Path) -> None:
     """Names an export in a card's ``config.json``, and shows its certificate in the README.
 
     Args:
@@ -259,16 +273,14 @@ def _differing_files(card: Card) -> list[str]:
 
 
 def _uncertified(card: Card) -> list[str]:
-    """Exports whose certificate is missing or of something else."""
-    problems, certificates = [], card.certificates
-    exports = {entry["file"]: entry["sha256"] for entry in card.config.get("exports", {}).values()}
-    for name in [*exports, *(certificates.keys() - exports)]:
-        if name not in certificates:
-            problems.append(f"parity.json has no certificate of {name}")
-        elif certificates[name].sha256 != exports.get(name):
+    """Exports without a certificate, and certificates of something else."""
+    exports = {entry["file"]: entry["sha256"] for entry in described.exports(card.config).values()}
+    problems = [f"parity.json has no certificate of {name}" for name in exports if name not in card.certificates]
+    for name, certificate in card.certificates.items():
+        if certificate.weights_sha256 != card.config["weights"]["sha256"]:
+            problems.append(f"{name} of parity.json was made of other weights: make it again with zoo export")
+        elif certificate.sha256 != exports.get(name, certificate.sha256):  # which the card need not have
             problems.append(f"parity.json certifies another {name} than that of config.json")
-        elif certificates[name].weights_sha256 != card.config["weights"]["sha256"]:
-            problems.append(f"{name} was made of other weights: make it again with zoo export")
     return problems
 
 

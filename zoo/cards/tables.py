@@ -10,9 +10,7 @@ from zoo.cards.parity import Certificate
 from zoo.models.evaluation import Results
 
 Cell = str | float | None
-EXPORTS = """\
-The exported network on other runtimes, on the same pictures as in torch. `load(NAME, engine="onnx")` and `zoo predict
-NAME --engine onnx` run it without torch:"""
+EXPORTS = "Exported by `zoo export` and run by other runtimes, on the same pictures as in torch:"
 EXPLAINED = """\
 Largest difference: of any number that the network puts out, over all pictures below. Equal pixels: of the mask, in the
 picture where they are fewest. Figures are those above, measured on the same data with the exported file."""

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
 from zoo.cards import described
-from zoo.cards.card import certify, read_card
+from zoo.cards.card import add_export, read_card
 from zoo.commands.figures import at_hand
 from zoo.exports.settings import Settings
 from zoo.hub import layout, locate
@@ -63,5 +63,5 @@ def staged(folder: Path, kinds: Sequence[str]) -> Iterator[Path]:
             except UnlikeError as error:
                 way_out = f"zoo export {shlex.quote(str(folder))} --to {kind} tells more"
                 raise ZooError(f"{first_line(error)}\nnothing was published; {way_out}") from None
-            certify(copy, kind, *done.files)
+            add_export(copy, kind, *done.files)
         yield copy
