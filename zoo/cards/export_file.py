@@ -113,10 +113,10 @@ class Export:
         """Itself, unless its metadata lie."""
         try:
             self._check_texts()
+            check_forward_pass(self.architecture)
             self._check_graph()
         except (ZooError, UnfitError) as error:
             raise ZooError(f"{self.where}: refused, its metadata: {error}") from None
-        check_forward_pass(self.architecture, self.where)
         return self
 
     def _check_texts(self) -> None:
@@ -171,7 +171,7 @@ def _text(shape: Sequence[int | str]) -> str:
     return "x".join(str(side) if isinstance(side, int) else "?" for side in shape)
 
 
-def check_forward_pass(architecture: str, where: str) -> None:
+def check_forward_pass(architecture: str) -> None:
     """Refuses an architecture in which there is nothing to export."""
     if architectures()[architecture].example is None:
-        raise ZooError(f"{where}: {architecture} has no forward pass that an engine could compute; it needs torch")
+        raise ZooError(f"{architecture} has no forward pass that an engine could compute; it needs torch")

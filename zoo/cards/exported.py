@@ -82,7 +82,7 @@ def of_model(name: str | Path, engine: str, make: Make | None = None) -> Export:
     config = described.read_config(source)
     if (architecture := config.get("architecture")) not in architectures():
         raise ZooError(f"{source}: {unknown('architecture', f'{architecture!s:.60}', architectures())}")
-    check_forward_pass(architecture, str(name))
+    check_forward_pass(architecture)
     entries = described.exports(config)
     if entry := entries.get(engine) or entries.get("onnx"):
         content, apart = described.read(source, entry), entry.get("weights")

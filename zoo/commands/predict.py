@@ -278,7 +278,7 @@ def _architecture(model: str, engine: str | None) -> Architecture:
     if name not in known:
         raise unknown("architecture", name, known)
     if not by_torch:
-        export_file.check_forward_pass(name, model)
+        export_file.check_forward_pass(name)
     return known[name]
 
 

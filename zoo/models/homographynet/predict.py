@@ -131,8 +131,12 @@ class Aligner:
         return Estimate(matrix, residual, valid)
 
     def _answer(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Offsets ``(B, 4, 2)`` of one look, and the residual ``(B,)`` that they speak of; see :class:`Estimate`."""
-        offsets, *spreads = (output.astype(np.float64) for output in self.engine(pairs))
+        """Offsets ``(B, 4, 2)`` of one look, and the residual ``(B,)`` that they speak of; see :class:`Estimate`.
+
+        What is infinite becomes NaN, which everything goes through without a word.
+        """
+        outputs = (output.astype(np.float64) for output in self.engine(pairs))
+        offsets, *spreads = (np.where(np.isfinite(output), output, np.nan) for output in outputs)
         left = np.linalg.norm(offsets, axis=-1).mean(-1)
         return offsets, np.hypot(left, spreads[0]) if spreads else left
 
