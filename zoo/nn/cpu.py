@@ -85,9 +85,7 @@ class InstanceNorm(nn.InstanceNorm2d):
         # norm does not (https://github.com/pytorch/pytorch/pull/194616): it is slow, as measured by
         # tests/benchmarks/fast_style_speed.py, and its gradients of one picture are wrong.
         x = x.contiguous(memory_format=LAST)
-        pictures = [
-            F.batch_norm(one, None, None, self.weight, self.bias, True, 0.0, self.eps) for one in torch.split(x, 1)
-        ]
+        pictures = [_Normalized.apply(one, self.weight, self.bias, self.eps) for one in torch.split(x, 1)]
         return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
     def normalize(self, x: Tensor, mean: Tensor, mean_square: Tensor) -> Tensor:
@@ -96,6 +94,40 @@ class InstanceNorm(nn.InstanceNorm2d):
         scale = self.weight * torch.rsqrt(variance + self.eps).to(x)
         shift = self.bias - mean.to(x) * scale
         return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
+
+
+class _Normalized(torch.autograd.Function):
+    """One picture ``(1, C, H, W)``, channels last, normalised by its own :func:`statistics`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+        mean, variance = (each.to(weight) for each in statistics(x))
+        ctx.eps = eps
+        ctx.save_for_backward(x, weight, mean, torch.rsqrt(variance + eps))
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, mean, scale = ctx.saved_tensors
+        gradient, wanted = gradient.contiguous(memory_format=LAST), list(ctx.needs_input_grad[:3])
+        backward = torch.ops.aten.native_batch_norm_backward
+        return *backward(gradient, x, weight, None, None, mean, scale, True, ctx.eps, wanted), None
+
+
+def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of the channels of one picture ``(1, C, H, W)``, channels last: float32 ``(C,)``.
+
+    By batch norm's kernel, which adds pixel after pixel and so is off by 2e-3 after 1024x1024 of them: here it sees
+    each column of pixels as a channel, and what it says of the columns is then put together.
+    """
+    _, channels, height, width = x.shape
+    columns = x.permute(0, 2, 3, 1).reshape(height, width * channels)
+    precise = torch.zeros(width * channels, dtype=torch.promote_types(x.dtype, torch.float32))  # else as x, in 16 bits
+    mean, variance = torch.batch_norm_update_stats(columns, precise, precise.clone(), 0.0)
+    mean, variance = mean.view(width, channels), variance.view(width, channels)
+    between, center = torch.var_mean(mean, 0, correction=0)
+    return center, variance.mean(0) + between
 
 
 def sums(x: Tensor) -> tuple[Tensor, Tensor]:
