@@ -12,8 +12,8 @@ from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
+from zoo.nn.squash import squashed
 
-OVERSHOOT = 0.05  # by which tanh may leave 0..1
 STRIDE = 4  # of the deepest features
 SMALLEST = 8  # pixels of a side that the deepest layers can reflect
 
@@ -73,11 +73,6 @@ class FastStyle(Model):
 def lacking(side: int) -> int:
     """Pixels that a side is short of what the strides and the deepest reflection take."""
     return max(-side % STRIDE, SMALLEST - side)
-
-
-def squashed(y: Tensor) -> Tensor:
-    """The last layer's output to 0..1 and a little beyond."""
-    return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y)) / 2
 
 
 class ResidualBlock(nn.Module):

@@ -16,9 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking, squashed
+from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking
 from zoo.nn.cpu import InstanceNorm, sums
 from zoo.nn.mode import evaluating
+from zoo.nn.squash import squashed
 from zoo.pictures.tensors import to_array, to_tensor
 
 Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)

@@ -13,8 +13,7 @@ from zoo.base.errors import ZooError
 from zoo.data.low_resolution import SCALE
 from zoo.models.base import Model
 from zoo.nn.resize import BicubicUpsample
-
-OVERSHOOT = 0.05  # by which the paper's tanh may leave 0..1
+from zoo.nn.squash import squashed
 
 
 class PerceptualSR(Model):
@@ -74,8 +73,7 @@ class PerceptualSR(Model):
     def forward(self, x: Tensor) -> Tensor:
         features = self.first(x - 0.5)
         if self.upsampling == "paper":
-            y = self.last(self.steps(self.trunk(F.relu(features))))
-            return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y)) / 2
+            return squashed(self.last(self.steps(self.trunk(F.relu(features)))))
         detail = F.pixel_shuffle(self.last(features + self.trunk(features)), SCALE)
         return self.bicubic(x) + detail
 
