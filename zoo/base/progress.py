@@ -16,6 +16,8 @@ FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # by which rich takes anything for a
 class NoBars:
     """Takes what rich's ``Progress`` takes, and draws nothing."""
 
+    disable = True
+
     def __enter__(self) -> NoBars:
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -54,7 +55,7 @@ class Watch:
         self.progress.update(self._task, completed=done, total=known, tally=text)
         if self.progress.disable and time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE
-            self.progress.console.print(f"{done:,} of {known:,}: {text}", highlight=False)
+            print(f"{done:,} of {known:,}: {text}", file=sys.stderr)  # noqa: T201
 
     def __str__(self) -> str:
         return ", ".join(f"{count:,} {status.replace('_', ' ')}" for status, count in self.tally.most_common())

@@ -115,12 +115,14 @@ def _required(module: str) -> str:
     """The package of a module that the zoo requires, whose light installation is without; empty for any other."""
     from importlib import metadata  # takes a while to import
 
-    package = NAMES.get(module, module.partition(".")[0])
+    package = module.partition(".")[0]
+    package = NAMES.get(package, package)
     try:
         needed = [each for each in metadata.requires(DISTRIBUTION) or () if "extra ==" not in each]
     except metadata.PackageNotFoundError:  # a checkout that is not installed
         return ""
-    return package if package in {re.split(r"[^\w.-]", each)[0] for each in needed} else ""
+    known = {re.split(r"[^\w.-]", each)[0].replace("-", "_"): each for each in needed}
+    return package if package.replace("-", "_") in known else ""
 
 
 def run(arguments: list[str]) -> int:

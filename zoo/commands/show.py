@@ -7,16 +7,18 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, card_names
-from zoo.cards import export_file, exported
 from zoo.cards.card import read_card
 from zoo.cards.tables import macs_text
 from zoo.commands.terminal import Parser, table
 from zoo.hub import client, locate
 from zoo.hub.errors import in_plain_words
+
+if TYPE_CHECKING:
+    from zoo.cards.export_file import Export
 
 CODE_LICENSE = "Apache-2.0"
 USER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -66,6 +68,8 @@ def main_info(argv: list[str]) -> int:
         "name", help="name of a model or architecture, a folder, a bundle, USER/NAME on the Hub, or an exported file"
     )
     name = parser.parse_args(argv).name
+    from zoo.cards import export_file, exported  # which import NumPy
+
     if exported.is_file(name):
         print(table([row for row in _of_file(export_file.read_file(name)) if row[1]]))  # noqa: T201
         return 0
@@ -91,8 +95,10 @@ def main_info(argv: list[str]) -> int:
     return 0
 
 
-def _of_file(export: export_file.Export) -> list[tuple[str, str]]:
+def _of_file(export: Export) -> list[tuple[str, str]]:
     """What an exported file says of itself."""
+    from zoo.cards.exported import RUNS
+
     told, declared = export.metadata, export.declared
     content = export.content if isinstance(export.content, bytes) else export.content[0]
     shapes = {
@@ -118,7 +124,7 @@ def _of_file(export: export_file.Export) -> list[tuple[str, str]]:
         ("size", f"{len(content) / 1e6:.1f} MB"),
         ("SHA-256", hashlib.sha256(content).hexdigest()),
         ("of weights", told["weights_sha256"]),
-        ("runs by", ", ".join(exported.RUNS[Path(export.where).suffix.lower()])),
+        ("runs by", ", ".join(RUNS[Path(export.where).suffix.lower()])),
     ]
 
 
