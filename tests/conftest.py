@@ -13,6 +13,7 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # what would fetch weights fails at once
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the parallelism: threads of several would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

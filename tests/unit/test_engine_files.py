@@ -21,10 +21,12 @@ import numpy as np
 import pytest
 import torch
 
+import zoo
 from zoo.base.errors import ZooError
 from zoo.engines import ENGINES, engine_class, open_engine, runtime
 from zoo.engines.graph import DIGEST, METADATA, Graph, graph_sha256, read_graph
 from zoo.engines.ir import read_ir
+from zoo.engines.unreported import unreported
 
 onnx = pytest.importorskip("onnx", reason="onnx, which writes the files of these tests, is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -39,7 +41,8 @@ ENTRIES = {"name": "tiny", "architecture": "linknet", "facts": "{}", "predicts":
 def installed(kind: str) -> Any:
     reason = f"{kind} is not installed"
     module = {"onnx": "onnxruntime", "openvino": "openvino", "opencv": "cv2"}[kind]
-    return pytest.importorskip(module, reason=reason)
+    with unreported():
+        return pytest.importorskip(module, reason=reason)
 
 
 def constant(name: str, values: object, kind: int = INT64) -> Any:
@@ -804,6 +807,25 @@ def test_engines_import_their_runtime_and_nothing_else():
     )
     done = subprocess.run([sys.executable, "-c", code], input=written(model()), capture_output=True, check=True)
     assert done.stdout == b"(1, 4, 4, 5)\n"
+
+
+@KINDS
+def test_a_runtime_reports_nothing_to_its_maker(kind: str, tmp_path: Path):
+    """Before they report, ONNX Runtime and OpenVINO write an identifier below the home folder."""
+    installed(kind)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "tiny.onnx").write_bytes(written(model()))
+    code = (
+        "import pathlib, sys, numpy as np, zoo.engines;"
+        f"engine = zoo.engines.open_engine('{kind}', pathlib.Path('tiny.onnx').read_bytes(), ['logits']);"
+        "engine(np.zeros((1, 3, 4, 5), 'f'));"
+        "assert 'openvino_telemetry' not in sys.modules"
+    )
+    ours = ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "CI")  # which keep it still by themselves, or elsewhere
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
+    environment |= {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(zoo.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
+    assert not list((tmp_path / "home").rglob("*"))
 
 
 def test_opencv_4_takes_files_of_a_fixed_size_only(monkeypatch: pytest.MonkeyPatch):

@@ -9,12 +9,15 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from zoo.base.errors import ZooError
 from zoo.base.text import listing
 from zoo.engines.graph import read_graph
 from zoo.engines.runtime import FileEngine, device_of, threads, told
+from zoo.engines.unreported import unreported
+
+with unreported():
+    import onnxruntime
 
 CPU = "CPUExecutionProvider"
 PROVIDERS = {

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from threading import Lock
 
 import numpy as np
-import openvino
 
 from zoo.engines.graph import read_graph
 from zoo.engines.ir import read_ir
 from zoo.engines.runtime import FileEngine, device_of, threads, told
+from zoo.engines.unreported import unreported
+
+with unreported():
+    import openvino
 
 PACKAGES = dict.fromkeys(("gpu", "npu"), "Intel's driver of that device")
 
