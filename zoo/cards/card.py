@@ -31,6 +31,7 @@ FIELDS = {  # that a card must have
     "README.md": ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index"),
 }
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")
+SURPLUS = "move it away; zoo publish --with onnx adds exports"
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,7 @@ def _differing_files(card: Card) -> list[str]:
         elif sha256_of(path) != entry["sha256"]:
             problems.append(f"{name} is not the file that config.json describes")
     there = (name for name in layout.listing(card.folder)[0] if name.endswith(layout.DESCRIBED))
-    return [*problems, *(f"config.json does not name {name}" for name in there if name not in entries)]
+    return [*problems, *(f"config.json does not name {name}: {SURPLUS}" for name in there if name not in entries)]
 
 
 def _uncertified(card: Card) -> list[str]:
