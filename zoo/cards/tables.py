@@ -6,14 +6,17 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from zoo.base.text import cell_text
-from zoo.cards.parity import Certificate
+from zoo.cards.parity import Certificate, OnRuntime
 from zoo.models.evaluation import Results
 
 Cell = str | float | None
+HEAD = ("file", "runtime", "largest difference", "equal pixels", "figure", "in torch", "exported")
 EXPORTS = "Exported by `zoo export` and run by other runtimes, on the same pictures as in torch:"
-EXPLAINED = """\
-Largest difference: of any number that the network puts out, over all pictures below. Equal pixels: of the mask, in the
-picture where they are fewest. Figures are those above, measured on the same data with the exported file."""
+EXPLAINED = {  # columns
+    2: "Largest difference: of any number that the network puts out.",
+    3: "Equal pixels: of the mask, in the picture where they are fewest.",
+    4: "Figure: the first of those above, measured in torch and with the exported file in one go.",
+}
 
 
 def of_results(results: Results) -> str:
@@ -38,26 +41,22 @@ def of_exports(certificates: Iterable[Certificate]) -> list[str]:
     certificates = list(certificates)
     if not certificates:
         return []
-    rows = [row for each in certificates for row in _rows(each)]
-    head = ("file", "runtime", "largest difference", "equal pixels", "figure", "in torch", "exported")
-    shown = [column for column in range(len(head)) if any(row[column] is not None for row in rows)]
-    table = markdown([head[column] for column in shown], [[row[column] for column in shown] for row in rows])
-    return [EXPORTS, table, " ".join([EXPLAINED.replace("\n", " "), *map(_origin, certificates)])]
+    measured = [(each, name, found) for each in certificates for name, found in each.runtimes.items()]
+    rows = [_row(each.file, name, found) for each, name, found in measured if not found.cannot]
+    shown = [column for column in range(len(HEAD)) if any(row[column] is not None for row in rows)]
+    table = markdown([HEAD[column] for column in shown], [[row[column] for column in shown] for row in rows])
+    pictures = dict.fromkeys(each.what for _, _, found in measured for each in found.pictures)
+    words = [*(EXPLAINED[column] for column in shown if column in EXPLAINED), f"Pictures: {'; '.join(pictures)}."]
+    return [EXPORTS, table, " ".join([*words, "More is in [parity.json](parity.json)."]), _origins(certificates)]
 
 
-def _rows(certificate: Certificate) -> list[list[Cell]]:
-    """A row for each figure on each runtime, or one without a figure."""
-    rows: list[list[Cell]] = []
-    for runtime, measured in certificate.runtimes.items():
-        if measured.cannot:
-            continue
-        shares = [each.equal for each in measured.pictures if each.equal is not None]
-        largest = f"{max(each.largest for each in measured.pictures):.1e}" if measured.pictures else None
-        start = [certificate.file, runtime, largest, _percent(min(shares)) if shares else None]
-        rows += [[*start, each.name, each.torch, each.engine] for each in measured.figures] or [
-            [*start, None, None, None]
-        ]
-    return rows
+def _row(file: str, runtime: str, found: OnRuntime) -> list[Cell]:
+    """A line of the table; None for what was not compared."""
+    shares = [each.equal for each in found.pictures if each.equal is not None]
+    largest = f"{max(each.largest for each in found.pictures):.1e}" if found.pictures else None
+    figure = found.figures[0] if found.figures else None
+    compared = [figure.name, figure.torch, figure.engine] if figure else [None] * 3
+    return [file, runtime, largest, _percent(min(shares)) if shares else None, *compared]
 
 
 def _percent(share: float) -> str:
@@ -65,20 +64,16 @@ def _percent(share: float) -> str:
     return f"{math.floor(round(share * 1e6, 2) / 100) / 100:.2f} %"
 
 
-def _origin(certificate: Certificate) -> str:
-    """How a file was made and compared, and what runtimes do not do with it."""
-    runtimes = certificate.runtimes.items()
-    pictures = dict.fromkeys(each.what for _, measured in runtimes for each in measured.pictures)
-    versions = ", ".join(f"{package} {version}" for package, version in certificate.versions.items())
-    exceptions = [f" {name} does not run it: {measured.cannot}." for name, measured in runtimes if measured.cannot]
-    exceptions += [
-        f" {name} answers differently: {measured.parting}." for name, measured in runtimes if measured.parting
-    ]
-    return (
-        f"`{certificate.file}` ({certificate.precision}) was made by zoo {certificate.zoo_version} with {versions} "
-        f"(exporter: {certificate.exporter}) and compared on pictures of {', '.join(pictures)}; its SHA-256: "
-        f"`{certificate.sha256}`.{''.join(exceptions)}"
-    )
+def _origins(certificates: Iterable[Certificate]) -> str:
+    """How each file was made, and what runtimes do not do with it."""
+    lines = []
+    for each in certificates:
+        made = f"by zoo {each.zoo_version} and the {each.exporter} exporter of torch {each.versions.get('torch', '')}"
+        lines.append(f"- `{each.file}`: {each.precision}, made {made}, SHA-256 `{each.sha256}`.")
+        for name, found in each.runtimes.items():
+            lines[-1] += f" {name} does not run it: {found.cannot}." if found.cannot else ""
+            lines[-1] += f" {name} answers differently: {found.parting}." if found.parting else ""
+    return "\n".join(lines)
 
 
 def macs_text(macs: Mapping[str, float]) -> str:
