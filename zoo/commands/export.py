@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
 from zoo.base.paths import shown
-from zoo.cards.card import Card, read_card
+from zoo.cards.card import Card, certify, read_card
 from zoo.commands.terminal import Parser, table
 from zoo.exports.settings import KINDS, PRECISIONS, SUFFIXES, Settings, parse_size
 from zoo.hub import locate
@@ -43,6 +43,10 @@ def main(argv: list[str]) -> int:
     card, source = read_card(options.model), locate.find(options.model)
     settings.refuse(card.name, card.architecture)
     folder = expanded(options.output or Path("exports", card.name))
+    if options.write and (source.foreign or options.to == "torch"):
+        raise ZooError(
+            f"--write is for cards on this machine and --to onnx or openvino, not {source} --to {options.to}"
+        )
     if not options.overwrite:
         _refuse_replacing(folder, card.name, options.to)
     measure, where = _figures(card, source, given, options)
@@ -52,8 +56,11 @@ def main(argv: list[str]) -> int:
     try:
         done = job.export(options.model, settings, folder, measure)
     except UnlikeError as error:
-        print(f"zoo: {error}", file=sys.stderr)  # noqa: T201
+        way_out = "\n--force writes it all the same" if error.forced else ""
+        print(f"zoo: {error}{way_out}", file=sys.stderr)  # noqa: T201
         return UNLIKE
+    if options.write:
+        certify(source.folder, done.certificate)
     _report(done.found, f"measured on {where}" if measure else f"not measured: {where}")
     print("\n".join(shown(path) for path in [*done.files, *done.beside]))  # noqa: T201
     return 0
@@ -76,6 +83,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument("--no-figures", action="store_true", help="leave the card's figures out")
     parser.add_argument("--force", action="store_true", help="write it though int8 costs much or other runtimes differ")
+    parser.add_argument("--write", action="store_true", help="put the certificate on the card")
     parser.add_argument("--overwrite", action="store_true", help="replace files of the same names")
     return parser
 

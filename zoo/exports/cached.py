@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 from zoo.base import __version__
+from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.cards.card import read_card
-from zoo.engines.graph import OPSET
+from zoo.engines.graph import OPSET, read_graph
 from zoo.exports.settings import Settings
 from zoo.hub import client
 
@@ -23,21 +24,33 @@ def export_once(model: str | Path) -> Path:
         model: what ``zoo.load`` takes.
 
     Raises:
-        UnlikeError: ONNX Runtime gives something else than torch.
-        ZooError: the model cannot be exported, or packages are missing.
+        ZooError: the model cannot be exported, packages are missing, or ONNX Runtime gives something else than torch.
     """
     card = read_card(model)
     config = [card.config.get(name) for name in ("architecture", "arguments", "weights")]
     key = hashlib.sha256(json.dumps([*config, __version__, OPSET], sort_keys=True).encode()).hexdigest()
     path = client.home() / "exports" / key[:32] / f"{card.name}.onnx"
-    if not path.is_file():
+    if not _is_sound(path):
         Settings("onnx").refuse(card.name, card.architecture)
         from zoo.exports import job  # torch takes seconds to import
+        from zoo.exports.certificate import UnlikeError
         from zoo.exports.subject import Subject
 
         subject = Subject.load(model, Settings("onnx"))
         made = job.make(subject, ("onnx",))
-        job.judge(subject, made)
+        try:
+            job.judge(subject, made)
+        except UnlikeError as error:
+            raise ZooError(f"{error}\nengine='torch' computes it") from error
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, made.file.contents[".onnx"])
     return path
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether there is a file that is whole."""
+    try:
+        read_graph(path.read_bytes(), path)
+    except (OSError, ZooError):
+        return False
+    return True

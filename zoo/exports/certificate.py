@@ -1,9 +1,10 @@
 """The comparison of a file with the network that it was made of, on every runtime that is installed and reads it.
 
 One runtime a kind of file must read it and agree with torch: ONNX Runtime for ONNX, OpenVINO for its own format, torch
-for its programs. The others are told of too. One that cannot read the file, such as OpenCV 4 a file of free sizes, is
-entered with its reason. One that reads it and gives something else counts as a failure like the first, since whoever
-uses it would not be told: ``--force`` writes the file then, and the certificate says where they part.
+for its own programs, which nothing else reads, as it reads no other kind. The others are told of too. One that cannot
+read the file, such as OpenCV 4 a file of free sizes, is entered with its reason. One that reads it and gives something
+else counts as a failure like the first, since whoever uses it would not be told: ``--force`` writes the file then, and
+the certificate says where they part.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from zoo.base.errors import ZooError
-from zoo.base.text import cell_text, first_line
-from zoo.cards.parity import Compared, Measured
+from zoo.base.text import LINE, cell_text, first_line, shortened
+from zoo.cards.parity import Compared, Measured, OnRuntime
 from zoo.engines import Engine, engine_class
+from zoo.exports.pictures import Input
 from zoo.models.base import Model
 
 RUNTIMES = {"onnx": ("onnx", "openvino", "opencv"), "openvino": ("openvino",), "torch": ("torch",)}  # the first must
@@ -35,7 +37,15 @@ Opener: TypeAlias = "Callable[[str, Sequence[str]], Engine]"  # of a runtime and
 
 
 class UnlikeError(ZooError):
-    """A runtime gives something else than torch; nothing was written."""
+    """A runtime gives something else than torch, or int8 costs too much; nothing was written.
+
+    Attributes:
+        forced: whether ``--force`` writes it all the same.
+    """
+
+    def __init__(self, message: str, forced: bool) -> None:
+        super().__init__(message)
+        self.forced = forced
 
 
 @dataclass(frozen=True)
@@ -43,24 +53,24 @@ class Reference:
     """What torch computes.
 
     Args:
-        inputs: batches ``(B, C, H, W)`` in 0..1.
+        inputs: batches of pictures.
         answers: to each, its outputs.
         names: of the outputs.
         numbers: how many of them are numbers; the rest are masks.
     """
 
-    inputs: list[np.ndarray]
+    inputs: list[Input]
     answers: list[tuple[np.ndarray, ...]]
     names: list[str]
     numbers: int
 
     @classmethod
-    def of(cls, net: Model, inputs: list[np.ndarray]) -> Reference:
+    def of(cls, net: Model, inputs: list[Input]) -> Reference:
         answers, names = [], list(net.outputs)
-        for x in inputs:
-            outputs = net.engine(x)
+        for each in inputs:
+            outputs = net.engine(each.x)
             further = net.further(*map(torch.from_numpy, outputs))
-            answers.append((*outputs, *(each.numpy() for each in further.values())))
+            answers.append((*outputs, *(mask.numpy() for mask in further.values())))
             names = [*net.outputs, *further]
         return cls(inputs, answers, names, len(net.outputs))
 
@@ -70,19 +80,25 @@ class Reference:
         Raises:
             ZooError: the engine cannot compute one of them.
         """
-        return [self._one(x, want, engine(x)) for x, want in zip(self.inputs, self.answers, strict=True)]
+        return [self._one(x.name, want, engine(x.x)) for x, want in zip(self.inputs, self.answers, strict=True)]
 
-    def _one(self, x: np.ndarray, want: Sequence[np.ndarray], have: Sequence[np.ndarray]) -> Compared:
+    def _one(self, name: str, want: Sequence[np.ndarray], have: Sequence[np.ndarray]) -> Compared:
         if shapes := [(a.shape, b.shape) for a, b in zip(want, have, strict=True) if a.shape != b.shape]:
-            raise ZooError(f"its output for {text(x)} has the shape {shapes[0][1]}, that of torch {shapes[0][0]}")
+            raise ZooError(f"its output for {name} has the shape {shapes[0][1]}, that of torch {shapes[0][0]}")
         off = [np.abs(a - b) for a, b in zip(want[: self.numbers], have[: self.numbers], strict=True)]
         masks = list(zip(want[self.numbers :], have[self.numbers :], strict=True))
         return Compared(
-            text(x),
+            name,
             max(float(each.max()) for each in off),
             float(sum(each.sum() for each in off) / sum(each.size for each in off)),
             min(float((a == b).mean()) for a, b in masks) if masks else None,
         )
+
+    def share(self, compared: Sequence[Compared]) -> float | None:
+        """The share of all masks' pixels that are equal; None where there is no mask."""
+        sized = [(x.x.size, each.equal) for x, each in zip(self.inputs, compared, strict=True)]
+        known = [(size, equal) for size, equal in sized if equal is not None]
+        return sum(size * equal for size, equal in known) / sum(size for size, _ in known) if known else None
 
     @property
     def scale(self) -> float:
@@ -102,6 +118,7 @@ class Found:
         fault: in how far it gives something else than torch, or that it cannot, where it must.
         parting: where it parts from torch.
         pictures: differences for each input.
+        equal: share of all masks' pixels; None where there is no mask.
         figures: of the card.
     """
 
@@ -111,25 +128,30 @@ class Found:
     fault: str = ""
     parting: str = ""
     pictures: list[Compared] = field(default_factory=list)
+    equal: float | None = None
     figures: list[Measured] = field(default_factory=list)
 
     @property
     def largest(self) -> float:
         return max((each.largest for each in self.pictures), key=_badness, default=0.0)
 
-    @property
-    def equal(self) -> float | None:
-        """The share of all masks' pixels; None where there is no mask."""
-        pixels = [(math.prod(map(int, each.what.split("x"))), each.equal) for each in self.pictures]
-        shares = [(size, share) for size, share in pixels if share is not None]
-        return sum(size * share for size, share in shares) / sum(size for size, _ in shares) if shares else None
+    def worst(self, inputs: Sequence[Input]) -> np.ndarray | None:
+        """The smallest input whose outputs are about as far off as any."""
+        pairs = zip(inputs, self.pictures, strict=False)
+        bad = [x.x for x, each in pairs if not 2 * each.largest < self.largest]  # NaN too
+        return min(bad, key=np.size, default=None)
 
-    def worst(self, inputs: Sequence[np.ndarray]) -> np.ndarray | None:
-        """The smallest input whose outputs are as far off as any."""
-        if not self.pictures:
-            return None
-        bad = [x for x, each in zip(inputs, self.pictures, strict=True) if 2 * _badness(each.largest) >= self.largest]
-        return min(bad or inputs, key=np.size)
+    def certified(self) -> OnRuntime:
+        """As ``parity.json`` tells it; of numbers that are none only the fault does."""
+        numbers = [each for each in self.pictures if math.isfinite(each.largest) and math.isfinite(each.mean)]
+        told = [replace(each, largest=_rounded(each.largest), mean=_rounded(each.mean)) for each in numbers]
+        parting = shortened("; ".join(filter(None, (self.fault, self.parting))), LINE)
+        return OnRuntime(told, self.figures, shortened(self.cannot, LINE), parting)
+
+
+def _rounded(difference: float) -> float:
+    """To two digits: the others vary with the number of threads."""
+    return float(f"{difference:.2g}")
 
 
 def _badness(difference: float) -> float:
@@ -151,7 +173,7 @@ def unlike(found: Found, precision: str, scale: float) -> str:
         bad = next(each for each in found.pictures if not each.largest <= allowed)
         return f"its output for {bad.what} is off by {bad.largest:.2g}, more than {allowed:.2g}"
     if found.equal is not None and found.equal < EQUAL[precision]:
-        return f"{found.equal:.2%} of the mask's pixels are equal, fewer than {EQUAL[precision]:.2%}"
+        return f"{found.equal:.3%} of the mask's pixels are equal, fewer than {EQUAL[precision]:.2%}"
     return ""
 
 
@@ -170,6 +192,7 @@ def examine(kinds: Sequence[str], make: Opener, reference: Reference, precision:
         found.append(each := Found(kind, name))
         try:
             each.pictures = reference.compare(make(kind, reference.names))
+            each.equal = reference.share(each.pictures)
         except ZooError as error:
             each.cannot = first_line(error)
         each.fault = each.cannot if kind in must and kinds[0] == kind else unlike(each, precision, reference.scale)
@@ -217,16 +240,9 @@ def refuse_cost(name: str, figure: Measured) -> None:
     """
     if (share := cost(figure)) > COST:
         values = f"{figure.name} is {figure.engine:.4f}, in float32 {figure.torch:.4f}"
-        raise UnlikeError(
-            f"{name}: not exported: int8 costs {share:.1%}, more than {COST:.0%}: {values}\n"
-            "--force exports it all the same; more pictures for --calibrate may help"
-        )
+        raise UnlikeError(f"{name}: not exported: int8 costs {share:.1%}, more than {COST:.0%}: {values}", forced=True)
 
 
 def cost(figure: Measured) -> float:
     """By which share of itself a figure changes."""
     return abs(figure.engine - figure.torch) / abs(figure.torch) if figure.torch else math.inf
-
-
-def text(x: np.ndarray) -> str:
-    return "x".join(map(str, x.shape))

@@ -14,8 +14,8 @@ from typing import TypeAlias
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.cards import parity
-from zoo.cards.parity import Certificate, OnRuntime
-from zoo.exports import certificate, convert, formats, metadata, parting, pictures, quantize
+from zoo.cards.parity import Certificate
+from zoo.exports import certificate, convert, formats, metadata, parting, pictures, quantize, use
 from zoo.exports.certificate import RUNTIMES, Found, UnlikeError
 from zoo.exports.convert import EXPORTERS, Exporter
 from zoo.exports.formats import File
@@ -35,13 +35,13 @@ class Made:
     Args:
         file: its bytes.
         graph: the ONNX model in float32 that it was made of; none of a program of torch.
-        exporter: of torch.
+        entries: what the file says of itself.
         found: what the runtimes make of it, first that which must agree with torch.
     """
 
     file: File
     graph: bytes
-    exporter: str
+    entries: dict[str, str]
     found: list[Found]
 
 
@@ -114,7 +114,7 @@ def make(subject: Subject, kinds: Sequence[str]) -> Made:
 def _program(subject: Subject) -> Made:
     entries = metadata.of_model(subject, "torch.export")
     file = formats.torch_program(subject.net, subject.example, subject.settings.size, entries)
-    return Made(file, b"", "torch.export", certificate.examine(("torch",), file.open, subject.reference))
+    return Made(file, b"", entries, certificate.examine(("torch",), file.open, subject.reference))
 
 
 def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
@@ -124,14 +124,14 @@ def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
     """
     settings, reference = subject.settings, subject.reference
     graph = convert.to_onnx(subject.net, subject.example, exporter, settings.size)
-    plain = File({".onnx": graph})
+    plain, entries = File({".onnx": graph}), metadata.of_model(subject, exporter)
     base = certificate.examine(("onnx",), plain.open, reference)
     if base[0].fault:
-        return Made(plain, graph, exporter, base)
-    file = finished(subject, graph, metadata.of_model(subject, exporter))
+        return Made(plain, graph, entries, base)
+    file = finished(subject, graph, entries)
     if (settings.to, settings.precision) == ("onnx", "fp32"):
-        return Made(file, graph, exporter, [*base, *certificate.examine(kinds[1:], file.open, reference)])
-    return Made(file, graph, exporter, certificate.examine(kinds, file.open, reference, settings.precision))
+        return Made(file, graph, entries, [*base, *certificate.examine(kinds[1:], file.open, reference)])
+    return Made(file, graph, entries, certificate.examine(kinds, file.open, reference, settings.precision))
 
 
 def finished(subject: Subject, graph: bytes, entries: Mapping[str, str]) -> File:
@@ -139,7 +139,7 @@ def finished(subject: Subject, graph: bytes, entries: Mapping[str, str]) -> File
     settings, content = subject.settings, graph
     if settings.precision == "int8":
         shown = pictures.opened(settings.calibrate, pictures.MOST)
-        content = quantize.quantized(graph, subject.batches(shown)[: len(shown)])
+        content = quantize.quantized(graph, [each.x for each in subject.inputs(shown, len(shown))[: len(shown)]])
     if settings.precision == "fp16" and settings.to == "onnx":
         content = formats.halved(graph)
     content = metadata.describe(content, entries, convert.named_shapes(subject.net, subject.example, settings.size))
@@ -154,25 +154,22 @@ def judge(subject: Subject, made: Made) -> None:
     Raises:
         UnlikeError: with the layer where they part, if it is found.
     """
-    first = made.found[0]
+    first, settings = made.found[0], subject.settings
     for each in made.found:
-        if each.fault and not each.parting:
+        if each.fault and not each.figures and not each.parting:
             each.parting = _parting(subject, made, each)
-    refused = [each for each in made.found if each.fault and (each is first or not subject.settings.force)]
+    refused = [each for each in made.found if each.fault and (each is first or not settings.force)]
     if refused:
-        lines = [
-            f"not exported: {each.name}: {each.fault}{each.parting and f'; {each.parting}'}" for each in refused[:2]
-        ]
-        way_out = "--force exports it for the others" if not first.fault else ""
-        raise UnlikeError("\n".join(filter(None, [f"{subject.card.name}: {lines[0]}", *lines[1:], way_out])))
-    if first.figures and subject.settings.precision == "int8" and not subject.settings.force:
+        told = ("; ".join(filter(None, (f"{each.name}: {each.fault}", each.parting))) for each in refused[:2])
+        raise UnlikeError(f"{subject.card.name}: not exported: " + "\n".join(told), forced=not first.fault)
+    if first.figures and settings.precision == "int8" and not settings.force:
         certificate.refuse_cost(subject.card.name, first.figures[0])
 
 
 def _parting(subject: Subject, made: Made, found: Found) -> str:
-    """Where a runtime parts from torch, or from ONNX Runtime where that agrees with torch."""
+    """Where a runtime parts from torch, or from ONNX Runtime where that agrees with torch; empty where it cannot."""
     x = found.worst(subject.reference.inputs)
-    if x is None or not made.graph:
+    if x is None or not made.graph or subject.settings.precision != "fp32":
         return ""
     if found.kind == "onnx":
         return f"they part at {parting.from_torch(subject.net, made.graph, x)}"
@@ -192,15 +189,18 @@ def write(subject: Subject, made: Made, folder: Path) -> Done:
             if (folder / parity.FILE).is_file():
                 (draft / parity.FILE).write_bytes((folder / parity.FILE).read_bytes())
             parity.write(draft, told)
+            (draft / use.FILE).write_text(
+                use.render(subject.architecture, told.file, made.entries, subject.settings.size)
+            )
             for file, content in contents.items():
                 (draft / file).write_bytes(content)
-            for file in (parity.FILE, *contents):
+            for file in (use.FILE, parity.FILE, *contents):
                 (draft / file).replace(folder / file)
     finally:
         with suppress(OSError):  # one that holds something stays
             for each in missing:
                 each.rmdir()
-    return Done([folder / file for file in contents], [folder / parity.FILE], told, made.found)
+    return Done([folder / file for file in contents], [folder / parity.FILE, folder / use.FILE], told, made.found)
 
 
 def certify(subject: Subject, made: Made, file: str, content: bytes) -> Certificate:
@@ -214,8 +214,8 @@ def certify(subject: Subject, made: Made, file: str, content: bytes) -> Certific
         sha256=hashlib.sha256(content).hexdigest(),
         weights_sha256=str(subject.card.config["weights"]["sha256"]),
         zoo_version=__version__,
-        exporter=made.exporter,
+        exporter=made.entries["exporter"],
         precision=subject.settings.precision,
         versions=versions,
-        runtimes={each.name: OnRuntime(each.pictures, each.figures, each.cannot, each.parting) for each in made.found},
+        runtimes={each.name: each.certified() for each in made.found},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -21,43 +22,66 @@ SCENES = 2  # that are drawn
 ODD, WIDE, SMALL = (100, 101), (33, 500), (66, 94)  # height and width
 MOST = 300  # pictures that int8 is calibrated with
 MODES = {1: "L", 3: "RGB"}  # by channels
+NAME = 60  # characters
 
 
-def opened(paths: Iterable[Path], most: int | None = None) -> list[Image.Image]:
+@dataclass(frozen=True)
+class Input:
+    """What a network is given.
+
+    Args:
+        name: of the pictures and their size, such as "street scene 0, 480x360".
+        x: ``(B, C, H, W)`` in 0..1.
+    """
+
+    name: str
+    x: np.ndarray
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture by its name."""
+
+    name: str
+    picture: Image.Image
+
+
+def opened(paths: Iterable[Path], most: int | None = None) -> list[Shown]:
     """The pictures of files and folders.
 
     Raises:
         ZooError: one of them is no picture, or a folder holds none.
     """
     files = (file for path in paths for file in (find_pictures(path) if path.is_dir() else [path]))
-    return [open_rgb(path) for path in islice(files, most)]
+    return [Shown(path.name, open_rgb(path)) for path in islice(files, most)]
 
 
-def drawn() -> list[Image.Image]:
+def drawn() -> list[Shown]:
     """Street scenes of the split that nothing is trained on."""
-    return [Image.fromarray(draw_street(FIRST_SCENE["test"] + i)[0]) for i in range(SCENES)]
+    first = FIRST_SCENE["test"]
+    return [Shown(f"street scene {i}", Image.fromarray(draw_street(first + i)[0])) for i in range(SCENES)]
 
 
-def batches(
-    pictures: Sequence[Image.Image], declared: Architecture, channels: int, any_size: bool, size: Size
-) -> list[np.ndarray]:
-    """Inputs ``(B, C, H, W)`` in 0..1: every picture at the card's size, and where any is taken, odd ones and a batch.
+def inputs(
+    shown: Sequence[Shown], count: int, declared: Architecture, channels: int, any_size: bool, size: Size
+) -> list[Input]:
+    """Some inputs at the card's size, others of odd sizes where any is taken, and a batch.
 
     Args:
-        pictures: their contents.
+        shown: the contents.
+        count: of inputs at the card's size.
         declared: the architecture.
         channels: of the input.
         any_size: whether the network, and the file, take any.
         size: height and width of the card's own input, or the only one.
     """
-    wanted: list[tuple[int, Size]] = [(1, size)] * len(pictures)
-    if any_size:
-        wanted += [(1, ODD), (1, WIDE), (1, size[::-1]), (2, SMALL)]
-    else:
-        wanted += [(2, size)]
-    contents, found = cycle(pictures), []
-    for batch, each in wanted:
-        found.append(np.stack([as_input(next(contents), declared, channels, each) for _ in range(batch)]))
+    others = [(1, ODD), (1, WIDE), (1, size[::-1]), (2, SMALL)] if any_size else [(2, size)]
+    contents, found = cycle(shown), []
+    for batch, (height, width) in [(1, size)] * count + others:
+        used = list(islice(contents, batch))
+        names = " and ".join(each.name[:NAME] for each in used)
+        arrays = [as_input(each.picture, declared, channels, (height, width)) for each in used]
+        found.append(Input(f"{names}, {width}x{height}", np.stack(arrays)))
     return found
 
 

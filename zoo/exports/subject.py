@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from zoo.base.registry import Architecture, architectures
 from zoo.cards import weights
 from zoo.cards.card import Card, read_card
 from zoo.exports import pictures
 from zoo.exports.certificate import Reference
 from zoo.exports.convert import Example
+from zoo.exports.pictures import Input, Shown
 from zoo.exports.settings import Settings
 from zoo.hub import client, locate
 from zoo.models.base import Model
@@ -72,10 +70,11 @@ class Subject:
     @cached_property
     def reference(self) -> Reference:
         """What torch gives for the pictures that are compared."""
-        return Reference.of(self.net, self.batches(pictures.opened(self.settings.check) or pictures.drawn()))
+        given = pictures.opened(self.settings.check)
+        return Reference.of(self.net, self.inputs(given or pictures.drawn(), len(given) or 1))
 
-    def batches(self, shown: Sequence[Image.Image]) -> list[np.ndarray]:
-        """Inputs with these contents; see :func:`zoo.exports.pictures.batches`."""
+    def inputs(self, shown: Sequence[Shown], count: int) -> list[Input]:
+        """Inputs with these contents, the first ones at the card's size; see :func:`zoo.exports.pictures.inputs`."""
         size = self.settings.size or pictures.own_size(self.card.results.macs, self.example)
         free = self.net.any_size and self.settings.size is None
-        return pictures.batches(shown, self.declared, self.example[0], free, size)
+        return pictures.inputs(shown, count, self.declared, self.example[0], free, size)
