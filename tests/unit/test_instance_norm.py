@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import cv2
+import numpy as np
 import pytest
 import skimage.data
 import torch
@@ -9,6 +15,7 @@ from torch import nn
 
 import zoo
 from zoo.nn.cpu import InstanceNorm, sums
+from zoo.nn.mode import counting
 
 
 def with_parameters(channels: int) -> InstanceNorm:
@@ -36,16 +43,45 @@ def test_is_that_of_torch(size: tuple[int, ...], memory_format: torch.memory_for
     assert norm(x).requires_grad
 
 
+@pytest.mark.parametrize("computed", [nullcontext, counting])  # as it is, and as it is exported
 @pytest.mark.parametrize("grad", [False, True])
 @pytest.mark.parametrize("size", [(1024, 1024), (2048, 50), (50, 2048)])
-def test_sums_over_a_large_picture_are_exact(size: tuple[int, int], grad: bool):
+def test_sums_over_a_large_picture_are_exact(
+    size: tuple[int, int], grad: bool, computed: Callable[[], AbstractContextManager[None]]
+):
     """Batch norm's own, pixel after pixel in float32, is off by 1e-3."""
     norm = with_parameters(3)
     x = torch.randn(1, 3, *size) + torch.linspace(-2, 3, size[1]) + torch.tensor([-4, 0, 4])[:, None, None]
     plain = nn.InstanceNorm2d(3, affine=True).double()
     plain.load_state_dict(norm.state_dict())
-    with torch.set_grad_enabled(grad):
+    with torch.set_grad_enabled(grad), computed():
         assert (norm(x).double() - plain(x.double())).abs().max() < 5e-6
+
+
+def in_onnxruntime(file: bytes, x: np.ndarray) -> np.ndarray:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    return onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+
+
+def in_openvino(file: bytes, x: np.ndarray) -> np.ndarray:
+    core = pytest.importorskip("openvino").Core()
+    return core.compile_model(core.read_model(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
+
+
+def in_opencv(file: bytes, x: np.ndarray) -> np.ndarray:
+    net = cv2.dnn.readNetFromONNX(np.frombuffer(file, np.uint8))
+    net.setInput(x)
+    return net.forward()
+
+
+@pytest.mark.parametrize("run", [in_onnxruntime, in_openvino, in_opencv])
+def test_an_export_is_exact_where_runtimes_add_up_in_float32(run: Callable[[bytes, np.ndarray], np.ndarray]):
+    pytest.importorskip("onnx")
+    norm, file = with_parameters(3).eval(), io.BytesIO()
+    x = torch.randn(1, 3, 1024, 768) + torch.linspace(-2, 3, 768) + torch.tensor([-4, 0, 4])[:, None, None]
+    torch.onnx.export(norm, (x,), file, dynamo=False, opset_version=18, input_names=["x"])
+    with torch.inference_mode():
+        assert np.abs(run(file.getvalue(), x.numpy()) - norm.double()(x.double()).numpy()).max() < 2e-5
 
 
 def test_a_styled_photograph_is_that_of_float64():
