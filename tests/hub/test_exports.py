@@ -7,9 +7,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import light
 from zoo import load
 from zoo.base.files import read_json, replace
 from zoo.cards import parity, weights
@@ -29,17 +28,6 @@ from zoo.exports import certificate, job
 from zoo.hub import locate
 
 REPO = "me/tiny"
-HEAVY = (
-    "albumentations", "annotated_types", "docstring_parser", "jsonargparse", "lightning", "onnx", "pydantic", "rich",
-    "safetensors", "scipy", "timm", "torch", "torchmetrics", "torchvision",
-)  # fmt: skip
-WITHOUT = f"""
-import sys
-for name in {HEAVY}:
-    sys.modules[name] = None
-from zoo.commands import main
-sys.exit(main.main(sys.argv[1:]))
-"""
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +86,6 @@ def fetched(hub: Any) -> set[str]:
     return {one.path.rpartition("/")[2] for one in hub.asked("GET", "/resolve/")}
 
 
-def without_torch(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", WITHOUT, *map(str, arguments)], capture_output=True, text=True)
-
-
 def test_published_with_exports_and_predicted_on_another_machine(
     hub: Any, me: None, card: Path, picture: Path, cold: Callable[[], Path], capsys: pytest.CaptureFixture[str]
 ):
@@ -129,23 +113,18 @@ def test_published_with_exports_and_predicted_on_another_machine(
 def test_without_torch(hub: Any, exported: Path, picture: Path, tmp_path: Path):
     """An export is fetched and predicted with; a pull verifies by digests and says so."""
     hub.put(REPO, contents(exported))
-    done = without_torch("predict", REPO, "--engine", "onnx", picture, "-o", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    done = light.run(tmp_path, "predict", REPO, "--engine", "onnx", str(picture), "-o", "out")
+    assert done.code == 0, done.err
     assert fetched(hub) == {"config.json", "tiny.onnx"}
     mask = np.asarray(Image.open(next((tmp_path / "out").glob("*mask*"))))
     assert np.array_equal(mask, load(exported).predict(picture).mask)
-    done = without_torch("pull", REPO, "--to", tmp_path / "there")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == (
-        "torch is not installed: the files are verified by the sizes and digests of config.json alone\n"
-    )
+    done = light.run(tmp_path, "pull", REPO, "--to", "there")
+    assert done.code == 0, done.err
+    assert done.err == "torch is not installed: the files are verified by the sizes and digests of config.json alone\n"
     assert contents(tmp_path / "there") == contents(exported)
-    done = without_torch("bundle", tmp_path / "there", "-o", tmp_path / "carried.zip")
-    assert done.returncode == 0, done.stderr
-    hub.put(REPO, {**contents(exported), "model.safetensors": b"other weights"})
-    done = without_torch("pull", REPO)
-    assert done.returncode == 2
-    assert "model.safetensors: refused, its SHA-256 is not that of config.json" in done.stderr
+    assert light.run(tmp_path, "bundle", "there", "-o", "carried.zip").code == 0
+    done = light.run(tmp_path, "predict", "carried.zip", "--engine", "onnx", str(picture), "-o", "again")
+    assert done.code == 0, done.err
 
 
 def test_pulled_and_bundled_with_exports(
@@ -216,22 +195,44 @@ def test_an_export_that_is_not_what_the_card_says_is_refused(
         assert not [one for one in hub.asked("GET", "onnx|/lfs/") if "tiny.onnx" in one.path], "not even begun"
 
 
+@pytest.mark.parametrize("forced", [False, True])
 def test_a_certificate_that_fails_stops_the_publishing(
-    hub: Any, me: None, card: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    hub: Any, me: None, card: Path, forced: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     before = contents(card)
 
     def judge(*_: object) -> None:
-        raise certificate.UnlikeError("tiny: not exported: OpenCV 5: off by 1\n--force exports it for the others")
+        raise certificate.UnlikeError("tiny: not exported: OpenCV 5: off by 1", forced)
 
     monkeypatch.setattr(job, "judge", judge)
     assert main.main(["publish", str(card), "--with", "onnx", "--repo", REPO]) == 2
-    assert capsys.readouterr().err == (
-        "zoo: error: tiny: not exported: OpenCV 5: off by 1\n"
-        f"nothing was published; zoo export {card} --to onnx tells more\n"
-    )
+    way_out = "; --force publishes it all the same, and the card says so" if forced else ""
+    told = f"zoo: error: tiny: not exported: OpenCV 5: off by 1\nnothing was published{way_out}\n"
+    assert capsys.readouterr().err == told
     assert writes(hub) == []
     assert contents(card) == before
+
+
+def test_force_takes_an_export_along_with_a_warning_on_the_card(
+    hub: Any, me: None, card: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Here OpenCV is said to differ; what must agree does."""
+    real = certificate.examine
+
+    def examine(kinds: Sequence[str], *given: Any) -> list[certificate.Found]:
+        found = real(kinds, *given)
+        for each in found:
+            if each.kind == "opencv":
+                each.fault, each.parting = "off by 1", "parts at Resize_3"
+        return found
+
+    monkeypatch.setattr(certificate, "examine", examine)
+    monkeypatch.setattr(job, "EXPORTERS", ("torchscript",))
+    command = ["publish", str(card), "--with", "onnx", "--repo", REPO]
+    assert main.main(command) == 2
+    assert writes(hub) == []
+    assert main.main([*command, "--force"]) == 0
+    assert re.search(rb"OpenCV \S+ answers differently: off by 1; parts at Resize_3\.", sent(hub)["README.md"])
 
 
 @pytest.fixture
@@ -255,6 +256,8 @@ def test_what_stops_a_publishing_is_told_before_anything_is_exported(
         error = capsys.readouterr().err
         assert "kinds of exports are onnx and openvino" in error
         assert error.count("\n") == 1
+    assert main.main(["publish", str(card), "--force", "--repo", REPO]) == 2
+    assert "--force is for exports: it goes with --with" in capsys.readouterr().err
     assert main.main(["publish", "neural_style", "--with", "onnx", "--repo", REPO]) == 2
     assert writes(hub) == []
 

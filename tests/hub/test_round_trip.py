@@ -15,18 +15,20 @@ from loopback import Lost
 SCRIPT = Path(__file__).parents[2] / "scripts" / "hub_round_trip.py"
 
 
-def run(token: str) -> subprocess.CompletedProcess[str]:
+def run(token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(SCRIPT), "me", "fast_style_wave"],
+        [sys.executable, str(SCRIPT), "me", "fast_style_wave", *arguments],
         capture_output=True, text=True, env={**os.environ, "HF_TOKEN": token},
     )  # fmt: skip
 
 
-def test_the_script_holds_and_cleans_up(hub: Any):
-    done = run("hf_write")
+@pytest.mark.parametrize("given", [(), ("--with", "onnx")])
+def test_the_script_holds_and_cleans_up(hub: Any, given: tuple[str, ...]):
+    done = run("hf_write", *given)
     assert done.returncode == 0, done.stderr
     assert "all the same" in done.stdout
-    assert done.stdout.count("the golden output is the same") == 2
+    assert done.stdout.count("the golden output is the same with torch") == 2
+    assert done.stdout.count("the golden output is the same with onnx") == (2 if given else 0)
     assert hub.asked("DELETE")
     assert hub.repos == {}
 

@@ -60,6 +60,9 @@ def main(argv: list[str]) -> int:
         "--with", dest="kinds", type=staging.kinds_of, default=(), metavar="KINDS",
         help="exports that go along, made first where the card has none: onnx, or onnx,openvino",
     )  # fmt: skip
+    parser.add_argument(
+        "--force", action="store_true", help="take exports along though runtimes that need not agree answer differently"
+    )
     parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
     parser.add_argument("--revision", default="main", metavar="BRANCH", help="branch, made if missing (default: main)")
     parser.add_argument("--dry-run", action="store_true", help="list what would be published, without a connection")
@@ -67,12 +70,14 @@ def main(argv: list[str]) -> int:
     source = locate.find(options.name)
     if source.foreign:
         raise ZooError(f"{source} is not yours: check a copy, then publish that: zoo pull {options.name} --to DIR")
+    if options.force and not options.kinds:
+        raise ZooError("--force is for exports: it goes with --with KINDS")
     if options.kinds:  # which take a while
         check_names(options.repo, options.revision)
         checked_files(source.folder)
         if not options.dry_run:
             preflight(options.repo, options.private)
-    with staging.staged(source.folder, options.kinds) as folder:
+    with staging.staged(source.folder, options.kinds, options.force) as folder:
         if options.dry_run:
             return _dry_run(folder, options.repo, options.revision)
         done = publish(folder, options.repo, private=options.private, revision=options.revision)

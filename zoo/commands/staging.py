@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from zoo.base.errors import ZooError
-from zoo.base.text import first_line
 from zoo.cards import described
 from zoo.cards.card import add_export, read_card
 from zoo.commands.figures import at_hand
@@ -31,12 +29,13 @@ def kinds_of(text: str) -> list[str]:
 
 
 @contextmanager
-def staged(folder: Path, kinds: Sequence[str]) -> Iterator[Path]:
+def staged(folder: Path, kinds: Sequence[str], force: bool = False) -> Iterator[Path]:
     """Gives a copy of a card with the exports that it lacks; the card itself where it lacks none.
 
     Args:
         folder: of a complete card.
         kinds: of exports.
+        force: whether they are taken though a runtime answers differently, which the card then says.
 
     Raises:
         ZooError: a network that cannot be exported, or one that answers differently when it is.
@@ -59,9 +58,9 @@ def staged(folder: Path, kinds: Sequence[str]) -> Iterator[Path]:
             shutil.copyfile(path, copy / name)
         for kind in missing:
             try:
-                done = job.export(copy, Settings(to=kind), copy, measure)
+                done = job.export(copy, Settings(to=kind, force=force), copy, measure)
             except UnlikeError as error:
-                way_out = f"zoo export {shlex.quote(str(folder))} --to {kind} tells more"
-                raise ZooError(f"{first_line(error)}\nnothing was published; {way_out}") from None
+                way_out = "; --force publishes it all the same, and the card says so" if error.forced else ""
+                raise ZooError(f"{error}\nnothing was published{way_out}") from None
             add_export(copy, kind, *done.files)
         yield copy
