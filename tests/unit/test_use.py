@@ -1,0 +1,292 @@
+"""The programs of ``USE.md``, run as a user runs them: their results are those of ``zoo.load(...).predict``."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from zoo import load
+from zoo.base.registry import architectures
+from zoo.cards.weights import load as load_weights
+from zoo.data.streets import draw_street
+from zoo.exports import convert, formats, metadata, use
+from zoo.exports.settings import Settings
+from zoo.exports.subject import Subject
+from zoo.models.homographynet.net import HomographyNet
+from zoo.pictures.images import to_floats
+
+pytest.importorskip("onnx", reason="the extra export is not installed")
+CARDS = {
+    "linknet_camvid": "linknet",
+    "homographynet_photos": "homographynet",
+    "homographynet_photos_classification": "homographynet",
+    "perceptual_sr": "perceptual_sr",
+    "perceptual_sr_pixel": "perceptual_sr",
+    "fast_style_wave": "fast_style",
+}
+FIXED = (96, 128)  # height and width
+RUNTIMES = ("onnxruntime", "OpenCV")  # of the Python programs, in the order of the text
+RESULTS = {"linknet": "mask.png", "perceptual_sr": "large.png", "fast_style": "styled.png"}
+IMAGES = [card for card, architecture in CARDS.items() if architecture in RESULTS]
+PAIRS = [card for card, architecture in CARDS.items() if architecture == "homographynet"]
+SIZED = [(card, size) for card in IMAGES for size in (None, FIXED)] + [(card, None) for card in PAIRS]
+free_sizes = pytest.mark.skipif(int(cv2.__version__.split(".")[0]) < 5, reason="OpenCV 4 takes fixed sizes only")
+
+
+@dataclass
+class Text:
+    """A file, and the text that tells how to use it."""
+
+    name: str
+    content: bytes
+    text: str
+
+    def programs(self, language: str) -> list[str]:
+        return re.findall(rf"```{language}\n(.*?)```", self.text, re.DOTALL)
+
+    def run(self, folder: Path, number: int, *arguments: str) -> str:
+        """Runs a Python program beside the file; returns what it prints."""
+        (folder / self.name).write_bytes(self.content)
+        (folder / "use.py").write_text(self.programs("python")[number])
+        done = subprocess.run([sys.executable, "use.py", *arguments], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@lru_cache
+def exported(card: str, size: tuple[int, int] | None = None) -> Text:
+    subject = Subject.load(card, Settings("onnx", size))
+    graph = convert.to_onnx(subject.net, subject.example, "torchscript", size)
+    entries = metadata.of_model(subject, "torchscript")
+    shapes = convert.named_shapes(subject.net, subject.example, size)
+    name = f"{card}.onnx"
+    text = use.render(subject.architecture, name, entries, size)
+    return Text(name, metadata.describe(graph, entries, shapes), text)
+
+
+def scene(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(draw_street(seed)[0]).resize((width, height))
+
+
+def predicted(card: str, path: Path) -> np.ndarray:
+    result = load(card).predict(path)
+    return result.mask if CARDS[card] == "linknet" else np.asarray(result.picture)
+
+
+@pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
+@pytest.mark.parametrize("size", [None, FIXED], ids=["free", "fixed"])
+@pytest.mark.parametrize("card", IMAGES)
+def test_python_gives_the_picture_that_predict_gives(
+    card: str, size: tuple[int, int] | None, number: int, tmp_path: Path
+):
+    if number and not size and int(cv2.__version__.split(".")[0]) < 5:
+        pytest.skip("OpenCV 4 takes fixed sizes only")
+    scene(*(size[::-1] if size else (61, 45))).save(tmp_path / "picture.png")
+    exported(card, size).run(tmp_path, number, "picture.png")
+    found = np.asarray(Image.open(tmp_path / RESULTS[CARDS[card]])).astype(int)
+    truth = predicted(card, tmp_path / "picture.png")
+    assert found.shape == truth.shape
+    assert (found == truth).mean() >= 0.999
+    assert CARDS[card] == "linknet" or np.abs(found - truth).max() <= 1
+
+
+@pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
+@pytest.mark.parametrize("card", PAIRS)
+def test_python_gives_the_matrix_that_predict_gives(card: str, number: int, tmp_path: Path):
+    picture = scene(320, 240)
+    picture.save(tmp_path / "a.png")
+    moves = (1.02, 0.03, -12, -0.02, 0.98, 9, 2e-5, -3e-5)
+    moved = picture.transform(picture.size, Image.Transform.PERSPECTIVE, moves, Image.Resampling.BICUBIC)
+    moved.resize((400, 290)).save(tmp_path / "b.png")
+    exported(card).run(tmp_path, number, "a.png", "b.png")
+    truth = load(card).predict(tmp_path / "a.png", tmp_path / "b.png")
+    corners = np.array([[0, 0, 1], [319, 0, 1], [319, 239, 1], [0, 239, 1]]).T
+    found, wanted, still = (
+        (matrix @ corners)[:2] / (matrix @ corners)[2]
+        for matrix in (np.loadtxt(tmp_path / "matrix.txt"), truth.matrix, np.diag([400 / 320, 290 / 240, 1]))
+    )
+    assert np.abs(wanted - still).max() > 3  # something moved
+    assert np.abs(found - wanted).max() < 0.1
+    assert Image.open(tmp_path / "aligned.png").size == (400, 290)
+
+
+@pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
+def test_tiles_of_super_resolution_leave_no_seam(number: int, tmp_path: Path):
+    if number and int(cv2.__version__.split(".")[0]) < 5:
+        pytest.skip("OpenCV 4 takes fixed sizes only")
+    card = "perceptual_sr_pixel"
+    scene(300, 40).save(tmp_path / "picture.png")  # wider than a tile
+    exported(card).run(tmp_path, number, "picture.png")
+    found = np.asarray(Image.open(tmp_path / "large.png")).astype(int)
+    assert np.abs(found - predicted(card, tmp_path / "picture.png")).max() <= 1
+
+
+@pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
+def test_tiles_of_a_fixed_size_leave_no_seam(number: int, tmp_path: Path):
+    card = "perceptual_sr_pixel"
+    scene(150, 100).save(tmp_path / "picture.png")  # larger than the file's size, in both directions
+    exported(card, FIXED).run(tmp_path, number, "picture.png")
+    found = np.asarray(Image.open(tmp_path / "large.png")).astype(int)
+    assert np.abs(found - predicted(card, tmp_path / "picture.png")).max() <= 1
+
+
+@pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
+@pytest.mark.parametrize("card", ["linknet_camvid", "perceptual_sr_pixel", "fast_style_wave"])
+def test_files_of_a_fixed_size_take_any_picture(card: str, number: int, tmp_path: Path):
+    """By resizing it or, of super resolution, by continuing its border."""
+    scene(81, 70).save(tmp_path / "picture.png")
+    exported(card, FIXED).run(tmp_path, number, "picture.png")
+    scale = 4 if CARDS[card] == "perceptual_sr" else 1
+    assert Image.open(tmp_path / RESULTS[CARDS[card]]).size == (scale * 81, scale * 70)
+
+
+def test_turned_photographs_are_seen_as_they_are_shown(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    scene(61, 45).save(tmp_path / "picture.png", exif=exif)
+    exported("linknet_camvid").run(tmp_path, 0, "picture.png")
+    found = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert found.shape == (61, 45)
+    assert (found == predicted("linknet_camvid", tmp_path / "picture.png")).mean() >= 0.999
+
+
+def test_a_mask_has_the_colours_of_the_palette_and_its_classes_are_told(tmp_path: Path):
+    scene(61, 45).save(tmp_path / "picture.png")
+    said = exported("linknet_camvid").run(tmp_path, 0, "picture.png")
+    exported("linknet_camvid").run(tmp_path, 1, "picture.png")
+    truth = load("linknet_camvid").predict(tmp_path / "picture.png")
+    colored = np.asarray(truth.colored().convert("RGB"))
+    assert (np.asarray(Image.open(tmp_path / "colored.png")) == colored).mean() >= 0.999
+    assert [line.split(":")[0] for line in said.splitlines()] == list(truth.labels)
+
+
+GENERAL = {  # networks of three kinds of input
+    "pictures": lambda: (load_weights("fast_style_wave"), "fast_style", (3, 48, 64)),
+    "grey pairs": lambda: (load_weights("homographynet_photos"), "homographynet", (2, 128, 128)),
+    "pairs": lambda: (HomographyNet(channels=3).eval(), "homographynet", (6, 128, 128)),
+}
+
+
+def general(net: Any, architecture: str, suffix: str) -> str:
+    """The text for files that have no template of their own."""
+    entries = {
+        "name": "mine", "architecture": architecture, "precision": "fp32", "input_range": "0..1", "halo": "",
+        "input": architectures()[architecture].input, "facts": json.dumps(net.facts()),
+        "predicts": json.dumps(list(net.outputs)),
+    }  # fmt: skip
+    return use.render(architecture, f"mine{suffix}", entries)
+
+
+def shown(tmp_path: Path, kind: str) -> tuple[list[str], np.ndarray]:
+    """Names of pictures that are given to a program, and what the network sees of them."""
+    side = (64, 48) if kind == "pictures" else (128, 128)
+    paths = [tmp_path / f"{i}.png" for i in range(1 if kind == "pictures" else 2)]
+    for seed, path in enumerate(paths):
+        scene(*side, seed).convert("L" if kind == "grey pairs" else "RGB").save(path)
+    floats = [to_floats(path)[: 1 if kind == "grey pairs" else 3] for path in paths]
+    return [path.name for path in paths], np.ascontiguousarray(np.concatenate(floats)[None])
+
+
+@pytest.mark.parametrize("kind", GENERAL)
+@pytest.mark.parametrize("suffix", [".onnx", ".xml", ".pt2"])
+def test_general_programs_give_what_the_network_gives(suffix: str, kind: str, tmp_path: Path, monkeypatch):
+    if suffix == ".xml":
+        pytest.importorskip("openvino", reason="the extra openvino is not installed")
+    net, architecture, example = GENERAL[kind]()
+    graph = convert.to_onnx(net, example, "torchscript")
+    files = {
+        ".onnx": lambda: {".onnx": graph},
+        ".xml": lambda: formats.openvino_files(graph, half=False).contents,
+        ".pt2": lambda: formats.torch_program(net, example, None, {}).contents,
+    }[suffix]()
+    for each, content in files.items():
+        (tmp_path / f"mine{each}").write_bytes(content)
+    monkeypatch.setattr(use, "FILE", "none.md")  # no architecture has a template
+    text = Text(f"mine{suffix}", files[suffix], general(net, architecture, suffix))
+    names, x = shown(tmp_path, kind)
+    text.run(tmp_path, 0, *names)
+    found = np.load(tmp_path / (f"{net.outputs[0]}.npy" if suffix == ".onnx" else "output0.npy"))
+    np.testing.assert_allclose(found, net.engine(x)[0], atol=1e-4)
+
+
+@free_sizes
+def test_the_general_program_of_opencv_gives_what_the_network_gives(tmp_path: Path, monkeypatch):
+    net, architecture, example = GENERAL["pictures"]()
+    monkeypatch.setattr(use, "FILE", "none.md")
+    text = general(net, architecture, ".onnx")
+    names, x = shown(tmp_path, "pictures")
+    Text("mine.onnx", convert.to_onnx(net, example, "torchscript"), text).run(tmp_path, 1, *names)
+    np.testing.assert_allclose(np.load(tmp_path / "picture.npy"), net.engine(x)[0], atol=1e-4)
+
+
+def test_a_template_for_grey_pairs_is_not_given_to_those_of_rgb():
+    grey, rgb = (general(HomographyNet(channels=channels), "homographynet", ".onnx") for channels in (1, 3))
+    assert "getPerspectiveTransform" in grey
+    assert "getPerspectiveTransform" not in rgb
+    assert "<!--" not in grey
+
+
+@pytest.mark.parametrize(("card", "size"), SIZED)
+def test_no_place_is_left_and_no_line_of_prose_is_long(card: str, size: tuple[int, int] | None):
+    text = exported(card, size).text
+    assert not use.PLACE.search(text)
+    assert f'"{card}.onnx"' in text
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    assert max(map(len, prose.splitlines())) <= 160  # with what stands for a place
+
+
+def test_a_name_of_a_file_with_quotes_stays_one_literal():
+    entries = dict(exported_entries("linknet_camvid"))
+    text = Text("", b"", use.render("linknet", 'my "own" street.onnx', entries))
+    for program in text.programs("python"):
+        compile(program, "use.py", "exec")
+        assert r'"my \"own\" street.onnx"' in program
+
+
+def exported_entries(card: str) -> dict[str, str]:
+    return metadata.of_model(Subject.load(card, Settings("onnx")), "torchscript")
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed")
+@pytest.mark.parametrize(("card", "size"), SIZED)
+def test_cpp_compiles(card: str, size: tuple[int, int] | None, tmp_path: Path):
+    (program,) = exported(card, size).programs("cpp")
+    (tmp_path / "use.cpp").write_text(program)
+    command = ["g++", "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *opencv_flags(), "use.cpp"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def opencv_flags() -> list[str]:
+    """Where OpenCV's headers are; without OpenCV what stands in for them."""
+    for name in ("opencv5", "opencv4") if shutil.which("pkg-config") else ():
+        found = subprocess.run(["pkg-config", "--cflags", name], capture_output=True, text=True)
+        if found.returncode == 0:
+            return found.stdout.split()
+    return [f"-I{Path(__file__).parent}"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+@pytest.mark.parametrize(("card", "size"), SIZED)
+def test_javascript_parses(card: str, size: tuple[int, int] | None, tmp_path: Path):
+    text = exported(card, size)
+    pages = [
+        script for page in text.programs("html") for script in re.findall(r'e="module">(.*?)</script>', page, re.DOTALL)
+    ]
+    assert (len(text.programs("javascript")), len(pages)) == (2, 1)
+    for program in (*text.programs("javascript"), *pages):
+        (tmp_path / "use.mjs").write_text(program)
+        done = subprocess.run(["node", "--check", "use.mjs"], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
