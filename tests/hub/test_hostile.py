@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import re
 import resource
 import shutil
 import struct
@@ -20,8 +21,10 @@ from hypothesis import strategies as st
 from zoo import load
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, import_object
+from zoo.cards import described as described_files
 from zoo.cards import weights
 from zoo.commands import main
+from zoo.hub import layout, locate
 from zoo.models.fast_style.net import FastStyle
 
 CASES = 5000  # of each of the two kinds
@@ -163,6 +166,51 @@ def test_any_config_is_refused_or_right(sound: Path, bounded: None):
         (sound / "config.json").write_bytes(original)
     assert len(outcomes) >= CASES
     assert 0 < outcomes.count("loaded") < CASES / 2  # what was tried is neither all sound nor all nonsense
+
+
+EXPORT = {"file": "net.onnx", "sha256": "0" * 64, "bytes": 9}
+GRAPH = {**EXPORT, "file": "net.xml", "weights": {**EXPORT, "file": "net.bin"}}
+NAMES = ["net.onnx", "net.xml", "net.bin", "../net.onnx", "/net.xml", "a/net.bin", "net.onnx\0", "net.onnx\n", "..onnx"]
+exports = st.dictionaries(
+    st.sampled_from(["onnx", "openvino", "torch"]),
+    st.builds(
+        lambda sound, changed: {**sound, **changed},
+        st.sampled_from([EXPORT, GRAPH]),
+        st.dictionaries(
+            st.sampled_from(["file", "sha256", "bytes", "weights"]),
+            values | st.sampled_from([*NAMES, EXPORT]),
+            max_size=2,
+        ),
+    )
+    | values,
+    max_size=3,
+)
+
+
+@settings(max_examples=1000, deadline=None, database=None, derandomize=True, suppress_health_check=[*HealthCheck])
+@given(told=exports | values)
+def _fuzz_exports(folder: Path, told: Any) -> None:
+    (folder / "config.json").write_text(json.dumps({**NET, "weights": WEIGHTS, "exports": told}))
+    try:
+        config = described_files.read_config(locate.find(folder))
+    except ZooError as error:
+        outcomes.append(str(error))
+        return
+    found = described_files.entries(config)
+    assert all(re.fullmatch(r"[\w-][\w.-]*\.(safetensors|onnx|xml|bin)", name) for name in found)
+    assert all(0 < entry["bytes"] <= layout.WEIGHTS for entry in found.values())
+    assert set(described_files.exports(config)) <= {"onnx", "openvino"}
+    outcomes.append("read")
+
+
+def test_any_exports_of_a_config_are_refused_or_files_of_its_folder(sound: Path):
+    outcomes.clear()
+    original = (sound / "config.json").read_bytes()
+    try:
+        _fuzz_exports(sound)
+    finally:
+        (sound / "config.json").write_bytes(original)
+    assert 0 < outcomes.count("read") < len(outcomes) * 0.9
 
 
 def recipe(name: str, **arguments: Any) -> str:
