@@ -451,7 +451,7 @@ def test_what_an_engine_gave_stays_as_it_is(kind: str):
 def test_an_engine_is_safe_from_threads(kind: str):
     installed(kind)
     engine = open_engine(kind, written(model()), ["logits"])
-    batches = [pictures(1, 3, 20 + number % 3, 30) * (number / 40) for number in range(40)]
+    batches = [pictures(1, 3, 60 + number % 3, 80) * np.float32(number / 200) for number in range(200)]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(engine, batches))
     for x, (logits,) in zip(batches, found, strict=True):

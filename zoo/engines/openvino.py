@@ -51,7 +51,7 @@ class OpenVinoEngine(FileEngine):
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
         with self._lock:
             found = self._compiled([x])
-            return [np.array(found[name]) for name in self.outputs]
+            return [found[name] for name in self.outputs]
 
 
 def _plugin(kind: str, number: int, device: str) -> str:

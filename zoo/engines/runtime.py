@@ -54,8 +54,9 @@ class FileEngine(ABC):
         parts = np.split(x, len(x)) if alone and x.ndim == len(self.shape) else [x]
         check_size(parts[0].shape, self.shape)
         with told(self.name, f"compute {size_text(x.shape)}"):
-            found = [self._run(np.ascontiguousarray(part)) for part in parts]
-        return tuple(np.ascontiguousarray(np.concatenate(each), np.float32) for each in zip(*found, strict=True))
+            found = [self._run(np.ascontiguousarray(part, np.float32)) for part in parts]
+        whole = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
+        return tuple(np.ascontiguousarray(output, np.float32) for output in whole)
 
     @abstractmethod
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
