@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ from zoo.engines.graph import DIGEST, graph_sha256
 from zoo.exports import convert, metadata
 from zoo.exports.settings import Settings
 from zoo.exports.subject import Subject
+from zoo.models.fast_style import evaluate as styles
+from zoo.models.homographynet import evaluate as homographies
+from zoo.models.perceptual_sr import evaluate as sr
 
 CAT = photographs.chelsea()[60:181, 100:261]  # of odd sides
 CARDS = [name for name in card_names() if read_card(name).architecture.example]
@@ -64,6 +68,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         module, _, cls = architectures()[name].net.rpartition(".")
         torch.manual_seed(0)
         net = getattr(importlib.import_module(module), cls)(**arguments).eval()
+        for parameter in (each for each in net.parameters() if each.ndim == 1):
+            parameter.data += 0.02 * torch.rand_like(parameter)  # norms are no longer all alike
         weights.save(net, folder / name, name, json.loads(json.dumps(arguments)), dtype="float32", name=name)
         write_export(folder / name, folder / f"{name}.onnx")
     return folder
@@ -291,9 +297,9 @@ def test_a_spoilt_file_is_found_by_its_golden_input(folder: Path):
         load(copy, check=True)
 
 
-def packed(**arrays: np.ndarray) -> str:
+def packed(**arrays: Any) -> str:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **{"size": np.array([48, 64]), "step": np.array(1), **arrays})
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -310,6 +316,11 @@ PICTURE, ANSWER = np.zeros((1, 3, 48, 64), np.uint8), np.ones((1, 11, 48, 64), n
         ({"golden": packed(input=PICTURE.astype(float), output=ANSWER)}, "golden in its metadata is damaged"),
         ({"golden": packed(input=PICTURE, output=np.array([{}]))}, "golden in its metadata is damaged"),
         ({"golden": packed(input=np.zeros((1, 3, 4000, 4000), np.uint8), output=ANSWER)}, "is damaged"),  # a bomb
+        ({"golden": packed(input=PICTURE, output=ANSWER, size=[48])}, "golden in its metadata is damaged"),
+        ({"golden": packed(input=PICTURE, output=ANSWER, size=[10**6, 64])}, "golden in its metadata is damaged"),
+        ({"golden": packed(input=PICTURE, output=ANSWER, step=0)}, "golden in its metadata is damaged"),
+        ({"golden": packed(input=PICTURE, output=ANSWER, step=[1, 2])}, "golden in its metadata is damaged"),
+        ({"golden": packed(input=PICTURE, output=ANSWER, step=7)}, "golden output has the shape"),
         ({"golden": packed(input=PICTURE, output=ANSWER[:, :3])}, "golden output has the shape"),
         ({"golden": packed(input=PICTURE, output=np.nan * ANSWER)}, "off by nan %"),
         ({"golden_tolerance": "much"}, "golden_tolerance in its metadata is no number"),
@@ -583,6 +594,48 @@ def test_the_engine_is_what_is_measured(card: Path, capsys: pytest.CaptureFixtur
     assert figures(capsys, str(spoilt(Path("files/tiny.onnx"), spoil))) != want
     monkeypatch.setattr("zoo._export_once", lambda name: spoilt(Path("files/tiny.onnx"), spoil))
     assert figures(capsys, "linknet_tiny", "--engine", "onnx") != want
+
+
+@dataclass
+class Other:
+    """An engine without torch, whose answers nothing else gives."""
+
+    answer: Callable[[np.ndarray], np.ndarray]
+    device: str = "cpu"
+    asked: int = 0
+
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        self.asked += 1
+        return (self.answer(x),)
+
+
+def test_figures_of_super_resolution_are_those_of_the_engine(folder: Path):
+    net = load(folder / "perceptual_sr")
+    net.engine = Other(lambda x: x.repeat(4, 2).repeat(4, 3))
+    every = sr.methods(net, {})
+    assert np.array_equal(every[sr.NETWORK](CAT), CAT.repeat(4, 0).repeat(4, 1))
+    assert np.array_equal(every[sr.MATCHED](CAT), CAT.repeat(4, 0).repeat(4, 1))
+
+
+def test_figures_of_homographies_are_those_of_the_engine(folder: Path):
+    net = load(folder / "homographynet")
+    net.engine = Other(lambda x: np.full((len(x), 4, 2), (8.0, 0.0), np.float32))
+    square = photographs.chelsea()[:128, :128]
+    for name, moved in ((homographies.ONE, 8), (homographies.THREE, 24)):
+        [matrix] = homographies.methods(net)[name]([(square, square[::-1])])
+        np.testing.assert_allclose(matrix / matrix[2, 2], [[1, 0, moved], [0, 1, 0], [0, 0, 1]], atol=1e-3)
+
+
+def test_figures_of_styles_are_those_of_the_engine(folder: Path):
+    net = load(folder / "fast_style")
+    net.engine = Other(lambda x: 1 - x)
+    criterion: Any = SimpleNamespace(targets=lambda x: {}, terms=lambda x, targets: {"loss": x.mean()})
+    content = torch.rand(1, 3, 20, 30) ** 2
+    scores = styles.own_scores(net, criterion, content)
+    assert scores[styles.CONTENT]["loss"] == pytest.approx(float(content.mean()), abs=1e-6)
+    assert scores[styles.NETWORK]["loss"] == pytest.approx(1 - float(content.mean()), abs=1e-6)
+    assert styles.seconds_of(net, content) >= 0
+    assert net.engine.asked == 1 + 1 + styles.PASSES
 
 
 def test_what_evaluate_refuses(card: Path, capsys: pytest.CaptureFixture):

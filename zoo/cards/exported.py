@@ -66,7 +66,7 @@ def engine_of(source: str | Path, engine: str | None = None) -> str:
     there = find_spec("torch") is not None
     runs = RUNS.get(Path(source).suffix.lower(), ENGINES if there else ENGINES[1:])
     if engine == "torch" and not there:
-        raise ZooError("the engine torch is not installed: pip install lightning-zoo, with the packages that it needs")
+        raise ZooError("the engine torch is not installed: pip install lightning-zoo")
     if engine not in (None, *runs):
         raise ZooError(f"{source}: the engine {engine} does not run such a file; {listing(runs)} would")
     return engine or runs[0]

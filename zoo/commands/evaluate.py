@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
             net.engine = load(options.model, engine=engine, device=options.device).engine
         measured = measure(net)
     verdict = Verdict(card.results, measured)
-    _report(measured, verdict)
+    _report(measured, verdict, engine)
     if not options.write:
         return verdict.code
     if lost := verdict.lost():
@@ -205,7 +205,7 @@ def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:
     return {other: weights.load(other, device=device) for other in declared.weights if other != name and other in there}
 
 
-def _report(measured: Results, verdict: Verdict) -> None:
+def _report(measured: Results, verdict: Verdict, engine: str) -> None:
     """Prints the measured tables, claim, measurement and verdict a figure, and what these come to."""
     for each in measured.tables:
         print(f"{each.title}:\n{table([each.columns, *each.rows])}\n")  # noqa: T201
@@ -213,6 +213,8 @@ def _report(measured: Results, verdict: Verdict) -> None:
     for name in verdict.differing:
         digest = measured.data_digest[name]
         print(f"note: the {name} data differ from those of the card (SHA-256 {digest[:12]}...)")  # noqa: T201
+    if engine != "torch":
+        print(f"note: computed by the engine {engine}, not by torch")  # noqa: T201
     print(verdict.summary())  # noqa: T201
 
 

@@ -100,7 +100,7 @@ def _of_file(export: Export) -> list[tuple[str, str]]:
     from zoo.cards.exported import RUNS
 
     told, declared = export.metadata, export.declared
-    content = export.content if isinstance(export.content, bytes) else export.content[0]
+    first, *apart = (export.content,) if isinstance(export.content, bytes) else export.content
     shapes = {
         name: f"{name}: {' x '.join(map(str, shape))}"
         for name, shape in {**export.graph.inputs, **export.graph.outputs}.items()
@@ -121,8 +121,8 @@ def _of_file(export: Export) -> list[tuple[str, str]]:
                 filter(None, (told.get("precision"), told.get("exporter"), f"zoo {told.get('zoo_version', '')}"))
             ),
         ),
-        ("size", f"{len(content) / 1e6:.1f} MB"),
-        ("SHA-256", hashlib.sha256(content).hexdigest()),
+        ("size", f"{sum(map(len, (first, *apart))) / 1e6:.1f} MB"),
+        ("SHA-256", hashlib.sha256(first).hexdigest()),
         ("of weights", told["weights_sha256"]),
         ("runs by", ", ".join(RUNS[Path(export.where).suffix.lower()])),
     ]

@@ -12,6 +12,7 @@ SHARE = 0.5  # of the free memory up to which a picture is seen whole: faster (t
 STRIP = 2**17  # pixels of a strip
 SMALLEST = 16  # rows: below that a strip is mostly what lies around it
 AROUND = 16  # rows around a strip
+OTHERS = 1.4  # times torch's need, of other engines: ONNX Runtime took 0.9, OpenVINO 1.2 and OpenCV 1.3 of it
 HOST = 16  # bytes a pixel of pictures with 8 bits: of the source, as an array, and of the result
 
 
@@ -32,7 +33,7 @@ def rows_at_a_time(
     """
     width, height = size
     pictures: Need = (width * height * HOST, "cpu")
-    need: Need = (width * height * bytes_a_pixel(channels), device)
+    need: Need = (width * height * bytes_a_pixel(channels) * (1 if by_strips else OTHERS), device)
     rows = None
     if tile == "auto":
         whole = not by_strips or memory.fits([pictures, need], SHARE)
