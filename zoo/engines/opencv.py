@@ -63,7 +63,7 @@ def _version() -> int:
 @contextmanager
 def silent() -> Iterator[None]:
     """Keeps OpenCV from printing errors that it raises as well."""
-    log = cv2.utils.logging
+    log = getattr(cv2.utils, "logging", cv2)  # where older ones of OpenCV 4 have them
     before = log.getLogLevel()
     log.setLogLevel(SILENT)
     try:
