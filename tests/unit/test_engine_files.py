@@ -25,7 +25,7 @@ import zoo
 from zoo.base.errors import ZooError
 from zoo.engines import ENGINES, engine_class, open_engine, runtime
 from zoo.engines.graph import DIGEST, METADATA, Graph, graph_sha256, read_graph
-from zoo.engines.ir import read_ir
+from zoo.engines.ir import ir_sha256, read_ir
 from zoo.engines.unreported import unreported
 
 onnx = pytest.importorskip("onnx", reason="onnx, which writes the files of these tests, is not installed")
@@ -869,11 +869,12 @@ def ir() -> tuple[bytes, bytes]:
         for key, value in {**ENTRIES, DIGEST: "0" * 64}.items():
             made.set_rt_info(value, ["zoo", key])
         openvino.save_model(made, f"{folder}/tiny.xml", compress_to_fp16=False)
-        return Path(folder, "tiny.xml").read_bytes(), Path(folder, "tiny.bin").read_bytes()
+        xml, weights = Path(folder, "tiny.xml").read_bytes(), Path(folder, "tiny.bin").read_bytes()
+    return xml.replace(b"0" * 64, ir_sha256(xml, weights).encode()), weights
 
 
 def test_a_file_of_openvino_says_what_it_takes_and_gives():
-    found = read_ir(ir()[0], "tiny.xml")
+    found = read_ir(*ir(), "tiny.xml")
     assert isinstance(found, Graph)
     assert found.inputs == {"input": ("?", 3, "?", "?")}
     assert found.outputs == {"logits": ("?", 4, "?", "?"), "mask": ("?", "?", "?"), "mean": ("?", 4)}
@@ -912,13 +913,21 @@ SPOILED = {
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_spoiled_file_of_openvino_is_refused(name: str):
     content, message = SPOILED[name]
-    text = refused(lambda: read_ir(content, "spoiled.xml"))
+    text = refused(lambda: read_ir(content, b"", "spoiled.xml"))
     assert text.startswith(f"spoiled.xml: {message}")
 
 
 def test_a_file_of_openvino_needs_the_zoo_s_metadata():
     stranger = ir()[0].replace(b"<zoo>", b"<other>").replace(b"</zoo>", b"</other>")
-    assert "its metadata lack name, architecture" in refused(lambda: read_ir(stranger, "strange.xml"))
+    assert "its metadata lack name, architecture" in refused(lambda: read_ir(stranger, ir()[1], "strange.xml"))
+
+
+def test_the_checksum_tells_a_damaged_file_of_openvino():
+    xml, weights = ir()
+    text = "tiny.xml: damaged: its graph has not the SHA-256 that its metadata name; copy it again"
+    assert refused(lambda: read_ir(xml.replace(b'pads_end="1, 1"', b'pads_end="1, 3"'), weights, "tiny.xml")) == text
+    for other in (weights[:-1], bytes([weights[0] ^ 64]) + weights[1:], b""):
+        assert refused(lambda other=other: read_ir(xml, other, "tiny.xml")) == text
 
 
 def test_a_file_of_openvino_without_its_weights_is_refused():
@@ -978,6 +987,22 @@ def end(content: bytes, output: str, x: np.ndarray, answer: np.ndarray) -> str:
     except ZooError as error:
         return "refused by the runtime" if re.fullmatch("onnxruntime .+", str(error)) else str(error)
     return "ran" if np.array_equal(found, answer) else "computed something else"
+
+
+def test_spoiled_files_of_openvino_are_refused_or_say_what_they_did():
+    xml, weights = ir()
+    whole, texts, read = read_ir(xml, weights, "whole.xml"), [], 0
+    for number in range(FILES):
+        try:
+            found = read_ir(spoiled(xml, number), weights, "spoiled.xml")
+        except ZooError as error:
+            texts.append(str(error))
+        else:
+            read += 1
+            assert (found.inputs, found.outputs) == (whole.inputs, whole.outputs)
+    assert all(text.isprintable() for text in texts)
+    assert len(texts) > FILES / 2
+    assert read > 0
 
 
 def test_reading_ends_in_a_graph_or_in_a_refusal():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -51,7 +52,7 @@ def _bytes(file: Path, path: str | Path) -> bytes:
 
 def parse(where: str, content: Content) -> Export:
     """What an exported file says of itself, unless that is a lie."""
-    graph = read_graph(content, where) if isinstance(content, bytes) else read_ir(content[0], where)
+    graph = read_graph(content, where) if isinstance(content, bytes) else read_ir(*content, where)
     return Export(where, content, graph).check()
 
 
@@ -174,4 +175,5 @@ def _text(shape: Sequence[int | str]) -> str:
 def check_forward_pass(architecture: str) -> None:
     """Refuses an architecture in which there is nothing to export."""
     if architectures()[architecture].example is None:
-        raise ZooError(f"{architecture} has no forward pass that an engine could compute; it needs torch")
+        way_out = "" if find_spec("torch") else ": pip install lightning-zoo"
+        raise ZooError(f"{architecture} has no forward pass that an engine could compute; it needs torch{way_out}")

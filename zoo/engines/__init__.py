@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, Protocol, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line, printable, shortened, unknown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # of what an engine takes, and of each output, for one size
 ENGINES = ("torch", "onnx", "openvino", "opencv")

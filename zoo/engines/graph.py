@@ -105,8 +105,8 @@ def read_graph(content: bytes, where: str | Path, keys: Sequence[str] = METADATA
     inputs = [info for info in graph.parts(11) if info.text(1) not in weights]
     found = Graph(_metadata(model, where), opset, _shapes(inputs), _shapes(graph.parts(12)))
     check_graph(found, all(_type(info) == _FLOAT32 for info in inputs), where, keys)
-    if DIGEST in keys and found.metadata[DIGEST] != _sha256(graph):
-        raise ZooError(f"{where}: damaged: its graph has not the SHA-256 that its metadata name; copy it again")
+    if DIGEST in keys:
+        check_digest(found, _sha256(graph), where)
     return found
 
 
@@ -150,6 +150,21 @@ def check_graph(graph: Graph, floats: bool, where: str | Path, keys: Sequence[st
         raise ZooError(f"{where}: does not take one batch of pictures in float32; {AGAIN}")
     if missing := [key for key in keys if key not in graph.metadata]:
         raise ZooError(f"{where}: no export of the zoo: its metadata lack {', '.join(missing)}; {AGAIN}")
+
+
+def check_digest(graph: Graph, found: str, where: str | Path) -> None:
+    """Refuses a graph that is not the one that was exported.
+
+    Args:
+        graph: what the file says, which is a SHA-256 among others.
+        found: what that of the file is.
+        where: the file's name, for errors.
+
+    Raises:
+        ZooError: they differ.
+    """
+    if graph.metadata[DIGEST] != found:
+        raise ZooError(f"{where}: damaged: its graph has not the SHA-256 that its metadata name; copy it again")
 
 
 def _opset(model: Message, where: str | Path) -> int:

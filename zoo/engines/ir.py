@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,23 +10,24 @@ from xml.etree import ElementTree
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable, shortened
-from zoo.engines.graph import METADATA, Graph, Shape, check_graph
+from zoo.engines.graph import DIGEST, METADATA, Graph, Shape, check_digest, check_graph
 
 STANDARD = re.compile(r"opset\d+")
 AGAIN = "zoo export MODEL --to openvino writes one that can be read"
 
 
-def read_ir(xml: bytes, where: str | Path, keys: Sequence[str] = METADATA) -> Graph:
+def read_ir(xml: bytes, weights: bytes, where: str | Path, keys: Sequence[str] = METADATA) -> Graph:
     """What a file of OpenVINO says of itself.
 
     Args:
-        xml: the file, without the weights.
-        where: its name, for errors.
-        keys: metadata that must be there.
+        xml: the file.
+        weights: the file beside it.
+        where: name of the former, for errors.
+        keys: metadata that must be there; with :data:`~zoo.engines.graph.DIGEST`, both must be what was exported.
 
     Raises:
-        ZooError: it is none, has operators that are not OpenVINO's, takes something else than a batch of pictures, or
-            lacks metadata.
+        ZooError: it is none, has operators that are not OpenVINO's, takes something else than a batch of pictures,
+            lacks metadata, or is damaged.
     """
     net = _parse(xml, where)
     layers = net.findall("layers/layer")
@@ -43,7 +45,17 @@ def read_ir(xml: bytes, where: str | Path, keys: Sequence[str] = METADATA) -> Gr
     )
     types = {port.get("precision") for layer in inputs for port in layer.iter("port")}
     check_graph(found, types == {"FP32"}, where, keys)
+    if DIGEST in keys:
+        check_digest(found, ir_sha256(xml, weights), where)
     return found
+
+
+def ir_sha256(xml: bytes, weights: bytes) -> str:
+    """What the digest in the metadata of a file of OpenVINO says of its layers and weights.
+
+    The metadata, which stand behind the layers, are no part of it.
+    """
+    return hashlib.sha256(xml[: xml.rfind(b"<rt_info>")] + weights).hexdigest()
 
 
 def _parse(xml: bytes, where: str | Path) -> ElementTree.Element:

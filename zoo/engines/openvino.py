@@ -38,8 +38,9 @@ class OpenVinoEngine(FileEngine):
         there = {each.partition(".")[0].lower(): not each.startswith("CPU") for each in core.available_devices}
         kind, number = device_of(device, self.name, there, PACKAGES)
         file, weights = content if isinstance(content, tuple) else (content, b"")
-        read = read_ir if isinstance(content, tuple) else read_graph
-        super().__init__(read(file, "the export", ()), outputs, device)
+        own = isinstance(content, tuple)
+        graph = read_ir(file, weights, "the export", ()) if own else read_graph(file, "the export", ())
+        super().__init__(graph, outputs, device)
         with told(self.name, f"read the export for {device}"):
             model = core.read_model(file, weights)
             for result in model.get_results():

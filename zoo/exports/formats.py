@@ -16,6 +16,10 @@ import torch
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
 from zoo.engines import Engine, open_engine
+from zoo.engines.graph import graph_sha256
+from zoo.engines.ir import ir_sha256
+from zoo.engines.unreported import unreported
+from zoo.engines.unreported import unreported
 from zoo.exports import convert
 from zoo.exports.convert import Example
 from zoo.exports.settings import Size
@@ -77,8 +81,9 @@ def openvino_files(content: bytes, half: bool) -> File:
         ZooError: OpenVINO cannot read it.
     """
     import onnx
-    import openvino
 
+    with unreported():
+        import openvino
     try:
         model = openvino.Core().read_model(content, b"")
     except RuntimeError as error:
@@ -88,7 +93,9 @@ def openvino_files(content: bytes, half: bool) -> File:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.xml")
         openvino.save_model(model, path, compress_to_fp16=half)
-        return File({suffix: path.with_suffix(suffix).read_bytes() for suffix in (".xml", ".bin")})
+        xml, weights = path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    digest = graph_sha256(content)  # of the ONNX model
+    return File({".xml": xml.replace(digest.encode(), ir_sha256(xml, weights).encode()), ".bin": weights})
 
 
 def torch_program(net: Model, example: Example, size: Size | None, entries: Mapping[str, str]) -> File:
