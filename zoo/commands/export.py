@@ -120,5 +120,5 @@ def _report(found: Sequence[Found], figures: str) -> None:
         equal = "" if each.equal is None else f"{each.equal:.3%}"
         first = each.figures[0] if each.figures else None
         told = f"{first.name} {first.engine:.4g}, with torch {first.torch:.4g}" if first else ""
-        rows.append((each.name, each.cannot or f"{each.largest:.1e}", equal, each.fault or told))
+        rows.append((each.name, each.cannot or f"{each.largest:.1e}", equal, each.fault or each.parting or told))
     print(f"{table(rows)}\nfigures: {figures}\n")  # noqa: T201

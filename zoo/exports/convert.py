@@ -36,6 +36,7 @@ class Exported(nn.Module):
     def __init__(self, net: Model) -> None:
         super().__init__()
         self.net = net
+        self.train(net.training)  # or an exporter, which puts the mode back, would leave the network in train mode
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         outputs = self.net.infer(x)

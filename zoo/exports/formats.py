@@ -19,7 +19,6 @@ from zoo.engines import Engine, open_engine
 from zoo.engines.graph import graph_sha256
 from zoo.engines.ir import ir_sha256
 from zoo.engines.unreported import unreported
-from zoo.engines.unreported import unreported
 from zoo.exports import convert
 from zoo.exports.convert import Example
 from zoo.exports.settings import Size

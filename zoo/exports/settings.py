@@ -58,7 +58,9 @@ class Settings:
         if declared is None or declared.example is None:
             raise ZooError(f"{name} cannot be exported: it is no forward pass of a network, but an optimisation")
         if self.to == "torch" and self.precision != "fp32":
-            raise ZooError(f"--to torch is written in fp32 only; {self.precision} goes with --to onnx or openvino")
+            raise ZooError(f"--to torch is written in fp32 only; {self.precision} goes with --to onnx")
+        if self.precision == "int8" and self.to != "onnx":
+            raise ZooError("--precision int8 is written for ONNX Runtime, with --to onnx only")
         if self.precision == "int8" and not self.calibrate:
             raise ZooError("--precision int8 needs pictures that show which values occur: --calibrate FOLDER")
         if self.calibrate and self.precision != "int8":
