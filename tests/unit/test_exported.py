@@ -209,7 +209,8 @@ def test_nothing_heavy_is_imported(folder: Path, tmp_path: Path, name: str):
 def no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """As where it is not installed."""
     found = exported.find_spec
-    monkeypatch.setattr(exported, "find_spec", lambda name: None if name == "torch" else found(name))
+    for module in (exported, export_file):
+        monkeypatch.setattr(module, "find_spec", lambda name: None if name == "torch" else found(name))
 
 
 def test_without_torch_and_without_an_export_the_way_out_is_told(no_torch: None):
@@ -218,7 +219,7 @@ def test_without_torch_and_without_an_export_the_way_out_is_told(no_torch: None)
             load("linknet", engine=engine)
     with pytest.raises(ZooError, match=r"^the engine torch is not installed"):
         load("linknet", engine="torch")
-    with pytest.raises(ZooError, match=r"^neural_style has no forward pass .* needs torch$"):
+    with pytest.raises(ZooError, match=r"^neural_style has no forward pass .* needs torch: pip install lightning-zoo$"):
         load("neural_style")
 
 
