@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import light
+from loopback import Cut, Other
 from zoo import load
 from zoo.base.files import read_json, replace
 from zoo.cards import parity, weights
@@ -193,6 +194,23 @@ def test_an_export_that_is_not_what_the_card_says_is_refused(
     assert not [path for path in home.rglob("*") if path.name.endswith((".incomplete", ".tmp"))]
     if kind == "larger":
         assert not [one for one in hub.asked("GET", "onnx|/lfs/") if "tiny.onnx" in one.path], "not even begun"
+
+
+def test_a_download_that_goes_wrong_leaves_nothing(
+    hub: Any, exported: Path, picture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Another file under the right size is refused; a cut one is resumed."""
+    hub.put(REPO, contents(exported))
+    command = ["predict", REPO, "--engine", "onnx", str(picture), "-o", str(tmp_path / "out")]
+    hub.fault("GET", r"/resolve/.*tiny\.onnx", Other(b"evil"), times=10)
+    assert main.main(command) == 2
+    assert "tiny.onnx was refused and removed, it is not what the Hub lists" in capsys.readouterr().err
+    files = [path for path in Path(os.environ["HF_HOME"]).rglob("*") if path.is_file()]
+    assert not any(b"evilevil" in path.read_bytes() for path in files)
+    assert not (tmp_path / "out").exists()
+    hub.mend()
+    hub.fault("GET", r"/resolve/.*tiny\.onnx", Cut(after=5000), times=2)
+    assert main.main(command) == 0
 
 
 @pytest.mark.parametrize("forced", [False, True])
