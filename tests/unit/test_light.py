@@ -36,7 +36,7 @@ NEEDED = {"numpy", "PIL", "cv2", "onnxruntime", "yaml", *HUB}
     ("arguments", "told", "not_needed"),
     [
         ("list", "linknet_camvid", NEEDED - {"yaml"}),
-        ("info linknet_camvid", "mIoU", {"PIL", "cv2", "onnxruntime", *HUB}),
+        ("info linknet_camvid", "mIoU", NEEDED - {"yaml"}),
         ("--help", "predict", NEEDED),
         ("--version", "zoo ", NEEDED),
         ("predict --help", "--overwrite", {"cv2", "onnxruntime", *HUB}),

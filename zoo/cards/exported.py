@@ -7,19 +7,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
 from zoo.base.registry import Architecture, architectures
 from zoo.base.text import first_line, listing, unknown
-from zoo.cards import described, replay
+from zoo.cards import described
 from zoo.cards.export_file import Export, check_forward_pass, compare, parse, read_file
 from zoo.engines import ENGINES, Engine, engine_class
 from zoo.hub import locate
 from zoo.models.prediction import Predicts
+
+if TYPE_CHECKING:
+    import numpy as np
 
 RUNS = {".onnx": ("onnx", "openvino", "opencv"), ".xml": ("openvino",)}  # engines by the suffix of a file
 Make: TypeAlias = Callable[[str | Path], Path]  # exports a model, where torch is
@@ -46,6 +47,8 @@ def load(
     export = read_file(source) if is_file(source) else of_model(source, kind, make)
     found = Exported(export, make_engine(export.content, export.predicts, device))
     if check:
+        from zoo.cards import replay  # which imports NumPy
+
         replay.check(found.engine, found.metadata, export.where)
     return found
 
@@ -161,6 +164,8 @@ class Exported(Predicts):
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """The network's outputs for a batch ``(B, C, H, W)`` in 0..1, as float32 arrays."""
+        import numpy as np  # what names models only needs none
+
         return self.engine(np.ascontiguousarray(x, np.float32))
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, card_names
+from zoo.cards import described, export_file, exported
 from zoo.cards.card import read_card
 from zoo.cards.tables import macs_text
 from zoo.commands.terminal import Parser, table
 from zoo.hub import client, locate
 from zoo.hub.errors import in_plain_words
-
-if TYPE_CHECKING:
-    from zoo.cards.export_file import Export
 
 CODE_LICENSE = "Apache-2.0"
 USER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -68,8 +66,6 @@ def main_info(argv: list[str]) -> int:
         "name", help="name of a model or architecture, a folder, a bundle, USER/NAME on the Hub, or an exported file"
     )
     name = parser.parse_args(argv).name
-    from zoo.cards import export_file, exported  # which import NumPy
-
     if exported.is_file(name):
         print(table([row for row in _of_file(export_file.read_file(name)) if row[1]]))  # noqa: T201
         return 0
@@ -89,16 +85,20 @@ def main_info(argv: list[str]) -> int:
         *(("figure", str(figure)) for figure in card.figures),
         ("size", card.size if card.size == "none" else f"{card.size} {_text(_entry(card.config, 'weights', 'dtype'))}"),
         ("SHA-256", _text(_entry(card.config, "weights", "sha256"))),
+        ("exports", ", ".join(_export(kind, entry) for kind, entry in described.exports(card.config).items())),
         *_place(source),
     ]
     print(table([row for row in rows if row[1]]))  # noqa: T201
     return 0
 
 
-def _of_file(export: Export) -> list[tuple[str, str]]:
-    """What an exported file says of itself."""
-    from zoo.cards.exported import RUNS
+def _export(kind: str, entry: Mapping[str, Any]) -> str:
+    """A format that a model is exported to, and the size of its files."""
+    return f"{kind} {(entry['bytes'] + entry.get('weights', {}).get('bytes', 0)) / 1e6:.1f} MB"
 
+
+def _of_file(export: export_file.Export) -> list[tuple[str, str]]:
+    """What an exported file says of itself."""
     told, declared = export.metadata, export.declared
     first, *apart = (export.content,) if isinstance(export.content, bytes) else export.content
     shapes = {
@@ -124,7 +124,7 @@ def _of_file(export: Export) -> list[tuple[str, str]]:
         ("size", f"{sum(map(len, (first, *apart))) / 1e6:.1f} MB"),
         ("SHA-256", hashlib.sha256(first).hexdigest()),
         ("of weights", told["weights_sha256"]),
-        ("runs by", ", ".join(RUNS[Path(export.where).suffix.lower()])),
+        ("runs by", ", ".join(exported.RUNS[Path(export.where).suffix.lower()])),
     ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, import_object
 from zoo.engines import Engine
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Predicts:
