@@ -62,7 +62,8 @@ class BilinearResize(nn.Module):
         self.rounds = p > d or p.bit_count() > 1  # d / p in binary
         self.kernel: Tensor
         taps = torch.from_numpy(linear_taps(p, d, self.beyond)).float()
-        kernel = torch.einsum("py,qx,ci->cpqiyx", taps, taps, torch.eye(channels)).flatten(0, 2)
+        own = torch.eye(channels, device=taps.device)  # a network is made on the meta device first
+        kernel = torch.einsum("py,qx,ci->cpqiyx", taps, taps, own).flatten(0, 2)
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
