@@ -247,6 +247,14 @@ def test_no_place_is_left_and_no_line_of_prose_is_long(card: str, size: tuple[in
     assert max(map(len, prose.splitlines())) <= 160  # with what stands for a place
 
 
+def test_one_text_tells_of_each_export_in_a_folder_once(tmp_path: Path):
+    net, architecture, _ = GENERAL["pictures"]()
+    (onnx, xml) = (general(net, architecture, suffix) for suffix in (".onnx", ".xml"))
+    for text in (onnx.replace("Output", "Former output"), xml, onnx):
+        use.write(tmp_path, text)
+    assert (tmp_path / use.FILE).read_text() == f"{xml.strip()}\n\n{onnx.strip()}\n"
+
+
 def test_a_name_of_a_file_with_quotes_stays_one_literal():
     entries = dict(exported_entries("linknet_camvid"))
     text = Text("", b"", use.render("linknet", 'my "own" street.onnx', entries))

@@ -186,12 +186,10 @@ def write(subject: Subject, made: Made, folder: Path) -> Done:
     try:
         with TemporaryDirectory(prefix=".zoo-export-", dir=folder) as temporary:
             draft = Path(temporary)
-            if (folder / parity.FILE).is_file():
-                (draft / parity.FILE).write_bytes((folder / parity.FILE).read_bytes())
+            for file in filter(lambda file: (folder / file).is_file(), (parity.FILE, use.FILE)):
+                (draft / file).write_bytes((folder / file).read_bytes())  # they tell of other exports too
             parity.write(draft, told)
-            (draft / use.FILE).write_text(
-                use.render(subject.architecture, told.file, made.entries, subject.settings.size)
-            )
+            use.write(draft, use.render(subject.architecture, told.file, made.entries, subject.settings.size))
             for file, content in contents.items():
                 (draft / file).write_bytes(content)
             for file in (use.FILE, parity.FILE, *contents):

@@ -9,21 +9,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.base.files import read_text
+from zoo.base.files import read_text, replace
 from zoo.base.registry import architectures
 from zoo.exports.settings import Size
 
 FILE = "USE.md"
 PLACE = re.compile(r"@(\w+)@")  # of a value in a template
 FOR = re.compile(r"<!-- for: (\w+) = (.+) -->\n+")  # in a template's first line: the fact that it is written for
+PART = re.compile(r"^(?=# `)", re.MULTILINE)  # where the part of a file begins
 GENERAL = Path(__file__).with_name("texts")  # what fits any architecture, by the suffix of the file
 
 
 def render(architecture: str, file_name: str, metadata: Mapping[str, str], size: Size | None = None) -> str:
     """The text of ``USE.md``, by the template of the architecture or, where it has none that fits, a general one.
 
-    A template lies beside the architecture's network. ``@name@`` in it stands for an entry of the metadata; see
-    :func:`values` for others.
+    A template lies beside the architecture's network, and begins with a title ``# `@file@` ...``. ``@name@`` in it
+    stands for an entry of the metadata; see :func:`values` for others.
 
     Args:
         architecture: its name.
@@ -36,8 +37,16 @@ def render(architecture: str, file_name: str, metadata: Mapping[str, str], size:
     return PLACE.sub(lambda place: known[place[1]], text)
 
 
+def write(folder: Path, text: str) -> None:
+    """Puts a text, as :func:`render` gives it, into a folder, where parts that tell of other files stay."""
+    path, title = folder / FILE, text.splitlines()[0]
+    before = PART.split(read_text(path)) if path.is_file() else []
+    others = [part.strip() for part in before if part.strip() and part.splitlines()[0] != title]
+    replace(path, "\n\n".join([*others, text.strip()]) + "\n")
+
+
 def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> dict[str, str]:
-    """What templates may name: the metadata, the file and its size, and literals of programs.
+    """What templates may name: the metadata, facts of the network, the file and its size, and literals of programs.
 
     ``literal`` is the file's name in quotes, as Python, C++ and JavaScript read it; ``height`` and ``width`` are 0
     where they are free; ``braces`` is the palette as C++ reads it; ``output`` is the first output.
@@ -46,6 +55,7 @@ def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> di
     return {
         "palette": "[]",
         "labels": "[]",
+        **{name: json.dumps(fact) for name, fact in json.loads(metadata["facts"]).items()},
         **metadata,
         "file": file_name,
         "literal": json.dumps(file_name),

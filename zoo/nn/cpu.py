@@ -99,12 +99,10 @@ class InstanceNorm(nn.InstanceNorm2d):
         row = x.mean(3, keepdim=True)
         mean = row.mean(2, keepdim=True)
         variance = ((x - row).square().mean(3, keepdim=True) + (row - mean).square()).mean(2, keepdim=True)
-        scale = torch.rsqrt(variance + self.eps) * self.weight[:, None, None]
-        return x * scale + (self.bias[:, None, None] - mean * scale)
+        return self.normalize(x, mean.flatten(1), variance.flatten(1))
 
-    def normalize(self, x: Tensor, mean: Tensor, mean_square: Tensor) -> Tensor:
+    def normalize(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """Normalises by statistics ``(B, C)`` that are known, such as those of a picture of which x is a part."""
-        variance = (mean_square - mean.square()).clamp_min(0)
         scale = self.weight * torch.rsqrt(variance + self.eps).to(x)
         shift = self.bias - mean.to(x) * scale
         return torch.addcmul(shift[..., None, None], x, scale[..., None, None])

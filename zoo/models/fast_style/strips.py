@@ -110,7 +110,9 @@ class Strips:
         for _, y in self.kept_outputs():
             own_total, own_squares = (own.cpu().double() for own in sums(y.float()))
             total, squares, pixels = total + own_total, squares + own_squares, pixels + y.shape[2] * y.shape[3]
-        self.pending.append(partial(norm.normalize, mean=total / pixels, mean_square=squares / pixels))
+        mean = total / pixels
+        variance = (squares / pixels - mean.square()).clamp_min(0)
+        self.pending.append(partial(norm.normalize, mean=mean, variance=variance))
 
     def add(self, block: ResidualBlock) -> None:
         if self.pending:
