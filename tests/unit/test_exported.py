@@ -32,7 +32,7 @@ from zoo.data.labels import CAMVID
 from zoo.data.streets import draw_street
 from zoo.engines import network_of
 from zoo.engines.graph import DIGEST, graph_sha256
-from zoo.exports import convert, metadata
+from zoo.exports import convert, formats, metadata
 from zoo.exports.settings import Settings
 from zoo.exports.subject import Subject
 from zoo.models.fast_style import evaluate as styles
@@ -146,7 +146,7 @@ def test_results_are_those_of_torch(pair: Callable[[str], tuple[Any, Any]], name
 def test_options_mean_the_same(pair: Callable[[str], tuple[Any, Any]], name: str):
     net, other = pair(name)
     options: dict[str, dict[str, Any]] = {
-        "linknet": {"tile": 64, "probabilities": True, "batch_size": 2},
+        "linknet": {"tile": 128, "probabilities": True, "batch_size": 2},
         "homographynet": {"passes": 1, "refine": "ecc"},
         "perceptual_sr": {"tile": 50, "match_histogram": True},
         "fast_style": {"strength": 0.5, "preserve_color": True},
@@ -504,6 +504,21 @@ def test_a_file_of_one_size_takes_pictures_of_it(folder: Path, tmp_path: Path):
     fixed = load(write_export(folder / "linknet", tmp_path / "fixed.onnx", (64, 96)), check=True)
     picture = CAT[:64, :96]
     assert np.array_equal(fixed.predict(picture).mask, load(folder / "linknet").predict(picture).mask)
+
+
+def test_files_of_openvino(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Two files, which go together."""
+    for suffix, content in formats.openvino_files((folder / "linknet.onnx").read_bytes(), half=False).contents.items():
+        (tmp_path / f"tiny{suffix}").write_bytes(content)
+    xml, weights_file = tmp_path / "tiny.xml", tmp_path / "tiny.bin"
+    other = load(xml, check=True)
+    assert np.array_equal(other.predict(CAT).mask, load(folder / "linknet").predict(CAT).mask)
+    assert main.main(["info", str(xml)]) == 0
+    assert "semantic segmentation" in capsys.readouterr().out
+    weights_file.write_bytes(weights_file.read_bytes()[:-4] + b"\0\0\0\1")
+    assert str(xml) in one_line(capsys, ["info", str(xml)])
+    weights_file.unlink()
+    assert f"{weights_file}: no such file" in one_line(capsys, ["info", str(xml)])
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])

@@ -35,9 +35,10 @@ class Architecture:
         module: the LightningModule that trains it.
         data: the LightningDataModule that it is trained with.
         predictor: the class whose ``predict`` makes results of pictures by an engine; keyword arguments of ``predict``
-            are options of ``zoo predict``.
-        evaluate: the function ``(net, data, context, *, options) -> Results`` that measures what its cards claim;
-            keyword arguments are options of ``zoo evaluate``.
+            are options of ``zoo predict``. Its ``shapes(batch, height, width)``, where it has them, are those of the
+            engine's input and outputs, to which an exported file is held.
+        evaluate: the function ``(net, data, context, *, options) -> Results`` that measures what its cards claim, by
+            the network's engine; keyword arguments are options of ``zoo evaluate``.
         weights: names of its cards; ``load`` takes the first for the architecture's own name.
         task: in the field's words, such as "semantic segmentation".
         pipeline_tag: the task in the Hub's words, such as "image-segmentation".

@@ -69,7 +69,7 @@ def evaluate(net: HomographyNet, data: HomographyPairs, context: Context, *, rea
     with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
         errors = {name: trial.errors(method) for name, method in every.items()}
         times = {name: ms_a_pair(method, trial.pairs[:TIMED_PAIRS]) for name, method in every.items()}
-        figures, tables = claims(trial, errors), [comparison(trial, errors, times)]
+        figures, tables = claims(trial, errors), [comparison(trial, errors, times, hasattr(net.engine, "net"))]
         digests = {"test": data.digest("test")}
         if data.protocol == PROTOCOLS["B"]:
             large = under_protocol_a(data)
@@ -194,13 +194,22 @@ def claims(trial: Trial, errors: dict[str, np.ndarray]) -> list[Figure]:
     return claims_of(made, trial.data, protocol=trial.protocol)
 
 
-def comparison(trial: Trial, errors: dict[str, np.ndarray], times: dict[str, float] | None = None) -> Table:
-    """Every method on the same pairs."""
+def comparison(
+    trial: Trial, errors: dict[str, np.ndarray], times: dict[str, float] | None = None, by_torch: bool = True
+) -> Table:
+    """Every method on the same pairs.
+
+    Args:
+        trial: the pairs.
+        errors: of each method.
+        times: likewise, in ms a pair.
+        by_torch: whether torch computes the network; other engines choose their own number of threads.
+    """
     size = trial.pairs[0][0].shape[0]
     title = f"{trial.data}, {trial.protocol}, {len(trial.pairs)} test pairs of {size}x{size}, errors in their pixels"
     rows = {name: scores(found, trial.still()) for name, found in errors.items()}
     if times:
-        title += f", ms a pair on one thread ({platform.machine()})"
+        title += f", ms a pair on one thread{'' if by_torch else ' but for the network'} ({platform.machine()})"
         rows = {name: {**row, "ms": round(times[name], 2)} for name, row in rows.items()}
     return Table.of(title, rows)
 
