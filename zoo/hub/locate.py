@@ -154,4 +154,7 @@ def _way_out(folder: Path) -> str:
         )
     if models := sorted(path.parent.parent for path in folder.glob(f"*/{MODEL}/{CONFIG_FILE}")):
         return f"it holds runs; name one of them, such as {models[-1]}"
-    return "a model is a name that zoo list shows, a folder with config.json, a run of zoo fit, or a file of zoo bundle"
+    return (
+        "a model is a name that zoo list shows, a folder with config.json, a run of zoo fit, a file of zoo bundle,\n"
+        "or an .onnx or .xml file of zoo export"
+    )
