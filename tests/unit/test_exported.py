@@ -464,7 +464,7 @@ def test_no_answer_of_a_graph_is_a_bug(folder: Path, tmp_path: Path, name: str, 
         (["x.onnx", "a.png"], "x.onnx: no such file"),
         (["x.xml", "a.png"], "x.xml: no such file"),
         (["folder.onnx", "a.png"], "folder.onnx: a folder, not an exported file"),
-        (["alone.xml", "a.png"], "alone.bin: no such file"),
+        (["alone.xml", "a.png"], "alone.xml: its weights, alone.bin, are not beside it"),
         (["text.onnx", "a.png"], "text.onnx: no ONNX file"),
         (["text.pt2", "a.png"], "text.pt2: a file, not a model\na model is a name"),
         (["text.pt2", "a.png", "--engine", "onnx"], "or an .onnx or .xml file of zoo export"),
@@ -519,7 +519,7 @@ def test_files_of_openvino(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     weights_file.write_bytes(weights_file.read_bytes()[:-4] + b"\0\0\0\1")
     assert str(xml) in one_line(capsys, ["info", str(xml)])
     weights_file.unlink()
-    assert f"{weights_file}: no such file" in one_line(capsys, ["info", str(xml)])
+    assert f"{xml}: its weights, tiny.bin, are not beside it" in one_line(capsys, ["info", str(xml)])
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])

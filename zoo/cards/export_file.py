@@ -39,7 +39,10 @@ def read_file(path: str | Path) -> Export:
     file = expanded(path)
     if file.suffix.lower() == ".onnx":
         return parse(str(path), _bytes(file, path))
-    return parse(str(path), (_bytes(file, path), _bytes(file.with_suffix(".bin"), Path(path).with_suffix(".bin"))))
+    layers, apart = _bytes(file, path), file.with_suffix(".bin")
+    if not apart.is_file():
+        raise ZooError(f"{path}: its weights, {apart.name}, are not beside it; both files are needed")
+    return parse(str(path), (layers, _bytes(apart, Path(path).with_suffix(".bin"))))
 
 
 def _bytes(file: Path, path: str | Path) -> bytes:
