@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from zoo.base.text import cell_text
 from zoo.cards.parity import Certificate, OnRuntime
@@ -74,6 +75,21 @@ def _origins(certificates: Iterable[Certificate]) -> str:
             lines[-1] += f" {name} does not run it: {found.cannot}." if found.cannot else ""
             lines[-1] += f" {name} answers differently: {found.parting}." if found.parting else ""
     return "\n".join(lines)
+
+
+def entry_text(value: Any) -> str:
+    """A text or a list of texts as one; nothing for what else a stranger's card may hold."""
+    if isinstance(value, list):
+        return ", ".join(item for item in value if isinstance(item, str))
+    return value if isinstance(value, str) else ""
+
+
+def license_text(front: Mapping[str, Any]) -> str:
+    """The licence of the weights as a card's front matter says it: the name and address of one that the Hub has not."""
+    said, name, link = (entry_text(front.get(key)) for key in ("license", "license_name", "license_link"))
+    if said != "other" or not name:
+        return said
+    return f"{name} ({link})" if link else name
 
 
 def macs_text(macs: Mapping[str, float]) -> str:

@@ -13,7 +13,7 @@ from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, card_names
 from zoo.cards import described, export_file, exported
 from zoo.cards.card import read_card
-from zoo.cards.tables import macs_text
+from zoo.cards.tables import entry_text, license_text, macs_text
 from zoo.commands.terminal import Parser, table
 from zoo.hub import client, locate
 from zoo.hub.errors import in_plain_words
@@ -78,13 +78,16 @@ def main_info(argv: list[str]) -> int:
         ("paper", known.paper if known else ""),
         ("parameters", "" if card.results.parameters is None else f"{card.results.parameters:,}"),
         ("MACs", macs_text(card.results.macs)),
-        ("input", _text(card.config.get("input"))),
-        ("labels", _text(_entry(card.config, "arguments", "labels"))),
-        ("licence", f"code {CODE_LICENSE}; weights {_license(card.front) or 'not said'}"),
-        ("", f"data {_text(card.front.get('data_license')) or 'not said'}"),
+        ("input", entry_text(card.config.get("input"))),
+        ("labels", entry_text(_entry(card.config, "arguments", "labels"))),
+        ("licence", f"code {CODE_LICENSE}; weights {license_text(card.front) or 'not said'}"),
+        ("", f"data {entry_text(card.front.get('data_license')) or 'not said'}"),
         *(("figure", str(figure)) for figure in card.figures),
-        ("size", card.size if card.size == "none" else f"{card.size} {_text(_entry(card.config, 'weights', 'dtype'))}"),
-        ("SHA-256", _text(_entry(card.config, "weights", "sha256"))),
+        (
+            "size",
+            card.size if card.size == "none" else f"{card.size} {entry_text(_entry(card.config, 'weights', 'dtype'))}",
+        ),
+        ("SHA-256", entry_text(_entry(card.config, "weights", "sha256"))),
         ("exports", ", ".join(_export(kind, entry) for kind, entry in described.exports(card.config).items())),
         *_place(source),
     ]
@@ -141,18 +144,6 @@ def _place(source: locate.Source) -> list[tuple[str, str]]:
     return [("folder", f"{source.folder}{where}")]
 
 
-def _license(front: dict[str, Any]) -> str:
-    said, name, link = (_text(front.get(key)) for key in ("license", "license_name", "license_link"))
-    return f"{name} ({link})" if said == "other" and name and link else name if said == "other" and name else said
-
-
 def _entry(config: dict[str, Any], section: str, name: str) -> Any:
     values = config.get(section)
     return values.get(name) if isinstance(values, dict) else None
-
-
-def _text(value: Any) -> str:
-    """A text or a list of texts as one; nothing for what else a stranger's card may hold."""
-    if isinstance(value, list):
-        return ", ".join(item for item in value if isinstance(item, str))
-    return value if isinstance(value, str) else ""

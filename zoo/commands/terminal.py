@@ -91,7 +91,8 @@ def parse_model(
     verb = usage.partition(" MODEL")[0]
     more = f"{verb} MODEL --help lists the options of that model."
     parser = Parser(prog=verb, usage=f"{usage} [options]", description=description, epilog=more)
-    parser.add_argument("model", nargs="?", help="a model's or an architecture's name, a folder, or USER/NAME")
+    named = "a model's or an architecture's name, a folder, USER/NAME, or a file of zoo export"
+    parser.add_argument("model", nargs="?", help=named)
     add_common(parser)
     helps = [word for word in argv if word in ("-h", "--help")]
     options, others = parser.parse_known_args([word for word in argv if word not in helps])

@@ -12,6 +12,7 @@ import numpy as np
 from zoo.base import __version__
 from zoo.base.text import LINE, printable, shortened
 from zoo.cards import golden, replay
+from zoo.cards.tables import license_text
 from zoo.engines.graph import DIGEST, graph_sha256
 from zoo.exports.convert import Example, Shape
 from zoo.exports.settings import Size
@@ -44,7 +45,8 @@ def of_model(subject: Subject, exporter: str) -> dict[str, str]:
         "input": subject.declared.input,
         "input_range": "0..1",
         "halo": "" if net.halo is None else str(net.halo),
-        **{name: _line(front.get(name, "")) for name in ("license", "data_license")},
+        "license": _line(license_text(front)),
+        "data_license": _line(front.get("data_license", "")),
         "precision": precision,
         "exporter": exporter,
         "golden": golden_answer(net, subject.example, subject.settings.size),
