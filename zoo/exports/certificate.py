@@ -183,7 +183,9 @@ def unlike(found: Found, precision: str, scale: float) -> str:
     return ""
 
 
-def examine(kinds: Sequence[str], make: Opener, reference: Reference, precision: str = "fp32") -> list[Found]:
+def examine(
+    kinds: Sequence[str], make: Opener, reference: Reference, precision: str = "fp32", must: str = ""
+) -> list[Found]:
     """What the runtimes that are installed make of a file.
 
     Args:
@@ -191,19 +193,23 @@ def examine(kinds: Sequence[str], make: Opener, reference: Reference, precision:
         make: opens the file.
         reference: what torch computes.
         precision: of the file.
+        must: the runtime that has to read it.
     """
-    must = [each[0] for each in RUNTIMES.values()]
-    found = []
-    for kind, name in installed(kinds).items():
-        found.append(each := Found(kind, name))
-        try:
-            each.pictures = reference.compare(make(kind, reference.names))
-            each.equal = reference.share(each.pictures)
-        except ZooError as error:
-            each.cannot = first_line(error)
-        if precision == "int8" and each is not found[0] and each.mean > STRANGE * found[0].mean:
+    found = [_examined(kind, name, make, reference) for kind, name in installed(kinds).items()]
+    for each in found:
+        each.fault = (each.cannot if each.kind == must else "") or unlike(each, precision, reference.scale)
+        if precision == "int8" and each.mean > STRANGE * found[0].mean:
             each.parting = f"it computes something else than {found[0].name}: use that"
-        each.fault = each.cannot if kind in must and kinds[0] == kind else unlike(each, precision, reference.scale)
+    return found
+
+
+def _examined(kind: str, name: str, make: Opener, reference: Reference) -> Found:
+    found = Found(kind, name)
+    try:
+        found.pictures = reference.compare(make(kind, reference.names))
+        found.equal = reference.share(found.pictures)
+    except ZooError as error:
+        found.cannot = first_line(error)
     return found
 
 

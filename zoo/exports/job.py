@@ -114,7 +114,7 @@ def make(subject: Subject, kinds: Sequence[str]) -> Made:
 def _program(subject: Subject) -> Made:
     entries = metadata.of_model(subject, "torch.export")
     file = formats.torch_program(subject.net, subject.example, subject.settings.size, entries)
-    return Made(file, b"", entries, certificate.examine(("torch",), file.open, subject.reference))
+    return Made(file, b"", entries, certificate.examine(("torch",), file.open, subject.reference, must="torch"))
 
 
 def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
@@ -125,13 +125,13 @@ def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
     settings, reference = subject.settings, subject.reference
     graph = convert.to_onnx(subject.net, subject.example, exporter, settings.size)
     plain, entries = File({".onnx": graph}), metadata.of_model(subject, exporter)
-    base = certificate.examine(("onnx",), plain.open, reference)
+    base = certificate.examine(("onnx",), plain.open, reference, must="onnx")
     if base[0].fault:
         return Made(plain, graph, entries, base)
     file = finished(subject, graph, entries)
     if (settings.to, settings.precision) == ("onnx", "fp32"):
         return Made(file, graph, entries, [*base, *certificate.examine(kinds[1:], file.open, reference)])
-    return Made(file, graph, entries, certificate.examine(kinds, file.open, reference, settings.precision))
+    return Made(file, graph, entries, certificate.examine(kinds, file.open, reference, settings.precision, kinds[0]))
 
 
 def finished(subject: Subject, graph: bytes, entries: Mapping[str, str]) -> File:

@@ -95,17 +95,17 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
 def record(net: Model, x: np.ndarray) -> list[Step]:
     """What the modules of a network give, in the order in which they end."""
     steps: list[Step] = []
-    producers: dict[int, int] = {}
+    producers: dict[int, list[int]] = {}  # several: the last of a sequence, the sequence, and a ReLU in place
     kept: list[Any] = []  # or another tensor might get the identity of one that is gone
 
     def note(name: str, module: nn.Module, inputs: Iterable[Any], output: Any) -> None:
         if not isinstance(output, Tensor) or not output.is_floating_point():
             return
         for given in inputs:
-            if id(given) in producers:
-                steps[producers[id(given)]].consumers.append(len(steps))
+            for place in producers.get(id(given), ()):
+                steps[place].consumers.append(len(steps))
         kept.append(output)
-        producers[id(output)] = len(steps)
+        producers.setdefault(id(output), []).append(len(steps))
         # A copy: a ReLU in place changes it
         steps.append(Step(name, type(module).__name__, output.detach().float().cpu().clone().contiguous().numpy()))
 
