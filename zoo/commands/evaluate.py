@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
         raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")
     if card.architecture is None:
         raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
-    with _blaming(source):
+    with blaming(source):
         called = "" if any(word.startswith("--data.root") for word in given) else called_by(card.front.get("datasets"))
         device = options.device if engine == "torch" else "cpu"  # of the network
         measure = prepare(card.name, card.architecture, recipe_of(source), given, device, source, called)
@@ -85,7 +85,7 @@ def _add_common(parser: Any) -> None:
 
 
 @contextmanager
-def _blaming(source: locate.Source) -> Iterator[None]:
+def blaming(source: locate.Source) -> Iterator[None]:
     """Blames the recipe for an error: whatever is made of one that nobody of us wrote is no bug of ours."""
     try:
         yield

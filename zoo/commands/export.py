@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
 from zoo.base.paths import shown
-from zoo.cards.card import Card, certify, read_card
+from zoo.base.text import nearest
+from zoo.cards.card import Card, certify
 from zoo.commands.terminal import Parser, table
 from zoo.exports.settings import KINDS, PRECISIONS, SUFFIXES, Settings, parse_size
+from zoo.exports.source import find
 from zoo.hub import locate
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def main(argv: list[str]) -> int:
         options.to, options.size and parse_size(options.size), options.precision,
         [expanded(path) for path in options.calibrate], [expanded(path) for path in options.check], options.force,
     )  # fmt: skip
-    card, source = read_card(options.model), locate.find(options.model)
+    _refuse_misspelt(given)
+    card, source = find(options.model)
     settings.refuse(card.name, card.architecture)
     if options.output == "":  # a variable of the shell that is not set
         raise ZooError("-o is empty; it names a folder")
@@ -65,7 +68,7 @@ def main(argv: list[str]) -> int:
         return UNLIKE
     if options.write:
         certify(source.folder, done.certificate)
-    _report(done.found, f"measured on {where}" if measure else f"not measured: {where}")
+    _report(done.found, where)
     print("\n".join(shown(path) for path in [*done.files, *done.beside]))  # noqa: T201
     return 0
 
@@ -90,6 +93,13 @@ def _parser() -> Parser:
     parser.add_argument("--write", action="store_true", help="put the certificate on the card")
     parser.add_argument("--overwrite", action="store_true", help="replace files of the same names")
     return parser
+
+
+def _refuse_misspelt(given: Sequence[str]) -> None:
+    """Refuses what is spelt much like an option of the verb itself, before zoo evaluate is asked about it."""
+    for flag in (word.partition("=")[0] for word in given if word.startswith("--")):
+        if near := nearest(flag, _parser().options, alike=0.8):
+            raise ZooError(f"zoo export has no option {flag}; did you mean {near}?\nsee zoo export --help")
 
 
 def _refuse_replacing(folder: Path, name: str, kind: str) -> None:
@@ -118,11 +128,12 @@ def _figures(card: Card, source: locate.Source, given: Sequence[str], options: N
 
 
 def _report(found: Sequence[Found], figures: str) -> None:
-    """Prints a line a runtime, and why figures are missing."""
+    """Prints a line a runtime, and where the figures are from or why there are none."""
     rows: list[Sequence[str]] = [("runtime", "largest difference", "equal pixels", "figures")]
     for each in found:
         equal = "" if each.equal is None else f"{each.equal:.3%}"
         first = each.figures[0] if each.figures else None
         told = f"{first.name} {first.engine:.4g}, with torch {first.torch:.4g}" if first else ""
         rows.append((each.name, each.cannot or f"{each.largest:.1e}", equal, each.fault or each.parting or told))
-    print(f"{table(rows)}\nfigures: {figures}\n")  # noqa: T201
+    measured = "" if any(each.figures for each in found) else "not "
+    print(f"{table(rows)}\nfigures: {measured}measured{': ' if measured else ' on '}{figures}\n")  # noqa: T201

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
+from zoo.base.paths import shown
 from zoo.base.registry import import_object
 from zoo.base.text import first_line
 from zoo.cards.card import Card
 from zoo.commands import evaluate
 from zoo.hub import locate
+from zoo.models.evaluation import Results
+
+if TYPE_CHECKING:
+    from zoo.models.base import Model
 
 
 def at_hand(card: Card, source: locate.Source, given: Sequence[str]) -> tuple[evaluate.Measure | None, str]:
@@ -29,23 +35,37 @@ def at_hand(card: Card, source: locate.Source, given: Sequence[str]) -> tuple[ev
         ZooError: of data or options that were given.
     """
     assert card.architecture is not None
-    if not given and not source.has("recipe.yaml"):
-        return None, "the card has no recipe.yaml"
+    if not source.has("recipe.yaml"):
+        way_out = f"zoo card {shown(source.folder)} --name NAME makes a card, whose figures can be"
+        if given:
+            raise ZooError(f"{source} has no recipe.yaml; {way_out}")
+        return None, f"there is no recipe.yaml; {way_out}"
     try:
-        recipe = evaluate.recipe_of(source)
-        if not given and (missing := _missing(recipe["data"])):
-            return None, f"{missing} is not here; --data.KEY PATH names yours, as for zoo evaluate {card.name}"
-        called = (
-            ""
-            if any(word.startswith("--data.root") for word in given)
-            else evaluate.called_by(card.front.get("datasets"))
-        )
-        measure = evaluate.prepare(card.name, card.architecture, recipe, given, source=source, called=called)
+        with evaluate.blaming(source):
+            recipe = evaluate.recipe_of(source)
+            if not given and (missing := _missing(recipe["data"])):
+                return None, f"{missing} is not here; --data.KEY PATH names yours, as for zoo evaluate {card.name}"
+            own = any(word.startswith("--data.root") for word in given)
+            called = "" if own else evaluate.called_by(card.front.get("datasets"))
+            measure = evaluate.prepare(card.name, card.architecture, recipe, given, source=source, called=called)
     except ZooError as error:
         if given:
             raise
         return None, first_line(error)
-    return measure, " ".join(given) or str(recipe["data"]["class_path"]).rpartition(".")[2]
+    where = " ".join(given) or str(recipe["data"]["class_path"]).rpartition(".")[2]
+    return lambda net: _measured(measure, net, source, bool(given)), where
+
+
+def _measured(measure: evaluate.Measure, net: Model, source: locate.Source, asked: bool) -> Results:
+    """The figures; none, with a line that says why, where nobody asked for them and they cannot be measured."""
+    try:
+        with evaluate.blaming(source):
+            return measure(net)
+    except ZooError as error:
+        if asked:
+            raise
+        print(f"zoo: figures are not measured: {first_line(error)}", file=sys.stderr)  # noqa: T201
+        return Results()
 
 
 def _missing(data: Mapping[str, Any]) -> Path | None:
@@ -55,7 +75,7 @@ def _missing(data: Mapping[str, Any]) -> Path | None:
     hints = typing.get_type_hints(cls.__init__)
     for name, parameter in inspect.signature(cls).parameters.items():
         if "Path" in str(hints.get(name)) and name not in training:
-            for path in _paths(data["init_args"].get(name, parameter.default)):
+            for path in _paths((data.get("init_args") or {}).get(name, parameter.default)):
                 if not expanded(path).exists():
                     return path
     return None

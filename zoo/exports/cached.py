@@ -9,9 +9,9 @@ from pathlib import Path
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
-from zoo.cards.card import read_card
 from zoo.engines.graph import OPSET, read_graph
 from zoo.exports.settings import Settings
+from zoo.exports.source import find
 from zoo.hub import client
 
 
@@ -26,7 +26,7 @@ def export_once(model: str | Path) -> Path:
     Raises:
         ZooError: the model cannot be exported, packages are missing, or ONNX Runtime gives something else than torch.
     """
-    card = read_card(model)
+    card, _ = find(model)
     config = [card.config.get(name) for name in ("architecture", "arguments", "weights")]
     key = hashlib.sha256(json.dumps([*config, __version__, OPSET], sort_keys=True).encode()).hexdigest()
     path = client.home() / "exports" / key[:32] / f"{card.name}.onnx"

@@ -230,7 +230,7 @@ def measure_figures(
     Those of fp32 may differ by the rounding of their last digit, and those of fp16 by what they claim to be sure of.
     """
     own = measure(net).figures
-    for each in found:
+    for each in found if own else ():
         if each.cannot:
             continue
         net.engine = make(each.kind, list(net.outputs))

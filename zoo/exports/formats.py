@@ -109,7 +109,9 @@ def torch_program(net: Model, example: Example, size: Size | None, entries: Mapp
     with evaluating(net), torch.no_grad(), convert.silenced():
         try:
             program = torch.export.export(convert.Exported(net), (torch.rand(shape),), dynamic_shapes=dynamic)
-            program._guards_code.clear()  # which hold sizes to what divides as the traced ones do; it computes any
+            getattr(
+                program, "_guards_code", []
+            ).clear()  # which hold sizes to what divides as the traced ones do; it computes any
             names = convert.output_names(net, torch.rand(shape))
             told = {**entries, "outputs": json.dumps(names)}
             torch.export.save(program, buffer, extra_files={EXTRA: json.dumps(told)})

@@ -49,4 +49,16 @@ def quantized(content: bytes, batches: Sequence[np.ndarray]) -> bytes:
             )  # fmt: skip
         except Exception as error:  # whatever it makes of a model
             raise ZooError(f"ONNX Runtime cannot quantise the model: {first_line(error)}") from error
-        return path.read_bytes()
+        return without_unused(path.read_bytes())
+
+
+def without_unused(content: bytes) -> bytes:
+    """An ONNX model without tensors that no operator takes, each of which ONNX Runtime warns of."""
+    import onnx
+
+    model = onnx.load_model_from_string(content)
+    taken = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in taken]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    return model.SerializeToString()

@@ -18,7 +18,7 @@ SUFFIXES = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",)
 SMALLEST, LARGEST = 8, 8192  # pixels of a side
 NEEDED = {  # extra, and modules, of what writes and compares each kind
     "onnx": ("export", ("onnx", "onnxruntime", "onnxscript")),
-    "openvino": ("openvino", ("onnx", "onnxruntime", "onnxscript", "openvino")),
+    "openvino": ("export,openvino", ("onnx", "onnxruntime", "onnxscript", "openvino")),
     "torch": ("export", ()),
 }
 Size: TypeAlias = tuple[int, int]  # height and width
@@ -65,6 +65,9 @@ class Settings:
             raise ZooError("--precision int8 needs pictures that show which values occur: --calibrate FOLDER")
         if self.calibrate and self.precision != "int8":
             raise ZooError(f"--calibrate is for --precision int8, not {self.precision}")
+        for path in (*self.calibrate, *self.check):
+            if not path.exists():
+                raise ZooError(f"{path}: no such file or folder")
         stacked = len(declared.inputs) > 1  # pictures that belong together have one size
         self.refuse_size(name, declared.example[1:] if stacked else None)
         extra, modules = NEEDED[self.to]

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from zoo.base.registry import Architecture, architectures
 from zoo.cards import weights
-from zoo.cards.card import Card, read_card
+from zoo.cards.card import Card
 from zoo.exports import pictures
 from zoo.exports.certificate import Reference
 from zoo.exports.convert import Example
 from zoo.exports.pictures import Input, Shown
 from zoo.exports.settings import Settings
-from zoo.hub import client, locate
+from zoo.exports.source import find
+from zoo.hub import client
 from zoo.models.base import Model
 
 
@@ -44,7 +45,7 @@ class Subject:
         Raises:
             ZooError: no such model, or what is asked for cannot be.
         """
-        card, source = read_card(model), locate.find(model)
+        card, source = find(model)
         settings.refuse(card.name, card.architecture)
         name, revision = card.name, ""
         if isinstance(source, client.Snapshot):
