@@ -127,7 +127,7 @@ def test_tiles_of_super_resolution_leave_no_seam(number: int, tmp_path: Path):
     if number and int(cv2.__version__.split(".")[0]) < 5:
         pytest.skip("OpenCV 4 takes fixed sizes only")
     card = "perceptual_sr_pixel"
-    scene(300, 40).save(tmp_path / "picture.png")  # wider than a tile
+    scene(270, 16).save(tmp_path / "picture.png")  # wider than a tile
     exported(card).run(tmp_path, number, "picture.png")
     found = np.asarray(Image.open(tmp_path / "large.png")).astype(int)
     assert np.abs(found - predicted(card, tmp_path / "picture.png")).max() <= 1
@@ -245,6 +245,16 @@ def test_no_place_is_left_and_no_line_of_prose_is_long(card: str, size: tuple[in
     assert f'"{card}.onnx"' in text
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     assert max(map(len, prose.splitlines())) <= 160  # with what stands for a place
+
+
+@pytest.mark.parametrize("card", ["linknet_camvid", "homographynet_photos"])
+def test_programs_of_opencv_are_left_out_where_it_computes_otherwise(card: str):
+    entries = {**exported_entries(card), "precision": "int8"}
+    text = Text("", b"", use.render(CARDS[card], "mine.int8.onnx", entries))
+    assert "cv2.dnn" not in text.text
+    assert not text.programs("cpp")
+    assert "export fp32 or fp16" in text.text
+    assert (len(text.programs("python")), len(text.programs("javascript"))) == (1, 2)
 
 
 def test_one_text_tells_of_each_export_in_a_folder_once(tmp_path: Path):

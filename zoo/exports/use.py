@@ -18,7 +18,7 @@ PLACE = re.compile(r"@(\w+)@")  # of a value in a template
 FOR = re.compile(r"<!-- for: (\w+) = (.+) -->\n+")  # in a template's first line: the fact that it is written for
 PART = re.compile(r"^(?=# `)", re.MULTILINE)  # where the part of a file begins
 OPENCV = re.compile(r"^## [^\n]*OpenCV\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)  # a section of programs for it
-NO_INT8 = "## OpenCV\n\nIt reads this file, but computes int8 otherwise or not at all: export fp32 or fp16 for it.\n\n"
+NO_INT8 = "\n\n## OpenCV\n\nIt computes int8 otherwise, or refuses it: export fp32 or fp16 for it.\n"
 GENERAL = Path(__file__).with_name("texts")  # what fits any architecture, by the suffix of the file
 
 
@@ -37,7 +37,7 @@ def render(architecture: str, file_name: str, metadata: Mapping[str, str], size:
     known = values(file_name, metadata, size)
     text = _template(architecture, Path(file_name).suffix, json.loads(metadata["facts"]))
     if metadata["precision"] == "int8":
-        text = OPENCV.sub("", OPENCV.sub(NO_INT8, text, count=1))
+        text = OPENCV.sub("", text).rstrip() + NO_INT8
     return PLACE.sub(lambda place: known[place[1]], text)
 
 
