@@ -246,10 +246,13 @@ REFUSED = {
     "linknet_camvid --to onnx --size 4x400": "a side is 8 to 8192 pixels",
     "linknet_camvid --to onnx --size 400": "such as 360x480, not '400'",
     "linknet_camvid --to onnx --precision int8": "--calibrate FOLDER",
-    "linknet_camvid --to onnx --calibrate x": "is for --precision int8",
+    "linknet_camvid --to onnx --calibrate .": "is for --precision int8",
     "linknet_camvid --to torch --precision int8": "fp32 only",
     "linknet_camvid --to torch --precision fp16": "fp32 only",
     "linknet_camvid --to openvino --precision int8 --calibrate x": "--to onnx",
+    "linknet_camvid --to onnx --precision int8 --calibrate nothere": "nothere: no such file or folder",
+    "linknet_camvid --to onnx --check nothere": "nothere: no such file or folder",
+    "linknet_camvid --to onnx --nofigures": "did you mean --no-figures?",
     "linknet_camvid --to tflite": "invalid choice",
     "linknet_camvid --to torch --write": "--write is for",
     "nothing --to onnx": "no model 'nothing'",
@@ -271,7 +274,9 @@ def test_what_cannot_be_is_refused_in_a_line_and_without_torch(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("to", "package", "extra"), [("onnx", "onnx", "export"), ("openvino", "openvino", "openvino")])
+@pytest.mark.parametrize(
+    ("to", "package", "extra"), [("onnx", "onnx", "export"), ("openvino", "openvino", "export,openvino")]
+)
 def test_missing_packages_are_told_before_anything_is_computed(to, package, extra, model: Path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.setattr(weights, "load", lambda *_: pytest.fail("the weights were read"))
@@ -333,6 +338,37 @@ def test_data_that_are_not_here_are_told_and_none_are_fetched(model: Path, tmp_p
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.usefixtures("small")
+def test_figures_that_cannot_be_measured_cost_the_export_only_if_they_were_asked_for(
+    model: Path, tmp_path: Path, monkeypatch, capsys
+):
+    def refuse(*_, **__):
+        raise ZooError("no connection\nand no weights")
+
+    monkeypatch.setattr("zoo.models.linknet.evaluate.score", refuse)
+    argv = ["export", str(model), "--to", "onnx", "-o", str(tmp_path / "out")]
+    assert main.main(argv) == 0
+    told = capsys.readouterr()
+    assert told.err == "zoo: figures are not measured: no connection\n"
+    assert "figures: not measured" in told.out
+    assert main.main([*argv, "--overwrite", "--data.val", "2"]) == 2
+
+
+@pytest.mark.usefixtures("small")
+def test_a_run_is_exported_under_the_name_of_its_recipe_and_version(
+    tiny_linknet: Path, tmp_path: Path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_linknet, tmp_path / "runs" / "streets" / "version_3" / "model")
+    assert main.main(["export", "runs/streets/version_3", "--to", "onnx"]) == 0
+    assert (
+        "there is no recipe.yaml; zoo card runs/streets/version_3 --name NAME makes a card" in capsys.readouterr().out
+    )
+    file = tmp_path / "exports" / "streets_version_3" / "streets_version_3.onnx"
+    assert "streets_version_3" in [entry.value for entry in onnx.load(file).metadata_props]
+    assert cached.find("runs/streets/version_3/model")[0].name == "streets_version_3"
+
+
 def measuring(torchs: float, engines: float):
     """Measures one figure, by whether torch computes."""
 
@@ -371,6 +407,9 @@ def test_int8_is_refused_where_it_costs_too_much_unless_forced(model: Path, tmp_
         assert [(each.torch, each.engine) for each in first.figures] == [(0.5, value)]
         types = {node.op_type for node in onnx.load(done.files[0]).graph.node}
         assert {"QuantizeLinear", "DequantizeLinear"} <= types
+        graph = onnx.load(done.files[0]).graph
+        taken = {name for node in graph.node for name in node.input}
+        assert {tensor.name for tensor in graph.initializer} <= taken  # or ONNX Runtime warns of each
     load(done.files[0], check=True)
 
 

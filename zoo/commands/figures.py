@@ -36,7 +36,8 @@ def at_hand(card: Card, source: locate.Source, given: Sequence[str]) -> tuple[ev
     """
     assert card.architecture is not None
     if not source.has("recipe.yaml"):
-        way_out = f"zoo card {shown(source.folder)} --name NAME makes a card, whose figures can be"
+        folder = source.folder.parent if source.folder.name == locate.MODEL else source.folder
+        way_out = f"zoo card {shown(folder)} --name NAME makes a card, whose figures can be"
         if given:
             raise ZooError(f"{source} has no recipe.yaml; {way_out}")
         return None, f"there is no recipe.yaml; {way_out}"
