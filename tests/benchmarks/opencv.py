@@ -21,10 +21,7 @@ import numpy as np
 
 SIZE = (240, 320)  # of the files of fixed size
 SIZES = ((1, *SIZE), (1, 100, 101), (1, 33, 500), (1, 320, 240), (2, 64, 97), (1, 7, 9))
-CARDS = (
-    "linknet_camvid", "linknet, ResNet-18", "homographynet_photos", "homographynet_photos_classification",
-    "perceptual_sr", "perceptual_sr_pixel", "fast_style_starry", "fast_style_wave",
-)  # fmt: skip
+PAPER = "linknet, ResNet-18"  # as in the paper, with random weights
 
 
 def tried(folder: Path) -> dict[str, str]:
@@ -55,13 +52,21 @@ def compared(net: cv2.dnn.Net, reference: np.lib.npyio.NpzFile) -> str:
     return f"{min(equal):.4%}" if equal else f"{max(differences):.1e}"
 
 
+def networks() -> list[str]:
+    """Every card whose network has a forward pass, and LinkNet as in the paper."""
+    import zoo
+    from zoo.cards.card import read_card
+
+    return [PAPER, *(name for name in zoo.list_models() if read_card(name).architecture.example is not None)]
+
+
 def network(card: str):
     import torch
 
     import zoo
     from zoo.models.linknet import LinkNet
 
-    if card in CARDS[:1] + CARDS[2:]:
+    if card != PAPER:
         return zoo.load(card)
     torch.manual_seed(0)
     paper = LinkNet(11)
@@ -125,7 +130,7 @@ def main() -> None:
     parser.add_argument("--python", nargs="+", default=[], help="interpreters with other versions of OpenCV")
     parser.add_argument("--exporters", nargs="+", default=["torchscript", "dynamo"])
     parser.add_argument("--precision", choices=["fp32", "fp16", "int8"], default="fp32")
-    parser.add_argument("--cards", nargs="+", default=CARDS)
+    parser.add_argument("--cards", nargs="+", help="by default all of them")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.folder:
@@ -133,7 +138,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for card in options.cards:
+        for card in options.cards or networks():
             for exporter in options.exporters:
                 for kind in ("any", "fixed"):
                     file = folder / f"{card} | {exporter} | {kind}.onnx"
