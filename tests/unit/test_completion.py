@@ -40,7 +40,7 @@ def test_options_of_a_verb_need_nothing_heavy(verb: str):
         (["fit", "--recipe=linknet_str"], {"--recipe=linknet_streets"}),
         (["fit", "--recipe", "=", "linknet_str"], {"linknet_streets"}),
         (["fit", "--help.model", "linkn"], {"linknet"}),
-        (["predict", "linknet_c"], {"linknet_camvid"}),
+        (["predict", "linknet_c"], {"linknet_camvid", "linknet_camvid_fine"}),
         (["predict", "linknet_camvid", "--ti"], {"--tile"}),
         (["predict", "linknet", "--ti"], {"--tile"}),
         (["predict", "homographynet", "--ti"], set()),
