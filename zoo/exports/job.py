@@ -129,8 +129,6 @@ def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
     if base[0].fault:
         return Made(plain, graph, entries, base)
     file = finished(subject, graph, entries)
-    if (settings.to, settings.precision) == ("onnx", "fp32"):
-        return Made(file, graph, entries, [*base, *certificate.examine(kinds[1:], file.open, reference)])
     return Made(file, graph, entries, certificate.examine(kinds, file.open, reference, settings.precision, kinds[0]))
 
 

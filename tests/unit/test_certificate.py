@@ -1,0 +1,32 @@
+"""What a certificate is of, and how far a file may be off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from zoo.exports import certificate, job, metadata, pictures
+from zoo.exports.certificate import UnlikeError
+from zoo.exports.settings import Settings
+
+
+def test_it_is_of_the_file_that_is_written(tiny_linknet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Not of the graph before that got its metadata and shapes."""
+    describe = metadata.describe
+
+    def spoiled(content, *others):
+        model = onnx.load_model_from_string(content)
+        for each in model.graph.initializer:
+            if len(each.dims) == 4:  # of a convolution
+                each.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(each), each.name))
+        return describe(model.SerializeToString(), *others)
+
+    monkeypatch.setattr(metadata, "describe", spoiled)
+    monkeypatch.setattr(pictures, "own_size", lambda _macs, example: example[1:])
+    monkeypatch.setitem(certificate.RUNTIMES, "onnx", ("onnx",))
+    with pytest.raises(UnlikeError, match="is off by"):
+        job.export(tiny_linknet, Settings("onnx"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
