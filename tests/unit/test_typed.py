@@ -112,6 +112,17 @@ def test_the_first_place_is_named_with_what_is_wanted(kind: Any, value: Any, tol
         read(kind, value)
 
 
+def test_what_python_cannot_write_is_refused_too():
+    deep: list[Any] = []
+    for _ in range(10_000):
+        deep = [deep]
+    for value in (10**5000, deep):
+        with pytest.raises(
+            UnfitError, match=r"^must be a whole number from 0 to 255, not one that is too large to show$"
+        ):
+            read(Byte, value)
+
+
 def test_objects_are_dataclasses():
     tree = {"leaves": [{"name": "a", "size": 2, "more": 1}], "notes": {"x": {"name": "b"}}}
     found = read(Tree, tree)
@@ -141,7 +152,8 @@ def test_words_spell_values(kind: Any, word: str, value: Any):
     ("kind", "word"),
     [
         (int, "8.5"), (int, "x"), (float, "nan"), (float, "inf"), (bool, "1"), (Count, "0"), (Sequence[int], "8"),
-        (Sequence[int], "[1"), (int, "9" * 5000), (Sequence[int], "[" * 5000), (None, "x"), (Share, "-1"),
+        (Sequence[int], "[1"), (int, "9" * 5000), (Sequence[int], "[" * 5000), (None, "x"),
+        (Sequence[float], "[.nan]"), (Sequence[float], "[-.inf]"), (Sequence[Byte], f"[0x{'f' * 5000}]"), (Share, "-1"),
     ],
 )  # fmt: skip
 def test_words_that_spell_none_are_refused(kind: Any, word: str):

@@ -78,7 +78,15 @@ class UnfitError(ValueError):
 
 
 def _unfit(kind: Any, value: Any, place: Place) -> UnfitError:
-    return UnfitError(f"must be {wanted(kind)}, not {value!r:.60}", value, place)
+    return UnfitError(f"must be {wanted(kind)}, not {_shown(value)}", value, place)
+
+
+def _shown(value: Any) -> str:
+    """A value as Python writes it, cut; words for one that it cannot write, such as a number of 5,000 digits."""
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):
+        return "one that is too large to show"
 
 
 def read(kind: Any, value: Any, *, words: bool = False, closed: bool = False, place: Place = ()) -> Any:
@@ -128,7 +136,8 @@ def _plain(kind: Any, value: Any, words: bool, place: Place) -> Any:
     if kind is Path and isinstance(value, (str, Path)):
         return Path(value)
     fits = kind in (bool, int, float, str) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if not fits or (isinstance(value, str) and not words and not _is_unicode(value)):
+    endless = words and isinstance(value, float) and not math.isfinite(value)  # in a list, as a word alone is none
+    if not fits or endless or (isinstance(value, str) and not words and not _is_unicode(value)):
         raise _unfit(kind, value, place)
     return value
 
