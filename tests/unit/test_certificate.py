@@ -1,4 +1,4 @@
-"""What a certificate is of, and how far a file may be off."""
+"""What certificates are of, and exports that cannot be kept."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from zoo.exports import certificate, job, metadata, pictures
+from zoo.base.errors import ZooError
+from zoo.exports import cached, certificate, job, metadata, pictures
 from zoo.exports.certificate import UnlikeError
 from zoo.exports.settings import Settings
 
@@ -30,3 +31,13 @@ def test_it_is_of_the_file_that_is_written(tiny_linknet: Path, tmp_path: Path, m
     with pytest.raises(UnlikeError, match="is off by"):
         job.export(tiny_linknet, Settings("onnx"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_anything_is_computed(
+    tiny_linknet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.setattr(cached.client, "home", lambda: tmp_path / "cache")
+    monkeypatch.setattr(job, "make", lambda *_: pytest.fail("it was computed"))
+    with pytest.raises(ZooError, match=r"cannot be kept in .*cache.*: Not a directory\nHF_HOME names another cache"):
+        cached.export_once(tiny_linknet)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
@@ -24,7 +25,8 @@ def export_once(model: str | Path) -> Path:
         model: what ``zoo.load`` takes.
 
     Raises:
-        ZooError: the model cannot be exported, packages are missing, or ONNX Runtime gives something else than torch.
+        ZooError: the model cannot be exported, packages are missing, the cache cannot be written, or ONNX Runtime gives
+            something else than torch.
     """
     card, _ = find(model)
     config = [card.config.get(name) for name in ("architecture", "arguments", "weights")]
@@ -32,6 +34,7 @@ def export_once(model: str | Path) -> Path:
     path = client.home() / "exports" / key[:32] / f"{card.name}.onnx"
     if not _is_sound(path):
         Settings("onnx").refuse(card.name, card.architecture)
+        _make_folder(path.parent, card.name)
         from zoo.exports import job  # torch takes seconds to import
         from zoo.exports.certificate import UnlikeError
         from zoo.exports.subject import Subject
@@ -42,9 +45,21 @@ def export_once(model: str | Path) -> Path:
             job.judge(subject, made)
         except UnlikeError as error:
             raise ZooError(f"{error}\nengine='torch' computes it") from error
-        path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, made.file.contents[".onnx"])
     return path
+
+
+def _make_folder(folder: Path, name: str) -> None:
+    """Makes a folder of the cache, before anything is computed for it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ZooError(
+            f"the export of {name} cannot be kept in {folder}: {error.strerror}\n"
+            "HF_HOME names another cache, and zoo export writes a file into any folder"
+        ) from error
 
 
 def _is_sound(path: Path) -> bool:
