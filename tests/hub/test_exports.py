@@ -237,8 +237,8 @@ def test_force_takes_an_export_along_with_a_warning_on_the_card(
     """Here OpenCV is said to differ; what must agree does."""
     real = certificate.examine
 
-    def examine(kinds: Sequence[str], *given: Any) -> list[certificate.Found]:
-        found = real(kinds, *given)
+    def examine(kinds: Sequence[str], *given: Any, **options: Any) -> list[certificate.Found]:
+        found = real(kinds, *given, **options)
         for each in found:
             if each.kind == "opencv":
                 each.fault, each.parting = "off by 1", "parts at Resize_3"
