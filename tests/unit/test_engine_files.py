@@ -859,6 +859,32 @@ def test_opencv_is_left_as_talkative_as_it_was():
 # OpenVINO's own format
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("dropped", ["by the thread that made them", "by another thread"])
+def test_a_signal_is_heard_after_models_were_let_go(tmp_path: Path, dropped: str):
+    """OpenVINO's plugin, once unloaded, left the thread with a stack for signals that was no more."""
+    installed("openvino")
+    (tmp_path / "tiny.onnx").write_bytes(written(model()))
+    program = """if True:
+        import gc, os, pathlib, signal, sys, threading
+        from zoo.engines import open_engine
+        signal.signal(signal.SIGUSR1, lambda *_: print("heard"))
+        content = pathlib.Path(sys.argv[1]).read_bytes()
+        models = [open_engine("openvino", content, ["logits"]) for _ in range(2)]
+        if sys.argv[2] == "by another thread":
+            thread = threading.Thread(target=models.clear)
+            thread.start()
+            thread.join()
+        while models:
+            models.pop(0)
+        gc.collect()
+        os.kill(os.getpid(), signal.SIGUSR1)
+    """
+    arguments = [sys.executable, "-c", program, str(tmp_path / "tiny.onnx"), dropped]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr
+
+
 @cache
 def ir() -> tuple[bytes, bytes]:
     openvino = installed("openvino")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from threading import Lock
 
 import numpy as np
@@ -34,7 +35,7 @@ class OpenVinoEngine(FileEngine):
     name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
 
     def __init__(self, content: bytes | tuple[bytes, bytes], outputs: Sequence[str], device: str = "cpu") -> None:
-        core = openvino.Core()
+        core = _core()
         there = {each.partition(".")[0].lower(): not each.startswith("CPU") for each in core.available_devices}
         kind, number = device_of(device, self.name, there, PACKAGES)
         file, weights = content if isinstance(content, tuple) else (content, b"")
@@ -53,6 +54,16 @@ class OpenVinoEngine(FileEngine):
         with self._lock:
             found = self._compiled([x])
             return [found[name] for name in self.outputs]
+
+
+@cache
+def _core() -> openvino.Core:
+    """The process's one core.
+
+    OpenVINO's CPU plugin gives the thread that loads it a stack for signals and takes it away where it is unloaded.
+    Where two cores had been made, the next signal that Python hears (Ctrl-C, the end of a child) killed the process.
+    """
+    return openvino.Core()
 
 
 def _plugin(kind: str, number: int, device: str) -> str:
