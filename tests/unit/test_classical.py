@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from zoo.data.homography import HomographyPairs
-from zoo.models.homographynet import classical
-from zoo.models.homographynet.classical import ecc, orb_ransac, polish, sift_magsac, usable
+from zoo.pictures import classical
+from zoo.pictures.classical import ecc, orb_ransac, polish, sift_magsac, usable
 from zoo.pictures.geometry import corner_points, is_convex, transform_points
 
 MATRIX = np.array([[1.05, 0.08, 9.0], [-0.06, 0.97, 14.0], [2e-4, -1e-4, 1.0]])

@@ -16,7 +16,7 @@ from zoo.base.errors import ZooError
 from zoo.engines.torch import TorchEngine
 from zoo.models.homographynet.net import HomographyNet, spread
 from zoo.models.homographynet.predict import Aligner
-from zoo.models.homographynet.result import Homography
+from zoo.pictures.homography import Homography
 from zoo.pictures.geometry import corner_points, net_scaling, transform_points
 
 MATRIX = np.array([[1.3, 0.12, 18.0], [-0.09, 1.22, 21.0], [1.5e-4, -1e-4, 1.0]])  # of pictures 200x150 to 320x240

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage import data
 
 from zoo.base.registry import architectures
-from zoo.models.homographynet.result import Homography
+from zoo.pictures.homography import Homography
 from zoo.models.linknet.predict import Segmentation
 from zoo.models.neural_style.result import Painting
 from zoo.models.perceptual_sr.result import Upscaled

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zoo.data.style_pair import StylePair as StylePair
     from zoo.data.super_resolution import SuperResolutionPairs as SuperResolutionPairs
     from zoo.data.transforms import Augment as Augment
+    from zoo.data.views import Views as Views
 
 _HOMES = {
     "Augment": "zoo.data.transforms",
@@ -26,6 +27,7 @@ _HOMES = {
     "StreetScenes": "zoo.data.street_scenes",
     "StylePair": "zoo.data.style_pair",
     "SuperResolutionPairs": "zoo.data.super_resolution",
+    "Views": "zoo.data.views",
 }
 
 

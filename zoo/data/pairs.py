@@ -224,16 +224,17 @@ def splitmix64(state: np.ndarray) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
-def sample(picture: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """A square patch whose pixel p shows the picture at ``matrix @ p``: float64, bilinear, rounded half up.
+def sample(picture: np.ndarray, matrix: np.ndarray, width: int, height: int | None = None) -> np.ndarray:
+    """A patch whose pixel p shows the picture at ``matrix @ p``: float64, bilinear, rounded half up.
 
     Args:
         picture: ``(H, W)`` or ``(H, W, 3)`` uint8.
         matrix: ``(3, 3)``; what it reaches lies inside the picture.
-        size: of the patch.
+        width: of the patch.
+        height: likewise; by default the width.
     """
     channels = np.moveaxis(np.atleast_3d(picture), -1, 0)[None].astype(np.float64)
-    shown = np.floor(warp(channels, matrix[None], size, size)[0] + 0.5).astype(np.uint8)
+    shown = np.floor(warp(channels, matrix[None], width, height or width)[0] + 0.5).astype(np.uint8)
     return shown[0] if picture.ndim == 2 else np.ascontiguousarray(np.moveaxis(shown, 0, -1))
 
 

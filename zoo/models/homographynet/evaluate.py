@@ -21,13 +21,13 @@ from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
 from zoo.data.pairs import PROTOCOLS
 from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
-from zoo.models.homographynet import classical
-from zoo.models.homographynet.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.predict import Aligner, to_grey, to_input
 from zoo.models.homographynet.real import Method, read_real_pairs, real_table
 from zoo.models.homographynet.robustness import CHANGES, Pair, changed, low_texture
 from zoo.nn.cost import macs, parameter_count
+from zoo.pictures import classical
+from zoo.pictures.classical import ecc, orb_ransac, sift_magsac, usable
 from zoo.pictures.geometry import NET_SIZE, corner_points, net_scaling, resizing, transform_points
 
 Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate

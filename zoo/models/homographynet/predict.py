@@ -13,8 +13,7 @@ from PIL import Image
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
-from zoo.models.homographynet.classical import correlation, polish, usable
-from zoo.models.homographynet.result import Homography, normalized, read
+from zoo.pictures.classical import correlation, polish, usable
 from zoo.pictures.geometry import (
     NET_SIZE,
     corner_points,
@@ -24,6 +23,7 @@ from zoo.pictures.geometry import (
     transform_points,
     warp,
 )
+from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture
 
 CONTRAST = 1 / 255  # standard deviation below which a picture shows nothing

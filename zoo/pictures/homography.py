@@ -38,22 +38,31 @@ class Homography(Shown):
             reaches no farther out of b than b is long.
         refined: whether ECC polished the estimate; False: it diverged and the network's own was kept; None: it was not
             asked for.
-        passes: how often the network estimated.
+        passes: how often the network estimated; None: it found features instead.
         seconds: that all of it took, without reading the pictures.
         a: ``(H, W, 3)`` uint8.
         b: likewise, of any other size.
         names: of the files, None for what is no file.
+        matches: points that were taken for the same, ``(K, 4)``: x and y in a, x and y in b; None: no points were.
+        inliers: which of them agree with the matrix, ``(K,)`` bool; None likewise.
     """
 
     matrix: np.ndarray
     confidence: float
     valid: bool
     refined: bool | None
-    passes: int
+    passes: int | None
     seconds: float
     a: np.ndarray = field(repr=False)
     b: np.ndarray = field(repr=False)
     names: tuple[str | None, str | None] = (None, None)
+    matches: np.ndarray | None = field(default=None, repr=False)
+    inliers: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def trusted(self) -> bool:
+        """Whether this is likely right."""
+        return not self.doubtful
 
     @property
     def doubtful(self) -> bool:
@@ -77,7 +86,8 @@ class Homography(Shown):
     def inverse(self) -> Homography:
         """The homography from b to a."""
         matrix = normalized(np.linalg.inv(self.matrix))
-        return changed(self, matrix=matrix, a=self.b, b=self.a, names=self.names[::-1])
+        matches = None if self.matches is None else np.roll(self.matches, 2, 1)
+        return changed(self, matrix=matrix, a=self.b, b=self.a, names=self.names[::-1], matches=matches)
 
     def warp(self, picture: Picture | None = None) -> Image.Image:
         """What a would show if it were taken with b: at the size of a, black where b does not reach.

@@ -1,0 +1,271 @@
+"""Any folder of pictures, or drawn street scenes, as endless pairs of views with known correspondences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from zoo.base.errors import ZooError
+from zoo.base.splits import Split
+from zoo.data.module import as_floats, held_out_loader
+from zoo.data.pairs import HELD_OUT_SEEDS
+from zoo.data.photometric import differ
+from zoo.data.picture_data import PictureData
+from zoo.pictures.geometry import corner_points, is_convex, matrix_from_corners, transform_points
+
+CELL = 8  # pixels of a side of the cells that keypoints are labelled in
+NONE = CELL**2  # label of a cell without a keypoint
+EDGE = 4  # pixels from the edge within which no correspondence lies
+LEAST = 24  # correspondences that a pair needs
+CORNER = 0.02  # of the strongest corner's response: below it is no keypoint
+NEAR = 5  # pixels of a side of the window in which a keypoint is the strongest
+Picture = list[np.ndarray]  # grey, each half the size of the one before
+
+
+class Batch(NamedTuple):
+    """B pairs of views a and b.
+
+    Args:
+        views: grey, ``(2B, 1, S, S)``, all of a before all of b.
+        points: what shows the same in both, ``(B, N, 4)`` as x and y in a, x and y in b, in pixels.
+        counts: how many of a pair's points are different ones, ``(B,)``; the rest repeats them.
+        keypoints: place of the corner in each cell of 8x8 pixels, row by row, 64 where there is none:
+            ``(2B, S / 8, S / 8)``.
+    """
+
+    views: Tensor
+    points: Tensor
+    counts: Tensor
+    keypoints: Tensor
+
+
+@dataclass(frozen=True)
+class Range:
+    """How views differ.
+
+    Args:
+        side: pixels of a view.
+        points: correspondences of a pair.
+        zoom: length of a thing in one view over that in the other, at most.
+        turn: degrees that one view is turned against the other, at most.
+        tilt: by which share of the side each corner is moved besides, at most.
+        shift: by which share of the side the middles lie apart, at most.
+        photometric: share of the views that differ in light, blur, noise, JPEG and occlusion too.
+    """
+
+    side: int = 256
+    points: int = 220
+    zoom: float = 3.0
+    turn: float = 60.0
+    tilt: float = 0.2
+    shift: float = 0.3
+    photometric: float = 0.5
+
+
+class Views(PictureData[list[Picture]]):
+    """Pairs of views of single pictures, under homographies, with the points that they share (:class:`Batch`).
+
+    Training pairs are drawn afresh every epoch; those of val and test are fixed.
+
+    Args:
+        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
+            a split by the digest of its path. None: drawn street scenes.
+        extra: folders of further pictures to train on, never validated or tested on.
+        side: pixels of a view, a multiple of 32.
+        points: correspondences of a pair.
+        zoom: how many times larger things are in one view than in the other, at most.
+        turn: degrees that one view is turned against the other, at most.
+        tilt: by which fraction of the side each corner is moved besides, at most.
+        shift: by which fraction of the side the middles of the views lie apart, at most.
+        photometric: fraction of the views that differ in light, blur, noise, JPEG and occlusion too.
+        largest: pixels of the longer side that pictures are reduced to.
+        pairs_per_epoch: training pairs of an epoch.
+        val_pairs: pairs to validate on.
+        test_pairs: pairs to test on.
+        held_out: fraction of the pictures of ``root`` for val, and as many for test.
+        batch_size: training pairs per step and device.
+        num_workers: processes that make pairs; None takes one a core, at most 4, and none on two cores.
+        seed: of the training pairs.
+    """
+
+    training_only = PictureData.training_only | {"pairs_per_epoch"}
+    sizes = frozenset({"side", "largest"})
+    streets: ClassVar = {"train": 200, "val": 25, "test": 25}
+    street_size = (480, 640)
+    smallest = 64
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        extra: list[Path] | None = None,
+        side: int = 256,
+        points: int = 220,
+        zoom: float = 3.0,
+        turn: float = 60.0,
+        tilt: float = 0.2,
+        shift: float = 0.3,
+        photometric: float = 0.5,
+        largest: int = 1600,
+        pairs_per_epoch: int = 24_000,
+        val_pairs: int = 200,
+        test_pairs: int = 400,
+        held_out: float = 0.1,
+        batch_size: int = 12,
+        num_workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        counts = {"pairs_per_epoch": pairs_per_epoch, "val_pairs": val_pairs, "test_pairs": test_pairs}
+        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
+        if side < 64 or side % 32:
+            raise ZooError(f"data.side is a multiple of 32, 64 or more, not {side}")
+        if largest < side:
+            raise ZooError(f"data.largest is data.side ({side}) or more, not {largest}")
+        if points < LEAST:
+            raise ZooError(f"data.points are {LEAST} or more, not {points}")
+        if not (0 <= photometric <= 1 and 0 <= tilt < 0.5 and 0 <= shift < 1 and 0 <= turn <= 180 and 1 <= zoom <= 8):
+            raise ZooError(
+                "data.photometric is 0 to 1, data.tilt below 0.5, data.shift below 1, data.turn 0 to 180, data.zoom 1 to 8"
+            )
+        self.epoch, self.counts, self.largest = pairs_per_epoch, {"val": val_pairs, "test": test_pairs}, largest
+        self.range = Range(side, points, zoom, turn, tilt, shift, photometric)
+
+    def keep(self, picture: Image.Image, name: str, split: Split) -> Picture:
+        """The picture in grey at its size or reduced, at half of that, a quarter, and so on."""
+        grey = picture.convert("L")
+        grey.thumbnail((self.largest, self.largest), Image.Resampling.BOX)
+        levels = [np.asarray(grey)]
+        while min(levels[-1].shape) >= 2 * self.smallest:
+            levels.append(cv2.pyrDown(levels[-1]))
+        return levels
+
+    def batch_maker(self) -> Callable[[np.random.Generator], tuple[np.ndarray, ...]]:
+        return partial(views_batch, pictures=self.kept("train"), count=self.batch_size, how=self.range)
+
+    def held_out_dataloader(self, split: Split) -> DataLoader:
+        pictures, samples = self.kept(split), []
+        for i in range(self.counts[split]):
+            rng = np.random.default_rng((HELD_OUT_SEEDS[split], i))
+            samples.append(views_batch(rng, [pictures[i % len(pictures)]], 1, self.range))
+        return held_out_loader(_Batches(samples), split, batch_size=None)  # type: ignore[arg-type]
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Batch:
+        views, *rest = batch
+        return Batch(as_floats(views), *rest)
+
+
+class _Batches(list[tuple[np.ndarray, ...]]):
+    """Batches that are made, as a data set."""
+
+
+def views_batch(
+    rng: np.random.Generator, pictures: Sequence[Picture], count: int, how: Range
+) -> tuple[np.ndarray, ...]:
+    """Random pairs, as the fields of :class:`Batch`.
+
+    Args:
+        rng: the only source of chance.
+        pictures: what they show.
+        count: how many.
+        how: they differ.
+    """
+    side = how.side
+    views = np.empty((2, count, 1, side, side), np.uint8)
+    points = np.empty((count, how.points, 4), np.float32)
+    counts = np.empty(count, np.int64)
+    keypoints = np.empty((2, count, side // CELL, side // CELL), np.int64)
+    for i in range(count):
+        picture, maps, found = draw_pair(rng, pictures, how)
+        counts[i] = min(len(found), how.points)
+        points[i] = found[np.arange(how.points) % counts[i]]
+        for which, to_picture in enumerate(maps):
+            view = seen(picture, to_picture, side)
+            keypoints[which, i] = corner_labels(view)
+            views[which, i, 0] = differ(view, rng) if rng.random() < how.photometric else view
+    return views.reshape(-1, 1, side, side), points, counts, keypoints.reshape(-1, *keypoints.shape[2:])
+
+
+def draw_pair(
+    rng: np.random.Generator, pictures: Sequence[Picture], how: Range
+) -> tuple[Picture, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """A picture, the maps from the pixels of two views of it to its own, and points ``(N, 4)`` that both show."""
+    while True:
+        picture = pictures[int(rng.integers(len(pictures)))]
+        maps = draw_maps(rng, picture[0].shape[:2], how)
+        if maps is None:
+            continue
+        found = shared_points(rng, np.linalg.inv(maps[1]) @ maps[0], how.side)
+        if len(found) >= LEAST:
+            return picture, maps, found
+
+
+def draw_maps(rng: np.random.Generator, shape: tuple[int, ...], how: Range) -> tuple[np.ndarray, np.ndarray] | None:
+    """Maps from the pixels of views a and b to those of a picture; None where one of them would be folded.
+
+    A thing is ``zoom`` times as long in the one as in the other, evenly in its logarithm.
+    """
+    short = float(min(shape))
+    zoom = how.zoom ** rng.uniform(-1, 1)
+    largest = short / max(1.0, zoom)  # of the side of a in the picture
+    length = np.exp(rng.uniform(np.log(min(0.5 * how.side, largest)), np.log(largest)))
+    lengths = length, length * zoom
+    middle = np.array([rng.uniform(length / 2, max(side - length / 2, length / 2)) for side in shape[::-1]])
+    middles = middle, middle + rng.uniform(-how.shift, how.shift, 2) * max(lengths)
+    first = rng.uniform(-180, 180) if rng.random() < 0.25 else rng.uniform(-15, 15)
+    turns = first, first + rng.uniform(-how.turn, how.turn)
+    maps = []
+    for length, middle, turn in zip(lengths, middles, turns, strict=True):
+        corners = quadrilateral(rng, length, middle, turn, how.tilt * rng.random())
+        if not is_convex(corners, length**2 / 16):
+            return None
+        maps.append(matrix_from_corners(corners, how.side))
+    return maps[0], maps[1]
+
+
+def quadrilateral(rng: np.random.Generator, length: float, middle: np.ndarray, turn: float, tilt: float) -> np.ndarray:
+    """Corners ``(4, 2)`` of a turned square whose corners have moved."""
+    unit = corner_points(2) - 0.5 + rng.uniform(-tilt, tilt, (4, 2))
+    cosine, sine = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    return unit @ np.array([[cosine, sine], [-sine, cosine]]) * length + middle
+
+
+def shared_points(rng: np.random.Generator, matrix: np.ndarray, side: int) -> np.ndarray:
+    """Points of a, one in each cell, with where they lie in b, in random order: those that b shows, ``(N, 4)``."""
+    cells = np.stack(np.meshgrid(np.arange(0, side, CELL), np.arange(0, side, CELL)), -1).reshape(-1, 2)
+    a = cells + rng.uniform(0, CELL - 1, cells.shape)
+    b = transform_points(matrix, a)
+    inside = ((a >= EDGE) & (a <= side - 1 - EDGE) & (b >= EDGE) & (b <= side - 1 - EDGE)).all(1)
+    return rng.permutation(np.concatenate((a, b), 1)[inside])
+
+
+def seen(picture: Picture, matrix: np.ndarray, side: int) -> np.ndarray:
+    """A view ``(side, side)`` of a picture, mirrored at its edges; ``matrix`` leads to its full size."""
+    finest = abs(np.linalg.det(matrix[:2, :2])) ** 0.5
+    level = int(np.clip(np.floor(np.log2(max(finest, 1.0)) + 0.5), 0, len(picture) - 1))
+    scale = np.array([[shrunk / full for shrunk, full in zip(picture[level].shape, picture[0].shape, strict=True)]])
+    to_level = np.diag([scale[0, 1], scale[0, 0], 1.0])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpPerspective(
+        picture[level], to_level @ matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101
+    )
+
+
+def corner_labels(view: np.ndarray) -> np.ndarray:
+    """The strongest corner of each cell (Shi and Tomasi, 1994), as :class:`Batch` has keypoints: ``(h, w)``.
+
+    A corner is the strongest of the 5x5 pixels around it too, and not much weaker than the strongest of the view.
+    """
+    response = cv2.cornerMinEigenVal(cv2.GaussianBlur(view, (0, 0), 1.0).astype(np.float32), 5)
+    peak = response >= cv2.dilate(response, np.ones((NEAR, NEAR), np.uint8))
+    response = np.where(peak & (response > max(CORNER * float(np.quantile(response, 0.995)), 1.0)), response, 0)
+    height, width = (side // CELL for side in view.shape)
+    cells = response.reshape(height, CELL, width, CELL).swapaxes(1, 2).reshape(height, width, CELL**2)
+    return np.where(cells.max(-1) > 0, cells.argmax(-1), NONE)

@@ -1,0 +1,152 @@
+"""How XFeat learns: from views of single pictures, between which every correspondence is known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from PIL import Image
+from torch import Tensor
+
+from zoo.data.views import NONE, Batch, Views
+from zoo.models.xfeat.net import CELL, XFeat
+from zoo.nn.learning import Learner, PictureLog
+from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
+
+TEMPERATURE = 20.0  # what similarities are multiplied by before softmax
+CLOSE = 10.0  # pixels: another point nearer than this is no wrong answer
+ROWS, LINES = 4, 40  # of a sheet of validation pairs: pairs, and matches of each
+RIGHT, WRONG = (60, 200, 90), (255, 40, 40)
+
+
+class XFeatModule(Learner):
+    """Trains :class:`XFeat` by the sum of three losses: of descriptors, keypoints and reliability.
+
+    Descriptors learn by dual softmax over the correspondences of a pair, keypoints by cross entropy with corners that
+    OpenCV finds in the undisturbed view, and reliability by binary cross entropy with the probability that the softmax
+    gives the right correspondence.
+
+    Logs ``train/loss``, and after validation and test ``matched``, the fraction of correspondences whose descriptors
+    are each other's nearest, and ``corners``, the fraction of keypoints at the right pixel of their cell.
+
+    Args:
+        width: of the network; see :class:`XFeat`.
+        keypoint_weight: of the loss of the keypoints.
+        reliability_weight: of the loss of the reliability.
+        optimizer: makes the optimiser.
+        lr_scheduler: makes the schedule, stepped after every batch.
+        log_pictures_every: epochs between two sheets of validation pairs, in TensorBoard and in the run folder.
+    """
+
+    learns_from = Views
+    net: XFeat
+    monitor = ("val/matched", "max")
+
+    def __init__(
+        self,
+        width: float = 1.0,
+        keypoint_weight: float = 0.5,
+        reliability_weight: float = 0.5,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        lr_scheduler: LRSchedulerCallable | None = None,
+        log_pictures_every: int = 5,
+    ) -> None:
+        super().__init__("matched", "corners")
+        self.arguments = {"width": width}
+        self.net = XFeat(width)
+        self.keypoint_weight, self.reliability_weight = keypoint_weight, reliability_weight
+        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.pictures = PictureLog(log_pictures_every)
+        self.shown: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def answers(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Descriptors, keypoints and reliability as float32."""
+        descriptors, keypoints, reliability = self.net(self.as_weights(views))
+        return descriptors.float(), keypoints.float(), reliability.float()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        descriptors, keypoints, reliability = self.answers(batch.views)
+        agreement = similarities(descriptors, batch.points)
+        matching, sure = dual_softmax(agreement, batch.counts)
+        corners = F.cross_entropy(keypoints, batch.keypoints)
+        self.log("train/matching", matching, prog_bar=True)
+        loss = matching + self.keypoint_weight * corners
+        if self.reliability_weight:
+            told = at_points(reliability, batch.points)[..., 0]
+            loss = loss + self.reliability_weight * F.binary_cross_entropy_with_logits(told, torch.stack((sure, sure)))
+        self.log("train/loss", loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        descriptors, keypoints, _ = self.answers(batch.views)
+        found = mutual(similarities(descriptors, batch.points))
+        counted = torch.arange(found.shape[1], device=found.device) < batch.counts[:, None]
+        self.log_means({"matched": found[counted].float()})
+        there = batch.keypoints != NONE
+        self.log_means({"corners": (keypoints[:, :NONE].argmax(1) == batch.keypoints)[there].float()})
+        if batch_idx < ROWS:
+            half = len(batch.views) // 2
+            self.shown.append((batch.views[[0, half]], batch.points[0], found[0]))
+
+    def end_epoch(self) -> str:
+        self.pictures(self, lambda: matches_sheet(self.shown))
+        self.shown = []
+        return "{}: {matched:.1%} of the correspondences matched".format(self.split, **self.found())
+
+
+def similarities(descriptors: Tensor, points: Tensor) -> Tensor:
+    """Cosines between the descriptors of each pair's points in a and in b, ``(B, N, N)``.
+
+    Those of points that lie closer to the right one than 10 pixels, in a or in b, are -1: they are no wrong answers.
+    """
+    a, b = F.normalize(at_points(descriptors, points), dim=-1)
+    cosines = torch.bmm(a, b.transpose(1, 2))
+    close = (torch.cdist(points[..., :2], points[..., :2]) < CLOSE) | (
+        torch.cdist(points[..., 2:], points[..., 2:]) < CLOSE
+    )
+    return cosines.masked_fill(close & ~torch.eye(points.shape[1], dtype=torch.bool, device=points.device), -1.0)
+
+
+def at_points(maps: Tensor, points: Tensor) -> Tensor:
+    """What maps ``(2B, C, h, w)`` of cells say at the points in a and in b, bilinearly: ``(2, B, N, C)``."""
+    size = torch.tensor(maps.shape[:1:-1], device=maps.device) * CELL  # width and height in pixels
+    places = (2 * torch.cat((points[..., :2], points[..., 2:])) + 1) / size - 1
+    found = F.grid_sample(maps, places[:, None], padding_mode="border", align_corners=False)[:, :, 0]
+    return found.transpose(1, 2).unflatten(0, (2, -1))
+
+
+def dual_softmax(agreement: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Loss of similarities ``(B, N, N)`` whose diagonal is right, and the probability of each right answer ``(B, N)``.
+
+    Softmax over the points of b for each of a, and the reverse; only the first ``counts`` points of a pair count.
+    """
+    logits = agreement * TEMPERATURE
+    logs = (logits.log_softmax(2).diagonal(0, 1, 2) + logits.log_softmax(1).diagonal(0, 1, 2)) / 2
+    counted = torch.arange(logs.shape[1], device=logs.device) < counts[:, None]
+    return -logs[counted].mean(), logs.detach().exp()
+
+
+def mutual(agreement: Tensor) -> Tensor:
+    """Whether the points of each pair are each other's nearest, ``(B, N)`` bool."""
+    own = torch.arange(agreement.shape[1], device=agreement.device)
+    return (agreement.argmax(2) == own) & (agreement.argmax(1) == own)
+
+
+def matches_sheet(rows: list[tuple[Tensor, Tensor, Tensor]]) -> Image.Image:
+    """Views side by side, with some of their correspondences: green where they match, red where not.
+
+    Args:
+        rows: views ``(2, 1, S, S)`` in 0..1, points ``(N, 4)``, and whether they match ``(N,)``.
+    """
+    drawn = []
+    for views, points, found in rows:
+        side = views.shape[-1]
+        both = np.ascontiguousarray(np.concatenate([to_array(view.expand(3, -1, -1)) for view in views], 1))
+        for (x, y, u, v), right in zip(points[:LINES].tolist(), found[:LINES].tolist(), strict=True):
+            ends = (round(x), round(y)), (round(u) + side, round(v))
+            cv2.line(both, *ends, RIGHT if right else WRONG, 1, cv2.LINE_AA)
+        drawn.append([both])
+    return contact_sheet(drawn, ["a and b"])

@@ -1,0 +1,275 @@
+"""From two pictures to a homography by features that match: positions, descriptors, matches, and what agrees."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from zoo.base.bounds import Count
+from zoo.base.errors import ZooError
+from zoo.engines import Engine, Shapes
+from zoo.pictures.classical import polish, usable
+from zoo.pictures.geometry import resizing
+from zoo.pictures.homography import Homography, normalized, read
+from zoo.pictures.images import Picture
+
+CELL, DESCRIPTOR = 8, 64  # pixels of a side of what has one descriptor, and its numbers
+PEAK = 0.05  # probability of a pixel to be a keypoint, from which on it is one
+WINDOW = 5  # pixels of a side, of which a keypoint is the likeliest
+AGREE = 0.6  # cosine of descriptors, from which on they match
+NEAR = 3.0  # pixels that an inlier is off at most
+ENOUGH = 40  # inliers with which no further way to look at the pictures is tried
+FEWEST = 12  # inliers of a homography
+SURE = 20.0  # inliers that give a confidence of a half
+TURNS = (None, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What one picture shows, the most reliable first.
+
+    Args:
+        points: ``(N, 2)`` float32, x and y in pixels; a pixel's centre has whole coordinates.
+        scores: ``(N,)`` float32 in 0..1.
+        descriptors: ``(N, 64)`` float32 of unit length: those of one point in two pictures have a large dot product.
+    """
+
+    points: np.ndarray
+    scores: np.ndarray
+    descriptors: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What one way to look at two pictures gives, in pixels of the pictures themselves.
+
+    Args:
+        matrix: ``(3, 3)``, or None.
+        matches: ``(K, 4)``, x and y in a, x and y in b.
+        inliers: ``(K,)`` bool.
+    """
+
+    matrix: np.ndarray | None
+    matches: np.ndarray
+    inliers: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return int(self.inliers.sum())
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Aligns two pictures by an engine that takes grey pictures ``(B, 1, H, W)`` and gives features of their cells.
+
+    Args:
+        engine: computes the network.
+    """
+
+    engine: Engine
+
+    def shapes(self, batch: int, height: int, width: int) -> Shapes:
+        """What the engine takes and gives."""
+        cells = -(-height // CELL), -(-width // CELL)
+        kinds = (DESCRIPTOR, CELL**2 + 1, 1)
+        return (batch, 1, height, width), *((batch, channels, *cells) for channels in kinds)  # type: ignore[return-value]
+
+    def predict(
+        self,
+        a: Picture,
+        b: Picture,
+        *,
+        refine: Literal["ecc"] | None = None,
+        max_side: Count = 1024,
+        keypoints: Count = 2048,
+    ) -> Homography:
+        """The homography from the pixels of a to those of b, pictures of any two sizes.
+
+        Where few matches agree, a is tried turned by right angles too, and both pictures at half their size.
+
+        Args:
+            a: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``.
+            b: likewise.
+            refine: "ecc" refines the estimate with OpenCV's ECC; where that diverges, the estimate stays and
+                ``refined`` of the result says so
+            max_side: pixels of the longer side that larger pictures are reduced to
+            keypoints: most keypoints of a picture
+        """
+        if refine not in (None, "ecc"):
+            raise ZooError(f'refine is "ecc" or None, not {refine!r}')
+        pictures = read(a), read(b)
+        start = time.perf_counter()
+        greys = [to_grey(picture) for picture in pictures]
+        found = self.align(*greys, max_side, keypoints)
+        matrix, valid = found.matrix, found.matrix is not None
+        better = polish(*greys, matrix) if matrix is not None and refine else None
+        if matrix is None:
+            matrix = resizing(pictures[0].shape, pictures[1].shape)
+        matrix = normalized(matrix if better is None else better)
+        confidence = found.count / (found.count + SURE) if valid else 0.0
+        refined, seconds = None if refine is None else better is not None, time.perf_counter() - start
+        return Homography(
+            matrix, confidence, valid, refined, None, seconds, *pictures, (name_of(a), name_of(b)), found.matches,
+            found.inliers,
+        )  # fmt: skip
+
+    def features(self, picture: Picture, *, max_side: Count = 1024, keypoints: Count = 2048) -> Features:
+        """Keypoints of a picture, with scores and descriptors.
+
+        Args:
+            picture: as of :meth:`predict`.
+            max_side: pixels of the longer side that a larger picture is reduced to; points are in its own pixels
+            keypoints: how many at most
+        """
+        grey = to_grey(read(picture))
+        small, to_small = reduced(grey, max_side)
+        return moved(self.of_grey(small, keypoints), np.linalg.inv(to_small))
+
+    def align(self, a: np.ndarray, b: np.ndarray, max_side: int = 1024, keypoints: int = 2048) -> Found:
+        """What agrees best, of grey pictures ``(H, W)`` uint8."""
+        best = Found(None, np.zeros((0, 4)), np.zeros(0, bool))
+        for features in self._looks(a, b, max_side, keypoints):
+            found = agreeing(*features, a.shape, b.shape)
+            if found.count > best.count or best.matrix is None is not found.matrix:
+                best = found
+            if best.matrix is not None and best.count >= ENOUGH:
+                break
+        return best
+
+    def _looks(self, a: np.ndarray, b: np.ndarray, max_side: int, most: int) -> Iterator[tuple[Features, Features]]:
+        """Features of both pictures: as they are, a turned, then each at half its size, which shows it from afar."""
+        seen_b = self._seen(b, max_side, most)
+        for turn in TURNS:
+            yield self._seen(a, max_side, most, turn), seen_b
+        half_a, half_b = (self._seen(each, max(min(max_side, max(each.shape)) // 2, 1), most) for each in (a, b))
+        yield half_a, seen_b
+        yield self._seen(a, max_side, most), half_b
+        yield half_a, half_b
+
+    def _seen(self, picture: np.ndarray, max_side: int, most: int, turn: int | None = None) -> Features:
+        """Features of a picture that is reduced and turned, in its own pixels."""
+        small, to_small = reduced(picture, max_side)
+        if turn is not None:
+            height, width = small.shape
+            small = cv2.rotate(small, turn)
+            to_small = turning(turn, height, width) @ to_small
+        return moved(self.of_grey(small, most), np.linalg.inv(to_small))
+
+    def of_grey(self, picture: np.ndarray, most: int) -> Features:
+        """Features of ``(H, W)`` uint8."""
+        x = picture[None, None].astype(np.float32) / np.float32(255)
+        descriptors, logits, reliability = (output[0].astype(np.float32) for output in self.engine(x))
+        heat = heat_map(logits)[: picture.shape[0], : picture.shape[1]]
+        peaks = (heat >= PEAK) & (heat >= cv2.dilate(heat, np.ones((WINDOW, WINDOW), np.uint8)))
+        y, x_ = np.nonzero(peaks)
+        cells = np.stack((x_, y), 1).astype(np.float32)
+        scores = heat[y, x_] / (1 + np.exp(-sampled(reliability, cells)[:, 0]))
+        order = np.argsort(-scores, kind="stable")[:most]
+        points = subpixel(heat, cells[order])
+        found = sampled(descriptors, points)
+        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        return Features(points, scores[order], found)
+
+
+def heat_map(logits: np.ndarray) -> np.ndarray:
+    """Probability of each pixel to be a keypoint, ``(8h, 8w)``, of logits ``(65, h, w)``."""
+    raised = np.exp(logits - logits.max(0))
+    pixels = raised[:-1] / raised.sum(0)
+    height, width = pixels.shape[1:]
+    cells = pixels.reshape(CELL, CELL, height, width).transpose(2, 0, 3, 1)
+    return np.ascontiguousarray(cells.reshape(height * CELL, width * CELL))
+
+
+def subpixel(heat: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points moved to the middle of the probability in the 3x3 pixels around them, ``(N, 2)``."""
+    padded_heat = np.pad(heat, 1)
+    x, y = points.astype(int).T
+    around = {(i, j): padded_heat[y + 1 + i, x + 1 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)}
+    total = sum(around.values())
+    dx = sum(j * value for (_, j), value in around.items()) / total
+    dy = sum(i * value for (i, _), value in around.items()) / total
+    return points + np.stack((dx, dy), 1).astype(np.float32)
+
+
+def sampled(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """What maps ``(C, h, w)`` of cells say at points in pixels, bilinearly: ``(N, C)``."""
+    height, width = maps.shape[1:]
+    x = np.clip((points[:, 0] + 0.5) / CELL - 0.5, 0, width - 1)
+    y = np.clip((points[:, 1] + 0.5) / CELL - 0.5, 0, height - 1)
+    left, top = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
+    p, q = (x - left)[:, None].astype(np.float32), (y - top)[:, None].astype(np.float32)
+    flat = np.ascontiguousarray(maps.reshape(len(maps), -1).T)
+    at, right, below = top * width + left, min(1, width - 1), width * min(1, height - 1)
+    upper = (1 - p) * flat[at] + p * flat[at + right]
+    return np.asarray((1 - q) * upper + q * ((1 - p) * flat[at + below] + p * flat[at + below + right]))
+
+
+def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> Found:
+    """The homography that most matches agree with, by MAGSAC++ (https://arxiv.org/abs/1912.05909)."""
+    matches = matched(a, b)
+    none = Found(None, matches, np.zeros(len(matches), bool))
+    if len(matches) < 4:
+        return none
+    threshold = NEAR * max(1.0, max(shape_b) / 1024)
+    try:
+        matrix, kept = cv2.findHomography(
+            matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, threshold, maxIters=2000, confidence=0.999
+        )
+    except cv2.error:
+        return none
+    matrix = usable(matrix, shape_a, shape_b)
+    if matrix is None or int(kept.sum()) < FEWEST:
+        return none
+    return Found(matrix, matches, kept[:, 0].astype(bool))
+
+
+def matched(a: Features, b: Features) -> np.ndarray:
+    """Points of a and b whose descriptors are each other's nearest and much alike, ``(K, 4)`` float64."""
+    if not (len(a.points) and len(b.points)):
+        return np.zeros((0, 4))
+    cosines = a.descriptors @ b.descriptors.T
+    to_b, to_a = cosines.argmax(1), cosines.argmax(0)
+    own = np.arange(len(to_b))
+    good = (to_a[to_b] == own) & (cosines[own, to_b] >= AGREE)
+    return np.concatenate((a.points[good], b.points[to_b[good]]), 1).astype(np.float64)
+
+
+def reduced(picture: np.ndarray, max_side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A picture whose longer side has at most so many pixels, and the map to its pixels."""
+    scale = min(1.0, max_side / max(picture.shape))
+    if scale == 1:
+        return picture, np.eye(3)
+    height, width = (max(1, round(side * scale)) for side in picture.shape)
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return small, resizing(picture.shape, small.shape)
+
+
+def turning(turn: int, height: int, width: int) -> np.ndarray:
+    """Where the pixels of a picture lie once it is turned."""
+    right, bottom = width - 1.0, height - 1.0
+    if turn == cv2.ROTATE_90_CLOCKWISE:
+        return np.array([[0, -1, bottom], [1, 0, 0], [0, 0, 1.0]])
+    if turn == cv2.ROTATE_180:
+        return np.array([[-1, 0, right], [0, -1, bottom], [0, 0, 1.0]])
+    return np.array([[0, 1, 0], [-1, 0, right], [0, 0, 1.0]])
+
+
+def moved(features: Features, matrix: np.ndarray) -> Features:
+    """Features whose points lie elsewhere, by an affine map."""
+    points = features.points @ matrix[:2, :2].T + matrix[:2, 2]
+    return replace(features, points=points.astype(np.float32))
+
+
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture).convert("L"))
+
+
+def name_of(picture: Picture) -> str | None:
+    return str(picture) if isinstance(picture, (str, Path)) else None
