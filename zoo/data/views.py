@@ -132,9 +132,8 @@ class Views(PictureData[list[Picture]]):
         if points < LEAST:
             raise ZooError(f"data.points are {LEAST} or more, not {points}")
         if not (0 <= photometric <= 1 and 0 <= tilt < 0.5 and 0 <= shift < 1 and 0 <= turn <= 180 and 1 <= zoom <= 8):
-            raise ZooError(
-                "data.photometric is 0 to 1, data.tilt below 0.5, data.shift below 1, data.turn 0 to 180, data.zoom 1 to 8"
-            )
+            bounds = "photometric 0 to 1, tilt below 0.5, shift below 1, turn 0 to 180, zoom 1 to 8"
+            raise ZooError(f"data: out of bounds, which are {bounds}")
         self.epoch, self.counts, self.largest = pairs_per_epoch, {"val": val_pairs, "test": test_pairs}, largest
         self.range = Range(side, points, zoom, turn, tilt, shift, photometric)
 

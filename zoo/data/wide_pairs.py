@@ -62,7 +62,9 @@ class WidePair:
     def error(self, matrix: np.ndarray) -> float:
         """Mean distance in pixels of b between where a homography takes the shared points and where they lie."""
         points = self.shared
-        return float(np.linalg.norm(transform_points(matrix, points) - transform_points(self.matrix, points), axis=1).mean())
+        return float(
+            np.linalg.norm(transform_points(matrix, points) - transform_points(self.matrix, points), axis=1).mean()
+        )
 
 
 def draw_wide(seed: int, i: int) -> tuple[np.ndarray, np.ndarray, float, float]:

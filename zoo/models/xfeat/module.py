@@ -115,7 +115,7 @@ def at_points(maps: Tensor, points: Tensor) -> Tensor:
     size = torch.tensor(maps.shape[:1:-1], device=maps.device) * CELL  # width and height in pixels
     places = (2 * torch.cat((points[..., :2], points[..., 2:])) + 1) / size - 1
     found = F.grid_sample(maps, places[:, None], padding_mode="border", align_corners=False)[:, :, 0]
-    return found.transpose(1, 2).unflatten(0, (2, -1))
+    return found.transpose(1, 2).reshape(2, -1, found.shape[2], found.shape[1])
 
 
 def dual_softmax(agreement: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:

@@ -58,7 +58,7 @@ class XFeat(Model):
         )  # fmt: skip
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if x.dim() != 4 or x.shape[1] != 1:
             raise ZooError(f"pictures are (B, 1, H, W), not {tuple(x.shape)}; predict takes any")
         height, width = -(-x.shape[2] // CELL), -(-x.shape[3] // CELL)
@@ -72,7 +72,8 @@ class XFeat(Model):
             eighth + F.interpolate(sixteenth, size, mode="bilinear") + F.interpolate(coarsest, size, mode="bilinear")
         )
         found = features, self.keypoints(F.pixel_unshuffle(x, CELL)), self.reliability(features)
-        return tuple(each[..., :height, :width] for each in found)  # type: ignore[return-value]
+        descriptors, keypoints, reliability = (each[..., :height, :width] for each in found)
+        return descriptors, keypoints, reliability
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         return self(x)

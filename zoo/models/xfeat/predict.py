@@ -79,7 +79,7 @@ class Matcher:
         """What the engine takes and gives."""
         cells = -(-height // CELL), -(-width // CELL)
         kinds = (DESCRIPTOR, CELL**2 + 1, 1)
-        return (batch, 1, height, width), *((batch, channels, *cells) for channels in kinds)  # type: ignore[return-value]
+        return (batch, 1, height, width), *((batch, channels, *cells) for channels in kinds)
 
     def predict(
         self,
@@ -106,7 +106,7 @@ class Matcher:
             raise ZooError(f'refine is "ecc" or None, not {refine!r}')
         pictures = read(a), read(b)
         start = time.perf_counter()
-        greys = [to_grey(picture) for picture in pictures]
+        greys = to_grey(pictures[0]), to_grey(pictures[1])
         found = self.align(*greys, max_side, keypoints)
         matrix, valid = found.matrix, found.matrix is not None
         better = polish(*greys, matrix) if matrix is not None and refine else None
@@ -219,12 +219,12 @@ def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[
         return none
     threshold = NEAR * max(1.0, max(shape_b) / 1024)
     try:
-        matrix, kept = cv2.findHomography(
+        estimate, kept = cv2.findHomography(
             matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, threshold, maxIters=2000, confidence=0.999
         )
     except cv2.error:
         return none
-    matrix = usable(matrix, shape_a, shape_b)
+    matrix = usable(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
     if matrix is None or int(kept.sum()) < FEWEST:
         return none
     return Found(matrix, matches, kept[:, 0].astype(bool))
