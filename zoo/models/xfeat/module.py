@@ -69,7 +69,8 @@ class XFeatModule(Learner):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         descriptors, keypoints, reliability = self.answers(batch.views)
-        agreement = similarities(descriptors, batch.points)
+        with torch.autocast(self.device.type, enabled=False):  # bfloat16 knows cosines near 1 to 1/256
+            agreement = similarities(descriptors, batch.points)
         matching, sure = dual_softmax(agreement, batch.counts)
         corners = F.cross_entropy(keypoints, batch.keypoints)
         self.log("train/matching", matching, prog_bar=True)
