@@ -21,12 +21,12 @@ from PIL import Image, ImageDraw
 from zoo import load
 from zoo.data import HomographyPairs
 from zoo.data.streets import draw_street
-from zoo.models.homographynet.classical import sift_magsac
-from zoo.models.homographynet.evaluate import THREE, Trial, methods
+from zoo.models.alignment import Trial
+from zoo.models.homographynet.evaluate import THREE, methods
 from zoo.models.homographynet.module import ESTIMATE, TRUTH, draw_corners
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.homographynet.predict import to_grey
-from zoo.models.homographynet.real import RealPair, read_real_pairs
+from zoo.models.real_pairs import RealPair, read_real_pairs
+from zoo.pictures.classical import sift_magsac, to_grey
 from zoo.pictures.geometry import corner_points, transform_points
 from zoo.pictures.sheets import contact_sheet
 

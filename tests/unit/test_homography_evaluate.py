@@ -18,15 +18,17 @@ from zoo.base.errors import ZooError
 from zoo.cards.forms import check
 from zoo.cards.tables import of_results
 from zoo.data import HomographyPairs
+from zoo.data.changes import CHANGES, changed, gradient_energy, low_texture
 from zoo.data.pairs import PROTOCOLS
 from zoo.data.streets import draw_street
+from zoo.models import alignment
+from zoo.models.alignment import ECC, IDENTITY, ORB, SIFT, Trial, scores
 from zoo.models.base import Model
 from zoo.models.evaluation import Context, Results
 from zoo.models.homographynet import evaluate as evaluation
-from zoo.models.homographynet.evaluate import ECC, IDENTITY, ONE, ORB, POLISHED, SIFT, THREE, Trial, methods, scores
+from zoo.models.homographynet.evaluate import ONE, POLISHED, THREE, methods
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.homographynet.real import REACH, RealPair, read_real_pairs, real_table
-from zoo.models.homographynet.robustness import CHANGES, changed, gradient_energy, low_texture
+from zoo.models.real_pairs import REACH, RealPair, read_real_pairs, real_table
 from zoo.pictures.geometry import corner_points, matrix_from_corners
 
 
@@ -131,17 +133,17 @@ def test_ecc_polishes_what_the_network_says_or_leaves_it(trial: Trial):
     rough = trial.errors(every[ONE])
     assert rough == pytest.approx(2**0.5, abs=1e-3)
     starts = every[ONE](trial.pairs)
-    polished = trial.errors(lambda pairs: evaluation.each(evaluation.polish, pairs, starts))
+    polished = trial.errors(lambda pairs: alignment.each(alignment.polish, pairs, starts))
     assert np.median(polished) < 0.2
     blank = [(np.zeros_like(a), b) for a, b in trial.pairs]  # where ECC finds nothing
-    kept = evaluation.each(evaluation.polish, blank, starts)
+    kept = alignment.each(alignment.polish, blank, starts)
     assert all(np.array_equal(one, other) for one, other in zip(kept, starts, strict=True))
-    assert evaluation.polish(trial.pairs[0], None) is None
+    assert alignment.polish(trial.pairs[0], None) is None
 
 
 def test_polishing_is_part_of_the_methods(net: HomographyNet, trial: Trial):
     every = methods(net)
-    want = [evaluation.polish(pair, start) for pair, start in zip(trial.pairs, every[THREE](trial.pairs), strict=True)]
+    want = [alignment.polish(pair, start) for pair, start in zip(trial.pairs, every[THREE](trial.pairs), strict=True)]
     assert trial.errors(every[POLISHED]) == pytest.approx(trial.errors(lambda _: want), nan_ok=True)
 
 
@@ -192,23 +194,23 @@ def test_time_is_that_of_one_pair_after_another(trial: Trial, monkeypatch: pytes
         seen.append((len(pairs), torch.get_num_threads()))
         return pairs
 
-    monkeypatch.setattr(evaluation, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    assert evaluation.ms_a_pair(method, trial.pairs) == pytest.approx(2.0)
+    monkeypatch.setattr(alignment, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert alignment.ms_a_pair(method, trial.pairs) == pytest.approx(2.0)
     assert seen == [(1, 1)] * (1 + len(trial.pairs))
 
 
 def test_threads_are_as_they_were(measured: Results, net: HomographyNet, trial: Trial):
     threads = cv2.getNumThreads(), torch.get_num_threads()
-    with pytest.raises(ZeroDivisionError), evaluation.one_thread(cv2.getNumThreads, cv2.setNumThreads):
-        evaluation.ms_a_pair(lambda _: 1 / 0, trial.pairs)
+    with pytest.raises(ZeroDivisionError), alignment.one_thread(cv2.getNumThreads, cv2.setNumThreads):
+        alignment.ms_a_pair(lambda _: 1 / 0, trial.pairs)
     assert (cv2.getNumThreads(), torch.get_num_threads()) == threads
 
 
 def test_a_protocol_of_its_own_is_described_by_its_sizes(tmp_path: Path):
     data = HomographyPairs(tmp_path / "photos", perturbation=20)
-    source, protocol = evaluation.describe(data, Context())
+    source, protocol = alignment.describe(data, Context())
     assert source == "photos"
-    assert evaluation.describe(data, Context(data="mine")) == ("mine", protocol)
+    assert alignment.describe(data, Context(data="mine")) == ("mine", protocol)
     assert "perturbation=20" in protocol
     assert evaluation.under_protocol_a(data).protocol == PROTOCOLS["A"]
 

@@ -17,8 +17,8 @@ from zoo.models.prediction import Predicts
 class Result(Protocol):
     """What a prediction gives for one picture, or for the pictures that belong together.
 
-    It may have ``notes``, lines that a user should know, and ``doubtful``, whether it is likely wrong: ``zoo predict``
-    prints the notes and counts the doubtful results.
+    It may have ``notes``, lines that a user should know, and ``trusted``, whether it is likely right: ``zoo predict``
+    prints the notes, and the warnings of ``save``, and counts the results that are not trusted.
     """
 
     def save(self, destination: str | Path) -> list[Path]:

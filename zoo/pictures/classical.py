@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from zoo.pictures.geometry import corner_points, is_convex, resizing, transform_points
 
@@ -103,6 +104,11 @@ def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.corrcoef(a[reached], seen[reached])[0, 1])
+
+
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    """``(H, W)`` uint8 of ``(H, W, 3)``, by ITU-R BT.601; grey stays."""
+    return np.asarray(Image.fromarray(picture).convert("L"))
 
 
 def _by_features(

@@ -240,3 +240,8 @@ def naming(picture: Picture) -> Iterator[None]:
         if not isinstance(picture, (str, Path)) or str(error).startswith(str(picture)):
             raise
         raise ZooError(f"{picture}: {error}") from error
+
+
+def name_of(picture: Picture) -> str | None:
+    """The path that a picture was given as, or None."""
+    return str(picture) if isinstance(picture, (str, Path)) else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,7 +12,7 @@ from PIL import Image
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
-from zoo.pictures.classical import correlation, polish, usable
+from zoo.pictures.classical import correlation, polish, to_grey, usable
 from zoo.pictures.geometry import (
     NET_SIZE,
     corner_points,
@@ -24,7 +23,7 @@ from zoo.pictures.geometry import (
     warp,
 )
 from zoo.pictures.homography import Homography, normalized, read
-from zoo.pictures.images import Picture
+from zoo.pictures.images import Picture, name_of
 
 CONTRAST = 1 / 255  # standard deviation below which a picture shows nothing
 SAME = 0.9  # correlation of pictures that agree
@@ -164,11 +163,3 @@ def to_input(picture: np.ndarray, channels: int) -> np.ndarray:
     image = Image.fromarray(to_grey(picture) if channels == 1 else picture)
     small = np.asarray(image.resize((NET_SIZE, NET_SIZE), Image.Resampling.BILINEAR))
     return small.reshape(NET_SIZE, NET_SIZE, channels).transpose(2, 0, 1) / np.float32(255)
-
-
-def to_grey(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).convert("L"))
-
-
-def name_of(picture: Picture) -> str | None:
-    return str(picture) if isinstance(picture, (str, Path)) else None

@@ -17,6 +17,8 @@ ARCHITECTURE = Architecture(
     input="two pictures of any sizes",
     example=(1, 96, 128),
     inputs=("a", "b"),
+    result="zoo.pictures.homography.Homography",
+    chain="zoo.pictures.panorama.panorama",
 )
 
 __getattr__ = lazy(ARCHITECTURE)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from zoo.base.bounds import Count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
-from zoo.pictures.classical import polish, usable
+from zoo.pictures.classical import polish, to_grey, usable
 from zoo.pictures.geometry import resizing
 from zoo.pictures.homography import Homography, normalized, read
-from zoo.pictures.images import Picture
+from zoo.pictures.images import Picture, name_of
 
 CELL, DESCRIPTOR = 8, 64  # pixels of a side of what has one descriptor, and its numbers
 PEAK = 0.05  # probability of a pixel to be a keypoint, from which on it is one
@@ -265,11 +263,3 @@ def moved(features: Features, matrix: np.ndarray) -> Features:
     """Features whose points lie elsewhere, by an affine map."""
     points = features.points @ matrix[:2, :2].T + matrix[:2, 2]
     return replace(features, points=points.astype(np.float32))
-
-
-def to_grey(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(picture).convert("L"))
-
-
-def name_of(picture: Picture) -> str | None:
-    return str(picture) if isinstance(picture, (str, Path)) else None

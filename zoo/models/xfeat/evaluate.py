@@ -1,0 +1,146 @@
+"""The protocol of XFeat's figures, and how other methods fare on the same pairs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from zoo.base.bounds import Count
+from zoo.data.changes import Pair
+from zoo.data.homography import HomographyPairs
+from zoo.data.pairs import HELD_OUT_SEEDS
+from zoo.data.pictures import fit
+from zoo.data.streets import draw_streets
+from zoo.data.views import Views
+from zoo.data.wide_pairs import PICTURE, WidePair, wide_pair
+from zoo.models.alignment import (
+    ECC,
+    IDENTITY,
+    ORB,
+    SIFT,
+    Matrix,
+    Trial,
+    WideTrial,
+    claims,
+    comparison,
+    each,
+    ms_a_pair,
+    one_thread,
+    polish,
+    robustness,
+    without_network,
+)
+from zoo.models.evaluation import Context, Figure, Results, claims_of
+from zoo.models.real_pairs import Method, RealPair, read_real_pairs, real_table
+from zoo.models.xfeat.net import XFeat
+from zoo.models.xfeat.predict import Matcher
+from zoo.nn.cost import macs, parameter_count
+from zoo.pictures.classical import to_grey
+from zoo.pictures.images import open_rgb
+
+PLAIN, POLISHED = "network", "network + ECC"
+CLAIMS = (  # metric, method, score, tolerance
+    ("mean error", PLAIN, "mean", 1.0),
+    ("median error + ECC", POLISHED, "median", 0.03),
+    ("share < 3 px", PLAIN, "< 3 px", 0.02),
+    ("failures", PLAIN, "failures", 0.02),
+)
+CHANGES = (
+    "none", "blur, sigma 2 px", "noise, sigma 20 of 255", "light of b: 0.6 x + 40", "JPEG, quality 10", "occlusion of 20 %",
+)  # fmt: skip
+WHEN_CHANGED = {"network": PLAIN, "+ ECC": POLISHED, "SIFT": SIFT}
+CHANGED_PAIRS, TIMED_PAIRS = 200, 20
+SOLVED = 5.0  # pixels, below which a real pair is
+
+
+def evaluate(net: XFeat, data: Views, context: Context, *, real: Path | None = None, pairs: Count = 300) -> Results:
+    """Measures the network, and what is done without one, on pairs of pictures of the test split of the data.
+
+    Under Protocol C (:mod:`zoo.data.wide_pairs`) errors are the mean over points that both pictures show, under
+    Protocol B of 128x128 (:mod:`zoo.data.pairs`) the mean over the corners. A pair for which a method has no estimate
+    counts with the error of the identity. Failures are the fraction of these pairs and of pairs whose error is no
+    smaller than that of the identity.
+
+    Args:
+        net: the network.
+        data: only pictures of test are used.
+        context: which says what the data are called.
+        real: folder of real pairs, NAME.csv with NAMEA.jpg and NAMEB.jpg, to be measured as well
+        pairs: number of pairs of each protocol
+    """
+    real_pairs = read_real_pairs(real) if real else []
+    every, source = methods(net), context.name_of(data.root.resolve()) if data.root else "drawn streets"
+    wide = wide_trial(data, source, pairs)
+    small = HomographyPairs(data.root, test_pairs=pairs, held_out=data.held_out, num_workers=0)
+    near = Trial(source, "Protocol B", *small.held_out_pairs("test"))
+    with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
+        errors = {name: wide.errors(method) for name, method in every.items()}
+        times = {name: ms_a_pair(method, wide.pairs[:TIMED_PAIRS]) for name, method in every.items()}
+        near_errors = {name: near.errors(method) for name, method in every.items()}
+        first = wide.take(np.arange(min(CHANGED_PAIRS, pairs)))
+        what = "the network, the network polished by ECC, and SIFT + MAGSAC"
+        tables = [
+            comparison(wide, errors, times, hasattr(net.engine, "net")),
+            robustness(first, every, WHEN_CHANGED, CHANGES, what),
+            comparison(near, near_errors),
+        ]
+        figures = claims(wide, errors, CLAIMS) + claims(near, near_errors, CLAIMS)
+        if real_pairs:
+            tables.append(real_table(real_pairs, every))
+            figures += solved(real_pairs, every[POLISHED], real)
+    return Results(
+        figures=figures,
+        tables=tables,
+        parameters=parameter_count(net),
+        macs={"640x480": macs(net, 1, 480, 640)},
+        data_digest={"test of Protocol C": digest(wide.wide), "test of Protocol B": small.digest("test")},
+    )
+
+
+def methods(net: XFeat) -> dict[str, Method]:
+    """What is compared. The pictures of a pair may differ in size."""
+    matcher, classical = Matcher(net.engine), without_network()
+    found = partial(look, matcher)
+    return {
+        **{name: classical[name] for name in (IDENTITY, ORB, SIFT, ECC)},
+        PLAIN: found,
+        POLISHED: lambda pairs: each(polish, pairs, found(pairs)),
+    }
+
+
+def look(matcher: Matcher, pairs: Sequence[Pair]) -> list[Matrix]:
+    return [matcher.align(to_grey(a), to_grey(b)).matrix for a, b in pairs]
+
+
+def wide_trial(data: Views, source: str, count: int) -> WideTrial:
+    """Pairs of Protocol C of the pictures of test, in grey."""
+    if data.root:
+        pictures = [fit(open_rgb(path).convert("L"), *PICTURE) for path in data.some("test")]
+    else:
+        scenes = draw_streets("test", data.streets["test"], data.street_size)
+        pictures = [fit(Image.fromarray(scene).convert("L"), *PICTURE) for scene, _ in scenes]
+    wide = [wide_pair(pictures[i % len(pictures)], HELD_OUT_SEEDS["test"], i) for i in range(count)]
+    return WideTrial(source, wide, [(pair.a, pair.b) for pair in wide])
+
+
+def digest(wide: Sequence[WidePair]) -> str:
+    """SHA-256 over the pixels of all pairs, a before b."""
+    found = hashlib.sha256()
+    for pair in wide:
+        found.update(pair.a.tobytes())
+        found.update(pair.b.tobytes())
+    return found.hexdigest()
+
+
+def solved(pairs: Sequence[RealPair], method: Method, folder: Path | None) -> list[Figure]:
+    """How many real pairs a method brings within 5 pixels, as a fraction."""
+    matrices = [method([(pair.a, pair.b)])[0] for pair in pairs]
+    errors = [np.inf if matrix is None else pair.error(matrix) for pair, matrix in zip(pairs, matrices, strict=True)]
+    share = float(np.mean(np.array(errors) < SOLVED))
+    return claims_of([("real pairs < 5 px + ECC", share, 0.0)], folder.name if folder else "", protocol="real pairs")
