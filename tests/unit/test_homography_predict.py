@@ -16,8 +16,8 @@ from zoo.base.errors import ZooError
 from zoo.engines.torch import TorchEngine
 from zoo.models.homographynet.net import HomographyNet, spread
 from zoo.models.homographynet.predict import Aligner
-from zoo.pictures.homography import Homography
 from zoo.pictures.geometry import corner_points, net_scaling, transform_points
+from zoo.pictures.homography import Homography
 
 MATRIX = np.array([[1.3, 0.12, 18.0], [-0.09, 1.22, 21.0], [1.5e-4, -1e-4, 1.0]])  # of pictures 200x150 to 320x240
 CORNERS = corner_points(128)
@@ -145,17 +145,17 @@ def test_the_confidence_follows_what_is_left(pair: tuple[np.ndarray, np.ndarray]
     ("confidence", "valid", "note"),
     [
         (0.58, True, None),  # the least of the pairs that were measured to hold
-        (0.35, True, "doubtful: confidence 0.35; look at the overlay"),  # the most of those that were lost
-        (0.0, False, "doubtful: no homography was found"),
+        (0.35, True, "not to be trusted: confidence 0.35; look at the overlay"),  # the most of those that were lost
+        (0.0, False, "not to be trusted: no homography was found"),
     ],
 )
 def test_an_estimate_that_is_likely_lost_says_so(
     pair: tuple[np.ndarray, np.ndarray], confidence: float, valid: bool, note: str | None
 ):
     found = replace(made(np.eye(3), *pair, valid=valid), confidence=confidence)
-    assert found.doubtful == found.to_dict()["doubtful"] == (note is not None)
+    assert found.trusted == found.to_dict()["trusted"] == (note is None)
     assert [line[: len(note or "")] for line in found.notes] == ([note] if note else [])
-    assert ("doubtful" in found.caption()) == found.doubtful
+    assert ("not to be trusted" in found.caption()) != found.trusted
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3])

@@ -405,7 +405,7 @@ def test_a_pair(here: Path, tiny_homographynet: Path, capsys: pytest.CaptureFixt
     assert "1 of 1 pairs: out" in capsys.readouterr().out
 
 
-def test_doubtful_pairs_are_named_and_counted(
+def test_pairs_not_to_be_trusted_are_named_and_counted(
     here: Path, tiny_homographynet: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     """An untrained network knows nothing of two pictures, and that nothing moved between the same ones."""
@@ -414,13 +414,13 @@ def test_doubtful_pairs_are_named_and_counted(
     monkeypatch.setattr(Aligner, "_confidence", lambda *_: 0.9)
     assert predict(tiny_homographynet, "in/pairs.csv") == 0
     out, err = capsys.readouterr()
-    assert out == "2 of 2 pairs, 1 doubtful (see above): out\n"
+    assert out == "2 of 2 pairs, 1 not to be trusted (see above): out\n"
     assert err == (
-        "zoo: in/flat.png, in/street.png: doubtful: no homography was found, "
-        "the matrix merely scales the first picture to the second\n"
+        "zoo: in/flat.png, in/street.png: not to be trusted: no homography was found; "
+        "the matrix merely scales the first to the second\n"
     )
-    assert json.loads(Path("out/flat_street.json").read_text())["doubtful"] is True
-    assert json.loads(Path("out/street_street.json").read_text())["doubtful"] is False
+    assert json.loads(Path("out/flat_street.json").read_text())["trusted"] is False
+    assert json.loads(Path("out/street_street.json").read_text())["trusted"] is True
 
 
 @pytest.mark.parametrize("header", ["", "a,b\n", "\ufeffA, B\r\n\r\n"])

@@ -15,10 +15,10 @@ from PIL import Image
 from skimage import data
 
 from zoo.base.registry import architectures
-from zoo.pictures.homography import Homography
 from zoo.models.linknet.predict import Segmentation
 from zoo.models.neural_style.result import Painting
 from zoo.models.perceptual_sr.result import Upscaled
+from zoo.pictures.homography import Homography
 from zoo.pictures.results import SHOWN, Shown
 from zoo.pictures.stylized import Stylized
 
@@ -165,7 +165,7 @@ def test_values_of_a_homography():
     [
         (segmentation, r"(&lt;fur&gt; \d+%|eye &amp; nose \d+%)(, |$)(&lt;fur&gt; \d+%|eye &amp; nose \d+%)"),
         (homography, "confidence 0.75"),
-        (lambda: homography(False), "doubtful: no homography was found, .*"),
+        (lambda: homography(False), "not to be trusted: no homography was found; .*"),
         (upscaled, "268x180; 16 bits a channel became 8"),
         (stylized, "67x45; a &lt;note&gt;"),
         (painting, "67x45"),

@@ -49,6 +49,10 @@ class Architecture:
         pretrained: arguments of network and module that name weights to start from. They are None where all weights
             follow, so that nothing is fetched for nothing.
         video: kind of the result of a video, which its file is named by, such as "styled"; empty: pictures only.
+        result: the class of what ``predict`` returns, where its ``save`` has keyword arguments: they are options of
+            ``zoo predict`` too.
+        chain: the function that makes one result of those of pictures of which each belongs to the next, an iterable;
+            empty: there is none.
     """
 
     net: str
@@ -65,6 +69,8 @@ class Architecture:
     example: tuple[int, int, int] | None = None
     pretrained: tuple[str, ...] = ()
     video: str = ""
+    result: str = ""
+    chain: str = ""
 
 
 def architectures() -> dict[str, Architecture]:

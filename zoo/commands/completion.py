@@ -111,6 +111,8 @@ def options(verb: str, model: str = "") -> list[str]:
     declared = next((each for name, each in architectures().items() if model in (name, *each.weights)), None)
     if declared and verb == "predict":
         found += keywords(declared.predictor, declared.inputs, "predict")
+        found += keywords(declared.result, ("destination",), "save") if declared.result else []
+        found += ["--chain"] if declared.chain else []
     if declared and verb == "evaluate":
         found += keywords(declared.evaluate, ("net", "data", "context"))
     return list(dict.fromkeys(found))

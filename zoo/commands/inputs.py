@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import TypeAlias
@@ -52,13 +53,18 @@ def pictures(
             found = _in_folder(path, out, say, suffixes)
         elif path.is_file() or not glob.has_magic(text):
             found = [path]  # a missing file is named with the other failures
-        elif not (found := [Path(name) for name in sorted(glob.glob(text, recursive=True))]):  # noqa: PTH207
+        elif not (found := [Path(name) for name in glob.glob(text, recursive=True)]):  # noqa: PTH207
             raise ZooError(f"{text}: nothing matches")
-        for picture in found:
+        for picture in sorted(found, key=_numbered):
             if picture.resolve() not in seen:
                 seen.add(picture.resolve())
                 root = path if path.is_dir() else picture.parent
                 yield picture.relative_to(root).with_suffix(""), (picture,)
+
+
+def _numbered(path: Path) -> list[str | int]:
+    """A key by which 2.jpg comes before 10.jpg."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.as_posix())]
 
 
 def _in_folder(folder: Path, out: Path, say: Callable[[str], None], suffixes: Set[str]) -> list[Path]:
@@ -77,7 +83,7 @@ def _in_folder(folder: Path, out: Path, say: Callable[[str], None], suffixes: Se
 
 
 def groups(
-    model: str, given: list[str], names: Sequence[str], failures: list[Failure]
+    model: str, given: list[str], names: Sequence[str], failures: list[Failure], otherwise: str = ""
 ) -> Iterator[tuple[Path, Inputs]]:
     """Pictures that belong together, by their names: the ones that were given, or the lines of tables.
 
@@ -86,14 +92,16 @@ def groups(
         given: as many pictures, or tables.
         names: what those that belong together are called, which the first line of a table may say.
         failures: gets one for each line of a table that does not name as many.
+        otherwise: what more the model takes, for who gives something else.
     """
     paths, count = [Path(text) for text in given], len(names)
+    takes = f"{model} takes {count} pictures, or tables .csv with {count} a line"
     tables = [path for path in paths if path.suffix.lower() in TABLES]
-    if tables != paths and (tables or len(paths) != count):
-        raise ZooError(f"{model} takes {count} pictures, or tables .csv with {count} a line, not {' '.join(given)}")
     for path in paths:
         if path.is_dir():
-            raise ZooError(f"{path} is a folder; {model} takes {count} pictures, or tables .csv with {count} a line")
+            raise ZooError(f"{path} is a folder; {takes}{otherwise}")
+    if tables != paths and (tables or len(paths) != count):
+        raise ZooError(f"{takes}, not {' '.join(given)}{otherwise}")
     lines = [line for table in tables for line in _read_table(table, names, failures)] if tables else [tuple(paths)]
     for group in lines:
         yield Path("_".join(path.stem for path in group)), group

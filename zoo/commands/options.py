@@ -84,6 +84,11 @@ def predict_options(declared: Architecture) -> list[Option]:
     return options_of(import_object(declared.predictor).predict, declared.inputs)
 
 
+def save_options(declared: Architecture) -> list[Option]:
+    """The options of ``zoo predict`` for an architecture: keyword arguments of its result's ``save``."""
+    return options_of(import_object(declared.result).save, ("destination",)) if declared.result else []
+
+
 def evaluate_options(declared: Architecture) -> list[Option]:
     """The options of ``zoo evaluate`` for an architecture: keyword arguments of its evaluator."""
     return options_of(import_object(declared.evaluate), ("net", "data", "context"))

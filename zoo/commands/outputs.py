@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
 from zoo.base.errors import ZooError
@@ -105,3 +106,27 @@ class Outputs:
         origin = b"\0".join([self._maker.encode(), *(os.fsencode(picture.resolve()) for picture in paths)])
         about = path.stat(follow_symlinks=False)
         return [hashlib.sha256(origin).hexdigest()[:16], about.st_size, about.st_mtime_ns]
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Makes a folder that can be written, and takes it away again where nothing came into it."""
+    missing = list[Path]()
+    try:
+        try:
+            missing += [folder for folder in (path, *path.parents) if not folder.exists()]
+            path.mkdir(parents=True, exist_ok=True)
+            with TemporaryFile(dir=path):  # found out now, not after the first result
+                pass
+        except (FileExistsError, NotADirectoryError):
+            file = next((part for part in (path, *path.parents) if part.is_file()), path)
+            raise ZooError(f"{file} is a file; -o names a folder") from None
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ZooError(f"{path}: {error.strerror}; -o names a folder that can be written") from None
+        yield
+    finally:
+        for folder in missing:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()

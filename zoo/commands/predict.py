@@ -8,25 +8,26 @@ import inspect
 import shlex
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from zoo import load
 from zoo.base import progress
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json
-from zoo.base.registry import Architecture, architectures
+from zoo.base.registry import Architecture, architectures, import_object
 from zoo.base.text import printable, unknown
 from zoo.cards import export_file, exported
 from zoo.commands import inputs
 from zoo.commands.inputs import VIDEOS, Failure, Inputs
-from zoo.commands.options import OptionParser, predict_options, usage
-from zoo.commands.outputs import ForeignError, Outputs
+from zoo.commands.options import OptionParser, predict_options, save_options, usage
+from zoo.commands.outputs import ForeignError, Outputs, writable
 from zoo.commands.terminal import parse_model
 from zoo.engines import ENGINES
 from zoo.hub import layout, locate
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from zoo.models.prediction import Predicts
 
 USAGE = "zoo predict MODEL PICTURES... -o OUT"
+CHAIN = "makes one panorama of pictures that follow each other: files, folders or patterns"
 DESCRIPTION = "Runs a model on pictures and writes its results."
 
 
@@ -54,23 +56,25 @@ def main(argv: list[str]) -> int:
         raise ZooError("-o is empty; it names a folder")
     out = Path(output)
     engine, device, overwrite = given.pop("engine"), given.pop("device"), given.pop("overwrite")
-    failures = list[Failure]()
-    work = _work(name, declared, texts, out, failures)
+    chain, failures = given.pop("chain", False), list[Failure]()
+    saving = _saving(declared, given, chain)
+    work = _work(name, declared, texts, out, failures, chain)
     total = len(work) + len(failures)
-    with _folder(out):
+    with writable(out):
         net = _load(name, engine, device)
         with progress.bars() as bars:
             task = bars.add_task("Predicting", total=len(work))
             if "progress" in inspect.signature(net.predict).parameters:
                 given["progress"] = _part_bar(bars)
             outputs = Outputs(out, work, declared.predictor, overwrite)
-            run, items = _Run(net, declared, given, outputs, bars), list(work.items())
+            run, items = _Run(net, declared, given, saving, chain, outputs, bars), list(work.items())
             size = given.get("batch_size", 1) if len(declared.inputs) == 1 else 1
             for first in range(0, len(items), size):
                 failures += run.predict(items[first : first + size])
                 bars.update(task, completed=first + size)
-    doubts = f", {len(run.doubtful)} doubtful (see above)" if run.doubtful else ""
-    print(f"{total - len(failures)} of {total} {_noun(declared, work.values())}{doubts}: {out}")  # noqa: T201
+    doubts = f", {len(run.doubtful)} not to be trusted (see above)" if run.doubtful else ""
+    noun = "panoramas" if chain else _noun(declared, work.values())
+    print(f"{total - len(failures)} of {total} {noun}{doubts}: {out}")  # noqa: T201
     for line in _grouped(failures):
         _say(line)
     return 2 if failures else 0
@@ -90,15 +94,27 @@ def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
         raise
 
 
+def _saving(declared: Architecture, given: dict[str, Any], chain: bool) -> dict[str, Any]:
+    """Takes the options of saving, of which a chain's result has none, out of all."""
+    options = save_options(declared)
+    saving = {option.name: given.pop(option.name) for option in options}
+    if chain and (needless := [option.flag for option in options if saving[option.name] != option.default]):
+        raise ZooError(f"--chain makes one result for all pictures; leave out {' '.join(needless)}")
+    return {} if chain else saving
+
+
 def _work(
-    name: str, declared: Architecture, texts: list[str], out: Path, failures: list[Failure]
+    name: str, declared: Architecture, texts: list[str], out: Path, failures: list[Failure], chain: bool
 ) -> dict[Path, Inputs]:
     """The pictures of each prediction by the name of its results."""
     suffixes = SUFFIXES | VIDEOS if declared.video else SUFFIXES
-    if len(declared.inputs) == 1:
+    if len(declared.inputs) == 1 or chain:
         found = inputs.pictures(texts, out, _say, suffixes)
     else:
-        found = inputs.groups(name, texts, declared.inputs, failures)
+        otherwise = f"; --chain {CHAIN}" if declared.chain else ""
+        found = inputs.groups(name, texts, declared.inputs, failures, otherwise)
+    if chain and (paths := [path for _, (path,) in found]):
+        found = iter([(Path("panorama"), tuple(paths))])
     work = dict(inputs.destinations(found))
     if not work and not failures:
         raise ZooError(f"no pictures in {shlex.join(texts)}")
@@ -107,11 +123,13 @@ def _work(
 
 @dataclass(frozen=True)
 class _Run:
-    """Predictions with the same options, which are keyword arguments of the network's ``predict``."""
+    """Predictions with the same options: keyword arguments of the network's ``predict``, and of results' ``save``."""
 
     net: Predicts
     declared: Architecture
     options: dict[str, Any]
+    saving: dict[str, Any]
+    chain: bool  # each picture belongs to the next, not all together
     outputs: Outputs
     bars: Bars
     doubtful: list[Path] = field(default_factory=list)  # whose results say that they may be wrong
@@ -131,11 +149,13 @@ class _Run:
             if _is_video(paths):
                 notes = self._video(paths[0], destination)
             else:
-                result = self.net.predict(*paths, **self.options) if result is None else result
-                self.outputs.save(destination, result.save)
-                notes = getattr(result, "notes", ())
-                self.doubtful.extend([destination] * getattr(result, "doubtful", False))
-            for note in notes:
+                result = self._result(paths) if result is None else result
+                with warnings.catch_warnings(record=True) as warned:
+                    warnings.simplefilter("always")
+                    self.outputs.save(destination, partial(result.save, **self.saving))
+                notes = [*getattr(result, "notes", ()), *(str(each.message) for each in warned)]
+                self.doubtful.extend([destination] * (not getattr(result, "trusted", True)))
+            for note in dict.fromkeys(notes):  # what is warned of may be noted too
                 _say(f"{_names(paths)}: {note}")
         except ForeignError:
             raise
@@ -149,6 +169,17 @@ class _Run:
         except MemoryError:
             return "memory ran out"
         return None
+
+    def _result(self, paths: Inputs) -> Any:
+        if not self.chain:
+            return self.net.predict(*paths, **self.options)
+        return import_object(self.declared.chain)(self._links(paths))
+
+    def _links(self, paths: Inputs) -> Iterator[Any]:
+        task = self.bars.add_task("Pairs", total=len(paths) - 1)
+        for pair in pairwise(paths):
+            yield self.net.predict(*pair, **self.options)
+            self.bars.advance(task)
 
     def _video(self, path: Path, destination: Path) -> Sequence[str]:
         """Writes ``DESTINATION_KIND.mp4``, says how fast that went, and returns what there is to note."""
@@ -178,7 +209,8 @@ def _is_video(paths: Inputs) -> bool:
 
 
 def _names(paths: Inputs) -> str:
-    return printable(", ".join(map(str, paths)))
+    some = paths if len(paths) < 4 else (paths[0], "...", paths[-1])
+    return printable(", ".join(map(str, some)))
 
 
 def _failure(paths: Inputs, told: str) -> Failure:
@@ -201,30 +233,6 @@ def _grouped(failures: list[Failure]) -> Iterator[str]:
 
 def _say(text: str) -> None:
     print("zoo:", printable(text, keep="\n"), file=sys.stderr)  # noqa: T201
-
-
-@contextmanager
-def _folder(path: Path) -> Iterator[None]:
-    """Makes a folder that can be written, and takes it away again where nothing came into it."""
-    missing = list[Path]()
-    try:
-        try:
-            missing += [folder for folder in (path, *path.parents) if not folder.exists()]
-            path.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=path):  # found out now, not after the first result
-                pass
-        except (FileExistsError, NotADirectoryError):
-            file = next((part for part in (path, *path.parents) if part.is_file()), path)
-            raise ZooError(f"{file} is a file; -o names a folder") from None
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise ZooError(f"{path}: {error.strerror}; -o names a folder that can be written") from None
-        yield
-    finally:
-        for folder in missing:
-            with suppress(OSError):  # something is in it
-                folder.rmdir()
 
 
 def _part_bar(bars: Bars) -> Callable[[int, int], None]:
@@ -256,7 +264,9 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
     parser.add_argument("model", help=argparse.SUPPRESS)
     parser.add_argument("pictures", nargs="+", type=str, help=kinds + ("; videos too" if declared.video else ""))
     _add_common(parser, required=True)
-    parser.add_options(f"options of {model}", predict_options(declared))
+    if declared.chain:
+        parser.add_argument("--chain", action="store_true", help=CHAIN)
+    parser.add_options(f"options of {model}", [*predict_options(declared), *save_options(declared)])
     return parser
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from pathlib import Path
@@ -13,14 +13,14 @@ import numpy as np
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.base.files import replace
 from zoo.pictures.geometry import corner_points, transform_points
 from zoo.pictures.images import Picture, to_picture
-from zoo.pictures.results import Shown, save_pngs
+from zoo.pictures.mosaic import MOST, canvas, mosaic, warped
+from zoo.pictures.results import Shown, save_json, save_pngs
 
 OUTLINE = (255, 40, 40)
-STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
-LONGEST = 32_766  # pixels of a side that OpenCV can warp
+SEEN_A, SEEN_B = (255, 220, 0), (0, 230, 255)  # colours of matches, as a shows them and as b does
+CELLS = 24  # of the longer side of an overlay, each of which shows one match
 FARTHEST = 1e6  # pixels from the picture to which a line is drawn
 TRUSTED = 0.5  # confidence: estimates that are lost were measured up to 0.35, those that hold from 0.58 on
 
@@ -32,8 +32,7 @@ class Homography(Shown):
     Args:
         matrix: ``(3, 3)`` float64 with 1 in the lower right: pixels of a to pixels of b. Where ``valid`` is False it
             merely brings a to the size of b.
-        confidence: 0 to 1, from what the network would still correct after all is done: e pixels of 128x128 give
-            1 / (1 + (e / 3)^2); see :class:`zoo.models.homographynet.predict.Estimate` for e. 0 where not valid.
+        confidence: 0 to 1, in what the predictor measures; 0 where not valid.
         valid: whether an estimate was found: both pictures show something, and a becomes a convex quadrilateral that
             reaches no farther out of b than b is long.
         refined: whether ECC polished the estimate; False: it diverged and the network's own was kept; None: it was not
@@ -61,21 +60,16 @@ class Homography(Shown):
 
     @property
     def trusted(self) -> bool:
-        """Whether this is likely right."""
-        return not self.doubtful
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether this is likely wrong: no estimate was found, or the network itself would still correct it by far."""
-        return not self.valid or self.confidence < TRUSTED
+        """Whether this is likely right: an estimate was found, with a confidence of at least 0.5."""
+        return self.valid and self.confidence >= TRUSTED
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know of before it is used."""
         if not self.valid:
-            return ("doubtful: no homography was found, the matrix merely scales the first picture to the second",)
-        if self.doubtful:
-            return (f"doubtful: confidence {self.confidence:.2f}; look at the overlay before the matrix is used",)
+            return ("not to be trusted: no homography was found; the matrix merely scales the first to the second",)
+        if not self.trusted:
+            return (f"not to be trusted: confidence {self.confidence:.2f}; look at the overlay first",)
         return ()
 
     @property
@@ -96,25 +90,44 @@ class Homography(Shown):
             picture: another one of b's size that is warped instead.
         """
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return Image.fromarray(_warp(_instead(picture, self.b), self.matrix, self.a.shape, flags))
+        return Image.fromarray(warped(_instead(picture, self.b), self.matrix, self.a.shape, flags))
 
     def overlay(self) -> Image.Image:
-        """The outline of a over b, and a half transparent within: sharp where they agree, double where not."""
-        a = _warp(self.a, self.matrix, self.b.shape).astype(np.float32)
-        opacity = 0.5 * _warp(np.ones(self.a.shape[:2], np.float32), self.matrix, self.b.shape)[..., None]
+        """The outline of a over b, and a half transparent within: sharp where they agree, double where not.
+
+        Inliers are drawn, thinned out: a circle around the point in b, and a line from there to where the point of a
+        lies.
+        """
+        a = warped(self.a, self.matrix, self.b.shape).astype(np.float32)
+        opacity = 0.5 * warped(np.ones(self.a.shape[:2], np.float32), self.matrix, self.b.shape)[..., None]
         mixed = np.rint(a * 0.5 + self.b * (1 - opacity)).clip(0, 255).astype(np.uint8)  # a fades at its edge by itself
         outline = np.rint(self.corners.clip(-FARTHEST, FARTHEST)).astype(np.int32)
         thickness = max(1, round(max(mixed.shape) / 400))
-        return Image.fromarray(cv2.polylines(mixed, [outline], True, OUTLINE, thickness, cv2.LINE_AA))
+        cv2.polylines(mixed, [outline], True, OUTLINE, thickness, cv2.LINE_AA)
+        for ends in self._thinned():
+            from_a, to_b = np.rint(ends).astype(int).tolist()
+            cv2.circle(mixed, to_b, 3 * thickness, SEEN_B, thickness, cv2.LINE_AA)
+            cv2.line(mixed, from_a, to_b, SEEN_A, thickness, cv2.LINE_AA)
+        return Image.fromarray(mixed)
+
+    def _thinned(self) -> np.ndarray:
+        """Inliers that cover b without a crowd, as pixels of b ``(K, 2, 2)``: the point of a, then that of b."""
+        if self.matches is None or self.inliers is None:
+            return np.empty((0, 2, 2))
+        kept = self.matches[self.inliers]
+        _, first = np.unique(kept[:, 2:] * CELLS // max(self.b.shape), axis=0, return_index=True)
+        return np.stack((transform_points(self.matrix, kept[first, :2]), kept[first, 2:]), 1)
 
     def stitch(
         self,
         a: Picture | None = None,
         b: Picture | None = None,
         blend: Literal["feather", "over"] = "feather",
-        max_pixels: int = 100_000_000,
+        max_pixels: int = MOST,
     ) -> Image.Image:
         """Both pictures in one, in the frame of b, large enough for them and black where neither is.
+
+        Warns where the homography is not to be trusted.
 
         Args:
             a: another picture of its size instead of a.
@@ -127,60 +140,48 @@ class Homography(Shown):
         """
         if blend not in ("feather", "over"):
             raise ZooError(f'blend is "feather" or "over", not {blend!r}')
-        pictures = _instead(a, self.a), _instead(b, self.b)
-        left, top, width, height = self._canvas(max_pixels)
-        weights = [tent(*picture.shape[:2]) for picture in pictures]
-        if blend == "over":
-            weights = [np.ones_like(weights[0]), np.full_like(weights[1], 1e-6)]
-        mosaic = np.empty((height, width, 3), np.uint8)
-        for y in range(0, height, STRIP):
-            strip = mosaic[y : y + STRIP]
-            shift = np.array([[1.0, 0, -left], [0, 1, -top - y], [0, 0, 1]])
-            _blend(strip, pictures, weights, (shift @ self.matrix, shift))
-        return Image.fromarray(mosaic)
-
-    def _canvas(self, max_pixels: int) -> tuple[int, int, int, int]:
-        """Left, top, width and height of both pictures in the frame of b."""
         if not self.valid:
-            raise ZooError("there is nothing to stitch: no homography was found between these pictures")
-        corners = corner_points(*self.a.shape[1::-1])
-        if not (corners @ self.matrix[2, :2] + 1 > 1e-9).all():  # they lie on both sides of infinity
-            raise ZooError("the mosaic would be endless: the homography takes a part of the first picture to infinity")
-        points = np.concatenate((self.corners, corner_points(*self.b.shape[1::-1])))
-        left, top = np.floor(points.min(0)).tolist()
-        right, bottom = np.ceil(points.max(0)).tolist()
-        width, height = right - left + 1, bottom - top + 1
-        if width * height > max_pixels or max(width, height) > LONGEST:
-            raise ZooError(
-                f"the mosaic would have {width:,.0f}x{height:,.0f} pixels, and {max_pixels:,} are allowed, sides to "
-                f"{LONGEST:,}\nresize the pictures first, or stitch the inverse()"
-            )
-        return int(left), int(top), int(width), int(height)
+            raise ZooError(self.notes[0])
+        if not self.trusted:
+            warnings.warn(self.notes[0], stacklevel=2)
+        pictures, matrices = (_instead(a, self.a), _instead(b, self.b)), (self.matrix, np.eye(3))
+        covered = canvas([picture.shape for picture in pictures], matrices, max_pixels)
+        return Image.fromarray(mosaic(pictures, matrices, covered, blend))
 
-    def save(self, destination: str | Path) -> list[Path]:
-        """Writes ``DESTINATION_overlay.png``, ``DESTINATION_warped.png`` and ``DESTINATION.json``."""
-        written = save_pngs({"overlay": self.overlay(), "warped": self.warp()}, destination)
-        destination = Path(destination)
-        written.append(destination.with_name(f"{destination.name}.json"))
-        replace(written[-1], json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n")
-        return written
+    def save(self, destination: str | Path, *, stitch: bool = False) -> list[Path]:
+        """Writes ``DESTINATION_overlay.png``, ``DESTINATION_warped.png`` and ``DESTINATION.json``.
+
+        Args:
+            destination: beginning of the files' names, such as ``out/left_right``.
+            stitch: also write both pictures in one, ``DESTINATION_stitched.png``; a warning says why there is none
+        """
+        pictures = {"overlay": self.overlay(), "warped": self.warp()}
+        if stitch:
+            try:
+                pictures["stitched"] = self.stitch()
+            except ZooError as error:
+                warnings.warn(str(error), stacklevel=2)
+        return [*save_pngs(pictures, destination), save_json(self.to_dict(), destination)]
 
     def shown(self) -> Image.Image:
         return self.overlay()
 
     def caption(self) -> str:
-        return self.notes[0] if self.doubtful else f"confidence {self.confidence:.2f}"
+        return self.notes[0] if self.notes else f"confidence {self.confidence:.2f}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Matrix, corners, confidence and whether it is doubtful, sizes and names of the pictures."""
-        plain = ("confidence", "valid", "doubtful", "refined", "passes", "seconds")
+        """Matrix, corners, confidence and whether it is trusted, sizes and names of the pictures, matches if any."""
+        plain = ("confidence", "valid", "trusted", "refined", "passes", "seconds")
         sizes = ({"width": picture.shape[1], "height": picture.shape[0]} for picture in (self.a, self.b))
-        return {
+        values = {
             "matrix": self.matrix.tolist(),
             "corners": self.corners.tolist(),
             **{name: getattr(self, name) for name in plain},
             **{which: {"name": name, **size} for which, name, size in zip("ab", self.names, sizes, strict=True)},
         }
+        if self.matches is not None and self.inliers is not None and len(self.matches):
+            values |= {"matches": self.matches.round(2).tolist(), "inliers": self.inliers.tolist()}
+        return values
 
 
 def read(picture: Picture) -> np.ndarray:
@@ -197,45 +198,6 @@ def normalized(matrix: np.ndarray) -> np.ndarray:
     result = matrix / scale
     result[2, 2] = 1.0
     return result
-
-
-def tent(height: int, width: int) -> np.ndarray:
-    """Weights of a picture's pixels ``(H, W)`` float32: 1 in the middle, falling towards the nearest edge."""
-    y, x = (
-        (np.minimum(np.arange(n) + 1, n - np.arange(n)) / (n / 2 + 0.5)).astype(np.float32) for n in (height, width)
-    )
-    return np.minimum.outer(y, x)
-
-
-def _blend(
-    strip: np.ndarray,
-    pictures: tuple[np.ndarray, np.ndarray],
-    weights: list[np.ndarray],
-    maps: tuple[np.ndarray, np.ndarray],
-) -> None:
-    """Fills a part of a mosaic ``(H, W, 3)`` with the weighted mean of pictures under homographies into it."""
-    total = np.zeros((*strip.shape[:2], 1), np.float32)
-    mixed = np.zeros(strip.shape, np.float32)
-    for picture, weight, matrix in zip(pictures, weights, maps, strict=True):
-        share = _warp(weight, matrix, strip.shape)[..., None]
-        mixed += share * _warp(picture, matrix, strip.shape, border=cv2.BORDER_REPLICATE)
-        total += share
-    np.rint(mixed / np.maximum(total, 1e-12), out=mixed)
-    strip[:] = mixed
-
-
-def _warp(
-    picture: np.ndarray,
-    matrix: np.ndarray,
-    shape: tuple[int, ...],
-    flags: int = cv2.INTER_LINEAR,
-    border: int = cv2.BORDER_CONSTANT,
-) -> np.ndarray:
-    try:
-        return cv2.warpPerspective(picture, matrix, (shape[1], shape[0]), flags=flags, borderMode=border)
-    except cv2.error as error:
-        sizes = f"{picture.shape[1]}x{picture.shape[0]} to {shape[1]}x{shape[0]}"
-        raise ZooError(f"OpenCV cannot warp a picture of {sizes} pixels: {error.err}") from error
 
 
 def _instead(picture: Picture | None, own: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.base.files import replacing
+from zoo.base.files import replace, replacing
 from zoo.base.memory import running_out
 from zoo.pictures.images import SUFFIXES
 
@@ -42,6 +43,14 @@ def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> l
         written.append(destination.with_name(f"{destination.name}_{kind}.png"))
         save_png(picture, written[-1])
     return written
+
+
+def save_json(values: Mapping[str, Any], destination: str | Path) -> Path:
+    """Writes ``DESTINATION.json``, a line a value, whole or not at all."""
+    path = Path(destination).with_name(f"{Path(destination).name}.json")
+    lines = (f"  {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in values.items())
+    replace(path, "{\n" + ",\n".join(lines) + "\n}\n")
+    return path
 
 
 def save_as(picture: Image.Image, path: Path) -> list[Path]:
