@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import cv2
 import numpy as np
@@ -51,8 +51,10 @@ def occlude(patch: np.ndarray, share: float, rng: np.random.Generator) -> np.nda
     return patch
 
 
-def differ(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Light nearly always, and each of the others with a probability of one quarter."""
+def differ(
+    patch: np.ndarray, rng: np.random.Generator, probabilities: Mapping[str, float] = PROBABILITIES
+) -> np.ndarray:
+    """Light nearly always, and each of the others with a probability of one quarter, or with given ones."""
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "light": lambda p: light(p, rng.uniform(*CONTRAST), rng.uniform(*BRIGHTNESS)),
         "blur": lambda p: blur(p, rng.uniform(*BLUR)),
@@ -60,7 +62,7 @@ def differ(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         "noise": lambda p: noise(p, rng.uniform(*NOISE), rng),
         "jpeg": lambda p: jpeg(p, int(rng.integers(*QUALITY))),
     }
-    for kind, probability in PROBABILITIES.items():
+    for kind, probability in probabilities.items():
         if rng.random() < probability:
             patch = changes[kind](patch)
     return patch

@@ -18,8 +18,9 @@ from zoo.base.errors import ZooError
 from zoo.base.splits import Split
 from zoo.data.module import as_floats, held_out_loader
 from zoo.data.pairs import HELD_OUT_SEEDS
-from zoo.data.photometric import differ
-from zoo.data.picture_data import PictureData
+from zoo.data.photometric import OCCLUSION, PROBABILITIES, differ, occlude
+from zoo.data.picture_data import PictureData, UnusableError
+from zoo.pictures.classical import magnification
 from zoo.pictures.geometry import corner_points, is_convex, matrix_from_corners, transform_points
 
 CELL = 8  # pixels of a side of the cells that keypoints are labelled in
@@ -28,6 +29,7 @@ EDGE = 4  # pixels from the edge within which no correspondence lies
 LEAST = 24  # correspondences that a pair needs
 CORNER = 0.02  # of the strongest corner's response: below it is no keypoint
 NEAR = 5  # pixels of a side of the window in which a keypoint is the strongest
+SEEN = {kind: share for kind, share in PROBABILITIES.items() if kind != "occlude"}  # what leaves a view's corners
 Picture = list[np.ndarray]  # grey, each half the size of the one before
 
 
@@ -141,6 +143,9 @@ class Views(PictureData[list[Picture]]):
         """The picture in grey at its size or reduced, at half of that, a quarter, and so on."""
         grey = picture.convert("L")
         grey.thumbnail((self.largest, self.largest), Image.Resampling.BOX)
+        if min(grey.size) < self.smallest:
+            sizes = f"{picture.width}x{picture.height} pixels are {grey.width}x{grey.height} with data.largest"
+            raise UnusableError("narrow", f"{name}: {sizes} {self.largest}; a side needs {self.smallest}")
         levels = [np.asarray(grey)]
         while min(levels[-1].shape) >= 2 * self.smallest:
             levels.append(cv2.pyrDown(levels[-1]))
@@ -187,8 +192,7 @@ def views_batch(
         points[i] = found[np.arange(how.points) % counts[i]]
         for which, to_picture in enumerate(maps):
             view = seen(picture, to_picture, side)
-            keypoints[which, i] = corner_labels(view)
-            views[which, i, 0] = differ(view, rng) if rng.random() < how.photometric else view
+            views[which, i, 0], keypoints[which, i] = labelled(rng, view, rng.random() < how.photometric)
     return views.reshape(-1, 1, side, side), points, counts, keypoints.reshape(-1, *keypoints.shape[2:])
 
 
@@ -247,24 +251,37 @@ def shared_points(rng: np.random.Generator, matrix: np.ndarray, side: int) -> np
 
 def seen(picture: Picture, matrix: np.ndarray, side: int) -> np.ndarray:
     """A view ``(side, side)`` of a picture, mirrored at its edges; ``matrix`` leads to its full size."""
-    finest = abs(np.linalg.det(matrix[:2, :2])) ** 0.5
-    level = int(np.clip(np.floor(np.log2(max(finest, 1.0)) + 0.5), 0, len(picture) - 1))
-    scale = np.array([[shrunk / full for shrunk, full in zip(picture[level].shape, picture[0].shape, strict=True)]])
-    to_level = np.diag([scale[0, 1], scale[0, 0], 1.0])
+    pixels = max(magnification(matrix, (side, side)), 1.0)  # of the picture, on one of the view
+    level = int(np.clip(np.floor(np.log2(pixels) + 0.5), 0, len(picture) - 1))
+    to_level = np.diag([0.5**level, 0.5**level, 1.0])  # pyrDown keeps every other pixel, of odd sides too
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpPerspective(
         picture[level], to_level @ matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101
     )
 
 
-def corner_labels(view: np.ndarray) -> np.ndarray:
+def labelled(rng: np.random.Generator, view: np.ndarray, unlike: bool) -> tuple[np.ndarray, np.ndarray]:
+    """A view, photometrically changed where it is ``unlike``, and the corners that it had and still shows."""
+    shown = view
+    if unlike and rng.random() < PROBABILITIES["occlude"]:
+        shown = occlude(view, rng.uniform(*OCCLUSION), rng)
+    hidden = cv2.dilate((shown != view).astype(np.uint8), np.ones((NEAR, NEAR), np.uint8)) > 0
+    return differ(shown, rng, SEEN) if unlike else shown, corner_labels(view, hidden)
+
+
+def corner_labels(view: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
     """The strongest corner of each cell (Shi and Tomasi, 1994), as :class:`Batch` has keypoints: ``(h, w)``.
 
     A corner is the strongest of the 5x5 pixels around it too, and not much weaker than the strongest of the view.
+
+    Args:
+        view: ``(H, W)`` uint8, whose sides are multiples of 8.
+        hidden: where there are no corners whatever the view shows, ``(H, W)`` bool; None: nowhere.
     """
     response = cv2.cornerMinEigenVal(cv2.GaussianBlur(view, (0, 0), 1.0).astype(np.float32), 5)
     peak = response >= cv2.dilate(response, np.ones((NEAR, NEAR), np.uint8))
-    response = np.where(peak & (response > max(CORNER * float(np.quantile(response, 0.995)), 1.0)), response, 0)
+    peak &= response > max(CORNER * float(np.quantile(response, 0.995)), 1.0)
+    response = np.where(peak if hidden is None else peak & ~hidden, response, 0)
     height, width = (side // CELL for side in view.shape)
     cells = response.reshape(height, CELL, width, CELL).swapaxes(1, 2).reshape(height, width, CELL**2)
     return np.where(cells.max(-1) > 0, cells.argmax(-1), NONE)
