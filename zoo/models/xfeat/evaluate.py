@@ -52,7 +52,8 @@ CLAIMS = (  # metric, method, score, tolerance
     ("failures", PLAIN, "failures", 0.02),
 )
 CHANGES = (
-    "none", "blur, sigma 2 px", "noise, sigma 20 of 255", "light of b: 0.6 x + 40", "JPEG, quality 10", "occlusion of 20 %",
+    "none", "blur, sigma 2 px", "noise, sigma 20 of 255", "light of b: 0.6 x + 40", "JPEG, quality 10",
+    "occlusion of 20 %",
 )  # fmt: skip
 WHEN_CHANGED = {"network": PLAIN, "+ ECC": POLISHED, "SIFT": SIFT}
 CHANGED_PAIRS, TIMED_PAIRS = 200, 20

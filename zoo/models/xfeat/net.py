@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 
@@ -37,10 +38,8 @@ class XFeat(Model):
 
     outputs = ("descriptors", "keypoints", "reliability")
 
-    def __init__(self, width: float = 1.0) -> None:
+    def __init__(self, width: Annotated[float, Interval(gt=0, le=4)] = 1.0) -> None:
         super().__init__()
-        if not 0 < width <= 4:
-            raise ZooError(f"width is more than 0 and at most 4, not {width}")
         narrow, middle, wide = (max(8, round(width * n / 8) * 8) for n in (24, 64, 128))
         self.skip = nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(1, narrow, 1))
         self.shallow = nn.Sequential(layer(1, 4), layer(4, 8, stride=2), layer(8, 8), layer(8, narrow, stride=2))

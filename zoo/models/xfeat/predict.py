@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import cv2
 import numpy as np
 
-from zoo.base.bounds import Count
+from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
 from zoo.pictures.classical import polish, to_grey, usable
@@ -19,14 +20,16 @@ from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
 CELL, DESCRIPTOR = 8, 64  # pixels of a side of what has one descriptor, and its numbers
-PEAK = 0.05  # probability of a pixel to be a keypoint, from which on it is one
+PEAK = (
+    0.001  # probability of a pixel to be a keypoint, from which on it may be one: blurred pictures have none above 0.05
+)
 WINDOW = 5  # pixels of a side, of which a keypoint is the likeliest
 AGREE = 0.6  # cosine of descriptors, from which on they match
-NEAR = 3.0  # pixels that an inlier is off at most
+NEAR = 3.0  # pixels of what the network sees that an inlier is off at most
 ENOUGH = 40  # inliers with which no further way to look at the pictures is tried
 FEWEST = 12  # inliers of a homography
-SURE = 20.0  # inliers that give a confidence of a half
-TURNS = (None, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
+SURE = 15.0  # inliers that give a confidence of a half: pictures of different things were measured to have 12 at most
+TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +39,14 @@ class Features:
     Args:
         points: ``(N, 2)`` float32, x and y in pixels; a pixel's centre has whole coordinates.
         scores: ``(N,)`` float32 in 0..1.
+        pixel: length in the picture's pixels of one of the pixels that the network saw.
         descriptors: ``(N, 64)`` float32 of unit length: those of one point in two pictures have a large dot product.
     """
 
     points: np.ndarray
     scores: np.ndarray
     descriptors: np.ndarray
+    pixel: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +107,7 @@ class Matcher:
         """
         if refine not in (None, "ecc"):
             raise ZooError(f'refine is "ecc" or None, not {refine!r}')
+        check_options(max_side, keypoints)
         pictures = read(a), read(b)
         start = time.perf_counter()
         greys = to_grey(pictures[0]), to_grey(pictures[1])
@@ -126,16 +132,15 @@ class Matcher:
             max_side: pixels of the longer side that a larger picture is reduced to; points are in its own pixels
             keypoints: how many at most
         """
-        grey = to_grey(read(picture))
-        small, to_small = reduced(grey, max_side)
-        return moved(self.of_grey(small, keypoints), np.linalg.inv(to_small))
+        check_options(max_side, keypoints)
+        return self._seen(to_grey(read(picture)), max_side, most=keypoints)
 
     def align(self, a: np.ndarray, b: np.ndarray, max_side: int = 1024, keypoints: int = 2048) -> Found:
         """What agrees best, of grey pictures ``(H, W)`` uint8."""
         best = Found(None, np.zeros((0, 4)), np.zeros(0, bool))
-        for features in self._looks(a, b, max_side, keypoints):
-            found = agreeing(*features, a.shape, b.shape)
-            if found.count > best.count or best.matrix is None is not found.matrix:
+        for seen_a, seen_b in self._looks(a, b, max_side, keypoints):
+            found = agreeing(seen_a, seen_b, a.shape, b.shape)
+            if (found.matrix is not None, found.count) > (best.matrix is not None, best.count) or not len(best.matches):
                 best = found
             if best.matrix is not None and best.count >= ENOUGH:
                 break
@@ -143,21 +148,21 @@ class Matcher:
 
     def _looks(self, a: np.ndarray, b: np.ndarray, max_side: int, most: int) -> Iterator[tuple[Features, Features]]:
         """Features of both pictures: as they are, a turned, then each at half its size, which shows it from afar."""
-        seen_b = self._seen(b, max_side, most)
+        see = partial(self._seen, most=most)
+        first, second = see(a, max_side), see(b, max_side)
+        yield first, second
         for turn in TURNS:
-            yield self._seen(a, max_side, most, turn), seen_b
-        half_a, half_b = (self._seen(each, max(min(max_side, max(each.shape)) // 2, 1), most) for each in (a, b))
-        yield half_a, seen_b
-        yield self._seen(a, max_side, most), half_b
-        yield half_a, half_b
+            yield see(a, max_side, turn=turn), second
+        half_a, half_b = (see(each, max(min(max_side, max(each.shape)) // 2, 1)) for each in (a, b))
+        yield half_a, second
+        yield first, half_b
 
-    def _seen(self, picture: np.ndarray, max_side: int, most: int, turn: int | None = None) -> Features:
+    def _seen(self, picture: np.ndarray, max_side: int, *, most: int, turn: int | None = None) -> Features:
         """Features of a picture that is reduced and turned, in its own pixels."""
         small, to_small = reduced(picture, max_side)
         if turn is not None:
-            height, width = small.shape
+            to_small = turning(turn, *small.shape) @ to_small
             small = cv2.rotate(small, turn)
-            to_small = turning(turn, height, width) @ to_small
         return moved(self.of_grey(small, most), np.linalg.inv(to_small))
 
     def of_grey(self, picture: np.ndarray, most: int) -> Features:
@@ -174,6 +179,11 @@ class Matcher:
         found = sampled(descriptors, points)
         found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
         return Features(points, scores[order], found)
+
+
+def check_options(max_side: int, keypoints: int) -> None:
+    check_count("max_side", max_side)
+    check_count("keypoints", keypoints)
 
 
 def heat_map(logits: np.ndarray) -> np.ndarray:
@@ -215,7 +225,7 @@ def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[
     none = Found(None, matches, np.zeros(len(matches), bool))
     if len(matches) < 4:
         return none
-    threshold = NEAR * max(1.0, max(shape_b) / 1024)
+    threshold = NEAR * b.pixel
     try:
         estimate, kept = cv2.findHomography(
             matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, threshold, maxIters=2000, confidence=0.999
@@ -262,4 +272,5 @@ def turning(turn: int, height: int, width: int) -> np.ndarray:
 def moved(features: Features, matrix: np.ndarray) -> Features:
     """Features whose points lie elsewhere, by an affine map."""
     points = features.points @ matrix[:2, :2].T + matrix[:2, 2]
-    return replace(features, points=points.astype(np.float32))
+    pixel = float(abs(np.linalg.det(matrix[:2, :2])) ** 0.5)
+    return Features(points.astype(np.float32), features.scores, features.descriptors, pixel)
