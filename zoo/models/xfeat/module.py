@@ -62,13 +62,13 @@ class XFeatModule(Learner):
         self.pictures = PictureLog(log_pictures_every)
         self.shown: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def answers(self, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
         """Descriptors, keypoints and reliability as float32."""
-        descriptors, keypoints, reliability = self.net(self.as_weights(views))
+        descriptors, keypoints, reliability = self.net(self.as_weights(x))
         return descriptors.float(), keypoints.float(), reliability.float()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        descriptors, keypoints, reliability = self.answers(batch.views)
+        descriptors, keypoints, reliability = self(batch.views)
         with torch.autocast(self.device.type, enabled=False):  # bfloat16 knows cosines near 1 to 1/256
             agreement = similarities(descriptors, batch.points)
         matching, sure = dual_softmax(agreement, batch.counts)
@@ -76,16 +76,15 @@ class XFeatModule(Learner):
         self.log("train/matching", matching, prog_bar=True)
         loss = matching + self.keypoint_weight * corners
         if self.reliability_weight:
-            told = at_points(reliability, batch.points)[..., 0]
-            loss = loss + self.reliability_weight * F.binary_cross_entropy_with_logits(told, torch.stack((sure, sure)))
+            told = at_points(reliability, batch.points)[:, counted(agreement, batch.counts), 0]
+            loss = loss + self.reliability_weight * F.binary_cross_entropy_with_logits(told, sure.expand(2, -1))
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        descriptors, keypoints, _ = self.answers(batch.views)
+        descriptors, keypoints, _ = self(batch.views)
         found = mutual(similarities(descriptors, batch.points))
-        counted = torch.arange(found.shape[1], device=found.device) < batch.counts[:, None]
-        self.log_means({"matched": found[counted].float()})
+        self.log_means({"matched": found[counted(found, batch.counts)].float()})
         there = batch.keypoints != NONE
         self.log_means({"corners": (keypoints[:, :NONE].argmax(1) == batch.keypoints)[there].float()})
         if batch_idx < ROWS:
@@ -120,14 +119,20 @@ def at_points(maps: Tensor, points: Tensor) -> Tensor:
 
 
 def dual_softmax(agreement: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Loss of similarities ``(B, N, N)`` whose diagonal is right, and the probability of each right answer ``(B, N)``.
+    """Loss of similarities ``(B, N, N)`` whose diagonal is right, and the probability of each right answer that counts.
 
-    Softmax over the points of b for each of a, and the reverse; only the first ``counts`` points of a pair count.
+    Softmax over the points of b for each of a, and the reverse. Only the first ``counts`` points of a pair count, the
+    others not as wrong answers either.
     """
-    logits = agreement * TEMPERATURE
-    logs = (logits.log_softmax(2).diagonal(0, 1, 2) + logits.log_softmax(1).diagonal(0, 1, 2)) / 2
-    counted = torch.arange(logs.shape[1], device=logs.device) < counts[:, None]
-    return -logs[counted].mean(), logs.detach().exp()
+    counting = counted(agreement, counts)
+    logits = agreement.masked_fill(~(counting[:, None] & counting[:, :, None]), -1.0) * TEMPERATURE
+    logs = (logits.log_softmax(2).diagonal(0, 1, 2) + logits.log_softmax(1).diagonal(0, 1, 2))[counting] / 2
+    return -logs.mean(), logs.detach().exp()
+
+
+def counted(points: Tensor, counts: Tensor) -> Tensor:
+    """Which of N points of each pair, ``(B, N, ...)``, are no repetitions: ``(B, N)`` bool."""
+    return torch.arange(points.shape[1], device=points.device) < counts[:, None]
 
 
 def mutual(agreement: Tensor) -> Tensor:
