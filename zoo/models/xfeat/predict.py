@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -14,8 +14,8 @@ import numpy as np
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
-from zoo.pictures.classical import polish, to_grey, usable
-from zoo.pictures.geometry import resizing
+from zoo.pictures.classical import magnification, polish, to_grey, usable
+from zoo.pictures.geometry import resizing, transform_points
 from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
@@ -27,8 +27,11 @@ WINDOW = 5  # pixels of a side, of which a keypoint is the likeliest
 AGREE = 0.6  # cosine of descriptors, from which on they match
 NEAR = 3.0  # pixels of what the network sees that an inlier is off at most
 ENOUGH = 40  # inliers with which no further way to look at the pictures is tried
-FEWEST = 12  # inliers of a homography
-SURE = 15.0  # inliers that give a confidence of a half: pictures of different things were measured to have 12 at most
+PLENTY = 100  # inliers with which one picture is not warped to the other, to look again
+FEWEST = 15  # inliers of a homography
+ROUGH = 7  # inliers of one that is only tried
+ITERATIONS = 10_000  # of MAGSAC at most
+SURE = 25.0  # inliers that give a confidence of a half: pictures of different things were measured to have 17 at most
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
@@ -140,11 +143,33 @@ class Matcher:
         best = Found(None, np.zeros((0, 4)), np.zeros(0, bool))
         for seen_a, seen_b in self._looks(a, b, max_side, keypoints):
             found = agreeing(seen_a, seen_b, a.shape, b.shape)
-            if (found.matrix is not None, found.count) > (best.matrix is not None, best.count) or not len(best.matches):
-                best = found
-            if best.matrix is not None and best.count >= ENOUGH:
+            if found.matrix is not None and found.count < PLENTY:
+                found = max(found, self._again(a, b, found.matrix, max_side, keypoints), key=lambda each: each.count)
+            best = max(best, found, key=lambda each: each.count)
+            if best.count >= ENOUGH:
                 break
-        return best
+        return best if best.count >= FEWEST else replace(best, matrix=None, inliers=np.zeros_like(best.inliers))
+
+    def _again(self, a: np.ndarray, b: np.ndarray, matrix: np.ndarray, max_side: int, most: int) -> Found:
+        """What agrees once the finer of two pictures is warped to the other: both show things alike then."""
+        (small_a, to_a), (small_b, to_b) = reduced(a, max_side), reduced(b, max_side)
+        onto = to_b @ matrix @ np.linalg.inv(to_a)
+        if magnification(onto, small_a.shape) <= 1:
+            seen_a, seen_b = self._warped(small_a, small_b, onto, most), self.of_grey(small_b, most)
+        else:
+            seen_a, seen_b = self.of_grey(small_a, most), self._warped(small_b, small_a, np.linalg.inv(onto), most)
+        return agreeing(moved(seen_a, np.linalg.inv(to_a)), moved(seen_b, np.linalg.inv(to_b)), a.shape, b.shape)
+
+    def _warped(self, fine: np.ndarray, coarse: np.ndarray, matrix: np.ndarray, most: int) -> Features:
+        """Features, in the pixels of the finer picture, of what it shows when it is warped to the coarser one."""
+        less, to_less = reduced(fine, max(1, round(max(fine.shape) * min(1.0, magnification(matrix, fine.shape)))))
+        size, onto = coarse.shape[1::-1], matrix @ np.linalg.inv(to_less)
+        there = cv2.erode(cv2.warpPerspective(np.ones_like(less), onto, size), np.ones((CELL, CELL), np.uint8))
+        found = self.of_grey(cv2.warpPerspective(less, onto, size, borderMode=cv2.BORDER_REPLICATE), most)
+        x, y = np.rint(found.points).astype(int).clip(0, np.array(size) - 1).T
+        inside = there[y, x] > 0
+        points = transform_points(np.linalg.inv(matrix), found.points[inside].astype(np.float64))
+        return Features(points.astype(np.float32), found.scores[inside], found.descriptors[inside])
 
     def _looks(self, a: np.ndarray, b: np.ndarray, max_side: int, most: int) -> Iterator[tuple[Features, Features]]:
         """Features of both pictures: as they are, a turned, then each at half its size, which shows it from afar."""
@@ -228,12 +253,12 @@ def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[
     threshold = NEAR * b.pixel
     try:
         estimate, kept = cv2.findHomography(
-            matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, threshold, maxIters=2000, confidence=0.999
+            matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, threshold, maxIters=ITERATIONS, confidence=0.999
         )
     except cv2.error:
         return none
     matrix = usable(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
-    if matrix is None or int(kept.sum()) < FEWEST:
+    if matrix is None or int(kept.sum()) < ROUGH:
         return none
     return Found(matrix, matches, kept[:, 0].astype(bool))
 
