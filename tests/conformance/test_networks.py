@@ -30,6 +30,16 @@ def pictures(model: ModuleType, count: int) -> Tensor:
     return torch.rand(count, model.CHANNELS, *model.SIZES[-1])
 
 
+def answers(net: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    """What a network gives, or the module that trains it: one output or several."""
+    out = net(x)
+    return out if isinstance(out, tuple) else (out,)
+
+
+def same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
+    return all(map(torch.equal, one, other))
+
+
 def learn(model: ModuleType, steps: int) -> tuple[nn.Module, list[float]]:
     """A module and its losses over some steps on one batch."""
     torch.manual_seed(0)
@@ -56,17 +66,18 @@ def test_every_parameter_gets_a_finite_gradient(model: ModuleType):
 def test_every_size_that_it_takes(model: ModuleType, trained: nn.Module):
     for height, width in model.SIZES:
         with torch.inference_mode():
-            out = trained(torch.rand(2, model.CHANNELS, height, width))
-        assert out.shape == (2, *model.out_shape(height, width)), (height, width)
-        assert out.isfinite().all(), (height, width)
+            out = answers(trained, torch.rand(2, model.CHANNELS, height, width))
+        assert out[0].shape == (2, *model.out_shape(height, width)), (height, width)
+        assert all(each.isfinite().all() for each in out), (height, width)
 
 
 def test_pictures_of_a_batch_do_not_see_each_other(model: ModuleType, trained: nn.Module):
     batch = pictures(model, 3)
     with torch.inference_mode():
-        together = trained(batch)
-        for picture, out in zip(batch, together, strict=True):
-            torch.testing.assert_close(trained(picture[None])[0], out, rtol=1e-4, atol=1e-4)
+        together = answers(trained, batch)
+        for picture, *out in zip(batch, *together, strict=True):
+            alone = [each[0] for each in answers(trained, picture[None])]
+            torch.testing.assert_close(alone, out, rtol=1e-4, atol=1e-4)
 
 
 def test_what_is_saved_is_loaded(model: ModuleType, trained: nn.Module, name: str, tmp_path: Path):
@@ -75,7 +86,7 @@ def test_what_is_saved_is_loaded(model: ModuleType, trained: nn.Module, name: st
     net = load(tmp_path)
     assert not net.training
     with torch.inference_mode():
-        assert torch.equal(net(picture), trained(picture))
+        assert same(answers(net, picture), answers(trained, picture))
 
 
 def test_the_module_says_how_its_network_is_built(model: ModuleType, name: str, tmp_path: Path):
@@ -84,7 +95,7 @@ def test_the_module_says_how_its_network_is_built(model: ModuleType, name: str, 
     weights.save(module.net, tmp_path, name, module.arguments, dtype="float32")
     picture = pictures(model, 1)
     with torch.inference_mode():
-        assert torch.equal(load(tmp_path)(picture), module(picture))
+        assert same(answers(load(tmp_path), picture), answers(module, picture))
 
 
 def test_learns_one_batch_by_heart(model: ModuleType):
