@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from torch import nn
 
-from zoo.base.registry import architectures, import_object
+from zoo.base.registry import Architecture, architectures, import_object
 from zoo.cards import weights
 from zoo.commands import main
-from zoo.commands.options import Option, evaluate_options, predict_options
+from zoo.commands.options import Option, evaluate_options, predict_options, save_options
 
-GIVEN = {"net", "data", "context", "self"}
+GIVEN = {"net", "data", "context", "self", "destination"}
 
 
 def keywords(function: Callable, inputs: tuple[str, ...] = ()) -> set[str]:
@@ -29,23 +29,29 @@ def keywords(function: Callable, inputs: tuple[str, ...] = ()) -> set[str]:
     return {p.name for p in parameters if "Callable" not in str(p.annotation)} - GIVEN - set(inputs)
 
 
+def options(declared: Architecture) -> list[Option]:
+    """All that ``zoo predict`` has for an architecture alone."""
+    return [*predict_options(declared), *save_options(declared)]
+
+
 def test_each_keyword_is_an_option_with_a_help_text(name: str):
     declared = architectures()[name]
     predict, evaluate = (import_object(path) for path in (declared.predictor, declared.evaluate))
-    for options, wanted in (
+    for found, wanted in (
         (predict_options(declared), keywords(predict.predict, declared.inputs)),
+        (save_options(declared), keywords(import_object(declared.result).save) if declared.result else set()),
         (evaluate_options(declared), keywords(evaluate)),
     ):
-        assert {option.name for option in options} == wanted
-        assert all(len(option.help) > 10 for option in options)
+        assert {option.name for option in found} == wanted
+        assert all(len(option.help) > 10 for option in found)
 
 
 def test_help_lists_the_options_of_that_model_and_no_other(name: str, saved: Path, capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit):
         main.main(["predict", str(saved), "--help"])
     told = capsys.readouterr().out
-    own = {option.flag for option in predict_options(architectures()[name])}
-    every = {option.flag for declared in architectures().values() for option in predict_options(declared)}
+    own = {option.flag for option in options(architectures()[name])}
+    every = {option.flag for declared in architectures().values() for option in options(declared)}
     assert {flag for flag in every if f"{flag} " in told or f"{flag}\n" in told} == own
 
 
@@ -87,7 +93,7 @@ def test_each_option_works(name: str, saved: Path, model: ModuleType, capsys: py
     pictures = ["picture.png"] * len(declared.inputs)
     base = {f"--{key.replace('_', '-')}": "null" if value is None else str(value) for key, value in tiny(model).items()}
     base |= {option.flag: "picture.png" for option in predict_options(declared) if option.required}
-    for option in predict_options(declared):
+    for option in options(declared):
         for given in getattr(model, "OPTIONS", {}).get(option.name, words(option)):
             others = [word for flag, value in base.items() if flag != option.flag for word in (flag, value)]
             mine = [option.flag, *given] if option.flag not in base else [option.flag, base[option.flag]]

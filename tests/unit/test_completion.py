@@ -10,7 +10,7 @@ import pytest
 
 from zoo.base.registry import architectures
 from zoo.commands import completion, main
-from zoo.commands.options import evaluate_options, predict_options
+from zoo.commands.options import evaluate_options, predict_options, save_options
 
 LIGHT = """
 import sys
@@ -62,11 +62,19 @@ def test_an_empty_word_can_be_anything_of_its_place():
     assert completion.words(["list", ""]) == []
 
 
+def test_options_of_saving_and_of_chains_are_those_of_models_that_have_them():
+    assert {"--chain", "--stitch"} <= set(completion.words(["predict", "homographynet", "--"]))
+    assert not {"--chain", "--stitch"} & set(completion.words(["predict", "linknet", "--"]))
+
+
 @pytest.mark.parametrize("name", sorted(architectures()))
 def test_options_of_a_model_are_those_of_its_verbs(name: str):
     declared = architectures()[name]
     predict = completion.keywords(declared.predictor, declared.inputs, "predict")
     assert predict == [option.flag for option in predict_options(declared)]
+    if declared.result:
+        save = completion.keywords(declared.result, ("destination",), "save")
+        assert save == [option.flag for option in save_options(declared)]
     evaluate = completion.keywords(declared.evaluate, ("net", "data", "context"))
     assert evaluate == [option.flag for option in evaluate_options(declared)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -333,6 +334,12 @@ def test_the_inverse_leads_back(pair: tuple[np.ndarray, np.ndarray]):
     assert back.a is there.b
     assert back.names == (None, "left.png")
     np.testing.assert_allclose(back.inverse().matrix, MATRIX, atol=1e-9)
+    points = corner_points(200, 150)
+    matches = np.hstack((points, transform_points(MATRIX, points)))
+    back = replace(there, matches=matches, inliers=np.array([True, False, True, True])).inverse()
+    np.testing.assert_allclose(transform_points(back.matrix, back.matches[:, :2]), back.matches[:, 2:], atol=1e-9)
+    np.testing.assert_allclose(back.matches[:, 2:], points)
+    assert back.inliers.tolist() == [True, False, True, True]
 
 
 def test_warped_b_looks_like_a(pair: tuple[np.ndarray, np.ndarray]):
@@ -353,6 +360,22 @@ def test_the_overlay_outlines_and_mixes():
     assert overlay[10, 10].tolist() == [0, 255, 0]  # only b
     assert all(overlay[y, x, 0] > 200 for y, x in ((30, 40), (45, 20), (60, 40), (45, 60)))
     assert overlay[27, 40, 0] == 0
+
+
+def test_the_overlay_shows_inliers_without_a_crowd():
+    """A circle where b shows the point, a line to where a shows it; of a crowd one, and none of what disagrees."""
+    a, b = picture(41, 31, (0, 0, 0)), picture(100, 80, (0, 0, 0))
+    plain = made([[1, 0, 20], [0, 1, 30], [0, 0, 1]], a, b)
+    matches = np.array([[10, 10, 38, 40], [30, 20, 50, 50], [10, 10.5, 38, 40.5], [20, 3, 90, 70]], float)
+    drawn = replace(plain, matches=matches, inliers=np.array([True, True, True, False])).overlay()
+    changed = (np.asarray(drawn) != np.asarray(plain.overlay())).any(2)
+    np.testing.assert_allclose(np.asarray(drawn)[40, 32], [255, 220, 0], atol=30)  # from 30, where a shows it, to 38
+    np.testing.assert_allclose(np.asarray(drawn)[40, 41], [0, 230, 255], atol=60)
+    assert changed[50, 53]
+    assert not changed[60:].any()
+    assert cv2.connectedComponents(changed.astype(np.uint8))[0] == 3  # with the background
+    none = replace(plain, matches=matches, inliers=np.zeros(4, bool)).overlay()
+    assert np.array_equal(none, plain.overlay())
 
 
 def test_a_mosaic_puts_both_in_their_places():
@@ -395,6 +418,8 @@ def test_a_mosaic_has_bounds():
         made([[1, 0, 50], [0, 1, 0], [0, 0, 1]], a, b).stitch(max_pixels=10_000)
     with pytest.raises(ZooError, match="no homography was found"):
         made(np.eye(3), a, b, valid=False).stitch()
+    with pytest.raises(ZooError, match="sides to 32,766"):
+        made([[1, 0, 40_000], [0, 1, 0], [0, 0, 1]], a, b).stitch()
     with pytest.raises(ZooError, match="blend"):
         made(np.eye(3), a, b).stitch(blend="multiband")
 
@@ -419,6 +444,28 @@ def test_saves_two_pictures_and_the_figures(tmp_path: Path, pair: tuple[np.ndarr
         3,
         0.01,
     ]
+
+
+def test_a_mosaic_that_is_not_to_be_trusted_warns(pair: tuple[np.ndarray, np.ndarray]):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        good = made(MATRIX, *pair).stitch()
+    doubtful = replace(made(MATRIX, *pair), confidence=0.3)
+    with pytest.warns(UserWarning, match=r"^not to be trusted: confidence 0\.30[^\n]+$"):
+        assert np.array_equal(doubtful.stitch(), good)
+
+
+def test_saves_a_mosaic_too(tmp_path: Path, pair: tuple[np.ndarray, np.ndarray]):
+    """Where there can be none, a warning says why, and the rest is written."""
+    found = made(MATRIX, *pair)
+    _, _, mosaic, _ = found.save(tmp_path / "one", stitch=True)
+    assert mosaic == tmp_path / "one_stitched.png"
+    assert np.array_equal(Image.open(mosaic), found.stitch())
+    far = made([[1, 0, 40_000], [0, 1, 0], [0, 0, 1]], *pair)
+    with pytest.warns(UserWarning, match=r"the mosaic would have [^\n]+$"):
+        assert len(far.save(tmp_path / "far", stitch=True)) == 3
+    with pytest.warns(UserWarning, match="no homography was found"):
+        assert len(made(MATRIX, *pair, valid=False).save(tmp_path / "none", stitch=True)) == 3
 
 
 def test_the_pictures_are_not_in_its_repr(pair: tuple[np.ndarray, np.ndarray]):

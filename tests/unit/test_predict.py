@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import json
@@ -29,6 +30,7 @@ from zoo.models.neural_style.result import Painting
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.models.perceptual_sr.predict import Upscaler
 from zoo.models.perceptual_sr.result import Upscaled
+from zoo.pictures.homography import Homography, read
 
 
 @pytest.fixture
@@ -141,7 +143,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(
     def refuse(**_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("zoo.commands.predict.TemporaryFile", refuse)
+    monkeypatch.setattr("zoo.commands.outputs.TemporaryFile", refuse)
     assert predict(tiny_linknet, "single.webp") == 2
     message = "zoo: error: out: Permission denied; -o names a folder that can be written\n"
     assert capsys.readouterr().err == message
@@ -471,6 +473,127 @@ def test_a_table_may_name_its_columns_as_the_model_does(tmp_path: Path):
     assert found == [(Path("c_s"), (tmp_path / "c.jpg", tmp_path / "s.jpg"))]
 
 
+Found = dict[tuple[str, str], Homography]
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> Found:
+    """Homographies that are found, by the names of both files; others shift by half a width. Keeps what was asked."""
+    known: Found = {}
+
+    @functools.wraps(Aligner.predict)
+    def find(self: Aligner, a: Path, b: Path, **options: object) -> Homography:
+        pictures, names = [read(each) for each in (a, b)], (str(a), str(b))
+        shift = np.array([[1.0, 0, -28], [0, 1, 0], [0, 0, 1]])
+        plain = Homography(shift, 0.9, True, None, 3, 0.01, *pictures, names)
+        return known.setdefault((a.stem, b.stem), plain)
+
+    monkeypatch.setattr(Aligner, "predict", find)
+    return known
+
+
+def doubtful(found: Found, *names: str, **values: object) -> None:
+    flat = np.zeros((40, 56, 3), np.uint8)
+    plain = Homography(np.eye(3), 0.3, True, None, 3, 0.01, flat, flat, tuple(f"{name}.jpg" for name in names))
+    found[names] = dataclasses.replace(plain, **values)
+
+
+def test_a_mosaic_of_a_pair(here: Path, tiny_homographynet: Path, found: Found, capsys: pytest.CaptureFixture):
+    assert predict(tiny_homographynet, "in/street.png", "single.webp", "--stitch") == 0
+    assert Image.open("out/street_single_stitched.png").size == (84, 40)
+    assert capsys.readouterr() == ("1 of 1 pairs: out\n", "")
+
+
+@pytest.mark.parametrize(
+    ("values", "mosaics", "told"),
+    [
+        ({}, 1, "not to be trusted: confidence 0.30"),
+        ({"valid": False, "confidence": 0.0}, 0, "not to be trusted: no homography was found"),
+        ({"matrix": np.diag([1e4, 1e4, 1.0]), "confidence": 0.9}, 0, "the mosaic would have 550,001x390,001 pixels"),
+    ],
+)
+def test_a_mosaic_that_cannot_be_or_is_not_to_be_trusted(
+    here: Path, tiny_homographynet: Path, found: Found, capsys: pytest.CaptureFixture, values: dict, mosaics: int, told
+):
+    """A line says so once, and the other results are written."""
+    doubtful(found, "street", "single", **values)
+    assert predict(tiny_homographynet, "in/street.png", "single.webp", "--stitch") == 0
+    assert len(written("stitched")) == mosaics
+    assert len(written("overlay")) == len(written("warped")) == len(results()) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"zoo: in/street.png, single.webp: {told}")
+
+
+@pytest.fixture
+def row(here: Path, street: Image.Image) -> Path:
+    """A folder of pictures that follow each other by number."""
+    Path("row").mkdir()
+    for number in (1, 2, 9, 10):
+        street.save(f"row/{number}.jpg")
+    return Path("row")
+
+
+@pytest.mark.parametrize("given", [["row"], ["row/*.jpg"], ["row/1.jpg", "row/2.jpg", "row/9.jpg", "row/10.jpg"]])
+def test_a_chain_makes_a_panorama(
+    row: Path, tiny_homographynet: Path, found: Found, capsys: pytest.CaptureFixture, given: list[str]
+):
+    assert predict(tiny_homographynet, *given, "--chain") == 0
+    assert capsys.readouterr() == ("1 of 1 panoramas: out\n", "")
+    assert list(found) == [("1", "2"), ("2", "9"), ("9", "10")]
+    assert sorted(path.name for path in Path("out").glob("[!.]*")) == ["panorama.json", "panorama.png"]
+    assert Image.open("out/panorama.png").size == (56 + 3 * 28, 40)
+    names = json.loads(Path("out/panorama.json").read_text())["names"]
+    assert names == [f"row/{number}.jpg" for number in (1, 2, 9, 10)]
+    assert predict(tiny_homographynet, "row/2.jpg", "row/1.jpg", "--chain", "--overwrite") == 0
+    assert ("2", "1") in found  # in the order that is given
+
+
+def test_a_link_that_is_not_trusted_ends_the_chain(
+    row: Path, tiny_homographynet: Path, found: Found, capsys: pytest.CaptureFixture
+):
+    doubtful(found, "2", "9")
+    assert predict(tiny_homographynet, "row", "--chain") == 0
+    assert ("9", "10") not in found
+    assert Image.open("out/panorama.png").size == (84, 40)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        "zoo: row/1.jpg, ..., row/10.jpg: 2.jpg to 9.jpg is not to be trusted (confidence 0.30): "
+        "the panorama ends before, with 2 pictures"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["row/1.jpg"], "row/1.jpg: a panorama takes two pictures or more"),
+        (["row/2.jpg", "row/9.jpg"], "row/2.jpg, row/9.jpg: 2.jpg to 9.jpg is not to be trusted (confidence 0.30): no"),
+        (["row/1.jpg", "none.jpg", "row/2.jpg"], "none.jpg: no such file"),
+        (["row", "--stitch"], "error: --chain makes one result for all pictures; leave out --stitch"),
+        (["empty"], "error: no pictures in empty"),
+        (
+            ["row/far.png", "row/1.jpg", "row/2.jpg"],
+            "the mosaic would have 550,001x390,001 pixels, and 100,000,000 are",
+        ),
+    ],
+)
+def test_what_is_no_chain(
+    row: Path, tiny_homographynet: Path, found: Found, capsys: pytest.CaptureFixture, given: list[str], message: str
+):
+    Path("empty").mkdir()
+    Image.open("row/1.jpg").save("row/far.png")
+    doubtful(found, "2", "9")
+    doubtful(found, "far", "1", matrix=np.diag([1e4, 1e4, 1.0]), confidence=0.9)
+    assert predict(tiny_homographynet, *given, "--chain") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+    assert not Path("out").exists()
+
+
+def test_only_models_of_homographies_chain(row: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
+    assert predict(tiny_linknet, "row", "--chain") == 2
+    assert f"{tiny_linknet} has no option --chain" in capsys.readouterr().err
+
+
 def test_a_folder_without_a_name_is_not_the_working_directory(here: Path, tiny_linknet: Path, capsys):
     """As ``-o "$OUT"`` without such a variable would have it."""
     before = sorted(here.rglob("*"))
@@ -495,6 +618,9 @@ def test_what_befalls_many_pictures_is_said_once(here: Path, tiny_linknet: Path,
         (["single.webp"], "takes 2 pictures, or tables .csv with 2 a line, not single.webp"),
         (["single.webp"] * 3, "takes 2 pictures"),
         (["pairs.csv", "single.webp"], "takes 2 pictures"),
+        (["single.webp"] * 3, "; --chain makes one panorama of pictures that follow each other"),
+        (["in"], "in is a folder; "),
+        (["in"], "; --chain makes one panorama of pictures that follow each other"),
         (["in", "other"], "in is a folder"),
         (["none.csv"], "none.csv: no such file"),
         (["empty.csv"], "empty.csv: names no pictures"),

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,14 @@ def homography(valid: bool = True) -> Homography:
     return Homography(SHIFT, 0.75, valid, None, 3, 0.01, CAT, CAT[:40, :50], ("left.png", None))
 
 
+def matched() -> Homography:
+    """Points of two pictures, of which the last pair is wrong."""
+    a = np.array([[10.123, 12], [50, 30.5], [30, 40]])
+    b = a + np.array([5.004, -3])
+    b[2] += 20
+    return replace(homography(), passes=None, matches=np.hstack((a, b)), inliers=np.array([True, True, False]))
+
+
 def upscaled(pixels: np.ndarray = CAT) -> Upscaled:
     source = Image.fromarray(pixels)
     return Upscaled(source.resize((268, 180)), source, ("16 bits a channel became 8",))
@@ -67,6 +76,7 @@ RESULTS: dict[str, tuple[Callable[[], object], list[str]]] = {
     "linknet with probabilities": (lambda: segmentation(True), ["_mask.png", "_overlay.png", "_probabilities.npy"]),
     "homographynet": (homography, ["_overlay.png", "_warped.png", ".json"]),
     "homographynet that found none": (lambda: homography(False), ["_overlay.png", "_warped.png", ".json"]),
+    "xfeat": (matched, ["_overlay.png", "_warped.png", ".json"]),
     "perceptual_sr": (upscaled, ["_x4.png", "_compare.png"]),
     "perceptual_sr of grey": (lambda: upscaled(CAT[..., 0]), ["_x4.png", "_compare.png"]),
     "perceptual_sr of transparency": (lambda: upscaled(CLEAR), ["_x4.png", "_compare.png"]),
@@ -158,6 +168,24 @@ def test_values_of_a_homography():
     np.testing.assert_allclose(values["corners"], [[5, -3], [71, -3], [71, 41], [5, 41]])
     assert values["a"] == {"name": "left.png", "width": 67, "height": 45}
     assert values["b"] == {"name": None, "width": 50, "height": 40}
+    assert values["trusted"]
+    assert not {"matches", "inliers"} & values.keys()
+
+
+def test_values_of_matches():
+    values = matched().to_dict()
+    assert values["passes"] is None
+    assert values["matches"] == [[10.12, 12, 15.13, 9], [50, 30.5, 55, 27.5], [30, 40, 55, 57]]
+    assert values["inliers"] == [True, True, False]
+    none = replace(matched(), matches=np.empty((0, 4)), inliers=np.empty(0, bool))
+    assert not {"matches", "inliers"} & none.to_dict().keys()
+
+
+def test_a_line_a_value_in_the_file(tmp_path: Path):
+    result = matched()
+    path = result.save(tmp_path / "pair")[-1]
+    assert json.loads(path.read_text()) == result.to_dict()
+    assert len(path.read_text().splitlines()) == len(result.to_dict()) + 2
 
 
 @pytest.mark.parametrize(

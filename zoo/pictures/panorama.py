@@ -80,7 +80,7 @@ def panorama(results: Iterable[Homography], max_pixels: int = MOST) -> Panorama:
         raise ZooError(f"{told}: no panorama" if told else "a panorama takes two pictures or more")
     pictures = [links[0].a, *(link.b for link in links)]
     names = (links[0].names[0], *(link.names[1] for link in links))
-    frame = len(links) // 2
+    frame = len(pictures) // 2
     matrices = _to_frame([link.matrix for link in links], frame)
     covered = canvas([picture.shape for picture in pictures], matrices, max_pixels)
     whole = Image.fromarray(mosaic(pictures, matrices, covered))
