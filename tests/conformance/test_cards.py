@@ -14,7 +14,7 @@ import yaml
 
 from zoo import load
 from zoo.base.registry import architectures, card_names, import_object
-from zoo.cards import golden, weights
+from zoo.cards import front, golden, weights
 from zoo.cards.card import Card, check_card, read_card
 from zoo.commands.options import options_of
 from zoo.training import recipes
@@ -46,6 +46,13 @@ def card(request: pytest.FixtureRequest) -> Card:
 
 def test_is_complete_and_in_step_with_its_results(card: Card):
     assert check_card(card.folder) == []
+
+
+def test_says_whether_its_weights_may_be_used_commercially(card: Card):
+    """In so many words, since what a card leaves out is shown as unclear; not where its data are for research."""
+    assert card.front["commercial_use"] in front.USES
+    if "for research" in card.front["data_license"]:
+        assert card.front["commercial_use"] == "no"
 
 
 def test_its_weights_are_those_it_describes(card: Card):

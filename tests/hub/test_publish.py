@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,21 @@ def test_a_card_that_is_not_whole_is_not_sent(
     assert main.main(["publish", str(card), "--repo", REPO]) == 2
     assert message in capsys.readouterr().err
     assert hub.requests == []
+
+
+def test_the_owner_is_told_what_is_left_unclear(hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]):
+    readme = card / "README.md"
+    for said in ("commercial_use: unclear", ""):
+        text = re.sub("(?m)^commercial_use.*\n", f"{said}\n" if said else "", readme.read_text())
+        readme.write_text(text)
+        for given in (["--dry-run"], []):
+            assert main.main(["publish", str(card), "--repo", REPO, *given]) == 0
+            assert f"unclear: if you know, set commercial_use: yes or no in {card}/README.md" in capsys.readouterr().out
+    (card / "sources.csv").write_text("file\na.png\n")
+    readme.write_text(readme.read_text().replace("\ndata_license", "\ncommercial_use: yes\ndata_license", 1))
+    assert main.main(["publish", str(card), "--repo", REPO]) == 0
+    assert "unclear" not in capsys.readouterr().out
+    assert commits(hub)[-1].files["sources.csv"] == b"file\na.png\n"
 
 
 @pytest.mark.parametrize("field", ["license", "data_license", "datasets", "tags"])

@@ -389,6 +389,31 @@ def test_list_remote(hub: Any, tiny_linknet: Path, capsys: pytest.CaptureFixture
     assert main.main(["list", "--remote", "nobody"]) == 2
 
 
+def test_list_remote_for_business(hub: Any, tiny_linknet: Path, capsys: pytest.CaptureFixture[str]):
+    for name, said in {"a": b"commercial_use: 'yes'\n", "b": b"commercial_use: 'no'\n", "c": b""}.items():
+        card = b"---\nlibrary_name: lightning-zoo\n" + said + b"tags: [lightning-zoo]\n---\n"
+        hub.put(f"someone/{name}", {**contents_of(tiny_linknet), "README.md": card})
+    assert main.main(["list", "--remote", "someone", "--json"]) == 0
+    told = {each["name"]: each["commercial_use"] for each in json.loads(capsys.readouterr().out)}
+    assert told == {"someone/a": "yes", "someone/b": "no", "someone/c": "unclear"}
+    assert main.main(["list", "--remote", "someone", "--commercial"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["name", "someone/a"]
+    assert main.main(["list", "--remote", "someone", "b", "--commercial"]) == 2
+
+
+@pytest.mark.parametrize("verb", [["pull", REPO, "--to", "there"], ["bundle", REPO, "-o", "model.zip"]])
+def test_the_list_of_sources_goes_along(
+    hub: Any, tiny_linknet: Path, verb: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    monkeypatch.chdir(tmp_path)
+    hub.put(REPO, {**contents_of(tiny_linknet), "sources.csv": (listed := b"file,blob\na.png,1\nb.png,2\n")})
+    assert main.main(["info", REPO]) == 0
+    assert "2 pictures" in capsys.readouterr().out
+    assert main.main(verb) == 0
+    folder = locate.find(verb[-1]).folder
+    assert (folder / "sources.csv").read_bytes() == listed
+
+
 def test_info_of_a_hub_model(hub: Any, published: str, capsys: pytest.CaptureFixture[str]):
     assert main.main(["info", REPO]) == 0
     out = capsys.readouterr().out

@@ -26,6 +26,8 @@ FIGURE = Figure(metric="mIoU", data="CamVid", split="test", value=0.6125, tolera
         ("license_name", 3),
         ("license_link", ["a"]),
         ("data_license", 2024),
+        ("commercial_use", True),
+        ("commercial_use", "maybe"),
         ("datasets", "camvid"),
         ("datasets", [2024]),
         ("datasets", {"a": "b"}),
@@ -34,14 +36,35 @@ FIGURE = Figure(metric="mIoU", data="CamVid", split="test", value=0.6125, tolera
 def test_odd_front_matter_is_named_with_the_way_out(field: str, value: Any):
     with pytest.raises(ZooError, match=f"give --{field.replace('_', '-')}"):
         check_about(About(), {**CARD, field: value})
-    told = ("camvid",) if field == "datasets" else "other" if field == "license" else "a line"
+    told = {"datasets": ("camvid",), "license": "other", "commercial_use": "no"}.get(field, "a line")
     check_about(About(**{"license_name": "mine", field: told}), {**CARD, field: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "told"),
+    [
+        ({}, None, "unclear"),
+        ({"commercial_use": "yes"}, None, "yes"),
+        ({}, "yes", "yes"),
+        ({"commercial_use": "no"}, "yes", "no"),
+        ({"license": "mit", "data_license": "drawn", "datasets": ("camvid",)}, "yes", "yes"),  # as the card has it
+        ({"license": "cc-by-nc-4.0"}, "yes", "unclear"),
+        ({"data_license": "found"}, "yes", "unclear"),
+        ({"datasets": ("coco",)}, "no", "unclear"),
+        ({"datasets": ("coco",), "commercial_use": "no"}, "yes", "no"),
+    ],
+)
+def test_what_a_card_says_of_commercial_use_is_of_its_own_weights(given: dict[str, Any], said: str | None, told: str):
+    """Weights of other data or under another licence are unclear until somebody says it anew."""
+    card = {**CARD, **({"commercial_use": said} if said else {})}
+    assert About(**given).front(card, "mine", architectures()["linknet"])["commercial_use"] == told
 
 
 @pytest.mark.parametrize("declared", architectures().values(), ids=architectures())
 def test_the_readme_shows_a_call_that_works(declared: Architecture):
     """With as many pictures as ``predict`` needs."""
     known = {"name": "mine", "title": "x", "samples": "", "reference": "me/net", "usage": "A B", "epoch": 1, "steps": 2}
+    known["sources"] = ""
     text = write_readme(About(license="mit"), declared, **known)
     call = re.search(r'load\("me/net"\)\.predict\((.*)\)', text)
     assert call is not None

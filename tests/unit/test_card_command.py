@@ -261,6 +261,15 @@ def test_the_readme_says_where_the_model_will_be(place: Path, run: Path, card: P
     assert "USER/" not in text
 
 
+@pytest.mark.parametrize("answer", [None, "yes", "no"])
+def test_commercial_use_is_said_or_left_unclear(place: Path, run: Path, tmp_path: Path, answer: str | None):
+    told = ["--commercial-use", answer] if answer else []
+    output = make(place, run, "--name", "mine", "-o", tmp_path / "mine", *ABOUT, *told)
+    assert read_card(tmp_path / "mine").front["commercial_use"] == (answer or "unclear")
+    where = f"set commercial_use: yes or no in {tmp_path / 'mine'}/README.md"
+    assert (where in output) is (answer is None)
+
+
 # Own data
 
 
@@ -283,6 +292,22 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fit(folder, "--recipe", "own.yaml")
     make(folder, "runs/own/version_0", "--name", "mine", *ABOUT)
     return folder
+
+
+def test_the_list_of_its_pictures_goes_into_the_card(own: Path):
+    """That of the folder it was trained on; a card that has one keeps it where the folder has none."""
+    listed, card = own / "p" / "sources.csv", own / "cards" / "listed"
+    assert not (own / "cards" / "mine" / "sources.csv").exists()
+    listed.write_text("file,license\n0.jpg,CC0-1.0\n1.jpg,CC0-1.0\n")
+    output = make(own, "runs/own/version_0", "--name", "listed", *ABOUT)
+    assert "Sources: 2 pictures; 2 under CC0-1.0; m without a sources.csv\n" in output
+    assert (card / "sources.csv").read_text() == listed.read_text()
+    assert "[sources.csv](sources.csv)" in (card / "README.md").read_text()
+    listed.write_text("file\n~/0.jpg\n")
+    refused(own, "line 2: '~/0.jpg' leads out of the folder", "runs/own/version_0", "--name", "listed", *ABOUT)
+    listed.unlink()
+    make(own, "runs/own/version_0", "--name", "listed", *ABOUT)
+    assert (card / "sources.csv").read_text().startswith("file,license\n")
 
 
 CLASSES = ["--data.classes={}/classes.txt", "--data.classes {}/classes.txt", "--data.classes '[{}/classes.txt]'"]

@@ -15,6 +15,7 @@ from zoo import list_models
 from zoo.base.errors import ZooError
 from zoo.cards import leaderboard
 from zoo.cards.card import Card, check_card, fill, models_table, read_card, refresh
+from zoo.cards.front import commercial_use
 from zoo.cards.tables import macs_text, of_results
 from zoo.models.evaluation import Figure, Results
 
@@ -192,6 +193,45 @@ def test_terms_of_the_data_are_told(card: Path):
     readme.write_text(readme.read_text().replace("data_license: drawn by the program\n", ""))
     refresh(card)
     assert check_card(card) == ["README.md has no data_license"]
+
+
+@pytest.mark.parametrize("said", ["yes", "'yes'", '"yes"', "no", "unclear"])
+def test_commercial_use_may_be_written_as_people_write_it(card: Path, said: str):
+    """An edit of a complete card by hand leaves it complete; YAML of old takes yes for true."""
+    refresh(card)
+    readme = card / "README.md"
+    readme.write_text(readme.read_text().replace("\ndata_license", f"\ncommercial_use: {said}\ndata_license", 1))
+    assert check_card(card) == []
+    assert commercial_use(read_card(card).front) == said.strip("'\"")
+    refresh(card)
+    assert check_card(card) == []
+    assert ModelCard(readme.read_text()).data.to_dict()["commercial_use"] == said.strip("'\"")
+
+
+@pytest.mark.parametrize("said", ["maybe", "true", "[yes]", "''", "null"])
+def test_another_word_on_commercial_use_is_a_problem(card: Path, said: str):
+    refresh(card)
+    readme = card / "README.md"
+    readme.write_text(readme.read_text().replace("\ndata_license", f"\ncommercial_use: {said}\ndata_license", 1))
+    [problem] = check_card(card)
+    assert problem.startswith("commercial_use of README.md is ")
+    assert problem.endswith(": yes, no or unclear")
+
+
+def test_front_matter_is_read_as_the_hub_reads_it(card: Path):
+    """Norway's language is no truth value."""
+    readme = card / "README.md"
+    readme.write_text(readme.read_text().replace("\ndata_license", "\nlanguage: no\ngated: false\ndata_license", 1))
+    front = read_card(card).front
+    assert (front["language"], front["gated"]) == ("no", False)
+
+
+def test_a_list_of_sources_is_checked(card: Path):
+    refresh(card)
+    (card / "sources.csv").write_text("file,blob\na.png,1234\n")
+    assert check_card(card) == []
+    (card / "sources.csv").write_text("file,blob\n/etc/a.png,1234\n")
+    assert check_card(card) == [f"{card}/sources.csv: line 2: '/etc/a.png' leads out of the folder"]
 
 
 def test_a_name_of_its_own_goes_with_the_folder(card: Path, tmp_path: Path):

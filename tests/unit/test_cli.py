@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -77,12 +78,68 @@ def test_help_imports_nothing_heavy(bundle: Path, verb: str):
 def test_list(card: Path, capsys: pytest.CaptureFixture):
     assert main.main(["list"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "architecture", "task", "main", "figure", "size"]
+    assert head.split() == ["name", "task", "commercial", "size", "main", "figure"]
     assert row.split("  ")[0] == "linknet_camvid"
-    assert "mIoU 0.6125 ± 0.002 on CamVid test" in row
+    assert row.endswith("  0.6125 mIoU on CamVid test")
     assert head.index("size") == row.index("7.1 MB")
+    assert head.index("commercial") == row.index("unclear")
     assert main.main(["list", "resnet*"]) == 2
     assert capsys.readouterr().err == "zoo: error: no model matches 'resnet*'\nthere are: linknet_camvid\n"
+
+
+def say(card: Path, line: str) -> None:
+    """Adds a line to the front matter."""
+    readme = card / "README.md"
+    readme.write_text(readme.read_text().replace("\ndata_license", f"\n{line}\ndata_license", 1))
+
+
+def test_list_for_programs(card: Path, capsys: pytest.CaptureFixture):
+    say(card, "commercial_use: yes")
+    assert main.main(["list", "--json"]) == 0
+    [told] = json.loads(capsys.readouterr().out)
+    assert (told["name"], told["architecture"], told["bytes"]) == ("linknet_camvid", "linknet", 7_100_000)
+    assert (told["license"], told["data_license"]) == ("apache-2.0", "drawn by the program")
+    assert told["commercial_use"] == "yes"
+    assert told["figures"][0]["value"] == 0.6125
+
+
+@pytest.mark.parametrize(
+    "line", ["commercial_use: no", "commercial_use: unclear", "commercial_use: [yes]", "other: yes"]
+)
+def test_list_for_business_shows_what_may_be_used(card: Path, line: str, capsys: pytest.CaptureFixture):
+    other = shutil.copytree(card, card.parent / "linknet_free")
+    say(other, "commercial_use: yes")
+    say(card, line)
+    assert main.main(["list", "--commercial"]) == 0
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.split()[0] == "linknet_free"
+    assert main.main(["list", "linknet_camvid", "--commercial"]) == 2
+    assert "says that the weights may be used commercially\nomit --commercial" in capsys.readouterr().err
+
+
+def test_lines_are_cut_to_the_terminal(card: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    """But nowhere else, such as in a file."""
+    main.main(["list"])
+    whole = capsys.readouterr().out
+    monkeypatch.setenv("COLUMNS", "80")
+    main.main(["list"])
+    assert capsys.readouterr().out == whole
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    main.main(["list"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines[1]) == 80 < len(whole.splitlines()[1])
+    assert lines[1].endswith("...")
+
+
+def test_info_says_what_it_was_trained_on(card: Path, capsys: pytest.CaptureFixture):
+    assert main.main(["info", "linknet"]) == 0
+    assert "\nsources" not in capsys.readouterr().out
+    (card / "sources.csv").write_text("file,repository,license\na.png,me/one,CC0-1.0\nb.png,me/two,CC0-1.0\n")
+    assert main.main(["info", "linknet"]) == 0
+    assert "2 pictures; 1 of me/one, 1 of me/two; 2 under CC0-1.0\n" in capsys.readouterr().out
+    (card / "sources.csv").write_text("file\n../a.png\n")
+    assert main.main(["info", "linknet"]) == 2
+    assert "sources.csv: line 2: '../a.png' leads out of the folder" in capsys.readouterr().err
 
 
 def test_info(card: Path, capsys: pytest.CaptureFixture):
@@ -94,6 +151,7 @@ def test_info(card: Path, capsys: pytest.CaptureFixture):
     assert lines["labels"] == "Sky, Pole"
     assert lines["licence"] == "code Apache-2.0; weights apache-2.0"
     assert lines["data"] == "drawn by the program"
+    assert lines["commercial"] == "use unclear"
     assert lines["size"] == "7.1 MB float16"
     assert lines["folder"] == f"{card} (installed)"
 

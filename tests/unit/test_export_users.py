@@ -8,7 +8,7 @@ import pytest
 
 from zoo import load
 from zoo.cards.card import read_card
-from zoo.cards.tables import license_text
+from zoo.cards.front import license_text
 from zoo.commands.main import main
 from zoo.exports.metadata import of_model
 from zoo.exports.settings import Settings
@@ -18,8 +18,9 @@ from zoo.exports.subject import Subject
 def test_a_file_says_which_licence_its_weights_have():
     card = read_card("linknet_camvid")
     subject = Subject(card, load("linknet_camvid"), card.name, "", Settings(to="onnx"))
-    told = of_model(subject, "torchscript")["license"]
-    assert told == f"{card.front['license_name']} ({card.front['license_link']})"
+    told = of_model(subject, "torchscript")
+    assert told["license"] == f"{card.front['license_name']} ({card.front['license_link']})"
+    assert told["commercial_use"] == "no"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, import_object
 from zoo.base.text import did_you_mean
+from zoo.cards.front import USES, commercial_use
 
 _LICENSES = """
     afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
@@ -23,7 +24,7 @@ _LICENSES = """
     ncsa odbl odc-by ofl-1.1 openmdw-1.0 openrail openrail++ osl-3.0 other pddl postgresql unlicense wtfpl
     zlib"""
 LICENSES = frozenset(_LICENSES.split())  # ids of the Hub; "other" needs a name
-TEXTS = ("license", "license_name", "license_link", "data_license")  # a line each
+TEXTS = ("license", "license_name", "license_link", "data_license", "commercial_use")  # a line each
 TEMPLATE = """\
 # {name}: {task}
 
@@ -60,7 +61,8 @@ steps.
 
 ## Licence
 
-The code is Apache-2.0. The weights: {license}. The data: {data_license}.
+The code is Apache-2.0. The weights: {license}. The data: {data_license}.{sources}
+`commercial_use` in the front matter of this file says whether the weights may be used commercially.
 """
 
 
@@ -73,6 +75,7 @@ class About:
         license_name: of an "other" licence.
         license_link: its text.
         data_license: one line on the terms of the data that the weights come from.
+        commercial_use: of the weights, one of :data:`zoo.cards.front.USES`; what the card says if not given.
         datasets: names, or ids on the Hub.
         description: a paragraph for the README: what the model is for.
         limits: a paragraph: where it fails.
@@ -84,6 +87,7 @@ class About:
     license_name: str = ""
     license_link: str = ""
     data_license: str = ""
+    commercial_use: str = ""
     datasets: tuple[str, ...] = ()
     description: str = ""
     limits: str = ""
@@ -96,8 +100,12 @@ class About:
     def front(self, card: Mapping[str, Any], name: str, architecture: Architecture) -> dict[str, Any]:
         """Front matter: what is given, before what an existing card has, before what follows from the architecture."""
         words = (architecture.task, name.replace("_", "-"))
+        own = {"license": self.license, "data_license": self.data_license, "datasets": list(self.datasets)}
+        if any(value and value != card.get(key) for key, value in own.items()):  # what the card says is of others
+            card = {key: value for key, value in card.items() if key != "commercial_use"}
         given = {
             **{key: getattr(self, key) for key in TEXTS},
+            "commercial_use": self.commercial_use or commercial_use(card),
             "library_name": "lightning-zoo",
             "pipeline_tag": architecture.pipeline_tag,
             "tags": card.get("tags") or [*(re.sub(r"\W+", "-", word) for word in words), "pytorch", "lightning"],
@@ -114,6 +122,10 @@ def add_about_options(parser: Any) -> None:
     parser.add_argument("--license-name", default="", help="where the licence is 'other'")
     parser.add_argument("--license-link", default="", metavar="URL")
     parser.add_argument("--data-license", default="", metavar="TEXT", help="a line on the terms of the data")
+    parser.add_argument(
+        "--commercial-use", default="", choices=USES,
+        help="whether the weights may be used commercially (default: what the card says, or else unclear)",
+    )  # fmt: skip
     parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="that it was trained on")
     parser.add_argument("--description", default="", metavar="TEXT", help="what it is for, in a README that is new")
     parser.add_argument("--limits", default="", metavar="TEXT", help="where it fails, in a README that is new")
@@ -143,18 +155,25 @@ def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
     missing = ["--" + key.replace("_", "-") for key in needed if not known.get(key)]
     if missing:
         raise ZooError(f"the card would leave fields empty; give {', '.join(missing)}")
+    _check_texts(known)
+    if known["license"] not in LICENSES:
+        near = did_you_mean(known["license"], LICENSES)
+        raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' takes a --license-name")
+
+
+def _check_texts(known: Mapping[str, Any]) -> None:
+    """Refuses texts that are none, and names of data sets that are no list of texts."""
     for key in TEXTS:
         flag, text = f"--{key.replace('_', '-')}", known.get(key, "")
         if not isinstance(text, str):
             raise ZooError(f"{key} of the README is no text but {text!r:.60}; give {flag}")
         if "\n" in text:
             raise ZooError(f"{flag} is one line")
+    if (said := commercial_use(known)) not in USES:
+        raise ZooError(f"commercial_use of the README is {said!r:.60}: yes, no or unclear; give --commercial-use")
     names = known["datasets"]
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise ZooError(f"datasets of the README are no list of names but {names!r:.60}; give --datasets NAME ...")
-    if known["license"] not in LICENSES:
-        near = did_you_mean(known["license"], LICENSES)
-        raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' takes a --license-name")
 
 
 def write_readme(about: About, architecture: Architecture, **known: Any) -> str:

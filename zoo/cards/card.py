@@ -14,13 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from zoo.base.errors import ZooError
-from zoo.base.files import read_json, read_text, replace, sha256_of
+from zoo.base.files import read_json, replace, sha256_of
 from zoo.base.registry import Architecture, architectures, card_names
-from zoo.cards import described, leaderboard, parity
-from zoo.cards.forms import Config, check, parse_yaml
+from zoo.cards import described, front, leaderboard, parity, sources
+from zoo.cards.forms import Config, check
 from zoo.cards.tables import markdown, of_exports, of_results
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Figure, Results
@@ -93,7 +91,7 @@ def read_card(name: str | Path) -> Card:
         folder=source.folder,
         config=config,
         results=check(Results, results, f"{source}/results.json"),
-        front=_split(paths["README.md"])[0] if "README.md" in paths else {},
+        front=front.read(paths["README.md"])[0] if "README.md" in paths else {},
     )
 
 
@@ -170,11 +168,10 @@ def add_export(folder: Path, to: str, *files: Path) -> None:
     refresh(folder)
 
 
-def begin_readme(folder: Path, front: Mapping[str, Any], body: str | None = None) -> None:
+def begin_readme(folder: Path, matter: Mapping[str, Any], body: str | None = None) -> None:
     """Gives a card's README its front matter and, where one is given, its text, for :func:`refresh` to complete."""
     readme = folder / "README.md"
-    text = _split(readme)[1] if body is None else body
-    replace(readme, f"---\n{_dump(front)}---\n{text}")
+    replace(readme, front.join(matter, front.read(readme)[1] if body is None else body))
 
 
 def check_card(folder: str | Path) -> list[str]:
@@ -182,6 +179,7 @@ def check_card(folder: str | Path) -> list[str]:
     try:
         card = read_card(folder)
         problems = _uncertified(card)
+        sources.of(locate.find(folder))
     except ZooError as error:
         return [str(error)]
     missing = [f"{name} is missing" for name in (*FIELDS, "recipe.yaml") if not (card.folder / name).is_file()]
@@ -220,27 +218,14 @@ def fill(text: str, name: str, body: str) -> str:
 
 def _generated(card: Card) -> dict[str, str]:
     """What files should hold that follow from the results, by their names; empty for one that need not be there."""
-    _, body = _split(card.folder / "README.md")
-    front = _dump({**card.front, "model-index": model_index(card)})
+    _, body = front.read(card.folder / "README.md")
+    matter = {**card.front, "model-index": model_index(card)}
     shown = "\n\n".join([of_results(card.results), *of_exports(card.certificates.values())])
     try:
-        readme = f"---\n{front}---\n{fill(body, 'results', shown)}"
+        readme = front.join(matter, fill(body, "results", shown))
     except ZooError as error:
         raise ZooError(f"{card.folder / 'README.md'}: {error}") from None
     return {"README.md": readme, leaderboard.FILE: leaderboard.text(card.figures, card.front.get("datasets") or ())}
-
-
-def _dump(front: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(front), sort_keys=False, allow_unicode=True, width=120)
-
-
-def _split(readme: Path) -> tuple[dict[str, Any], str]:
-    """Front matter and body of a README."""
-    text = read_text(readme)
-    match = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
-    if match is None:
-        return {}, text
-    return parse_yaml(match[1], f"{readme}: front matter"), text[match.end() :]
 
 
 def _gaps(card: Card) -> list[str]:
@@ -250,6 +235,8 @@ def _gaps(card: Card) -> list[str]:
         gaps.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
     elif card.architecture.example and "golden" not in card.config:
         gaps.append("config.json has no golden, the file that zoo card makes")
+    if front.commercial_use(card.front) not in front.USES:
+        gaps.append(f"commercial_use of README.md is {card.front['commercial_use']!r:.60}: yes, no or unclear")
     return gaps
 
 
@@ -292,5 +279,10 @@ def _out_of_step(card: Card) -> list[str]:
         return [str(error)]
     there = {name: card.folder / name for name in generated}
     found = {name: path.read_text(encoding="utf-8") if path.is_file() else "" for name, path in there.items()}
-    sources = "results.json or parity.json" if card.certificates else "results.json"
-    return [f"{name} is out of step with {sources}" for name, text in generated.items() if text != found[name]]
+    made_of = "results.json or parity.json" if card.certificates else "results.json"
+    return [f"{name} is out of step with {made_of}" for name, text in generated.items() if _differ(text, found[name])]
+
+
+def _differ(generated: str, found: str) -> bool:
+    """Whether two files say different things; front matter may be written in any style of YAML."""
+    return generated != found and front.split(generated, "README.md") != front.split(found, "README.md")

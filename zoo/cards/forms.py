@@ -172,8 +172,28 @@ class _Plain(yaml.SafeLoader):
         return node
 
 
-def parse_yaml(text: str, where: object) -> dict[str, Any]:
+class _Front(_Plain):
+    """By YAML 1.2, as the Hub reads front matter: yes, no, on and off are texts."""
+
+
+_Front.yaml_implicit_resolvers = {
+    letter: [each for each in found if letter in "tTfF" or each[0] != "tag:yaml.org,2002:bool"]
+    for letter, found in _Plain.yaml_implicit_resolvers.items()
+}
+
+
+def parse_front(text: str, where: object) -> dict[str, Any]:
+    """Front matter as the Hub reads it; raises as :func:`parse_yaml`."""
+    return parse_yaml(text, where, _Front)
+
+
+def parse_yaml(text: str, where: object, loader: type[_Plain] = _Plain) -> dict[str, Any]:
     """A mapping of plain values.
+
+    Args:
+        text: YAML.
+        where: named in the error.
+        loader: that reads it.
 
     Raises:
         ZooError: no YAML, no mapping, aliases, too deep or too long.
@@ -181,7 +201,7 @@ def parse_yaml(text: str, where: object) -> dict[str, Any]:
     if len(text) > FRONT_MATTER:
         raise ZooError(f"{where}: has more than {FRONT_MATTER:,} characters")
     try:
-        content = yaml.load(text, _Plain)  # noqa: S506  # a safe loader
+        content = yaml.load(text, loader)  # noqa: S506  # a safe loader
     except NOT_YAML as error:
         raise ZooError(f"{where}: not YAML: {' '.join(str(error).split()):.300}") from None
     if not isinstance(content, dict):

@@ -84,14 +84,6 @@ def entry_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def license_text(front: Mapping[str, Any]) -> str:
-    """The licence of the weights as a card's front matter says it: the name and address of one that the Hub has not."""
-    said, name, link = (entry_text(front.get(key)) for key in ("license", "license_name", "license_link"))
-    if said != "other" or not name:
-        return said
-    return f"{name} ({link})" if link else name
-
-
 def macs_text(macs: Mapping[str, float]) -> str:
     """Such as "2.10 G at 480x360"."""
     return ", ".join(

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json, replace
 from zoo.base.registry import architectures
+from zoo.cards import sources
 from zoo.cards.about import About, add_about_options, check_about, write_readme
 from zoo.cards.card import NAME, begin_readme, check_card, read_card
+from zoo.cards.front import unclear_use
 from zoo.cards.samples import last_sheet, write_samples
 from zoo.commands import evaluate
 from zoo.commands.options import usage
@@ -50,6 +52,8 @@ def main(argv: list[str]) -> int:
     folder, repo = options.output or Path("cards", options.name), options.repo or f"USER/{options.name}"
     about = About.of(options)
     make_card(options.source, options.name, folder, about, repo, dtype=options.dtype, device=options.device, given=rest)
+    if note := unclear_use(read_card(folder).front, folder):
+        print(note)  # noqa: T201
     print(f"Card:    {folder}\nPublish: zoo publish {shlex.quote(str(folder))} --repo {repo}")  # noqa: T201
     return 0
 
@@ -82,6 +86,7 @@ def make_card(
     """
     folder = expanded(folder).absolute()
     trained, front, sheet = _checked(source, name, folder, about)
+    pictures = _pictures(trained)
     given = [*trained.own_arguments(given), *given]
     datasets = about.datasets or front["datasets"]
     called = evaluate.called_by(datasets)
@@ -89,6 +94,8 @@ def make_card(
     with _replacing(folder) as draft:
         net = _write_weights(trained, draft, name, dtype, datasets).to(device)
         shown = write_samples(net, about.samples, sheet, draft / "samples")
+        if pictures:
+            sources.write(draft / sources.FILE, pictures)
         _write_readme(draft, name, about, trained, front, shown, repo)
         measured = measure(net)
         evaluate.write(draft, measured, evaluate.command([name, *given, "--write"]))
@@ -108,6 +115,15 @@ def _checked(source: str | Path, name: str, folder: Path, about: About) -> tuple
     front = _front_of(folder, trained.architecture)
     check_about(about, front)
     return trained, front, last_sheet(path, about.samples)
+
+
+def _pictures(trained: Trained) -> sources.Rows:
+    """The lists of pictures in the folders that it was trained on, as one."""
+    rows, unlisted = sources.gather(trained.config.get("data", {}))
+    if rows:
+        missing = f"; {', '.join(unlisted)} without a {sources.FILE}" if unlisted else ""
+        print(f"Sources: {sources.summary(rows)}{missing}")  # noqa: T201
+    return rows
 
 
 def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> Model:
@@ -155,10 +171,14 @@ def _write_readme(
         shows = "\n\n".join(f"![{Path(file).stem.replace('_', ' ')}](samples/{file})" for file in shown)
         text = write_readme(
             about, trained.declared, name=name, title=trained.architecture, samples=shows, reference=reference,
-            usage=usage(trained.declared), epoch=trained.epoch, steps=trained.steps,
+            usage=usage(trained.declared), epoch=trained.epoch, steps=trained.steps, sources=_sources_text(folder),
         )  # fmt: skip
     begin_readme(folder, about.front(front, trained.architecture, trained.declared), text)
     (folder / "results.json").unlink(missing_ok=True)  # of other weights
+
+
+def _sources_text(folder: Path) -> str:
+    return f" The pictures are listed in [{sources.FILE}]({sources.FILE})." if (folder / sources.FILE).is_file() else ""
 
 
 @contextmanager

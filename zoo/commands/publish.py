@@ -12,6 +12,7 @@ from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.cards import described
 from zoo.cards.card import check_card, read_card
+from zoo.cards.front import unclear_use
 from zoo.commands import staging
 from zoo.commands.terminal import Parser
 from zoo.hub import client, layout, locate
@@ -79,16 +80,24 @@ def main(argv: list[str]) -> int:
             preflight(options.repo, options.private)
     with staging.staged(source.folder, options.kinds, options.force) as folder:
         if options.dry_run:
-            return _dry_run(folder, options.repo, options.revision)
+            _dry_run(folder, options.repo, options.revision)
+            return _note(source.folder)
         done = publish(folder, options.repo, private=options.private, revision=options.revision)
     print(f"{'Published:' if done.new else 'Already published:'} {done.url}")  # noqa: T201
     if done.removed:
         print(f"removed   {', '.join(done.removed)}: not in the card any more")  # noqa: T201
     print(f"commit    {done.commit}\nSHA-256   {done.sha256}\nto pin    load({done.reference!r})")  # noqa: T201
+    return _note(source.folder)
+
+
+def _note(folder: Path) -> int:
+    """Tells the owner of a card what it leaves unclear."""
+    if note := unclear_use(read_card(folder).front, folder):
+        print(note)  # noqa: T201
     return 0
 
 
-def _dry_run(folder: Path, repo: str, revision: str) -> int:
+def _dry_run(folder: Path, repo: str, revision: str) -> None:
     """Lists the files that would be sent with their sizes in bytes; changes none."""
     check_names(repo, revision)
     sizes = {name: path.stat().st_size for name, path in checked_files(folder).items()}
@@ -96,7 +105,6 @@ def _dry_run(folder: Path, repo: str, revision: str) -> int:
     print(f"{repo}{'' if revision == 'main' else f', branch {revision}'} would hold:")  # noqa: T201
     for name, size in [*sizes.items(), ("bytes in all", sum(sizes.values()))]:
         print(f"{size:>12,}  {name}")  # noqa: T201
-    return 0
 
 
 def _named(folder: Path, repo: str) -> bytes:

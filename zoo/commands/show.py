@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import json
 import re
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, card_names
-from zoo.cards import described, export_file, exported
-from zoo.cards.card import read_card
-from zoo.cards.tables import entry_text, license_text, macs_text
+from zoo.base.text import cell_text
+from zoo.cards import described, export_file, exported, sources
+from zoo.cards.card import Card, read_card
+from zoo.cards.front import commercial_use, license_text
+from zoo.cards.tables import entry_text, macs_text
 from zoo.commands.terminal import Parser, table
 from zoo.hub import client, locate
 from zoo.hub.errors import in_plain_words
@@ -21,43 +26,100 @@ from zoo.hub.errors import in_plain_words
 CODE_LICENSE = "Apache-2.0"
 USER = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 LISTED = 1000  # models of a user, at most
+LOCAL = ("name", "task", "commercial", "size", "main figure")
+REMOTE = ("name", "task", "licence", "commercial", "changed", "downloads")
+
+
+class Listed(NamedTuple):
+    """A model of a list: what ``--json`` says of it, and its row in the table."""
+
+    record: dict[str, Any]
+    row: Sequence[str]
 
 
 def main_list(argv: list[str]) -> int:
     parser = Parser(prog="zoo list", description="Lists the models with weights.", allow_abbrev=False)
     parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern, such as 'linknet*'")
     parser.add_argument("--remote", metavar="USER", help="those that a user or organisation has on the Hub instead")
+    parser.add_argument(
+        "--commercial",
+        action="store_true",
+        help="only models whose cards say that the weights may be used commercially",
+    )
+    parser.add_argument("--json", action="store_true", help="print all that is known of each as JSON")
     options = parser.parse_args(argv)
     if options.remote is not None and not USER.fullmatch(options.remote):
         raise ZooError(f"--remote {options.remote!r:.100}: not the name of a user or organisation")
-    rows = _remote(options.remote, options.pattern) if options.remote else _local(options.pattern)
-    if len(rows) == 1:
+    found = _remote(options.remote, options.pattern) if options.remote else _local(options.pattern)
+    if not found:
         known = f"\nthere are: {', '.join(card_names()) or 'none'}" if not options.remote else ""
         whose = f" of {options.remote} on {client.endpoint()}" if options.remote else ""
         raise ZooError(f"no model{whose} matches {options.pattern!r}{known}")
-    print(table(rows))  # noqa: T201
+    if options.commercial:
+        found = [each for each in found if each.record["commercial_use"] == "yes"]
+    if not found:
+        raise ZooError("no card of these models says that the weights may be used commercially\nomit --commercial")
+    head = REMOTE if options.remote else LOCAL
+    records = [each.record for each in found]
+    print(json.dumps(records, indent=2) if options.json else _cut(table([head, *(each.row for each in found)])))  # noqa: T201
     return 0
 
 
-def _local(pattern: str) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [("name", "architecture", "task", "main figure", "size")]
-    for card in map(read_card, card_names(pattern)):
-        figure = str(card.figures[0]) if card.figures else "not measured"
-        rows.append((card.name, card.config.get("architecture", ""), card.task, figure, card.size))
-    return rows
+def _cut(text: str) -> str:
+    """Lines no longer than a terminal is wide, so that none is broken; whole lines where the output is no terminal."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(text)
+    return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in text.splitlines())
 
 
-def _remote(user: str, pattern: str) -> list[Sequence[str]]:
-    rows: list[Sequence[str]] = [("name", "task", "licence", "changed", "downloads")]
+def _local(pattern: str) -> list[Listed]:
+    return [Listed(_record(card), _row(card)) for card in map(read_card, card_names(pattern))]
+
+
+def _record(card: Card) -> dict[str, Any]:
+    return {
+        "name": card.name,
+        "architecture": str(card.config.get("architecture", "")),
+        "task": card.task,
+        "license": license_text(card.front),
+        "data_license": entry_text(card.front.get("data_license")),
+        "commercial_use": commercial_use(card.front),
+        "parameters": card.results.parameters,
+        "bytes": _entry(card.config, "weights", "bytes"),
+        "figures": [figure.to_dict() for figure in card.figures],
+    }
+
+
+def _row(card: Card) -> Sequence[str]:
+    """A card's row, where the value comes before what it is of, since a terminal may cut the end."""
+    main = "not measured"
+    if card.figures:
+        first = card.figures[0]
+        main = f"{cell_text(first.value)} {first.metric} on {first.where} {first.split}"
+    return card.name, card.task, commercial_use(card.front), card.size, main
+
+
+def _remote(user: str, pattern: str) -> list[Listed]:
     with in_plain_words(user, "list"):
-        found = list(client.api().list_models(author=user, filter=client.LIBRARY, limit=LISTED, full=True))
-    for model in sorted(found, key=lambda model: model.id):
-        if fnmatch.fnmatch(model.id.partition("/")[2], pattern):
-            name = f"{model.id} (private)" if model.private else model.id
-            licences = [tag.removeprefix("license:") for tag in model.tags or () if tag.startswith("license:")]
-            changed = f"{model.last_modified:%Y-%m-%d}" if model.last_modified else ""
-            rows.append((name, model.pipeline_tag or "", "".join(licences[:1]), changed, str(model.downloads or 0)))
-    return rows
+        asked = client.api().list_models(author=user, filter=client.LIBRARY, limit=LISTED, full=True, cardData=True)
+        found = [model for model in asked if fnmatch.fnmatch(model.id.partition("/")[2], pattern)]
+    return [_of_hub(model) for model in sorted(found, key=lambda model: str(model.id))]
+
+
+def _of_hub(model: Any) -> Listed:
+    name = f"{model.id} (private)" if model.private else model.id
+    licences = [tag.removeprefix("license:") for tag in model.tags or () if tag.startswith("license:")]
+    changed = f"{model.last_modified:%Y-%m-%d}" if model.last_modified else ""
+    record = {
+        "name": model.id,
+        "private": bool(model.private),
+        "task": model.pipeline_tag or "",
+        "license": "".join(licences[:1]),
+        "commercial_use": commercial_use(model.card_data or {}),
+        "changed": changed,
+        "downloads": model.downloads or 0,
+    }
+    row = (name, record["task"], record["license"], record["commercial_use"], changed, str(record["downloads"]))
+    return Listed(record, row)
 
 
 def main_info(argv: list[str]) -> int:
@@ -70,6 +132,7 @@ def main_info(argv: list[str]) -> int:
         print(table([row for row in _of_file(export_file.read_file(name)) if row[1]]))  # noqa: T201
         return 0
     source, card = locate.find(name), read_card(name)
+    pictures = sources.of(source)
     known = architectures().get(str(card.config.get("architecture")))
     rows = [
         ("name", card.name),
@@ -82,6 +145,8 @@ def main_info(argv: list[str]) -> int:
         ("labels", entry_text(_entry(card.config, "arguments", "labels"))),
         ("licence", f"code {CODE_LICENSE}; weights {license_text(card.front) or 'not said'}"),
         ("", f"data {entry_text(card.front.get('data_license')) or 'not said'}"),
+        ("", f"commercial use {commercial_use(card.front) or 'not said'}"),
+        ("sources", sources.summary(pictures) if pictures else ""),
         *(("figure", str(figure)) for figure in card.figures),
         (
             "size",
@@ -118,6 +183,7 @@ def _of_file(export: export_file.Export) -> list[tuple[str, str]]:
         ("labels", ", ".join(export.facts.get("labels", ()))),
         ("licence", f"code {CODE_LICENSE}; weights {told.get('license') or 'not said'}"),
         ("", f"data {told.get('data_license') or 'not said'}"),
+        ("", f"commercial use {told.get('commercial_use') or 'not said'}"),
         (
             "export",
             ", ".join(

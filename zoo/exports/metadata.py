@@ -12,7 +12,7 @@ import numpy as np
 from zoo.base import __version__
 from zoo.base.text import LINE, printable, shortened
 from zoo.cards import golden, replay
-from zoo.cards.tables import license_text
+from zoo.cards.front import commercial_use, license_text
 from zoo.engines.graph import DIGEST, graph_sha256
 from zoo.exports.convert import Example, Shape
 from zoo.exports.settings import Size
@@ -47,6 +47,7 @@ def of_model(subject: Subject, exporter: str) -> dict[str, str]:
         "halo": "" if net.halo is None else str(net.halo),
         "license": _line(license_text(front)),
         "data_license": _line(front.get("data_license", "")),
+        "commercial_use": _line(commercial_use(front)),
         "precision": precision,
         "exporter": exporter,
         "golden": golden_answer(net, subject.example, subject.settings.size),

@@ -12,7 +12,7 @@ WEIGHTS = 1 << 30  # bytes; a network's own size, and what config.json says of a
 GRAPH = 64 << 20  # bytes of the XML beside OpenVINO's weights
 _NAME = r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*"
 _KINDS = {
-    r"README\.md|USE\.md|LICENSE|config\.json|results\.json|parity\.json|recipe\.yaml": PROSE,
+    r"README\.md|USE\.md|LICENSE|config\.json|results\.json|parity\.json|recipe\.yaml|sources\.csv": PROSE,
     rf"\.eval_results/{_NAME}\.yaml|splits/{_NAME}\.txt": PROSE,
     rf"samples/{_NAME}\.(jpg|jpeg|png|gif|webp|mp4)": PICTURE,
     rf"{_NAME}\.(safetensors|onnx|bin)": WEIGHTS,
