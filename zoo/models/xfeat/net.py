@@ -60,7 +60,7 @@ class XFeat(Model):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if x.dim() != 4 or x.shape[1] != 1:
             raise ZooError(f"pictures are (B, 1, H, W), not {tuple(x.shape)}; predict takes any")
-        height, width = -(-x.shape[2] // CELL), -(-x.shape[3] // CELL)
+        height, width = ((side + CELL - 1) // CELL for side in x.shape[2:])  # ONNX rounds quotients to zero
         x = padded(standardize(x))
         quarter = self.quarter(self.shallow(x) + self.skip(x))
         eighth = self.eighth(quarter)

@@ -14,16 +14,12 @@ import numpy as np
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
+from zoo.models.xfeat.features import CELL, DESCRIPTOR, Features, find, moved
 from zoo.pictures.classical import magnification, polish, to_grey, usable
 from zoo.pictures.geometry import resizing, transform_points
 from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
-CELL, DESCRIPTOR = 8, 64  # pixels of a side of what has one descriptor, and its numbers
-PEAK = (
-    0.001  # probability of a pixel to be a keypoint, from which on it may be one: blurred pictures have none above 0.05
-)
-WINDOW = 5  # pixels of a side, of which a keypoint is the likeliest
 AGREE = 0.6  # cosine of descriptors, from which on they match
 NEAR = 3.0  # pixels of what the network sees that an inlier is off at most
 ENOUGH = 40  # inliers with which no further way to look at the pictures is tried
@@ -33,23 +29,6 @@ ROUGH = 7  # inliers of one that is only tried
 ITERATIONS = 10_000  # of MAGSAC at most
 SURE = 25.0  # inliers that give a confidence of a half: pictures of different things were measured to have 17 at most
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
-
-
-@dataclass(frozen=True, eq=False)
-class Features:
-    """What one picture shows, the most reliable first.
-
-    Args:
-        points: ``(N, 2)`` float32, x and y in pixels; a pixel's centre has whole coordinates.
-        scores: ``(N,)`` float32 in 0..1.
-        pixel: length in the picture's pixels of one of the pixels that the network saw.
-        descriptors: ``(N, 64)`` float32 of unit length: those of one point in two pictures have a large dot product.
-    """
-
-    points: np.ndarray
-    scores: np.ndarray
-    descriptors: np.ndarray
-    pixel: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,9 +134,9 @@ class Matcher:
         (small_a, to_a), (small_b, to_b) = reduced(a, max_side), reduced(b, max_side)
         onto = to_b @ matrix @ np.linalg.inv(to_a)
         if magnification(onto, small_a.shape) <= 1:
-            seen_a, seen_b = self._warped(small_a, small_b, onto, most), self.of_grey(small_b, most)
+            seen_a, seen_b = self._warped(small_a, small_b, onto, most), find(self.engine, small_b, most)
         else:
-            seen_a, seen_b = self.of_grey(small_a, most), self._warped(small_b, small_a, np.linalg.inv(onto), most)
+            seen_a, seen_b = find(self.engine, small_a, most), self._warped(small_b, small_a, np.linalg.inv(onto), most)
         return agreeing(moved(seen_a, np.linalg.inv(to_a)), moved(seen_b, np.linalg.inv(to_b)), a.shape, b.shape)
 
     def _warped(self, fine: np.ndarray, coarse: np.ndarray, matrix: np.ndarray, most: int) -> Features:
@@ -165,7 +144,7 @@ class Matcher:
         less, to_less = reduced(fine, max(1, round(max(fine.shape) * min(1.0, magnification(matrix, fine.shape)))))
         size, onto = coarse.shape[1::-1], matrix @ np.linalg.inv(to_less)
         there = cv2.erode(cv2.warpPerspective(np.ones_like(less), onto, size), np.ones((CELL, CELL), np.uint8))
-        found = self.of_grey(cv2.warpPerspective(less, onto, size, borderMode=cv2.BORDER_REPLICATE), most)
+        found = find(self.engine, cv2.warpPerspective(less, onto, size, borderMode=cv2.BORDER_REPLICATE), most)
         x, y = np.rint(found.points).astype(int).clip(0, np.array(size) - 1).T
         inside = there[y, x] > 0
         points = transform_points(np.linalg.inv(matrix), found.points[inside].astype(np.float64))
@@ -188,60 +167,12 @@ class Matcher:
         if turn is not None:
             to_small = turning(turn, *small.shape) @ to_small
             small = cv2.rotate(small, turn)
-        return moved(self.of_grey(small, most), np.linalg.inv(to_small))
-
-    def of_grey(self, picture: np.ndarray, most: int) -> Features:
-        """Features of ``(H, W)`` uint8."""
-        x = picture[None, None].astype(np.float32) / np.float32(255)
-        descriptors, logits, reliability = (output[0].astype(np.float32) for output in self.engine(x))
-        heat = heat_map(logits)[: picture.shape[0], : picture.shape[1]]
-        peaks = (heat >= PEAK) & (heat >= cv2.dilate(heat, np.ones((WINDOW, WINDOW), np.uint8)))
-        y, x_ = np.nonzero(peaks)
-        cells = np.stack((x_, y), 1).astype(np.float32)
-        scores = heat[y, x_] / (1 + np.exp(-sampled(reliability, cells)[:, 0]))
-        order = np.argsort(-scores, kind="stable")[:most]
-        points = subpixel(heat, cells[order])
-        found = sampled(descriptors, points)
-        found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-        return Features(points, scores[order], found)
+        return moved(find(self.engine, small, most), np.linalg.inv(to_small))
 
 
 def check_options(max_side: int, keypoints: int) -> None:
     check_count("max_side", max_side)
     check_count("keypoints", keypoints)
-
-
-def heat_map(logits: np.ndarray) -> np.ndarray:
-    """Probability of each pixel to be a keypoint, ``(8h, 8w)``, of logits ``(65, h, w)``."""
-    raised = np.exp(logits - logits.max(0))
-    pixels = raised[:-1] / raised.sum(0)
-    height, width = pixels.shape[1:]
-    cells = pixels.reshape(CELL, CELL, height, width).transpose(2, 0, 3, 1)
-    return np.ascontiguousarray(cells.reshape(height * CELL, width * CELL))
-
-
-def subpixel(heat: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points moved to the middle of the probability in the 3x3 pixels around them, ``(N, 2)``."""
-    padded_heat = np.pad(heat, 1)
-    x, y = points.astype(int).T
-    around = {(i, j): padded_heat[y + 1 + i, x + 1 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)}
-    total = sum(around.values())
-    dx = sum(j * value for (_, j), value in around.items()) / total
-    dy = sum(i * value for (i, _), value in around.items()) / total
-    return points + np.stack((dx, dy), 1).astype(np.float32)
-
-
-def sampled(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """What maps ``(C, h, w)`` of cells say at points in pixels, bilinearly: ``(N, C)``."""
-    height, width = maps.shape[1:]
-    x = np.clip((points[:, 0] + 0.5) / CELL - 0.5, 0, width - 1)
-    y = np.clip((points[:, 1] + 0.5) / CELL - 0.5, 0, height - 1)
-    left, top = np.minimum(x.astype(int), max(width - 2, 0)), np.minimum(y.astype(int), max(height - 2, 0))
-    p, q = (x - left)[:, None].astype(np.float32), (y - top)[:, None].astype(np.float32)
-    flat = np.ascontiguousarray(maps.reshape(len(maps), -1).T)
-    at, right, below = top * width + left, min(1, width - 1), width * min(1, height - 1)
-    upper = (1 - p) * flat[at] + p * flat[at + right]
-    return np.asarray((1 - q) * upper + q * ((1 - p) * flat[at + below] + p * flat[at + below + right]))
 
 
 def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> Found:
@@ -292,10 +223,3 @@ def turning(turn: int, height: int, width: int) -> np.ndarray:
     if turn == cv2.ROTATE_180:
         return np.array([[-1, 0, right], [0, -1, bottom], [0, 0, 1.0]])
     return np.array([[0, 1, 0], [-1, 0, right], [0, 0, 1.0]])
-
-
-def moved(features: Features, matrix: np.ndarray) -> Features:
-    """Features whose points lie elsewhere, by an affine map."""
-    points = features.points @ matrix[:2, :2].T + matrix[:2, 2]
-    pixel = float(abs(np.linalg.det(matrix[:2, :2])) ** 0.5)
-    return Features(points.astype(np.float32), features.scores, features.descriptors, pixel)
