@@ -455,8 +455,9 @@ def test_a_table_of_pairs(here: Path, tiny_homographynet: Path, capsys: pytest.C
         b"b,note,a\n../single.webp,x,street.jpg\n",
         "street.jpg;../single.webp\r\n".encode("utf-16"),
         b'"street.jpg", "../single.webp"\n',
+        b"street.jpg;../single.webp;;\r\n;;;\r\n",
     ],
-    ids=["semicolon", "tab", "other order", "UTF-16", "quoted"],
+    ids=["semicolon", "tab", "other order", "UTF-16", "quoted", "empty columns"],
 )
 def test_a_table_of_pairs_as_programs_write_it(here: Path, tiny_homographynet: Path, content: bytes):
     Path("in/pairs.csv").write_bytes(content)

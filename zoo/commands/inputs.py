@@ -118,7 +118,7 @@ def _read_table(table: Path, names: Sequence[str], failures: list[Failure]) -> I
     if not (rows := rows[1:] if columns else rows):
         raise ZooError(f"{table}: names no pictures; a line is {count} paths, relative to the folder of the table")
     for line, row in rows:
-        cells = [row[at] if at < len(row) else "" for at in columns] if columns else row
+        cells = [row[at] if at < len(row) else "" for at in columns] if columns else list(filter(None, row))
         if len(cells) != count or not all(cells):
             failures.append((f"{table}, line {line}", f"{count} pictures make a line, not {','.join(row)!r}"))
         else:
