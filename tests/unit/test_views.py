@@ -289,7 +289,9 @@ def test_pictures_that_are_too_narrow_are_skipped_and_told(folder: Path, capsys:
     for part in parts.values():
         part.mkdir()
     for i, path in enumerate(sorted(folder.glob("*.png"))):
-        path.rename(parts["train" if path.stem in ("long", "tiny") or i > 3 else "val" if i % 2 else "test"] / path.name)
+        path.rename(
+            parts["train" if path.stem in ("long", "tiny") or i > 3 else "val" if i % 2 else "test"] / path.name
+        )
     kept = small(folder).kept("train")
     told = capsys.readouterr().err
     assert "2 of" in told

@@ -156,4 +156,3 @@ def test_what_is_shared_is_seen_by_both():
 def matrix_of(i: int) -> np.ndarray:
     place, corners, *_ = draw_wide(2, i)
     return matrix_from_corners(corners - place, WIDTH, HEIGHT)
-

@@ -256,14 +256,12 @@ def test_a_sheet_has_a_row_a_pair_and_lines_where_points_are():
     red = (sheets[0][..., 0] > 150) & (sheets[0][..., 1] < 100)
     assert green.sum() >= 90  # from x = 10 in a to 50 in b, 104 pixels
     assert red.sum() >= 90
-    (top, left), (bottom, right) = (
-        (np.nonzero(lines.any(axis))[0].mean() for axis in (1, 0)) for lines in (green, red)
-    )
-    assert bottom - top > 30  # of the pixels of the views, enlarged
+    (top, left), (bottom, right) = [np.argwhere(lines).mean(0) for lines in (green, red)]
+    assert bottom - top > 29  # in pixels of the views, which are enlarged
     assert left == pytest.approx(right, abs=2)
 
 
 def test_cells_are_those_of_the_data():
-    from zoo.models.xfeat import features, net
+    from zoo.models.xfeat import features
 
-    assert CELL == net.CELL == features.CELL
+    assert CELL == features.CELL

@@ -16,7 +16,7 @@ from zoo.base.errors import ZooError
 from zoo.engines.torch import TorchEngine
 from zoo.models.xfeat.features import CELL, Features, heat_map, sampled, subpixel
 from zoo.models.xfeat.net import XFeat
-from zoo.models.xfeat.predict import TURNS, Matcher, agreeing, matched, reduced, turning
+from zoo.models.xfeat.predict import AGREE, ENOUGH, ROUGH, TURNS, Found, Matcher, agreeing, matched, reduced, turning
 from zoo.pictures.geometry import corner_points, resizing, transform_points
 from zoo.pictures.homography import Homography
 
@@ -46,7 +46,9 @@ class Cells:
         cells = cells + (cells[:, ::-1] if self.mirrored else 0)
         descriptors = (cells - cells.mean((0, 1))).reshape(CELL**2, h, w)
         logits = np.full((CELL**2 + 1, h, w), -30, np.float32)
-        logits[[27, 28, 35, 36]] = np.where(descriptors.std(0) > 0.01, 10, -30)  # the four pixels around the middle
+        found = np.where(descriptors.std(0) > 0.01, 10, -30)
+        logits[[27, 28, 35, 36]] = found  # the four pixels around the middle, of which one is the likeliest
+        logits[27] += 0.001
         logits[-1] = 0
         return descriptors[None], logits[None], np.full((1, 1, h, w), 9, np.float32)
 
@@ -175,7 +177,7 @@ def test_any_homography_is_found_among_wrong_matches(wrong: int):
     np.testing.assert_allclose(found.matches[:, :2], points, atol=1e-3)
 
 
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 11])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, ROUGH - 1])
 def test_too_few_matches_are_no_homography(count: int):
     points = random_points(count)
     found = agreeing(features_of(points), features_of(points + 5), (200, 300), (200, 300))
@@ -219,7 +221,7 @@ def test_a_shift(x: int, y: int):
     scene = noise(400, 480)
     a, b = scene[80:320, 80:400], scene[80 - y : 336 - y, 80 - x : 384 - x]
     found = align(a, b)
-    assert off(found, shift(x, y)) < 0.01
+    assert off(found, shift(x, y)) < 0.02
     assert found.confidence > 0.9
     assert found.matches.shape == (len(found.inliers), 4)
     assert found.inliers.sum() > 500
@@ -244,8 +246,8 @@ def test_pictures_turned_by_right_angles(quarters: int, max_side: int):
 
 @pytest.mark.parametrize("near", ["a", "b"])
 def test_a_zoom_is_found_from_afar(near: str):
-    close = noise(480, 640)
-    far = cv2.resize(close, (320, 240), interpolation=cv2.INTER_AREA)
+    close = noise(240, 320)
+    far = cv2.resize(close, (160, 120), interpolation=cv2.INTER_AREA)
     a, b = (close, far) if near == "a" else (far, close)
     found = align(a, b)
     assert off(found, resizing(a.shape, b.shape)) < 0.01
@@ -263,29 +265,29 @@ def test_no_further_look_where_the_first_is_enough():
 
 def test_the_best_of_several_looks_is_kept(monkeypatch: pytest.MonkeyPatch):
     matches = np.zeros((50, 4))
-    answers = [
-        Found(None, matches, np.zeros(50, bool)),
-        Found(np.eye(3), matches, np.arange(50) < 20),
-        Found(np.eye(3) * 2, matches, np.arange(50) < 30),
-        Found(None, matches, np.zeros(50, bool)),
-        Found(np.eye(3) * 3, matches, np.arange(50) < 25),
-    ]
-    answers += [answers[0]] * 2
-    monkeypatch.setattr("zoo.models.xfeat.predict.agreeing", lambda *_: answers[given.pop(0)])
-    given = list(range(7))
+
+    def counting(count: int) -> Found:
+        return Found(np.eye(3) if count else None, matches, np.arange(50) < count)
+
+    answers = [counting(count) for count in (0, 20, 30, 0, 25, 0)]
+    given = list(answers)
+    monkeypatch.setattr("zoo.models.xfeat.predict.agreeing", lambda *_: given.pop(0))
+    monkeypatch.setattr(Matcher, "_again", lambda *_: counting(0))
     assert Matcher(Cells()).align(noise(40, 40), noise(40, 40)) is answers[2]
     assert given == []
-    answers[1] = Found(np.eye(3), matches, np.arange(50) < ENOUGH)
-    given = list(range(7))
-    assert Matcher(Cells()).align(noise(40, 40), noise(40, 40)) is answers[1]
-    assert len(given) == 5
+    given = [answers[0], counting(ENOUGH), *answers]
+    assert Matcher(Cells()).align(noise(40, 40), noise(40, 40)).count == ENOUGH
+    assert given == answers
+    given = [counting(10)] * 6
+    rough = Matcher(Cells()).align(noise(40, 40), noise(40, 40))
+    assert rough.matrix is None
+    assert not rough.inliers.any()
 
 
-@pytest.mark.parametrize("max_side", [2048, 512, 256])
+@pytest.mark.parametrize("max_side", [1024, 256, 128, 64])
 def test_answers_are_in_the_pictures_own_pixels(max_side: int):
-    scene = cv2.resize(noise(160, 160), (1280, 1280), interpolation=cv2.INTER_NEAREST)  # of blocks of 8x8
-    a, b = scene[:1024], scene[64:1088]
-    found = align(a, b, max_side=max_side) if max_side != 2048 else align(a, b, max_side=640)
+    scene = cv2.resize(noise(80, 64), (256, 320), interpolation=cv2.INTER_NEAREST)  # of blocks of 4x4
+    found = align(scene[:256], scene[64:], max_side=max_side)
     assert off(found, shift(0, -64)) < 0.05
 
 
@@ -314,12 +316,14 @@ def test_another_way_to_refine_is_refused():
 
 
 def test_ecc_refines_and_says_where_it_cannot():
-    smooth = cv2.resize(noise(40, 48), (384, 320), interpolation=cv2.INTER_CUBIC)
-    sharp = np.clip(0.7 * smooth + 0.3 * noise(320, 384, 1), 0, 255).astype(np.uint8)
-    a, b = sharp[:240, :320], sharp[32:272, 16:336]
-    found = align(a, b, refine="ecc")
+    scene = cv2.normalize(cv2.GaussianBlur(noise(320, 384), (0, 0), 1.5), None, 0, 255, cv2.NORM_MINMAX)
+    a = scene[:240, :320]
+    b = cv2.warpAffine(scene, np.array([[1, 0, 0.4], [0, 1, -0.3]]), (384, 320))[32:272, 16:336]
+    plain, found = (align(a, b, refine=how) for how in (None, "ecc"))
+    assert off(plain, shift(-16, -32)) < 0.01  # cells have whole coordinates here
     assert found.refined is True
-    assert off(found, shift(-16, -32)) < 0.2
+    assert off(found, shift(-15.6, -32.3)) < 0.1
+    assert np.array_equal(found.matches, plain.matches)
     unrelated = align(a, noise(240, 320, 7), refine="ecc")
     assert unrelated.refined is False
     assert not unrelated.valid
@@ -329,7 +333,7 @@ def test_ecc_refines_and_says_where_it_cannot():
 
 
 def test_one_picture_twice_has_not_moved():
-    for picture in (noise(240, 320), data.astronaut()):
+    for picture in (noise(240, 320), data.astronaut()[:200, 100:300]):
         found = align(picture, picture)
         np.testing.assert_allclose(found.matrix, np.eye(3), atol=1e-4)
         assert found.confidence > 0.9
@@ -372,9 +376,9 @@ def test_pictures_with_nothing_in_common_are_no_homography(name: str):
 
 def test_a_mirrored_picture_is_refused():
     a = noise(240, 320)
-    found = Matcher(Cells(mirrored=True)).predict(a, np.ascontiguousarray(a[:, ::-1]))
-    assert len(found.matches) > 500  # which all agree
-    assert not found.valid
+    matcher, other = Matcher(Cells(mirrored=True)), np.ascontiguousarray(a[:, ::-1])
+    assert len(matched(matcher.features(a), matcher.features(other))) > 500
+    assert not matcher.predict(a, other).valid
 
 
 def test_everything_people_have_is_the_same_picture(tmp_path: Path):
@@ -404,7 +408,7 @@ def test_features_lie_in_the_pictures_own_pixels():
     picture = noise(160, 240)
     large = cv2.resize(picture, (720, 480), interpolation=cv2.INTER_NEAREST)
     matcher = Matcher(Cells())
-    found, reduced_ones = matcher.features(picture), matcher.features(large, max_side=240)
+    found, reduced_ones = (matcher.features(each, max_side=240) for each in (picture, large))
     assert len(np.unique(found.points, axis=0)) == 20 * 30
     np.testing.assert_allclose(reduced_ones.points, 3 * found.points + 1, atol=1e-3)
     np.testing.assert_allclose(reduced_ones.descriptors, found.descriptors, atol=1e-3)
