@@ -63,7 +63,7 @@ def test_points_of_a_pair_show_the_same_place(shape: tuple[int, int]):
     across, down = ramps(*shape)
     chance, used = rng(), set()
     for _ in range(40):
-        picture, maps, points = draw_pair(chance, [across], PLAIN)
+        _, maps, points = draw_pair(chance, [across], PLAIN)
         for each in (across, down):
             a, b = (seen(each, to_picture, PLAIN.side) for to_picture in maps)
             off = np.abs(at(a, points[:, :2]) - at(b, points[:, 2:]))
@@ -78,7 +78,7 @@ def test_a_view_has_the_detail_of_its_own_resolution():
     noise = levels(rng().integers(0, 256, (1600, 1600), dtype=np.uint8))
     tilted = np.array([[40.0, 0], [215, 0], [255, 255], [0, 255]]) * 4
     for left, top in itertools.product((0, 560), (0, 560)):
-        view = seen(noise, matrix_from_corners(tilted + (left, top), 256), 256)
+        view = seen(noise, matrix_from_corners(tilted + np.array([left, top]), 256), 256)
         assert 5 < view.std() < 12  # at twice the detail it is 16, at half of it 4
 
 
@@ -199,12 +199,9 @@ def test_views_of_a_picture_are_changed_as_often_as_is_asked_for():
     plain = views.views_batch(rng(5), [picture], 1, Range(side=64, points=60, photometric=0.0))[0]
     changed = views.views_batch(rng(5), [picture], 1, Range(side=64, points=60, photometric=1.0))[0]
     assert not np.array_equal(plain[0], changed[0])
-    calls = []
-    chance = rng()
-    view = plain[0, 0]
-    for _ in range(200):
-        calls.append(np.array_equal(labelled(chance, view, unlike=True)[0], view))
-    assert sum(calls) < 40  # light alone changes four of five
+    chance, view = rng(), plain[0, 0]
+    unchanged = [np.array_equal(labelled(chance, view, unlike=True)[0], view) for _ in range(200)]
+    assert sum(unchanged) < 40  # light alone changes four of five
     assert np.array_equal(labelled(chance, view, unlike=False)[0], view)
 
 
@@ -305,7 +302,7 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path):
     for part in ("train", "val", "test"):
         (tmp_path / part).mkdir()
         Image.new("RGB", (63, 63)).save(tmp_path / part / "one.png")
-    with pytest.raises(ZooError, match="none of 1 pictures of train can be used; .*63x63 is smaller than 64 pixels"):
+    with pytest.raises(ZooError, match=r"none of 1 pictures of train can be used; .*63x63 is smaller than 64 pixels"):
         small(tmp_path).setup("fit")
 
 

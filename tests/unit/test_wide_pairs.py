@@ -75,6 +75,8 @@ def test_pixels_are_what_their_description_says(noise: np.ndarray):
     for x, y in [(0, 0), (639, 0), (320, 240), (17, 471)]:
         value = noise[n[1] + y, n[0] + x] * (n[14] / 100) + n[15]
         assert abs(pair.b[y, x] - min(max(value, 0), 255)) <= 0.51
+    own = np.array([[0, 0], [639, 0], [639, 479], [0, 479]], float)
+    np.testing.assert_allclose(transform_points(pair.matrix, own), np.subtract(corners, n[:2]), atol=1e-9)
     m = matrix_from_corners(np.array(corners, float), 640, 480)
     for u, v in [(0, 0), (639, 479), (100, 50), (333, 222)]:
         w = m[2, 0] * u + m[2, 1] * v + m[2, 2]

@@ -207,7 +207,7 @@ def test_a_mirrored_scene_is_refused():
 def test_the_plane_with_the_most_matches_is_found():
     """A moving object that holds most of them wins; nothing in two pictures tells it from the scene."""
     points = random_points(100)
-    there = np.where(np.arange(100)[:, None] < 60, points + (40, 10), points)
+    there = np.where(np.arange(100)[:, None] < 60, points + np.array([40, 10]), points)
     found = agreeing(features_of(points), features_of(there), (200, 300), (200, 300))
     np.testing.assert_allclose(found.matrix, shift(40, 10), atol=1e-2)
     assert found.inliers.sum() == 60
