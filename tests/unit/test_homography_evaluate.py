@@ -26,9 +26,9 @@ from zoo.models.alignment import ECC, IDENTITY, ORB, SIFT, Trial, scores
 from zoo.models.base import Model
 from zoo.models.evaluation import Context, Results
 from zoo.models.homographynet import evaluate as evaluation
-from zoo.models.homographynet.evaluate import ONE, POLISHED, THREE, methods
+from zoo.models.homographynet.evaluate import ONE, REACH, POLISHED, THREE, methods
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.real_pairs import REACH, RealPair, read_real_pairs, real_table
+from zoo.models.real_pairs import RealPair, read_real_pairs, real_table
 from zoo.pictures.geometry import corner_points, matrix_from_corners
 
 
@@ -314,7 +314,9 @@ def test_reprojection_error_is_in_pixels_of_b():
 
 
 def test_real_table(net: HomographyNet):
-    table = real_table([real_pair(40)], {**methods(net), "nothing": lambda _: [None]})
+    every = {**methods(net), "nothing": lambda _: [None]}
+    assert "within reach" not in real_table([real_pair(40)], every).columns
+    table = real_table([real_pair(40)], every, REACH)
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert row["pair"] == "street"
     assert row["within reach"] == "yes"

@@ -162,6 +162,14 @@ class Exported(Predicts):
     def facts(self) -> dict[str, Any]:
         return self._export.facts
 
+    @property
+    def features(self) -> Callable[..., Any]:
+        """Finds local features of a picture, where the architecture has such."""
+        found = getattr(self._predictor(), "features", None)
+        if found is None:
+            raise ZooError(f"{self.declared.net.rpartition('.')[2]} has no local features")
+        return found
+
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """The network's outputs for a batch ``(B, C, H, W)`` in 0..1, as float32 arrays."""
         import numpy as np  # what names models only needs none

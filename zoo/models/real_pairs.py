@@ -18,7 +18,6 @@ from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, net_scalin
 from zoo.pictures.images import open_rgb
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
-REACH = 32  # by how much corners move in training, in pixels of 128x128
 COLUMNS = ("xA", "yA", "xB", "yB")
 
 
@@ -89,14 +88,24 @@ def _read_points(table: Path) -> np.ndarray:
     return np.array(points)
 
 
-def real_table(pairs: list[RealPair], methods: Mapping[str, Method]) -> Table:
-    """What each method reaches on each pair, and whether the network was made for what moves there."""
+def real_table(pairs: list[RealPair], methods: Mapping[str, Method], reach: float | None = None) -> Table:
+    """What each method reaches on each pair.
+
+    Args:
+        pairs: the pairs.
+        methods: by name.
+        reach: pixels of 128x128 by which corners moved at most in training, for a column that says which pairs are
+            within that; None: there is no such bound.
+    """
     rows: dict[str, dict[str, str | float | None]] = {}
     for pair in pairs:
         moved = pair.displacement()
-        rows[pair.name] = {"corners move by": round(moved, 1), "within reach": "yes" if moved <= REACH else "no"}
+        rows[pair.name] = {"corners move by": round(moved, 1)}
+        if reach is not None:
+            rows[pair.name]["within reach"] = "yes" if moved <= reach else "no"
         for name, method in methods.items():
             [matrix] = method([(pair.a, pair.b)])
             rows[pair.name][name] = None if matrix is None else round(pair.error(matrix), 2)
-    title = "Real pairs: mean reprojection error in pixels of b at its own size. The network was made for corners that "
-    return Table.of(f"{title}move by at most {REACH} of 128 pixels", rows, "pair")
+    title = "Real pairs: mean reprojection error in pixels of b at its own size, by how many of 128 pixels corners move"
+    made = f"; the network was made for {reach} at most" if reach is not None else ""
+    return Table.of(f"{title}{made}", rows, "pair")

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.data.views import NONE, Batch, Views
-from zoo.models.xfeat.net import CELL, XFeat
+from zoo.models.xfeat.features import CELL
+from zoo.models.xfeat.net import XFeat
 from zoo.nn.learning import Learner, PictureLog
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
+from zoo.models.xfeat.features import CELL, Features
+from zoo.models.xfeat.predict import Matcher
 
-CELL = 8  # pixels of a side of what has one descriptor
 STRIDE = 32  # pixels of a side of a cell of the coarsest features
 
 
@@ -77,8 +79,10 @@ class XFeat(Model):
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
         return self(x)
 
-    def facts(self) -> dict[str, Any]:
-        return {}
+    @property
+    def features(self) -> Callable[..., Features]:
+        """Finds keypoints of a picture with their descriptors; see :meth:`Matcher.features`."""
+        return Matcher(self.engine).features
 
 
 def standardize(pictures: Tensor) -> Tensor:
