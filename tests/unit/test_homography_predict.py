@@ -366,11 +366,12 @@ def test_the_overlay_shows_inliers_without_a_crowd():
     """A circle where b shows the point, a line to where a shows it; of a crowd one, and none of what disagrees."""
     a, b = picture(41, 31, (0, 0, 0)), picture(100, 80, (0, 0, 0))
     plain = made([[1, 0, 20], [0, 1, 30], [0, 0, 1]], a, b)
-    matches = np.array([[10, 10, 38, 40], [30, 20, 50, 50], [10, 10.5, 38, 40.5], [20, 3, 90, 70]], float)
+    matches = np.array([[10, 10, 38, 40], [30, 20, 50, 50], [10, 10.5, 40, 40.5], [20, 3, 90, 70]], float)
     drawn = replace(plain, matches=matches, inliers=np.array([True, True, True, False])).overlay()
     changed = (np.asarray(drawn) != np.asarray(plain.overlay())).any(2)
     np.testing.assert_allclose(np.asarray(drawn)[40, 32], [255, 220, 0], atol=30)  # from 30, where a shows it, to 38
     np.testing.assert_allclose(np.asarray(drawn)[40, 41], [0, 230, 255], atol=60)
+    assert not changed[40, 43]  # of the circle around the third
     assert changed[50, 53]
     assert not changed[60:].any()
     assert cv2.connectedComponents(changed.astype(np.uint8))[0] == 3  # with the background

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from zoo.models.prediction import Predicts
 
 USAGE = "zoo predict MODEL PICTURES... -o OUT"
-CHAIN = "makes one panorama of pictures that follow each other: files, folders or patterns"
+CHAIN = "one panorama of pictures that follow each other"
 DESCRIPTION = "Runs a model on pictures and writes its results."
 
 
@@ -111,7 +111,7 @@ def _work(
     if len(declared.inputs) == 1 or chain:
         found = inputs.pictures(texts, out, _say, suffixes)
     else:
-        otherwise = f"; --chain {CHAIN}" if declared.chain else ""
+        otherwise = f"; --chain makes {CHAIN}" if declared.chain else ""
         found = inputs.groups(name, texts, declared.inputs, failures, otherwise)
     if chain and (paths := [path for _, (path,) in found]):
         found = iter([(Path("panorama"), tuple(paths))])
@@ -265,7 +265,7 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
     parser.add_argument("pictures", nargs="+", type=str, help=kinds + ("; videos too" if declared.video else ""))
     _add_common(parser, required=True)
     if declared.chain:
-        parser.add_argument("--chain", action="store_true", help=CHAIN)
+        parser.add_argument("--chain", action="store_true", help=f"make {CHAIN}: files, folders or patterns")
     parser.add_options(f"options of {model}", [*predict_options(declared), *save_options(declared)])
     return parser
 

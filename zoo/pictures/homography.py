@@ -106,7 +106,7 @@ class Homography(Shown):
         cv2.polylines(mixed, [outline], True, OUTLINE, thickness, cv2.LINE_AA)
         for ends in self._thinned():
             from_a, to_b = np.rint(ends).astype(int).tolist()
-            cv2.circle(mixed, to_b, 3 * thickness, SEEN_B, thickness, cv2.LINE_AA)
+            cv2.circle(mixed, to_b, 3 * thickness, SEEN_B, max(1, thickness // 2), cv2.LINE_AA)
             cv2.line(mixed, from_a, to_b, SEEN_A, thickness, cv2.LINE_AA)
         return Image.fromarray(mixed)
 
@@ -153,7 +153,7 @@ class Homography(Shown):
 
         Args:
             destination: beginning of the files' names, such as ``out/left_right``.
-            stitch: also write both pictures in one, ``DESTINATION_stitched.png``; a warning says why there is none
+            stitch: also write both pictures in one, named ``*_stitched.png``; where that cannot be, a warning says why
         """
         pictures = {"overlay": self.overlay(), "warped": self.warp()}
         if stitch:
