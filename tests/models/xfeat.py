@@ -14,7 +14,7 @@ from zoo.data.views import Batch, Range, Views, views_batch
 from zoo.models.xfeat.module import XFeatModule
 from zoo.models.xfeat.net import XFeat
 
-ARGUMENTS = {"width": 0.25}
+ARGUMENTS = {"width": 0.5}
 CHANNELS = 1
 SIZES = [(1, 1), (7, 9), (33, 500), (64, 64), (72, 104)]
 
@@ -24,7 +24,7 @@ def out_shape(height: int, width: int) -> tuple[int, int, int]:
 
 
 def module() -> XFeatModule:
-    return XFeatModule(width=0.25)
+    return XFeatModule(width=0.5)
 
 
 def batch() -> Batch:

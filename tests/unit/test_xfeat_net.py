@@ -126,5 +126,12 @@ def test_an_exported_file_computes_the_same_at_any_size(net: XFeat, graph: bytes
         assert np.abs(one - other).max() <= 1e-4 * max(1.0, np.abs(other).max())
 
 
+@pytest.mark.parametrize("size", [(96, 128), (67, 117)])
+def test_opencv_computes_the_same(net: XFeat, graph: bytes, size: tuple[int, int]):
+    x = photograph(*size).numpy()
+    for one, other in zip(open_engine("opencv", graph, net.outputs)(x), TorchEngine(net)(x), strict=True):
+        assert np.abs(one - other).max() <= 1e-4 * max(1.0, np.abs(other).max())
+
+
 def test_an_exported_file_names_its_outputs(net: XFeat):
     assert convert.output_names(net, torch.rand(1, 1, 32, 32)) == ["descriptors", "keypoints", "reliability"]
