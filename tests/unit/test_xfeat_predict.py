@@ -16,7 +16,19 @@ from zoo.base.errors import ZooError
 from zoo.engines.torch import TorchEngine
 from zoo.models.xfeat.features import CELL, Features, heat_map, sampled, subpixel
 from zoo.models.xfeat.net import XFeat
-from zoo.models.xfeat.predict import AGREE, ENOUGH, ROUGH, TURNS, Found, Matcher, agreeing, matched, reduced, turning
+from zoo.models.xfeat.predict import (
+    AGREE,
+    ENOUGH,
+    LEAST,
+    ROUGH,
+    TURNS,
+    Found,
+    Matcher,
+    agreeing,
+    matched,
+    resized,
+    turning,
+)
 from zoo.pictures.geometry import corner_points, resizing, transform_points
 from zoo.pictures.homography import Homography
 
@@ -134,13 +146,16 @@ def test_a_turned_picture_has_its_pixels_where_the_map_says(turn: int):
 
 def test_a_reduced_picture_keeps_its_proportions():
     picture = noise(300, 801)
-    small, matrix = reduced(picture, 200)
+    small, matrix = resized(picture, 200)
     assert small.shape == (75, 200)
     np.testing.assert_allclose(
         transform_points(matrix, np.array([[-0.5, -0.5], [800.5, 299.5]])), [[-0.5, -0.5], [199.5, 74.5]]
     )
-    assert reduced(picture, 801)[0] is picture
-    assert reduced(noise(20_000, 200), 64)[0].shape == (64, 1)
+    assert resized(picture, 801)[0] is picture
+    assert resized(noise(20_000, 200), 64)[0].shape == (64, 1)
+    assert resized(noise(100, 40), 1024)[0].shape == (LEAST, round(0.4 * LEAST))
+    assert resized(noise(100, 40), 200)[0].shape == (200, 80)
+    assert resized(noise(1, 1), 1024)[0].shape == (LEAST, LEAST)
 
 
 def test_matches_are_mutual_and_alike():
@@ -218,8 +233,8 @@ def test_the_plane_with_the_most_matches_is_found():
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (32, 64), (-48, 16)])
 def test_a_shift(x: int, y: int):
-    scene = noise(400, 480)
-    a, b = scene[80:320, 80:400], scene[80 - y : 336 - y, 80 - x : 384 - x]
+    scene = noise(400, 544)
+    a, b = scene[80:336, 80:464], scene[80 - y : 352 - y, 80 - x : 472 - x]
     found = align(a, b)
     assert off(found, shift(x, y)) < 0.02
     assert found.confidence > 0.9
@@ -234,11 +249,11 @@ def test_a_shift(x: int, y: int):
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
-@pytest.mark.parametrize("max_side", [1024, 160])
+@pytest.mark.parametrize("max_side", [1024, 192])
 def test_pictures_turned_by_right_angles(quarters: int, max_side: int):
-    a = noise(240, 320)
+    a = noise(256, 384)
     b = np.ascontiguousarray(np.rot90(a, quarters))
-    places = {1: [[0, 1, 0], [-1, 0, 319]], 2: [[-1, 0, 319], [0, -1, 239]], 3: [[0, -1, 239], [1, 0, 0]]}
+    places = {1: [[0, 1, 0], [-1, 0, 383]], 2: [[-1, 0, 383], [0, -1, 255]], 3: [[0, -1, 255], [1, 0, 0]]}
     found = align(a, b, max_side=max_side)
     assert off(found, np.array([*places[quarters], [0, 0, 1]], float)) < 0.01
     assert found.confidence > 0.9
@@ -246,8 +261,8 @@ def test_pictures_turned_by_right_angles(quarters: int, max_side: int):
 
 @pytest.mark.parametrize("near", ["a", "b"])
 def test_a_zoom_is_found_from_afar(near: str):
-    close = noise(240, 320)
-    far = cv2.resize(close, (160, 120), interpolation=cv2.INTER_AREA)
+    close = noise(512, 768)
+    far = cv2.resize(close, (384, 256), interpolation=cv2.INTER_AREA)
     a, b = (close, far) if near == "a" else (far, close)
     found = align(a, b)
     assert off(found, resizing(a.shape, b.shape)) < 0.01
@@ -255,12 +270,19 @@ def test_a_zoom_is_found_from_afar(near: str):
 
 
 def test_no_further_look_where_the_first_is_enough():
-    engine, a = Cells(), noise(160, 240)
+    engine, a = Cells(), noise(256, 384)
     Matcher(engine).predict(a, a)
-    assert engine.seen == [(160, 240)] * 2
+    assert engine.seen == [(256, 384)] * 2
     engine.seen.clear()
-    Matcher(engine).predict(a, noise(160, 240, 1))
-    assert sorted(engine.seen) == sorted([*[(160, 240)] * 3, *[(240, 160)] * 2, *[(80, 120)] * 2])
+    Matcher(engine).predict(a, noise(256, 384, 1))
+    assert sorted(engine.seen) == sorted([*[(256, 384)] * 3, *[(384, 256)] * 2, *[(128, 192)] * 2])
+
+
+def test_small_pictures_are_enlarged_first():
+    engine, scene = Cells(), noise(144, 136)
+    found = Matcher(engine).predict(scene[:128, :128], scene[16:, 8:])
+    assert engine.seen[:2] == [(LEAST, LEAST)] * 2
+    assert off(found, shift(-8, -16)) < 0.1
 
 
 def test_the_best_of_several_looks_is_kept(monkeypatch: pytest.MonkeyPatch):
@@ -284,20 +306,20 @@ def test_the_best_of_several_looks_is_kept(monkeypatch: pytest.MonkeyPatch):
     assert not rough.inliers.any()
 
 
-@pytest.mark.parametrize("max_side", [1024, 256, 128, 64])
+@pytest.mark.parametrize("max_side", [1024, 192, 96])
 def test_answers_are_in_the_pictures_own_pixels(max_side: int):
-    scene = cv2.resize(noise(80, 64), (256, 320), interpolation=cv2.INTER_NEAREST)  # of blocks of 4x4
-    found = align(scene[:256], scene[64:], max_side=max_side)
+    scene = cv2.resize(noise(112, 96), (384, 448), interpolation=cv2.INTER_NEAREST)  # of blocks of 4x4
+    found = align(scene[:384], scene[64:], max_side=max_side)
     assert off(found, shift(0, -64)) < 0.05
 
 
 @pytest.mark.parametrize("max_side", [1, 2, 7, 31])
 def test_hardly_any_pixels_are_no_homography(max_side: int):
-    a = noise(240, 320)
+    a = noise(256, 384)
     found = align(a, a[:, :160], max_side=max_side)
     assert not found.valid
     assert found.confidence == 0
-    np.testing.assert_allclose(found.matrix, resizing((240, 320), (240, 160)))
+    np.testing.assert_allclose(found.matrix, resizing((256, 384), (256, 160)))
 
 
 @pytest.mark.parametrize("name", ["max_side", "keypoints"])
@@ -316,15 +338,15 @@ def test_another_way_to_refine_is_refused():
 
 
 def test_ecc_refines_and_says_where_it_cannot():
-    scene = cv2.normalize(cv2.GaussianBlur(noise(320, 384), (0, 0), 1.5), None, 0, 255, cv2.NORM_MINMAX)
-    a = scene[:240, :320]
-    b = cv2.warpAffine(scene, np.array([[1, 0, 0.4], [0, 1, -0.3]]), (384, 320))[32:272, 16:336]
+    scene = cv2.normalize(cv2.GaussianBlur(noise(320, 464), (0, 0), 1.5), None, 0, 255, cv2.NORM_MINMAX)
+    a = scene[:256, :384]
+    b = cv2.warpAffine(scene, np.array([[1, 0, 0.4], [0, 1, -0.3]]), (464, 320))[32:288, 16:400]
     plain, found = (align(a, b, refine=how) for how in (None, "ecc"))
     assert off(plain, shift(-16, -32)) < 0.01  # cells have whole coordinates here
     assert found.refined is True
     assert off(found, shift(-15.6, -32.3)) < 0.1
     assert np.array_equal(found.matches, plain.matches)
-    unrelated = align(a, noise(240, 320, 7), refine="ecc")
+    unrelated = align(a, noise(256, 384, 7), refine="ecc")
     assert unrelated.refined is False
     assert not unrelated.valid
 
@@ -333,7 +355,7 @@ def test_ecc_refines_and_says_where_it_cannot():
 
 
 def test_one_picture_twice_has_not_moved():
-    for picture in (noise(240, 320), data.astronaut()[:200, 100:300]):
+    for picture in (noise(256, 384), data.astronaut()[:200, 100:300]):
         found = align(picture, picture)
         np.testing.assert_allclose(found.matrix, np.eye(3), atol=1e-4)
         assert found.confidence > 0.9
@@ -361,7 +383,7 @@ PICTURES = {
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_pictures_with_nothing_in_common_are_no_homography(name: str):
-    a, b = PICTURES[name], noise(240, 320)
+    a, b = PICTURES[name], noise(256, 384)
     for first, second in ((a, b), (b, a), *([(a, a)] if name != "another scene" else [])):
         found = align(first, second)
         assert not found.valid
@@ -375,7 +397,7 @@ def test_pictures_with_nothing_in_common_are_no_homography(name: str):
 
 
 def test_a_mirrored_picture_is_refused():
-    a = noise(240, 320)
+    a = noise(256, 384)
     matcher, other = Matcher(Cells(mirrored=True)), np.ascontiguousarray(a[:, ::-1])
     assert len(matched(matcher.features(a), matcher.features(other))) > 500
     assert not matcher.predict(a, other).valid
