@@ -108,10 +108,12 @@ def _read(path: Path, entry: Any) -> dict[str, Tensor]:
 
 
 def _forward(net: nn.Module, input_: Tensor) -> Tensor:
-    """The output for a picture, on the processor."""
+    """The output for a picture, on the processor; several as one, ``(1, N)``."""
     device = _device(net)
     with evaluating(net), torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        return net(input_.to(device).float() / 255).float().cpu()
+        found = net(input_.to(device).float() / 255)
+    output: Tensor = found if isinstance(found, Tensor) else torch.cat([each.flatten(1) for each in found], 1)
+    return output.float().cpu()
 
 
 def _device(net: nn.Module) -> torch.device:
