@@ -72,7 +72,7 @@ class XFeat(Model):
         features = self.fuse(
             eighth + F.interpolate(sixteenth, size, mode="bilinear") + F.interpolate(coarsest, size, mode="bilinear")
         )
-        found = features, self.keypoints(F.pixel_unshuffle(x, CELL)), self.reliability(features)
+        found = features, self.keypoints(unshuffled(x)), self.reliability(features)
         descriptors, keypoints, reliability = (each[..., :height, :width] for each in found)
         return descriptors, keypoints, reliability
 
@@ -85,10 +85,17 @@ class XFeat(Model):
         return Matcher(self.engine).features
 
 
+def unshuffled(x: Tensor) -> Tensor:
+    """The pixels of each cell as channels, row by row; OpenCV 5 misreads the graph of ``pixel_unshuffle``."""
+    count, _, height, width = x.shape
+    cells = x.reshape(count, height // CELL, CELL, width // CELL, CELL).permute(0, 2, 4, 1, 3)
+    return cells.reshape(count, CELL**2, height // CELL, width // CELL)
+
+
 def standardize(pictures: Tensor) -> Tensor:
     """Each picture with mean 0 and deviation 1; one without contrast becomes 0, not noise."""
-    mean = pictures.mean((2, 3), keepdim=True)
-    variance = (pictures - mean).square().mean((2, 3), keepdim=True)
+    mean = pictures.mean(3, keepdim=True).mean(2, keepdim=True)  # rows first: more exact in float32
+    variance = (pictures - mean).square().mean(3, keepdim=True).mean(2, keepdim=True)
     return (pictures - mean) * torch.rsqrt(variance + 1e-4)
 
 

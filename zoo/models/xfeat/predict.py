@@ -192,7 +192,16 @@ def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[
     matrix = usable(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
     if matrix is None or int(kept.sum()) < ROUGH:
         return none
-    return Found(matrix, matches, kept[:, 0].astype(bool))
+    inliers = kept[:, 0].astype(bool)
+    if min(breadth(matches[inliers, :2]) / a.pixel, breadth(matches[inliers, 2:]) / b.pixel) < NEAR:
+        return none  # any of many homographies takes a line to a line
+    return Found(matrix, matches, inliers)
+
+
+def breadth(points: np.ndarray) -> float:
+    """How far points ``(N, 2)`` scatter across the line that fits them best: the standard deviation."""
+    across = np.linalg.svd(points - points.mean(0), compute_uv=False)[-1]
+    return float(across / len(points) ** 0.5)
 
 
 def matched(a: Features, b: Features) -> np.ndarray:
