@@ -45,12 +45,13 @@ from zoo.pictures.classical import to_grey
 from zoo.pictures.images import open_rgb
 
 PLAIN, POLISHED = "network", "network + ECC"
-CLAIMS = (  # metric, method, score, tolerance
-    ("mean error", PLAIN, "mean", 1.0),
-    ("median error + ECC", POLISHED, "median", 0.03),
+CLAIMS = (  # metric, method, score, tolerance: other kernels round differently, and tip a few pairs over
+    ("mean error", PLAIN, "mean", 0.2),
+    ("median error + ECC", POLISHED, "median", 0.02),
     ("share < 3 px", PLAIN, "< 3 px", 0.02),
-    ("failures", PLAIN, "failures", 0.02),
+    ("failures", PLAIN, "failures", 0.01),
 )
+WIDE_CLAIMS = (("mean error", PLAIN, "mean", 1.0), *CLAIMS[1:])  # a pair that is lost costs more
 CHANGES = ("blur, sigma 2 px", "noise, sigma 20 of 255", "JPEG, quality 10", "occlusion of 20 %")
 WHEN_CHANGED = {"network": PLAIN, "+ ECC": POLISHED, "SIFT": SIFT}
 CHANGED_PAIRS, TIMED_PAIRS = 100, 20
@@ -88,7 +89,7 @@ def evaluate(net: XFeat, data: Views, context: Context, *, real: Path | None = N
             robustness(first, every, WHEN_CHANGED, CHANGES, what),
             comparison(near, near_errors),
         ]
-        figures = claims(wide, errors, CLAIMS) + claims(near, near_errors, CLAIMS)
+        figures = claims(wide, errors, WIDE_CLAIMS) + claims(near, near_errors, CLAIMS)
         if real_pairs:
             tables.append(real_table(real_pairs, every))
             figures += solved(real_pairs, every[POLISHED], real)
