@@ -37,10 +37,10 @@ def street_pairs() -> list[tuple[np.ndarray, np.ndarray]]:
     return [(pair.a, pair.b) for pair in pairs]
 
 
-def row(net: XFeat, a: np.ndarray, b: np.ndarray) -> list[np.ndarray]:
+def row(net: XFeat, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Inliers as lines between both pictures, and the overlay."""
     result = net.predict(a, b)
-    return [side_by_side(result), np.asarray(result.overlay())]
+    return np.concatenate((side_by_side(result), np.asarray(result.overlay())), 1)
 
 
 def side_by_side(result: Homography) -> np.ndarray:
@@ -72,7 +72,7 @@ def main() -> None:
         pairs = street_pairs()
         for name, picture in zip("ab", pairs[0], strict=True):
             Image.fromarray(picture).save(out / f"{name}.jpg", quality=90)
-    sheet = contact_sheet([row(net, *pair) for pair in pairs], ["a and b, matches that agree", "a over b"], width=480)
+    sheet = contact_sheet([[row(net, *pair)] for pair in pairs], ["a and b, matches that agree; a over b"], width=1200)
     sheet.save(out / "sheet.jpg", quality=85)
 
 
