@@ -11,7 +11,7 @@ import pytest
 
 from zoo.data.homography import HomographyPairs
 from zoo.pictures import classical
-from zoo.pictures.classical import ecc, orb_ransac, polish, sift_magsac, usable
+from zoo.pictures.classical import ecc, orb_ransac, polish, sift_magsac, usable, usable_either_way
 from zoo.pictures.geometry import corner_points, is_convex, transform_points
 
 MATRIX = np.array([[1.05, 0.08, 9.0], [-0.06, 0.97, 14.0], [2e-4, -1e-4, 1.0]])
@@ -137,3 +137,18 @@ def test_they_are_as_strong_as_they_are_known_to_be(real_data: Path):
     assert np.median(orb) < 2
     assert np.median(from_identity) < 0.5
     assert (from_identity < still).mean() > 0.7
+
+
+def test_a_detail_and_the_whole_may_stand_in_either_order():
+    """From the whole to a detail corners lie anywhere, also behind the horizon."""
+    whole, detail = (480, 640), (300, 400)
+    to_whole = np.array([[0.2, 0.02, 300.0], [-0.03, 0.25, 200.0], [4e-4, 2e-4, 1.0]])
+    to_detail = np.linalg.inv(to_whole)
+    assert usable(to_whole, detail, whole) is not None
+    assert usable(to_detail, whole, detail) is None
+    found = usable_either_way(to_detail, whole, detail)
+    np.testing.assert_allclose(found, to_detail / to_detail[2, 2], atol=1e-9)
+    mirror = np.diag([-1.0, 1.0, 1.0])
+    assert usable_either_way(mirror @ to_detail, whole, detail) is None
+    assert usable_either_way(np.zeros((3, 3)), whole, detail) is None
+    assert usable_either_way(None, whole, detail) is None

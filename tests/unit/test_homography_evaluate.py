@@ -26,7 +26,7 @@ from zoo.models.alignment import ECC, IDENTITY, ORB, SIFT, Trial, scores
 from zoo.models.base import Model
 from zoo.models.evaluation import Context, Results
 from zoo.models.homographynet import evaluate as evaluation
-from zoo.models.homographynet.evaluate import ONE, REACH, POLISHED, THREE, methods
+from zoo.models.homographynet.evaluate import ONE, POLISHED, REACH, THREE, methods
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.real_pairs import RealPair, read_real_pairs, real_table
 from zoo.pictures.geometry import corner_points, matrix_from_corners

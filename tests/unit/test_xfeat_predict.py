@@ -12,7 +12,9 @@ import torch
 from PIL import Image
 from skimage import data
 
+from zoo import load
 from zoo.base.errors import ZooError
+from zoo.base.files import bundled
 from zoo.engines.torch import TorchEngine
 from zoo.models.xfeat.features import CELL, Features, heat_map, sampled, subpixel
 from zoo.models.xfeat.net import XFeat
@@ -295,6 +297,7 @@ def test_the_best_of_several_looks_is_kept(monkeypatch: pytest.MonkeyPatch):
     given = list(answers)
     monkeypatch.setattr("zoo.models.xfeat.predict.agreeing", lambda *_: given.pop(0))
     monkeypatch.setattr(Matcher, "_again", lambda *_: counting(0))
+    monkeypatch.setattr(Matcher, "_mirrored", lambda *_: 0)
     assert Matcher(Cells()).align(noise(40, 40), noise(40, 40)) is answers[2]
     assert given == []
     given = [answers[0], counting(ENOUGH), *answers]
@@ -475,3 +478,29 @@ def test_the_network_predicts_by_itself(untrained: XFeat, tmp_path: Path):
     told = json.loads((tmp_path / "twice.json").read_text())
     assert len(told["matches"]) == len(told["inliers"]) == len(found.matches)
     assert len(found.inverse().matches) == len(found.matches)
+
+
+@pytest.fixture(scope="module")
+def trained() -> XFeat:
+    return load("xfeat")
+
+
+def test_the_order_of_a_detail_and_the_whole_does_not_matter(trained: XFeat):
+    """Seen from the whole, most of it lies far outside of the detail."""
+    whole = data.coffee()
+    to_whole = np.array([[0.45, 0.05, 210.0], [-0.04, 0.5, 90.0], [1e-4, 5e-5, 1.0]])
+    detail = cv2.warpPerspective(whole, to_whole, (400, 300), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    there, back = trained.predict(detail, whole), trained.predict(whole, detail)
+    assert there.trusted
+    assert back.trusted
+    middle = np.array([[200.0, 150.0]])
+    np.testing.assert_allclose(transform_points(there.matrix, middle), transform_points(to_whole, middle), atol=3)
+    np.testing.assert_allclose(transform_points(back.matrix, transform_points(to_whole, middle)), middle, atol=3)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_picture_and_its_mirror_image_have_no_homography(trained: XFeat, axis: int):
+    """Symmetric things match all the same."""
+    picture = np.asarray(Image.open(bundled("cards") / "xfeat_free" / "samples" / "a.jpg"))
+    assert not trained.predict(picture, np.flip(picture, axis)).valid
+    assert trained.predict(picture, picture).trusted

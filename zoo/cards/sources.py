@@ -1,4 +1,4 @@
-"""``sources.csv``: the pictures that a network was trained on, a row each, with where each comes from.
+"""``sources.csv``: the pictures of the folders that a network was trained from, a row each, with where each comes from.
 
 Columns are free but for ``file``. ``repository`` and ``license`` are counted where they are there.
 """

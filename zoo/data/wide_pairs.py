@@ -44,7 +44,7 @@ class WidePair:
 
     Args:
         a: ``(480, 640)`` or ``(480, 640, 3)`` uint8.
-        b: likewise.
+        b: the second view, of the same kind.
         matrix: from the pixels of a to those of b, ``(3, 3)``.
     """
 

@@ -92,7 +92,11 @@ def named_shapes(net: Model, example: Example, size: Size | None) -> list[Shape]
             runs.append([tuple(shape), *(tuple(output.shape) for output in outputs)])
     first, second = runs
     sides = {name: (first[0][axis], second[0][axis]) for axis, name in free.items()}
-    return [[_named(pair, sides) for pair in zip(*both, strict=True)] for both in zip(first, second, strict=True)]
+    batch = {name: sides.pop(name) for name in AXES[:1] if name in sides}
+    return [
+        [_named(pair, sides if axis else batch) for axis, pair in enumerate(zip(*both, strict=True))]
+        for both in zip(first, second, strict=True)
+    ]
 
 
 def _named(lengths: tuple[int, int], sides: Mapping[str, tuple[int, int]]) -> int | str:

@@ -34,7 +34,8 @@ def render(architecture: str, file_name: str, metadata: Mapping[str, str], size:
         metadata: of the export, as :func:`zoo.exports.metadata.of_model` gives it.
         size: height and width of the only input that the file takes; None: any that the network takes.
     """
-    known = values(file_name, metadata, size)
+    example = architectures()[architecture].example
+    known = {**values(file_name, metadata, size), "channels": str(example[0] if example else 3)}
     text = _template(architecture, Path(file_name).suffix, json.loads(metadata["facts"]))
     if metadata["precision"] == "int8":
         text = OPENCV.sub("", text).rstrip() + NO_INT8

@@ -48,7 +48,7 @@ class Known(Protocol):
     def pairs(self) -> list[Pair]: ...
 
     def errors(self, method: Method) -> np.ndarray:
-        """Errors of a method, ``(N,)`` pixels; NaN where no estimate is that anybody would believe."""
+        """Errors of a method, ``(N,)`` pixels; NaN where the method has no usable estimate."""
         ...
 
     def still(self) -> np.ndarray:
@@ -126,10 +126,8 @@ class WideTrial:
             matrix if matrix is None else usable(matrix, a.shape, b.shape)
             for matrix, (a, b) in zip(method(self.pairs), self.pairs, strict=True)
         ]
-        nothing = [
-            np.nan if matrix is None else pair.error(matrix) for pair, matrix in zip(self.wide, found, strict=True)
-        ]
-        return np.array(nothing)
+        pairs = zip(self.wide, found, strict=True)
+        return np.array([np.nan if matrix is None else pair.error(matrix) for pair, matrix in pairs])
 
     def still(self) -> np.ndarray:
         return np.array([pair.error(np.eye(3)) for pair in self.wide])
@@ -203,7 +201,7 @@ def comparison(
     Args:
         trial: the pairs.
         errors: of each method.
-        times: likewise, in ms a pair.
+        times: milliseconds a pair of each method.
         by_torch: whether torch computes the network; other engines choose their own number of threads.
     """
     height, width = trial.pairs[0][0].shape[:2]

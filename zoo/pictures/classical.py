@@ -64,7 +64,7 @@ def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach:
         return None
     if not correlation(small_a, small_b, found) >= correlation(small_a, small_b, first):
         return None
-    matrix = usable(np.linalg.inv(to_b) @ found.astype(np.float64) @ to_a, a.shape, b.shape)
+    matrix = usable_either_way(np.linalg.inv(to_b) @ found.astype(np.float64) @ to_a, a.shape, b.shape)
     if matrix is None:
         return None
     corners = corner_points(*a.shape[1::-1])
@@ -83,7 +83,7 @@ def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.
     Args:
         matrix: ``(3, 3)`` or None.
         a: shape of the picture, height first.
-        b: likewise; corners of a lie at most its long side away from it.
+        b: shape of the other picture; corners of a lie at most its long side away from it.
     """
     if matrix is None or not np.isfinite(matrix).all() or not matrix[2, 2]:
         return None
@@ -93,6 +93,23 @@ def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.
     moved, far = transform_points(matrix, corners), max(b[:2])
     inside = (moved >= -far).all() and (moved <= (b[1] + far, b[0] + far)).all()
     return matrix if inside and is_convex(moved) else None
+
+
+def usable_either_way(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.ndarray | None:
+    """:func:`usable` of the homography or of its inverse: where b shows a detail of a, corners of a lie anywhere.
+
+    Args:
+        matrix: ``(3, 3)`` or None.
+        a: shape of the picture, height first.
+        b: shape of the other picture.
+    """
+    if matrix is None or usable(matrix, a, b) is not None:
+        return usable(matrix, a, b)
+    if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) != 3:
+        return None
+    back = usable(np.linalg.inv(matrix), b, a)
+    found = None if back is None else np.linalg.inv(back)
+    return None if found is None or not found[2, 2] else found / found[2, 2]
 
 
 def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:

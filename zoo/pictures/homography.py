@@ -22,7 +22,7 @@ OUTLINE = (255, 40, 40)
 SEEN_A, SEEN_B = (255, 220, 0), (0, 230, 255)  # colours of matches, as a shows them and as b does
 CELLS = 24  # of the longer side of an overlay, each of which shows one match
 FARTHEST = 1e6  # pixels from the picture to which a line is drawn
-TRUSTED = 0.5  # confidence: estimates that are lost were measured up to 0.35, those that hold from 0.58 on
+TRUSTED = 0.5  # confidence: homographynet's lost estimates were measured up to 0.35, and those that hold from 0.58 on
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,16 +34,16 @@ class Homography(Shown):
             merely brings a to the size of b.
         confidence: 0 to 1, in what the predictor measures; 0 where not valid.
         valid: whether an estimate was found: both pictures show something, and a becomes a convex quadrilateral that
-            reaches no farther out of b than b is long.
+            reaches no farther out of b than b is long, or, of features, b one in a.
         refined: whether ECC polished the estimate; False: it diverged and the network's own was kept; None: it was not
             asked for.
         passes: how often the network estimated; None: it found features instead.
         seconds: that all of it took, without reading the pictures.
         a: ``(H, W, 3)`` uint8.
-        b: likewise, of any other size.
+        b: the second picture, of any other size.
         names: of the files, None for what is no file.
         matches: points that were taken for the same, ``(K, 4)``: x and y in a, x and y in b; None: no points were.
-        inliers: which of them agree with the matrix, ``(K,)`` bool; None likewise.
+        inliers: which of them agreed with the estimate, before ECC, ``(K,)`` bool; None where ``matches`` is None.
     """
 
     matrix: np.ndarray
@@ -131,7 +131,7 @@ class Homography(Shown):
 
         Args:
             a: another picture of its size instead of a.
-            b: likewise.
+            b: another picture of its size instead of b.
             blend: "feather": each counts the less, the nearer its edge is; "over": a lies over b.
             max_pixels: of the mosaic.
 

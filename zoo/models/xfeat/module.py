@@ -101,7 +101,7 @@ class XFeatModule(Learner):
 def similarities(descriptors: Tensor, points: Tensor) -> Tensor:
     """Cosines between the descriptors of each pair's points in a and in b, ``(B, N, N)``.
 
-    Those of points that lie closer to the right one than 10 pixels, in a or in b, are -1: they are no wrong answers.
+    A wrong pair whose point lies within 10 pixels of the right one, in a or in b, gets -1: it is no wrong answer.
     """
     a, b = F.normalize(at_points(descriptors, points), dim=-1)
     cosines = torch.bmm(a, b.transpose(1, 2))

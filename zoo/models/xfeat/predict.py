@@ -15,7 +15,7 @@ from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
 from zoo.models.xfeat.features import CELL, DESCRIPTOR, Features, find, moved
-from zoo.pictures.classical import magnification, polish, to_grey, usable
+from zoo.pictures.classical import magnification, polish, to_grey, usable_either_way
 from zoo.pictures.geometry import resizing, transform_points
 from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
@@ -82,10 +82,11 @@ class Matcher:
 
         Args:
             a: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``.
-            b: likewise.
+            b: the second picture, of the same kinds.
             refine: "ecc" refines the estimate with OpenCV's ECC; where that diverges, the estimate stays and
                 ``refined`` of the result says so
-            max_side: pixels of the longer side that larger pictures are reduced to
+            max_side: pixels of the longer side that larger pictures are reduced to; smaller than 384 are enlarged to
+                that, or to ``max_side`` where it is less
             keypoints: most keypoints of a picture
         """
         if refine not in (None, "ecc"):
@@ -128,7 +129,9 @@ class Matcher:
             best = max(best, found, key=lambda each: each.count)
             if best.count >= ENOUGH:
                 break
-        return best if best.count >= FEWEST else replace(best, matrix=None, inliers=np.zeros_like(best.inliers))
+        if best.count < FEWEST or (best.count < PLENTY and self._mirrored(a, b, max_side, keypoints) > best.count):
+            return replace(best, matrix=None, inliers=np.zeros_like(best.inliers))
+        return best
 
     def _again(self, a: np.ndarray, b: np.ndarray, matrix: np.ndarray, max_side: int, most: int) -> Found:
         """What agrees once the finer of two pictures is warped to the other: both show things alike then."""
@@ -150,6 +153,12 @@ class Matcher:
         inside = there[y, x] > 0
         points = transform_points(np.linalg.inv(matrix), found.points[inside].astype(np.float64))
         return Features(points.astype(np.float32), found.scores[inside], found.descriptors[inside])
+
+    def _mirrored(self, a: np.ndarray, b: np.ndarray, max_side: int, most: int) -> int:
+        """Inliers of a in the mirror: more than without are of a mirrored picture, which no camera takes."""
+        seen_b, flipped = self._seen(b, max_side, most=most), (a[:, ::-1], a[::-1])
+        looks = (self._seen(np.ascontiguousarray(each), max_side, most=most) for each in flipped)
+        return max(agreeing(seen_a, seen_b, a.shape, b.shape).count for seen_a in looks)
 
     def _looks(self, a: np.ndarray, b: np.ndarray, max_side: int, most: int) -> Iterator[tuple[Features, Features]]:
         """Features of both pictures: as they are, a turned, then each at half its size, which shows it from afar."""
@@ -189,7 +198,7 @@ def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[
         )
     except cv2.error:
         return none
-    matrix = usable(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
+    matrix = usable_either_way(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
     if matrix is None or int(kept.sum()) < ROUGH:
         return none
     inliers = kept[:, 0].astype(bool)
