@@ -59,6 +59,8 @@ def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], 
             "--data.held_out=0.3",
             "--data.test_pairs=10",
         ]
+    if architecture == "xfeat":
+        return [f"--data.root={pictures(folder / 'pictures', (330, 260))}", "--data.held_out=0.3", "--pairs=3"]
     if architecture == "perceptual_sr":
         return [f"--data.test=[{pictures(folder / 'Two', (160, 120))}]", f"--vgg={vgg}"]
     Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")

@@ -427,7 +427,7 @@ def test_zoo_evaluate_writes_the_card(installed: Path, arguments: list[str], cap
     assert main.main(arguments) == 0
     assert capsys.readouterr().out.count("holds") == 2
     assert main.main(["list", "fast_style*"]) == 0
-    assert "style transfer  loss / L-BFGS(1) " in capsys.readouterr().out
+    assert " loss / L-BFGS(1) on " in capsys.readouterr().out
 
 
 def test_each_size_may_have_its_own_iterations(installed: Path, arguments: list[str]):
