@@ -172,8 +172,9 @@ def test_a_mask_has_the_colours_of_the_palette_and_its_classes_are_told(tmp_path
     assert [line.split(":")[0] for line in said.splitlines()] == list(truth.labels)
 
 
-GENERAL = {  # networks of three kinds of input
+GENERAL = {  # networks of four kinds of input
     "pictures": lambda: (load_weights("fast_style_wave"), "fast_style", (3, 48, 64)),
+    "grey": lambda: (load_weights("xfeat_free"), "xfeat", (1, 96, 128)),
     "grey pairs": lambda: (load_weights("homographynet_photos"), "homographynet", (2, 128, 128)),
     "pairs": lambda: (HomographyNet(channels=3).eval(), "homographynet", (6, 128, 128)),
 }
@@ -191,11 +192,11 @@ def general(net: Any, architecture: str, suffix: str) -> str:
 
 def shown(tmp_path: Path, kind: str) -> tuple[list[str], np.ndarray]:
     """Names of pictures that are given to a program, and what the network sees of them."""
-    side = (64, 48) if kind == "pictures" else (128, 128)
-    paths = [tmp_path / f"{i}.png" for i in range(1 if kind == "pictures" else 2)]
+    side, grey = (128, 128) if "pairs" in kind else (64, 48), "grey" in kind
+    paths = [tmp_path / f"{i}.png" for i in range(2 if "pairs" in kind else 1)]
     for seed, path in enumerate(paths):
-        scene(*side, seed).convert("L" if kind == "grey pairs" else "RGB").save(path)
-    floats = [to_floats(path)[: 1 if kind == "grey pairs" else 3] for path in paths]
+        scene(*side, seed).convert("L" if grey else "RGB").save(path)
+    floats = [to_floats(path)[: 1 if grey else 3] for path in paths]
     return [path.name for path in paths], np.ascontiguousarray(np.concatenate(floats)[None])
 
 
@@ -222,13 +223,14 @@ def test_general_programs_give_what_the_network_gives(suffix: str, kind: str, tm
 
 
 @free_sizes
-def test_the_general_program_of_opencv_gives_what_the_network_gives(tmp_path: Path, monkeypatch):
-    net, architecture, example = GENERAL["pictures"]()
+@pytest.mark.parametrize("kind", ["pictures", "grey"])
+def test_the_general_program_of_opencv_gives_what_the_network_gives(kind: str, tmp_path: Path, monkeypatch):
+    net, architecture, example = GENERAL[kind]()
     monkeypatch.setattr(use, "FILE", "none.md")
     text = general(net, architecture, ".onnx")
-    names, x = shown(tmp_path, "pictures")
+    names, x = shown(tmp_path, kind)
     Text("mine.onnx", convert.to_onnx(net, example, "torchscript"), text).run(tmp_path, 1, *names)
-    np.testing.assert_allclose(np.load(tmp_path / "picture.npy"), net.engine(x)[0], atol=1e-4)
+    np.testing.assert_allclose(np.load(tmp_path / f"{net.outputs[0]}.npy"), net.engine(x)[0], atol=1e-4)
 
 
 def test_a_template_for_grey_pairs_is_not_given_to_those_of_rgb():
