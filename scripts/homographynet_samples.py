@@ -21,11 +21,11 @@ from PIL import Image, ImageDraw
 from zoo import load
 from zoo.data import HomographyPairs
 from zoo.data.streets import draw_street
-from zoo.models.alignment import Trial
 from zoo.models.homographynet.evaluate import THREE, methods
 from zoo.models.homographynet.module import ESTIMATE, TRUTH, draw_corners
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.real_pairs import RealPair, read_real_pairs
+from zoo.models.trials import Trial
 from zoo.pictures.classical import sift_magsac, to_grey
 from zoo.pictures.geometry import corner_points, transform_points
 from zoo.pictures.sheets import contact_sheet

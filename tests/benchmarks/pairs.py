@@ -19,7 +19,8 @@ import torch
 from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
-from zoo.data.pairs import PROTOCOLS, draw
+from zoo.data.pairs import PROTOCOLS
+from zoo.data.training_pairs import Shares, draw
 from zoo.pictures.geometry import corner_points
 
 try:
@@ -35,7 +36,7 @@ OURS, WHOLE = "ours, one process", "cv2.warpPerspective of the whole picture, th
 def ours(seed: int, later: float = 0.0, photometric: float = 0.0) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(BATCHES):
-        training_batch(rng, pictures, BATCH, PROTOCOL, later, photometric)
+        training_batch(rng, pictures, BATCH, PROTOCOL, Shares(later, photometric))
 
 
 def whole(seed: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from zoo.data.homography import HomographyPairs
 from zoo.pictures import classical
-from zoo.pictures.classical import ecc, orb_ransac, polish, sift_magsac, usable, usable_either_way
+from zoo.pictures.classical import ecc, orb_ransac, polish, sift_magsac, usable
 from zoo.pictures.geometry import corner_points, is_convex, transform_points
 
 MATRIX = np.array([[1.05, 0.08, 9.0], [-0.06, 0.97, 14.0], [2e-4, -1e-4, 1.0]])
@@ -114,7 +114,9 @@ def test_usable_is_what_keeps_a_picture_in_shape_and_place():
     assert usable(np.diag([-1.0, 1, 1]), *shapes) is None  # mirrored
     assert usable(np.diag([0.0, 1, 1]), *shapes) is None  # a line
     assert usable(np.diag([1.0, 1, 0]), *shapes) is None  # nowhere
-    assert usable(np.array([[1, 0, 0], [0, 1, 0], [-1 / 50, 0, 1]]), *shapes) is None  # through infinity
+    assert (
+        usable(np.array([[-1, 0, 0], [0, -1, 0], [-1 / 50, 0, 1]]), *shapes) is None
+    )  # through infinity, and back too
     assert usable(np.array([[1, 0, 150.0], [0, 1, 0], [0, 0, 1]]), *shapes) is None  # far out
     assert usable(np.array([[1, 0, 150.0], [0, 1, 0], [0, 0, 1]]), (100, 100), (100, 400)) is not None
     assert np.array_equal(usable(np.diag([-4.0, -4, -2]), *shapes), np.diag([2.0, 2, 1]))
@@ -145,10 +147,9 @@ def test_a_detail_and_the_whole_may_stand_in_either_order():
     to_whole = np.array([[0.2, 0.02, 300.0], [-0.03, 0.25, 200.0], [4e-4, 2e-4, 1.0]])
     to_detail = np.linalg.inv(to_whole)
     assert usable(to_whole, detail, whole) is not None
-    assert usable(to_detail, whole, detail) is None
-    found = usable_either_way(to_detail, whole, detail)
+    found = usable(to_detail, whole, detail)
     np.testing.assert_allclose(found, to_detail / to_detail[2, 2], atol=1e-9)
     mirror = np.diag([-1.0, 1.0, 1.0])
-    assert usable_either_way(mirror @ to_detail, whole, detail) is None
-    assert usable_either_way(np.zeros((3, 3)), whole, detail) is None
-    assert usable_either_way(None, whole, detail) is None
+    assert usable(mirror @ to_detail, whole, detail) is None
+    assert usable(np.zeros((3, 3)), whole, detail) is None
+    assert usable(None, whole, detail) is None

@@ -17,9 +17,10 @@ from zoo.base.splits import split_of
 from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
-from zoo.data.pairs import PROTOCOLS, Protocol, draw_training
+from zoo.data.pairs import PROTOCOLS, Protocol
 from zoo.data.pictures import fit
 from zoo.data.sampling import EpochSampler
+from zoo.data.training_pairs import Shares, draw_training
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
 SPLITS = ("train", "val", "test")
@@ -90,12 +91,35 @@ def test_b_shows_at_the_moved_place_what_a_shows(protocol: Protocol, channels: t
     assert min(wrong) > 2 * max(errors)  # two pixels are seen
 
 
+@pytest.mark.parametrize("shares", [Shares(swapped=1.0), Shares(wide=1.0), Shares(wide=1.0, swapped=1.0)])
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
+def test_so_do_pairs_in_the_other_order_and_wide_ones(protocol: Protocol, shares: Shares):
+    """Where b reaches; a patch that was warped is blurred by that, which is seen in either."""
+    pairs, offsets = training_batch(rng(), smooth(protocol), 12, protocol, shares)
+    everywhere = np.ones((128, 128), np.float32)
+    for pair, offset in zip(pairs, offsets, strict=True):
+        a, b = pair.astype(np.float32)
+        right, wrong = (
+            [warped_by(part, offset + by) for part in (b, everywhere)] for by in (np.zeros(2), np.full(2, 3.0))
+        )
+        inside = (right[1] > 0.999) & (wrong[1] > 0.999)
+        assert inside.mean() > 0.1
+        assert np.abs(right[0] - a)[inside].mean() < 2
+        assert np.abs(wrong[0] - a)[inside].mean() > 2 * np.abs(right[0] - a)[inside].mean()
+
+
+def warped_by(picture: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """What a picture shows under a homography of 128x128 pixels, 0 where it does not reach."""
+    matrix = matrix_from_corners((corner_points(NET_SIZE) + offsets)[None], NET_SIZE)[0]
+    return cv2.warpPerspective(picture, matrix, (128, 128), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
 def test_so_do_pairs_of_a_later_pass(protocol: Protocol):
     """But where b ended and its edge is repeated."""
     pictures = smooth(protocol)
-    drawn = draw_training(rng(), len(pictures), 12, protocol, 1.0, 0.0)
-    pairs, offsets = training_batch(rng(), pictures, 12, protocol, later=1.0)
+    drawn = draw_training(rng(), len(pictures), 12, protocol, Shares(later=1.0))
+    pairs, offsets = training_batch(rng(), pictures, 12, protocol, Shares(later=1.0))
     assert np.array_equal(offsets, drawn.offsets)
     seen = [shown_by_b(estimate) for estimate in drawn.estimates]
     for pair, offset, known in zip(pairs, offsets, seen, strict=True):
@@ -117,7 +141,7 @@ def shown_by_b(estimate: np.ndarray) -> np.ndarray:
 
 def test_photometric_differences_move_nothing():
     protocol = PROTOCOLS["B"]
-    plain, changed = (training_batch(rng(), smooth(protocol), 8, protocol, 0.5, share) for share in (0.0, 1.0))
+    plain, changed = (training_batch(rng(), smooth(protocol), 8, protocol, Shares(0.5, share)) for share in (0.0, 1.0))
     assert np.array_equal(plain[1], changed[1])
     assert (plain[0] != changed[0]).mean((1, 2, 3)).min() > 0.1
 
@@ -125,19 +149,19 @@ def test_photometric_differences_move_nothing():
 # On the device: OpenCV rounds what it interpolates, the device does not
 
 
-@pytest.mark.parametrize("later", [0.0, 1.0])
+@pytest.mark.parametrize("shares", [Shares(), Shares(later=1.0), Shares(0.5, wide=0.5, swapped=0.5)])
 @pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "RGB"])
 @pytest.mark.parametrize(("protocol", "roundings"), [("A", 2), ("B", 1)])
-def test_the_device_makes_the_same_pairs(protocol: str, roundings: int, channels: tuple[int, ...], later: float):
+def test_the_device_makes_the_same_pairs(protocol: str, roundings: int, channels: tuple[int, ...], shares: Shares):
     """Within 0.5 grey levels a rounding, and 0.1 for the interpolation: 1/32 pixel before OpenCV 5, exact since."""
     sizes = PROTOCOLS[protocol]
     pictures = smooth(sizes, channels)
-    expected, offsets = training_batch(rng(3), pictures, 6, sizes, later)
-    pairs, same = device_batch(rng(3), as_pictures(pictures, torch.device("cpu")), 6, sizes, later)
+    expected, offsets = training_batch(rng(3), pictures, 6, sizes, shares)
+    pairs, same = device_batch(rng(3), as_pictures(pictures, torch.device("cpu")), 6, sizes, shares)
     assert torch.equal(torch.from_numpy(offsets), same)
     assert pairs.dtype == torch.float32
     error = (pairs - torch.from_numpy(expected)).abs()
-    roundings += later > 0
+    roundings += shares.later > 0
     assert error.mean() < 0.25 * roundings + 0.1
     assert error.max() < 0.5 * roundings + (0.1 if int(cv2.__version__.split(".")[0]) >= 5 else 2.0)
 
@@ -197,8 +221,8 @@ def test_the_device_repeats_itself(photometric: float):
 def test_photometric_differences_on_the_device_meet_their_share():
     protocol = PROTOCOLS["B"]
     pictures = as_pictures(smooth(protocol), torch.device("cpu"))
-    drawn = draw_training(rng(), 4, 20, protocol, 0.0, 0.5)
-    plain, changed = (device_batch(rng(), pictures, 20, protocol, 0.0, share)[0] for share in (0.0, 0.5))
+    drawn = draw_training(rng(), 4, 20, protocol, Shares(photometric=0.5))
+    plain, changed = (device_batch(rng(), pictures, 20, protocol, Shares(photometric=share))[0] for share in (0.0, 0.5))
     differs = (plain != changed).flatten(1).any(1).numpy()
     assert not differs[~drawn.unlike].any()
     assert differs[drawn.unlike].mean() > 0.8

@@ -19,16 +19,17 @@ from zoo.cards.forms import check
 from zoo.cards.tables import of_results
 from zoo.data import HomographyPairs
 from zoo.data.changes import CHANGES, changed, gradient_energy, low_texture
-from zoo.data.pairs import PROTOCOLS
+from zoo.data.pairs import PROTOCOLS, net_offsets
 from zoo.data.streets import draw_street
-from zoo.models import alignment
-from zoo.models.alignment import ECC, IDENTITY, ORB, SIFT, Trial, scores
+from zoo.models import alignment, trials
+from zoo.models.alignment import ECC, IDENTITY, ORB, SIFT, both_orders, disagreement, scores
 from zoo.models.base import Model
 from zoo.models.evaluation import Context, Results
 from zoo.models.homographynet import evaluate as evaluation
-from zoo.models.homographynet.evaluate import ONE, POLISHED, REACH, THREE, methods
+from zoo.models.homographynet.evaluate import ONE, ONE_LOOK, POLISHED, THREE, methods
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.real_pairs import RealPair, read_real_pairs, real_table
+from zoo.models.real_pairs import RealPair, estimates, pairs_to_show, read_real_pairs, real_table, save_sheet
+from zoo.models.trials import Trial
 from zoo.pictures.geometry import corner_points, matrix_from_corners
 
 
@@ -53,14 +54,19 @@ def trial() -> Trial:
 
 
 class Told(Model):
-    """A network that was told the answers: offsets ``(B, 4, 2)`` for the pairs in their order, plus an error."""
+    """A network that was told the answers, offsets ``(B, 4, 2)`` of the pairs in their order, plus an error.
+
+    It is shown each pair in both orders.
+    """
 
     def __init__(self, offsets: np.ndarray, error: float = 0.0) -> None:
         super().__init__()
-        self.offsets = torch.nn.Parameter(torch.from_numpy(offsets).float() + error)
+        there = matrix_from_corners(corner_points(128) + offsets + error, 128)
+        both = (offsets + error, net_offsets(np.linalg.inv(there), 128))
+        self.offsets = torch.nn.Parameter(torch.from_numpy(np.stack(both)).float())
 
     def forward(self, pairs: torch.Tensor) -> torch.Tensor:
-        return self.offsets[: len(pairs)]
+        return self.offsets[:, : len(pairs) // 2].flatten(0, 1)
 
     def facts(self) -> dict[str, int]:
         return {"channels": 1}
@@ -155,7 +161,9 @@ def measured(net: HomographyNet) -> Results:
 def test_results_are_what_a_card_holds(measured: Results):
     assert check(Results, json.loads(measured.to_json()), "measured") == measured
     names = [(figure.metric, figure.data, figure.protocol) for figure in measured.figures]
-    assert names[0] == ("MACE, 1 pass", "drawn streets", "Protocol B")
+    assert names[0] == ("MACE, 1 pass, a to b only", "drawn streets", "Protocol B")
+    assert ("MACE, 3 passes + ECC, b to a", "drawn streets", "Protocol B") in names
+    assert ("a to b and back, 3 passes + ECC", "drawn streets", "Protocol B") in names
     assert ("MACE, 3 passes", "drawn streets", "Protocol A") in names
     assert len({figure.key for figure in measured.figures}) == len(names)
     assert {figure.split for figure in measured.figures} == {"test"}
@@ -168,8 +176,9 @@ def test_results_are_what_a_card_holds(measured: Results):
 
 
 def test_tables_hold_every_method_and_change(measured: Results, net: HomographyNet):
-    small, large, robustness = measured.tables
-    assert [row[0] for row in small.rows] == list(methods(net))
+    small, other, large, robustness = measured.tables
+    assert [row[0] for row in small.rows] == [row[0] for row in other.rows] == list(methods(net))
+    assert other.title.startswith("drawn streets, Protocol B, 4 test pairs of 128x128, b to a, errors")
     assert small.columns[0] == "method"
     assert small.columns[-1] == "ms"
     assert all(isinstance(row[-1], float) for row in small.rows)
@@ -183,6 +192,36 @@ def test_tables_hold_every_method_and_change(measured: Results, net: HomographyN
     claimed = {figure.metric: figure.value for figure in measured.figures if figure.protocol == "Protocol B"}
     by_name = {row[0]: row[1] for row in small.rows}
     assert (claimed["MACE, 1 pass"], claimed["MACE, 3 passes"]) == (by_name[ONE], by_name[THREE])
+    assert claimed["MACE, 1 pass, a to b only"] == by_name[ONE_LOOK]
+    assert claimed["MACE, 3 passes, b to a"] == {row[0]: row[1] for row in other.rows}[THREE]
+
+
+def test_the_other_order_is_measured_at_the_same_corners(trial: Trial):
+    """Of a method that is right from a to b alone, and from b to a beside the truth by 3 and 4 pixels of b."""
+    known = {id(pair[0]): matrix for pair, matrix in zip(trial.pairs, truth(trial), strict=True)}
+    beside = np.array([[1, 0, 3], [0, 1, 4], [0, 0, 1.0]])
+
+    def method(pairs: list) -> list:
+        return [known[id(a)] if id(a) in known else np.linalg.inv(beside @ known[id(b)]) for a, b in pairs]
+
+    figures, (there, back) = both_orders(trial, {"told": method}, [("MACE", "told", "mean", 0.1)])
+    assert [(figure.metric, figure.value) for figure in figures] == [("MACE", 0.0), ("MACE, b to a", 5.0)]
+    assert [row[:2] for row in there.rows + back.rows] == [["told", 0.0], ["told", 5.0]]
+    [figure] = disagreement(trial, "told", method)
+    assert figure.metric == "a to b and back, told"
+    assert 3 < figure.value < 8  # pixels of a
+    with pytest.raises(ZooError, match="a to b and back, nothing on drawn streets test is inf"):
+        disagreement(trial, "nothing", lambda pairs: [None] * len(pairs))
+
+
+def test_what_keeps_the_better_of_both_orders_does_not_mind_the_order(net: HomographyNet, trial: Trial):
+    there = methods(net)[THREE](trial.pairs)
+    back = methods(net)[THREE]([(b, a) for a, b in trial.pairs])
+    for one, other in zip(there, back, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            inverse = np.linalg.inv(other)
+            np.testing.assert_allclose(one, inverse / inverse[2, 2], atol=1e-6)
 
 
 def test_time_is_that_of_one_pair_after_another(trial: Trial, monkeypatch: pytest.MonkeyPatch):
@@ -208,9 +247,9 @@ def test_threads_are_as_they_were(measured: Results, net: HomographyNet, trial: 
 
 def test_a_protocol_of_its_own_is_described_by_its_sizes(tmp_path: Path):
     data = HomographyPairs(tmp_path / "photos", perturbation=20)
-    source, protocol = alignment.describe(data, Context())
+    source, protocol = trials.describe(data, Context())
     assert source == "photos"
-    assert alignment.describe(data, Context(data="mine")) == ("mine", protocol)
+    assert trials.describe(data, Context(data="mine")) == ("mine", protocol)
     assert "perturbation=20" in protocol
     assert evaluation.under_protocol_a(data).protocol == PROTOCOLS["A"]
 
@@ -304,7 +343,7 @@ def test_displacement_is_told_in_pixels_of_128(points: int):
     By a fitted homography as by the points alone.
     """
     assert real_pair(40, points).displacement() == pytest.approx(16.2, abs=0.01)
-    assert real_pair(120, points).displacement() > REACH
+    assert real_pair(120, points).displacement() > 32
 
 
 def test_reprojection_error_is_in_pixels_of_b():
@@ -315,14 +354,30 @@ def test_reprojection_error_is_in_pixels_of_b():
 
 def test_real_table(net: HomographyNet):
     every = {**methods(net), "nothing": lambda _: [None]}
-    assert "within reach" not in real_table([real_pair(40)], every).columns
-    table = real_table([real_pair(40)], every, REACH)
+    table = real_table([real_pair(40)], estimates([real_pair(40)], every))
     row = dict(zip(table.columns, table.rows[0], strict=True))
     assert row["pair"] == "street"
-    assert row["within reach"] == "yes"
+    assert list(row)[2:] == list(every)
     assert row[IDENTITY] == pytest.approx(20.25)  # the half has its pixels' centres a quarter of a pixel aside
     assert row[SIFT] < 1
     assert row["nothing"] is None
+
+
+def test_a_sheet_shows_what_every_method_says(net: HomographyNet, tmp_path: Path):
+    pair = real_pair(40)
+    every = {"right": lambda _: [np.array([[0.5, 0, 20], [0, 0.5, 0], [0, 0, 1]])], "nothing": lambda _: [None]}
+    save_sheet(tmp_path / "sheet.png", [pair, pair], estimates([pair, pair], every))
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width == 4 * 324 + 4
+        shown = np.asarray(sheet.convert("L")).astype(float)
+    b, right, nothing = (shown[40:200, 4 + 324 * i : 324 + 324 * i].mean() for i in (1, 2, 3))
+    assert abs(right - b) < 25
+    assert nothing < b / 2
+    with pytest.raises(ZooError, match="--sheet shows real pairs: give --real FOLDER"):
+        pairs_to_show(None, tmp_path / "sheet.png")
+    with pytest.raises(ZooError, match="no such folder as"):
+        pairs_to_show(tmp_path, tmp_path / "missing" / "sheet.png")
+    assert pairs_to_show(None, None) == []
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,10 @@ CORNERS = corner_points(128)
 
 
 class Oracle:
-    """An engine that knows where the corners are, is wrong the first time by ``error``, and keeps what it was shown."""
+    """An engine that knows where the corners are, is wrong at first by ``errors``, and keeps what it was shown.
+
+    Asked for b to a as well, it says the inverse.
+    """
 
     device = "cpu"
 
@@ -35,10 +38,11 @@ class Oracle:
 
     def __call__(self, pairs: np.ndarray) -> tuple[np.ndarray, ...]:
         self.seen.append(pairs[0])
-        rest = np.linalg.inv(self.estimate) @ self.truth
+        rest, before = np.linalg.inv(self.estimate) @ self.truth, np.linalg.inv(self.estimate)
         found = transform_points(rest, CORNERS) + (self.errors.pop(0) if self.errors else 0)
         self.estimate = self.estimate @ cv2.getPerspectiveTransform(np.float32(CORNERS), np.float32(found))
-        return ((found - CORNERS)[None],)
+        back = transform_points(np.linalg.inv(before) @ np.linalg.inv(self.estimate), CORNERS)
+        return (np.stack((found, back))[: len(pairs)] - CORNERS,)
 
 
 def align(oracle: Oracle, *pictures: object, **options: object) -> Homography:

@@ -14,15 +14,14 @@ from zoo.data.pairs import (
     HELD_OUT_SEEDS,
     PROTOCOLS,
     Protocol,
-    draw,
     draw_held_out,
-    draw_training,
     exact_pair,
     net_offsets,
     sample,
     splitmix64,
     to_net_size,
 )
+from zoo.data.training_pairs import Shares, draw, draw_training
 from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, matrix_from_corners, net_scaling, transform_points
 
 SMALL_BUT_WILD = Protocol(60, 50, 12, 15)  # half of its quadrilaterals are not convex
@@ -210,15 +209,51 @@ def test_identity_scores_what_the_metric_says():
 
 
 def test_a_first_pass_leaves_less_than_there_was():
-    drawn = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], 1.0, 0.0)
+    drawn = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], Shares(later=1.0))
     assert drawn.later.mean() > 0.98
     assert np.abs(drawn.offsets[drawn.later]).max() <= 32
     distance = np.linalg.norm(drawn.offsets, axis=-1).mean(1)
     assert np.median(distance[drawn.later]) < 8
-    again = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], 0.25, 0.5)
+    again = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], Shares(later=0.25, photometric=0.5))
     assert again.later.mean() == pytest.approx(0.25, abs=0.02)
     assert again.unlike.mean() == pytest.approx(0.5, abs=0.02)
     assert np.array_equal(again.places, drawn.places)
+
+
+def test_pairs_in_the_other_order_are_the_inverse():
+    there = draw_training(rng(), 10, 2000, PROTOCOLS["B"])
+    back = draw_training(rng(), 10, 2000, PROTOCOLS["B"], Shares(swapped=1.0))
+    assert not there.swapped.any()
+    assert 0.7 < back.swapped.mean() < 0.95
+    assert np.abs(back.offsets[back.swapped]).max() <= 64
+    assert np.array_equal(back.offsets[~back.swapped], there.offsets[~back.swapped])
+    corners = corner_points(NET_SIZE)
+    matrices = matrix_from_corners(corners + back.offsets[back.swapped], NET_SIZE)
+    moved = transform_points(matrices, corners + there.offsets[back.swapped])
+    np.testing.assert_allclose(moved, np.broadcast_to(corners, moved.shape), atol=1e-2)
+
+
+@pytest.mark.parametrize("protocol", [PROTOCOLS["A"], PROTOCOLS["B"], Protocol(320, 240, 128, 32, 8)])
+def test_wide_pairs_are_turned_and_zoomed_and_lie_in_the_picture(protocol: Protocol):
+    drawn = draw_training(rng(), 10, 5000, protocol, Shares(wide=1.0))
+    corners = corner_points(protocol.patch)
+    quads = transform_points(drawn.matrices, corners)
+    assert quads.min() >= -1e-9
+    assert (quads <= np.array([protocol.width, protocol.height]) - 1 + 1e-9).all()
+    assert drawn.places.min() >= 0
+    assert (drawn.places + protocol.patch <= (protocol.width, protocol.height)).all()
+    if protocol.jitter is not None:
+        assert np.abs(drawn.places - (96, 56)).max() == protocol.jitter
+    around = quads - quads.mean(1, keepdims=True)
+    square = corners - corners.mean(0)
+    turn = np.degrees(np.angle((around @ [1, 1j] * (square @ [1, -1j])).sum(1)))
+    zoom = np.linalg.norm(around, axis=2).mean(1) / np.linalg.norm(square, axis=1).mean()
+    assert 12 < np.quantile(turn, 0.95) < 30
+    assert -30 < np.quantile(turn, 0.05) < -12
+    assert np.quantile(zoom, 0.05) < 0.88
+    assert np.quantile(zoom, 0.95) > 1.15
+    plain = draw_training(rng(), 10, 5000, protocol)
+    assert np.abs(drawn.offsets).max() > np.abs(plain.offsets).max() + 10
 
 
 # Sizes

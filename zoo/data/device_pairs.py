@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.data import photometric as ph
-from zoo.data.pairs import Protocol, draw_training
+from zoo.data.pairs import Protocol
+from zoo.data.training_pairs import PLAIN, Shares, draw_training
 from zoo.pictures.geometry import NET_SIZE, SMALLEST
 
 
@@ -35,8 +36,7 @@ def device_batch(
     pictures: Tensor,
     count: int,
     protocol: Protocol,
-    later: float = 0.0,
-    photometric: float = 0.0,
+    shares: Shares = PLAIN,
 ) -> tuple[Tensor, Tensor]:
     """Random pairs, on the device of the pictures.
 
@@ -45,13 +45,12 @@ def device_batch(
         pictures: ``(N, C, H, W)`` uint8 at the protocol's size.
         count: how many.
         protocol: the sizes; the patches' is a multiple of 128.
-        later: share of pairs as they look after a first estimate.
-        photometric: share of pairs whose patches differ in more than the view.
+        shares: of the kinds of pairs.
 
     Returns:
         Pairs ``(B, 2 * C, 128, 128)`` float32 in 0..255, not rounded, and offsets ``(B, 4, 2)`` float32.
     """
-    drawn = draw_training(rng, len(pictures), count, protocol, later, photometric)
+    drawn = draw_training(rng, len(pictures), count, protocol, shares)
     moved = partial(_moved, device=pictures.device)
     chosen, size = moved(drawn.chosen), protocol.patch
     a = warp(pictures[chosen].float(), moved(drawn.matrices), size, size)
@@ -61,6 +60,9 @@ def device_batch(
         which = moved(unlike)
         alike = patches[:, which]
         patches[:, which] = differ(alike.flatten(0, 1), rng).view_as(alike)
+    if (other := np.flatnonzero(drawn.swapped)).size:
+        which = moved(other)
+        patches[:, which] = patches[:, which].flip(0)
     if (again := np.flatnonzero(drawn.later)).size:
         which = moved(again)
         patches[1, which] = warp(patches[1, which], moved(drawn.estimates[again]), NET_SIZE, NET_SIZE)

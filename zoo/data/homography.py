@@ -21,21 +21,20 @@ from zoo.data.device_pairs import as_pictures, can_make, device_batch
 from zoo.data.module import TrainingBatches, as_floats, batches_loader, held_out_loader
 from zoo.data.pairs import (
     HELD_OUT_SEEDS,
-    Batch,
     Protocol,
-    as_later_pass,
     draw_held_out,
-    draw_training,
     exact_pair,
     net_offsets,
     protocol_of,
     to_net_size,
-    warped_pair,
 )
 from zoo.data.photometric import differ
 from zoo.data.picture_data import PictureData
 from zoo.data.pictures import fit
+from zoo.data.training_pairs import PLAIN, Batch, Shares, as_later_pass, draw_training, warped_pair
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
+
+CELL, FLAT = 16, 4.0  # pixels of a side of the cells that show something where their deviation in 1/255 is this
 
 
 class HomographyPairs(PictureData[np.ndarray]):
@@ -58,6 +57,11 @@ class HomographyPairs(PictureData[np.ndarray]):
         later: share of the training pairs that look as they do after a first estimate: little is left to correct,
             and where b ends its edge is repeated.
         photometric: share of the training pairs whose patches differ in light, blur, noise, JPEG and occlusion too.
+        wide: share of the training pairs that are turned by up to 15 degrees and zoomed by up to 1.25, and whose
+            corners move by up to 1.25 perturbations.
+        swapped: share of the training pairs that are taken in the other order.
+        tiles: training pictures are also taken at 2 to this many times the size, in as many pieces squared, where they
+            are as large as that.
         train_pairs: pairs of an epoch.
         val_pairs: pairs to validate on.
         test_pairs: pairs to test on.
@@ -69,7 +73,15 @@ class HomographyPairs(PictureData[np.ndarray]):
             pixels and room for all training pictures; "auto": there if it is a GPU and both hold, else on the CPU.
     """
 
-    training_only = PictureData.training_only | {"train_pairs", "later", "photometric", "make_on"}
+    training_only = PictureData.training_only | {
+        "train_pairs",
+        "later",
+        "photometric",
+        "wide",
+        "swapped",
+        "tiles",
+        "make_on",
+    }
     sizes = frozenset({"size", "patch", "perturbation", "jitter"})
     streets: ClassVar = {"train": 400, "val": 50, "test": 50}
 
@@ -85,6 +97,9 @@ class HomographyPairs(PictureData[np.ndarray]):
         grey: bool = True,
         later: float = 0.25,
         photometric: float = 0.0,
+        wide: float = 0.0,
+        swapped: float = 0.5,
+        tiles: int = 1,
         train_pairs: int = 25_600,
         val_pairs: int = 500,
         test_pairs: int = 1000,
@@ -96,8 +111,6 @@ class HomographyPairs(PictureData[np.ndarray]):
     ) -> None:
         counts = {"train_pairs": train_pairs, "val_pairs": val_pairs, "test_pairs": test_pairs}
         super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
-        if not (0 <= later <= 1 and 0 <= photometric <= 1):
-            raise ZooError("data.later and data.photometric are shares, 0 to 1")
         self.protocol = protocol_of(protocol, size, patch, perturbation, jitter)
         if make_on == "device" and not can_make(self.protocol):
             raise ZooError(f"data.make_on: patches of {self.protocol.patch} pixels can only be made on the CPU")
@@ -105,11 +118,27 @@ class HomographyPairs(PictureData[np.ndarray]):
         self.smallest = self.protocol.patch
         self.shape = (self.protocol.height, self.protocol.width, *(() if grey else (3,)))
         self.grey, self.make_on = grey, make_on
-        self._options = dict[str, Any](protocol=self.protocol, count=batch_size, later=later, photometric=photometric)
+        if tiles < 1:
+            raise ZooError(f"data.tiles is 1 or more, not {tiles}")
+        self.tiles, self.pieces = tiles, sum(n**2 for n in range(1, tiles + 1))
+        self._options = dict[str, Any](
+            protocol=self.protocol, count=batch_size, shares=Shares(later, photometric, wide, swapped)
+        )
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:
-        """The picture at the protocol's size, ``(H, W)`` or ``(H, W, 3)``."""
-        return fit(picture.convert("L") if self.grey else picture, self.protocol.width, self.protocol.height)
+        """The picture at the protocol's size, ``(H, W)`` or ``(H, W, 3)``; all pieces of a training picture."""
+        width, height = self.protocol.width, self.protocol.height
+        shown = picture.convert("L") if self.grey else picture
+        whole = fit(shown, width, height)
+        if split != "train" or self.pieces == 1:
+            return whole
+        pieces = [whole[None]]
+        for n in range(2, self.tiles + 1):
+            if min(shown.width // width, shown.height // height) >= n:
+                large = fit(shown, n * width, n * height)
+                grid = large.reshape(n, height, n, width, *large.shape[2:]).swapaxes(1, 2).reshape(-1, *whole.shape)
+                pieces.append(grid[[shows_something(piece) for piece in grid]])
+        return np.concatenate(pieces)
 
     def held_out_pairs(self, split: Split) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
         """Patches a and b of the protocol's own size, and where a's corners lie in b less where they lie in a.
@@ -178,8 +207,7 @@ def training_batch(
     pictures: np.ndarray,
     count: int,
     protocol: Protocol,
-    later: float = 0.0,
-    photometric: float = 0.0,
+    shares: Shares = PLAIN,
 ) -> Batch:
     """Random pairs; see :class:`HomographyPairs`.
 
@@ -188,10 +216,9 @@ def training_batch(
         pictures: ``(N, H, W)`` or ``(N, H, W, 3)`` uint8 at the protocol's size.
         count: how many.
         protocol: the sizes.
-        later: share of pairs as they look after a first estimate.
-        photometric: share of pairs whose patches differ in more than the view.
+        shares: of the kinds of pairs.
     """
-    drawn = draw_training(rng, len(pictures), count, protocol, later, photometric)
+    drawn = draw_training(rng, len(pictures), count, protocol, shares)
     channels = 1 if pictures.ndim == 3 else 3
     pairs = np.empty((count, 2 * channels, NET_SIZE, NET_SIZE), np.uint8)
     for i, (picture, place) in enumerate(zip(drawn.chosen.tolist(), drawn.places.tolist(), strict=True)):
@@ -199,10 +226,19 @@ def training_batch(
         a, b = to_net_size(a), to_net_size(b)
         if drawn.unlike[i]:
             a, b = differ(a, rng), differ(b, rng)
+        if drawn.swapped[i]:
+            a, b = b, a
         if drawn.later[i]:
             b = as_later_pass(b, drawn.estimates[i])
         pairs[i] = as_input(a, b)
     return pairs, drawn.offsets
+
+
+def shows_something(piece: np.ndarray) -> bool:
+    """Whether at least half of the cells of 16x16 pixels, of sides that they divide or not, are not flat."""
+    height, width = (side // CELL * CELL for side in piece.shape[:2])
+    cells = piece[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL, -1)
+    return float(np.median(cells.astype(np.float32).std((1, 3)))) >= FLAT
 
 
 def as_input(a: np.ndarray, b: np.ndarray) -> np.ndarray:

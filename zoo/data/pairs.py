@@ -50,9 +50,7 @@ where a column or row just beyond the last is the last. RGB goes channel by chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -68,11 +66,8 @@ from zoo.pictures.geometry import (
     warp,
 )
 
-Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
 HELD_OUT_SEEDS = {"val": 1, "test": 2}
-LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 DRAWS = 10  # integers that one attempt at a pair takes
-LATER_ERROR = 0.375  # by which share of the perturbation a corner may be off after a first pass: 12 pixels of 32
 
 
 @dataclass(frozen=True)
@@ -114,6 +109,20 @@ class Protocol:
             ranges.append((low, high))
         return ranges[0], ranges[1]
 
+    def room(self, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Least and largest left and top ``(B, 2)`` of patches whose partners have these corners about them.
+
+        Args:
+            corners: ``(B, 4, 2)``.
+        """
+        sides = np.array([self.width, self.height])
+        low = np.maximum(np.ceil(-corners.min(1)), 0)
+        high = sides - np.maximum(np.floor(corners.max(1)) + 2, self.patch)
+        if self.jitter is not None:
+            middle = (sides - self.patch) // 2
+            low, high = np.maximum(low, middle - self.jitter), np.minimum(high, middle + self.jitter)
+        return low.astype(np.int64), high.astype(np.int64)
+
 
 PROTOCOLS = {
     "A": Protocol(640, 480, 256, 64),  # the test of the paper
@@ -141,63 +150,6 @@ def protocol_of(
     if not protocol.perturbation:
         raise ZooError("data.perturbation is 1 or more: without it there is nothing to learn")
     return protocol
-
-
-def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Random places ``(count, 2)`` and corner offsets ``(count, 4, 2)``, whole pixels, for training."""
-    (left, right), (top, bottom) = protocol.places()
-    places = rng.integers((left, top), (right + 1, bottom + 1), (count, 2))
-    offsets = rng.integers(-protocol.perturbation, protocol.perturbation + 1, (count, 4, 2))
-    while not (fine := is_convex(corner_points(protocol.patch) + offsets)).all():
-        fresh = (int((~fine).sum()), 4, 2)
-        offsets[~fine] = rng.integers(-protocol.perturbation, protocol.perturbation + 1, fresh)
-    return places, offsets
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What chance decides of B training pairs, but for their photometric differences."""
-
-    chosen: np.ndarray  # index of the picture, (B,)
-    places: np.ndarray  # left and top of b, (B, 2)
-    matrices: np.ndarray  # from the pixels of a to those of the picture, (B, 3, 3)
-    later: np.ndarray  # whether the pair looks as after a first pass, (B,)
-    estimates: np.ndarray  # what that pass gave, at the networks' 128 pixels, (B, 3, 3); else without meaning
-    unlike: np.ndarray  # whether the patches differ photometrically, (B,)
-    offsets: np.ndarray  # what a network should answer, (B, 4, 2) float32
-
-
-def draw_training(
-    rng: np.random.Generator, pictures: int, count: int, protocol: Protocol, later: float, photometric: float
-) -> Drawn:
-    """Draws pairs, shares of which are ``later`` and ``photometric``.
-
-    Where a first pass leaves more to correct than the perturbation, since it squeezes b, the pair stays as it was.
-    """
-    chosen = rng.integers(0, pictures, count)
-    places, moves = draw(rng, count, protocol)
-    corners = corner_points(protocol.patch) + moves
-    offsets = net_offsets(matrix_from_corners(corners, protocol.patch), protocol.patch)
-    again, unlike = rng.random(count) < later, rng.random(count) < photometric
-    estimates = np.zeros((count, 3, 3))
-    if again.any():
-        reach = protocol.perturbation * NET_SIZE / protocol.patch
-        estimates[again], offsets[again], again[again] = _draw_first_pass(rng, offsets[again], reach)
-    matrices = matrix_from_corners(corners + places[:, None], protocol.patch)
-    return Drawn(chosen, places, matrices, again, estimates, unlike, offsets)
-
-
-def _draw_first_pass(
-    rng: np.random.Generator, offsets: np.ndarray, reach: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Estimates, the offsets that remain after them, and whether these are small enough."""
-    corners, count = corner_points(NET_SIZE), len(offsets)
-    errors = rng.uniform(-1, 1, (count, 4, 2)) * rng.uniform(0, LATER_ERROR * reach, (count, 1, 1))
-    estimated = corners + offsets + errors
-    estimates = matrix_from_corners(estimated, NET_SIZE)
-    left = transform_points(np.linalg.inv(estimates), corners + offsets) - corners
-    fine = is_convex(estimated) & (np.abs(left) <= reach).all((1, 2))
-    return estimates, np.where(fine[:, None, None], left, offsets), fine
 
 
 def draw_held_out(seed: int, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -245,20 +197,6 @@ def exact_pair(
     (x, y), size = place, protocol.patch
     a = sample(picture, matrix_from_corners(corner_points(size) + place + offsets, size), size)
     return a, picture[y : y + size, x : x + size]
-
-
-def warped_pair(
-    picture: np.ndarray, place: Sequence[int], matrix: np.ndarray, size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same within interpolation error, at OpenCV's speed; ``matrix`` takes pixels of a to those of the picture."""
-    x, y = place
-    b = picture[y : y + size, x : x + size].copy()  # first: row by row, it brings into the cache what the warp jumps in
-    return cv2.warpPerspective(picture, matrix, (size, size), flags=LINEAR), b
-
-
-def as_later_pass(b: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """As after a first estimate: pixel p shows b at ``estimate @ p``, its edge repeated where b ends."""
-    return cv2.warpPerspective(b, estimate, b.shape[1::-1], flags=LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def to_net_size(patch: np.ndarray) -> np.ndarray:

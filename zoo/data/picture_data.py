@@ -43,6 +43,7 @@ class PictureData(DataModule[Kept]):
         held_out_pictures: of val, and of test, at most; None: all.
         smallest: pictures of a folder with a side below this, in pixels, are not used.
         shape: of what is kept of each picture, where all are alike.
+        pieces: that are kept of a training picture, at most, where all are alike.
 
     Args:
         root: folder of pictures, whose splits stay as they are when pictures are added
@@ -63,6 +64,7 @@ class PictureData(DataModule[Kept]):
     held_out_pictures: int | None = None
     smallest: int = 1
     shape: tuple[int, ...] | None = None
+    pieces: int = 1
 
     def __init__(self, root: Path | None, extra: list[Path] | None, held_out: float, **options: Any) -> None:
         super().__init__(**options)
@@ -77,7 +79,7 @@ class PictureData(DataModule[Kept]):
                 raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); take folders beside it")
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Any:
-        """What is kept of a picture in RGB, uint8.
+        """What is kept of a picture in RGB, uint8: where all are alike one of their shape, or several ``(N, *shape)``.
 
         Args:
             picture: from a folder, or drawn.
@@ -115,9 +117,10 @@ class PictureData(DataModule[Kept]):
         if self.root is None:
             scenes = draw_streets(split, self.streets[split], self.street_size)
             drawn = (self.keep(Image.fromarray(scene), str(i), split) for i, (scene, _) in enumerate(scenes))
-            return self._gather(drawn, len(scenes))
+            return self._gather(drawn, len(scenes) * self.pieces)
         paths, skipped = self.some(split), list[ZooError]()
-        pictures = self._gather(self._read(paths, split, skipped), len(paths))
+        most = len(paths) * (self.pieces if split == "train" else 1)
+        pictures = self._gather(self._read(paths, split, skipped), most)
         if not len(pictures):
             raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
         if skipped and not replicas()["rank"]:
@@ -154,8 +157,10 @@ class PictureData(DataModule[Kept]):
         need = count * int(np.prod(self.shape))
         refuse_beyond(task, [(need, "cpu")], "give a folder of fewer pictures, or keep them smaller")
         array, used = np.empty((count, *self.shape), np.uint8), 0
-        for used, picture in enumerate(pictures, 1):
-            array[used - 1] = picture
+        for picture in pictures:
+            several = picture.reshape(-1, *self.shape)
+            array[used : used + len(several)] = several
+            used += len(several)
         return array[:used]
 
     def batches(self) -> int:

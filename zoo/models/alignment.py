@@ -8,135 +8,25 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from zoo.data.changes import Pair, changed, low_texture
-from zoo.data.homography import HomographyPairs
-from zoo.data.pairs import PROTOCOLS
-from zoo.data.wide_pairs import WidePair
-from zoo.models.evaluation import Context, Figure, Table, claims_of
+from zoo.models.evaluation import Figure, Table, claims_of
 from zoo.models.real_pairs import Method
+from zoo.models.trials import Known, Matrix
 from zoo.pictures import classical
-from zoo.pictures.classical import ecc, orb_ransac, sift_magsac, to_grey, usable
+from zoo.pictures.classical import ecc, orb_ransac, sift_magsac, to_grey
 from zoo.pictures.geometry import corner_points, resizing, transform_points
 
-Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
+Claim: TypeAlias = tuple[str, str, str, float]  # metric, method, score and tolerance of a figure
 
 IDENTITY, ORB, SIFT, ECC = "identity", "ORB + RANSAC", "SIFT + MAGSAC", "ECC from identity"
+OTHER_ORDER = ", b to a"
 SHORT_SCORES = ("mean", "< 3 px", "failures")
-
-
-class Known(Protocol):
-    """Pairs whose homography is known."""
-
-    @property
-    def data(self) -> str:
-        """Name of the source."""
-        ...
-
-    @property
-    def protocol(self) -> str:
-        """Such as "Protocol B"."""
-        ...
-
-    @property
-    def pairs(self) -> list[Pair]: ...
-
-    def errors(self, method: Method) -> np.ndarray:
-        """Errors of a method, ``(N,)`` pixels; NaN where the method has no usable estimate."""
-        ...
-
-    def still(self) -> np.ndarray:
-        """Errors of the identity, ``(N,)`` pixels."""
-        ...
-
-    def take(self, chosen: np.ndarray) -> Known:
-        """Some of the pairs, by index."""
-        ...
-
-    def alike(self, pairs: list[Pair]) -> Known:
-        """Other pictures of the same pairs."""
-        ...
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Square patches; errors are those of the corners of a.
-
-    Args:
-        data: name of the source.
-        protocol: such as "Protocol B".
-        pairs: square patches of one size.
-        offsets: where the corners of a lie in b less where they lie in a, ``(N, 4, 2)`` in pixels.
-    """
-
-    data: str
-    protocol: str
-    pairs: list[Pair]
-    offsets: np.ndarray
-
-    @classmethod
-    def of(cls, data: HomographyPairs, context: Context) -> Trial:
-        return cls(*describe(data, context), *data.held_out_pairs("test"))
-
-    def errors(self, method: Method) -> np.ndarray:
-        """Mean distance of the four corners from where they belong, ``(N,)`` pixels; NaN where no estimate is."""
-        size = self.pairs[0][0].shape[0]
-        corners, nowhere = corner_points(size), np.full((3, 3), np.nan)
-        matrices = np.stack([nowhere if matrix is None else matrix for matrix in method(self.pairs)])
-        with np.errstate(divide="ignore", invalid="ignore"):  # corners at infinity
-            found = transform_points(matrices, corners)
-        errors = np.linalg.norm(found - corners - self.offsets, axis=2).mean(1)
-        believable = (np.abs(found - corners) <= size).all((1, 2))
-        return np.where(believable, errors, np.nan)
-
-    def still(self) -> np.ndarray:
-        """The error of the identity, ``(N,)`` pixels."""
-        return np.linalg.norm(self.offsets, axis=2).mean(1)
-
-    def take(self, chosen: np.ndarray) -> Trial:
-        return replace(self, pairs=[self.pairs[i] for i in chosen], offsets=self.offsets[chosen])
-
-    def alike(self, pairs: list[Pair]) -> Trial:
-        return replace(self, pairs=pairs)
-
-
-@dataclass(frozen=True)
-class WideTrial:
-    """Pairs of Protocol C; errors are the mean over points that both pictures show, in pixels of b.
-
-    Args:
-        data: name of the source.
-        wide: the pairs.
-        pairs: their pictures, or these changed.
-    """
-
-    data: str
-    wide: list[WidePair]
-    pairs: list[Pair]
-    protocol: str = "Protocol C"
-
-    def errors(self, method: Method) -> np.ndarray:
-        found = [
-            matrix if matrix is None else usable(matrix, a.shape, b.shape)
-            for matrix, (a, b) in zip(method(self.pairs), self.pairs, strict=True)
-        ]
-        pairs = zip(self.wide, found, strict=True)
-        return np.array([np.nan if matrix is None else pair.error(matrix) for pair, matrix in pairs])
-
-    def still(self) -> np.ndarray:
-        return np.array([pair.error(np.eye(3)) for pair in self.wide])
-
-    def take(self, chosen: np.ndarray) -> WideTrial:
-        return replace(self, wide=[self.wide[i] for i in chosen], pairs=[self.pairs[i] for i in chosen])
-
-    def alike(self, pairs: list[Pair]) -> WideTrial:
-        return replace(self, pairs=pairs)
 
 
 def without_network() -> dict[str, Method]:
@@ -147,6 +37,49 @@ def without_network() -> dict[str, Method]:
         SIFT: partial(each, lambda pair: sift_magsac(*map(to_grey, pair))),
         ECC: partial(each, lambda pair: ecc(*map(to_grey, pair))),
     }
+
+
+def both_orders(
+    trial: Known,
+    every: dict[str, Method],
+    wanted: Sequence[Claim],
+    times: dict[str, float] | None = None,
+    by_torch: bool = True,
+) -> tuple[list[Figure], list[Table]]:
+    """Methods that are asked where a lies in b, and where b lies in a, the inverse of whose answer is measured.
+
+    Args:
+        trial: the pairs.
+        every: method by its name.
+        wanted: figures of each order; further ones say by how much both orders disagree.
+        times: milliseconds a pair of each method.
+        by_torch: see :func:`comparison`.
+    """
+    exchanged = [(b, a) for a, b in trial.pairs]
+    errors = {name: trial.errors(method) for name, method in every.items()}
+    other = {name: trial.errors(partial(_inverses, method, exchanged)) for name, method in every.items()}
+    figures = claims(trial, errors, wanted)
+    figures += claims(trial, other, [(metric + OTHER_ORDER, of, score, within) for metric, of, score, within in wanted])
+    return figures, [comparison(trial, errors, times, by_torch), comparison(trial, other, order=OTHER_ORDER)]
+
+
+def _inverses(method: Method, exchanged: Sequence[Pair], _: Sequence[Pair]) -> list[Matrix]:
+    return [None if matrix is None else np.linalg.inv(matrix) for matrix in method(exchanged)]
+
+
+def disagreement(trial: Known, name: str, method: Method) -> list[Figure]:
+    """How far a corner of a lies from where it is, in the mean, once it is taken to b and back; median, in pixels.
+
+    Pairs without an estimate in one of the orders count as infinitely far.
+    """
+    exchanged = [(b, a) for a, b in trial.pairs]
+    lengths = []
+    for (a, _), there, back in zip(trial.pairs, method(trial.pairs), method(exchanged), strict=True):
+        corners = corner_points(*a.shape[1::-1])
+        moved = corners + np.inf if there is None or back is None else transform_points(back @ there, corners)
+        lengths.append(np.linalg.norm(moved - corners, axis=1).mean())
+    found = float(np.median(lengths))
+    return claims_of([(f"a to b and back, {name}", found, 0.05)], trial.data, protocol=trial.protocol)
 
 
 def each(work: Callable[..., Matrix], *arguments: Sequence[Any]) -> list[Matrix]:
@@ -180,13 +113,13 @@ def scores(errors: np.ndarray, still: np.ndarray) -> dict[str, float]:
     return {name: round(float(value), 4) for name, value in found.items()}
 
 
-def claims(trial: Known, errors: dict[str, np.ndarray], wanted: Sequence[tuple[str, str, str, float]]) -> list[Figure]:
+def claims(trial: Known, errors: dict[str, np.ndarray], wanted: Sequence[Claim]) -> list[Figure]:
     """Figures of the methods that were measured.
 
     Args:
         trial: the pairs.
         errors: of each method.
-        wanted: metric, method, score and tolerance of each figure.
+        wanted: the figures.
     """
     found = {method: scores(each, trial.still()) for method, each in errors.items()}
     made = [(metric, found[of][score], tolerance) for metric, of, score, tolerance in wanted if of in found]
@@ -194,7 +127,11 @@ def claims(trial: Known, errors: dict[str, np.ndarray], wanted: Sequence[tuple[s
 
 
 def comparison(
-    trial: Known, errors: dict[str, np.ndarray], times: dict[str, float] | None = None, by_torch: bool = True
+    trial: Known,
+    errors: dict[str, np.ndarray],
+    times: dict[str, float] | None = None,
+    by_torch: bool = True,
+    order: str = "",
 ) -> Table:
     """Every method on the same pairs.
 
@@ -203,9 +140,11 @@ def comparison(
         errors: of each method.
         times: milliseconds a pair of each method.
         by_torch: whether torch computes the network; other engines choose their own number of threads.
+        order: of the pictures, for the title.
     """
     height, width = trial.pairs[0][0].shape[:2]
-    title = f"{trial.data}, {trial.protocol}, {len(trial.pairs)} test pairs of {width}x{height}, errors in their pixels"
+    pairs = f"{len(trial.pairs)} test pairs of {width}x{height}{order}"
+    title = f"{trial.data}, {trial.protocol}, {pairs}, errors in their pixels"
     rows = {name: scores(found, trial.still()) for name, found in errors.items()}
     if times:
         title += f", ms a pair on one thread{'' if by_torch else ' but for the network'} ({platform.machine()})"
@@ -234,13 +173,6 @@ def robustness(
     return Table.of(f"The first {len(trial.pairs)} of these pairs, changed: {what}", rows, "change")
 
 
-def describe(data: HomographyPairs, context: Context) -> tuple[str, str]:
-    """Source and protocol, such as "photos" and "Protocol B"."""
-    source = context.name_of(data.root.resolve()) if data.root else "drawn streets"
-    known = (f"Protocol {name}" for name, protocol in PROTOCOLS.items() if protocol == data.protocol)
-    return source, next(known, str(data.protocol))
-
-
 @contextmanager
 def one_thread(get: Callable[[], int], change: Callable[[int], object]) -> Iterator[None]:
     """Makes a library compute on one thread for a while, by the functions that tell and change how many it takes."""
@@ -250,6 +182,18 @@ def one_thread(get: Callable[[], int], change: Callable[[int], object]) -> Itera
         yield
     finally:
         change(threads)
+
+
+def remembered(method: Method) -> Method:
+    """A method that gives what it gave, where it is asked about the same list of pairs again."""
+    last: list[tuple[Sequence[Pair], list[Matrix]]] = []
+
+    def method_or_memory(pairs: Sequence[Pair]) -> list[Matrix]:
+        if not last or last[0][0] is not pairs:
+            last[:] = [(pairs, method(pairs))]
+        return last[0][1]
+
+    return method_or_memory
 
 
 def ms_a_pair(method: Method, pairs: Sequence[Pair]) -> float:

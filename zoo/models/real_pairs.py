@@ -10,14 +10,20 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw
 
 from zoo.base.errors import ZooError
 from zoo.base.tables import places, records
 from zoo.models.evaluation import Table
-from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, net_scaling, transform_points
+from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, net_scaling, resizing, transform_points
+from zoo.pictures.homography import Homography, normalized
 from zoo.pictures.images import open_rgb
+from zoo.pictures.results import save_png
+from zoo.pictures.sheets import contact_sheet
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
+Estimates: TypeAlias = Mapping[str, "np.ndarray | None"]  # matrix from the pixels of a to those of b, by the method
+SHOWN = 320  # pixels of the width of a picture on a sheet
 COLUMNS = ("xA", "yA", "xB", "yB")
 
 
@@ -65,6 +71,15 @@ def read_real_pairs(folder: Path) -> list[RealPair]:
     return [_read(path) for path in tables]
 
 
+def pairs_to_show(folder: Path | None, sheet: Path | None) -> list[RealPair]:
+    """The pairs of a folder, none without one, of which a sheet may be written."""
+    if sheet and not folder:
+        raise ZooError("--sheet shows real pairs: give --real FOLDER as well")
+    if sheet and not sheet.absolute().parent.is_dir():
+        raise ZooError(f"--sheet {sheet}: no such folder as {sheet.parent}")
+    return read_real_pairs(folder) if folder else []
+
+
 def _read(table: Path) -> RealPair:
     points = _read_points(table)
     a, b = (np.array(open_rgb(table.with_name(f"{table.stem}{which}.jpg"))) for which in "AB")
@@ -88,24 +103,46 @@ def _read_points(table: Path) -> np.ndarray:
     return np.array(points)
 
 
-def real_table(pairs: list[RealPair], methods: Mapping[str, Method], reach: float | None = None) -> Table:
-    """What each method reaches on each pair.
+def estimates(pairs: Sequence[RealPair], methods: Mapping[str, Method]) -> list[Estimates]:
+    """What each method says about each pair."""
+    return [{name: method([(pair.a, pair.b)])[0] for name, method in methods.items()} for pair in pairs]
 
-    Args:
-        pairs: the pairs.
-        methods: by name.
-        reach: pixels of 128x128 by which corners moved at most in training, for a column that says which pairs are
-            within that; None: there is no such bound.
-    """
+
+def real_table(pairs: Sequence[RealPair], found: Sequence[Estimates]) -> Table:
+    """What each method reaches on each pair, from :func:`estimates`."""
     rows: dict[str, dict[str, str | float | None]] = {}
-    for pair in pairs:
-        moved = pair.displacement()
-        rows[pair.name] = {"corners move by": round(moved, 1)}
-        if reach is not None:
-            rows[pair.name]["within reach"] = "yes" if moved <= reach else "no"
-        for name, method in methods.items():
-            [matrix] = method([(pair.a, pair.b)])
-            rows[pair.name][name] = None if matrix is None else round(pair.error(matrix), 2)
+    for pair, of in zip(pairs, found, strict=True):
+        errors = {name: None if matrix is None else round(pair.error(matrix), 2) for name, matrix in of.items()}
+        rows[pair.name] = {"corners move by": round(pair.displacement(), 1), **errors}
     title = "Real pairs: mean reprojection error in pixels of b at its own size, by how many of 128 pixels corners move"
-    made = f"; the network was made for {reach} at most" if reach is not None else ""
-    return Table.of(f"{title}{made}", rows, "pair")
+    return Table.of(title, rows, "pair")
+
+
+def save_sheet(path: Path, pairs: Sequence[RealPair], found: Sequence[Estimates]) -> None:
+    """Writes a PNG: both pictures of each pair, and b with what each method says about a over it, and its error."""
+    rows = []
+    for pair, of in zip(pairs, found, strict=True):
+        a, b = (small(picture) for picture in (pair.a, pair.b))
+        to_a, to_b = resizing(pair.a.shape, a.shape), resizing(pair.b.shape, b.shape)
+        row = [a, b]
+        for matrix in of.values():
+            if matrix is None:
+                row.append(labelled(Image.fromarray(b // 3), "no estimate"))
+            else:
+                onto = normalized(to_b @ matrix @ np.linalg.inv(to_a))
+                overlay = Homography(onto, 1.0, True, None, None, 0.0, a, b).overlay()
+                row.append(labelled(overlay, f"{pair.error(matrix):.2f} px"))
+        rows.append(row)
+    save_png(contact_sheet(rows, ("a", "b", *found[0]), SHOWN), path)
+
+
+def small(picture: np.ndarray) -> np.ndarray:
+    """A picture as wide as it is shown on a sheet."""
+    size = SHOWN, max(1, round(picture.shape[0] * SHOWN / picture.shape[1]))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def labelled(picture: Image.Image, text: str) -> np.ndarray:
+    """A picture with a text in its upper left."""
+    ImageDraw.Draw(picture).text((6, 4), text, fill="white", stroke_width=2, stroke_fill="black")
+    return np.asarray(picture)

@@ -64,7 +64,7 @@ def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach:
         return None
     if not correlation(small_a, small_b, found) >= correlation(small_a, small_b, first):
         return None
-    matrix = usable_either_way(np.linalg.inv(to_b) @ found.astype(np.float64) @ to_a, a.shape, b.shape)
+    matrix = usable(np.linalg.inv(to_b) @ found.astype(np.float64) @ to_a, a.shape, b.shape)
     if matrix is None:
         return None
     corners = corner_points(*a.shape[1::-1])
@@ -78,38 +78,30 @@ def polish(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> np.ndarray | None
 
 
 def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.ndarray | None:
-    """A homography with 1 in the lower right, or None if it takes a to no convex quadrilateral, or far out of b.
+    """A homography with 1 in the lower right, or None if no camera would see b so far from a.
 
-    Args:
-        matrix: ``(3, 3)`` or None.
-        a: shape of the picture, height first.
-        b: shape of the other picture; corners of a lie at most its long side away from it.
-    """
-    if matrix is None or not np.isfinite(matrix).all() or not matrix[2, 2]:
-        return None
-    matrix, corners = matrix / matrix[2, 2], corner_points(a[1], a[0])
-    if not (corners @ matrix[2, :2] + 1 > 1e-6).all():
-        return None
-    moved, far = transform_points(matrix, corners), max(b[:2])
-    inside = (moved >= -far).all() and (moved <= (b[1] + far, b[0] + far)).all()
-    return matrix if inside and is_convex(moved) else None
-
-
-def usable_either_way(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.ndarray | None:
-    """:func:`usable` of the homography or of its inverse: where b shows a detail of a, corners of a lie anywhere.
+    That is if it takes a to no convex quadrilateral that lies in b or near it, and its inverse takes b to none that
+    lies in a or near it: where b shows a detail of a, corners of a lie anywhere.
 
     Args:
         matrix: ``(3, 3)`` or None.
         a: shape of the picture, height first.
         b: shape of the other picture.
     """
-    if matrix is None or usable(matrix, a, b) is not None:
-        return usable(matrix, a, b)
-    if not np.isfinite(matrix).all() or np.linalg.matrix_rank(matrix) != 3:
+    if matrix is None or not np.isfinite(matrix).all() or not matrix[2, 2]:
         return None
-    back = usable(np.linalg.inv(matrix), b, a)
-    found = None if back is None else np.linalg.inv(back)
-    return None if found is None or not found[2, 2] else found / found[2, 2]
+    if np.linalg.matrix_rank(matrix) == 3 and (_near(matrix, a, b) or _near(np.linalg.inv(matrix), b, a)):
+        return matrix / matrix[2, 2]
+    return None
+
+
+def _near(matrix: np.ndarray, a: Sequence[int], b: Sequence[int]) -> bool:
+    """Whether a becomes a convex quadrilateral whose corners are at most the long side of b away from b."""
+    corners = corner_points(a[1], a[0])
+    if not matrix[2, 2] or not (corners @ (matrix[2, :2] / matrix[2, 2]) + 1 > 1e-6).all():
+        return False
+    moved, far = transform_points(matrix, corners), max(b[:2])
+    return bool((moved >= -far).all() and (moved <= (b[1] + far, b[0] + far)).all() and is_convex(moved))
 
 
 def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:

@@ -67,7 +67,8 @@ class Aligner:
     def predict(self, a: Picture, b: Picture, *, passes: Count = 3, refine: Literal["ecc"] | None = None) -> Homography:
         """The homography from the pixels of a to those of b, pictures of any two sizes.
 
-        Where the pictures agree as they are, and better than under the estimate, nothing has moved.
+        The network looks from a to b and from b to a, and the answer under which the pictures agree better is kept.
+        Where they agree as they are, and better than under the estimate, nothing has moved.
 
         Args:
             a: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``.
@@ -81,7 +82,7 @@ class Aligner:
         pictures = read(a), read(b)
         start = time.perf_counter()
         pair = np.concatenate([to_input(picture, self.channels) for picture in pictures])[None]
-        found = self.estimate(pair, passes)
+        found = self.estimate_both_ways(pair, passes)
         small = np.eye(3) if nothing_moved(pair[0], found.matrix[0]) else found.matrix[0]
         to_a, to_b = (net_scaling(*picture.shape[1::-1]) for picture in pictures)
         matrix = normalized(np.linalg.inv(to_b) @ small @ to_a)
@@ -95,6 +96,32 @@ class Aligner:
             matrix = np.linalg.inv(to_b) @ to_a
         refined, seconds = None if refine is None else better is not None, time.perf_counter() - start
         return Homography(matrix, confidence, valid, refined, passes, seconds, *pictures, (name_of(a), name_of(b)))
+
+    def estimate_both_ways(self, pairs: np.ndarray, passes: int = 1) -> Estimate:
+        """Looks from a to b and from b to a, and keeps the estimate under which the pictures agree better.
+
+        So the answer does not depend on the order of the pictures.
+
+        Args:
+            pairs: ``(B, 2C, 128, 128)`` float32 in 0..1.
+            passes: calls of the network of either, 1 or more.
+        """
+        a, b = np.split(pairs, 2, 1)
+        both = self.estimate(np.concatenate((pairs, np.concatenate((b, a), 1))), passes)
+        there, back = (Estimate(*(np.split(each, 2)[i] for each in vars(both).values())) for i in (0, 1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inverse = np.linalg.inv(back.matrix)
+            inverse /= inverse[:, 2:, 2:]
+        fine = back.valid & np.isfinite(inverse).all((1, 2))
+        better = fine & ~there.valid
+        for i in np.flatnonzero(fine & there.valid):
+            greys = as_greys(pairs[i])
+            better[i] = agreement(*greys, inverse[i]) > agreement(*greys, there.matrix[i])
+        return Estimate(
+            np.where(better[:, None, None], inverse, there.matrix),
+            np.where(better, back.residual, there.residual),
+            there.valid | fine,
+        )
 
     def _confidence(self, pair: np.ndarray, matrix: np.ndarray) -> float:
         """From what the network would still correct of an estimate, in pixels of 128x128."""
@@ -147,8 +174,20 @@ def shows_something(pictures: np.ndarray) -> np.ndarray:
 
 def nothing_moved(pair: np.ndarray, matrix: np.ndarray) -> bool:
     """Whether the pictures of ``(2C, 128, 128)`` in 0..1 agree as they are, and better than under an estimate."""
+    greys = as_greys(pair)
+    return agreement(*greys, np.eye(3)) >= max(agreement(*greys, matrix), SAME)
+
+
+def agreement(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
+    """How well grey pictures correlate as seen from either, in the mean; -1 where nothing can be said."""
+    seen = correlation(a, b, matrix) + correlation(b, a, np.linalg.inv(matrix))
+    return -1.0 if np.isnan(seen) else seen / 2
+
+
+def as_greys(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both pictures of ``(2C, 128, 128)`` in 0..1 as ``(128, 128)`` uint8."""
     a, b = (np.rint(part.mean(0) * 255).astype(np.uint8) for part in np.split(pair, 2))
-    return correlation(a, b, np.eye(3)) >= max(correlation(a, b, matrix), SAME)
+    return a, b
 
 
 def to_input(picture: np.ndarray, channels: int) -> np.ndarray:

@@ -24,20 +24,19 @@ from zoo.models.alignment import (
     IDENTITY,
     ORB,
     SIFT,
-    Matrix,
-    Trial,
-    WideTrial,
-    claims,
-    comparison,
+    both_orders,
+    disagreement,
     each,
     ms_a_pair,
     one_thread,
     polish,
+    remembered,
     robustness,
     without_network,
 )
 from zoo.models.evaluation import Context, Figure, Results, claims_of
-from zoo.models.real_pairs import Method, RealPair, read_real_pairs, real_table
+from zoo.models.real_pairs import Estimates, Method, RealPair, estimates, pairs_to_show, real_table, save_sheet
+from zoo.models.trials import Matrix, Trial, WideTrial
 from zoo.models.xfeat.net import XFeat
 from zoo.models.xfeat.predict import Matcher
 from zoo.nn.cost import macs, parameter_count
@@ -57,42 +56,52 @@ CHANGED_PAIRS, TIMED_PAIRS = 100, 20
 SOLVED = 5.0  # pixels, below which a real pair is
 
 
-def evaluate(net: XFeat, data: Views, context: Context, *, real: Path | None = None, pairs: Count = 200) -> Results:
+def evaluate(
+    net: XFeat,
+    data: Views,
+    context: Context,
+    *,
+    real: Path | None = None,
+    sheet: Path | None = None,
+    pairs: Count = 200,
+) -> Results:
     """Measures the network, and what is done without one, on pairs of pictures of the test split of the data.
 
     Under Protocol C (:mod:`zoo.data.wide_pairs`) errors are the mean over points that both pictures show, under
     Protocol B of 128x128 (:mod:`zoo.data.pairs`) the mean over the corners. A pair for which a method has no estimate
     counts with the error of the identity. Failures are the fraction of these pairs and of pairs whose error is no
-    smaller than that of the identity.
+    smaller than that of the identity. In the other order, b to a, methods are asked where b lies in a, and the inverse
+    of their answer is measured, in pixels of b too.
 
     Args:
         net: the network.
         data: only pictures of test are used.
         context: which says what the data are called.
         real: folder of real pairs, NAME.csv with NAMEA.jpg and NAMEB.jpg, to be measured as well
+        sheet: PNG to write, of the real pairs with what each method says about them
         pairs: number of pairs of each protocol
     """
-    real_pairs = read_real_pairs(real) if real else []
+    real_pairs = pairs_to_show(real, sheet)
     every, source = methods(net), context.name_of(data.root.resolve()) if data.root else "drawn streets"
     wide = wide_trial(data, source, pairs)
     small = HomographyPairs(data.root, test_pairs=pairs, held_out=data.held_out, num_workers=0)
     near = Trial(source, "Protocol B", *small.held_out_pairs("test"))
     with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
-        errors = {name: wide.errors(method) for name, method in every.items()}
         times = {name: ms_a_pair(method, wide.pairs[:TIMED_PAIRS]) for name, method in every.items()}
-        near_errors = {name: near.errors(method) for name, method in every.items()}
+        by_torch = hasattr(net.engine, "net")
+        figures, tables = both_orders(wide, every, (*CLAIMS, (*MEAN, 1.0)), times, by_torch)
+        near_figures, near_tables = both_orders(near, every, (*CLAIMS, (*MEAN, 0.2)))
+        figures += near_figures
+        for trial in (wide, near):
+            figures += disagreement(trial, "with ECC", every[POLISHED])
         first = wide.take(np.arange(min(CHANGED_PAIRS, pairs)))
         what = "the network, the network polished by ECC, and SIFT + MAGSAC"
-        tables = [
-            comparison(wide, errors, times, hasattr(net.engine, "net")),
-            robustness(first, every, WHEN_CHANGED, CHANGES, what),
-            comparison(near, near_errors),
-        ]
-        figures = claims(wide, errors, (*CLAIMS, (*MEAN, 1.0)))
-        figures += claims(near, near_errors, (*CLAIMS, (*MEAN, 0.2)))
+        tables += [robustness(first, every, WHEN_CHANGED, CHANGES, what), *near_tables]
         if real_pairs:
-            tables.append(real_table(real_pairs, every))
-            figures += solved(real_pairs, every[POLISHED], real)
+            tables.append(real_table(real_pairs, found := estimates(real_pairs, every)))
+            figures += solved(real_pairs, found, real)
+            if sheet:
+                save_sheet(sheet, real_pairs, found)
     return Results(
         figures=figures,
         tables=tables,
@@ -111,18 +120,6 @@ def methods(net: XFeat) -> dict[str, Method]:
         PLAIN: found,
         POLISHED: lambda pairs: each(polish, pairs, found(pairs)),  # ECC on all cores
     }
-
-
-def remembered(method: Method) -> Method:
-    """A method that gives what it gave, where it is asked about the same list of pairs again."""
-    last: list[tuple[Sequence[Pair], list[Matrix]]] = []
-
-    def method_or_memory(pairs: Sequence[Pair]) -> list[Matrix]:
-        if not last or last[0][0] is not pairs:
-            last[:] = [(pairs, method(pairs))]
-        return last[0][1]
-
-    return method_or_memory
 
 
 def look(matcher: Matcher, pairs: Sequence[Pair]) -> list[Matrix]:
@@ -149,9 +146,9 @@ def digest(wide: Sequence[WidePair]) -> str:
     return found.hexdigest()
 
 
-def solved(pairs: Sequence[RealPair], method: Method, folder: Path | None) -> list[Figure]:
-    """How many real pairs a method brings within 5 pixels, as a fraction."""
-    matrices = [method([(pair.a, pair.b)])[0] for pair in pairs]
+def solved(pairs: Sequence[RealPair], found: Sequence[Estimates], folder: Path | None) -> list[Figure]:
+    """How many real pairs the network with ECC brings within 5 pixels, as a fraction."""
+    matrices = [of[POLISHED] for of in found]
     errors = [np.inf if matrix is None else pair.error(matrix) for pair, matrix in zip(pairs, matrices, strict=True)]
     share = float(np.mean(np.array(errors) < SOLVED))
     return claims_of([("real pairs < 5 px + ECC", share, 0.0)], folder.name if folder else "", protocol="real pairs")

@@ -15,7 +15,7 @@ from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
 from zoo.models.xfeat.features import CELL, DESCRIPTOR, Features, find, moved
-from zoo.pictures.classical import magnification, polish, to_grey, usable_either_way
+from zoo.pictures.classical import magnification, polish, to_grey, usable
 from zoo.pictures.geometry import resizing, transform_points
 from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
@@ -198,7 +198,7 @@ def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[
         )
     except cv2.error:
         return none
-    matrix = usable_either_way(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
+    matrix = usable(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
     if matrix is None or int(kept.sum()) < ROUGH:
         return none
     inliers = kept[:, 0].astype(bool)

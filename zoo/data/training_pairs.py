@@ -1,0 +1,145 @@
+"""What chance decides of training pairs, and how they are made; the pairs of :mod:`zoo.data.pairs` and others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+
+from zoo.base.errors import ZooError
+from zoo.data.pairs import Protocol, net_offsets
+from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, matrix_from_corners, transform_points
+
+Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
+LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+LATER_ERROR = 0.375  # by which share of the perturbation a corner may be off after a first pass: 12 pixels of 32
+WIDER, TURN, ZOOM = 1.25, 15.0, 1.25  # of wide pairs: corners move by that much of the perturbation, degrees, factor
+OTHER_REACH = 2.0  # perturbations by which corners move at most, for the pair to be taken in the other order
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How many of the training pairs are of a kind, each 0 to 1.
+
+    Args:
+        later: look as they do after a first estimate: little is left to correct, and where b ends its edge is repeated.
+        photometric: differ in light, blur, noise, JPEG and occlusion too.
+        wide: are turned by up to 15 degrees and zoomed by up to 1.25, and corners move by up to 1.25 perturbations.
+        swapped: are taken in the other order, a for b; not those whose corners would move by over 2 perturbations.
+    """
+
+    later: float = 0.0
+    photometric: float = 0.0
+    wide: float = 0.0
+    swapped: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not all(0 <= share <= 1 for share in vars(self).values()):
+            raise ZooError(f"{', '.join(f'data.{name}' for name in vars(self))} are shares, 0 to 1")
+
+
+PLAIN = Shares()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What chance decides of B training pairs, but for their photometric differences."""
+
+    chosen: np.ndarray  # index of the picture, (B,)
+    places: np.ndarray  # left and top of the patch that is cut out, (B, 2)
+    matrices: np.ndarray  # from the pixels of the patch that is warped to those of the picture, (B, 3, 3)
+    swapped: np.ndarray  # whether the patch that is cut out is a, and not b, (B,)
+    later: np.ndarray  # whether the pair looks as after a first pass, (B,)
+    estimates: np.ndarray  # what that pass gave, at the networks' 128 pixels, (B, 3, 3); else without meaning
+    unlike: np.ndarray  # whether the patches differ photometrically, (B,)
+    offsets: np.ndarray  # what a network should answer, (B, 4, 2) float32
+
+
+def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Random places ``(count, 2)`` and corner offsets ``(count, 4, 2)``, whole pixels, for training."""
+    (left, right), (top, bottom) = protocol.places()
+    places = rng.integers((left, top), (right + 1, bottom + 1), (count, 2))
+    offsets = rng.integers(-protocol.perturbation, protocol.perturbation + 1, (count, 4, 2))
+    while not (fine := is_convex(corner_points(protocol.patch) + offsets)).all():
+        fresh = (int((~fine).sum()), 4, 2)
+        offsets[~fine] = rng.integers(-protocol.perturbation, protocol.perturbation + 1, fresh)
+    return places, offsets
+
+
+def draw_training(
+    rng: np.random.Generator, pictures: int, count: int, protocol: Protocol, shares: Shares = PLAIN
+) -> Drawn:
+    """Draws pairs of pictures with these numbers.
+
+    Where a first pass leaves more to correct than the perturbation, since it squeezes b, the pair stays as it was.
+    """
+    chosen = rng.integers(0, pictures, count)
+    places, moves = draw(rng, count, protocol)
+    corners = corner_points(protocol.patch) + moves.astype(np.float64)
+    if (wide := np.flatnonzero(rng.random(count) < shares.wide)).size:
+        places[wide], corners[wide] = _draw_wide(rng, len(wide), protocol)
+    matrices = matrix_from_corners(corners, protocol.patch)
+    offsets, swapped = net_offsets(matrices, protocol.patch), rng.random(count) < shares.swapped
+    reach = protocol.perturbation * NET_SIZE / protocol.patch
+    other = net_offsets(np.linalg.inv(matrices), protocol.patch)
+    swapped &= (np.abs(other) <= OTHER_REACH * reach).all((1, 2))
+    offsets[swapped] = other[swapped]
+    again, unlike = rng.random(count) < shares.later, rng.random(count) < shares.photometric
+    estimates = np.zeros((count, 3, 3))
+    if again.any():
+        estimates[again], offsets[again], again[again] = _draw_first_pass(rng, offsets[again], reach)
+    to_picture = matrix_from_corners(corners + places[:, None], protocol.patch)
+    return Drawn(chosen, places, to_picture, swapped, again, estimates, unlike, offsets)
+
+
+def _draw_wide(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
+    """Places of patches ``(count, 2)`` and the corners of their partners about these, ``(count, 4, 2)``.
+
+    What does not fit into the picture is drawn again.
+    """
+    size, reach = protocol.patch, WIDER * protocol.perturbation
+    corners = corner_points(size)
+    places, moved = np.zeros((count, 2), np.int64), np.empty((count, 4, 2))
+    missing = np.arange(count)
+    while missing.size:
+        n = len(missing)
+        turn, zoom = np.deg2rad(rng.uniform(-TURN, TURN, n)), ZOOM ** rng.uniform(-1, 1, n)
+        turns = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]).transpose(2, 0, 1)
+        around = corners - corners.mean(0) + rng.uniform(-reach, reach, (n, 4, 2))
+        found = around @ turns * zoom[:, None, None] + corners.mean(0)
+        low, high = protocol.room(found)
+        fine = (low <= high).all(1) & is_convex(found, size**2 / 16)
+        moved[missing[fine]] = found[fine]
+        places[missing[fine]] = rng.integers(low[fine], high[fine] + 1)
+        missing = missing[~fine]
+    return places, moved
+
+
+def _draw_first_pass(
+    rng: np.random.Generator, offsets: np.ndarray, reach: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimates, the offsets that remain after them, and whether these are small enough."""
+    corners, count = corner_points(NET_SIZE), len(offsets)
+    errors = rng.uniform(-1, 1, (count, 4, 2)) * rng.uniform(0, LATER_ERROR * reach, (count, 1, 1))
+    estimated = corners + offsets + errors
+    estimates = matrix_from_corners(estimated, NET_SIZE)
+    left = transform_points(np.linalg.inv(estimates), corners + offsets) - corners
+    fine = is_convex(estimated) & (np.abs(left) <= reach).all((1, 2))
+    return estimates, np.where(fine[:, None, None], left, offsets), fine
+
+
+def warped_pair(
+    picture: np.ndarray, place: Sequence[int], matrix: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same within interpolation error, at OpenCV's speed; ``matrix`` takes pixels of a to those of the picture."""
+    x, y = place
+    b = picture[y : y + size, x : x + size].copy()  # first: row by row, it brings into the cache what the warp jumps in
+    return cv2.warpPerspective(picture, matrix, (size, size), flags=LINEAR), b
+
+
+def as_later_pass(b: np.ndarray, estimate: np.ndarray) -> np.ndarray:
+    """As after a first estimate: pixel p shows b at ``estimate @ p``, its edge repeated where b ends."""
+    return cv2.warpPerspective(b, estimate, b.shape[1::-1], flags=LINEAR, borderMode=cv2.BORDER_REPLICATE)
