@@ -66,7 +66,7 @@ def test_a_model_without_weights_of_its_own(card: Path):
     assert check_card(card) == []
     assert read_card(card).size == "none"
     assert "\n\nNo parameters; multiply-adds: 2.10 G at 480x360.\n" in (card / "README.md").read_text()
-    assert models_table().endswith(" | none | none |")
+    assert models_table().endswith(" | none | none | unclear |")
 
 
 def test_one_number_is_a_weight():
@@ -277,8 +277,8 @@ def test_fill_replaces_only_its_own_part():
 
 def test_models_table(card: Path):
     assert models_table().splitlines() == [
-        "| model | task | data | main figure | parameters | size |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| model | task | data | main figure | parameters | size | commercial use |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         "| [linknet_camvid](cards/linknet_camvid/README.md) | semantic segmentation | camvid | "
-        "mIoU 0.6125 ± 0.002 on CamVid test | 3.5 M | 7.1 MB |",
+        "mIoU 0.6125 ± 0.002 on CamVid test | 3.5 M | 7.1 MB | unclear |",
     ]

@@ -198,8 +198,9 @@ def models_table(prefix: str = "cards/") -> str:
         count = card.results.parameters
         parameters = "" if count is None else f"{count / 1e6:.1f} M" if count else "none"
         link = f"[{card.name}]({prefix}{card.name}/README.md)"
-        rows.append([link, card.task, card.config.get("data", ""), main, parameters, card.size])
-    return markdown(("model", "task", "data", "main figure", "parameters", "size"), rows)
+        use = front.commercial_use(card.front)
+        rows.append([link, card.task, card.config.get("data", ""), main, parameters, card.size, use])
+    return markdown(("model", "task", "data", "main figure", "parameters", "size", "commercial use"), rows)
 
 
 def fill(text: str, name: str, body: str) -> str:
