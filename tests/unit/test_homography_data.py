@@ -428,6 +428,26 @@ def test_more_pictures_than_memory_holds(tmp_path: Path, monkeypatch: pytest.Mon
         data.kept("train")
 
 
+@pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "RGB"])
+def test_large_training_pictures_are_cut_into_pieces_too(tmp_path: Path, channels: tuple[int, ...]):
+    """But where they show nothing; pictures of val and test, and smaller ones, stay whole."""
+    noisy = rng().integers(0, 256, (720, 1000, 3), np.uint8)
+    noisy[480:, :340] = 90  # the lower left one of nine pieces
+    for split, shape in (("train", (720, 1000)), ("val", (720, 1000)), ("test", (479, 1000))):
+        (tmp_path / split).mkdir()
+        Image.fromarray(noisy[: shape[0], : shape[1]]).save(tmp_path / split / "large.png")
+    Image.fromarray(noisy[:479]).save(tmp_path / "train" / "not_twice_as_high.png")
+    data = HomographyPairs(tmp_path, tiles=3, grey=not channels, num_workers=0)
+    train = data.kept("train")
+    assert train.shape == (1 + 4 + 8 + 1, 240, 320, *channels)
+    assert len(data.kept("val")) == len(data.kept("test")) == 1
+    whole = HomographyPairs(tmp_path, grey=not channels, num_workers=0).kept("train")
+    assert np.array_equal(train[[0, -1]], whole)
+    upper = np.asarray(Image.fromarray(noisy).convert("RGB" if channels else "L").crop((20, 0, 340, 240)))
+    assert np.array_equal(train[5], upper)  # of 1000x720 the middle 960x720, pixel by pixel
+    assert next(iter(data.train_dataloader()))[0].shape[1:] == (6 if channels else 2, 128, 128)
+
+
 def test_the_middle_of_another_aspect():
     wide = np.zeros((48, 128), np.uint8)
     wide[:, 32:96] = np.arange(64)
@@ -445,6 +465,9 @@ def test_the_middle_of_another_aspect():
         ({"batch_size": 0}, "1 or more"),
         ({"val_pairs": 0}, "1 or more"),
         ({"later": 1.5}, "shares"),
+        ({"wide": -0.1}, "shares"),
+        ({"swapped": 2.0}, "shares"),
+        ({"tiles": 0}, "tiles is 1 or more, not 0"),
         ({"held_out": 0.5}, "held_out"),
         ({"patch": 300}, "needs pictures of at least 364x364"),
     ],
