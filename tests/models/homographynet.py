@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,12 +14,15 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.data.homography import training_batch
 from zoo.data.pairs import PROTOCOLS
-from zoo.models.homographynet.module import HomographyNetModule, soft_cross_entropy
+from zoo.models.homographynet.module import HomographyNetModule, field_loss, soft_cross_entropy
 from zoo.models.homographynet.net import Correlation, HomographyNet, neighbours
+from zoo.models.homographynet.predict import Aligner
+from zoo.pictures.geometry import corner_points, transform_points
 
 ARGUMENTS = {"backbone": "squeeze", "head": "regression", "fusion": "correlation", "channels": 1}
 CHANNELS = 2
 SIZES = [(128, 128)]
+FIELD = ("squeeze", "correlation", "field")
 BACKBONES = [("squeeze", "correlation"), ("squeeze", "stack"), ("vgg", "stack")]
 
 
@@ -79,6 +83,7 @@ def test_as_many_parameters_as_the_paper():
 @pytest.mark.parametrize("fusion", ["stack", "correlation"])
 def test_the_small_one_is_under_a_million(head: str, fusion: str):
     assert count(HomographyNet("squeeze", head, fusion)) < 1_000_000
+    assert count(HomographyNet(head="field")) < 1_000_000
 
 
 @pytest.mark.parametrize(("backbone", "fusion"), BACKBONES)
@@ -96,6 +101,8 @@ def test_every_combination(backbone: str, fusion: str, head: str, channels: int)
 def test_refuses_what_it_cannot_be_or_see():
     with pytest.raises(ZooError, match="no backbone 'vgg' with fusion 'correlation'"):
         HomographyNet("vgg", fusion="correlation")
+    with pytest.raises(ZooError, match="head 'field' goes with fusion 'correlation', not 'stack'"):
+        HomographyNet("vgg", "field")
     with pytest.raises(ZooError, match="'regresion'"):
         HomographyNet(head="regresion")
     with pytest.raises(ZooError, match=r"\(B, 2, 128, 128\), not \(1, 2, 64, 64\); predict takes any"):
@@ -112,6 +119,40 @@ def test_brightness_and_contrast_of_each_picture_do_not_matter(backbone: str, fu
     blank = torch.full((1, 2, 128, 128), 0.7)
     with torch.inference_mode():
         torch.testing.assert_close(net(blank), net(blank * 0), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_field_of_every_cell_becomes_offsets(channels: int):
+    net = HomographyNet(head="field", channels=channels).eval()
+    pairs = torch.rand(2, 2 * channels, 128, 128)
+    with torch.inference_mode():
+        (field,), offsets = net.infer(pairs), net(pairs)
+    assert field.shape == (2, 3, 16, 16)
+    assert (field[:, 2] > 0).all()
+    assert net.outputs == ("field",)
+    assert net.facts() == {"channels": channels, "field": True}
+    estimate = Aligner(net.engine, **net.facts()).estimate(pairs.numpy())
+    moved = transform_points(estimate.matrix, corner_points(128)) - corner_points(128)
+    valid = estimate.valid
+    np.testing.assert_allclose(moved[valid], offsets.numpy()[valid], atol=0.05)
+
+
+def test_the_loss_of_a_field_is_least_at_the_truth():
+    """Against the density of Laplace's distribution; what moves by more than half a side does not count."""
+    net = HomographyNet(head="field")
+    offsets = torch.tensor([[[8.0, -3], [2, 20], [-9, 4], [16, -16]], [[70.0, 0]] * 4])
+    cells = net.cells.numpy().astype(np.float64)
+    matrix = cv2.getPerspectiveTransform(net.corners.numpy(), (net.corners + offsets[0]).numpy())
+    moves = torch.from_numpy(cv2.perspectiveTransform(cells[None], matrix)[0] - cells).float()
+    right = torch.cat((moves.T.reshape(1, 2, 16, 16), torch.full((1, 1, 16, 16), 0.5)), 1)
+    field = torch.cat((right, torch.zeros(1, 3, 16, 16) + 0.5))
+    off = field.clone()
+    off[:, :2] += torch.tensor([1.0, -2.0]).view(1, 2, 1, 1)
+    at_truth, beside = (field_loss(each, offsets, net.cells, net.corners) for each in (field, off))
+    assert float(at_truth) == pytest.approx(2 * np.log(0.5), abs=1e-3)
+    density = torch.distributions.Laplace(0.0, 0.5)
+    likely = density.log_prob(torch.tensor(1.0)) + density.log_prob(torch.tensor(2.0)) + 2 * np.log(2)
+    assert float(beside) == pytest.approx(-float(likely), abs=1e-3)
 
 
 def test_expected_value_over_the_bins():
@@ -146,9 +187,9 @@ def test_neighbours_are_those_around_row_by_row():
     assert around.shape == (16, 9)
 
 
-@pytest.mark.parametrize(("backbone", "fusion"), BACKBONES)
-def test_can_be_exported(backbone: str, fusion: str):
-    net = HomographyNet(backbone, fusion=fusion).eval()
+@pytest.mark.parametrize(("backbone", "fusion", "head"), [*((*each, "regression") for each in BACKBONES), FIELD])
+def test_can_be_exported(backbone: str, fusion: str, head: str):
+    net = HomographyNet(backbone, head, fusion).eval()
     pairs, _ = batch()
     exported = torch.export.export(net, (pairs[:1],)).module()
     with torch.inference_mode():

@@ -35,7 +35,7 @@ def test_network_and_data_must_agree_on_grey(channels: int, grey: bool):
         module.setup("fit")
 
 
-@pytest.mark.parametrize("head", ["regression", "classification"])
+@pytest.mark.parametrize("head", ["regression", "classification", "field"])
 def test_learns_in_colour_and_leaves_a_sheet(head: str, folder: Path, tmp_path: Path):
     module = HomographyNetModule(head=head, channels=3)
     data = HomographyPairs(folder, grey=False, batch_size=2, train_pairs=4, val_pairs=3, held_out=0.3, num_workers=0)

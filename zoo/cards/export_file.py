@@ -6,6 +6,7 @@ predictor's signature, outputs and shapes are those of the graph.
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -88,14 +89,14 @@ class Export:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """Keyword arguments of the predictor, by the types and ranges of its signature."""
-        given = self._value(dict[str, Any], "facts")
-        kinds = {
-            name: kind for name, kind in hints_of(import_object(self.declared.predictor)).items() if name != "engine"
-        }
-        if given.keys() != kinds.keys():
+        """Keyword arguments of the predictor, by the types and ranges of its signature; some have defaults."""
+        given, predictor = self._value(dict[str, Any], "facts"), import_object(self.declared.predictor)
+        kinds = {name: kind for name, kind in hints_of(predictor).items() if name != "engine"}
+        signature = inspect.signature(predictor).parameters
+        needed = {name for name in kinds if signature[name].default is inspect.Parameter.empty}
+        if not needed <= given.keys() <= kinds.keys():
             raise ZooError(f"facts are {listing(given) or 'none':.100}, not {listing(kinds) or 'none'}")
-        return {name: read(kind, given[name], place=("facts", name)) for name, kind in kinds.items()}
+        return {name: read(kind, given[name], place=("facts", name)) for name, kind in kinds.items() if name in given}
 
     @cached_property
     def predicts(self) -> tuple[str, ...]:

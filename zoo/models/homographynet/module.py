@@ -13,10 +13,11 @@ from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
+from zoo.models.homographynet.field import HALF
 from zoo.models.homographynet.net import HomographyNet
 from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.metrics.homography import corner_error
-from zoo.pictures.geometry import NET_SIZE, corner_points
+from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners, transform_points
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
@@ -33,7 +34,8 @@ class HomographyNetModule(Learner):
     Args:
         backbone: "squeeze" or "vgg"; see :class:`HomographyNet`.
         head: "regression", or "classification", which learns by cross entropy with the two bins beside the truth,
-            weighted such that their mean is the truth.
+            weighted such that their mean is the truth, or "field", which learns where each cell lies, and how far off
+            it will be, by the likelihood of Laplace's distribution.
         fusion: "stack", "correlation" or None.
         channels: 1 for grey pictures, 3 for RGB.
         optimizer: makes the optimiser.
@@ -50,7 +52,7 @@ class HomographyNetModule(Learner):
     def __init__(
         self,
         backbone: Literal["squeeze", "vgg"] = "squeeze",
-        head: Literal["regression", "classification"] = "regression",
+        head: Literal["regression", "classification", "field"] = "regression",
         fusion: Literal["stack", "correlation"] | None = None,
         channels: int = 1,
         optimizer: OptimizerCallable = torch.optim.AdamW,
@@ -79,6 +81,8 @@ class HomographyNetModule(Learner):
         """Loss of what the last layer says about offsets ``(B, 4, 2)`` in pixels."""
         if self.net.head == "classification":
             return soft_cross_entropy(raw, offsets.flatten(1), self.net.centers)
+        if self.net.head == "field":
+            return field_loss(raw, offsets, self.net.cells, self.net.corners)
         if self.regression_loss == "l2":
             return F.mse_loss(raw, offsets.flatten(1) / self.net.max_offset)
         return F.smooth_l1_loss(self.net.offsets(raw), offsets)
@@ -107,6 +111,31 @@ def soft_cross_entropy(logits: Tensor, values: Tensor, centers: Tensor) -> Tenso
     place = ((values - centers[0]) / (centers[1] - centers[0])).clamp(0, len(centers) - 1)
     weights = (1 - (place[..., None] - torch.arange(len(centers), device=values.device)).abs()).clamp(min=0)
     return F.cross_entropy(logits.flatten(0, 1), weights.flatten(0, 1))
+
+
+def field_loss(field: Tensor, offsets: Tensor, cells: Tensor, corners: Tensor) -> Tensor:
+    """Negative log-likelihood of the cells' displacements, under Laplace's distribution with the scales of the field.
+
+    Cells that move by more than half a side are left out.
+
+    Args:
+        field: ``(B, 3, 16, 16)`` in pixels, see :meth:`HomographyNet.raw`.
+        offsets: of the corners, ``(B, 4, 2)`` in pixels.
+        cells: their middles, ``(256, 2)``.
+        corners: of the picture, ``(4, 2)``.
+    """
+    truth = moved_by(offsets, cells, corners) - cells
+    moves, scale = field[:, :2].flatten(2).transpose(1, 2), field[:, 2].flatten(1)
+    error = (moves - truth).abs().sum(2)
+    known = truth.abs().amax(2) <= HALF
+    return ((error / scale + 2 * scale.log()) * known).sum() / known.sum().clamp(min=1)
+
+
+def moved_by(offsets: Tensor, points: Tensor, corners: Tensor) -> Tensor:
+    """Where homographies that move the corners by offsets ``(B, 4, 2)`` take points ``(N, 2)``: ``(B, N, 2)``."""
+    there = matrix_from_corners((corners + offsets).detach().cpu().numpy(), NET_SIZE)
+    moved = transform_points(there, points.cpu().numpy().astype(np.float64))
+    return torch.from_numpy(moved).to(points)
 
 
 def corner_sheet(pairs: Tensor, offsets: Tensor, estimates: Tensor, rows: int = 6) -> Image.Image:

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from zoo.base.bounds import Pixels
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
+from zoo.models.homographynet.field import CELLS, SIZE, centers, corner_offsets
+from zoo.pictures.geometry import corner_points
 
-SIZE = 128  # pixels of a side of what the network sees
-CELLS = SIZE // 8  # of a side of what it compares
+UNIT, SMALLEST = 8.0, 0.05  # pixels of a field: what its layers count in, and the least scale of an error
+HEADS = ("regression", "classification", "field")
 
 
 class HomographyNet(Model):
@@ -36,7 +38,9 @@ class HomographyNet(Model):
 
     Args:
         backbone: "vgg" is the paper's, of 34.19 M parameters with the regression head.
-        head: "regression" to eight numbers, or "classification" to 21 bins for each of them.
+        head: "regression" to eight numbers, "classification" to 21 bins for each of them, or "field": how far each of
+            16x16 cells moves, and the scale of the error, to which a homography is fitted, as in Perspective Fields
+            (Zeng et al., ACCV 2018); with fusion "correlation" only.
         fusion: "stack" or "correlation"; None is the backbone's own, "stack" for "vgg".
         channels: 1 for grey pictures, 3 for RGB: ``(B, 6, 128, 128)``.
         max_offset: the largest offset that the bins reach, and the unit of the regression, in pixels.
@@ -48,7 +52,7 @@ class HomographyNet(Model):
     def __init__(
         self,
         backbone: Literal["squeeze", "vgg"] = "squeeze",
-        head: Literal["regression", "classification"] = "regression",
+        head: Literal["regression", "classification", "field"] = "regression",
         fusion: Literal["stack", "correlation"] | None = None,
         channels: Literal[1, 3] = 1,
         max_offset: Pixels = 32.0,
@@ -57,8 +61,8 @@ class HomographyNet(Model):
         self.head, self.channels, self.max_offset = head, channels, max_offset
         if channels not in (1, 3):
             raise ZooError(f"channels are 1 of grey pictures or 3 of RGB, not {channels}")
-        if head not in ("regression", "classification"):
-            raise ZooError(f'head is "regression" or "classification", not {head!r}')
+        if head not in HEADS:
+            raise ZooError(f"head is one of {', '.join(HEADS)}, not {head!r}")
         outputs = 8 if head == "regression" else 8 * self.BINS
         make = {
             ("vgg", "stack"): paper_layers,
@@ -68,8 +72,14 @@ class HomographyNet(Model):
         fusion = fusion or ("stack" if backbone == "vgg" else "correlation")
         if (backbone, fusion) not in make:
             raise ZooError(f"no backbone {backbone!r} with fusion {fusion!r}; there are {', '.join(map(str, make))}")
-        self.layers = make[backbone, fusion](channels, outputs)
+        if head == "field" and fusion != "correlation":
+            raise ZooError(f"head 'field' goes with fusion 'correlation', not {fusion!r}")
+        self.layers = FieldLayers(channels) if head == "field" else make[backbone, fusion](channels, outputs)
         self.centers: Tensor
+        self.cells: Tensor
+        self.corners: Tensor
+        self.register_buffer("cells", torch.from_numpy(centers()).float(), persistent=False)
+        self.register_buffer("corners", torch.from_numpy(corner_points(SIZE)).float(), persistent=False)
         self.register_buffer("centers", torch.linspace(-max_offset, max_offset, self.BINS), persistent=False)
         self.to(memory_format=torch.channels_last)
 
@@ -77,32 +87,39 @@ class HomographyNet(Model):
         return self.offsets(self.raw(pairs))
 
     def raw(self, pairs: Tensor) -> Tensor:
-        """What the last layer says: ``(B, 8)``, or logits ``(B, 8, 21)`` of the classification head."""
+        """What the last layer says: ``(B, 8)``, logits ``(B, 8, 21)`` of the classification head, or the field.
+
+        A field is ``(B, 3, 16, 16)``: how far each cell's middle moves in x and y, and the error's scale, in pixels.
+        """
         if pairs.shape[1:] != (2 * self.channels, SIZE, SIZE):
             want = (2 * self.channels, SIZE, SIZE)
             raise ZooError(f"pairs are (B, {', '.join(map(str, want))}), not {tuple(pairs.shape)}; predict takes any")
         raw = self.layers(standardize(pairs, self.channels))
-        return raw if self.head == "regression" else raw.reshape(-1, 8, self.BINS)
+        return raw.reshape(-1, 8, self.BINS) if self.head == "classification" else raw
 
     def offsets(self, raw: Tensor) -> Tensor:
         """Offsets in pixels ``(B, 4, 2)`` from what :meth:`raw` gives."""
         if self.head == "regression":
             return raw.reshape(-1, 4, 2) * self.max_offset
+        if self.head == "field":
+            return corner_offsets(raw.float(), self.cells, self.corners, torch)
         return (raw.softmax(-1) * self.centers).sum(-1).reshape(-1, 4, 2)
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Offsets ``(B, 4, 2)`` and, of the classification head, their :func:`spread` ``(B,)``."""
+        """Offsets ``(B, 4, 2)`` and, of the classification head, their :func:`spread` ``(B,)``; or the field."""
         raw = self.raw(x)
+        if self.head == "field":
+            return (raw,)
         if self.head == "regression":
             return (self.offsets(raw),)
         return self.offsets(raw.float()), spread(raw.float(), self.centers)
 
     @property
     def outputs(self) -> tuple[str, ...]:  # type: ignore[override]
-        return ("offsets",) if self.head == "regression" else ("offsets", "spread")
+        return {"regression": ("offsets",), "classification": ("offsets", "spread"), "field": ("field",)}[self.head]
 
     def facts(self) -> dict[str, Any]:
-        return {"channels": self.channels}
+        return {"channels": self.channels, **({"field": True} if self.head == "field" else {})}
 
 
 def standardize(pairs: Tensor, channels: int = 1) -> Tensor:
@@ -181,16 +198,6 @@ def neighbours(cells: int, radius: int) -> Tensor:
 
 def correlating_layers(channels: int, outputs: int) -> nn.Sequential:
     """Each picture by itself to 16x16 cells, then what their comparison says."""
-    alone = nn.Sequential(
-        Apart(channels),
-        conv_block(channels, 32, 8, stride=4, padding=2),
-        Fire(32, 16, 32),
-        Fire(64, 16, 32),
-        nn.MaxPool2d(2),
-        Fire(64, 32, 64),
-        Fire(128, 32, 64),
-        nn.Conv2d(128, 64, 1),
-    )
     radius = 4  # cells of 8 pixels: the 32 that the corners move by
     together = nn.Sequential(
         conv_block((2 * radius + 1) ** 2, 128, 1),
@@ -200,7 +207,51 @@ def correlating_layers(channels: int, outputs: int) -> nn.Sequential:
         Fire(128, 48, 192),
         Fire(384, 48, 192),
     )
-    return nn.Sequential(alone, Correlation(CELLS, radius), together, *dense_layers(384, 32, outputs))
+    return nn.Sequential(alone(channels), Correlation(CELLS, radius), together, *dense_layers(384, 32, outputs))
+
+
+def alone(channels: int) -> nn.Sequential:
+    """Each picture of a pair by itself: ``(B, 2C, 128, 128)`` -> ``(2B, 64, 16, 16)``."""
+    return nn.Sequential(
+        Apart(channels),
+        conv_block(channels, 32, 8, stride=4, padding=2),
+        Fire(32, 16, 32),
+        Fire(64, 16, 32),
+        nn.MaxPool2d(2),
+        Fire(64, 32, 64),
+        Fire(128, 32, 64),
+        nn.Conv2d(128, 64, 1),
+    )
+
+
+class FieldLayers(nn.Module):
+    """``(B, 2C, 128, 128)`` -> ``(B, 3, 16, 16)``: displacement of each cell in x and y, and the scale of its error.
+
+    The comparison of the cells and what a shows there go through a U-Net.
+    """
+
+    RADIUS = 5  # cells of 8 pixels
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alone, self.compare = alone(channels), Correlation(CELLS, self.RADIUS)
+        self.fine = nn.Sequential(
+            conv_block((2 * self.RADIUS + 1) ** 2 + 64, 128, 1), Fire(128, 32, 64), Fire(128, 32, 64)
+        )
+        self.middle = nn.Sequential(nn.MaxPool2d(2), Fire(128, 48, 96), Fire(192, 48, 96))
+        self.coarse = nn.Sequential(nn.MaxPool2d(2), Fire(192, 48, 96), Fire(192, 48, 96))
+        self.middle_again = nn.Sequential(Fire(384, 48, 96), Fire(192, 48, 96))
+        self.fine_again = nn.Sequential(Fire(320, 48, 64), Fire(128, 32, 64), nn.Conv2d(128, 3, 1))
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        features = self.alone(pairs)
+        a = features.reshape(-1, 2, *features.shape[1:])[:, 0]
+        fine = self.fine(torch.cat((self.compare(features), a), 1))
+        middle = self.middle(fine)
+        coarse = F.interpolate(self.coarse(middle), scale_factor=2.0)
+        middle = F.interpolate(self.middle_again(torch.cat((coarse, middle), 1)), scale_factor=2.0)
+        raw = self.fine_again(torch.cat((middle, fine), 1)).float()
+        return torch.cat((raw[:, :2] * UNIT, SMALLEST + UNIT * F.softplus(raw[:, 2:])), 1)
 
 
 class Apart(nn.Module):

@@ -12,6 +12,7 @@ from PIL import Image
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
+from zoo.models.homographynet.field import CELLS, centers, corner_offsets
 from zoo.pictures.classical import correlation, polish, to_grey, usable
 from zoo.pictures.geometry import (
     NET_SIZE,
@@ -39,7 +40,7 @@ class Estimate:
         matrix: from the pixels of a to those of b, ``(B, 3, 3)`` float64 with 1 in the lower right.
         residual: ``(B,)`` float64. What was left to correct before the last look: the mean length of the offsets that
             it gave, in pixels. With the classification head the root of its square plus the square of the spread
-            (:func:`zoo.models.homographynet.net.spread`).
+            (:func:`zoo.models.homographynet.net.spread`), of a field the scale below which a quarter of the cells are.
         valid: ``(B,)`` bool: both pictures show something, and the first look gave a convex quadrilateral.
     """
 
@@ -55,14 +56,17 @@ class Aligner:
     Args:
         engine: computes the network. A second output is the spread of its answers, ``(B,)`` pixels.
         channels: C: 1 for grey pictures, 3 for RGB.
+        field: whether the engine gives fields ``(B, 3, 16, 16)`` instead (:mod:`zoo.models.homographynet.field`).
     """
 
     engine: Engine
     channels: Literal[1, 3]
+    field: bool = False
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
         """What the engine takes and gives."""
-        return (batch, 2 * self.channels, NET_SIZE, NET_SIZE), (batch, 4, 2), (batch,)
+        taken = batch, 2 * self.channels, NET_SIZE, NET_SIZE
+        return (taken, (batch, 3, CELLS, CELLS)) if self.field else (taken, (batch, 4, 2), (batch,))
 
     def predict(self, a: Picture, b: Picture, *, passes: Count = 3, refine: Literal["ecc"] | None = None) -> Homography:
         """The homography from the pixels of a to those of b, pictures of any two sizes.
@@ -163,6 +167,9 @@ class Aligner:
         """
         outputs = (output.astype(np.float64) for output in self.engine(pairs))
         offsets, *spreads = (np.where(np.isfinite(output), output, np.nan) for output in outputs)
+        if self.field:
+            spreads = [np.quantile(offsets[:, 2].reshape(len(offsets), -1), 0.25, axis=1)]
+            offsets = corner_offsets(np.nan_to_num(offsets, nan=1.0), centers(), corner_points(NET_SIZE))
         left = np.linalg.norm(offsets, axis=-1).mean(-1)
         return offsets, np.hypot(left, spreads[0]) if spreads else left
 

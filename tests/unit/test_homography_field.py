@@ -1,0 +1,91 @@
+"""From a field of displacements to a homography."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from zoo.data.pairs import PROTOCOLS, draw_held_out
+from zoo.models.homographynet.field import CELLS, centers, corner_offsets, homography
+from zoo.pictures.geometry import corner_points, matrix_from_corners, transform_points
+
+CORNERS = corner_points(128)
+
+
+def truth(count: int = 100) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets of the corners, and how far the cells move, ``(B, 256, 2)``."""
+    _, offsets = draw_held_out(2, count, PROTOCOLS["B"])
+    return offsets, transform_points(matrix_from_corners(CORNERS + offsets, 128), centers()) - centers()
+
+
+def field_of(moves: np.ndarray, scale: np.ndarray | float = 1.0) -> np.ndarray:
+    moved = moves.transpose(0, 2, 1).reshape(-1, 2, CELLS, CELLS)
+    return np.concatenate((moved, np.broadcast_to(scale, moves.shape[:2]).reshape(-1, 1, CELLS, CELLS)), 1)
+
+
+def errors(field: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(corner_offsets(field, centers(), CORNERS) - offsets, axis=2).mean(1)
+
+
+def test_middles_of_cells_are_those_of_their_pixels():
+    assert centers()[0].tolist() == [3.5, 3.5]
+    assert centers()[1].tolist() == [11.5, 3.5]
+    assert centers()[-1].tolist() == [123.5, 123.5]
+
+
+def test_an_exact_field_gives_the_exact_corners():
+    offsets, moves = truth()
+    assert errors(field_of(moves), offsets).max() < 0.01
+
+
+def test_noise_of_single_cells_hardly_matters():
+    offsets, moves = truth()
+    noisy = moves + np.random.default_rng(0).laplace(0, 1, moves.shape)
+    assert errors(field_of(noisy), offsets).mean() < 0.5
+    by_opencv = [cv2.findHomography(centers(), centers() + each, 0)[0] for each in noisy]
+    plain = np.linalg.norm(transform_points(np.stack(by_opencv), CORNERS) - CORNERS - offsets, axis=2).mean()
+    assert errors(field_of(noisy), offsets).mean() < plain
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_cells_that_are_wrong_are_left_out_whether_or_not_the_network_knows(known: bool):
+    rng = np.random.default_rng(0)
+    offsets, moves = truth()
+    wrong = rng.random(moves.shape[:2]) < 0.3
+    moves = moves + rng.laplace(0, 0.3, moves.shape)
+    moves[wrong] = rng.uniform(-32, 32, (int(wrong.sum()), 2))
+    found = errors(field_of(moves, np.where(wrong & known, 16.0, 0.5)), offsets)
+    assert np.median(found) < 0.5
+    assert (found < 3).mean() > 0.97
+
+
+def test_a_field_that_knows_nothing_gives_finite_corners():
+    nothing = np.zeros((1, 3, CELLS, CELLS))
+    nothing[:, 2] = 1e6
+    assert np.abs(corner_offsets(nothing, centers(), CORNERS)).max() < 1e-6
+    wild = np.random.default_rng(0).uniform(-1e4, 1e4, (20, 3, CELLS, CELLS))
+    wild[:, 2] = np.abs(wild[:, 2]) + 0.05
+    assert np.isfinite(corner_offsets(wild, centers(), CORNERS)).all()
+
+
+def test_torch_gives_the_same_and_a_gradient():
+    _, moves = truth(8)
+    field = field_of(moves + np.random.default_rng(0).laplace(0, 1, moves.shape))
+    tensors = [torch.from_numpy(each).float() for each in (field, centers(), CORNERS)]
+    tensors[0].requires_grad_()
+    found = corner_offsets(*tensors, torch)
+    np.testing.assert_allclose(found.detach().numpy(), corner_offsets(field, centers(), CORNERS), atol=0.02)
+    found.square().mean().backward()
+    assert torch.isfinite(tensors[0].grad).all()
+    assert tensors[0].grad[:, :2].abs().max() > 0
+
+
+def test_four_points_decide_a_homography():
+    square = np.array([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+    moved = square + np.random.default_rng(0).uniform(-0.3, 0.3, (5, 4, 2))
+    found = homography(square[:, 0], square[:, 1], moved[..., 0], moved[..., 1], np.ones((5, 4)))
+    for entries, corners in zip(found, moved, strict=True):
+        wanted = cv2.getPerspectiveTransform(np.float32(square), np.float32(corners)).ravel()[:8]
+        np.testing.assert_allclose(entries, wanted, atol=1e-3)
