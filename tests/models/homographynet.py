@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.data.homography import training_batch
 from zoo.data.pairs import PROTOCOLS
+from zoo.models.homographynet.layers import Correlation, neighbours
 from zoo.models.homographynet.module import HomographyNetModule, field_loss, soft_cross_entropy
-from zoo.models.homographynet.net import Correlation, HomographyNet, neighbours
+from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.predict import Aligner
 from zoo.pictures.geometry import corner_points, transform_points
 
