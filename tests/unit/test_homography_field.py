@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
 from zoo.data.pairs import PROTOCOLS, draw_held_out
+from zoo.models.homographynet import field as field_module
 from zoo.models.homographynet.field import CELLS, centers, corner_offsets, homography
 from zoo.pictures.geometry import corner_points, matrix_from_corners, transform_points
 
 CORNERS = corner_points(128)
+FUNCTIONS = ("function solved", "function fitted")
 
 
 def truth(count: int = 100) -> tuple[np.ndarray, np.ndarray]:
@@ -89,3 +97,21 @@ def test_four_points_decide_a_homography():
     for entries, corners in zip(found, moved, strict=True):
         wanted = cv2.getPerspectiveTransform(np.float32(square), np.float32(corners)).ravel()[:8]
         np.testing.assert_allclose(entries, wanted, atol=1e-3)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="Node is not installed")
+def test_the_program_in_javascript_fits_the_same(tmp_path: Path):
+    text = (Path(field_module.__file__).parent / "USE_field.md").read_text()
+    [program] = [each for each in re.findall(r"```javascript\n(.*?)```", text, re.DOTALL) if "function fitted" in each]
+    parts = [re.search(rf"^{start}.*?^(?:}}|\)\);)\n", program, re.DOTALL | re.MULTILINE)[0] for start in FUNCTIONS]
+    times = re.search(r"^const times = .*\n", program, re.MULTILINE)[0]
+    _, moves = truth(4)
+    rng = np.random.default_rng(0)
+    moves += rng.laplace(0, 1, moves.shape)
+    field = field_of(moves, rng.uniform(0.1, 2, moves.shape[:2]))
+    calls = "".join(f"console.log(JSON.stringify(fitted({each.ravel().tolist()})));\n" for each in field)
+    (tmp_path / "fit.mjs").write_text("\n".join(["const SIDE = 128;", times, *parts, calls]))
+    said = subprocess.run(["node", "fit.mjs"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    matrices = np.array([json.loads(line) for line in said.splitlines()]).reshape(-1, 3, 3)
+    found = transform_points(matrices, CORNERS) - CORNERS
+    np.testing.assert_allclose(found, corner_offsets(field, centers(), CORNERS), atol=1e-6)

@@ -24,7 +24,9 @@ from zoo.data.streets import draw_street
 from zoo.exports import convert, formats, metadata, use
 from zoo.exports.settings import Settings
 from zoo.exports.subject import Subject
+from zoo.models.homographynet.evaluate import look
 from zoo.models.homographynet.net import HomographyNet
+from zoo.models.homographynet.predict import Aligner
 from zoo.pictures.images import to_floats
 
 pytest.importorskip("onnx", reason="the extra export is not installed")
@@ -102,6 +104,14 @@ def test_python_gives_the_picture_that_predict_gives(
     assert CARDS[card] == "linknet" or np.abs(found - truth).max() <= 1
 
 
+def one_way(net: HomographyNet, a: Path, b: Path) -> np.ndarray:
+    """What three passes from a to b say, without a look from b to a."""
+    [matrix] = look(
+        Aligner(net.engine, **net.facts()), 3, [(np.array(Image.open(a)), np.array(Image.open(b)))], both_ways=False
+    )
+    return matrix
+
+
 @pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
 @pytest.mark.parametrize("card", PAIRS)
 def test_python_gives_the_matrix_that_predict_gives(card: str, number: int, tmp_path: Path):
@@ -111,11 +121,11 @@ def test_python_gives_the_matrix_that_predict_gives(card: str, number: int, tmp_
     moved = picture.transform(picture.size, Image.Transform.PERSPECTIVE, moves, Image.Resampling.BICUBIC)
     moved.resize((400, 290)).save(tmp_path / "b.png")
     exported(card).run(tmp_path, number, "a.png", "b.png")
-    truth = load(card).predict(tmp_path / "a.png", tmp_path / "b.png")
+    truth = one_way(load(card), tmp_path / "a.png", tmp_path / "b.png")
     corners = np.array([[0, 0, 1], [319, 0, 1], [319, 239, 1], [0, 239, 1]]).T
     found, wanted, still = (
         (matrix @ corners)[:2] / (matrix @ corners)[2]
-        for matrix in (np.loadtxt(tmp_path / "matrix.txt"), truth.matrix, np.diag([400 / 320, 290 / 240, 1]))
+        for matrix in (np.loadtxt(tmp_path / "matrix.txt"), truth, np.diag([400 / 320, 290 / 240, 1]))
     )
     assert np.abs(wanted - still).max() > 3  # something moved
     assert np.abs(found - wanted).max() < 0.1

@@ -14,8 +14,9 @@ from zoo.base.registry import architectures
 from zoo.exports.settings import Size
 
 FILE = "USE.md"
+OWN = "USE*.md"  # templates that lie beside an architecture's network
 PLACE = re.compile(r"@(\w+)@")  # of a value in a template
-FOR = re.compile(r"<!-- for: (\w+) = (.+) -->\n+")  # in a template's first line: the fact that it is written for
+FOR = re.compile(r"<!-- for: (.+) -->\n+")  # in a template's first line: the facts that it is written for
 PART = re.compile(r"^(?=# `)", re.MULTILINE)  # where the part of a file begins
 OPENCV = re.compile(r"^## [^\n]*OpenCV\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)  # a section of programs for it
 NO_INT8 = "\n\n## OpenCV\n\nIt computes int8 otherwise, or refuses it: export fp32 or fp16 for it.\n"
@@ -25,8 +26,9 @@ GENERAL = Path(__file__).with_name("texts")  # what fits any architecture, by th
 def render(architecture: str, file_name: str, metadata: Mapping[str, str], size: Size | None = None) -> str:
     """The text of ``USE.md``, by the template of the architecture or, where it has none that fits, a general one.
 
-    A template lies beside the architecture's network, and begins with a title ``# `@file@` ...``. ``@name@`` in it
-    stands for an entry of the metadata; see :func:`values` for others.
+    A template lies beside the architecture's network, and begins with a title ``# `@file@` ...``, before which a line
+    ``<!-- for: FACT = VALUE, ... -->`` may say what networks it is for. ``@name@`` in it stands for an entry of the
+    metadata; see :func:`values` for others.
 
     Args:
         architecture: its name.
@@ -75,10 +77,10 @@ def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> di
 
 def _template(architecture: str, suffix: str, facts: Mapping[str, Any]) -> str:
     package = importlib.import_module(architectures()[architecture].net.rpartition(".")[0].rpartition(".")[0])
-    own = Path(package.__file__ or "").with_name(FILE)
-    if suffix == ".onnx" and own.is_file():
-        text = read_text(own)
+    own = sorted(Path(package.__file__ or "").parent.glob(OWN)) if suffix == ".onnx" else []
+    for text in map(read_text, own):
         wanted = FOR.match(text)
-        if wanted is None or str(facts.get(wanted[1])) == wanted[2]:
+        conditions = [each.split(" = ") for each in wanted[1].split(", ")] if wanted else []
+        if all(str(facts.get(fact)) == value for fact, value in conditions):
             return FOR.sub("", text, count=1)
     return read_text(GENERAL / f"{suffix[1:]}.md")

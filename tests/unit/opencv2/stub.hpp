@@ -44,6 +44,7 @@ struct Mat {
     template <class T> T* ptr(int i = 0);
     template <class T> T* ptr(int i, int j);
     template <class T> void forEach(const std::function<void(T&, const int*)>& call);
+    bool empty() const;
     MatSize size;
     int rows, cols;
 };
@@ -57,6 +58,8 @@ void resize(const Mat&, Mat&, Size, double = 0, double = 0, int = INTER_LINEAR);
 void cvtColor(const Mat&, Mat&, int code);
 void copyMakeBorder(const Mat&, Mat&, int, int, int, int, int kind);
 void warpPerspective(const Mat&, Mat&, const Matx33d&, Size, int = INTER_LINEAR, int = 0);
+enum { USAC_MAGSAC = 38 };
+Mat findHomography(const std::vector<Point2f>& from, const std::vector<Point2f>& to, int method, double threshold);
 Mat getPerspectiveTransform(const Point2f from[], const Point2f to[]);
 namespace dnn {
 struct Net { void setInput(const Mat&, const std::string& name); Mat forward(const std::string& name); };
