@@ -5,13 +5,11 @@ python scripts/homographynet_samples.py cards/homographynet_photos
 Of photographs, which may not go on a card, the same sheet is written elsewhere, for looking at:
 
 python scripts/homographynet_samples.py cards/homographynet_photos --root FOLDER --out FOLDER
-python scripts/homographynet_samples.py cards/homographynet_photos --real FOLDER --out FOLDER
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,12 +19,11 @@ from PIL import Image, ImageDraw
 from zoo import load
 from zoo.data import HomographyPairs
 from zoo.data.streets import draw_street
+from zoo.models.evaluation import Context
 from zoo.models.homographynet.evaluate import THREE, methods
 from zoo.models.homographynet.module import ESTIMATE, TRUTH, draw_corners
 from zoo.models.homographynet.net import HomographyNet
-from zoo.models.real_pairs import RealPair, read_real_pairs
 from zoo.models.trials import Trial
-from zoo.pictures.classical import sift_magsac, to_grey
 from zoo.pictures.geometry import corner_points, transform_points
 from zoo.pictures.sheets import contact_sheet
 
@@ -38,7 +35,7 @@ MOVES = ((90, -60), (-70, 50), (60, 75), (-40, -80))  # of the corners of b.jpg 
 
 def sheet(net: HomographyNet, data: HomographyPairs) -> Image.Image:
     """The best, the median and the worst test pairs after three passes: a, and its corners in b."""
-    trial, method = Trial.of(data), methods(net)[THREE]
+    trial, method = Trial.of(data, Context()), methods(net)[THREE]
     errors = np.where(np.isnan(found := trial.errors(method)), trial.still(), found)
     order, middle = np.argsort(errors), (len(errors) - EACH) // 2
     corners = corner_points(data.protocol.patch)
@@ -63,21 +60,6 @@ def captioned(cell: np.ndarray, text: str) -> np.ndarray:
     return np.asarray(image)
 
 
-def real_sheet(net: HomographyNet, pairs: list[RealPair]) -> Image.Image:
-    """a, b, and a over b by the network polished by ECC and by SIFT; black where there is no estimate."""
-    rows = []
-    for pair in pairs:
-        ours = net.predict(pair.a, pair.b, refine="ecc")
-        classical = sift_magsac(to_grey(pair.a), to_grey(pair.b))
-        blank = np.zeros_like(pair.b)
-        overlays = [
-            np.asarray(ours.overlay()) if ours.valid else blank,
-            blank if classical is None else np.asarray(replace(ours, matrix=classical).overlay()),
-        ]
-        rows.append([pair.a, pair.b, *overlays])
-    return contact_sheet(rows, ("a", "b", "network + ECC", "SIFT + MAGSAC"))
-
-
 def quick_start() -> tuple[Image.Image, Image.Image]:
     """Two views of a drawn street."""
     street = draw_street(STREET, (720, 960))[0]
@@ -97,17 +79,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("card", type=Path)
     parser.add_argument("--root", type=Path, help="folder of photographs instead of drawn streets")
-    parser.add_argument("--real", type=Path, help="folder of real pairs instead")
     parser.add_argument("--out", type=Path, help="where the pictures go; by default to the card, unless photographs")
     options = parser.parse_args()
-    if (options.root or options.real) and options.out is None:
+    if options.root and options.out is None:
         parser.error("photographs may not be redistributed: say with --out where they go instead of the card")
     net = load(options.card)
     out = options.out or options.card / "samples"
     out.mkdir(parents=True, exist_ok=True)
-    if options.real:
-        real_sheet(net, read_real_pairs(options.real)).save(out / "real.jpg", quality=85)
-        return
     data = HomographyPairs(options.root, grey=net.channels == 1, num_workers=0)
     sheet(net, data).save(out / "sheet.jpg", quality=85)
     if options.root is None:
