@@ -441,6 +441,7 @@ def test_large_training_pictures_are_cut_into_pieces_too(tmp_path: Path, channel
     train = data.kept("train")
     assert train.shape == (1 + 4 + 8 + 1, 240, 320, *channels)
     assert len(data.kept("val")) == len(data.kept("test")) == 1
+    assert data.most(data.names("train"), "train") == 1 + 4 + 9 + 1
     whole = HomographyPairs(tmp_path, grey=not channels, num_workers=0).kept("train")
     assert np.array_equal(train[[0, -1]], whole)
     upper = np.asarray(Image.fromarray(noisy).convert("RGB" if channels else "L").crop((20, 0, 340, 240)))

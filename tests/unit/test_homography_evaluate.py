@@ -163,7 +163,7 @@ def test_results_are_what_a_card_holds(measured: Results):
     names = [(figure.metric, figure.data, figure.protocol) for figure in measured.figures]
     assert names[0] == ("MACE, 1 pass, a to b only", "drawn streets", "Protocol B")
     assert ("MACE, 3 passes + ECC, b to a", "drawn streets", "Protocol B") in names
-    assert ("a to b and back, 3 passes + ECC", "drawn streets", "Protocol B") in names
+    assert ("a to b and back, network, 3 passes + ECC", "drawn streets", "Protocol B") in names
     assert ("MACE, 3 passes", "drawn streets", "Protocol A") in names
     assert len({figure.key for figure in measured.figures}) == len(names)
     assert {figure.split for figure in measured.figures} == {"test"}
@@ -204,14 +204,14 @@ def test_the_other_order_is_measured_at_the_same_corners(trial: Trial):
     def method(pairs: list) -> list:
         return [known[id(a)] if id(a) in known else np.linalg.inv(beside @ known[id(b)]) for a, b in pairs]
 
-    figures, (there, back) = both_orders(trial, {"told": method}, [("MACE", "told", "mean", 0.1)])
-    assert [(figure.metric, figure.value) for figure in figures] == [("MACE", 0.0), ("MACE, b to a", 5.0)]
+    figures, (there, back) = both_orders(trial, {"told": method}, [("MACE", "told", "mean", 0.1)], "told")
+    assert [(figure.metric, figure.value) for figure in figures[:2]] == [("MACE", 0.0), ("MACE, b to a", 5.0)]
     assert [row[:2] for row in there.rows + back.rows] == [["told", 0.0], ["told", 5.0]]
-    [figure] = disagreement(trial, "told", method)
-    assert figure.metric == "a to b and back, told"
-    assert 3 < figure.value < 8  # pixels of a
-    with pytest.raises(ZooError, match="a to b and back, nothing on drawn streets test is inf"):
-        disagreement(trial, "nothing", lambda pairs: [None] * len(pairs))
+    assert figures[2].metric == "a to b and back, told"
+    assert 3 < figures[2].value < 8  # pixels of a
+    some = method(trial.pairs), [None, *method([(b, a) for a, b in trial.pairs])[1:]]
+    assert 3 < disagreement(trial, "told", *some)[0].value < 8
+    assert disagreement(trial, "told", some[0], [None] * len(trial.pairs)) == []
 
 
 def test_what_keeps_the_better_of_both_orders_does_not_mind_the_order(net: HomographyNet, trial: Trial):
@@ -377,6 +377,10 @@ def test_a_sheet_shows_what_every_method_says(net: HomographyNet, tmp_path: Path
         pairs_to_show(None, tmp_path / "sheet.png")
     with pytest.raises(ZooError, match="no such folder as"):
         pairs_to_show(tmp_path, tmp_path / "missing" / "sheet.png")
+    for name in ("sheet.jpg", "folder.png"):
+        (tmp_path / "folder.png").mkdir(exist_ok=True)
+        with pytest.raises(ZooError, match=r"a file that ends in \.png"):
+            pairs_to_show(tmp_path, tmp_path / name)
     assert pairs_to_show(None, None) == []
 
 

@@ -30,11 +30,11 @@ from zoo.data.pairs import (
 )
 from zoo.data.photometric import differ
 from zoo.data.picture_data import PictureData
-from zoo.data.pictures import fit
+from zoo.data.pictures import fit, size_of
 from zoo.data.training_pairs import PLAIN, Batch, Shares, as_later_pass, draw_training, warped_pair
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
-CELL, FLAT = 16, 4.0  # pixels of a side of the cells that show something where their deviation in 1/255 is this
+CELL, FLAT = 16, 4.0  # pixels of a side of the cells that have texture where their deviation in 1/255 is this
 
 
 class HomographyPairs(PictureData[np.ndarray]):
@@ -57,11 +57,12 @@ class HomographyPairs(PictureData[np.ndarray]):
         later: share of the training pairs that look as they do after a first estimate: little is left to correct,
             and where b ends its edge is repeated.
         photometric: share of the training pairs whose patches differ in light, blur, noise, JPEG and occlusion too.
-        wide: share of the training pairs that are turned by up to 15 degrees and zoomed by up to 1.25, and whose
-            corners move by up to 1.25 perturbations.
-        swapped: share of the training pairs that are taken in the other order.
-        tiles: training pictures are also taken at 2 to this many times the size, in as many pieces squared, where they
-            are as large as that.
+        wide: share of the training pairs whose corners move by up to 1.25 perturbations, and which are then turned by
+            up to 15 degrees and zoomed by up to 1.25.
+        swapped: share of the training pairs that are taken in the other order, but for those whose corners would move
+            by more than 2 perturbations.
+        tiles: each training picture is also cut into n x n pieces of the protocol's size, for each n from 2 to this for
+            which it is large enough; pieces without texture are left out. Each piece is drawn as often as a picture.
         train_pairs: pairs of an epoch.
         val_pairs: pairs to validate on.
         test_pairs: pairs to test on.
@@ -98,7 +99,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         later: float = 0.25,
         photometric: float = 0.0,
         wide: float = 0.0,
-        swapped: float = 0.5,
+        swapped: float = 0.0,
         tiles: int = 1,
         train_pairs: int = 25_600,
         val_pairs: int = 500,
@@ -120,7 +121,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         self.grey, self.make_on = grey, make_on
         if tiles < 1:
             raise ZooError(f"data.tiles is 1 or more, not {tiles}")
-        self.tiles, self.pieces = tiles, sum(n**2 for n in range(1, tiles + 1))
+        self.tiles = tiles
         self._options = dict[str, Any](
             protocol=self.protocol, count=batch_size, shares=Shares(later, photometric, wide, swapped)
         )
@@ -130,15 +131,23 @@ class HomographyPairs(PictureData[np.ndarray]):
         width, height = self.protocol.width, self.protocol.height
         shown = picture.convert("L") if self.grey else picture
         whole = fit(shown, width, height)
-        if split != "train" or self.pieces == 1:
+        if split != "train":
             return whole
         pieces = [whole[None]]
-        for n in range(2, self.tiles + 1):
-            if min(shown.width // width, shown.height // height) >= n:
-                large = fit(shown, n * width, n * height)
-                grid = large.reshape(n, height, n, width, *large.shape[2:]).swapaxes(1, 2).reshape(-1, *whole.shape)
-                pieces.append(grid[[shows_something(piece) for piece in grid]])
+        for n in self._cuts(*shown.size):
+            large = fit(shown, n * width, n * height)
+            grid = large.reshape(n, height, n, width, *large.shape[2:]).swapaxes(1, 2).reshape(-1, *whole.shape)
+            pieces.append(grid[[has_texture(piece) for piece in grid]])
         return np.concatenate(pieces)
+
+    def most(self, paths: list[Path], split: Split) -> int:
+        if split != "train" or self.tiles == 1:
+            return len(paths)
+        return sum(1 + sum(n**2 for n in self._cuts(*size_of(path))) for path in paths)
+
+    def _cuts(self, width: int, height: int) -> range:
+        """Into how many pieces a side of a picture is cut."""
+        return range(2, min(self.tiles, width // self.protocol.width, height // self.protocol.height) + 1)
 
     def held_out_pairs(self, split: Split) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
         """Patches a and b of the protocol's own size, and where a's corners lie in b less where they lie in a.
@@ -234,10 +243,11 @@ def training_batch(
     return pairs, drawn.offsets
 
 
-def shows_something(piece: np.ndarray) -> bool:
-    """Whether at least half of the cells of 16x16 pixels, of sides that they divide or not, are not flat."""
-    height, width = (side // CELL * CELL for side in piece.shape[:2])
-    cells = piece[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL, -1)
+def has_texture(piece: np.ndarray) -> bool:
+    """Whether at least half of the cells of 16x16 pixels have texture."""
+    side = min(CELL, *piece.shape[:2])
+    height, width = (length // side * side for length in piece.shape[:2])
+    cells = piece[:height, :width].reshape(height // side, side, width // side, side, -1)
     return float(np.median(cells.astype(np.float32).std((1, 3)))) >= FLAT
 
 

@@ -43,7 +43,6 @@ class PictureData(DataModule[Kept]):
         held_out_pictures: of val, and of test, at most; None: all.
         smallest: pictures of a folder with a side below this, in pixels, are not used.
         shape: of what is kept of each picture, where all are alike.
-        pieces: that are kept of a training picture, at most, where all are alike.
 
     Args:
         root: folder of pictures, whose splits stay as they are when pictures are added
@@ -64,7 +63,6 @@ class PictureData(DataModule[Kept]):
     held_out_pictures: int | None = None
     smallest: int = 1
     shape: tuple[int, ...] | None = None
-    pieces: int = 1
 
     def __init__(self, root: Path | None, extra: list[Path] | None, held_out: float, **options: Any) -> None:
         super().__init__(**options)
@@ -90,6 +88,10 @@ class PictureData(DataModule[Kept]):
             UnusableError: it is of a folder and cannot be used.
         """
         raise NotImplementedError
+
+    def most(self, paths: list[Path], split: Split) -> int:
+        """How many arrays are kept of pictures, at most."""
+        return len(paths)
 
     def batch_maker(self) -> Callable[[np.random.Generator], Any]:
         """What makes a training batch, from pictures that are in memory."""
@@ -117,10 +119,9 @@ class PictureData(DataModule[Kept]):
         if self.root is None:
             scenes = draw_streets(split, self.streets[split], self.street_size)
             drawn = (self.keep(Image.fromarray(scene), str(i), split) for i, (scene, _) in enumerate(scenes))
-            return self._gather(drawn, len(scenes) * self.pieces)
+            return self._gather(drawn, len(scenes))
         paths, skipped = self.some(split), list[ZooError]()
-        most = len(paths) * (self.pieces if split == "train" else 1)
-        pictures = self._gather(self._read(paths, split, skipped), most)
+        pictures = self._gather(self._read(paths, split, skipped), self.most(paths, split))
         if not len(pictures):
             raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
         if skipped and not replicas()["rank"]:

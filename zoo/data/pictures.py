@@ -21,7 +21,7 @@ from PIL import Image
 from zoo.base.errors import ZooError
 from zoo.data.sampling import replicas
 from zoo.pictures import folders
-from zoo.pictures.images import SUFFIXES
+from zoo.pictures.images import ORIENTATION, SUFFIXES
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -40,6 +40,16 @@ def find_pictures(folder: Path) -> list[Path]:
     if left_out:
         say_once(f"{folder}: left out {left_out}")
     return found.pictures
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height that a picture's file tells, as it is shown; 0 of one that cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            turned = picture.getexif().get(ORIENTATION, 1) > 4  # on its side
+            return picture.size[::-1] if turned else picture.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return 0, 0
 
 
 def say_once(text: str) -> None:

@@ -22,14 +22,7 @@ OTHER_REACH = 2.0  # perturbations by which corners move at most, for the pair t
 
 @dataclass(frozen=True)
 class Shares:
-    """How many of the training pairs are of a kind, each 0 to 1.
-
-    Args:
-        later: look as they do after a first estimate: little is left to correct, and where b ends its edge is repeated.
-        photometric: differ in light, blur, noise, JPEG and occlusion too.
-        wide: are turned by up to 15 degrees and zoomed by up to 1.25, and corners move by up to 1.25 perturbations.
-        swapped: are taken in the other order, a for b; not those whose corners would move by over 2 perturbations.
-    """
+    """Shares of the training pairs, 0 to 1, that are of a kind: see :class:`zoo.data.homography.HomographyPairs`."""
 
     later: float = 0.0
     photometric: float = 0.0
@@ -79,14 +72,15 @@ def draw_training(
     chosen = rng.integers(0, pictures, count)
     places, moves = draw(rng, count, protocol)
     corners = corner_points(protocol.patch) + moves.astype(np.float64)
-    if (wide := np.flatnonzero(rng.random(count) < shares.wide)).size:
+    if shares.wide and (wide := np.flatnonzero(rng.random(count) < shares.wide)).size:
         places[wide], corners[wide] = _draw_wide(rng, len(wide), protocol)
     matrices = matrix_from_corners(corners, protocol.patch)
-    offsets, swapped = net_offsets(matrices, protocol.patch), rng.random(count) < shares.swapped
+    offsets, swapped = net_offsets(matrices, protocol.patch), np.zeros(count, bool)
     reach = protocol.perturbation * NET_SIZE / protocol.patch
-    other = net_offsets(np.linalg.inv(matrices), protocol.patch)
-    swapped &= (np.abs(other) <= OTHER_REACH * reach).all((1, 2))
-    offsets[swapped] = other[swapped]
+    if shares.swapped:
+        other = net_offsets(np.linalg.inv(matrices), protocol.patch)
+        swapped = (rng.random(count) < shares.swapped) & (np.abs(other) <= OTHER_REACH * reach).all((1, 2))
+        offsets[swapped] = other[swapped]
     again, unlike = rng.random(count) < shares.later, rng.random(count) < shares.photometric
     estimates = np.zeros((count, 3, 3))
     if again.any():

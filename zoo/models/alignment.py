@@ -43,43 +43,48 @@ def both_orders(
     trial: Known,
     every: dict[str, Method],
     wanted: Sequence[Claim],
+    best: str,
     times: dict[str, float] | None = None,
     by_torch: bool = True,
 ) -> tuple[list[Figure], list[Table]]:
-    """Methods that are asked where a lies in b, and where b lies in a, the inverse of whose answer is measured.
+    """Measures each method from a to b, and from b to a by the inverse of its answer.
 
     Args:
         trial: the pairs.
         every: method by its name.
-        wanted: figures of each order; further ones say by how much both orders disagree.
+        wanted: figures of each order.
+        best: method of which a further figure says how far both orders disagree.
         times: milliseconds a pair of each method.
         by_torch: see :func:`comparison`.
     """
     exchanged = [(b, a) for a, b in trial.pairs]
-    errors = {name: trial.errors(method) for name, method in every.items()}
-    other = {name: trial.errors(partial(_inverses, method, exchanged)) for name, method in every.items()}
+    there = {name: method(trial.pairs) for name, method in every.items()}
+    back = {name: method(exchanged) for name, method in every.items()}
+    errors = {name: trial.errors(partial(_known, found)) for name, found in there.items()}
+    other = {name: trial.errors(partial(_known, inverses(found))) for name, found in back.items()}
     figures = claims(trial, errors, wanted)
     figures += claims(trial, other, [(metric + OTHER_ORDER, of, score, within) for metric, of, score, within in wanted])
+    figures += disagreement(trial, best, there[best], back[best])
     return figures, [comparison(trial, errors, times, by_torch), comparison(trial, other, order=OTHER_ORDER)]
 
 
-def _inverses(method: Method, exchanged: Sequence[Pair], _: Sequence[Pair]) -> list[Matrix]:
-    return [None if matrix is None else np.linalg.inv(matrix) for matrix in method(exchanged)]
+def _known(found: list[Matrix], _: Sequence[Pair]) -> list[Matrix]:
+    return found
 
 
-def disagreement(trial: Known, name: str, method: Method) -> list[Figure]:
-    """How far a corner of a lies from where it is, in the mean, once it is taken to b and back; median, in pixels.
+def inverses(found: Sequence[Matrix]) -> list[Matrix]:
+    return [None if matrix is None else np.linalg.inv(matrix) for matrix in found]
 
-    Pairs without an estimate in one of the orders count as infinitely far.
-    """
-    exchanged = [(b, a) for a, b in trial.pairs]
+
+def disagreement(trial: Known, name: str, there: Sequence[Matrix], back: Sequence[Matrix]) -> list[Figure]:
+    """Median round-trip error of the corners of a, in pixels, of the pairs with an estimate in both orders."""
     lengths = []
-    for (a, _), there, back in zip(trial.pairs, method(trial.pairs), method(exchanged), strict=True):
-        corners = corner_points(*a.shape[1::-1])
-        moved = corners + np.inf if there is None or back is None else transform_points(back @ there, corners)
-        lengths.append(np.linalg.norm(moved - corners, axis=1).mean())
-    found = float(np.median(lengths))
-    return claims_of([(f"a to b and back, {name}", found, 0.05)], trial.data, protocol=trial.protocol)
+    for (a, _), one, two in zip(trial.pairs, there, back, strict=True):
+        if one is not None and two is not None:
+            corners = corner_points(*a.shape[1::-1])
+            lengths.append(np.linalg.norm(transform_points(two @ one, corners) - corners, axis=1).mean())
+    found = [(f"a to b and back, {name}", float(np.median(lengths)), 0.05)] if lengths else []
+    return claims_of(found, trial.data, protocol=trial.protocol)
 
 
 def each(work: Callable[..., Matrix], *arguments: Sequence[Any]) -> list[Matrix]:

@@ -75,6 +75,8 @@ def pairs_to_show(folder: Path | None, sheet: Path | None) -> list[RealPair]:
     """The pairs of a folder, none without one, of which a sheet may be written."""
     if sheet and not folder:
         raise ZooError("--sheet shows real pairs: give --real FOLDER as well")
+    if sheet and (sheet.suffix.lower() != ".png" or sheet.is_dir()):
+        raise ZooError(f"--sheet {sheet}: give the name of a file that ends in .png")
     if sheet and not sheet.absolute().parent.is_dir():
         raise ZooError(f"--sheet {sheet}: no such folder as {sheet.parent}")
     return read_real_pairs(folder) if folder else []

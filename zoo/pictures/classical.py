@@ -78,10 +78,9 @@ def polish(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> np.ndarray | None
 
 
 def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.ndarray | None:
-    """A homography with 1 in the lower right, or None if no camera would see b so far from a.
+    """A homography with 1 in the lower right; None unless a becomes a convex quadrilateral near b, or b one near a.
 
-    That is if it takes a to no convex quadrilateral that lies in b or near it, and its inverse takes b to none that
-    lies in a or near it: where b shows a detail of a, corners of a lie anywhere.
+    Where b shows a detail of a, the corners of a lie anywhere.
 
     Args:
         matrix: ``(3, 3)`` or None.
@@ -104,12 +103,15 @@ def _near(matrix: np.ndarray, a: Sequence[int], b: Sequence[int]) -> bool:
     return bool((moved >= -far).all() and (moved <= (b[1] + far, b[0] + far)).all() and is_convex(moved))
 
 
-def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
-    """Correlation coefficient of a and of b as seen from a, where b reaches; NaN where nothing varies there."""
+def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray, least: float = 0.0) -> float:
+    """Correlation coefficient of a and of b as seen from a, where b reaches.
+
+    NaN where nothing varies there, and where that is less of a than the share ``least``.
+    """
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, a.shape[1::-1]
     seen = cv2.warpPerspective(b, matrix, size, flags=flags)
     reached = cv2.warpPerspective(np.full_like(b, 255), matrix, size, flags=flags) == 255
-    if reached.sum() < 2:  # of which nothing varies
+    if reached.sum() < max(2, least * reached.size):  # of fewer than two nothing varies
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.corrcoef(a[reached], seen[reached])[0, 1])

@@ -34,7 +34,7 @@ class Homography(Shown):
             merely brings a to the size of b.
         confidence: 0 to 1, in what the predictor measures; 0 where not valid.
         valid: whether an estimate was found: both pictures show something, and a becomes a convex quadrilateral that
-            reaches no farther out of b than b is long, or, of features, b one in a.
+            reaches no farther out of b than b is long, or b such a one in a.
         refined: whether ECC polished the estimate; False: it diverged and the network's own was kept; None: it was not
             asked for.
         passes: how often the network estimated; None: it found features instead.

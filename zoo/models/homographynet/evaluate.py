@@ -20,7 +20,6 @@ from zoo.models.alignment import (
     both_orders,
     claims,
     comparison,
-    disagreement,
     each,
     ms_a_pair,
     one_thread,
@@ -69,7 +68,7 @@ def evaluate(
     than a side of the patch is none, as anybody sees without the truth. Failures are the share of these pairs and of
     those whose error is no smaller than the identity's. Classical methods see grey patches. In the other order, b to a,
     methods are asked where b lies in a, and the inverse of their answer is measured, at the corners of a too. Where the
-    data follow Protocol B, the network is measured under Protocol A too, and on pairs that were changed.
+    data follow Protocol B, the network is measured under Protocol A too, and on pairs that were changed, a to b.
 
     Args:
         net: the network.
@@ -84,8 +83,7 @@ def evaluate(
     every, trial = methods(net), Trial.of(data, context)
     with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
         times = {name: ms_a_pair(method, trial.pairs[:TIMED_PAIRS]) for name, method in every.items()}
-        figures, tables = both_orders(trial, every, CLAIMS, times, hasattr(net.engine, "net"))
-        figures += disagreement(trial, "3 passes + ECC", every[POLISHED])
+        figures, tables = both_orders(trial, every, CLAIMS, POLISHED, times, hasattr(net.engine, "net"))
         digests = {"test": data.digest("test")}
         if data.protocol == PROTOCOLS["B"]:
             large = under_protocol_a(data)
@@ -124,7 +122,10 @@ def methods(net: HomographyNet) -> dict[str, Method]:
 
 
 def look(aligner: Aligner, passes: int, pairs: Sequence[Pair], *, both_ways: bool = True) -> list[Matrix]:
-    """The network's estimates at the pictures' own sizes, as ``predict`` makes them where it looks both ways."""
+    """The network's estimates at the pictures' own sizes.
+
+    ``predict`` looks both ways, and then asks whether anything moved at all.
+    """
     estimate = aligner.estimate_both_ways if both_ways else aligner.estimate
     found: list[Matrix] = []
     for first in range(0, len(pairs), BATCH):

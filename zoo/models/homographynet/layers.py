@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -87,6 +89,13 @@ def alone(channels: int) -> nn.Sequential:
     )
 
 
+def in_full_precision(x: Tensor) -> AbstractContextManager[Any]:
+    """No autocast on the device of a tensor, where there is any."""
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return nullcontext()
+
+
 class FieldLayers(nn.Module):
     """``(B, 2C, 128, 128)`` -> ``(B, 3, 16, 16)``: displacement of each cell in x and y, and the scale of its error.
 
@@ -104,7 +113,8 @@ class FieldLayers(nn.Module):
         self.middle = nn.Sequential(nn.MaxPool2d(2), Fire(128, 48, 96), Fire(192, 48, 96))
         self.coarse = nn.Sequential(nn.MaxPool2d(2), Fire(192, 48, 96), Fire(192, 48, 96))
         self.middle_again = nn.Sequential(Fire(384, 48, 96), Fire(192, 48, 96))
-        self.fine_again = nn.Sequential(Fire(320, 48, 64), Fire(128, 32, 64), nn.Conv2d(128, 3, 1))
+        self.fine_again = nn.Sequential(Fire(320, 48, 64), Fire(128, 32, 64))
+        self.last = nn.Conv2d(128, 3, 1)
 
     def forward(self, pairs: Tensor) -> Tensor:
         features = self.alone(pairs)
@@ -113,7 +123,9 @@ class FieldLayers(nn.Module):
         middle = self.middle(fine)
         coarse = F.interpolate(self.coarse(middle), scale_factor=2.0)
         middle = F.interpolate(self.middle_again(torch.cat((coarse, middle), 1)), scale_factor=2.0)
-        raw = self.fine_again(torch.cat((middle, fine), 1)).float()
+        fine = self.fine_again(torch.cat((middle, fine), 1))
+        with in_full_precision(fine):  # bfloat16 knows 32 pixels to a quarter
+            raw = self.last(fine.to(self.last.weight.dtype))
         return torch.cat((raw[:, :2] * UNIT, SMALLEST + UNIT * F.softplus(raw[:, 2:])), 1)
 
 

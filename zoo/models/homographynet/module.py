@@ -13,11 +13,11 @@ from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.data.homography import HomographyPairs
-from zoo.models.homographynet.field import HALF
+from zoo.models.homographynet.field import HALF, moved
 from zoo.models.homographynet.net import HomographyNet
 from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.metrics.homography import corner_error
-from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners, transform_points
+from zoo.pictures.geometry import NET_SIZE, corner_points
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
@@ -124,18 +124,11 @@ def field_loss(field: Tensor, offsets: Tensor, cells: Tensor, corners: Tensor) -
         cells: their middles, ``(256, 2)``.
         corners: of the picture, ``(4, 2)``.
     """
-    truth = moved_by(offsets, cells, corners) - cells
+    truth = moved(offsets, cells, corners, torch) - cells
     moves, scale = field[:, :2].flatten(2).transpose(1, 2), field[:, 2].flatten(1)
     error = (moves - truth).abs().sum(2)
     known = truth.abs().amax(2) <= HALF
     return ((error / scale + 2 * scale.log()) * known).sum() / known.sum().clamp(min=1)
-
-
-def moved_by(offsets: Tensor, points: Tensor, corners: Tensor) -> Tensor:
-    """Where homographies that move the corners by offsets ``(B, 4, 2)`` take points ``(N, 2)``: ``(B, N, 2)``."""
-    there = matrix_from_corners((corners + offsets).detach().cpu().numpy(), NET_SIZE)
-    moved = transform_points(there, points.cpu().numpy().astype(np.float64))
-    return torch.from_numpy(moved).to(points)
 
 
 def corner_sheet(pairs: Tensor, offsets: Tensor, estimates: Tensor, rows: int = 6) -> Image.Image:

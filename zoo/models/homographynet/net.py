@@ -10,9 +10,15 @@ from torch import Tensor
 from zoo.base.bounds import Pixels
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
-from zoo.models.homographynet.field import SIZE, centers, corner_offsets
-from zoo.models.homographynet.layers import FieldLayers, correlating_layers, paper_layers, squeeze_layers
-from zoo.pictures.geometry import corner_points
+from zoo.models.homographynet.field import cell_centers, corner_offsets
+from zoo.models.homographynet.layers import (
+    FieldLayers,
+    correlating_layers,
+    in_full_precision,
+    paper_layers,
+    squeeze_layers,
+)
+from zoo.pictures.geometry import NET_SIZE, corner_points
 
 HEADS = ("regression", "classification", "field")
 
@@ -76,8 +82,8 @@ class HomographyNet(Model):
         self.centers: Tensor
         self.cells: Tensor
         self.corners: Tensor
-        self.register_buffer("cells", torch.from_numpy(centers()).float(), persistent=False)
-        self.register_buffer("corners", torch.from_numpy(corner_points(SIZE)).float(), persistent=False)
+        self.register_buffer("cells", torch.from_numpy(cell_centers()).float(), persistent=False)
+        self.register_buffer("corners", torch.from_numpy(corner_points(NET_SIZE)).float(), persistent=False)
         self.register_buffer("centers", torch.linspace(-max_offset, max_offset, self.BINS), persistent=False)
         self.to(memory_format=torch.channels_last)
 
@@ -89,8 +95,8 @@ class HomographyNet(Model):
 
         A field is ``(B, 3, 16, 16)``: how far each cell's middle moves in x and y, and the error's scale, in pixels.
         """
-        if pairs.shape[1:] != (2 * self.channels, SIZE, SIZE):
-            want = (2 * self.channels, SIZE, SIZE)
+        if pairs.shape[1:] != (2 * self.channels, NET_SIZE, NET_SIZE):
+            want = (2 * self.channels, NET_SIZE, NET_SIZE)
             raise ZooError(f"pairs are (B, {', '.join(map(str, want))}), not {tuple(pairs.shape)}; predict takes any")
         raw = self.layers(standardize(pairs, self.channels))
         return raw.reshape(-1, 8, self.BINS) if self.head == "classification" else raw
@@ -100,7 +106,8 @@ class HomographyNet(Model):
         if self.head == "regression":
             return raw.reshape(-1, 4, 2) * self.max_offset
         if self.head == "field":
-            return corner_offsets(raw.float(), self.cells, self.corners, torch)
+            with in_full_precision(raw):
+                return corner_offsets(raw.to(self.cells.dtype), self.cells, self.corners, torch)
         return (raw.softmax(-1) * self.centers).sum(-1).reshape(-1, 4, 2)
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:

@@ -12,7 +12,7 @@ from PIL import Image
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
-from zoo.models.homographynet.field import CELLS, centers, corner_offsets
+from zoo.models.homographynet.field import CELLS, MOST, cell_centers, corner_offsets
 from zoo.pictures.classical import correlation, polish, to_grey, usable
 from zoo.pictures.geometry import (
     NET_SIZE,
@@ -27,6 +27,7 @@ from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
 CONTRAST = 1 / 255  # standard deviation below which a picture shows nothing
+OVERLAP = 0.1  # share of either picture that the other shows, from which on their correlation says something
 SAME = 0.9  # correlation of pictures that agree
 DOUBTFUL = 3.0  # pixels of 128x128 left to correct that halve the confidence
 AREA = 1.0  # square pixels of 128x128 that a triangle of three corners exceeds
@@ -40,7 +41,7 @@ class Estimate:
         matrix: from the pixels of a to those of b, ``(B, 3, 3)`` float64 with 1 in the lower right.
         residual: ``(B,)`` float64. What was left to correct before the last look: the mean length of the offsets that
             it gave, in pixels. With the classification head the root of its square plus the square of the spread
-            (:func:`zoo.models.homographynet.net.spread`), of a field the scale below which a quarter of the cells are.
+            (:func:`zoo.models.homographynet.net.spread`), of a field the lower quartile of its scales.
         valid: ``(B,)`` bool: both pictures show something, and the first look gave a convex quadrilateral.
     """
 
@@ -48,13 +49,18 @@ class Estimate:
     residual: np.ndarray
     valid: np.ndarray
 
+    def part(self, which: slice) -> Estimate:
+        """Of some of the pairs."""
+        return Estimate(self.matrix[which], self.residual[which], self.valid[which])
+
 
 @dataclass(frozen=True)
 class Aligner:
-    """Aligns two pictures by an engine that takes pairs ``(B, 2C, 128, 128)`` and gives offsets ``(B, 4, 2)``.
+    """Aligns two pictures by an engine that takes pairs ``(B, 2C, 128, 128)``.
 
     Args:
-        engine: computes the network. A second output is the spread of its answers, ``(B,)`` pixels.
+        engine: computes the network: offsets of the corners ``(B, 4, 2)``, and perhaps the spread of its answers
+            ``(B,)``, in pixels.
         channels: C: 1 for grey pictures, 3 for RGB.
         field: whether the engine gives fields ``(B, 3, 16, 16)`` instead (:mod:`zoo.models.homographynet.field`).
     """
@@ -104,7 +110,7 @@ class Aligner:
     def estimate_both_ways(self, pairs: np.ndarray, passes: int = 1) -> Estimate:
         """Looks from a to b and from b to a, and keeps the estimate under which the pictures agree better.
 
-        So the answer does not depend on the order of the pictures.
+        So the answer is the same in either order of the pictures, up to rounding.
 
         Args:
             pairs: ``(B, 2C, 128, 128)`` float32 in 0..1.
@@ -112,25 +118,27 @@ class Aligner:
         """
         a, b = np.split(pairs, 2, 1)
         both = self.estimate(np.concatenate((pairs, np.concatenate((b, a), 1))), passes)
-        there, back = (Estimate(*(np.split(each, 2)[i] for each in vars(both).values())) for i in (0, 1))
+        there, back = both.part(slice(len(pairs))), both.part(slice(len(pairs), None))
+        inverse = np.linalg.inv(back.matrix)
         with np.errstate(divide="ignore", invalid="ignore"):
-            inverse = np.linalg.inv(back.matrix)
             inverse /= inverse[:, 2:, 2:]
-        fine = back.valid & np.isfinite(inverse).all((1, 2))
-        better = fine & ~there.valid
-        for i in np.flatnonzero(fine & there.valid):
+            known = back.valid & is_convex(transform_points(inverse, corner_points(NET_SIZE)), AREA)
+        better = known & ~there.valid
+        for i in np.flatnonzero(known & there.valid):
             greys = as_greys(pairs[i])
             better[i] = agreement(*greys, inverse[i]) > agreement(*greys, there.matrix[i])
         return Estimate(
             np.where(better[:, None, None], inverse, there.matrix),
             np.where(better, back.residual, there.residual),
-            there.valid | fine,
+            there.valid | known,
         )
 
     def _confidence(self, pair: np.ndarray, matrix: np.ndarray) -> float:
-        """From what the network would still correct of an estimate, in pixels of 128x128."""
-        left = np.nan_to_num(self.estimate(pair, start=matrix[None]).residual, nan=np.inf)
-        return float(1 / (1 + (left[0] / DOUBTFUL) ** 2))
+        """From what the network would still correct of an estimate, in pixels of 128x128: the mean of both orders."""
+        a, b = np.split(pair, 2, 1)
+        starts = np.stack((matrix, np.linalg.inv(matrix)))
+        left = self.estimate(np.concatenate((pair, np.concatenate((b, a), 1))), start=starts).residual
+        return float(1 / (1 + (np.nan_to_num(left, nan=np.inf).mean() / DOUBTFUL) ** 2))
 
     def estimate(self, pairs: np.ndarray, passes: int = 1, start: np.ndarray | None = None) -> Estimate:
         """Looks at a batch of pairs as often as ``passes`` says, from the second time on at what the first left.
@@ -168,10 +176,22 @@ class Aligner:
         outputs = (output.astype(np.float64) for output in self.engine(pairs))
         offsets, *spreads = (np.where(np.isfinite(output), output, np.nan) for output in outputs)
         if self.field:
-            spreads = [np.quantile(offsets[:, 2].reshape(len(offsets), -1), 0.25, axis=1)]
-            offsets = corner_offsets(np.nan_to_num(offsets, nan=1.0), centers(), corner_points(NET_SIZE))
+            offsets, spreads = fitted(offsets)
         left = np.linalg.norm(offsets, axis=-1).mean(-1)
         return offsets, np.hypot(left, spreads[0]) if spreads else left
+
+
+def fitted(field: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Offsets ``(B, 4, 2)`` by fields ``(B, 3, 16, 16)``, and the lower quartile of the cells' scales, ``(B,)``.
+
+    Cells with a number that is NaN do not count; where most are such, all is NaN.
+    """
+    known = ~np.isnan(field).any(1, keepdims=True)
+    counted = np.where(known, field, np.array([0.0, 0.0, MOST]).reshape(3, 1, 1))
+    offsets = corner_offsets(counted, cell_centers(), corner_points(NET_SIZE))
+    spread = np.quantile(counted[:, 2].reshape(len(field), -1), 0.25, axis=1)
+    most = known.mean((1, 2, 3)) > 0.5
+    return np.where(most[:, None, None], offsets, np.nan), [np.where(most, spread, np.nan)]
 
 
 def shows_something(pictures: np.ndarray) -> np.ndarray:
@@ -186,8 +206,8 @@ def nothing_moved(pair: np.ndarray, matrix: np.ndarray) -> bool:
 
 
 def agreement(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
-    """How well grey pictures correlate as seen from either, in the mean; -1 where nothing can be said."""
-    seen = correlation(a, b, matrix) + correlation(b, a, np.linalg.inv(matrix))
+    """How well grey pictures correlate as seen from either, in the mean; -1 where they hardly overlap."""
+    seen = correlation(a, b, matrix, OVERLAP) + correlation(b, a, np.linalg.inv(matrix), OVERLAP)
     return -1.0 if np.isnan(seen) else seen / 2
 
 

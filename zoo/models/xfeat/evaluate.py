@@ -25,7 +25,6 @@ from zoo.models.alignment import (
     ORB,
     SIFT,
     both_orders,
-    disagreement,
     each,
     ms_a_pair,
     one_thread,
@@ -89,11 +88,9 @@ def evaluate(
     with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
         times = {name: ms_a_pair(method, wide.pairs[:TIMED_PAIRS]) for name, method in every.items()}
         by_torch = hasattr(net.engine, "net")
-        figures, tables = both_orders(wide, every, (*CLAIMS, (*MEAN, 1.0)), times, by_torch)
-        near_figures, near_tables = both_orders(near, every, (*CLAIMS, (*MEAN, 0.2)))
+        figures, tables = both_orders(wide, every, (*CLAIMS, (*MEAN, 1.0)), POLISHED, times, by_torch)
+        near_figures, near_tables = both_orders(near, every, (*CLAIMS, (*MEAN, 0.2)), POLISHED)
         figures += near_figures
-        for trial in (wide, near):
-            figures += disagreement(trial, "with ECC", every[POLISHED])
         first = wide.take(np.arange(min(CHANGED_PAIRS, pairs)))
         what = "the network, the network polished by ECC, and SIFT + MAGSAC"
         tables += [robustness(first, every, WHEN_CHANGED, CHANGES, what), *near_tables]
