@@ -122,7 +122,7 @@ class Aligner:
         inverse = np.linalg.inv(back.matrix)
         with np.errstate(divide="ignore", invalid="ignore"):
             inverse /= inverse[:, 2:, 2:]
-            known = back.valid & is_convex(transform_points(inverse, corner_points(NET_SIZE)), AREA)
+        known = back.valid & np.isfinite(inverse).all((1, 2))  # corners of a detail's whole lie anywhere
         better = known & ~there.valid
         for i in np.flatnonzero(known & there.valid):
             greys = as_greys(pairs[i])
