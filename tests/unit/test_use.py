@@ -32,6 +32,7 @@ from zoo.pictures.images import to_floats
 pytest.importorskip("onnx", reason="the extra export is not installed")
 CARDS = {
     "linknet_camvid": "linknet",
+    "homographynet_free": "homographynet",
     "homographynet_photos": "homographynet",
     "homographynet_photos_classification": "homographynet",
     "perceptual_sr": "perceptual_sr",
@@ -128,7 +129,7 @@ def test_python_gives_the_matrix_that_predict_gives(card: str, number: int, tmp_
         for matrix in (np.loadtxt(tmp_path / "matrix.txt"), truth, np.diag([400 / 320, 290 / 240, 1]))
     )
     assert np.abs(wanted - still).max() > 3  # something moved
-    assert np.abs(found - wanted).max() < 0.1
+    assert np.abs(found - wanted).max() < (1 if card == "homographynet_free" else 0.1)  # MAGSAC fits a little otherwise
     assert Image.open(tmp_path / "aligned.png").size == (400, 290)
 
 

@@ -29,8 +29,8 @@ from zoo.pictures.images import Picture, name_of
 CONTRAST = 1 / 255  # standard deviation below which a picture shows nothing
 OVERLAP = 0.1  # share of either picture that the other shows, from which on their correlation says something
 SAME = 0.9  # correlation of pictures that agree
-# Pixels of 128x128 left to correct that halve the confidence. Fields that were lost had 1.4 and more, most that hold 0.6
-# and less; the other heads are less exact.
+# Pixels of 128x128 left to correct that halve the confidence. Of fields, the lost ones had 1.4 and more, most that hold
+# 0.6 and less; the other heads are less exact.
 DOUBTFUL, DOUBTFUL_FIELD = 3.0, 1.0
 AREA = 1.0  # square pixels of 128x128 that a triangle of three corners exceeds
 
