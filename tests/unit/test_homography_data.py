@@ -449,6 +449,16 @@ def test_large_training_pictures_are_cut_into_pieces_too(tmp_path: Path, channel
     assert next(iter(data.train_dataloader()))[0].shape[1:] == (6 if channels else 2, 128, 128)
 
 
+def test_how_many_pieces_there_are_is_told_by_pictures_as_they_are_shown(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn: 720x1000
+    Image.new("RGB", (1000, 720)).save(tmp_path / "turned.png", exif=exif)
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    data = HomographyPairs(tmp_path, tiles=3, num_workers=0)
+    assert data.most([tmp_path / "turned.png", tmp_path / "broken.png"], "train") == 1 + 4 + 1
+    assert data.most([tmp_path / "turned.png"], "val") == 1
+
+
 def test_the_middle_of_another_aspect():
     wide = np.zeros((48, 128), np.uint8)
     wide[:, 32:96] = np.arange(64)

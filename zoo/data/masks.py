@@ -12,13 +12,12 @@ from PIL import Image, ImageOps
 from zoo.base.errors import ZooError
 from zoo.data.pictures import say_once
 from zoo.pictures.folders import find
-from zoo.pictures.images import FORMATS, ORIENTATION, opened, upright_rgb
+from zoo.pictures.images import FORMATS, ORIENTATION, SIDEWAYS, opened, upright_rgb
 
 Pair: TypeAlias = tuple[Path, Path]  # a picture and its mask
 VALUES = ("L", "P", "1", "I", "I;16")  # modes of Pillow whose values are class ids
 COLORS = ("LA", "RGB", "RGBA")  # those that may be grey nevertheless
 TURNED = range(2, 9)  # values of EXIF's orientation that turn or mirror a picture
-SIDEWAYS = range(5, 9)  # those that exchange its sides
 
 
 def pair_up(pictures: Sequence[Path], root: Path, masks: Path) -> list[Pair]:

@@ -21,7 +21,7 @@ from PIL import Image
 from zoo.base.errors import ZooError
 from zoo.data.sampling import replicas
 from zoo.pictures import folders
-from zoo.pictures.images import ORIENTATION, SUFFIXES
+from zoo.pictures.images import ORIENTATION, SIDEWAYS, SUFFIXES, opened
 
 
 def find_pictures(folder: Path) -> list[Path]:
@@ -43,12 +43,11 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height that a picture's file tells, as it is shown; 0 of one that cannot be read."""
+    """Width and height of a picture as it is shown, by its file's head; 0 of one that cannot be read."""
     try:
-        with Image.open(path) as picture:
-            turned = picture.getexif().get(ORIENTATION, 1) > 4  # on its side
-            return picture.size[::-1] if turned else picture.size
-    except (OSError, ValueError, Image.DecompressionBombError):
+        with opened(path) as picture:
+            return picture.size[::-1] if picture.getexif().get(ORIENTATION) in SIDEWAYS else picture.size
+    except ZooError:
         return 0, 0
 
 

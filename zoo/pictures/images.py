@@ -43,6 +43,7 @@ FORMATS = {  # of Pillow's, what pictures are opened as, with the suffixes that 
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 _FORMATS = ", ".join(FORMATS)
 ORIENTATION = 0x0112  # a tag of EXIF
+SIDEWAYS = range(5, 9)  # values of it that exchange the sides
 
 
 def open_listed(file: str | Path | IO[bytes], formats: Iterable[str] = FORMATS) -> Image.Image:
