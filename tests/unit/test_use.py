@@ -225,7 +225,7 @@ def test_general_programs_give_what_the_network_gives(suffix: str, kind: str, tm
     }[suffix]()
     for each, content in files.items():
         (tmp_path / f"mine{each}").write_bytes(content)
-    monkeypatch.setattr(use, "FILE", "none.md")  # no architecture has a template
+    monkeypatch.setattr(use, "OWN", "none.md")  # no architecture has a template
     text = Text(f"mine{suffix}", files[suffix], general(net, architecture, suffix))
     names, x = shown(tmp_path, kind)
     text.run(tmp_path, 0, *names)
@@ -237,7 +237,7 @@ def test_general_programs_give_what_the_network_gives(suffix: str, kind: str, tm
 @pytest.mark.parametrize("kind", ["pictures", "grey"])
 def test_the_general_program_of_opencv_gives_what_the_network_gives(kind: str, tmp_path: Path, monkeypatch):
     net, architecture, example = GENERAL[kind]()
-    monkeypatch.setattr(use, "FILE", "none.md")
+    monkeypatch.setattr(use, "OWN", "none.md")
     text = general(net, architecture, ".onnx")
     names, x = shown(tmp_path, kind)
     Text("mine.onnx", convert.to_onnx(net, example, "torchscript"), text).run(tmp_path, 1, *names)
