@@ -33,6 +33,9 @@ CLASSES = (
 )  # fmt: skip
 PICTURES = (HomographyPairs, PictureCrops, SuperResolutionPairs)
 OTHER_TRAINING = {
+    "swapped": 0.5,
+    "tiles": 2,
+    "wide": 0.5,
     "augment": Augment(crop=(32, 32), photometric=False),
     "batch_size": 3,
     "crop": 48,

@@ -445,7 +445,7 @@ def test_the_recipe_of_one_data_set_trains_on_another(own: list[str], tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "needs --recipe NAME; there are .*linknet_camvid"),
+        ([], "needs --recipe NAME; there are .*homographynet_free"),
         (["--recipe", "linknet_camvit"], "no recipe 'linknet_camvit'; did you mean linknet_camvid"),
         (["--recipe", "./none.yaml"], r"none\.yaml: no such recipe"),
         (["--recipe", "mini.yaml", "--weights", "linknet_camvit"], "no model 'linknet_camvit'; did you mean"),
