@@ -37,10 +37,27 @@ def street_pairs() -> list[tuple[np.ndarray, np.ndarray]]:
     return [(pair.a, pair.b) for pair in pairs]
 
 
+def hard_pairs() -> list[tuple[np.ndarray, np.ndarray]]:
+    """What no homography tells: two depths, an object that moves and has most of the texture; hardly any texture."""
+    street, near = (draw_street(number, (480, 640))[0] for number in STREETS[:2])
+    other = np.roll(street, -12, 1)  # from another place the street moves by little, what is near by much
+    depth = street.copy(), other.copy()
+    for picture, left in zip(depth, (260, 140), strict=True):
+        picture[140:, left : left + 240] = near[140:, 200:440]
+    moving = cv2.GaussianBlur(street, (0, 0), 12), cv2.GaussianBlur(street, (0, 0), 12)
+    for picture, left in zip(moving, (120, 300), strict=True):
+        picture[100:380, left : left + 220] = near[100:380, 200:420]
+    ramp = np.linspace(60, 200, 480 * 640).reshape(480, 640)
+    rng = np.random.default_rng(0)
+    plain = [np.clip(np.roll(ramp, 9 * i, 1) + rng.normal(0, 6, ramp.shape), 0, 255).astype(np.uint8) for i in (0, 1)]
+    return [depth, moving, (np.dstack([plain[0]] * 3), np.dstack([plain[1]] * 3)), (street, street[:, ::-1].copy())]
+
+
 def row(net: XFeat, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Inliers as lines between both pictures, and the overlay."""
+    """Inliers as lines between both pictures, and the overlay; b darkened where there is no estimate."""
     result = net.predict(a, b)
-    return np.concatenate((side_by_side(result), np.asarray(result.overlay())), 1)
+    over = np.asarray(result.overlay()) if result.valid else result.b // 3
+    return np.concatenate((side_by_side(result), over), 1)
 
 
 def side_by_side(result: Homography) -> np.ndarray:
@@ -74,6 +91,9 @@ def main() -> None:
             Image.fromarray(picture).save(out / f"{name}.jpg", quality=90)
     sheet = contact_sheet([[row(net, *pair)] for pair in pairs], ["a and b, matches that agree; a over b"], width=1200)
     sheet.save(out / "sheet.jpg", quality=85)
+    if not options.real:
+        hard = contact_sheet([[row(net, *pair)] for pair in hard_pairs()], ["what it cannot do"], width=1200)
+        hard.save(out / "limits.jpg", quality=85)
 
 
 if __name__ == "__main__":
