@@ -28,7 +28,7 @@ MARGIN = 40  # pixels around b of a sheet, since the corners of a may lie outsid
 class HomographyNetModule(Learner):
     """Trains :class:`HomographyNet` on pairs whose homography is known.
 
-    Logs ``train/loss``, and after validation and test ``MACE``, the mean average corner error of one pass in pixels of
+    Logs ``train/loss``, and after validation and test ``MACE``, the mean average corner error of one look in pixels of
     the 128x128 patches that the network sees.
 
     Args:
@@ -97,7 +97,7 @@ class HomographyNetModule(Learner):
         return error
 
     def end_epoch(self) -> str:
-        return f"MACE on {self.split}: {self.found()['MACE']:.3f} px of 128x128 patches, one pass"
+        return f"MACE on {self.split}: {self.found()['MACE']:.3f} px of 128x128 patches, one look"
 
 
 def soft_cross_entropy(logits: Tensor, values: Tensor, centers: Tensor) -> Tensor:

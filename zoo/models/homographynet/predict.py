@@ -85,7 +85,7 @@ class Aligner:
         Args:
             a: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``.
             b: likewise.
-            passes: number of passes of the network; from the second on it estimates what is left of the difference
+            passes: number of passes, each a call of the network in either order; later ones estimate what is left
             refine: "ecc" refines the estimate with OpenCV's ECC; where that diverges, the estimate stays and
                 ``refined`` of the result says so
         """
