@@ -1,6 +1,6 @@
 """ms for 320x240 -> 1280x960 in float32: our networks, bicubic interpolation, and networks of known sizes, in turns.
 
-python tests/benchmarks/super_resolution_speed.py [--threads 2] [--rounds 9] [--write cards/perceptual_sr]
+python tests/benchmarks/super_resolution_speed.py [--threads 2] [--rounds 9] [--write cards/perceptual_sr_photo]
 """
 
 import argparse
@@ -61,7 +61,7 @@ class EDSRBlock(nn.Sequential):
 def networks(card: Path | None) -> dict[str, nn.Module]:
     nets = {
         OURS: zoo.load(card) if card else PerceptualSR(),
-        'zoo PerceptualSR, upsampling="paper"': PerceptualSR(upsampling="paper"),
+        'zoo PerceptualSR, network="paper"': PerceptualSR(network="paper"),
         "ESPCN's layers, on RGB": ESPCN(),
         "EDSR-baseline's layers": EDSRBaseline(),
     }

@@ -19,7 +19,7 @@ from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.models.perceptual_sr.predict import Upscaler
 from zoo.pictures.tensors import to_array
 
-SIZES = {"pixel_shuffle": (192, 384), "paper": (96, 192)}
+SIZES = {"compact": (192, 384), "paper": (96, 192)}
 
 
 def resident(which: str) -> int:
@@ -40,12 +40,12 @@ def peak(net: PerceptualSR, side: int) -> int:
 
 def table() -> None:
     print("network, channels: measured bytes a pixel at sides, formula")
-    for upsampling, sides in SIZES.items():
+    for network, sides in SIZES.items():
         for channels in (8, 16, 32, 64, 96):
-            net = PerceptualSR(upsampling, channels).eval()
+            net = PerceptualSR(network, channels=channels).eval()
             peak(net, 32)
             measured = ", ".join(f"{peak(net, side) / side**2:,.0f} at {side}" for side in sides)
-            print(f"{upsampling:<13} {channels:>3}: {measured}; {net.bytes_a_pixel:,}", flush=True)
+            print(f"{network:<13} {channels:>3}: {measured}; {net.bytes_a_pixel:,}", flush=True)
 
 
 def photo(width: int, height: int, net: PerceptualSR) -> None:

@@ -35,7 +35,7 @@ def pictures(folder: Path, size: tuple[int, int] = (64, 48)) -> Path:
 def vgg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of VGG-16, as deep as any loss looks, untrained."""
     torch.manual_seed(0)
-    net = VGGFeatures(["conv5_1"], weights=None)
+    net = VGGFeatures(["conv5_3"], weights=None)
     convolutions = [(i, name) for i, name in enumerate(net.computed) if name.startswith("conv")]
     tensors = dict(net.named_buffers())
     path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"

@@ -16,17 +16,22 @@ from torch import Tensor, nn
 from zoo import load
 from zoo.base.errors import ZooError
 from zoo.commands import main
-from zoo.data.low_resolution import make_low, resize
+from zoo.data.low_resolution import enlarge, make_low
+from zoo.models.perceptual_sr.evaluate import PERIODS
 from zoo.models.perceptual_sr.module import PerceptualSRModule
 from zoo.models.perceptual_sr.net import PerceptualSR
+from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.perceptual import total_variation
+from zoo.nn.metrics.artefacts import periodic_energy
+from zoo.nn.metrics.lpips import LPIPS
 from zoo.nn.vgg import VGGFeatures
+from zoo.pictures.tensors import to_tensor
 from zoo.training import recipes
 
-ARGUMENTS = {"upsampling": "pixel_shuffle", "channels": 8, "blocks": 2}
+ARGUMENTS = {"network": "compact", "channels": 8, "blocks": 2}
 CHANNELS = 3
 SIZES = [(1, 1), (3, 5), (1, 40), (31, 17), (24, 32)]
-UPSAMPLINGS = ["pixel_shuffle", "paper"]
+NETWORKS = ["compact", "paper"]
 
 
 def out_shape(height: int, width: int) -> tuple[int, int, int]:
@@ -54,17 +59,17 @@ def miniature(recipe: dict, folder: Path) -> list[str]:
                 Image.fromarray(photograph[y : y + 120, y : y + 160]).save(folder / part / f"{i}.png")
         extra = folder / "extra"
         arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.held_out=0.3"]
-    if "feature_weight" in recipe["model"]["init_args"]:
+    if recipe["model"]["init_args"].keys() & {"feature_weight", "lpips_weight"}:
         arguments += [f"--model.vgg={random_vgg(folder)}"]
     return arguments
 
 
 def random_vgg(folder: Path) -> Path:
-    """A file of VGG-16's first four convolutions, untrained."""
+    """A file of VGG-16's convolutions as far as relu3_3, untrained."""
     from safetensors.torch import save_file
 
     torch.manual_seed(0)
-    shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128)}
+    shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256), 14: (256, 256)}
     tensors = {f"features.{i}.weight": torch.randn(*shape, 3, 3) / 20 for i, shape in shapes.items()}
     tensors |= {f"features.{i}.bias": torch.zeros(shape[0]) for i, shape in shapes.items()}
     folder.mkdir(parents=True, exist_ok=True)
@@ -86,28 +91,67 @@ def test_as_many_layers_and_parameters_as_the_paper():
 
 
 def test_the_default_is_under_the_mark():
-    assert count(PerceptualSR()) == 560_304
+    assert count(PerceptualSR()) == 584_432
 
 
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_four_times_any_size(upsampling: str):
-    net = PerceptualSR(upsampling, channels=8, blocks=2).eval()
+@pytest.mark.parametrize("network", NETWORKS)
+def test_four_times_any_size(network: str):
+    net = PerceptualSR(network, channels=8, blocks=2).eval()
     for height, width in SIZES:
         with torch.inference_mode():
             assert net(torch.rand(1, 3, height, width)).shape == (1, 3, 4 * height, 4 * width)
 
 
-def test_starts_from_the_bicubic_picture():
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_starts_from_the_nearest_pixels_without_a_grid(scale: int):
     torch.manual_seed(0)
-    net, x = PerceptualSR().eval(), batch()[0]
+    net, x = PerceptualSR(scale=scale).eval(), torch.rand(1, 3, 24, 24)
     with torch.inference_mode():
-        torch.testing.assert_close(net(x), net.bicubic(x), rtol=0, atol=0.1)
+        out, nearest = net(x), nn.functional.interpolate(x, scale_factor=scale)
+    torch.testing.assert_close(out, nearest, rtol=0, atol=0.25)
+    assert torch.equal(nn.functional.interpolate(out[..., ::scale, ::scale], scale_factor=scale), out)
 
 
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_sees_no_further_than_it_says(upsampling: str):
+@pytest.mark.parametrize(("network", "scale"), [("compact", 2), ("compact", 3), ("paper", 2)])
+def test_other_scales(network: str, scale: int):
+    net = PerceptualSR(network, scale, channels=8, blocks=2).eval()
+    with torch.inference_mode():
+        assert net(torch.rand(1, 3, 7, 11)).shape == (1, 3, 7 * scale, 11 * scale)
+
+
+def test_slopes_are_those_that_were_loaded():
+    """One for all, or one a channel as files of others have them."""
+    net, x = PerceptualSR(channels=4, blocks=2).eval(), torch.rand(1, 3, 9, 9)
+    state = net.state_dict()
+    for slopes in (torch.full((4,), 0.6), torch.tensor([0.1, -0.2, 0.5, 1.5])):
+        state["body.1.weight"] = slopes
+        net.load_state_dict(state)
+        with torch.inference_mode():
+            y = nn.functional.prelu(net.body[0](x), slopes)
+            for layer in list(net.body)[2:]:
+                y = layer(y)
+            y = nn.functional.pixel_shuffle(y, 4) + nn.functional.interpolate(x, scale_factor=4)
+            torch.testing.assert_close(net(x), y)
+
+
+def test_spandrel_opens_the_weights_and_computes_the_same():
+    """By the names of their tensors; ComfyUI and chaiNNer open files by spandrel."""
+    spandrel = pytest.importorskip("spandrel")
     torch.manual_seed(0)
-    net = PerceptualSR(upsampling, channels=4, blocks=1).eval()
+    for scale in (2, 3, 4):
+        net = PerceptualSR(scale=scale, channels=12, blocks=3).eval()
+        net.load_state_dict({name: x + 0.1 * torch.randn_like(x) for name, x in net.state_dict().items()})
+        other = spandrel.ModelLoader("cpu").load_from_state_dict(dict(net.state_dict()))
+        assert (other.architecture.id, other.scale) == ("Compact", scale)
+        with torch.inference_mode():
+            x = torch.rand(1, 3, 17, 22)
+            torch.testing.assert_close(other.model(x), net(x), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_sees_no_further_than_it_says(network: str):
+    torch.manual_seed(0)
+    net = PerceptualSR(network, channels=4, blocks=1).eval()
     side = 2 * net.reach + 9
     x = torch.rand(1, 3, side, side)
     other = x.clone()
@@ -119,26 +163,22 @@ def test_sees_no_further_than_it_says(upsampling: str):
     assert last <= side // 2 + net.reach
 
 
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_a_blank_picture_has_no_border(upsampling: str):
-    """The first and last layers see the values of the border beyond it."""
-    net = PerceptualSR(upsampling, channels=8, blocks=1).eval()
-    for block in net.trunk:
+def test_a_blank_picture_has_no_border():
+    """The paper's first and last layers see the values of the border beyond it."""
+    net = PerceptualSR("paper", channels=8, blocks=1).eval()
+    for block in net.body.trunk:
         for parameter in block.parameters():
             parameter.data.zero_()  # in between, beyond the border is zero
-    if upsampling == "paper":
-        net.steps = nn.Upsample(scale_factor=4)
-    else:
-        net.last.weight.data[..., [0, 2], :] = net.last.weight.data[..., [0, 2]] = 0
+    net.body.steps = nn.Upsample(scale_factor=4)
     with torch.inference_mode():
         out = net(torch.full((1, 3, 12, 12), 0.2))
         blocks = out.unflatten(2, (12, 4)).unflatten(4, (12, 4))
     torch.testing.assert_close(blocks, blocks[:, :, :1, :, :1].expand_as(blocks), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("upsampling", UPSAMPLINGS)
-def test_can_be_exported(upsampling: str):
-    net, x = PerceptualSR(upsampling, channels=8, blocks=2).eval(), torch.rand(1, 3, 12, 20)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_can_be_exported(network: str):
+    net, x = PerceptualSR(network, channels=8, blocks=2).eval(), torch.rand(1, 3, 12, 20)
     exported = torch.export.export(net, (x,)).module()
     with torch.inference_mode():
         torch.testing.assert_close(exported(x), net(x), rtol=1e-4, atol=1e-4)
@@ -149,8 +189,15 @@ def test_refuses_what_it_cannot_be():
         PerceptualSR("transposed")
     with pytest.raises(ZooError, match="1 or more"):
         PerceptualSR(blocks=0)
-    with pytest.raises(ZooError, match="0 or more, one of the first two more"):
+    for network, scale in (("compact", 5), ("paper", 3)):
+        with pytest.raises(ZooError, match=f"scale is 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}"):
+            PerceptualSR(network, scale)
+    with pytest.raises(ZooError, match="pixel_weight, feature_weight or lpips_weight is more than 0"):
         PerceptualSRModule(pixel_weight=0)
+    with pytest.raises(ZooError, match="weights of losses are 0 or more"):
+        PerceptualSRModule(grid_weight=-1)
+    with pytest.raises(ZooError, match=r"LPIPS has the layers relu1_2, .*, not relu9"):
+        PerceptualSRModule(lpips_weight=1, lpips_layers=["relu9"])
 
 
 def test_the_loss_is_the_weighted_sum(tmp_path: Path):
@@ -162,28 +209,70 @@ def test_the_loss_is_the_weighted_sum(tmp_path: Path):
         pixel_weight=0.5,
         feature_weight=0.2,
         feature_layers={"relu1_2": 1.0, "relu2_2": 3.0},
+        lpips_weight=0.3,
+        lpips_layers=["relu1_2", "relu2_2"],
+        grid_weight=5.0,
         tv_weight=0.1,
         vgg=str(vgg),
     )
     truth = torch.from_numpy(np.array(data.astronaut()[:64, 200:264])).permute(2, 0, 1)[None] / 255
     prediction = (truth + 0.1 * torch.rand(1, 3, 64, 64)).requires_grad_()
-    features = VGGFeatures(["relu1_2", "relu2_2"], weights=vgg)
+    features = VGGFeatures(["relu1_2", "relu2_2"], weights=vgg, pooling="average")
+    module.eval()
     near, far = features(prediction), features(truth)
     by_hand = (
         0.5 * (prediction - truth).square().mean()
         + 0.2 * (near["relu1_2"] - far["relu1_2"]).square().mean()
         + 0.6 * (near["relu2_2"] - far["relu2_2"]).square().mean()
+        + 0.3 * LPIPS(vgg, ["relu1_2", "relu2_2"], "average")(prediction, truth).mean()
+        + 5.0 * grid_loss(prediction, truth, 4)
         + 0.1 * total_variation(prediction)
     )
     torch.testing.assert_close(module.loss(prediction, truth), by_hand)
     module.loss(prediction, truth).backward()
     assert prediction.grad is not None
     assert module.monitor == ("val/features", "min")
+    lpips = PerceptualSRModule(channels=8, blocks=1, lpips_weight=1.0, lpips_layers=["relu1_2"], vgg=str(vgg))
+    assert lpips.monitor == ("val/lpips", "min")
     assert PerceptualSRModule(channels=8, blocks=1).monitor == ("val/PSNR", "max")
 
 
-def test_the_loss_network_is_in_no_checkpoint(tmp_path: Path):
+def test_the_loss_network_meets_every_alignment_in_training(tmp_path: Path):
+    """Only there: what is validated is the same twice."""
     module = PerceptualSRModule(channels=8, blocks=1, feature_weight=1.0, vgg=str(random_vgg(tmp_path)))
+    x = torch.arange(64.0).view(1, 1, 8, 8)
+    starts = {tuple(part[0, 0, 0, 0].item() for part in module.part(x, x)) for _ in range(300)}
+    assert starts == {(first, first) for first in (8.0 * y + x for y in range(4) for x in range(4))}
+    assert {part.shape for part in module.part(x, x)} == {(1, 1, 5, 5)}
+    assert all(part is x for part in module.eval().part(x, x))
+    module = PerceptualSRModule(
+        channels=8, blocks=1, feature_crop=16, feature_weight=1.0, vgg=str(random_vgg(tmp_path))
+    )
+    x = torch.arange(18.0 * 20).view(1, 1, 18, 20)
+    parts = [module.part(x, x) for _ in range(300)]
+    assert {part.shape for each in parts for part in each} == {(1, 1, 16, 16)}
+    assert {each[0][0, 0, 0, 0].item() for each in parts} == {20.0 * y + x for y in range(3) for x in range(5)}
+    assert module.part(x[..., :12, :])[0].shape == (1, 1, 12, 16)
+    with pytest.raises(ZooError, match="feature_crop is 16 or more, not 8"):
+        PerceptualSRModule(feature_crop=8)
+
+
+def test_network_and_data_must_be_of_one_scale(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    recipe = yaml.safe_load(recipes.find("perceptual_sr_streets").read_text())
+    small = miniature(recipe, tmp_path)
+    options = ["--trainer.logger=false", "--trainer.accelerator=cpu", "--trainer.max_epochs=1", "--data.scale=2"]
+    monkeypatch.chdir(tmp_path)
+    assert main.main(["fit", "--recipe", "perceptual_sr_streets", *small, *options]) == 2
+    assert "model.scale is 4 and data.scale 2; they must be the same" in capsys.readouterr().err
+
+
+def test_the_loss_network_is_in_no_checkpoint(tmp_path: Path):
+    vgg = str(random_vgg(tmp_path))
+    module = PerceptualSRModule(channels=8, blocks=1, feature_weight=1.0, lpips_weight=1.0, vgg=vgg)
+    assert not [name for name, _ in module.named_buffers() if "conv" in name]  # which averages and DDP go over
+    assert module.to(torch.float64).lpips.vgg.mean.dtype == torch.float64  # but they follow it
     assert all(key.startswith("net.") for key in module.state_dict())
     assert sum(p.numel() for p in module.parameters()) == count(module.net)
 
@@ -201,11 +290,13 @@ def test_what_is_validated_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_the_low_picture_is_the_protocol_s():
     truth = np.ascontiguousarray(data.chelsea()[:296, :448])
     low = np.asarray(Image.fromarray(truth).resize((112, 74), Image.Resampling.BICUBIC))
-    assert np.array_equal(make_low(truth), low)
-    assert np.abs(make_low(truth, blur=1.0).astype(int) - low).max() > 1
+    assert np.array_equal(make_low(truth, 4), low)
+    assert np.abs(make_low(truth, 4, blur=1.0).astype(int) - low).max() > 1
 
 
-@pytest.mark.parametrize(("card", "most"), [("perceptual_sr", 6), ("perceptual_sr_pixel", 1)])
+@pytest.mark.parametrize(
+    ("card", "most"), [("perceptual_sr_features", 6), ("perceptual_sr_photo", 4), ("perceptual_sr_pixel", 1)]
+)
 def test_published_weights_draw_no_border(card: str, most: int):
     """What is beyond the border is zero for the trunk, which PSNR, that leaves the border out, would not notice."""
     net = load(card)
@@ -213,9 +304,20 @@ def test_published_weights_draw_no_border(card: str, most: int):
         blank = np.asarray(net.predict(np.full((24, 30, 3), level, np.uint8))).astype(int)
         assert np.abs(blank - level).max() <= most, level
     truth = data.astronaut()
-    error = (np.asarray(net.predict(make_low(truth))).astype(float) - truth) ** 2
+    error = (np.asarray(net.predict(make_low(truth, 4))).astype(float) - truth) ** 2
     border = np.ones(truth.shape[:2], bool)
     border[4:-4, 4:-4] = False
-    bicubic = (resize(make_low(truth), 512, 512).astype(float) - truth) ** 2
+    bicubic = (enlarge(make_low(truth, 4), 4).astype(float) - truth) ** 2
     gain_inside, gain_border = (bicubic[part].mean() / error[part].mean() for part in (~border, border))
     assert gain_border > 0.85 * gain_inside
+
+
+@pytest.mark.parametrize("card", ["perceptual_sr_features", "perceptual_sr_photo", "perceptual_sr_pixel"])
+def test_published_weights_draw_no_grid(card: str):
+    """Neither on a slope nor on a photograph."""
+    net = load(card)
+    rows, columns = np.mgrid[:400, :480] / 4
+    slope = np.stack([40 + rows, 60 + columns, 90 + rows / 2 + columns / 2], -1).round().astype(np.uint8)
+    for truth, most in ((slope, 1.1), (np.ascontiguousarray(data.astronaut()), 1.3)):
+        result = to_tensor(np.asarray(net.predict(make_low(truth, net.scale))))[None]
+        assert periodic_energy(result, to_tensor(truth)[None], PERIODS[net.scale]).item() < most

@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
+from safetensors import safe_open
 
 from zoo import load
 from zoo.base.errors import ZooError
@@ -26,6 +29,7 @@ from zoo.exports import cached, convert, formats, job, parting, pictures
 from zoo.exports.certificate import UnlikeError
 from zoo.exports.settings import Settings
 from zoo.models.evaluation import Figure, Results
+from zoo.models.perceptual_sr.net import PerceptualSR
 
 CARDS = [name for name in card_names() if name != "neural_style"]
 EXAMPLE = (3, 48, 64)
@@ -221,6 +225,38 @@ def test_other_kinds_and_precisions(to: str, precision: str, suffixes: list[str]
         load(done.files[0], check=True)
 
 
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_files_for_spandrel(precision: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """They are compared by spandrel itself, and load() takes them, and such files of others."""
+    spandrel = pytest.importorskip("spandrel")
+    name = f"--precision={precision}"
+    assert main.main(["export", "perceptual_sr_pixel", "--to=spandrel", "--no-figures", name, f"-o={tmp_path}"]) == 0
+    assert f"spandrel {version('spandrel')}" in capsys.readouterr().out
+    path = tmp_path / "perceptual_sr_pixel.safetensors"
+    model = spandrel.ModelLoader("cpu").load_from_file(path)
+    net, same = load("perceptual_sr_pixel"), load(path)
+    with torch.inference_mode():
+        x = torch.rand(1, 3, 20, 31)
+        torch.testing.assert_close(model.model(x), net(x), rtol=0, atol=1e-4)
+        torch.testing.assert_close(same(x), net(x), rtol=0, atol=1e-6)
+    assert "ComfyUI" in (tmp_path / "USE.md").read_text()
+    (certificate,) = json.loads((tmp_path / "parity.json").read_text())
+    assert certificate["precision"] == precision
+    with safe_open(path, "pt") as file:
+        assert file.metadata()["name"] == "perceptual_sr_pixel"
+
+
+def test_the_paper_s_network_is_nothing_for_spandrel(tmp_path: Path, card: Path):
+    folder, arguments = card.parent / "paper_sr", {"network": "paper", "channels": 4, "blocks": 1}
+    weights.save(PerceptualSR(**arguments), folder, "perceptual_sr", arguments)
+    for file in ("README.md", "recipe.yaml"):
+        shutil.copy(card / file, folder / file)
+    with pytest.raises(ZooError, match="spandrel knows no network with the tensors of this PerceptualSR"):
+        job.export(folder, Settings("spandrel"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_fp16_halves_the_file(graph: bytes):
     assert len(formats.halved(graph)) < 0.55 * len(graph)
 
@@ -257,6 +293,9 @@ REFUSED = {
     "linknet_camvid --to onnx --nofigures": "did you mean --no-figures?",
     "linknet_camvid --to tflite": "invalid choice",
     "linknet_camvid --to torch --write": "--write is for",
+    "linknet_camvid --to spandrel": "spandrel, which knows no such network",
+    "perceptual_sr_pixel --to spandrel --size 64x64": "spandrel computes pictures of any size",
+    "perceptual_sr_pixel --to spandrel --write": "--write is for",
     "nothing --to onnx": "no model 'nothing'",
 }
 

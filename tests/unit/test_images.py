@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from zoo.base.errors import ZooError
 from zoo.pictures.images import FORMATS, SUFFIXES, one_or_many, open_rgb, to_floats, to_picture, to_pixels
@@ -378,3 +378,40 @@ def test_on_white(array: np.ndarray):
     pixels = np.asarray(on_white(picture))
     assert (pixels[:, :15] == 255).all()
     assert np.array_equal(pixels[:, 15:], array[:, 15:])
+
+
+def test_inks_become_colours_by_their_profile(tmp_path: Path):
+    """Where it is none, as Pillow reckons; in either case the result has no profile of inks."""
+    picture = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
+    picture.save(tmp_path / "plain.tif")
+    picture.save(tmp_path / "broken.tif", icc_profile=b"no profile")
+    screen = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.save(tmp_path / "other.tif", icc_profile=screen)  # a sound one, of no inks
+    for name in ("plain", "broken", "other"):
+        found, lost = to_picture(tmp_path / f"{name}.tif")
+        assert (found.mode, found.getpixel((0, 0)), lost) == ("RGB", (255, 0, 0), ("CMYK became RGB",))
+        assert "icc_profile" not in found.info
+
+
+def test_the_profile_of_inks_is_used(monkeypatch: pytest.MonkeyPatch):
+    """No profile of inks may be passed on here: what LittleCMS would give stands in for it."""
+    asked = []
+
+    def convert(picture: Image.Image, inks: object, screen: object, outputMode: str) -> Image.Image:  # noqa: N803
+        asked.append((picture.mode, outputMode))
+        return Image.new(outputMode, picture.size, (200, 30, 40))
+
+    monkeypatch.setattr(ImageCms, "ImageCmsProfile", lambda file: file.read())
+    monkeypatch.setattr(ImageCms, "profileToProfile", convert)
+    picture = Image.new("CMYK", (4, 4), (0, 255, 255, 0))
+    picture.info["icc_profile"] = b"inks"
+    found, _ = to_picture(picture)
+    assert asked == [("CMYK", "RGB")]
+    assert found.getpixel((0, 0)) == (200, 30, 40)
+    assert np.asarray(to_floats(picture))[:, 0, 0] == pytest.approx(np.array([200, 30, 40]) / 255)
+
+
+def test_pictures_of_one_bit_say_that_they_became_grey(tmp_path: Path):
+    Image.new("1", (4, 4), 1).save(tmp_path / "scan.png")
+    found, lost = to_picture(tmp_path / "scan.png")
+    assert (found.mode, lost) == ("L", ("1 bit a pixel became grey",))

@@ -6,6 +6,7 @@ import torch
 
 from zoo.data.labels import CAMVID
 from zoo.models.linknet.module import LinkNetModule, class_weights
+from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.segmentation import soft_jaccard_loss
 
 
@@ -74,3 +75,37 @@ def test_class_weights_by_hand(weighting: str, c: float):
     assert weights.dtype == torch.float32
     assert weights.numpy() == pytest.approx(by_hand, rel=1e-5)
     assert (weights.diff() > 0).all()  # the rarer, the heavier
+
+
+def grid_by_hand(prediction: np.ndarray, target: np.ndarray, scale: int, side: int) -> float:
+    """Window by window and color by color: how far the mean errors at the places of a block are from each other."""
+    error = (prediction - target).reshape(-1, *target.shape[2:])
+    batch, height, width = error.shape[0], error.shape[1] // scale, error.shape[2] // scale
+    variances = []
+    for b in range(batch):
+        for y, x in np.ndindex(height - side + 1, width - side + 1):
+            window = error[b, scale * y : scale * (y + side), scale * x : scale * (x + side)]
+            places = window.reshape(side, scale, side, scale).mean((0, 2))
+            variances.append(places.var())
+    return float(np.mean(variances))
+
+
+@pytest.mark.parametrize(("scale", "windows"), [(2, (2,)), (4, (2, 3)), (3, (1,))])
+def test_the_grid_loss_is_what_repeats(scale: int, windows: tuple[int, ...]):
+    rng = np.random.default_rng(0)
+    prediction, target = rng.random((2, 2, 3, 4 * scale, 5 * scale))
+    found = grid_loss(torch.from_numpy(prediction), torch.from_numpy(target), scale, windows)
+    assert found.item() == pytest.approx(sum(grid_by_hand(prediction, target, scale, side) for side in windows))
+
+
+def test_the_grid_loss_tells_a_grid_from_noise_and_from_a_shade():
+    target = torch.full((1, 3, 64, 64), 0.5)
+    dots = torch.zeros_like(target)
+    dots[..., ::4, ::4] = 0.1
+    scattered = dots.flatten(2)[..., torch.randperm(64 * 64, generator=torch.Generator().manual_seed(0))].view_as(dots)
+    grid, noise, shade = (grid_loss(target + error, target, 4).item() for error in (dots, scattered, 0 * dots + 0.1))
+    assert grid > 5 * noise
+    assert shade == pytest.approx(0, abs=1e-12)
+    colored = dots * torch.tensor([1.0, -1.0, 0.0]).view(1, 3, 1, 1)  # whose mean is grey
+    assert grid_loss(target + colored, target, 4).item() == pytest.approx(2 / 3 * grid)
+    assert grid_loss(target[..., :4, :4] + dots[..., :4, :4], target[..., :4, :4], 4).item() == 0  # no window fits

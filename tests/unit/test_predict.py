@@ -312,8 +312,10 @@ def test_enlarges_with_its_options(here: Path, tiny_sr: Path, monkeypatch: pytes
     assert predict(tiny_sr, "single.webp", "--tile", "20", "--match-histogram") == 0
     assert predict(tiny_sr, "in/street.png", "--tile", "auto") == 0
     assert predict(tiny_sr, "in/street.png") == 0
-    plain = {"tile": "auto", "match_histogram": False}
-    assert calls == [(True, {"tile": 20, "match_histogram": True}), (True, plain), (True, plain)]
+    plain = {
+        "tile": "auto", "match_histogram": False, "scale": None, "max_side": None, "self_ensemble": False, "yes": False,
+    }  # fmt: skip
+    assert calls == [(True, {**plain, "tile": 20, "match_histogram": True}), (True, plain), (True, plain)]
     names = [f"{stem}_{kind}.png" for stem in ("single", "street") for kind in ("compare", "x4")]
     assert sorted(path.name for path in Path("out").glob("[!.]*")) == names
     monkeypatch.undo()

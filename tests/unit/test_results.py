@@ -129,8 +129,10 @@ def test_shows_itself(case: tuple[object, list[str]]):
     width, height = shown_size(result._repr_png_())
     assert 0 < max(width, height) <= SHOWN
     figure = result._repr_html_()
-    assert figure.count("<") == 5  # nothing of the caption is markup
-    assert base64.b64encode(result._repr_png_()).decode() in figure
+    assert figure.count("<") == (10 if isinstance(result, Upscaled) else 5)  # nothing of the caption is markup
+    assert base64.b64encode(result._repr_png_()).decode() in figure or isinstance(
+        result, Upscaled
+    )  # which shows a part
 
 
 def test_results_are_compared_as_things(case: tuple[object, list[str]]):
@@ -194,7 +196,6 @@ def test_a_line_a_value_in_the_file(tmp_path: Path):
         (segmentation, r"(&lt;fur&gt; \d+%|eye &amp; nose \d+%)(, |$)(&lt;fur&gt; \d+%|eye &amp; nose \d+%)"),
         (homography, "confidence 0.75"),
         (lambda: homography(False), "not to be trusted: no homography was found; .*"),
-        (upscaled, "268x180; 16 bits a channel became 8"),
         (stylized, "67x45; a &lt;note&gt;"),
         (painting, "67x45"),
     ],
@@ -251,3 +252,15 @@ def test_without_a_caption_the_kind_is_told():
     assert "<figcaption>Kind</figcaption>" in Kind()._repr_html_()
     with pytest.raises(NotImplementedError):
         Shown()._repr_png_()
+
+
+def test_before_and_after_are_the_middle_of_either_and_notes_are_escaped():
+    source = Image.fromarray(CAT)
+    result = Upscaled(source.resize((2000, 1500)), source, ("a <note>",))
+    figure = result._repr_html_()
+    assert "a &lt;note&gt;" in figure
+    after, before = (Image.open(io.BytesIO(base64.b64decode(url))) for url in re.findall(r"base64,([\w+/=]+)", figure))
+    assert before.size == after.size == (800, 600)
+    assert np.array_equal(after, result.picture.crop((600, 450, 1400, 1050)))
+    whole = result.bicubic().crop((600, 450, 1400, 1050))
+    assert np.abs(np.asarray(before).astype(int) - np.asarray(whole)).max() <= 1

@@ -16,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.base.errors import ZooError
+from zoo.nn.metrics.artefacts import periodic_energy
+from zoo.nn.metrics.lpips import LPIPS
 from zoo.nn.metrics.super_resolution import feature_distance, luma, psnr, ssim
 from zoo.nn.vgg import VGGFeatures
 
@@ -231,3 +233,85 @@ def test_feature_distance_by_picture_and_layer(pairs: tuple[Tensor, Tensor]):
 def test_the_functions_do_without_torchmetrics():
     code = "import sys, zoo.nn.metrics.super_resolution; sys.exit('torchmetrics' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def photograph() -> Tensor:
+    return to_tensor(skimage.data.astronaut()[:256, 100:400])
+
+
+def slope(height: int = 96, width: int = 128) -> Tensor:
+    rows, columns = torch.meshgrid(torch.linspace(0, 0.3, height), torch.linspace(0.2, 0.8, width), indexing="ij")
+    return (rows + columns).clamp(0, 1).expand(1, 3, -1, -1)
+
+
+def dotted(picture: Tensor, period: int, levels: float) -> Tensor:
+    """With a dot of this brightness at one pixel of each period x period."""
+    grid = torch.zeros_like(picture)
+    grid[..., ::period, ::period] = levels / 255
+    return picture + grid
+
+
+@pytest.mark.parametrize("period", [2, 3, 4])
+def test_a_grid_shows_in_its_own_period(period: int):
+    picture = photograph()
+    periods = (2, 4) if period == 4 else (period,)
+    own = periodic_energy(picture, periods=periods)
+    assert own.shape == (1,)
+    assert 0.7 < own.item() < 1.5
+    found = [periodic_energy(dotted(picture, period, levels), picture, periods).item() for levels in (0, 5, 20)]
+    assert found[0] == 1
+    assert found[0] < found[1] < found[2]
+    assert found[2] > 3
+    other = periodic_energy(dotted(picture, 7, 20.0), picture, periods).item()
+    assert other < 2
+
+
+def test_a_grid_shows_on_blank_and_sloped_pictures():
+    for picture in (torch.full((1, 3, 96, 128), 0.4), slope(), (slope() * 255).round() / 255):
+        assert periodic_energy(picture).item() < 1.2
+        assert periodic_energy(dotted(picture, 4, 1.0)).item() > 2
+        assert periodic_energy(dotted(picture, 4, 3.0)).item() > 10
+        assert periodic_energy(picture, picture).item() == 1
+
+
+@pytest.mark.parametrize("direction", [(slice(None, None, 4), slice(None)), (slice(None), slice(None, None, 4))])
+def test_lines_in_either_direction_are_found(direction: tuple[slice, slice]):
+    picture = photograph()
+    lines = torch.zeros_like(picture)
+    lines[(..., *direction)] = 0.05
+    assert periodic_energy(picture + lines, picture).item() > 3
+
+
+def test_pictures_of_a_batch_are_measured_each():
+    picture = photograph()
+    batch = torch.cat([picture, dotted(picture, 4, 20.0)])
+    found = periodic_energy(batch, torch.cat([picture, picture]))
+    assert found[0].item() == 1
+    assert found[1].item() == pytest.approx(periodic_energy(batch[1:], picture).item())
+
+
+def test_what_is_too_small_for_a_grid_is_refused():
+    with pytest.raises(ZooError, match="a picture of 80x63 is too small to be searched for a grid"):
+        periodic_energy(torch.zeros(1, 3, 63, 80))
+    with pytest.raises(ValueError, match="pictures are"):
+        periodic_energy(torch.zeros(1, 1, 80, 80))
+
+
+def test_lpips_is_that_of_torchmetrics():
+    """With its own weights of channels, and any VGG-16."""
+    from torchmetrics.functional.image.lpips import _LPIPS
+
+    torch.manual_seed(0)
+    ours, theirs = LPIPS(None), _LPIPS(pretrained=True, net="vgg", pnet_rand=True, use_dropout=True).eval()
+    convolutions = [layer for layer in theirs.net.modules() if isinstance(layer, torch.nn.Conv2d)]
+    names = [name for name in ours.vgg.computed if name.startswith("conv")]
+    for layer, name in zip(convolutions, names, strict=True):
+        layer.weight.data.copy_(getattr(ours.vgg, f"{name}_weight"))
+        layer.bias.data.copy_(getattr(ours.vgg, f"{name}_bias"))
+    a, b = photograph()[..., :96, :128], photograph()[..., 40:136, 60:188]
+    with torch.no_grad():
+        expected = theirs(torch.cat([a, b]), torch.cat([b, b]), normalize=True).flatten()
+        found = ours(torch.cat([a, b]), torch.cat([b, b]))
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+    assert found[0] > 0.1
+    assert found[1] == 0

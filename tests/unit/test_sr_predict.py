@@ -1,4 +1,4 @@
-"""From any picture to one four times as large, by networks that make much of their surroundings."""
+"""From any picture to a larger one, by networks that make much of their surroundings."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ MODES = {
 }  # fmt: skip
 
 
-def loud(upsampling: str) -> PerceptualSR:
-    """Untrained, with an answer that is far from the bicubic picture and from grey."""
+def loud(network: str, scale: int = 4) -> PerceptualSR:
+    """Untrained, with an answer that is far from the nearest pixels and from grey."""
     torch.manual_seed(0)
-    net = PerceptualSR(upsampling, channels=8, blocks=2).eval()
+    net = PerceptualSR(network, scale, channels=8, blocks=2).eval()
     for parameter in net.parameters():
         parameter.data.mul_(1.5)
-    net.last.weight.data.mul_(3)
+    last = net.body.last if network == "paper" else net.body[-1]
+    last.weight.data.copy_(torch.randn_like(last.weight) / 12)
     return net
 
 
 @pytest.fixture(scope="module")
 def net() -> PerceptualSR:
-    return loud("pixel_shuffle")
+    return loud("compact")
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,9 @@ def cat() -> np.ndarray:
     return data.chelsea()[100:145, 120:187]
 
 
-@pytest.mark.parametrize("upsampling", ["pixel_shuffle", "paper"])
-def test_parts_make_the_same_picture_as_the_whole(upsampling: str, cat: np.ndarray):
-    net = loud(upsampling)
+@pytest.mark.parametrize("network", ["compact", "paper"])
+def test_parts_make_the_same_picture_as_the_whole(network: str, cat: np.ndarray):
+    net = loud(network)
     whole = np.asarray(net.predict(cat, tile=None)).astype(int)
     assert whole.std() > 20
     assert whole.shape == (180, 268, 3)
@@ -61,18 +62,18 @@ def test_parts_make_the_same_picture_as_the_whole(upsampling: str, cat: np.ndarr
 
 def test_less_around_the_parts_would_show(cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
     """That the test above can fail."""
-    net = loud("pixel_shuffle")
+    net = loud("compact")
     whole = np.asarray(net.predict(cat, tile=None)).astype(int)
-    monkeypatch.setattr(PerceptualSR, "reach", net.reach // 2)
+    monkeypatch.setattr(PerceptualSR, "reach", 0)
     assert abs(np.asarray(net.predict(cat, tile=16)) - whole).max() > 1
 
 
 def test_progress_counts_the_parts(net: PerceptualSR, cat: np.ndarray):
-    """Parts at the border reach to it: three of 45 rows, five of 67 columns, each with 9 pixels around it."""
-    assert net.reach == 9
+    """Parts at the border reach to it: four of 45 rows, six of 67 columns, each with 6 pixels around it."""
+    assert net.reach == 4
     calls: list[tuple[int, int]] = []
     net.predict(cat, tile=10, progress=lambda *call: calls.append(call))
-    assert calls == [(done, 15) for done in range(1, 16)]
+    assert calls == [(done, 24) for done in range(1, 25)]
     calls.clear()
     net.predict(cat, progress=lambda *call: calls.append(call))
     assert calls == [(1, 1)]
@@ -110,8 +111,8 @@ def test_what_is_not_seen_leaves_no_rims(net: PerceptualSR, mode: str):
     assert 17 * 15 * 16 <= seen.sum() < 19 * 17 * 16
     assert np.array_equal(result[..., :-1], np.asarray(net.predict(Image.new(mode, (61, 47), "white")))[..., :-1])
     net = PerceptualSR(channels=8, blocks=1).eval()
-    net.last.weight.data.zero_()  # bicubic
-    net.last.bias.data.zero_()
+    net.body[-1].weight.data.zero_()  # nearest neighbour
+    net.body[-1].bias.data.zero_()
     for match_histogram in (False, True):
         assert np.asarray(net.predict(picture, match_histogram=match_histogram))[seen][:, :-1].min() >= 254
 
@@ -160,9 +161,9 @@ def test_everything_people_have_gives_the_same(net: PerceptualSR, cat: np.ndarra
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (1, 40)])
-@pytest.mark.parametrize("upsampling", ["pixel_shuffle", "paper"])
-def test_tiny_pictures(upsampling: str, size: tuple[int, int], tmp_path: Path):
-    result = loud(upsampling).predict(Image.new("LA", size, (100, 50)), match_histogram=True)
+@pytest.mark.parametrize("network", ["compact", "paper"])
+def test_tiny_pictures(network: str, size: tuple[int, int], tmp_path: Path):
+    result = loud(network).predict(Image.new("LA", size, (100, 50)), match_histogram=True)
     assert result.size == (4 * size[0], 4 * size[1])
     assert np.asarray(result).max(axis=(0, 1)).tolist() == [100, 50]
     assert len(result.save(tmp_path / "a")) == 2
@@ -220,8 +221,8 @@ def test_colour_profiles_and_the_upright_position_are_kept(net: PerceptualSR, ca
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_networks_of_other_precision(cat: np.ndarray, dtype: torch.dtype):
-    expected = np.asarray(loud("pixel_shuffle").predict(cat)).astype(int)
-    assert abs(np.asarray(loud("pixel_shuffle").to(dtype).predict(cat)) - expected).mean() < 2
+    expected = np.asarray(loud("compact").predict(cat)).astype(int)
+    assert abs(np.asarray(loud("compact").to(dtype).predict(cat)) - expected).mean() < 2
 
 
 @pytest.mark.parametrize("tile", [0, -3, 1.5, "all", True, np.int64(0)])
@@ -242,7 +243,7 @@ def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray,
         monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _, free=free: free)
         side = own.tile_side(picture, "auto")
         room = min(BUDGET, (free - 3000 * 2000 * 64) / 2)
-        need = (side + 2 * net.reach) ** 2 * net.bytes_a_pixel
+        need = (side + 2 * own.halo) ** 2 * net.bytes_a_pixel
         assert need <= room < 1.1 * need or side == SMALLEST
         sides.append(side)
     assert sides[0] > sides[2] > sides[1]
@@ -257,7 +258,7 @@ def test_a_gpu_has_its_own_memory(net: PerceptualSR, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: free[str(device)])
     own = upscaler(net, "cuda:0")
     side = own.tile_side(picture, "auto")
-    need = (side + 2 * net.reach) ** 2 * net.bytes_a_pixel
+    need = (side + 2 * own.halo) ** 2 * net.bytes_a_pixel
     assert need <= 50e6 < 1.1 * need
     free["cpu"] = 300e6
     with pytest.raises(ZooError, match=r"needs 0\.4 GB of memory and 0\.3 GB are free; cut the picture into parts$"):
@@ -277,9 +278,9 @@ def test_no_part_is_larger_than_was_reckoned_with(cat: np.ndarray, tile: int):
         return (x.repeat(4, 2).repeat(4, 3),)
 
     engine.device = "cpu"
-    own = Upscaler(engine, reach=3, bytes_a_pixel=1)
+    own = Upscaler(engine, reach=3, bytes_a_pixel=192)
     assert np.array_equal(own.predict(cat, tile=tile), cat.repeat(4, 0).repeat(4, 1))
-    most = own.part_bytes((67, 45), tile)
+    most = own.part_bytes((67, 45), tile) // 192
     assert max(height * width for _, _, height, width in shapes) == most
 
 
@@ -394,7 +395,7 @@ def test_a_result_is_a_picture(net: PerceptualSR, cat: np.ndarray):
 def test_a_comparison_shows_pixels(net: PerceptualSR):
     result = net.predict(data.chelsea())
     sheet = np.asarray(result.compare())
-    left, top = 4 * ((451 - 120) // 2), 4 * ((300 - 90) // 2)
+    left, top = (4 * 451 - 480) // 2, (4 * 300 - 360) // 2
     bicubic, own = (np.asarray(p)[top : top + 360, left : left + 480] for p in (result.bicubic(), result.picture))
     assert np.array_equal(sheet[18 : 18 + 360, 4 + 480 + 4 :][:, :480], own)
     assert abs(sheet[18 : 18 + 360, 4 : 4 + 480].astype(float) - bicubic).mean() < 0.1
@@ -418,3 +419,94 @@ def test_what_a_format_cannot_hold_leaves_nothing(net: PerceptualSR, cat: np.nda
     with pytest.raises(ZooError, match=r"a\.jpg: cannot write mode RGBA as JPEG; save it as \.png"):
         net.predict(np.dstack([cat, cat[..., 0]])).save(tmp_path / "a.jpg")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("network", ["compact", "paper"])
+@pytest.mark.parametrize("scale", [2, 4])
+def test_networks_of_other_scales(network: str, scale: int, cat: np.ndarray):
+    net = loud(network, scale)
+    whole = np.asarray(net.predict(cat, tile=None)).astype(int)
+    assert whole.shape == (45 * scale, 67 * scale, 3)
+    assert abs(np.asarray(net.predict(cat, tile=16)) - whole).max() <= 1
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_a_smaller_scale_reduces_the_result(net: PerceptualSR, cat: np.ndarray, scale: int):
+    """As Pillow reduces the whole, whatever the parts; grey and transparency are kept."""
+    whole = net.predict(cat).picture.resize((67 * scale, 45 * scale), Image.Resampling.BICUBIC)
+    for tile in (5, 16, None):
+        result = net.predict(cat, scale=scale, tile=tile)
+        assert result.factor == scale
+        assert abs(np.asarray(result).astype(int) - np.asarray(whole)).max() <= 1, tile
+    rgba = net.predict(np.dstack([cat, cat[..., 0]]), scale=scale, tile=20)
+    assert (rgba.mode, rgba.size) == ("RGBA", (67 * scale, 45 * scale))
+    assert net.predict(cat[..., 0], scale=scale).mode == "L"
+
+
+def test_a_longest_side_is_kept(net: PerceptualSR, cat: np.ndarray, tmp_path: Path):
+    """By the smallest scale that reaches it, then by Pillow; a longer one than the scale gives changes nothing."""
+    for side, size in ((250, (250, 168)), (134, (134, 90)), (68, (68, 46)), (268, (268, 180)), (5000, (268, 180))):
+        assert net.predict(cat, max_side=side).size == size
+    assert net.predict(cat, scale=2, max_side=200).size == (134, 90)
+    double = net.predict(cat, scale=2).picture.resize((100, 67), Image.Resampling.BICUBIC)
+    assert np.array_equal(net.predict(cat, max_side=100), double)
+    assert [path.name for path in net.predict(cat, max_side=100).save(tmp_path / "a")] == [
+        "a_x1.49.png",
+        "a_compare.png",
+    ]
+    with pytest.raises(ZooError, match="it is 67x45 already; max_side must be more than 67"):
+        net.predict(cat, max_side=67)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"scale": 1}, "scale is 2 to 4, which is the factor of these weights, not 1"),
+        ({"scale": 5}, "scale is 2 to 4, which is the factor of these weights, not 5"),
+        ({"scale": 2.5}, "not 2.5"),
+        ({"max_side": 0}, "max_side is a number of pixels from 1 on, not 0"),
+    ],
+)
+def test_what_is_no_scale(net: PerceptualSR, cat: np.ndarray, options: dict, said: str):
+    with pytest.raises(ZooError, match=re.escape(said)):
+        net.predict(cat, **options)
+    with pytest.raises(ZooError, match="scale is 2 here, not 3"):
+        loud("compact", 2).predict(cat, scale=3)
+
+
+def test_the_mean_over_eight_symmetries(net: PerceptualSR, cat: np.ndarray):
+    """It turns with the picture, which the network's own result does not, and tiles do not show."""
+    square = np.ascontiguousarray(cat[:40, :44])
+    result = np.asarray(net.predict(square, self_ensemble=True)).astype(int)
+    turned = np.asarray(net.predict(np.ascontiguousarray(np.rot90(square)), self_ensemble=True)).astype(int)
+    assert abs(np.rot90(turned, -1) - result).max() <= 1
+    plain = np.asarray(net.predict(np.ascontiguousarray(np.rot90(square)))).astype(int)
+    assert abs(np.rot90(plain, -1) - np.asarray(net.predict(square))).max() > 5
+    assert abs(np.asarray(net.predict(square, self_ensemble=True, tile=16)) - result).max() <= 1
+    answers = []
+    with torch.inference_mode():
+        x = torch.from_numpy(square.copy()).permute(2, 0, 1)[None] / 255
+        for turns in range(4):
+            for mirrored in (False, True):
+                view = torch.rot90(x, turns, (2, 3))
+                y = net(view.flip(3)).flip(3) if mirrored else net(view)
+                answers.append(torch.rot90(y, -turns, (2, 3)))
+    by_hand = torch.stack(answers).mean(0)[0].clamp(0, 1).mul(255).permute(1, 2, 0).numpy()
+    assert abs(by_hand - result).max() <= 0.51
+
+
+def test_fifty_megapixels_are_asked_about(net: PerceptualSR, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("zoo.models.perceptual_sr.predict.LARGE", 45 * 67)
+    said = r"67x45 pixels become 134x90, in about \d+ min and 0\.0 GB of memory: --yes, or yes=True, does it"
+    with pytest.raises(ZooError, match=said):
+        net.predict(cat, scale=2)
+    assert net.predict(cat, yes=True).size == (268, 180)
+    assert net.predict(cat[1:]).size == (268, 176)
+
+
+def test_a_notebook_shows_before_and_after(net: PerceptualSR, cat: np.ndarray):
+    shown = net.predict(cat)._repr_html_()
+    assert shown.count("data:image/png;base64,") == 2
+    assert "resize:horizontal" in shown
+    assert "<script" not in shown
+    assert "67x45 to 268x180" in shown

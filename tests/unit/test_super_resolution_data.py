@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,8 @@ from PIL import Image
 from skimage import data
 
 from zoo.base.errors import ZooError
-from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low, resize
+from zoo.data.degradation import Degradation, gaussian, saved
+from zoo.data.low_resolution import crop_to_multiple, detail, make_low, resize
 from zoo.data.super_resolution import Pair, RandomParts, SuperResolutionPairs, turned
 
 
@@ -33,19 +35,20 @@ def pairs_of(photographs: Path, **options) -> SuperResolutionPairs:
 
 
 def test_a_low_picture_is_a_quarter_of_the_truth():
-    truth = crop_to_multiple(data.coffee()[:43, :58])
+    truth = crop_to_multiple(data.coffee()[:43, :58], 4)
     assert truth.shape == (40, 56, 3)
-    assert make_low(truth).shape == (10, 14, 3)
+    assert make_low(truth, 4).shape == (10, 14, 3)
+    assert make_low(truth, 2).shape == (20, 28, 3)
     blurred = cv2.GaussianBlur(truth, (0, 0), 1.0)
-    assert np.array_equal(make_low(truth, blur=1.0), resize(blurred, 14, 10))
+    assert np.array_equal(make_low(truth, 4, blur=1.0), resize(blurred, 14, 10))
 
 
 def test_detail_is_what_bicubic_loses():
     blank = np.full((40, 40, 3), 77, np.uint8)
-    assert detail(blank, make_low(blank)) == 0
-    sharp = crop_to_multiple(data.chelsea())
+    assert detail(blank, make_low(blank, 4)) == 0
+    sharp = crop_to_multiple(data.chelsea(), 4)
     soft = cv2.GaussianBlur(sharp, (0, 0), 4.0)
-    assert detail(soft, make_low(soft)) < 1 < 4 < detail(sharp, make_low(sharp))
+    assert detail(soft, make_low(soft, 4)) < 1 < 4 < detail(sharp, make_low(sharp, 4))
 
 
 def test_batches_are_parts_that_belong_together(photographs: Path):
@@ -54,7 +57,7 @@ def test_batches_are_parts_that_belong_together(photographs: Path):
     assert (low.shape, truth.shape) == ((4, 3, 8, 8), (4, 3, 32, 32))
     assert low.dtype == truth.dtype == torch.uint8
     for small, large in zip(low, truth, strict=True):
-        again = make_low(large.permute(1, 2, 0).numpy()).astype(int)
+        again = make_low(large.permute(1, 2, 0).numpy(), 4).astype(int)
         difference = np.abs(again - small.permute(1, 2, 0).numpy())[2:-2, 2:-2]  # the border saw its neighbours
         assert difference.max() <= 1
     low, truth = pairs.on_after_batch_transfer((low, truth), 0)
@@ -64,19 +67,20 @@ def test_batches_are_parts_that_belong_together(photographs: Path):
 
 
 def test_each_place_and_each_turn_is_drawn():
-    """Of pictures of two sizes, each with its number; the values are the places."""
+    """Of pictures of two sizes, each as often, with its number; the values are the places."""
     lows = [np.zeros((h, w, 3), np.uint8) for h, w in ((3, 4), (5, 2))]
     for number, low in enumerate(lows):
         rows, columns = np.mgrid[: low.shape[0], : low.shape[1]]
         low[..., 0], low[..., 1], low[..., 2] = number, rows, columns
-    pairs = [Pair(low, low.repeat(SCALE, 0).repeat(SCALE, 1)) for low in lows]
-    batch, truth = RandomParts(pairs, batch_size=2000, size=2)(np.random.default_rng(0))
-    assert torch.equal(torch.nn.functional.interpolate(batch, scale_factor=SCALE), truth)
+    pairs = [Pair(low, low.repeat(2, 0).repeat(2, 1)) for low in lows]
+    batch, truth = RandomParts(pairs, batch_size=2000, size=2, scale=2)(np.random.default_rng(0))
+    assert torch.equal(torch.nn.functional.interpolate(batch, scale_factor=2), truth)
     corners = batch[:, :, 0, 0].tolist()  # some corner of each, by its turn
     upper_left = [(n, *batch[i, 1:].amin((1, 2)).tolist()) for i, (n, _, _) in enumerate(corners)]
     counts = {place: upper_left.count(place) for place in set(upper_left)}
     assert set(counts) == {(0, y, x) for y in range(2) for x in range(3)} | {(1, y, 0) for y in range(4)}
-    assert min(counts.values()) > 140  # of 200 that are expected
+    assert min(counts[place] for place in counts if place[0] == 0) > 120  # of 1000 / 6 that are expected
+    assert min(counts[place] for place in counts if place[0] == 1) > 200  # of 1000 / 4
 
 
 def test_turns_are_the_symmetries_of_a_square():
@@ -163,6 +167,14 @@ def test_what_cannot_be_measured_is_skipped_and_counted_too(photographs: Path, c
     [
         ({"crop": 30}, "data.crop is a multiple of 4, not 30"),
         ({"crop": 0}, "data.crop"),
+        ({"scale": 3}, "data.crop is a multiple of 3, not 32"),
+        ({"scale": 5}, "data.scale is 2, 3 or 4, not 5"),
+        ({"levels": 0}, "data.levels"),
+        ({"photo_passes": 0}, "data.photo_passes is 1..9, not 0"),
+        ({"photo_blur": (0.5, 0.1)}, r"data.photo_blur is a range \[LEAST, MOST\] within 0..3, not \[0.5, 0.1\]"),
+        ({"photo_resize": (0.0, 1.0)}, "data.photo_resize"),
+        ({"photo_noise": (-1.0, 1.0)}, "data.photo_noise"),
+        ({"photo_jpeg": (30.0, 101.0)}, "data.photo_jpeg"),
         ({"batch_size": 0}, "data.batch_size"),
         ({"held_out": 0.5}, "held_out"),
         ({"shrink": 1.5}, "data.shrink"),
@@ -199,3 +211,113 @@ def test_without_a_folder_streets_are_drawn():
     assert name == "streets test"
     assert {truth.shape for _, truth in pictures} == {(360, 480, 3)}
     assert pairs.names("train") == []
+
+
+def test_pictures_to_train_on_are_kept_at_several_sizes(photographs: Path):
+    pairs = pairs_of(photographs, levels=3, held_out=0.4)
+    once = len(pairs_of(photographs, held_out=0.4).kept("train"))
+    shapes = [pair.truth.shape[:2] for pair in pairs.kept("train")]
+    assert shapes == once * [(120, 160)] + once * [(84, 112)] + once * [(60, 80)]
+    assert {pair.truth.shape[:2] for pair in pairs.kept("val")} == {(120, 160)}
+    few = pairs_of(photographs, levels=3, crop=72).kept("train")  # parts do not fit into the smallest
+    assert {pair.truth.shape[:2] for pair in few} == {(120, 160), (84, 112)}
+
+
+PHOTO = Degradation()
+CAT = np.ascontiguousarray(data.chelsea()[:200, :240])
+
+
+def test_degraded_pictures_differ_and_lie_where_they_did():
+    """Whatever happens to it, a low picture is that of its truth, not of one that was moved."""
+    rng, low = np.random.default_rng(0), make_low(CAT, 4)
+    made = [PHOTO(CAT, (60, 50), rng) for _ in range(40)]
+    assert {(each.shape, each.dtype) for each in made} == {((50, 60, 3), np.dtype(np.uint8))}
+    assert len({each.tobytes() for each in made}) == 40
+    grey, mean = low.mean(2).astype(np.float32), np.mean(made, 0).mean(2).astype(np.float32)
+    (dx, dy), _ = cv2.phaseCorrelate(grey, mean, cv2.createHanningWindow((60, 50), cv2.CV_32F))
+    assert abs(dx) < 0.05
+    assert abs(dy) < 0.05
+    assert 3 < np.mean([np.abs(each.astype(int) - low).mean() for each in made]) < 15
+
+
+@pytest.mark.parametrize(
+    ("alone", "gone"),
+    [({"blur": (2.0, 2.0)}, "blur"), ({"noise": (20.0, 20.0)}, "noise"), ({"jpeg": (5.0, 5.0)}, "jpeg")],
+)
+def test_each_range_is_used(alone: dict, gone: str, monkeypatch: pytest.MonkeyPatch):
+    """What it does shows by what is left between neighbouring pixels."""
+    monkeypatch.setattr("zoo.data.degradation.CHANCES", {name: float(name == gone) for name in PHOTO.ranges()})
+    monkeypatch.setattr("zoo.data.degradation.SHARP", 0.0)
+    plain = Degradation(passes=1, blur=(0.0, 0.0), noise=(0.0, 0.0), jpeg=(100.0, 100.0))
+    strong = Degradation(passes=1, **{"blur": (0.0, 0.0), "noise": (0.0, 0.0), "jpeg": (100.0, 100.0), **alone})
+    rough = [[roughness(each(CAT, (60, 50), np.random.default_rng(i))) for i in range(8)] for each in (plain, strong)]
+    assert all(b < 0.8 * a if gone == "blur" else a != b for a, b in zip(*rough, strict=True))
+    if gone == "noise":
+        assert np.mean(rough[1]) > 1.3 * np.mean(rough[0])
+
+
+def roughness(picture: np.ndarray) -> float:
+    return float(np.abs(np.diff(picture.astype(float), axis=1)).mean())
+
+
+def test_jpeg_is_that_of_other_programs(tmp_path: Path):
+    """Red is red in it, and colours are at half the resolution unless that is refused."""
+    Image.fromarray(CAT).save(tmp_path / "a.jpg", quality=60)
+    other = np.asarray(Image.open(tmp_path / "a.jpg"))
+    assert np.abs(saved(CAT, 60).astype(int) - other).mean() < 1
+    red = np.zeros((16, 16, 3), np.uint8)
+    red[::2, ::2, 0] = 255
+    assert np.abs(saved(red, 95, True).astype(int) - red).mean() < 0.5 * np.abs(saved(red, 95).astype(int) - red).mean()
+
+
+def test_photo_pairs_to_train_on_are_degraded_parts(photographs: Path):
+    pairs = pairs_of(photographs, degradation="photo", batch_size=16, train_pairs=16)
+    low, truth = next(iter(pairs.train_dataloader()))
+    assert (low.shape, truth.shape) == ((16, 3, 8, 8), (16, 3, 32, 32))
+    own = torch.nn.functional.interpolate(truth.float(), scale_factor=0.25, mode="area").flatten(1)
+    distance = torch.cdist(low.flatten(1).float(), own)
+    assert (distance.argmin(1) == torch.arange(16)).float().mean() > 0.8  # its own truth is the nearest
+    assert not torch.equal(
+        low, pairs_of(photographs, batch_size=16, train_pairs=16).batch_maker()(np.random.default_rng(0))[0]
+    )
+
+
+def test_photo_pairs_that_are_held_out_depend_on_the_picture_alone(photographs: Path, tmp_path: Path):
+    pairs = pairs_of(photographs, degradation="photo", seed=1)
+    first = pairs.kept("val")[0]
+    other = pairs_of(photographs, degradation="photo", seed=2, test=[tmp_path / "Set"])
+    (tmp_path / "Set").mkdir()
+    Image.fromarray(first.truth).save(tmp_path / "Set" / "another name.png")
+    ((low, truth),) = other.test_dataloader()
+    assert np.array_equal(low[0].permute(1, 2, 0), first.low)
+    assert np.array_equal(truth[0].permute(1, 2, 0), first.truth)
+    assert not np.array_equal(first.low, make_low(first.truth, 4))
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_pairs_of_other_scales(photographs: Path, scale: int):
+    for degradation in ("bicubic", "photo"):
+        pairs = pairs_of(photographs, scale=scale, crop=36, degradation=degradation)
+        low, truth = next(iter(pairs.train_dataloader()))
+        assert (low.shape, truth.shape) == ((4, 3, 36 // scale, 36 // scale), (4, 3, 36, 36))
+        low, truth = next(iter(pairs.val_dataloader()))
+        assert low.shape[-1] * scale == truth.shape[-1]
+
+
+def test_blank_pictures_are_skipped_however_low_pictures_are_made(photographs: Path):
+    """Noise and JPEG are no detail of theirs."""
+    val = [path.name for path in pairs_of(photographs, held_out=0.45).names("val")]
+    Image.new("RGB", (100, 100), "white").save(photographs / val[0])
+    for degradation in ("bicubic", "photo"):
+        pairs = pairs_of(photographs, held_out=0.45, degradation=degradation, photo_noise=(8.0, 10.0))
+        assert len(pairs.kept("val")) == len(val) - 1
+
+
+def test_a_kernel_has_the_deviation_that_was_asked_for():
+    for sigma in (1.0, 3.0, 12.0):
+        kernel = gaussian(sigma, sigma, 0.3)
+        x = np.arange(kernel.shape[1]) - kernel.shape[1] // 2
+        assert kernel.sum() == pytest.approx(1)
+        assert np.sqrt((kernel.sum(0) * x**2).sum()) == pytest.approx(sigma, rel=0.1)
+    turned_by = gaussian(4.0, 1.0, math.pi / 2)
+    assert turned_by.sum(0).max() > 2 * turned_by.sum(1).max()  # along y

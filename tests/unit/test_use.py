@@ -35,7 +35,8 @@ CARDS = {
     "homographynet_free": "homographynet",
     "homographynet_photos": "homographynet",
     "homographynet_photos_classification": "homographynet",
-    "perceptual_sr": "perceptual_sr",
+    "perceptual_sr_photo": "perceptual_sr",
+    "perceptual_sr_features": "perceptual_sr",
     "perceptual_sr_pixel": "perceptual_sr",
     "fast_style_wave": "fast_style",
 }

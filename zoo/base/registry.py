@@ -53,6 +53,8 @@ class Architecture:
             ``zoo predict`` too.
         chain: the function that makes one result of those of pictures of which each belongs to the next, an iterable;
             empty: there is none.
+        foreign: the function ``(shapes of tensors by name) -> arguments of the network`` that recognises files of other
+            programs with the same network and the same names, and gives None of any other; empty: there are none.
     """
 
     net: str
@@ -71,6 +73,7 @@ class Architecture:
     video: str = ""
     result: str = ""
     chain: str = ""
+    foreign: str = ""
 
 
 def architectures() -> dict[str, Architecture]:

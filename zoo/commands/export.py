@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 UNLIKE = 1  # exit code, where a runtime gives something else than torch
 EPILOG = """The outputs of each runtime that is installed and reads the file are compared with those of torch; so are
 the card's figures, where the data are at hand: where the recipe names them, or where arguments as of zoo evaluate, such
-as --data.root FOLDER, say. ONNX Runtime has to agree for onnx, OpenVINO for openvino. Any other that reads the file and
+as --data.root FOLDER, say. ONNX Runtime has to agree for onnx, OpenVINO for openvino, spandrel for the
+safetensors file that ComfyUI and chaiNNer open. Any other that reads the file and
 gives something else is refused as well, unless --force is given. Exit code: 1 where a runtime gives something else, or
 int8 costs more than 1 %; no file is left then."""
 
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
     folder = expanded(options.output or Path("exports", card.name))
     if folder.exists() and not folder.is_dir():
         raise ZooError(f"-o {folder}: a file is there; -o names a folder")
-    if options.write and (source.foreign or options.to == "torch"):
+    if options.write and (source.foreign or options.to in ("torch", "spandrel")):
         raise ZooError(
             f"--write is for cards on this machine and --to onnx or openvino, not {source} --to {options.to}"
         )

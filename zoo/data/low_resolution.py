@@ -1,7 +1,7 @@
 """From a picture to the small one that super resolution starts from: the protocol of its figures.
 
-The truth is cropped from the lower right until its sides are multiples of 4, and made four times smaller by Pillow's
-``Resampling.BICUBIC``, which averages (a = -0.5), in 8 bits.
+The truth is cropped from the lower right until its sides are multiples of the scale, and made that much smaller by
+Pillow's ``Resampling.BICUBIC``, which averages (a = -0.5), in 8 bits.
 """
 
 from __future__ import annotations
@@ -10,30 +10,34 @@ import cv2
 import numpy as np
 from PIL import Image
 
-SCALE = 4
 
-
-def crop_to_multiple(picture: np.ndarray) -> np.ndarray:
-    """The largest upper left part ``(H, W, 3)`` whose sides are multiples of 4."""
+def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
+    """The largest upper left part ``(H, W, 3)`` whose sides are multiples of the scale."""
     height, width = picture.shape[:2]
-    return picture[: height // SCALE * SCALE, : width // SCALE * SCALE]
+    return picture[: height // scale * scale, : width // scale * scale]
 
 
-def make_low(truth: np.ndarray, blur: float = 0.0) -> np.ndarray:
-    """``(4H, 4W, 3)`` -> ``(H, W, 3)`` uint8.
+def make_low(truth: np.ndarray, scale: int, blur: float = 0.0) -> np.ndarray:
+    """``(sH, sW, 3)`` -> ``(H, W, 3)`` uint8.
 
     Args:
-        truth: uint8, with sides that are multiples of 4.
+        truth: uint8, with sides that are multiples of s.
+        scale: s.
         blur: deviation in pixels of a Gaussian that comes first; 1 in Johnson et al., 0 everywhere else.
     """
     if blur:
         truth = cv2.GaussianBlur(truth, (0, 0), blur)
-    return resize(truth, truth.shape[1] // SCALE, truth.shape[0] // SCALE)
+    return resize(truth, truth.shape[1] // scale, truth.shape[0] // scale)
 
 
 def resize(picture: np.ndarray, width: int, height: int) -> np.ndarray:
     """Pillow's bicubic interpolation, ``(height, width, 3)`` uint8."""
     return np.array(Image.fromarray(picture).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def enlarge(low: np.ndarray, scale: int) -> np.ndarray:
+    """Bicubic interpolation: ``(H, W, 3)`` -> ``(sH, sW, 3)`` uint8."""
+    return resize(low, low.shape[1] * scale, low.shape[0] * scale)
 
 
 def detail(truth: np.ndarray, low: np.ndarray) -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,18 +18,22 @@ from torch.utils.data import DataLoader
 from zoo.base.errors import ZooError
 from zoo.base.paths import ends_apart
 from zoo.base.splits import Split
-from zoo.data.low_resolution import SCALE, crop_to_multiple, detail, make_low
+from zoo.data.degradation import Degradation, Range
+from zoo.data.digest import digest
+from zoo.data.low_resolution import crop_to_multiple, detail, make_low, resize
 from zoo.data.module import as_floats, held_out_loader
 from zoo.data.picture_data import PictureData, UnusableError
 from zoo.data.pictures import find_pictures
 from zoo.pictures.images import open_rgb
 
 SMALLEST = 64  # pixels of a side that is validated or tested: metrics leave a border out and slide a window
+ALIGNMENTS = 8  # pixels of a block of JPEG: parts of low pictures begin anywhere in one
+SCALES = (2, 3, 4)
 SOURCE = "https://github.com/jbhuang0604/SelfExSR has Set5, Set14 and BSD100, their truths are data/*/*SRF_4/*_HR.png"
 
 
 class Pair(NamedTuple):
-    """A low picture ``(h, w, 3)`` and the truth ``(4h, 4w, 3)``, uint8, and the name of the picture they are from."""
+    """A low picture ``(h, w, 3)`` and the truth ``(sh, sw, 3)``, uint8, and the name of the picture they are from."""
 
     low: np.ndarray
     truth: np.ndarray
@@ -35,11 +41,15 @@ class Pair(NamedTuple):
 
 
 class SuperResolutionPairs(PictureData[list[Pair]]):
-    """Pairs of a low picture and the truth four times as large (:mod:`zoo.data.low_resolution`).
+    """Pairs of a low picture and the truth, s times as large (:mod:`zoo.data.low_resolution`).
 
-    Batches are ``(low, truth)``: uint8 ``(B, 3, h, w)`` and ``(B, 3, 4h, 4w)`` on the way to the device, there float in
+    Batches are ``(low, truth)``: uint8 ``(B, 3, h, w)`` and ``(B, 3, sh, sw)`` on the way to the device, there float in
     0..1. Training pairs are parts of the pictures, drawn afresh every epoch, turned and mirrored; a pair of val or test
     is a whole picture. All pictures stay in memory, decoded.
+
+    Low pictures are made by bicubic interpolation, as benchmarks have them, or as photographs that people have come
+    about: by blur, noise, resizing and JPEG, see :class:`zoo.data.degradation.Degradation`. Where chance makes those
+    of val and test it depends on the picture's pixels alone: they are the same on every machine.
 
     Args:
         root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
@@ -48,10 +58,19 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         val: folders to validate on as they are, instead of a share of ``root``.
         test: folders to test on as they are, such as Set5 and Set14, likewise; ``zoo test`` gives the mean over all of
             their pictures, ``zoo evaluate`` that of each folder.
-        crop: side of the parts of the truth, a multiple of 4.
+        scale: s, 2 to 4.
+        crop: side of the parts of the truth, a multiple of the scale.
+        degradation: how low pictures are made: "bicubic", or "photo", by the ranges that follow.
+        photo_passes: of blur, noise, resizing and JPEG.
+        photo_blur: range of the deviation of Gaussians, in pixels of the low picture.
+        photo_resize: range of what the sides of the truth are multiplied with in passes before the last.
+        photo_noise: range of the deviation of noise, in 1/255.
+        photo_jpeg: range of the quality, 1 to 100.
         blur: deviation in pixels of a Gaussian before the truth is made smaller; 1 in the paper.
         shrink: what the sides of pictures to train on are multiplied with first, which takes traces of JPEG away.
         largest: of their longer side after that, in pixels.
+        levels: sizes at which each training picture is kept, each 1 / sqrt(2) of the one before and no smaller than the
+            parts: details of large photographs are softer than those of pictures that people enlarge.
         min_detail: pictures of ``root`` and ``extra`` are skipped as blurred or blank where making them smaller loses
             less than this (:func:`zoo.data.low_resolution.detail`).
         train_pairs: of an epoch.
@@ -62,7 +81,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         seed: of the training pairs.
     """
 
-    training_only = PictureData.training_only | {"train_pairs", "crop"}
+    training_only = PictureData.training_only | {"train_pairs", "crop", "levels"}
     sizes = frozenset({"crop", "largest"})
     streets: ClassVar = {"train": 120, "val": 10, "test": 20}
     street_size = (360, 480)
@@ -73,10 +92,18 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         extra: list[Path] | None = None,
         val: list[Path] | None = None,
         test: list[Path] | None = None,
+        scale: int = 4,
         crop: int = 288,
+        degradation: Literal["bicubic", "photo"] = "bicubic",
+        photo_passes: int = 2,
+        photo_blur: Range = (0.1, 0.8),
+        photo_resize: Range = (0.2, 1.0),
+        photo_noise: Range = (0.0, 10.0),
+        photo_jpeg: Range = (30.0, 95.0),
         blur: float = 0.0,
         shrink: float = 1.0,
         largest: int = 1200,
+        levels: int = 1,
         min_detail: float = 1.0,
         train_pairs: int = 16_000,
         held_out: float = 0.05,
@@ -85,30 +112,60 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         num_workers: int | None = None,
         seed: int = 0,
     ) -> None:
-        counts = {"train_pairs": train_pairs, "held_out_pictures": held_out_pictures, "largest": largest}
+        counts = {"train_pairs": train_pairs, "held_out_pictures": held_out_pictures}
+        counts |= {"largest": largest, "levels": levels}
         super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
-        if crop < SCALE or crop % SCALE:
-            raise ZooError(f"data.crop is a multiple of {SCALE}, not {crop}")
-        if not (0 < shrink <= 1 and blur >= 0 and min_detail >= 0):
-            raise ZooError("data.shrink is in 0..1, blur and min_detail are 0 or more")
-        if root is None and crop > min(self.street_size):
-            raise ZooError(f"data.crop: without data.root streets are drawn, and it is up to {min(self.street_size)}")
+        photo = Degradation(photo_passes, photo_blur, photo_resize, photo_noise, photo_jpeg)
+        self.scale, self.photo = scale, photo if degradation == "photo" else None
         self.epoch, self.held_out_pictures = train_pairs, held_out_pictures
         self.benchmark_folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
         self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
+        self.levels = levels
+        self._check()
+
+    def _check(self) -> None:
+        """Refuses what makes no sense."""
+        if self.scale not in SCALES:
+            raise ZooError(f"data.scale is 2, 3 or 4, not {self.scale}")
+        if self.crop < self.scale or self.crop % self.scale:
+            raise ZooError(f"data.crop is a multiple of {self.scale}, not {self.crop}")
+        if not (0 < self.shrink <= 1 and self.blur >= 0 and self.min_detail >= 0):
+            raise ZooError("data.shrink is in 0..1, blur and min_detail are 0 or more")
+        if self.root is None and self.crop > (most := min(self.street_size)):
+            raise ZooError(f"data.crop: without data.root streets are drawn, and it is up to {most}")
+
+    def load(self, split: Split) -> list[Pair]:
+        pairs = super().load(split)
+        return [*pairs, *self._smaller(pairs)] if split == "train" else pairs
+
+    def _smaller(self, pairs: Sequence[Pair]) -> Iterator[Pair]:
+        """The pairs of training pictures at their further sizes."""
+        for level, pair in product(range(1, self.levels), pairs):
+            height, width = (round(side / math.sqrt(2) ** level) for side in pair.truth.shape[:2])
+            if min(height, width) >= self.crop:
+                yield self.pair_of(resize(pair.truth, width, height), pair.name, "train")
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Pair:
         """A pair of the whole picture; one of a folder is made smaller first, as asked for."""
         if self.root is None:
-            return pair_of(np.array(picture), self.blur, name)
+            return self.pair_of(np.array(picture), name, split)
         smaller, least = self._shrunk(picture), self.crop if split == "train" else SMALLEST
         if min(smaller.shape[:2]) < least:
             size = f"{smaller.shape[1]}x{smaller.shape[0]}"
             raise UnusableError("small", f"{name}: {size}, as it is used, is smaller than {least} pixels")
-        pair = pair_of(smaller, self.blur, name)
-        if (lost := detail(pair.truth, pair.low)) < self.min_detail:
+        pair = self.pair_of(smaller, name, split)
+        plain = pair.low if self.photo is None else make_low(pair.truth, self.scale)
+        if (lost := detail(pair.truth, plain)) < self.min_detail:
             raise UnusableError("blurred", f"{name}: blurred or blank, its detail is {lost:.2f} of 255")
         return pair
+
+    def pair_of(self, picture: np.ndarray, name: str = "", split: Split = "test", blur: float | None = None) -> Pair:
+        """The pair whose truth is a picture ``(H, W, 3)``, cropped to multiples of the scale."""
+        truth = np.ascontiguousarray(crop_to_multiple(picture, self.scale))
+        if self.photo is None or split == "train":  # parts to train on are degraded when they are drawn
+            return Pair(make_low(truth, self.scale, self.blur if blur is None else blur), truth, name)
+        size = truth.shape[1] // self.scale, truth.shape[0] // self.scale
+        return Pair(self.photo(truth, size, np.random.default_rng(int(digest([truth]), 16))), truth, name)
 
     def _shrunk(self, picture: Image.Image) -> np.ndarray:
         factor = min(self.shrink, self.largest / max(picture.size))
@@ -128,7 +185,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         if folders := self.benchmark_folders[split]:
             names = ends_apart(folders)
             return {
-                name: [(p.stem, truth_of(p)) for p in benchmark_files(folder)]
+                name: [(p.stem, truth_of(p, self.scale)) for p in benchmark_files(folder)]
                 for name, folder in zip(names, folders, strict=True)
             }
         source = ends_apart([self.root])[0] if self.root else "streets"
@@ -139,12 +196,12 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
             self.kept("train")
 
     def batch_maker(self) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
-        return RandomParts(self.kept("train"), self.batch_size, self.crop // SCALE)
+        return RandomParts(self.kept("train"), self.batch_size, self.crop // self.scale, self.scale, self.photo)
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
         if self.benchmark_folders[split]:  # which are not blurred
             truths = [truth for pictures in self.benchmarks(split).values() for _, truth in pictures]
-            pairs = [pair_of(truth) for truth in truths]
+            pairs = [self.pair_of(truth, blur=0.0) for truth in truths]
         else:
             pairs = self.kept(split)
         return held_out_loader([(as_tensor(pair.low), as_tensor(pair.truth)) for pair in pairs], split)
@@ -156,35 +213,44 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
 
 @dataclass
 class RandomParts:
-    """Makes batches of parts of pictures, of which each place is as likely as any other.
+    """Makes batches of parts of pictures: each pair is as likely as any other, and so is each place in it.
 
     Args:
         pairs: whole pictures.
         batch_size: pairs of a batch.
         size: side of the low parts.
+        scale: how much larger the truth is.
+        photo: makes the low parts of the truth, instead of cutting them out.
     """
 
     pairs: Sequence[Pair]
     batch_size: int
     size: int
-
-    def __post_init__(self) -> None:
-        sides = [pair.low.shape[:2] for pair in self.pairs]
-        self.until = np.cumsum([(height - self.size + 1) * (width - self.size + 1) for height, width in sides])
+    scale: int
+    photo: Degradation | None = None
 
     def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        size, large = self.size, self.size * SCALE
+        size, large = self.size, self.size * self.scale
         lows = np.empty((self.batch_size, size, size, 3), np.uint8)
         truths = np.empty((self.batch_size, large, large, 3), np.uint8)
-        places, turns = rng.integers(self.until[-1], size=self.batch_size), rng.integers(8, size=self.batch_size)
-        for i, (place, turn) in enumerate(zip(places.tolist(), turns.tolist(), strict=True)):
-            chosen = int(np.searchsorted(self.until, place, "right"))
-            low, truth, _ = self.pairs[chosen]
-            y, x = divmod(place - (int(self.until[chosen - 1]) if chosen else 0), low.shape[1] - size + 1)
-            lows[i] = turned(low[y : y + size, x : x + size], turn)
-            y, x = y * SCALE, x * SCALE
-            truths[i] = turned(truth[y : y + large, x : x + large], turn)
+        chosen, turns = rng.integers(len(self.pairs), size=self.batch_size), rng.integers(8, size=self.batch_size)
+        for i, (number, turn) in enumerate(zip(chosen.tolist(), turns.tolist(), strict=True)):
+            pair = self.pairs[number]
+            y, x = (int(rng.integers(side - size + 1)) for side in pair.low.shape[:2])
+            low = pair.low[y : y + size, x : x + size] if self.photo is None else self._degraded(pair, y, x, rng)
+            lows[i] = turned(low, turn)
+            y, x = y * self.scale, x * self.scale
+            truths[i] = turned(pair.truth[y : y + large, x : x + large], turn)
         return as_tensor(lows), as_tensor(truths)
+
+    def _degraded(self, pair: Pair, y: int, x: int, rng: np.random.Generator) -> np.ndarray:
+        """A low part, of one that begins up to a block of JPEG further up and to the left, and is as much larger."""
+        assert self.photo is not None
+        dy, dx = (min(int(place), least) for place, least in zip(rng.integers(ALIGNMENTS, size=2), (y, x), strict=True))
+        height, width = dy + self.size, dx + self.size
+        rows = slice((y - dy) * self.scale, (y + self.size) * self.scale)
+        columns = slice((x - dx) * self.scale, (x + self.size) * self.scale)
+        return self.photo(pair.truth[rows, columns], (width, height), rng)[dy:, dx:]
 
 
 def turned(square: np.ndarray, turn: int) -> np.ndarray:
@@ -194,12 +260,6 @@ def turned(square: np.ndarray, turn: int) -> np.ndarray:
     if turn & 2:
         square = square[:, ::-1]
     return square.transpose(1, 0, 2) if turn & 4 else square
-
-
-def pair_of(picture: np.ndarray, blur: float = 0.0, name: str = "") -> Pair:
-    """The pair whose truth is a picture ``(H, W, 3)``, cropped to multiples of 4."""
-    truth = np.ascontiguousarray(crop_to_multiple(picture))
-    return Pair(make_low(truth, blur), truth, name)
 
 
 def as_tensor(pictures: np.ndarray) -> Tensor:
@@ -213,9 +273,9 @@ def benchmark_files(folder: Path) -> list[Path]:
     return find_pictures(folder)
 
 
-def truth_of(path: Path) -> np.ndarray:
+def truth_of(path: Path, scale: int) -> np.ndarray:
     """A picture of a benchmark as it is, but for the crop."""
-    truth = np.ascontiguousarray(crop_to_multiple(np.array(open_rgb(path))))
+    truth = np.ascontiguousarray(crop_to_multiple(np.array(open_rgb(path)), scale))
     if min(truth.shape[:2]) < SMALLEST:
         raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to be measured: {SMALLEST} at least")
     return truth

@@ -1,11 +1,11 @@
 """The comparison of a file with the network that it was made of, on every runtime that is installed and reads it.
 
 One runtime a kind of file must read it and agree with torch: ONNX Runtime for ONNX, OpenVINO for its own format, torch
-for its own programs, which nothing else reads, as it reads no other kind. The others are told of too. One that cannot
-read the file, such as OpenCV 4 a file of free sizes, is entered with its reason. One that reads it and gives something
-else counts as a failure like the first, since whoever uses it would not be told: ``--force`` writes the file then, and
-the certificate says where they part. Of int8 only ONNX Runtime is judged, by the card's figure, and of any other the
-certificate tells whether it computes the same.
+for its own programs, spandrel for its files, both of which nothing else reads. The others are told of too. One that
+cannot read the file, such as OpenCV 4 a file of free sizes, is entered with its reason. One that reads it and gives
+something else counts as a failure like the first, since whoever uses it would not be told: ``--force`` writes the file
+then, and the certificate says where they part. Of int8 only ONNX Runtime is judged, by the card's figure, and of any
+other the certificate tells whether it computes the same.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,7 +27,12 @@ from zoo.engines import Engine, engine_class
 from zoo.exports.pictures import Input
 from zoo.models.base import Model
 
-RUNTIMES = {"onnx": ("onnx", "openvino", "opencv"), "openvino": ("openvino",), "torch": ("torch",)}  # the first must
+RUNTIMES = {
+    "onnx": ("onnx", "openvino", "opencv"),
+    "openvino": ("openvino",),
+    "torch": ("torch",),
+    "spandrel": ("spandrel",),
+}  # the first must
 # The largest difference, of outputs in units of 1: those that are larger are divided by their RMS. Half a bit of the 11
 # that fp16 has in each weight comes to 5e-3 of the cards' outputs.
 LARGEST = {"fp32": 1e-4, "fp16": 2e-2}
@@ -217,8 +223,8 @@ def installed(kinds: Sequence[str]) -> dict[str, str]:
     """Names with versions, such as "onnxruntime 1.32.0", of the runtimes that are here."""
     names = {}
     for kind in kinds:
-        with suppress(ZooError):
-            names[kind] = f"torch {torch.__version__}" if kind == "torch" else str(engine_class(kind).name)
+        with suppress(ZooError, PackageNotFoundError):
+            names[kind] = f"{kind} {version(kind)}" if kind in ("torch", "spandrel") else str(engine_class(kind).name)
     return names
 
 

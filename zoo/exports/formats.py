@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from zoo.base.errors import ZooError
+from zoo.base.registry import import_object
 from zoo.base.text import first_line
 from zoo.engines import Engine, open_engine
 from zoo.engines.graph import graph_sha256
@@ -44,6 +46,8 @@ class File:
         parts = tuple(self.contents.values())
         if kind == "torch":
             return Program(parts[0], outputs)
+        if kind == "spandrel":
+            return Foreign(parts[0])
         return open_engine(kind, (parts[0], parts[1]) if len(parts) > 1 else parts[0], outputs)
 
 
@@ -118,6 +122,44 @@ def torch_program(net: Model, example: Example, size: Size | None, entries: Mapp
         except Exception as error:  # whatever torch makes of a network
             raise ZooError(f"torch.export refuses {type(net).__name__}: {first_line(error)}") from error
     return File({".pt2": buffer.getvalue()})
+
+
+def foreign_file(net: Model, foreign: str, entries: Mapping[str, str], half: bool) -> File:
+    """The network's tensors by the names that other programs know, in safetensors.
+
+    Args:
+        net: the network.
+        foreign: function that recognises such files, see :class:`zoo.base.registry.Architecture`.
+        entries: metadata of the file.
+        half: store float16.
+
+    Raises:
+        ZooError: the network has other tensors.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    if import_object(foreign)({name: tuple(tensor.shape) for name, tensor in tensors.items()}) is None:
+        raise ZooError(f"spandrel knows no network with the tensors of this {type(net).__name__}")
+    if half:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
+    return File({".safetensors": safetensors.torch.save(tensors, metadata={"format": "pt", **entries})})
+
+
+class Foreign:
+    """A safetensors file as the engine that spandrel makes of it, as ComfyUI and chaiNNer do."""
+
+    device = "cpu"
+
+    def __init__(self, content: bytes) -> None:
+        from spandrel import ModelLoader
+
+        try:
+            self._run = ModelLoader("cpu").load_from_state_dict(safetensors.torch.load(content)).model.float()
+        except Exception as error:  # of its loaders, whose errors are many
+            raise ZooError(f"spandrel cannot read it: {first_line(error)}") from error
+
+    @torch.no_grad()
+    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+        return (self._run(torch.from_numpy(x)).contiguous().numpy(),)
 
 
 class Program:

@@ -24,7 +24,7 @@ from zoo.exports.subject import Subject
 from zoo.models.base import Model
 from zoo.models.evaluation import Results
 
-PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "onnxscript", "openvino", "opencv-python-headless")
+PACKAGES = ("torch", "numpy", "onnx", "onnxruntime", "onnxscript", "openvino", "opencv-python-headless", "spandrel")
 Measure: TypeAlias = "Callable[[Model], Results]"
 
 
@@ -34,7 +34,7 @@ class Made:
 
     Args:
         file: its bytes.
-        graph: the ONNX model in float32 that it was made of; none of a program of torch.
+        graph: the ONNX model in float32 that it was made of; none of a program of torch, or a file for spandrel.
         entries: what the file says of itself.
         found: what the runtimes make of it, first that which must agree with torch.
     """
@@ -95,8 +95,8 @@ def make(subject: Subject, kinds: Sequence[str]) -> Made:
     Raises:
         ZooError: every exporter refuses the network.
     """
-    if subject.settings.to == "torch":
-        return _program(subject)
+    if subject.settings.to in ("torch", "spandrel"):
+        return _without_graph(subject, kinds)
     made, refused = list[Made](), list[ZooError]()
     for exporter in EXPORTERS:
         try:
@@ -111,10 +111,16 @@ def make(subject: Subject, kinds: Sequence[str]) -> Made:
     return min(made, key=lambda each: (bool(each.found[0].fault), sum(bool(one.fault) for one in each.found)))
 
 
-def _program(subject: Subject) -> Made:
-    entries = metadata.of_model(subject, "torch.export")
-    file = formats.torch_program(subject.net, subject.example, subject.settings.size, entries)
-    return Made(file, b"", entries, certificate.examine(("torch",), file.open, subject.reference, must="torch"))
+def _without_graph(subject: Subject, kinds: Sequence[str]) -> Made:
+    settings, net = subject.settings, subject.net
+    if settings.to == "torch":
+        entries = metadata.of_model(subject, "torch.export")
+        file = formats.torch_program(net, subject.example, settings.size, entries)
+    else:
+        entries = metadata.of_model(subject, "safetensors")
+        file = formats.foreign_file(net, subject.declared.foreign, entries, settings.precision == "fp16")
+    found = certificate.examine(kinds, file.open, subject.reference, settings.precision, must=settings.to)
+    return Made(file, b"", entries, found)
 
 
 def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:

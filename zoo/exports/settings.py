@@ -12,14 +12,15 @@ from zoo.base.errors import ZooError
 from zoo.base.extras import require
 from zoo.base.registry import Architecture
 
-KINDS = ("onnx", "openvino", "torch")
+KINDS = ("onnx", "openvino", "torch", "spandrel")
 PRECISIONS = ("fp32", "fp16", "int8")
-SUFFIXES = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",)}
+SUFFIXES = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",), "spandrel": (".safetensors",)}
 SMALLEST, LARGEST = 8, 8192  # pixels of a side
 NEEDED = {  # extra, and modules, of what writes and compares each kind
     "onnx": ("export", ("onnx", "onnxruntime", "onnxscript")),
     "openvino": ("export,openvino", ("onnx", "onnxruntime", "onnxscript", "openvino")),
     "torch": ("export", ()),
+    "spandrel": ("spandrel", ("spandrel",)),
 }
 Size: TypeAlias = tuple[int, int]  # height and width
 
@@ -59,6 +60,10 @@ class Settings:
             raise ZooError(f"{name} cannot be exported: it is no forward pass of a network, but an optimisation")
         if self.to == "torch" and self.precision != "fp32":
             raise ZooError(f"--to torch is written in fp32 only; {self.precision} goes with --to onnx")
+        if self.to == "spandrel" and not declared.foreign:
+            raise ZooError(f"{name} cannot be exported to spandrel, which knows no such network")
+        if self.to == "spandrel" and self.size:
+            raise ZooError(f"--size {self.size[0]}x{self.size[1]}: spandrel computes pictures of any size")
         if self.precision == "int8" and self.to != "onnx":
             raise ZooError("--precision int8 is written for ONNX Runtime, with --to onnx only")
         if self.precision == "int8" and not self.calibrate:

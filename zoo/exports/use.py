@@ -63,7 +63,7 @@ def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> di
         "palette": "[]",
         "labels": "[]",
         **{name: json.dumps(fact) for name, fact in json.loads(metadata["facts"]).items()},
-        **metadata,
+        **{name: value or "not said" for name, value in metadata.items()},
         "file": file_name,
         "literal": json.dumps(file_name),
         "height": str(height),

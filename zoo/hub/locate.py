@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -11,11 +12,12 @@ from zoo.base.errors import ZooError
 from zoo.base.files import expanded, read_json
 from zoo.base.registry import architectures, card_folder, card_names, folders
 from zoo.base.text import unknown
-from zoo.hub import archive, client, layout
+from zoo.hub import adopted, archive, client, layout
 
 CONFIG_FILE = "config.json"
 MODEL, CHECKPOINT_FOLDER = "model", "checkpoints"  # folders in that of a run
 CHECKPOINTS = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})  # suffixes
+UNPACKED = {archive.SUFFIX: archive.unpack, adopted.SUFFIX: adopted.adopt}  # what makes folders of files, by suffix
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,10 @@ Source: TypeAlias = "Folder | client.Snapshot"
 def find(name: str | Path, refresh: bool = False) -> Source:
     """Finds a model by what people call it.
 
-    A card's or an architecture's name; else the path of a folder, of a run of ``zoo fit``, which holds its model, or of
-    a file that ``zoo bundle`` made; else ``user/name`` on the Hub, with ``@revision`` if need be. Of the Hub's, the
-    commit that was found first is kept until a refresh.
+    A card's or an architecture's name; else the path of a folder, of a run of ``zoo fit``, which holds its model, of a
+    file that ``zoo bundle`` made, or of a safetensors file of another program (:mod:`zoo.hub.adopted`); else
+    ``user/name`` on the Hub, with ``@revision`` if need be. Of the Hub's, the commit that was found first is kept until
+    a refresh.
 
     Args:
         name: one of these.
@@ -109,8 +112,9 @@ def find(name: str | Path, refresh: bool = False) -> Source:
     path = expanded(name)
     if path.is_dir():
         return Folder(model_folder(path), path.resolve().name)
-    if path.suffix.lower() == archive.SUFFIX:
-        return Folder(archive.unpack(path), path.stem, foreign=True)
+    unpack = UNPACKED.get(path.suffix.lower())
+    if unpack and not _is_part_of_a_model(path):
+        return Folder(unpack(path), path.stem, foreign=True)
     if path.is_file() or path.suffix.lower() in CHECKPOINTS:
         raise _misnamed(path)
     if isinstance(name, str) and (reference := client.parse(text)):
@@ -124,6 +128,17 @@ def model_folder(folder: Path) -> Path:
     """The model's folder in that of a run of ``zoo fit``; any other folder is returned as it is."""
     model = folder / MODEL
     return folder if (folder / CONFIG_FILE).exists() or not (model / CONFIG_FILE).is_file() else model
+
+
+def _is_part_of_a_model(path: Path) -> bool:
+    """Whether a file is the weights of a model, whose configuration lies beside it."""
+    if path.suffix.lower() != adopted.SUFFIX or not (path.parent / CONFIG_FILE).is_file():
+        return False
+    with suppress(ZooError):
+        described = read_json(path.parent / CONFIG_FILE).get("weights")
+        if isinstance(described, dict):
+            return described.get("file") == path.name
+    return path.name == adopted.WEIGHTS
 
 
 def _misnamed(path: Path) -> ZooError:
@@ -156,5 +171,5 @@ def _way_out(folder: Path) -> str:
         return f"it holds runs; name one of them, such as {models[-1]}"
     return (
         "a model is a name that zoo list shows, a folder with config.json, a run of zoo fit, a file of zoo bundle,\n"
-        "or an .onnx or .xml file of zoo export"
+        "an .onnx or .xml file of zoo export, or a .safetensors file that spandrel knows too"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
@@ -104,6 +105,8 @@ def _lost(picture: Image.Image) -> tuple[str, ...]:
         lost.append("16 bits a channel became 8")
     if picture.mode == "CMYK":
         lost.append("CMYK became RGB")
+    if picture.mode == "1":
+        lost.append("1 bit a pixel became grey")
     return tuple(lost)
 
 
@@ -167,10 +170,25 @@ def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
     if mode is None:
         colors = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
         mode = colors + "A" * picture.has_transparency_data
-    converted = picture.convert(mode)
     if picture.mode == "CMYK":
-        converted.info.pop("icc_profile", None)  # of the inks
-    return converted
+        picture = _without_inks(picture)
+    return picture.convert(mode)
+
+
+def _without_inks(picture: Image.Image) -> Image.Image:
+    """CMYK to RGB, by the profile of its inks where there is a sound one."""
+    profile = picture.info.get("icc_profile")
+    with suppress(ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):  # Pillow may lack LittleCMS
+        inks, screen = ImageCms.ImageCmsProfile(io.BytesIO(profile or b"")), ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(picture, inks, screen, outputMode="RGB")
+        assert converted is not None  # it was not asked to change the picture itself
+        return _without_profile(converted)
+    return _without_profile(picture.convert("RGB"))
+
+
+def _without_profile(picture: Image.Image) -> Image.Image:
+    picture.info.pop("icc_profile", None)
+    return picture
 
 
 def to_floats(picture: Picture) -> np.ndarray:

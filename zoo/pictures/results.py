@@ -78,6 +78,17 @@ def on_white(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
 
 
+def png_source(picture: Image.Image) -> str:
+    """A picture as the address of an HTML image."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=4)
+    return _source(buffer.getvalue())
+
+
+def _source(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
 class Shown:
     """What shows a result in a notebook: as a picture, with a line below it."""
 
@@ -98,9 +109,8 @@ class Shown:
         return buffer.getvalue()
 
     def _repr_html_(self) -> str:
-        source = base64.b64encode(self._repr_png_()).decode("ascii")
         caption = html.escape(self.caption())
-        return f'<figure><img src="data:image/png;base64,{source}"><figcaption>{caption}</figcaption></figure>'
+        return f'<figure><img src="{_source(self._repr_png_())}"><figcaption>{caption}</figcaption></figure>'
 
 
 class PictureResult(Shown):

@@ -10,12 +10,13 @@ ARCHITECTURE = Architecture(
     data="zoo.data.super_resolution.SuperResolutionPairs",
     predictor="zoo.models.perceptual_sr.predict.Upscaler",
     evaluate="zoo.models.perceptual_sr.evaluate.evaluate",
-    weights=("perceptual_sr", "perceptual_sr_pixel"),
+    weights=("perceptual_sr_photo", "perceptual_sr_features", "perceptual_sr_pixel"),
     task="super resolution",
     pipeline_tag="image-to-image",
     paper="https://arxiv.org/abs/1603.08155",
-    input="RGB 0..1, any size; the output is four times as large",
+    input="RGB 0..1, any size; the output is as many times as large as the scale says, four by default",
     example=(3, 24, 32),
+    foreign="zoo.models.perceptual_sr.foreign.arguments_of",
 )
 
 __getattr__ = lazy(ARCHITECTURE)

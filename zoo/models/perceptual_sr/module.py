@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -13,40 +14,75 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.data.low_resolution import SCALE, resize
+from zoo.data.low_resolution import enlarge
 from zoo.data.super_resolution import SuperResolutionPairs
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.learning import Learner, PictureLog
+from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.perceptual import FeatureLoss, total_variation
+from zoo.nn.metrics.lpips import LPIPS
 from zoo.nn.metrics.super_resolution import psnr, ssim
 from zoo.nn.resize import BicubicUpsample
 from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
-Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, 4H, 4W)
+Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, sH, sW)
 BEST_PSNR = 100.0  # dB
+SMALLEST_CROP = 16  # pixels: what VGG-16 needs
 ROWS = 4  # of a sheet of validation pictures
 SHOWN = 320, 240  # pixels of the truth that a cell shows, at natural size
 PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Weights of the losses, 0 or more.
+
+    Raises:
+        ZooError: less, or nothing to learn.
+    """
+
+    pixel: float
+    features: float
+    lpips: float
+    grid: float
+    tv: float
+
+    def __post_init__(self) -> None:
+        if min(vars(self).values()) < 0:
+            raise ZooError("model: weights of losses are 0 or more")
+        if self.pixel + self.features + self.lpips <= 0:
+            raise ZooError("model: pixel_weight, feature_weight or lpips_weight is more than 0")
+
+    def perceived(self) -> list[str]:
+        """Names of the losses by a loss network that have a weight."""
+        return [name for name in ("features", "lpips") if getattr(self, name)]
+
+
 class PerceptualSRModule(Learner):
-    """Trains :class:`PerceptualSR` by the sum of three losses, each with its weight.
+    """Trains :class:`PerceptualSR` by the sum of losses, each with its weight.
 
     Logs ``train/loss``, and after validation and test ``PSNR`` in dB and ``SSIM``, both of the luma, with ``bicubic``,
-    the PSNR of bicubic interpolation, beside them, and where there is a feature loss ``features``, that loss. Its
-    smallest, or else the largest PSNR, makes the best checkpoint.
+    the PSNR of bicubic interpolation, beside them; with a feature loss also ``features``, that loss, and with LPIPS
+    ``lpips``. The smallest of these, or else the largest PSNR, makes the best checkpoint.
 
     Args:
-        upsampling: "pixel_shuffle" or "paper"; see :class:`PerceptualSR`.
-        channels: of the trunk.
-        blocks: residual blocks of the trunk; None is the default of the upsampling.
+        network: "compact" or "paper"; see :class:`PerceptualSR`.
+        scale: how much larger pictures become, 2 to 4; ``data.scale`` must be the same.
+        channels: of the trunk; None is the network's default.
+        blocks: of the trunk; None is the network's default.
         pixel_loss: "l1" or "l2", mean over values in 0..1.
         pixel_weight: of the pixel loss.
         feature_weight: of the feature reconstruction loss (Johnson et al., equation 2).
         feature_layers: of VGG-16, by the paper's names, with their weights in the feature loss.
-        vgg: "timm", or the path of a safetensors file with VGG-16; not needed without a feature loss.
+        feature_pooling: "average", or "max" as VGG-16 has it, whose gradients favour one pixel of four, and so grids.
+        feature_crop: side of the part of predictions, at a random place, that features and LPIPS are computed of in
+            training; None: all but up to three pixels at two borders, so that poolings meet every alignment.
+        vgg: "timm", or the path of a safetensors file with VGG-16; not needed without features and LPIPS.
+        lpips_weight: of LPIPS (:class:`zoo.nn.metrics.lpips.LPIPS`), as a loss.
+        lpips_layers: of VGG-16 that it looks at; the deeper ones cost most, and add little.
+        grid_weight: of :func:`zoo.nn.losses.grid.grid_loss`, without which features draw grids.
         tv_weight: of the total variation.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
@@ -54,38 +90,58 @@ class PerceptualSRModule(Learner):
     """
 
     learns_from = SuperResolutionPairs
+    arguments: dict[str, Any]
+    feature_loss: FeatureLoss | None
+    lpips: LPIPS | None
 
     def __init__(
         self,
-        upsampling: Literal["pixel_shuffle", "paper"] = "pixel_shuffle",
-        channels: int = 64,
+        network: Literal["compact", "paper"] = "compact",
+        scale: int = 4,
+        channels: int | None = None,
         blocks: int | None = None,
         pixel_loss: Literal["l1", "l2"] = "l1",
         pixel_weight: float = 1.0,
         feature_weight: float = 0.0,
         feature_layers: dict[str, float] | None = None,
+        feature_pooling: Literal["average", "max"] = "average",
+        feature_crop: int | None = None,
         vgg: str = "timm",
+        lpips_weight: float = 0.0,
+        lpips_layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3"),
+        grid_weight: float = 0.0,
         tv_weight: float = 0.0,
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         log_pictures_every: int = 5,
     ) -> None:
-        super().__init__("PSNR", "SSIM", "bicubic", *(["features"] if feature_weight else []))
-        if min(pixel_weight, feature_weight, tv_weight) < 0 or pixel_weight + feature_weight <= 0:
-            raise ZooError("model.pixel_weight, feature_weight and tv_weight are 0 or more, one of the first two more")
-        self.arguments = {"upsampling": upsampling, "channels": channels, "blocks": blocks}
-        self.net = PerceptualSR(**self.arguments)  # type: ignore[arg-type]
-        self.pixel_loss, self.pixel_weight = PIXEL_LOSSES[pixel_loss], pixel_weight
-        self.feature_weight, self.tv_weight = feature_weight, tv_weight
-        self.feature_loss: FeatureLoss | None = None
-        if feature_weight:
-            layers = feature_layers or {"relu2_2": 1.0}
-            self.feature_loss = FeatureLoss(VGGFeatures(list(layers), weights=vgg), layers)
-        self.monitor = ("val/features", "min") if feature_weight else ("val/PSNR", "max")
+        weights = Weights(pixel_weight, feature_weight, lpips_weight, grid_weight, tv_weight)
+        super().__init__("PSNR", "SSIM", "bicubic", *weights.perceived())
+        if feature_crop is not None and feature_crop < SMALLEST_CROP:
+            raise ZooError(f"model.feature_crop is {SMALLEST_CROP} or more, not {feature_crop}")
+        self.arguments = {"network": network, "scale": scale, "channels": channels, "blocks": blocks}
+        self.net = PerceptualSR(**self.arguments)
+        self.weights, self.pixel_loss, self.feature_crop = weights, PIXEL_LOSSES[pixel_loss], feature_crop
+        layers = feature_layers or {"relu2_2": 1.0}
+        features = weights.features and FeatureLoss(VGGFeatures(list(layers), 16, vgg, feature_pooling), layers)
+        lpips = weights.lpips and LPIPS(vgg, lpips_layers, "average")
+        # No modules of this one: nothing of them is averaged, sent to other devices or saved.
+        self.__dict__ |= {"feature_loss": features or None, "lpips": lpips or None}
+        self.monitor = (f"val/{weights.perceived()[0]}", "min") if weights.perceived() else ("val/PSNR", "max")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
-        self.bicubic = BicubicUpsample(SCALE)
+        self.bicubic = BicubicUpsample(scale)
         self.shown: list[Tensors] = []
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        for loss in filter(None, (self.feature_loss, self.lpips)):
+            loss._apply(fn)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+    def setup(self, stage: str) -> None:
+        given = getattr(self.trainer.datamodule, "scale", self.arguments["scale"])  # type: ignore[attr-defined]
+        if given != self.arguments["scale"]:
+            raise ZooError(f"model.scale is {self.arguments['scale']} and data.scale {given}; they must be the same")
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
@@ -95,12 +151,25 @@ class PerceptualSRModule(Learner):
 
     def loss(self, prediction: Tensor, truth: Tensor) -> Tensor:
         """The weighted sum for pictures ``(B, 3, H, W)`` in 0..1."""
-        loss = self.pixel_weight * self.pixel_loss(prediction, truth)
+        loss = self.weights.pixel * self.pixel_loss(prediction, truth)
         if self.feature_loss is not None:
-            loss = loss + self.feature_weight * self.feature_loss(prediction, truth)
-        if self.tv_weight:
-            loss = loss + self.tv_weight * total_variation(prediction)
+            loss = loss + self.weights.features * self.feature_loss(*self.part(prediction, truth))
+        if self.lpips is not None:
+            loss = loss + self.weights.lpips * self.lpips(*self.part(prediction, truth)).mean()
+        if self.weights.grid:
+            loss = loss + self.weights.grid * grid_loss(prediction, truth, self.arguments["scale"])
+        if self.weights.tv:
+            loss = loss + self.weights.tv * total_variation(prediction)
         return loss
+
+    def part(self, *pictures: Tensor) -> list[Tensor]:
+        """The same part of pictures ``(B, 3, H, W)``, at a random place in training; all of them else."""
+        if not self.training:
+            return list(pictures)
+        sides = pictures[0].shape[-2:]
+        sizes = [side - 3 if self.feature_crop is None else min(self.feature_crop, side) for side in sides]
+        top, left = (int(torch.randint(side - size + 1, ())) for side, size in zip(sides, sizes, strict=True))
+        return [picture[..., top : top + sizes[0], left : left + sizes[1]] for picture in pictures]
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
@@ -109,6 +178,8 @@ class PerceptualSRModule(Learner):
         self.log_means({"bicubic": self.psnr(self.bicubic(self.as_weights(low)).float(), truth)})
         if self.feature_loss is not None:
             self.log_means({"features": self.feature_loss(prediction, truth)})
+        if self.lpips is not None:
+            self.log_means({"lpips": self.lpips(prediction, truth)})
         if batch_idx < ROWS:
             self.shown.append((low[0], prediction[0], truth[0]))
         return prediction
@@ -128,12 +199,11 @@ def upscaling_sheet(rows: Sequence[Tensors]) -> Image.Image:
     """Bicubic, network and truth, the middle of each.
 
     Args:
-        rows: low ``(3, H, W)``, prediction and truth ``(3, 4H, 4W)``, in 0..1.
+        rows: low ``(3, H, W)``, prediction and truth ``(3, sH, sW)``, in 0..1.
     """
     lines = []
     for low, *large in rows:
-        picture = to_array(low)
-        bicubic = resize(picture, picture.shape[1] * SCALE, picture.shape[0] * SCALE)
+        bicubic = enlarge(to_array(low), large[0].shape[-1] // low.shape[-1])
         lines.append([middle(cell, *SHOWN) for cell in (bicubic, *map(to_array, large))])
     return contact_sheet(lines, ("bicubic", "network", "truth"), width=SHOWN[0])
 

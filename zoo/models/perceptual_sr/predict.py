@@ -1,11 +1,12 @@
-"""From what people have to a picture four times as large: part by part, in bounded memory."""
+"""From what people have to a picture several times as large: part by part, in bounded memory."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -14,59 +15,94 @@ from zoo.base import memory
 from zoo.base.bounds import Count, Interval, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
-from zoo.data.low_resolution import SCALE
 from zoo.engines import Engine, Shapes
+from zoo.models.perceptual_sr.finish import complete, spread_colors
 from zoo.models.perceptual_sr.result import Upscaled
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_picture, to_pixels
-from zoo.pictures.tiling import tiles, within
+from zoo.pictures.tiling import Window, tiles, within
 
-STRIP = 256  # rows of a picture that are changed at once
 BUDGET = 512 * 2**20  # bytes for one part; its surroundings then cost a third or less of the time
 SMALLEST = 16  # pixels of a part: below that it is nearly all surroundings
+BEYOND = 2  # pixels around a part that matter where its result is made smaller
+LARGE = 50_000_000  # pixels from which on one is asked first
+PATCH = 96  # side of the part by which the time is told
+Size: TypeAlias = tuple[int, int]  # width and height in pixels
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a picture is enlarged: see :meth:`Upscaler.predict`."""
+
+    scale: int
+    side: int = 0  # the longer one of the result, in pixels, at most; 0: any
+    tile: int | Literal["auto"] | None = "auto"
+    self_ensemble: bool = False
+    match_histogram: bool = False
+    progress: Callable[[int, int], None] | None = None
 
 
 @dataclass(frozen=True)
 class Upscaler:
-    """Enlarges pictures by an engine that gives ``(B, 3, 4H, 4W)``.
+    """Enlarges pictures by an engine that gives ``(B, 3, sH, sW)``.
 
     Args:
         engine: computes the network.
         reach: the radius of the network's receptive field, in pixels of the input.
         bytes_a_pixel: of memory that the network takes, by pixels of the input.
+        scale: s.
     """
 
     engine: Engine
     reach: Annotated[int, Interval(ge=0, le=1024)]
-    bytes_a_pixel: Annotated[int, Interval(ge=4 * 3 * SCALE**2, le=2**24)]  # as floats the result alone takes the least
+    bytes_a_pixel: Annotated[int, Interval(ge=1, le=2**24)]
+    scale: Annotated[int, Interval(ge=2, le=4)] = 4
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
         """What the engine takes and gives."""
-        return (batch, 3, height, width), (batch, 3, SCALE * height, SCALE * width)
+        return (batch, 3, height, width), (batch, 3, self.scale * height, self.scale * width)
 
     def predict(
         self,
         picture: Picture | Sequence[Picture],
         *,
+        scale: Count | None = None,
+        max_side: Count | None = None,
+        self_ensemble: bool = False,
         match_histogram: bool = False,
         tile: Count | Literal["auto"] | None = "auto",
+        yes: bool = False,
         progress: Callable[[int, int], None] | None = None,
     ) -> Any:
-        """Enlarges a picture of any size four times: an :class:`Upscaled`, or a list of them for a list or a batch.
+        """Enlarges a picture of any size: an :class:`Upscaled`, or a list of them for a list or a batch.
 
         Grey pictures stay grey, and transparency is kept, enlarged by bicubic interpolation.
 
         Args:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
                 these, or a tensor ``(B, 3, H, W)``, gives a list.
+            scale: factor of width and height, from 2 to the network's own, which is the default; a smaller one reduces
+                the network's result
+            max_side: longer side of the result in pixels, at most
+            self_ensemble: average the results of all eight symmetries of the picture: eight times as long, about 0.1 dB
             match_histogram: give each channel of the result the distribution of values that it has in the picture,
                 the paper's post-processing
             tile: side of a tile in pixels of the picture; the result is that of the whole picture. "auto" takes what
                 fits into memory, None the whole
+            yes: enlarge pictures of 50 megapixels and more too
             progress: called after each part with how many are done, and of how many.
 
         Raises:
-            ZooError: a picture that cannot be read, no such tile, or too little memory.
+            ZooError: a picture that cannot be read, an impossible scale, side or tile, too little memory, or a picture
+                of 50 megapixels without ``yes``.
         """
+        if tile not in ("auto", None):
+            check_count("tile", tile, 'is a number of pixels from 1 on, "auto" or None')
+        if scale is not None:
+            wanted = f"is 2 to {self.scale}, which is the factor of these weights" if self.scale > 2 else "is 2 here"
+            check_count("scale", scale, wanted, least=2, most=self.scale)
+        if max_side is not None:
+            check_count("max_side", max_side, "is a number of pixels from 1 on")
+        options = Options(int(scale or self.scale), int(max_side or 0), tile, self_ensemble, match_histogram, progress)
 
         def upscale(one: Picture) -> Upscaled:
             with naming(one):
@@ -74,136 +110,138 @@ class Upscaler:
                     source, notes = to_picture(one)
                 if not source.width or not source.height:
                     raise ZooError(f"the picture is empty ({source.width}x{source.height})")
-                return Upscaled(self._upscale(source, match_histogram, tile, progress), source, notes)
+                fitted = self._fitted(source.size, options)
+                if source.width * source.height >= LARGE and not yes:
+                    raise ZooError(self._expected(source.size, fitted))
+                return Upscaled(self._upscale(source, fitted), source, notes)
 
         return one_or_many(picture, lambda many: [upscale(one) for one in many])
 
-    def _upscale(
-        self,
-        source: Image.Image,
-        match_histogram: bool,
-        tile: int | Literal["auto"] | None,
-        progress: Callable[[int, int], None] | None,
-    ) -> Image.Image:
-        side = self.tile_side(source, tile)
-        size = (SCALE * source.width, SCALE * source.height)
+    def _fitted(self, size: Size, options: Options) -> Options:
+        """With the smallest factor that gives the longer side that is wanted."""
+        if not options.side:
+            return options
+        if options.side <= max(size):
+            raise ZooError(f"it is {size[0]}x{size[1]} already; max_side must be more than {max(size)}")
+        enough = min(options.scale, max(2, math.ceil(options.side / max(size))))
+        return replace(options, scale=enough, side=0 if enough * max(size) <= options.side else options.side)
+
+    def _expected(self, size: Size, options: Options) -> str:
+        """Says what enlarging a picture of many pixels takes."""
+        patch = np.zeros((1, 3, PATCH, PATCH), np.float32)
+        self.engine(patch)  # the first time is longer
+        start = time.perf_counter()
+        self.engine(patch)
+        seconds = (time.perf_counter() - start) * size[0] * size[1] / PATCH**2 * (8 if options.self_ensemble else 1)
+        factor = options.side / max(size) if options.side else options.scale
+        width, height = (max(1, round(factor * side)) for side in size)
+        return (
+            f"{size[0]}x{size[1]} pixels become {width}x{height}, in about {max(1, round(seconds / 60))} min and "
+            f"{4 * width * height / 1e9:.1f} GB of memory: --yes, or yes=True, does it"
+        )
+
+    def _upscale(self, source: Image.Image, options: Options) -> Image.Image:
+        copies = 1 if not options.side else 4 if source.mode.endswith("A") else 2  # by reducing it to a longest side
+        side = self.tile_side(source, options.tile, options.scale, copies)
+        size = (options.scale * source.width, options.scale * source.height)
         too_large = f"memory ran out for a result of {size[0]}x{size[1]} pixels; cut the picture into parts"
         with running_out(too_large):
-            colors = _spread_colors(source) if source.mode.endswith("A") else source
+            colors = spread_colors(source) if source.mode.endswith("A") else source
             enlarged = Image.new(source.mode, size)
         smaller = min(side, max(source.size)) // 2
         way_out = f"give smaller ones, by --tile {smaller} or tile={smaller}" if smaller else "free some memory"
         with running_out(f"memory ran out by parts of {side} pixels; {way_out}"):
-            self._enlarge(colors, enlarged, side, progress)
+            self._enlarge(colors, enlarged, side, options)
         with running_out(too_large):
-            _complete(enlarged, source, match_histogram)
+            if options.side:
+                share = options.side / max(size)
+                enlarged = enlarged.resize([max(1, round(share * s)) for s in size], Image.Resampling.BICUBIC)
+            complete(enlarged, source, options.match_histogram)
         return enlarged
 
-    def tile_side(self, source: Image.Image, tile: int | Literal["auto"] | None) -> int:
+    def tile_side(
+        self, source: Image.Image, tile: int | Literal["auto"] | None, scale: int | None = None, copies: int = 1
+    ) -> int:
         """The side of parts, in pixels of the source, that fit into memory beside the result.
 
         Args:
             source: what is enlarged.
             tile: the side; "auto": what fits; None: the whole picture.
+            scale: of the result; None: the network's own.
+            copies: of the result that are in memory at a time.
 
         Raises:
-            ZooError: no such tile, or too little memory.
+            ZooError: too little memory.
         """
-        if tile not in ("auto", None):
-            check_count("tile", tile, 'is a number of pixels from 1 on, "auto" or None')
-        device, result = self.engine.device, result_bytes(source)
-        task = f"{source.width}x{source.height} pixels x{SCALE}"
+        scale = scale or self.scale
+        device, result = self.engine.device, copies * result_bytes(source, scale)
+        task = f"{source.width}x{source.height} pixels x{scale}"
         least = self.part_bytes(source.size, SMALLEST)
         memory.refuse_beyond(f"{task}:", [(result, "cpu"), (least, device)], "cut the picture into parts")
         budget = min(BUDGET, (memory.free_bytes(device) - (result if device == "cpu" else 0)) / 2)
         fitting = whole = max(source.size)
         if self.part_bytes(source.size, whole) > budget:
-            fitting = max(math.isqrt(int(budget) // self.bytes_a_pixel) - 2 * self.reach, SMALLEST)
+            fitting = max(math.isqrt(int(budget) // self.part_bytes((1, 1), 1)) - 2 * self.halo, SMALLEST)
         side = fitting if tile == "auto" else int(tile or whole)
         way_out = f"give smaller parts, by --tile {fitting} or tile={fitting}"
         need = self.part_bytes(source.size, side)
         memory.refuse_beyond(f"{task}, by parts of {side}:", [(result, "cpu"), (need, device)], way_out)
         return side
 
-    def part_bytes(self, size: tuple[int, int], side: int) -> int:
-        """Memory of a part with its surroundings, of a picture of this width and height."""
-        width, height = (min(side + 2 * self.reach, whole) for whole in size)
-        return width * height * self.bytes_a_pixel
+    @property
+    def halo(self) -> int:
+        """Pixels around a part that matter to it: to the network, and to making its result smaller."""
+        return self.reach + BEYOND
 
-    def _enlarge(
-        self, source: Image.Image, enlarged: Image.Image, side: int, progress: Callable[[int, int], None] | None
-    ) -> None:
+    def part_bytes(self, size: Size, side: int) -> int:
+        """Memory of a part with its surroundings, of a picture of this width and height."""
+        width, height = (min(side + 2 * self.halo, whole) for whole in size)
+        return width * height * max(self.bytes_a_pixel, 4 * 3 * self.scale**2)  # as floats the result alone takes that
+
+    def _enlarge(self, source: Image.Image, enlarged: Image.Image, side: int, options: Options) -> None:
         """Fills the enlarged picture, which is the only thing here that grows with its size."""
-        parts = list(tiles(source.height, source.width, side + 2 * self.reach, self.reach))
+        parts = list(tiles(source.height, source.width, side + 2 * self.halo, self.halo))
         for done, (seen, kept) in enumerate(parts, 1):
             _, rows, columns = seen
-            part = source.crop((columns.start, rows.start, columns.stop, rows.stop))
-            (y,) = self.engine(to_floats(part)[None])
-            made = Image.fromarray(to_pixels(y[0][within(kept, seen, SCALE)])).convert(enlarged.mode)
-            enlarged.paste(made, (SCALE * kept[2].start, SCALE * kept[1].start))
-            if progress is not None:
-                progress(done, len(parts))
+            part = to_floats(source.crop((columns.start, rows.start, columns.stop, rows.stop)))
+            pixels = to_pixels(self._ensemble(part) if options.self_ensemble else self._once(part))
+            made = self._part(pixels, kept, seen, options.scale).convert(enlarged.mode)
+            enlarged.paste(made, (options.scale * kept[2].start, options.scale * kept[1].start))
+            if options.progress is not None:
+                options.progress(done, len(parts))
+
+    def _once(self, part: np.ndarray) -> np.ndarray:
+        """``(3, H, W)`` -> ``(3, sH, sW)``, float."""
+        (y,) = self.engine(part[None])
+        return np.asarray(y[0])
+
+    def _ensemble(self, part: np.ndarray) -> np.ndarray:
+        """The mean of what the network makes of the part turned and mirrored, turned and mirrored back."""
+        total = np.zeros((3, *(self.scale * side for side in part.shape[1:])), np.float32)
+        for turns in range(4):
+            turned = np.rot90(part, turns, (1, 2))
+            total += np.rot90(self._once(np.ascontiguousarray(turned)), -turns, (1, 2))
+            mirrored = np.ascontiguousarray(turned[..., ::-1])
+            total += np.rot90(self._once(mirrored)[..., ::-1], -turns, (1, 2))
+        return total / 8
+
+    def _part(self, pixels: np.ndarray, kept: Window, seen: Window, scale: int) -> Image.Image:
+        """What is kept of a part that the network has enlarged, ``(sH, sW, 3)``, at a scale of at most s."""
+        _, rows, columns = within(kept, seen)
+        inner = (columns.start, rows.start, columns.stop, rows.stop)
+        if scale == self.scale:
+            return Image.fromarray(pixels[within(kept, seen, scale)[1:]])
+        height, width = (side // self.scale for side in pixels.shape[:2])
+        outer = [max(0, inner[0] - BEYOND), max(0, inner[1] - BEYOND)]
+        outer += [min(width, inner[2] + BEYOND), min(height, inner[3] + BEYOND)]
+        left, top, right, bottom = (self.scale * edge for edge in outer)
+        cut = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
+        size = scale * (outer[2] - outer[0]), scale * (outer[3] - outer[1])
+        box = [scale * (edge - start) for edge, start in zip(inner, outer[:2] * 2, strict=True)]
+        return cut.resize(size, Image.Resampling.BICUBIC).crop(box)  # type: ignore[arg-type]
 
 
-def result_bytes(source: Image.Image) -> int:
+def result_bytes(source: Image.Image, scale: int) -> int:
     """What the enlarged picture takes: Pillow holds a pixel in one byte where it is L, else in four."""
     bytes_ = {"L": 1, "RGB": 4}.get(source.mode, 4 + 1)  # transparency is enlarged by itself
-    return source.width * source.height * SCALE**2 * bytes_
-
-
-def _complete(enlarged: Image.Image, source: Image.Image, match_histogram: bool) -> None:
-    """Gives the enlarged colours what else the source has: transparency, distribution of values, profile."""
-    if source.mode.endswith("A"):
-        enlarged.putalpha(source.getchannel("A").resize(enlarged.size, Image.Resampling.BICUBIC))
-    if match_histogram:
-        _match_histogram(enlarged, source)
-    if "icc_profile" in source.info:
-        enlarged.info["icc_profile"] = source.info["icc_profile"]
-
-
-def _spread_colors(picture: Image.Image) -> Image.Image:
-    """The colours of a transparent picture, L or RGB; where nothing is seen, those of what is seen nearby.
-
-    What is stored there, mostly black, would darken the edges. What is nearby is told by the picture at half the size,
-    whose gaps are filled in the same way (push and pull, Gortler et al., 1996, https://doi.org/10.1145/237170.237200).
-    """
-    colors = picture.convert(picture.mode[:-1])
-    seen = picture.getchannel("A").point([0] + 255 * [255])
-    if seen.getextrema() != (0, 255):
-        return colors
-    gaps = colors.copy()
-    gaps.putalpha(seen)
-    half = _spread_colors(gaps.reduce(2))  # Pillow weights colours by their alpha
-    box = (0, 0, picture.width / 2, picture.height / 2)
-    spread = half.resize(picture.size, Image.Resampling.BILINEAR, box)
-    spread.paste(colors, mask=seen)
-    return spread
-
-
-def _match_histogram(picture: Image.Image, reference: Image.Image) -> None:
-    """Gives each channel but transparency, in place, the distribution of values that it has in the reference.
-
-    Pixels that are wholly transparent do not count.
-    A value becomes that of the reference with the same quantile, interpolated and rounded down, as
-    ``skimage.exposure.match_histograms`` does it.
-    """
-    channels = picture.getbands()
-    own, wanted = (_histograms(image) for image in (picture, reference))
-    if not (own.any() and wanted.any()):
-        return
-    tables: list[int] = []
-    for channel, counts, reference_counts in zip(channels, own, wanted, strict=True):
-        values = np.flatnonzero(reference_counts)
-        quantiles = counts.cumsum() / counts.sum()
-        reference_quantiles = reference_counts[values].cumsum() / reference_counts.sum()
-        matched = np.interp(quantiles, reference_quantiles, values).astype(int)
-        tables += list(range(256)) if channel == "A" else matched.tolist()
-    for top in range(0, picture.height, STRIP):  # a table makes a copy
-        box = (0, top, picture.width, min(top + STRIP, picture.height))
-        picture.paste(picture.crop(box).point(tables), box)
-
-
-def _histograms(picture: Image.Image) -> np.ndarray:
-    """Counts of the values of each channel, ``(C, 256)``, without pixels that are wholly transparent."""
-    mask = picture.getchannel("A") if picture.mode.endswith("A") else None
-    return np.reshape(picture.histogram(mask), (-1, 256))
+    return source.width * source.height * scale**2 * bytes_

@@ -1,23 +1,31 @@
-"""A picture four times as large, and what is done with it."""
+"""An enlarged picture, and what is done with it."""
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from zoo.data.low_resolution import SCALE
-from zoo.pictures.results import PictureResult, on_white
+from zoo.pictures.results import PictureResult, on_white, png_source
 from zoo.pictures.sheets import contact_sheet
 
-SHOWN = (120, 90)  # pixels of the source, width and height, that a comparison shows at most
+SHOWN = (480, 360)  # pixels of the result, width and height, that a comparison shows at most
+IN_NOTEBOOK = (800, 600)
+# The upper picture is as wide as one drags it, without any script, which notebooks of others may not run.
+BEFORE_AFTER = (
+    '<figure><div style="position:relative;width:{width}px;max-width:100%"><img style="width:{width}px;max-width:none" '
+    'src="{after}" alt="enlarged by the network"><div style="position:absolute;top:0;left:0;width:50%;height:100%;'
+    'max-width:100%;overflow:hidden;resize:horizontal;border-right:2px solid white"><img style="width:{width}px;'
+    'max-width:none" src="{before}" alt="bicubic interpolation"></div></div><figcaption>{caption}</figcaption></figure>'
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Upscaled(PictureResult):
-    """A picture four times as large as its source.
+    """A picture larger than its source.
 
     Args:
         picture: RGB, or L where the source is grey, with an A where it is transparent.
@@ -29,26 +37,51 @@ class Upscaled(PictureResult):
     source: Image.Image = field(repr=False)
     notes: tuple[str, ...] = ()
 
+    @property
+    def factor(self) -> float:
+        """How much wider and higher it is, to two decimals."""
+        return round(max(self.size) / max(self.source.size), 2)
+
     def bicubic(self) -> Image.Image:
         """What Pillow's bicubic interpolation makes of the source."""
         return self.source.resize(self.size, Image.Resampling.BICUBIC)
 
-    def compare(self) -> Image.Image:
-        """The middle of the picture beside that of :meth:`bicubic`, pixel by pixel, transparent parts on white."""
-        width, height = (min(shown, side) for shown, side in zip(SHOWN, self.source.size, strict=True))
-        left, top = (self.source.width - width) // 2, (self.source.height - height) // 2
+    def middle(self, width: int, height: int) -> tuple[Image.Image, Image.Image]:
+        """The middle of :meth:`bicubic` and of the picture, RGB, pixel by pixel, transparent parts on white.
+
+        Args:
+            width: in pixels of the picture, at most.
+            height: in pixels of the picture, at most.
+        """
+        width, height = min(width, self.picture.width), min(height, self.picture.height)
+        left, top = (self.picture.width - width) // 2, (self.picture.height - height) // 2
         box = (left, top, left + width, top + height)
-        size = (SCALE * width, SCALE * height)
-        bicubic = self.source.resize(size, Image.Resampling.BICUBIC, box)
-        own = self.picture.crop(tuple(SCALE * edge for edge in box))  # type: ignore[arg-type]
-        zoom = max(1, min(SHOWN[0] // width, SHOWN[1] // height))  # pixels of small pictures become squares
-        cells = [on_white(part).resize((zoom * size[0], zoom * size[1]), 0) for part in (bicubic, own)]
-        return contact_sheet([[np.asarray(cell) for cell in cells]], ("bicubic", "network"), width=cells[0].width)
+        across, down = (a / b for a, b in zip(self.source.size, self.size, strict=True))
+        part = tuple(edge * share for edge, share in zip(box, (across, down) * 2, strict=True))
+        bicubic = self.source.resize((width, height), Image.Resampling.BICUBIC, part)  # type: ignore[arg-type]
+        return on_white(bicubic), on_white(self.picture.crop(box))
+
+    def compare(self) -> Image.Image:
+        """The middle of the picture beside that of :meth:`bicubic`; pixels of small pictures become squares."""
+        cells = self.middle(*SHOWN)
+        zoom = max(1, min(side // own for side, own in zip(SHOWN, cells[0].size, strict=True)))
+        large = [np.asarray(cell.resize((zoom * cell.width, zoom * cell.height), 0)) for cell in cells]
+        return contact_sheet([large], ("bicubic", "network"), width=large[0].shape[1])
+
+    def caption(self) -> str:
+        """A line of text for below it."""
+        size = f"{self.source.width}x{self.source.height} to {self.picture.width}x{self.picture.height}"
+        return "; ".join((size, "left of the line bicubic interpolation: drag its lower end", *self.notes))
+
+    def _repr_html_(self) -> str:
+        before, after = self.middle(*IN_NOTEBOOK)
+        texts = {"before": png_source(before), "after": png_source(after), "caption": html.escape(self.caption())}
+        return BEFORE_AFTER.format(width=after.width, **texts)
 
     def save(self, destination: str | Path) -> list[Path]:
-        """Writes ``DESTINATION_x4.png`` and ``DESTINATION_compare.png``, or one file of the format its suffix names.
+        """Writes ``DESTINATION_xN.png`` and ``DESTINATION_compare.png``, or one file of the format its suffix names.
 
         Args:
             destination: beginning of the files' names, such as ``out/street``, or a file such as ``street_x4.jpg``.
         """
-        return self._save(destination, "x4")
+        return self._save(destination, f"x{self.factor:g}")

@@ -1,0 +1,66 @@
+"""What a picture has beside the colours that a network enlarges: transparency, distribution of values, profile."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+STRIP = 256  # rows of a picture that are changed at once
+
+
+def complete(enlarged: Image.Image, source: Image.Image, match_histogram: bool) -> None:
+    """Gives the enlarged colours what else the source has: transparency, distribution of values, profile."""
+    if source.mode.endswith("A"):
+        enlarged.putalpha(source.getchannel("A").resize(enlarged.size, Image.Resampling.BICUBIC))
+    if match_histogram:
+        _match_histogram(enlarged, source)
+    if "icc_profile" in source.info:
+        enlarged.info["icc_profile"] = source.info["icc_profile"]
+
+
+def spread_colors(picture: Image.Image) -> Image.Image:
+    """The colours of a transparent picture, L or RGB; where nothing is seen, those of what is seen nearby.
+
+    What is stored there, mostly black, would darken the edges. What is nearby is told by the picture at half the size,
+    whose gaps are filled in the same way (push and pull, Gortler et al., 1996, https://doi.org/10.1145/237170.237200).
+    """
+    colors = picture.convert(picture.mode[:-1])
+    seen = picture.getchannel("A").point([0] + 255 * [255])
+    if seen.getextrema() != (0, 255):
+        return colors
+    gaps = colors.copy()
+    gaps.putalpha(seen)
+    half = spread_colors(gaps.reduce(2))  # Pillow weights colours by their alpha
+    box = (0, 0, picture.width / 2, picture.height / 2)
+    spread = half.resize(picture.size, Image.Resampling.BILINEAR, box)
+    spread.paste(colors, mask=seen)
+    return spread
+
+
+def _match_histogram(picture: Image.Image, reference: Image.Image) -> None:
+    """Gives each channel but transparency, in place, the distribution of values that it has in the reference.
+
+    Pixels that are wholly transparent do not count.
+    A value becomes that of the reference with the same quantile, interpolated and rounded down, as
+    ``skimage.exposure.match_histograms`` does it.
+    """
+    channels = picture.getbands()
+    own, wanted = (_histograms(image) for image in (picture, reference))
+    if not (own.any() and wanted.any()):
+        return
+    tables: list[int] = []
+    for channel, counts, reference_counts in zip(channels, own, wanted, strict=True):
+        values = np.flatnonzero(reference_counts)
+        quantiles = counts.cumsum() / counts.sum()
+        reference_quantiles = reference_counts[values].cumsum() / reference_counts.sum()
+        matched = np.interp(quantiles, reference_quantiles, values).astype(int)
+        tables += list(range(256)) if channel == "A" else matched.tolist()
+    for top in range(0, picture.height, STRIP):  # a table makes a copy
+        box = (0, top, picture.width, min(top + STRIP, picture.height))
+        picture.paste(picture.crop(box).point(tables), box)
+
+
+def _histograms(picture: Image.Image) -> np.ndarray:
+    """Counts of the values of each channel, ``(C, 256)``, without pixels that are wholly transparent."""
+    mask = picture.getchannel("A") if picture.mode.endswith("A") else None
+    return np.reshape(picture.histogram(mask), (-1, 256))
