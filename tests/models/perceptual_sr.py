@@ -294,9 +294,7 @@ def test_the_low_picture_is_the_protocol_s():
     assert np.abs(make_low(truth, 4, blur=1.0).astype(int) - low).max() > 1
 
 
-@pytest.mark.parametrize(
-    ("card", "most"), [("perceptual_sr_features", 6), ("perceptual_sr_photo", 4), ("perceptual_sr_pixel", 1)]
-)
+@pytest.mark.parametrize(("card", "most"), [("perceptual_sr_photo", 4), ("perceptual_sr_pixel", 1)])
 def test_published_weights_draw_no_border(card: str, most: int):
     """What is beyond the border is zero for the trunk, which PSNR, that leaves the border out, would not notice."""
     net = load(card)
@@ -312,7 +310,7 @@ def test_published_weights_draw_no_border(card: str, most: int):
     assert gain_border > 0.85 * gain_inside
 
 
-@pytest.mark.parametrize("card", ["perceptual_sr_features", "perceptual_sr_photo", "perceptual_sr_pixel"])
+@pytest.mark.parametrize("card", ["perceptual_sr_photo", "perceptual_sr_pixel"])
 def test_published_weights_draw_no_grid(card: str):
     """Neither on a slope nor on a photograph."""
     net = load(card)
