@@ -24,6 +24,7 @@ from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.perceptual import total_variation
 from zoo.nn.metrics.artefacts import periodic_energy
 from zoo.nn.metrics.lpips import LPIPS
+from zoo.nn.resize import BicubicUpsample
 from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.tensors import to_tensor
 from zoo.training import recipes
@@ -312,10 +313,13 @@ def test_published_weights_draw_no_border(card: str, most: int):
 
 @pytest.mark.parametrize("card", ["perceptual_sr_photo", "perceptual_sr_pixel"])
 def test_published_weights_draw_no_grid(card: str):
-    """Neither on a slope nor on a photograph."""
-    net = load(card)
-    rows, columns = np.mgrid[:400, :480] / 4
-    slope = np.stack([40 + rows, 60 + columns, 90 + rows / 2 + columns / 2], -1).round().astype(np.uint8)
-    for truth, most in ((slope, 1.1), (np.ascontiguousarray(data.astronaut()), 1.3)):
-        result = to_tensor(np.asarray(net.predict(make_low(truth, net.scale))))[None]
-        assert periodic_energy(result, to_tensor(truth)[None], PERIODS[net.scale]).item() < most
+    """None on a photograph, and on a slope, which rounding hides from PSNR, none of a level: what nobody sees."""
+    net, truth = load(card), data.astronaut()
+    result = to_tensor(np.asarray(net.predict(make_low(truth, net.scale))))[None]
+    assert periodic_energy(result, to_tensor(truth)[None], PERIODS[net.scale]).item() < 1.1
+    rows, columns = np.mgrid[:60, :70]
+    slope = to_tensor(np.stack([20 + columns, 30 + rows, 40 + 0 * rows], -1).astype(np.uint8))[None]
+    with torch.inference_mode():
+        error = 255 * (net(slope) - BicubicUpsample(net.scale)(slope))[0, :, 16:-16, 16:-16]
+    repeated = error.unflatten(1, (-1, net.scale)).unflatten(3, (-1, net.scale)).mean((1, 3))
+    assert repeated.std((1, 2)).max() < 0.5
