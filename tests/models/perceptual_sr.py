@@ -33,6 +33,7 @@ ARGUMENTS = {"network": "compact", "channels": 8, "blocks": 2}
 CHANNELS = 3
 SIZES = [(1, 1), (3, 5), (1, 40), (31, 17), (24, 32)]
 NETWORKS = ["compact", "paper"]
+OPTIONS = {"scale": [["2"], ["4"]], "max_side": [["100"]]}
 
 
 def out_shape(height: int, width: int) -> tuple[int, int, int]:

@@ -164,7 +164,8 @@ def test_options_mean_the_same(pair: Callable[[str], tuple[Any, Any]], name: str
             assert (one.mask == right.mask).mean() >= 0.9999
             np.testing.assert_allclose(one.probabilities, right.probabilities, atol=2e-3)
         else:
-            assert np.abs(np.asarray(one).astype(int) - np.asarray(right)).max() <= 1
+            most = 2 if options[other.architecture].get("match_histogram") else 1  # which spreads values
+            assert np.abs(np.asarray(one).astype(int) - np.asarray(right)).max() <= most
 
 
 def test_frames_of_videos_are_changed_where_the_architecture_does_that(folder: Path):

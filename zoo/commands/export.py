@@ -45,16 +45,16 @@ def main(argv: list[str]) -> int:
     )  # fmt: skip
     _refuse_misspelt(given)
     card, source = find(options.model)
+    if options.write and (source.foreign or options.to in ("torch", "spandrel")):
+        raise ZooError(
+            f"--write is for cards on this machine and --to onnx or openvino, not {source} --to {options.to}"
+        )
     settings.refuse(card.name, card.architecture)
     if options.output == "":  # a variable of the shell that is not set
         raise ZooError("-o is empty; it names a folder")
     folder = expanded(options.output or Path("exports", card.name))
     if folder.exists() and not folder.is_dir():
         raise ZooError(f"-o {folder}: a file is there; -o names a folder")
-    if options.write and (source.foreign or options.to in ("torch", "spandrel")):
-        raise ZooError(
-            f"--write is for cards on this machine and --to onnx or openvino, not {source} --to {options.to}"
-        )
     if not options.overwrite:
         _refuse_replacing(folder, card.name, options.to)
     measure, where = _figures(card, source, given, options)

@@ -171,5 +171,5 @@ def _way_out(folder: Path) -> str:
         return f"it holds runs; name one of them, such as {models[-1]}"
     return (
         "a model is a name that zoo list shows, a folder with config.json, a run of zoo fit, a file of zoo bundle,\n"
-        "an .onnx or .xml file of zoo export, or a .safetensors file that spandrel knows too"
+        "a .safetensors file that spandrel knows, or an .onnx or .xml file of zoo export"
     )
