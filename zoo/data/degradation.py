@@ -166,7 +166,7 @@ def gaussian(along: float, across: float, angle: float) -> np.ndarray:
 
 def low_pass(limit: float) -> np.ndarray:
     """A kernel of sum 1 that passes frequencies up to a share of the highest, which leaves ringing at edges."""
-    x, y = places(min(WIDEST, math.ceil(3 / limit)))
+    x, y = places(math.ceil(3 / limit))
     kernel = np.sinc(limit * x) * np.sinc(limit * y)
     return kernel / kernel.sum()
 
