@@ -119,8 +119,8 @@ class Compact(nn.Sequential):
 class Slopes(nn.PReLU):
     """PReLU that does not learn; where all slopes are one, as in the zoo's weights, it is computed as LeakyReLU.
 
-    LeakyReLU is many times as fast in training on CPUs, in bfloat16 with channels last. Slopes are compared when a state
-    is loaded, and must not be changed otherwise.
+    LeakyReLU is many times as fast in training on CPUs, in bfloat16 with channels last. Slopes are compared when a
+    state is loaded, and must not be changed otherwise.
     """
 
     def __init__(self, channels: int) -> None:
