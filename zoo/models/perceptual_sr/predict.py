@@ -83,7 +83,7 @@ class Upscaler:
             scale: factor of width and height, from 2 to the network's own, which is the default; a smaller one reduces
                 the network's result
             max_side: longer side of the result in pixels, at most
-            self_ensemble: average the results of the picture's eight symmetries: a little more PSNR, eight times as long
+            self_ensemble: average the results of the eight symmetries of the picture: more PSNR, eight times as long
             match_histogram: give each channel of the result the distribution of values that it has in the picture,
                 the paper's post-processing
             tile: side of a tile in pixels of the picture; the result is that of the whole picture. "auto" takes what
