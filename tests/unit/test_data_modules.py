@@ -40,6 +40,7 @@ OTHER_TRAINING = {
     "batch_size": 3,
     "crop": 48,
     "later": 1.0,
+    "grey_fraction": 0.5,
     "levels": 2,
     "make_on": "cpu",
     "num_workers": 1,

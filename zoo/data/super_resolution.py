@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -71,6 +72,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         largest: of their longer side after that, in pixels.
         levels: sizes at which each training picture is kept, each 1 / sqrt(2) of the one before and no smaller than the
             parts: details of large photographs are softer than those of pictures that people enlarge.
+        grey_fraction: of the training pairs that are made grey; without any, networks tint grey pictures.
         min_detail: pictures of ``root`` and ``extra`` are skipped as blurred or blank where making them smaller loses
             less than this (:func:`zoo.data.low_resolution.detail`).
         train_pairs: of an epoch.
@@ -81,7 +83,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         seed: of the training pairs.
     """
 
-    training_only = PictureData.training_only | {"train_pairs", "crop", "levels"}
+    training_only = PictureData.training_only | {"train_pairs", "crop", "levels", "grey_fraction"}
     sizes = frozenset({"crop", "largest"})
     streets: ClassVar = {"train": 120, "val": 10, "test": 20}
     street_size = (360, 480)
@@ -104,6 +106,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         shrink: float = 1.0,
         largest: int = 1200,
         levels: int = 1,
+        grey_fraction: float = 0.0,
         min_detail: float = 1.0,
         train_pairs: int = 16_000,
         held_out: float = 0.05,
@@ -120,7 +123,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         self.epoch, self.held_out_pictures = train_pairs, held_out_pictures
         self.benchmark_folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
         self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
-        self.levels = levels
+        self.levels, self.grey_fraction = levels, grey_fraction
         self._check()
 
     def _check(self) -> None:
@@ -131,6 +134,8 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
             raise ZooError(f"data.crop is a multiple of {self.scale}, not {self.crop}")
         if not (0 < self.shrink <= 1 and self.blur >= 0 and self.min_detail >= 0):
             raise ZooError("data.shrink is in 0..1, blur and min_detail are 0 or more")
+        if not 0 <= self.grey_fraction <= 1:
+            raise ZooError(f"data.grey_fraction is in 0..1, not {self.grey_fraction}")
         if self.root is None and self.crop > (most := min(self.street_size)):
             raise ZooError(f"data.crop: without data.root streets are drawn, and it is up to {most}")
 
@@ -196,7 +201,8 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
             self.kept("train")
 
     def batch_maker(self) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
-        return RandomParts(self.kept("train"), self.batch_size, self.crop // self.scale, self.scale, self.photo)
+        size = self.crop // self.scale
+        return RandomParts(self.kept("train"), self.batch_size, size, self.scale, self.photo, self.grey_fraction)
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
         if self.benchmark_folders[split]:  # which are not blurred
@@ -221,6 +227,7 @@ class RandomParts:
         size: side of the low parts.
         scale: how much larger the truth is.
         photo: makes the low parts of the truth, instead of cutting them out.
+        grey: fraction of the pairs that are made grey.
     """
 
     pairs: Sequence[Pair]
@@ -228,6 +235,7 @@ class RandomParts:
     size: int
     scale: int
     photo: Degradation | None = None
+    grey: float = 0.0
 
     def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         size, large = self.size, self.size * self.scale
@@ -238,9 +246,11 @@ class RandomParts:
             pair = self.pairs[number]
             y, x = (int(rng.integers(side - size + 1)) for side in pair.low.shape[:2])
             low = pair.low[y : y + size, x : x + size] if self.photo is None else self._degraded(pair, y, x, rng)
-            lows[i] = turned(low, turn)
             y, x = y * self.scale, x * self.scale
-            truths[i] = turned(pair.truth[y : y + large, x : x + large], turn)
+            parts = low, pair.truth[y : y + large, x : x + large]
+            if self.grey and rng.random() < self.grey:
+                parts = grey(parts[0]), grey(parts[1])
+            lows[i], truths[i] = turned(parts[0], turn), turned(parts[1], turn)
         return as_tensor(lows), as_tensor(truths)
 
     def _degraded(self, pair: Pair, y: int, x: int, rng: np.random.Generator) -> np.ndarray:
@@ -251,6 +261,11 @@ class RandomParts:
         rows = slice((y - dy) * self.scale, (y + self.size) * self.scale)
         columns = slice((x - dx) * self.scale, (x + self.size) * self.scale)
         return self.photo(pair.truth[rows, columns], (width, height), rng)[dy:, dx:]
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """A picture ``(H, W, 3)``, uint8, without its colours: its luma in all three channels."""
+    return np.repeat(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
 
 
 def turned(square: np.ndarray, turn: int) -> np.ndarray:

@@ -21,7 +21,9 @@ from zoo.models.perceptual_sr.result import Upscaled
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_picture, to_pixels
 from zoo.pictures.tiling import Window, tiles, within
 
-BUDGET = 512 * 2**20  # bytes for one part; its surroundings then cost a third or less of the time
+# Bytes for one part: its surroundings then cost a third of the time. Twice as much took half as long again: glibc gives
+# blocks of 32 MiB and more, which feature maps then are, back to the system and has to get them anew each time.
+BUDGET = 256 * 2**20
 SMALLEST = 16  # pixels of a part: below that it is nearly all surroundings
 BEYOND = 2  # pixels around a part that matter where its result is made smaller
 LARGE = 50_000_000  # pixels from which on one is asked first
