@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SAMPLE := cards/linknet_camvid/samples/street.jpg
 
-.PHONY: help quickstart test
+.PHONY: help quickstart test docs
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make quickstart   train LinkNet on drawn street scenes, then segment a picture with the pretrained weights"
 	@echo "make test         ruff, mypy, import-linter and pytest"
+	@echo "make docs         the site, in docs/_build/html/index.html"
 
 quickstart: $(VENV)/.installed
 	$(BIN)/zoo fit --recipe linknet_streets.yaml
@@ -22,6 +23,10 @@ test: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 $(VENV)/.installed: pyproject.toml
 	@echo "installing into $(VENV), which takes minutes the first time"
 	$(PYTHON) -m venv $(VENV)
@@ -32,4 +37,10 @@ $(VENV)/.installed-dev: pyproject.toml
 	@echo "installing into $(VENV), which takes minutes the first time"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".[dev]"
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: pyproject.toml
+	@echo "installing into $(VENV), which takes minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[docs]"
 	@touch $(VENV)/.installed $@

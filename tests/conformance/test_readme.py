@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zoo.cards.card import fill, models_table
+from zoo.base.registry import card_names
+from zoo.cards.card import fill, read_card
+from zoo.cards.overview import models_table, peers_table
 from zoo.commands.main import VERBS
 from zoo.training import recipes
 
@@ -15,8 +17,16 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_table_of_models_is_that_of_the_cards():
-    assert fill(README, "models", models_table()) == README, "run python scripts/readme_table.py"
+def test_the_tables_are_those_of_the_cards():
+    links = "cards/", "/README.md"
+    filled = fill(fill(README, "models", models_table(*links)), "peers", peers_table(*links))
+    assert filled == README, "run python scripts/readme_table.py"
+
+
+def test_each_model_is_told_in_words_and_a_figure_with_its_unit():
+    for card in map(read_card, card_names()):
+        assert len(card.front.get("summary", "")) > 20, card.name
+        assert "headline" in card.front, card.name
 
 
 def test_shows_files_that_are_there():

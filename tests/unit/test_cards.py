@@ -13,11 +13,12 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 
 from zoo import list_models
 from zoo.base.errors import ZooError
-from zoo.cards import leaderboard
-from zoo.cards.card import Card, check_card, fill, models_table, read_card, refresh
+from zoo.cards import front, leaderboard
+from zoo.cards.card import Card, begin_readme, check_card, fill, read_card, refresh
 from zoo.cards.front import commercial_use
+from zoo.cards.overview import headline, models_table, peers_table, speed
 from zoo.cards.tables import macs_text, of_results
-from zoo.models.evaluation import Figure, Results
+from zoo.models.evaluation import Figure, Results, Speed
 
 
 def edit(path: Path, **entries: object) -> None:
@@ -66,7 +67,7 @@ def test_a_model_without_weights_of_its_own(card: Path):
     assert check_card(card) == []
     assert read_card(card).size == "none"
     assert "\n\nNo parameters; multiply-adds: 2.10 G at 480x360.\n" in (card / "README.md").read_text()
-    assert models_table().endswith(" | none | none | unclear |")
+    assert " | none | " in models_table("", "")
 
 
 def test_one_number_is_a_weight():
@@ -276,9 +277,37 @@ def test_fill_replaces_only_its_own_part():
 
 
 def test_models_table(card: Path):
-    assert models_table().splitlines() == [
-        "| model | task | data | main figure | parameters | size | commercial use |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        "| [linknet_camvid](cards/linknet_camvid/README.md) | semantic segmentation | camvid | "
-        "mIoU 0.6125 ± 0.002 on CamVid test | 3.5 M | 7.1 MB | unclear |",
+    assert models_table("cards/", "/README.md").splitlines() == [
+        "| task | model | good at | figure | speed on 2 cores | size | licence | commercial use |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| semantic segmentation | [linknet_camvid](cards/linknet_camvid/README.md) |  | "
+        "mIoU 0.6125 ± 0.002 on CamVid test |  | 7.1 MB | apache-2.0 | unclear |",
     ]
+
+
+def test_a_headline_names_figures(card: Path):
+    read = read_card(card)
+    named = replace(read, front={**read.front, "headline": "{mIoU:.0%} and {mIoU on CamVid:.3f} mIoU"})
+    assert headline(named) == "61% and 0.613 mIoU"
+    wrong = replace(read, front={**read.front, "headline": "{IoU}"})
+    with pytest.raises(ZooError, match="linknet_camvid: headline names a figure that its results lack: 'IoU'"):
+        headline(wrong)
+    texts = {"zoo": 3.0, "engines: 48x36, torch 2.9.0, float32, as loaded": 27.44}
+    lines = [Speed(what=what, ms=ms, machine="here") for what, ms in texts.items()]
+    assert speed(replace(read, results=replace(read.results, speed=lines))) == "27.4 ms at 48x36"
+    assert speed(read) == ""
+
+
+def test_peers_are_taken_from_the_results(card: Path):
+    said = {"what": "IoU", "table": "IoU of", "column": "test", "rows": ["Sky", "Road"]}
+    matter, body = front.read(card / "README.md")
+    begin_readme(card, {**matter, "beside": [said]}, body)
+    link = "[linknet_camvid](linknet_camvid.md)"
+    row = f"| semantic segmentation | IoU | {link} | 0.9 | Road 0.8 |"
+    tables = [{"title": "IoU of each class", "columns": ["class", "test"], "rows": [["Sky", 0.9], ["Road", 0.8]]}]
+    edit(card / "results.json", tables=tables)
+    assert peers_table("", ".md").splitlines()[2:] == [row]
+    for wrong in ({"rows": ["Sky", "Sea"]}, {"column": "val"}, {"table": "ms"}):
+        begin_readme(card, {**matter, "beside": [{**said, **wrong}]}, body)
+        with pytest.raises(ZooError, match="linknet_camvid: beside names no "):
+            peers_table("", ".md")

@@ -16,10 +16,10 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, replace, sha256_of
-from zoo.base.registry import Architecture, architectures, card_names
+from zoo.base.registry import Architecture, architectures
 from zoo.cards import described, front, leaderboard, parity, sources
 from zoo.cards.forms import Config, check
-from zoo.cards.tables import markdown, of_exports, of_results
+from zoo.cards.tables import of_exports, of_results
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Figure, Results
 
@@ -184,23 +184,6 @@ def check_card(folder: str | Path) -> list[str]:
         return [str(error)]
     missing = [f"{name} is missing" for name in (*FIELDS, "recipe.yaml") if not (card.folder / name).is_file()]
     return missing or _gaps(card) or [*_differing_files(card), *problems, *_out_of_step(card)]
-
-
-def models_table(prefix: str = "cards/") -> str:
-    """The table of all bundled models for the project's README.
-
-    Args:
-        prefix: goes before the cards' names in the links.
-    """
-    rows = []
-    for card in map(read_card, card_names()):
-        main = str(card.figures[0]) if card.figures else ""
-        count = card.results.parameters
-        parameters = "" if count is None else f"{count / 1e6:.1f} M" if count else "none"
-        link = f"[{card.name}]({prefix}{card.name}/README.md)"
-        use = front.commercial_use(card.front)
-        rows.append([link, card.task, card.config.get("data", ""), main, parameters, card.size, use])
-    return markdown(("model", "task", "data", "main figure", "parameters", "size", "commercial use"), rows)
 
 
 def fill(text: str, name: str, body: str) -> str:

@@ -22,7 +22,7 @@ def make_low(truth: np.ndarray, scale: int, blur: float = 0.0) -> np.ndarray:
 
     Args:
         truth: uint8, with sides that are multiples of s.
-        scale: s.
+        scale: factor s of width and height.
         blur: deviation in pixels of a Gaussian that comes first; 1 in Johnson et al., 0 everywhere else.
     """
     if blur:

@@ -4,17 +4,17 @@ Pair i takes picture i mod N, brought to 1920x1440 as :mod:`zoo.data.pictures` s
 pixels; a has 640x480 pixels too and shows the picture through a homography, bilinearly. Of pair i of a split with
 seed s number k is that of SplitMix64 as :mod:`zoo.data.pairs` defines it, z, and becomes ``lowest + z mod n``:
 
-====  ======================================  ============
-k     number                                  values
-====  ======================================  ============
-0, 1  left and top of b                       480..800, 330..630
+====  =======================================  ==================
+k     number                                   values
+====  =======================================  ==================
+0, 1  left and top of b                        480..800, 330..630
 2     logarithm of the zoom to base 2, by 100  -100..100
-3     turn in degrees                         -45..45
-4, 5  the middle of a less that of b          -96..96
-6-13  offsets of a's corners, x, y, x, ...    -160..160
-14    contrast of b, in percent               60..140
-15    brightness of b                         -40..40
-====  ======================================  ============
+3     turn in degrees                          -45..45
+4, 5  the middle of a less that of b           -96..96
+6-13  offsets of a's corners, x, y, x, ...     -160..160
+14    contrast of b, in percent                60..140
+15    brightness of b                          -40..40
+====  =======================================  ==================
 
 The corners of a, clockwise from the upper left and about the middle, get their offsets, are multiplied by the zoom,
 turned, put around the middle and rounded to whole pixels of the picture. Unless they are convex, with no triangle of

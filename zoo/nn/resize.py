@@ -52,7 +52,7 @@ class BilinearResize(nn.Module):
     Args:
         p: pixels of a side that come of each d.
         d: has no divisor with p.
-        channels: C.
+        channels: number C of channels.
     """
 
     def __init__(self, p: int, d: int, channels: int) -> None:

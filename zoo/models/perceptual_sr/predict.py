@@ -51,7 +51,7 @@ class Upscaler:
         engine: computes the network.
         reach: the radius of the network's receptive field, in pixels of the input.
         bytes_a_pixel: of memory that the network takes, by pixels of the input.
-        scale: s.
+        scale: factor s of width and height.
     """
 
     engine: Engine

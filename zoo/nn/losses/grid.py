@@ -18,7 +18,7 @@ def grid_loss(prediction: Tensor, target: Tensor, scale: int, windows: Sequence[
     Args:
         prediction: ``(B, 3, sH, sW)`` in 0..1.
         target: of the same shape.
-        scale: s.
+        scale: factor s of width and height.
         windows: sides of windows, in blocks; those that are larger than the picture are left out.
     """
     error = (prediction - target).flatten(0, 1)[:, None]

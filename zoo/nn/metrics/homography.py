@@ -9,9 +9,9 @@ from torch import Tensor
 def corner_error(estimate: Tensor, truth: Tensor) -> Tensor:
     r"""Mean distance of the four corners from where they belong: ``(..., 4, 2)`` twice -> ``(...)``, pixels.
 
-    Its mean over pairs i is the mean average corner error (MACE), k being the corners:
+    Its mean over pairs i is the mean average corner error (MACE), k being the corners::
 
-    .. math:: \frac{1}{N} \sum_{i=1}^{N} \frac{1}{4} \sum_{k=1}^{4} \lVert \hat{c}_{ik} - c_{ik} \rVert_2
+        1 / (4 N) sum_i sum_k |estimate_ik - truth_ik|
 
     Corners are those of the first patch in the second, or their offsets from where they lie in the first, which gives
     the same. The figure depends on how the pairs were made: it belongs to a protocol (:mod:`zoo.data.pairs`), and to

@@ -1,0 +1,81 @@
+"""Guides and README: every block of Python and every command in them is run, on data in miniature."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gallery import Gallery
+from standin import StandIn
+from zoo.commands import main
+
+ROOT = Path(__file__).parents[2]
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BRIEF = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1", "--data.num_workers=0"]
+SAMPLES = {"--recipe fast_style_starry": ["--model.vgg={vgg}"], "--recipe perceptual_sr_pixel": ["--data.crop=96"]}
+UNCOMPARED = 3  # exit code of `zoo evaluate` on other data than the card's
+
+
+def commands(block: str) -> list[list[str]]:
+    """Words of each command; a backslash at the end of a line continues it."""
+    lines = block.replace("\\\n", " ").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def brief(words: list[str], folder: Path, tiny) -> list[str]:
+    """A command of a guide as one that takes seconds."""
+    line = shlex.join(words)
+    if words[0] == "fit":
+        kept = [word for i, word in enumerate(words) if "max_epochs" not in (word, words[i - 1])]
+        added = [f"--trainer.max_epochs={2 if '--resume' in words else 1}", *BRIEF]
+        added += [] if "--resume" in words else ["--data.batch_size=2"]
+        added += [each for key, options in SAMPLES.items() if key in line for each in options]
+        vgg = tiny("perceptual_sr").random_vgg(folder / "vgg") if any("{vgg}" in each for each in added) else None
+        return [*kept, *(each.format(vgg=vgg) for each in added)]
+    if words[:2] == ["predict", "neural_style"]:
+        return [*words, "--vgg", "None"]
+    if words[0] == "collect":
+        return [*words, "--allow-private", "--delay", "0"]
+    return words
+
+
+@pytest.fixture
+def folder(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub: StandIn) -> Path:
+    """A working directory with all that guides speak of, and a Hub on loopback that somebody is logged in to."""
+    shutil.copytree(pictures, tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HF_TOKEN", "hf_write")
+    return tmp_path / "work"
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_every_block_of_a_guide_runs(path: Path, folder: Path, tiny):
+    spoken: dict[str, object] = {}
+    with Gallery() as gallery:
+        (folder / "addresses.csv").write_text("url\n" + "\n".join(f"{gallery.endpoint}/fine/{i}.jpg" for i in range(4)))
+        for language, block in BLOCK.findall(path.read_text()):
+            if language == "python":
+                exec(compile(block, path.name, "exec"), spoken)
+            elif language == "sh":
+                for words in commands(block):
+                    run(words, folder, tiny)
+
+
+def run(words: list[str], folder: Path, tiny) -> None:
+    if words[0] == "pip":
+        assert words[1:2] == ["install"]
+        assert re.fullmatch(r"lightning-zoo(\[\w+\])?", words[2])
+        return
+    assert words[0] == "zoo", f"guides call zoo and pip, not {words[0]}"
+    code = main.main(brief(words[1:], folder, tiny))
+    assert code == (UNCOMPARED if words[1] == "evaluate" else 0), shlex.join(words)
+
+
+def test_guides_are_one_screen():
+    for path in GUIDES:
+        assert len(path.read_text().splitlines()) <= 75, path.name
