@@ -16,13 +16,13 @@ from zoo.commands import main
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-BRIEF = [
+BRIEF = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1"]
     "--trainer.limit_train_batches=2",
     "--trainer.limit_val_batches=1",
     "--data.num_workers=0",
     "--data.batch_size=2",
 ]
-SMALLER = {"--recipe fast_style_starry": ["--model.vgg=null"], "--recipe perceptual_sr_pixel": ["--data.crop=96"]}
+SMALLER = {"fast_style_starry": ["--model.vgg=null"], "perceptual_sr_pixel": ["--data.crop=96"]}
 UNCOMPARED = 3  # exit code of `zoo evaluate` on other data than the card's
 
 
@@ -39,7 +39,7 @@ def brief(words: list[str]) -> list[str]:
         kept = [word for i, word in enumerate(words) if "max_epochs" not in (word, words[i - 1])]
         if "--resume" in words:
             return [*kept, "--trainer.max_epochs=2"]
-        added = ["--trainer.max_epochs=1", *BRIEF]
+        added = ["--trainer.max_epochs=1", *BRIEF, "--data.num_workers=0", "--data.batch_size=2"]
         return [*kept, *added, *(each for key, options in SMALLER.items() if key in line for each in options)]
     if words[:2] == ["predict", "neural_style"]:
         return [*words, "--vgg", "null"]
