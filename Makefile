@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SAMPLE := cards/linknet_camvid/samples/street.jpg
 
-.PHONY: help quickstart test docs
+.PHONY: help quickstart test docs release-check
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make quickstart   train LinkNet on drawn street scenes, then segment a picture with the pretrained weights"
 	@echo "make test         ruff, mypy, import-linter and pytest"
 	@echo "make docs         the site, in docs/_build/html/index.html"
+	@echo "make release-check   version, changelog, wheel and sdist, and the wheel in empty environments"
 
 quickstart: $(VENV)/.installed
 	$(BIN)/zoo fit --recipe linknet_streets.yaml
@@ -26,6 +27,9 @@ test: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+release-check: $(VENV)/.installed-release
+	$(BIN)/python scripts/release_check.py
 
 $(VENV)/.installed: pyproject.toml
 	@echo "installing into $(VENV), which takes minutes the first time"
@@ -43,4 +47,10 @@ $(VENV)/.installed-docs: pyproject.toml
 	@echo "installing into $(VENV), which takes minutes the first time"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --editable ".[docs]"
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-release: pyproject.toml
+	@echo "installing into $(VENV), which takes minutes the first time"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable ".[release]"
 	@touch $(VENV)/.installed $@
