@@ -59,12 +59,20 @@ def built(folder: Path) -> Iterator[str]:
     for path in files:
         if path.stat().st_size > MOST:
             yield f"{path.name} has {path.stat().st_size / 1e6:.0f} MB, more than {MOST / 1e6:.0f}"
-        names = zipfile.ZipFile(path).namelist() if path.suffix == ".whl" else tarfile.open(path).getnames()
         for part in ("LICENSE", "linknet_camvid/model.safetensors", "linknet_camvid.yaml"):
-            if not any(name.endswith(part) for name in names):
+            if not any(name.endswith(part) for name in names(path)):
                 yield f"{path.name} has no {part}"
     if re.search(r"\]\((?!https?:|#)", description(files)):
         yield "the README of the wheel has links that lead nowhere from PyPI"
+
+
+def names(path: Path) -> list[str]:
+    """Names of the files in a wheel or an sdist."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            return wheel.namelist()
+    with tarfile.open(path) as sdist:
+        return sdist.getnames()
 
 
 def description(files: list[Path]) -> str:
