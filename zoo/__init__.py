@@ -36,28 +36,28 @@ def load(
 def load(
     name: str | Path, *, engine: str | None = None, device: str | torch.device = "cpu", check: bool = False
 ) -> Model | Exported:
-    """Loads a model with verified weights, whose ``predict`` takes pictures.
+    """Loads a model with verified weights; its ``predict`` takes pictures.
 
-    Of torch that is a ``torch.nn.Module`` in eval mode; of the other engines, which need no torch, it calls what was
-    exported. Only safetensors, JSON and ONNX are read, and the network is a class of this package, so that a stranger's
-    model is safe to load. What is bundled or in the cache needs no connection.
+    With the engine torch, the model is a ``torch.nn.Module`` in eval mode. The other engines need no torch and run an
+    exported file. Only safetensors, JSON and ONNX are read, and the network is a class of this package, so that a
+    stranger's model is safe to load. Bundled and cached models need no connection.
 
     Args:
-        name: a card ("linknet_camvid"); an architecture ("linknet", which is its first-listed card); the path of a
+        name: a card ("linknet_camvid"); an architecture ("linknet", which means its first-listed card); the path of a
             folder with ``config.json`` and weights, or of a bundle that ``zoo bundle`` made; a repository on the
             Hugging Face Hub ("user/name", or "user/name@revision": a branch, a tag, or at least 7 digits of a commit);
             or the path of a file that ``zoo export`` made ("linknet.onnx").
-            Without a commit, the one that was found first is kept until ``zoo pull`` asks for the newest.
-        engine: what computes: "torch", "onnx" (ONNX Runtime), "openvino" or "opencv". By default a file's own, else
-            torch where that is installed. Of a model they take the export that its card has, or else make one where
-            torch is, and keep it in the cache.
-        device: where the network goes, as the engine names it.
-        check: whether the golden input of the model is replayed, which proves that the network answers on this machine
-            as it did where it was published.
+            Without a commit, the commit that was found first is kept until ``zoo pull`` asks for the newest.
+        engine: library that computes: "torch", "onnx" (ONNX Runtime), "openvino" or "opencv". Default: the engine of
+            an exported file, else torch if it is installed. The engines other than torch run the export in the
+            model's card; if there is none, they export the model, which needs torch, and cache the file.
+        device: device of the network, as the engine names it.
+        check: whether to replay the golden input of the model, which proves that the network gives the same output on
+            this machine as where it was published.
 
     Raises:
-        ZooError: unknown name, no connection, files that are not what the Hub or ``config.json`` says, an engine that
-            is not installed, or a golden output that differs.
+        ZooError: the name is unknown, there is no connection, a file differs from what the Hub or ``config.json`` says,
+            the engine is not installed, or the golden output differs.
     """
     from zoo.cards import exported
 

@@ -32,7 +32,7 @@ def test_a_prediction_leaves_the_network_as_it_was(model: ModuleType, trained: n
     assert trained.training
     assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
     assert all(path.is_file() for path in result.save(str(tmp_path / "out" / "result")))
-    with pytest.raises(ZooError, match="names no files"):
+    with pytest.raises(ZooError, match="is not a file name"):
         result.save(".")
 
 

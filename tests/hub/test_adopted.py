@@ -114,7 +114,7 @@ def test_lies_in_the_header_are_refused(tmp_path: Path, cache: Path):
     with pytest.raises(ZooError, match="cut short"):
         load(path)
     path.write_bytes(header(a={"dtype": "F64", "shape": [0], "data_offsets": [0, 0]}))
-    with pytest.raises(ZooError, match="its numbers are F64, not all of one type of floats"):
+    with pytest.raises(ZooError, match="its numbers are F64, not all of one float type"):
         load(path)
     assert not cache.exists()
 
@@ -122,7 +122,7 @@ def test_lies_in_the_header_are_refused(tmp_path: Path, cache: Path):
 def test_tensors_of_other_networks_are_refused(tmp_path: Path):
     for tensors in ({"features.0.weight": torch.zeros(3)}, compact() | {"head.weight": torch.zeros(1)}):
         path = written(tmp_path / "a.safetensors", tensors)
-        with pytest.raises(ZooError, match=r"no network that files of other programs are read for: perceptual_sr\n"):
+        with pytest.raises(ZooError, match=r"no network that loads from files of other programs: perceptual_sr\n"):
             load(path)
     with pytest.raises(ZooError, match="no such file"):
         load(tmp_path / "missing.safetensors")
@@ -140,7 +140,7 @@ UNFIT = {
 
 @pytest.mark.parametrize("changed", UNFIT.values(), ids=UNFIT)
 def test_shapes_that_do_not_fit_each_other_are_refused(changed: dict[str, Tensor], tmp_path: Path, cache: Path):
-    with pytest.raises(ZooError, match="its tensors are of no network"):
+    with pytest.raises(ZooError, match="its tensors fit no network"):
         load(written(tmp_path / "a.safetensors", compact() | changed))
     assert not cache.exists()
 

@@ -110,7 +110,7 @@ def test_damage_is_named(bundle: Path, cache: Path):
     ("digests", "message"),
     [
         (None, r"digests\.json is missing"),
-        (b"[]", "does not name its files"),
+        (b"[]", "does not list its files"),
         (b"{", "does not name"),
         (b"{}", "does not name"),
     ],

@@ -225,7 +225,7 @@ def test_a_certificate_that_fails_stops_the_publishing(
 
     monkeypatch.setattr(job, "judge", judge)
     assert main.main(["publish", str(card), "--with", "onnx", "--repo", REPO]) == 2
-    way_out = "; --force publishes it all the same, and the card says so" if forced else ""
+    way_out = "; --force publishes it anyway, and the card says so" if forced else ""
     told = f"zoo: error: tiny: not exported: OpenCV 5: off by 1\nnothing was published{way_out}\n"
     assert capsys.readouterr().err == told
     assert writes(hub) == []
@@ -276,7 +276,7 @@ def test_what_stops_a_publishing_is_told_before_anything_is_exported(
         assert "kinds of exports are onnx and openvino" in error
         assert error.count("\n") == 1
     assert main.main(["publish", str(card), "--force", "--repo", REPO]) == 2
-    assert "--force is for exports: it goes with --with" in capsys.readouterr().err
+    assert "--force is for exports: it needs --with" in capsys.readouterr().err
     assert main.main(["publish", "neural_style", "--with", "onnx", "--repo", REPO]) == 2
     assert writes(hub) == []
 

@@ -244,13 +244,13 @@ HOSTILE_RECIPES = {
     "endless": (recipe("StreetScenes", size=[float("inf"), 1]), "--data.size must be whole numbers, not "),
     "endless text": (recipe("PictureCrops", held_out=".inf"), "--data.held_out must be a number, not "),
     "place in a text": (recipe("StylePair", style="[a, /etc]"), "'/etc' leads out of"),
-    "name that is no list": (recipe("StylePair", style="# a\n- /etc"), "recipe.yaml: cannot be measured by it: "),
+    "name that is no list": (recipe("StylePair", style="# a\n- /etc"), "cannot be measured by this recipe: "),
     "aliases in a text": (recipe("StylePair", style="[&a /etc, *a]"), "'/etc' leads out of"),
     "place in JSON": (recipe("StylePair", style='\n["/etc"]'), "'/etc' leads out of"),
     "no model": ("data: {class_path: zoo.data.PictureCrops, init_args: {size: 16, crop: 8}}", "KeyError: 'model'"),
     "no file": (
         "data: {class_path: zoo.data.PictureCrops, init_args: {size: 16, crop: 8}}\nmodel: {init_args: {vgg: [1]}}",
-        "recipe.yaml: cannot be measured by it: ",
+        "recipe.yaml: cannot be measured by this recipe: ",
     ),
 }
 

@@ -230,7 +230,7 @@ def test_a_card_without_a_licence_is_not_sent(hub: Any, token: Any, card: Path, 
     ("name", "repo", "message"),
     [
         ("hf_read", "me/net", "it may only read"),
-        ("hf_stranger", "me/net", "belongs to stranger, who is no member of me"),
+        ("hf_stranger", "me/net", "belongs to stranger, who is not a member of me"),
         ("hf_fine", "me/net", "fine-grained, and writing to me is not among its permissions"),
         ("hf_unknown", "me/net", "HTTP 401"),
     ],

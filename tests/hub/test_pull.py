@@ -115,7 +115,7 @@ def test_revisions(hub: Any, published: str, changed: dict[str, bytes]):
 @pytest.mark.parametrize("name", ["a1b2c3d", "0" * 40])
 def test_a_branch_is_no_commit(hub: Any, published: str, changed: dict[str, bytes], name: str):
     hub.put(REPO, changed, branch=name)
-    with pytest.raises(ZooError, match="refused, it is not a commit there"):
+    with pytest.raises(ZooError, match="refused, on the Hub this is a branch or tag"):
         load(f"{REPO}@{name}")
 
 
@@ -134,7 +134,7 @@ def test_a_private_model_needs_a_token(hub: Any, tiny_linknet: Path, monkeypatch
 
 def test_a_gated_model(hub: Any, published: str):
     hub.repos[REPO].gated = True
-    with pytest.raises(ZooError, match=f"{REPO}: its owner grants access one by one; ask for it on {hub.endpoint}"):
+    with pytest.raises(ZooError, match=f"{REPO}: access needs the owner's approval; ask for it on {hub.endpoint}"):
         load(REPO)
 
 

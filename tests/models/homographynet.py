@@ -106,7 +106,7 @@ def test_refuses_what_it_cannot_be_or_see():
         HomographyNet("vgg", "field")
     with pytest.raises(ZooError, match="'regresion'"):
         HomographyNet(head="regresion")
-    with pytest.raises(ZooError, match=r"\(B, 2, 128, 128\), not \(1, 2, 64, 64\); predict takes any"):
+    with pytest.raises(ZooError, match=r"\(B, 2, 128, 128\), not \(1, 2, 64, 64\); predict takes any pictures"):
         HomographyNet()(torch.rand(1, 2, 64, 64))
 
 

@@ -194,9 +194,9 @@ def test_refuses_what_it_cannot_be():
     for network, scale in (("compact", 5), ("paper", 3)):
         with pytest.raises(ZooError, match=f"scale is 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}"):
             PerceptualSR(network, scale)
-    with pytest.raises(ZooError, match="pixel_weight, feature_weight or lpips_weight is more than 0"):
+    with pytest.raises(ZooError, match="pixel_weight, feature_weight or lpips_weight must be more than 0"):
         PerceptualSRModule(pixel_weight=0)
-    with pytest.raises(ZooError, match="weights of losses are 0 or more"):
+    with pytest.raises(ZooError, match="weights of losses must be 0 or more"):
         PerceptualSRModule(grid_weight=-1)
     with pytest.raises(ZooError, match=r"LPIPS has the layers relu1_2, .*, not relu9"):
         PerceptualSRModule(lpips_weight=1, lpips_layers=["relu9"])
@@ -284,7 +284,7 @@ def test_what_is_validated_is_told(tmp_path: Path, capsys: pytest.CaptureFixture
     small = miniature(recipe, tmp_path)
     options = ["--weights=perceptual_sr_pixel", "--trainer.logger=false", "--trainer.accelerator=cpu"]
     assert main.main(["validate", "--recipe", "perceptual_sr_pixel", *small, *options]) == 0
-    told = re.search(r"PSNR on val: ([\d.]+) dB, of bicubic ([\d.]+); SSIM 0\.\d+", capsys.readouterr().out)
+    told = re.search(r"PSNR on val: ([\d.]+) dB, bicubic ([\d.]+) dB; SSIM 0\.\d+", capsys.readouterr().out)
     assert told
     assert float(told[1]) > float(told[2]) + 0.5
 

@@ -88,5 +88,5 @@ def test_one_optimizer_trains_both():
     held = {id(each) for group in module.make_optimizer().param_groups for each in group["params"]}
     assert held == {id(each) for each in module.parameters()}
     assert PerceptualSRModule(channels=8, blocks=1).discriminator is None
-    with pytest.raises(ZooError, match="weights of losses are 0 or more"):
+    with pytest.raises(ZooError, match="weights of losses must be 0 or more"):
         PerceptualSRModule(adversarial_weight=-0.1)

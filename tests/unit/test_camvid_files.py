@@ -143,7 +143,7 @@ def test_refuses_garbage(site: Path, tmp_path: Path, damage: str) -> None:
         "flipped": whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :],
     }
     archive.write_bytes(damaged[damage])
-    with pytest.raises(ZooError, match=r"tar\.gz is damaged or no archive|not the original"):
+    with pytest.raises(ZooError, match=r"tar\.gz is damaged or not an archive|not the original"):
         camvid_files.prepare(tmp_path / "data")
     assert left_in(tmp_path / "data") == set()
 

@@ -430,14 +430,14 @@ def test_each_empty_field_is_named(place: Path, run: Path, idle: None, field: st
         (["--name", "../mine"], "--name"),
         (["--name", "a", "--license", "apache"], "knows no 'apache'; did you mean apache-2.0"),
         (["--name", "a", "--license", "other"], "give --license-name"),
-        (["--name", "a", "--data-license", "one\ntwo"], "--data-license is one line"),
+        (["--name", "a", "--data-license", "one\ntwo"], "--data-license must be one line"),
         (["--name", "a", "--description", "a\udcff"], "--description: not a text in UTF-8"),
         (["--name", "a", "--datasets", "a", "\udcff"], "--datasets: not a text in UTF-8"),
         (["--name", "a", "--repo", "\udcff"], "is not a repository's name: USER/NAME"),
         (["--name", "a", "--repo", "mine"], "'mine' is not a repository's name: USER/NAME"),
         (["--name", "a", "--samples", "none.jpg"], r"none\.jpg: no such file"),
-        (["--name", "a", "-o", "runs"], "runs is there, and no card"),
-        (["--name", "a", "-o", "mini.yaml"], r"mini\.yaml is there, and no card"),
+        (["--name", "a", "-o", "runs"], "runs exists and is not a card"),
+        (["--name", "a", "-o", "mini.yaml"], r"mini\.yaml exists and is not a card"),
     ],
 )
 def test_refused_before_anything_is_measured(place: Path, run: Path, idle: None, arguments: list[str], message: str):

@@ -215,8 +215,7 @@ def test_another_word_on_commercial_use_is_a_problem(card: Path, said: str):
     readme = card / "README.md"
     readme.write_text(readme.read_text().replace("\ndata_license", f"\ncommercial_use: {said}\ndata_license", 1))
     [problem] = check_card(card)
-    assert problem.startswith("commercial_use of README.md is ")
-    assert problem.endswith(": yes, no or unclear")
+    assert problem.startswith("commercial_use in README.md must be yes, no or unclear, not ")
 
 
 def test_front_matter_is_read_as_the_hub_reads_it(card: Path):

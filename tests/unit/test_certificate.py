@@ -39,5 +39,5 @@ def test_a_cache_that_cannot_be_written_is_told_before_anything_is_computed(
     (tmp_path / "cache").write_text("a file")
     monkeypatch.setattr(cached.client, "home", lambda: tmp_path / "cache")
     monkeypatch.setattr(job, "make", lambda *_: pytest.fail("it was computed"))
-    with pytest.raises(ZooError, match=r"cannot be kept in .*cache.*: Not a directory\nHF_HOME names another cache"):
+    with pytest.raises(ZooError, match=r"cannot store .*cache.*: Not a directory\nset HF_HOME to another cache"):
         cached.export_once(tiny_linknet)

@@ -88,15 +88,15 @@ def edit(path: Path, change: Any) -> None:
         (lambda card: (card / "parity.json").unlink(), "parity.json has no certificate of net.onnx"),
         (
             lambda card: parity.write(card, certified(card, "net.onnx", weights_sha256="0" * 64)),
-            "net.onnx of parity.json was made of other weights: make it again with zoo export",
+            "net.onnx in parity.json was made from other weights: make it again with zoo export",
         ),
         (
             lambda card: parity.write(card, certified(card, "net.onnx", sha256="0" * 64)),
-            "parity.json certifies another net.onnx than that of config.json",
+            "parity.json certifies another net.onnx than config.json names",
         ),
         (
             lambda card: parity.write(card, certified(card, "net.onnx", file="gone.onnx", weights_sha256="0" * 64)),
-            "gone.onnx of parity.json was made of other weights",
+            "gone.onnx in parity.json was made from other weights",
         ),
         (
             lambda card: parity.write(card, certified(card, "net.onnx", runtimes={"opencv 5.0": ORT})),
@@ -131,7 +131,7 @@ def test_a_card_may_show_a_certificate_and_leave_the_file_out(card: Path, tmp_pa
     certificate = certified(card, "net.onnx", sha256=entry["sha256"])
     (card / "net.onnx").unlink()
     before = (card / "README.md").read_text()
-    with pytest.raises(ZooError, match=r"net\.onnx was made of other weights than those of"):
+    with pytest.raises(ZooError, match=r"net\.onnx was made from other weights than those in"):
         certify(card, dataclasses.replace(certificate, weights_sha256="0" * 64))
     assert (card / "README.md").read_text() == before
     assert not (card / "parity.json").exists()

@@ -198,7 +198,7 @@ def test_arguments_of_the_process_are_taken_and_left(verb: list[tuple], monkeypa
         (["val"], "did you mean validate?"),
         (["eval"], "did you mean evaluate?"),
         (["frobnicate"], "no verb 'frobnicate'\nthere are: fit, "),
-        ([], "which verb? there are: fit, "),
+        ([], "a verb is required: fit, "),
         (["--verson"], "did you mean --version?"),
         (["--device", "cpu", "predict"], "no option --device; options go after the verb: zoo VERB --device"),
         (["help"], "no verb 'help'; did you mean --help?"),

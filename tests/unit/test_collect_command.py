@@ -640,7 +640,7 @@ def test_a_collection_that_never_asked_says_so(gallery: Gallery, tmp_path: Path,
     source, out = listed(tmp_path / "list.txt", *fine(gallery, 1)), tmp_path / "out"
     assert collect(source, "-o", out, "--retry-failed", *QUICK) == 2  # nothing failed yet
     error, way_out = capsys.readouterr().err.splitlines()[-2:]
-    assert error == "zoo: error: no picture from 1 addresses: none was asked for yet"
+    assert error == "zoo: error: no picture from 1 addresses: none was requested yet"
     assert way_out.startswith("leave out --retry-failed")
     assert collect(source, "-o", out, *QUICK) == 0
 

@@ -67,7 +67,7 @@ def test_utf_16_is_read_where_it_is_marked(tmp_path, name):
     line = json.dumps({"url": url(1)}) if name == "list.jsonl" else url(1)
     text = f"url\n{line}\n" if name == "list.csv" else f"{line}\n"
     assert addresses(written(tmp_path / name, text.encode("utf-16"))) == [Address(url(1))]
-    with pytest.raises(ZooError, match=r"line 1: .*UTF-16 without its mark"):
+    with pytest.raises(ZooError, match=r"line 1: .*UTF-16 without a byte order mark"):
         addresses(written(tmp_path / name, text.encode("utf-16-le")))
 
 

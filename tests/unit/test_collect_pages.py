@@ -63,7 +63,7 @@ def test_copies_in_the_folder_of_a_browser_are_no_addresses(page, folder):
 
 
 def test_a_page_that_knows_only_copies_is_told_of(page):
-    with pytest.raises(ZooError, match="only copies of its pictures that were saved with it"):
+    with pytest.raises(ZooError, match="only the copies of pictures that were saved with it"):
         addresses(page, CHROME + '<img src="cats_files/1.jpg">')
 
 

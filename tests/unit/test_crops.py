@@ -127,5 +127,5 @@ def test_errors(photographs: Path, tmp_path: Path):
     one = tmp_path / "one"
     one.mkdir()
     Image.fromarray(data.coffee()[:90, :90]).save(one / "coffee.png")
-    with pytest.raises(ZooError, match="none of its pictures falls to test"):
+    with pytest.raises(ZooError, match="the test split gets none of its pictures"):
         crops(one, held_out=0.01).test_dataloader()

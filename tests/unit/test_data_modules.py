@@ -116,14 +116,14 @@ def test_fewer_samples_than_devices_are_refused(kind: type, photographs: Path, m
     """Rather than leave a device without any, for which the others would wait."""
     data = StreetScenes((64, 64), val=2) if kind is StreetScenes else small(kind, photographs)
     monkeypatch.setattr("zoo.data.module.replicas", lambda: {"num_replicas": 50, "rank": 1})
-    with pytest.raises(ZooError, match=r"^val has \d+ samples for 50 devices: add some, or train on fewer$"):
+    with pytest.raises(ZooError, match=r"^val has \d+ samples for 50 devices: add samples, or use fewer devices$"):
         data.val_dataloader()
 
 
 def test_fewer_pictures_of_a_benchmark_than_devices_are_refused(photographs: Path, monkeypatch: pytest.MonkeyPatch):
     data = small(SuperResolutionPairs, photographs, val=[photographs.with_name("extra")])
     monkeypatch.setattr("zoo.data.module.replicas", lambda: {"num_replicas": 6, "rank": 1})
-    with pytest.raises(ZooError, match=r"^val has 5 samples for 6 devices: add some, or train on fewer$"):
+    with pytest.raises(ZooError, match=r"^val has 5 samples for 6 devices: add samples, or use fewer devices$"):
         data.val_dataloader()
 
 

@@ -209,7 +209,7 @@ def test_what_needs_the_network_says_so_in_one_line():
 def test_a_network_of_no_architecture_cannot_predict():
     with pytest.raises(ZooError, match="Probe belongs to no architecture of the zoo"):
         _ = Probe().predict
-    with pytest.raises(ZooError, match="LinkNet takes pictures, no videos"):
+    with pytest.raises(ZooError, match="LinkNet takes pictures, not videos"):
         _ = linknet().predict_frame
 
 

@@ -165,8 +165,8 @@ def test_other_data_are_noted(measured: Path, capsys: pytest.CaptureFixture):
     capsys.readouterr()
     assert main.main(["evaluate", "linknet", "--data.val", "2"]) == 3
     out = capsys.readouterr().out
-    assert "note: the test data differ from those of the card" in out
-    assert "note: the val data differ from those of the card" in out
+    assert "note: the test data differ from the card's" in out
+    assert "note: the val data differ from the card's" in out
     assert "not compared: other data" in out
     assert "OUT" not in out
 
@@ -457,7 +457,7 @@ def test_a_figure_of_another_protocol_is_another(
     measured, *claims, summary = verdicts(capsys.readouterr().out)
     assert measured == "elsewhere, B test mIoU 0.9 not claimed"
     assert [line.rpartition(" 0.")[2] for line in claims] == ["2 not measured", "9 not measured"]
-    assert summary.startswith("No claim was compared: these are figures of other data, or by another protocol")
+    assert summary.startswith("No claim was compared: the figures are of other data or another protocol")
 
 
 def test_of_the_claims_those_that_were_not_measured_are_named(
@@ -477,8 +477,8 @@ def test_what_was_not_measured_is_not_lost(own_evaluator: None, claimed: Path, c
     before = (claimed / "results.json").read_bytes()
     assert main.main(["evaluate", "linknet", "--times=2", "--write"]) == 2
     error = capsys.readouterr().err
-    assert "not written, it would lose photos test accuracy\n" in error
-    assert "measure all that `zoo evaluate linknet_camvid --write` did, or delete its results.json" in error
+    assert "not written, the card would lose photos test accuracy\n" in error
+    assert "measure all that `zoo evaluate linknet_camvid --write` measured, or delete its results.json" in error
     assert (claimed / "results.json").read_bytes() == before
 
 
@@ -489,7 +489,7 @@ def test_nor_is_a_table(own_evaluator: None, claimed: Path, capsys: pytest.Captu
     content = {**content, "figures": content["figures"][:1], "tables": [table, table]}
     (claimed / "results.json").write_text(json.dumps(content))
     assert main.main(["evaluate", "linknet", "--times=2", "--write"]) == 2
-    assert "it would lose 1 of 2 tables" in capsys.readouterr().err
+    assert "the card would lose 1 of 2 tables" in capsys.readouterr().err
     (claimed / "results.json").write_text(json.dumps({**content, "tables": [table]}))
     assert main.main(["evaluate", "linknet", "--times=2", "--write"]) == 0
 

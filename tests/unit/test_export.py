@@ -157,7 +157,7 @@ def test_a_runtime_that_gives_something_else_is_refused_unless_forced(model: Pat
     told = capsys.readouterr().err
     assert "OpenCV" in told
     assert "onnxruntime" not in told.partition("it parts from")[0]
-    assert "--force writes it all the same" in told
+    assert "--force writes the file anyway" in told
     assert not (tmp_path / "out").exists()
     assert main.main([*argv, "--force"]) == 0
     runtimes = parity.read(tmp_path / "out")["tiny.onnx"].runtimes
@@ -279,9 +279,9 @@ def test_a_file_of_fixed_size_takes_that_only_and_keeps_a_golden_answer(model: P
 
 
 REFUSED = {
-    "neural_style --to onnx": "no forward pass",
+    "neural_style --to onnx": "not a forward pass",
     "homographynet_photos --to onnx --size 100x128": "takes 128x128 only",
-    "linknet_camvid --to onnx --size 4x400": "a side is 8 to 8192 pixels",
+    "linknet_camvid --to onnx --size 4x400": "sides must be 8 to 8192 pixels",
     "linknet_camvid --to onnx --size 400": "such as 360x480, not '400'",
     "linknet_camvid --to onnx --precision int8": "--calibrate FOLDER",
     "linknet_camvid --to onnx --calibrate .": "is for --precision int8",
@@ -293,8 +293,8 @@ REFUSED = {
     "linknet_camvid --to onnx --nofigures": "did you mean --no-figures?",
     "linknet_camvid --to tflite": "invalid choice",
     "linknet_camvid --to torch --write": "--write is for",
-    "linknet_camvid --to spandrel": "spandrel, which knows no such network",
-    "perceptual_sr_pixel --to spandrel --size 64x64": "spandrel computes pictures of any size",
+    "linknet_camvid --to spandrel": "spandrel, which does not know this network",
+    "perceptual_sr_pixel --to spandrel --size 64x64": "spandrel takes pictures of any size",
     "perceptual_sr_pixel --to spandrel --write": "--write is for",
     "nothing --to onnx": "no model 'nothing'",
 }
@@ -331,7 +331,7 @@ def test_a_file_that_is_there_is_replaced_only_if_that_is_asked_for(model: Path,
     (tmp_path / "out" / "tiny.onnx").write_text("mine")
     argv = ["export", str(model), "--to", "onnx", "-o", str(tmp_path / "out"), "--no-figures"]
     assert main.main(argv) == 2
-    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert "replace it with --overwrite" in capsys.readouterr().err
     assert (tmp_path / "out" / "tiny.onnx").read_text() == "mine"
     assert main.main([*argv, "--overwrite"]) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["USE.md", "parity.json", "tiny.onnx"]
@@ -374,7 +374,7 @@ def test_data_that_are_not_here_are_told_and_none_are_fetched(model: Path, tmp_p
     monkeypatch.chdir(tmp_path)
     (model / "recipe.yaml").write_text("data:\n  class_path: zoo.data.CamVid\n  init_args: {batch_size: 2}\n")
     assert main.main(["export", str(model), "--to", "onnx"]) == 0
-    assert "figures: not measured: data/CamVid is not here; --data.KEY PATH names yours" in capsys.readouterr().out
+    assert "figures: not measured: data/CamVid does not exist; pass yours: --data.KEY PATH" in capsys.readouterr().out
     assert (tmp_path / "exports" / "tiny" / "tiny.onnx").is_file()
     assert not (tmp_path / "data").exists()
 
@@ -402,9 +402,8 @@ def test_a_run_is_exported_under_the_name_of_its_recipe_and_version(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_linknet, tmp_path / "runs" / "streets" / "version_3" / "model")
     assert main.main(["export", "runs/streets/version_3", "--to", "onnx"]) == 0
-    assert (
-        "there is no recipe.yaml; zoo card runs/streets/version_3 --name NAME makes a card" in capsys.readouterr().out
-    )
+    told = "recipe.yaml is missing; make a card to measure figures: zoo card runs/streets/version_3 --name NAME"
+    assert told in capsys.readouterr().out
     file = tmp_path / "exports" / "streets_version_3" / "streets_version_3.onnx"
     assert "streets_version_3" in [entry.value for entry in onnx.load(file).metadata_props]
     assert cached.find("runs/streets/version_3/model")[0].name == "streets_version_3"

@@ -38,7 +38,7 @@ def test_licences_of_cards(front: dict[str, object], told: str):
     assert license_text(front) == told
 
 
-@pytest.mark.parametrize(("output", "told"), [("", "-o is empty"), ("taken", "a file is there")])
+@pytest.mark.parametrize(("output", "told"), [("", "-o is empty"), ("taken", "taken is a file; name a folder")])
 def test_the_output_is_a_folder(
     output: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -335,11 +335,11 @@ def fails(capsys: pytest.CaptureFixture, arguments: list[str], message: str) -> 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--model.encoder=resnet18"], r"without --model\.encoder.*fine-tune"),
-        (["--model.encoder", "resnet18"], r"without --model\.encoder.*fine-tune"),
-        (["--data.batch_size=3"], r"without --data\.batch_size"),
-        (["--recipe", "mini.yaml"], "without another recipe"),
-        (["--weights", "linknet"], "without another recipe or weights"),
+        (["--model.encoder=resnet18"], r"cannot take --model\.encoder.*fine-tune"),
+        (["--model.encoder", "resnet18"], r"cannot take --model\.encoder.*fine-tune"),
+        (["--data.batch_size=3"], r"cannot take --data\.batch_size"),
+        (["--recipe", "mini.yaml"], "cannot take a recipe"),
+        (["--weights", "linknet"], "cannot take a recipe or weights"),
     ],
 )
 def test_resuming_with_another_model_is_refused(

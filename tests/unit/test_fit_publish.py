@@ -93,7 +93,7 @@ def test_refused_before_the_training(place: Path, hub: Hub, capsys: pytest.Captu
     hub.refusal = ZooError("the token may not write to me/Mine")
     assert "may not write" in fails(capsys, *recipe, *ABOUT)
     assert list(place.iterdir()) == []
-    assert "--private goes with --publish" in fails(capsys, "--recipe", "../mini.yaml", "--private")
+    assert "--private needs --publish" in fails(capsys, "--recipe", "../mini.yaml", "--private")
 
 
 def test_the_hub_is_asked_by_one_process(hub: Hub, monkeypatch: pytest.MonkeyPatch):

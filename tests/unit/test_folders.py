@@ -138,7 +138,7 @@ def test_a_split_that_is_not_there_is_named_and_made_of_no_other(tmp_path: Path,
         write(tmp_path / name, *(f"{number}.png" for number in range(20)))
     for split in there:
         assert len(pictures_of(tmp_path, split, 0.2)) == 20
-    with pytest.raises(ZooError, match=rf"has the folders {there[0]} and {there[1]}, and none called {lacking}\nmove"):
+    with pytest.raises(ZooError, match=rf"has the folders {there[0]} and {there[1]}, but no folder {lacking}\nmove"):
         pictures_of(tmp_path, lacking, 0.2)
 
 

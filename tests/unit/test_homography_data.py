@@ -323,7 +323,7 @@ def test_folders_named_as_splits_are_the_splits(tmp_path: Path):
     data = small(tmp_path, held_out=0.2)
     names = {split: [path.relative_to(tmp_path).parts[0] for path in data.names(split)] for split in ("train", "val")}
     assert names == {"train": ["train"] * 5, "val": ["val"] * 3}
-    with pytest.raises(ZooError, match=r"has the folders train and val, and none called test\n"):
+    with pytest.raises(ZooError, match=r"has the folders train and val, but no folder test\n"):
         data.names("test")
 
 
@@ -390,7 +390,7 @@ def test_folders_that_lack_something(tmp_path: Path):
     with pytest.raises(ZooError, match=r"no pictures \(\.apng"):
         small(tmp_path).setup("fit")
     write_pictures(tmp_path / "own", 1)
-    with pytest.raises(ZooError, match=r"own: none of its pictures falls to (train|val): add some"):
+    with pytest.raises(ZooError, match=r"own: the (train|val) split gets none of its pictures: add pictures"):
         small(tmp_path / "own").setup("fit")
     with pytest.raises(ZooError, match="missing: no such folder"):
         small(tmp_path / "own", extra=[tmp_path / "missing"]).names("train")
@@ -472,7 +472,7 @@ def test_the_middle_of_another_aspect():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"protocol": "C"}, "there are A, B, not 'C'"),
+        ({"protocol": "C"}, "is one of A, B, not 'C'"),
         ({"batch_size": 0}, "1 or more"),
         ({"val_pairs": 0}, "1 or more"),
         ({"later": 1.5}, "shares"),

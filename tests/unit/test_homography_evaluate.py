@@ -375,7 +375,7 @@ def test_a_sheet_shows_what_every_method_says(net: HomographyNet, tmp_path: Path
     assert nothing < b / 2
     with pytest.raises(ZooError, match="--sheet shows real pairs: give --real FOLDER"):
         pairs_to_show(None, tmp_path / "sheet.png")
-    with pytest.raises(ZooError, match="no such folder as"):
+    with pytest.raises(ZooError, match=r"the folder .* does not exist"):
         pairs_to_show(tmp_path, tmp_path / "missing" / "sheet.png")
     for name in ("sheet.jpg", "folder.png"):
         (tmp_path / "folder.png").mkdir(exist_ok=True)
@@ -387,13 +387,13 @@ def test_a_sheet_shows_what_every_method_says(net: HomographyNet, tmp_path: Path
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("", "expected the head"),
-        ("x,y\n1,2\n", "expected the head"),
-        ("xA,yA,xB,yB\n", "expected the head"),
-        ("xA,yA,xB,yB\n1,2,3\n", "not four numbers"),
-        ("xA,yA,xB,yB\n1,2,3,four\n", "not four numbers"),
-        ("xA,yA,xB,yB\n1,2,3,nan\n", "not four numbers"),
-        ("xA;yA;xB;yB\n\n1,5;2;3;4\n", "wrong.csv, line 3: not four numbers, decimals with a point"),
+        ("", "expected the header"),
+        ("x,y\n1,2\n", "expected the header"),
+        ("xA,yA,xB,yB\n", "expected the header"),
+        ("xA,yA,xB,yB\n1,2,3\n", "expected four numbers"),
+        ("xA,yA,xB,yB\n1,2,3,four\n", "expected four numbers"),
+        ("xA,yA,xB,yB\n1,2,3,nan\n", "expected four numbers"),
+        ("xA;yA;xB;yB\n\n1,5;2;3;4\n", "wrong.csv, line 3: expected four numbers such as 1.5, not"),
         ("xA,yA,xB,yB\n1,2,3,4\n", r"wrongA\.jpg: no such file"),
     ],
 )

@@ -183,7 +183,7 @@ def test_likeliest_and_softmax_are_those_of_torch(scale: float):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_of_nothing_is_refused(net: LinkNet, array: np.ndarray, size: int):
-    with pytest.raises(ZooError, match=f"batch_size is 1 or more, not {size}"):
+    with pytest.raises(ZooError, match=f"batch_size must be 1 or more, not {size}"):
         net.predict([array, array], batch_size=size)
 
 
@@ -329,10 +329,10 @@ def test_the_overlap_follows_the_tile(tile: int, overlap: int):
 @pytest.mark.parametrize(
     ("tile", "overlap", "told"),
     [
-        (64, 64, "overlap of tiles of 64 pixels is from 0 to 32, not 64"),
-        (128, 200, "overlap of tiles of 128 pixels is from 0 to 96, not 200"),
-        (64, 33, "overlap of tiles of 64 pixels is from 0 to 32, not 33"),
-        (128, -1, "overlap of tiles of 128 pixels is from 0 to 96, not -1"),
+        (64, 64, "overlap of tiles of 64 pixels must be 0 to 32, not 64"),
+        (128, 200, "overlap of tiles of 128 pixels must be 0 to 96, not 200"),
+        (64, 33, "overlap of tiles of 64 pixels must be 0 to 32, not 33"),
+        (128, -1, "overlap of tiles of 128 pixels must be 0 to 96, not -1"),
         *((tile, None, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (63, 3, -5, None)),
         *((tile, 0, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (64.5, "all", True)),
     ],
@@ -375,7 +375,7 @@ def test_an_enlarged_input_of_any_size_is_continued_by_its_border(net: LinkNet):
 
 @pytest.mark.parametrize("input_scale", [0.5, 0.75, 1.3, 4.25, float("nan"), float("inf"), -1.5])
 def test_a_scale_that_is_no_quarter_is_refused(input_scale: float):
-    with pytest.raises(ZooError, match="input_scale is 1 to 4 in quarters"):
+    with pytest.raises(ZooError, match=r"input_scale must be 1 to 4 in steps of 0\.25"):
         LinkNet(2, "test_resnet", input_scale=input_scale)
 
 

@@ -98,7 +98,7 @@ def test_a_run_is_what_weights_are_taken_of(run: Path, tiny_linknet: Path):
     """As ``--weights RUN`` and ``load(RUN)`` do; a checkpoint of it leads there."""
     shutil.copytree(tiny_linknet, run / "model", dirs_exist_ok=True)
     assert weights.read_state(run).keys() == weights.load(run).state_dict().keys()
-    with pytest.raises(ZooError, match=f"best.ckpt: a checkpoint, which .*\nthe network of that run is {run}/model"):
+    with pytest.raises(ZooError, match=f"best.ckpt: a checkpoint is .*\nthe network of that run is {run}/model"):
         weights.read_state(run / "checkpoints" / "best.ckpt")
 
 
@@ -122,9 +122,9 @@ def test_an_export_is_no_model_but_may_be_loaded(tmp_path: Path):
     for name in ("net.onnx", "net.xml", "net.bin", "other.bin"):
         (tmp_path / name).touch()
     for name in ("net.onnx", "net.xml"):
-        with pytest.raises(ZooError, match=f"{name}: an export, which load\\(\\), zoo predict and zoo evaluate take"):
+        with pytest.raises(ZooError, match=f"{name}: an export; load\\(\\), zoo predict and zoo evaluate read it"):
             locate.find(tmp_path / name)
-    with pytest.raises(ZooError, match=r"net\.bin: the weights of an export, .* as .*net\.xml$"):
+    with pytest.raises(ZooError, match=r"net\.bin: the weights of an export; pass .*net\.xml to load\(\)"):
         locate.find(tmp_path / "net.bin")
-    with pytest.raises(ZooError, match=r"other\.bin: a checkpoint, which as a pickle can run code"):
+    with pytest.raises(ZooError, match=r"other\.bin: a checkpoint is a pickle and can run code"):
         locate.find(tmp_path / "other.bin")

@@ -141,7 +141,7 @@ def test_styles_are_blended(net, one_thread):
 
 @pytest.mark.parametrize("blend", [[1.0], [1.0, 2.0, 3.0], [-1.0, 2.0], [0.0, 0.0]])
 def test_shares_that_do_not_fit_the_styles(net, blend):
-    with pytest.raises(ZooError, match="a share for each style, 2 here"):
+    with pytest.raises(ZooError, match="one weight for each of the 2 styles"):
         painted(net, style=[STYLE, STYLE], blend=blend)
 
 
@@ -212,8 +212,8 @@ def test_large_pictures_are_told_of(net):
         ({"iterations": 0}, "iterations is a number from 1 on, not 0"),
         ({"size": 0}, "size is a number from 1 on"),
         ({"preview_every": 0}, "preview_every is a number from 1 on"),
-        ({"seed": -1}, r"seed is a number from 0 to 2\*\*63 - 1, not -1"),
-        ({"seed": 10**30}, r"seed is a number from 0 to 2\*\*63 - 1"),
+        ({"seed": -1}, r"seed must be a number from 0 to 2\*\*63 - 1, not -1"),
+        ({"seed": 10**30}, r"seed must be a number from 0 to 2\*\*63 - 1"),
         ({"start": "grey"}, "content, noise or style, not 'grey'"),
         ({"strength": 2}, r"strength must be between 0 \(original\) and 1 \(fully styled\), not 2$"),
         ({"content": "missing.jpg"}, "missing.jpg: no such file"),

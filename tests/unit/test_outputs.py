@@ -36,7 +36,7 @@ def test_masks_by_hand_are_not_replaced(here: Path, tiny_linknet: Path, capsys: 
     assert content() == {"b_mask.png": b"of a day's work"}
     assert capsys.readouterr().err == (
         "zoo: error: masks/b_mask.png would be replaced: not made by this command before\n"
-        "name another folder by -o, or give --overwrite\n"
+        "name another folder with -o, or give --overwrite\n"
     )
     assert predict(tiny_linknet, "one", "--overwrite") == 0
     assert content()["b_mask.png"] != b"of a day's work"

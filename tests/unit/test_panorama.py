@@ -104,7 +104,7 @@ def test_a_panorama_has_bounds():
         panorama(links(3), max_pixels=50_000)
     (link,) = links(1)
     turned = replace(link, matrix=np.array([[1.0, 0, 0], [0, 1, 0], [-1 / 100, 0, 1]]))
-    with pytest.raises(ZooError, match=r"endless: .* picture 1 to infinity; give fewer[^\n]+$"):
+    with pytest.raises(ZooError, match=r"endless: .* picture 1 to infinity; use fewer[^\n]+$"):
         panorama([turned])
 
 

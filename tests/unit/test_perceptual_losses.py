@@ -216,7 +216,7 @@ def test_modules_hide_from_state_dicts_and_optimisers_but_move(vgg: VGGFeatures,
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"relu2_2": 1.0}, r"'relu2_2', which is none of relu1_2, relu2_1; did you mean relu"),
+        ({"relu2_2": 1.0}, r"'relu2_2': the layers are relu1_2, relu2_1; did you mean relu"),
         ({}, "no layer has a weight"),
     ],
 )

@@ -130,9 +130,9 @@ def test_nothing_to_segment(
 def test_results_go_to_a_folder(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
     Path("out").write_text("a file")
     assert predict(tiny_linknet, "single.webp") == 2
-    assert capsys.readouterr().err == "zoo: error: out is a file; -o names a folder\n"
+    assert capsys.readouterr().err == "zoo: error: out is a file; name a folder with -o\n"
     assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", "out/below/it"]) == 2
-    assert capsys.readouterr().err == "zoo: error: out is a file; -o names a folder\n"
+    assert capsys.readouterr().err == "zoo: error: out is a file; name a folder with -o\n"
     assert main.main(["predict", str(tiny_linknet), "single.webp"]) == 2
     assert f"{tiny_linknet} needs -o\n" in capsys.readouterr().err
 
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(
 
     monkeypatch.setattr("zoo.commands.outputs.TemporaryFile", refuse)
     assert predict(tiny_linknet, "single.webp") == 2
-    message = "zoo: error: out: Permission denied; -o names a folder that can be written\n"
+    message = "zoo: error: out: Permission denied; name a writable folder with -o\n"
     assert capsys.readouterr().err == message
     assert not Path("out").exists()
 
@@ -188,7 +188,7 @@ def test_results_do_not_go_among_the_pictures_of_a_folder(
     here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture
 ):
     assert main.main(["predict", str(tiny_linknet), "in", "-o", "in/sub/.."]) == 2
-    assert "results would be taken for pictures the next time" in capsys.readouterr().err
+    assert "the next run would take results for pictures" in capsys.readouterr().err
     assert not list(Path("in").rglob("*_mask.png"))
     assert predict(tiny_linknet, "in/sub", "in/street.png") == 0  # a folder beside the results is one like any other
     assert main.main(["predict", str(tiny_linknet), "out/street_overlay.png", "-o", "out"]) == 0  # named directly
@@ -218,7 +218,7 @@ def test_values_that_no_option_has_are_refused(here: Path, tiny_linknet: Path, c
         assert predict(tiny_linknet, "single.webp", *option.split()) == 2
         assert capsys.readouterr().err.startswith(f"zoo: error: {option.split()[0]} must be {wanted}\n")
     assert predict(tiny_linknet, "single.webp", "--tile", "64", "--overlap", "40") == 2
-    assert "overlap of tiles of 64 pixels is from 0 to 32, not 40" in capsys.readouterr().err
+    assert "overlap of tiles of 64 pixels must be 0 to 32, not 40" in capsys.readouterr().err
     assert not Path("out").exists()
 
 
@@ -444,7 +444,7 @@ def test_a_table_of_pairs(here: Path, tiny_homographynet: Path, capsys: pytest.C
     assert results() == ["street_single.json", "street_single_2.json"]
     assert "2 of 5 pairs" in out
     assert len(err.splitlines()) == 3
-    assert f"pairs.csv, line {3 + len(header.splitlines())}: 2 pictures make a line, not 'street.png'" in err
+    assert f"pairs.csv, line {3 + len(header.splitlines())}: a line needs 2 pictures, not 'street.png'" in err
     assert "torn.png: damaged picture" in err
     assert "no.png: no such file" in err
 
@@ -601,7 +601,7 @@ def test_a_folder_without_a_name_is_not_the_working_directory(here: Path, tiny_l
     """As ``-o "$OUT"`` without such a variable would have it."""
     before = sorted(here.rglob("*"))
     assert main.main(["predict", str(tiny_linknet), "single.webp", "-o", ""]) == 2
-    assert "-o is empty; it names a folder\n" in capsys.readouterr().err
+    assert "-o is empty; name a folder\n" in capsys.readouterr().err
     assert sorted(here.rglob("*")) == before
 
 
@@ -618,7 +618,7 @@ def test_what_befalls_many_pictures_is_said_once(here: Path, tiny_linknet: Path,
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["single.webp"], "takes 2 pictures, or tables .csv with 2 a line, not single.webp"),
+        (["single.webp"], "takes 2 pictures, or .csv tables with 2 per line, not single.webp"),
         (["single.webp"] * 3, "takes 2 pictures"),
         (["pairs.csv", "single.webp"], "takes 2 pictures"),
         (["single.webp"] * 3, "; --chain makes one panorama of pictures that follow each other"),
@@ -755,4 +755,4 @@ def test_pictures_stand_together(here: Path, tiny_linknet: Path, capsys: pytest.
 
 def test_a_model_that_is_not_named(here: Path, capsys: pytest.CaptureFixture):
     assert main.main(["predict", "-o", "out"]) == 2
-    assert "which model? zoo predict MODEL PICTURES... -o OUT; zoo list" in capsys.readouterr().err
+    assert "a model is required: zoo predict MODEL PICTURES... -o OUT; zoo list" in capsys.readouterr().err

@@ -72,7 +72,7 @@ def test_without_a_network_the_cache_serves_encoders_too(no_network: list[str]):
 
 
 def test_without_weights_of_timm_the_way_out_is_named():
-    with pytest.raises(ZooError, match=r"(?s)timm has no weights of botnet50ts_256.*or start at random"):
+    with pytest.raises(ZooError, match=r"(?s)timm has no weights of botnet50ts_256.*or null for a random start"):
         create_encoder("botnet50ts_256", "timm")
 
 

@@ -135,16 +135,16 @@ def test_every_bundled_recipe_passes():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("data: {}\nmodel: {}\ndata: {}\n", ":3: the key 'data' stands twice, in line 1 too"),
+        ("data: {}\nmodel: {}\ndata: {}\n", ":3: duplicate key 'data', first in line 1"),
         (
             "data:\n  init_args:\n    a: 1\n    b: 2\n    a: 3\n",
-            ":5: the key 'data.init_args.a' stands twice, in line 3",
+            ":5: duplicate key 'data.init_args.a', first in line 3",
         ),
         (
             "trainer:\n  callbacks:\n  - {x: 1}\n  - x: 1\n    x: 1\n",
-            ":5: the key 'trainer.callbacks.1.x' stands",
+            ":5: duplicate key 'trainer.callbacks.1.x'",
         ),
-        ('data: {"a": 1, a: 2}\n', ":1: the key 'data.a' stands twice, in line 1 too"),
+        ('data: {"a": 1, a: 2}\n', ":1: duplicate key 'data.a', first in line 1"),
         ("data: &one\n  inner: *one\n", ":1: data.inner contains itself, by an alias"),
         ("data: " + "[" * 5000, ": nested too deep"),
     ],
@@ -163,7 +163,7 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(tmp_path: Path, text
 
 
 def test_a_key_that_stands_twice_in_an_option_is_refused():
-    with pytest.raises(ZooError, match=r"^--data\.augment:1: the key 'crop' stands twice, in line 1 too$"):
+    with pytest.raises(ZooError, match=r"^--data\.augment:1: duplicate key 'crop', first in line 1$"):
         recipes.check_given([("--data.batch_size", "3"), ("--data.augment", "{crop: [1, 2], crop: [3, 4]}")])
     recipes.check_given([("--data.augment", "{crop: [1, 2], scale: [3, 4]}"), ("--config", "none.yaml"), ("", "x")])
 
@@ -188,4 +188,4 @@ def test_every_file_of_a_fit_is_read_for_keys_that_stand_twice(tmp_path: Path, w
     if way == "config":
         words[way] = ["--recipe", "linknet_streets", *words[way]]
     assert main(["fit", *words[way]]) == 2
-    assert f"{file}:2: the key 'trainer' stands twice, in line 1 too" in capsys.readouterr().err
+    assert f"{file}:2: duplicate key 'trainer', first in line 1" in capsys.readouterr().err

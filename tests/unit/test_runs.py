@@ -202,7 +202,7 @@ def test_a_run_is_resumed_by_whatever_of_it_is_named(place: Path, named: str):
 def test_the_best_checkpoint_is_not_where_a_run_goes_on(place: Path, capsys: pytest.CaptureFixture[str]):
     fit("--recipe", "mini.yaml", "--trainer.max_epochs=1")
     best = place / "runs" / "mini" / "version_0" / "checkpoints" / "best.ckpt"
-    fails(capsys, ["--resume", str(best)], r"best\.ckpt is not where a run goes on, .*: zoo fit --resume .*version_0$")
+    fails(capsys, ["--resume", str(best)], r"cannot resume from best\.ckpt, .*: zoo fit --resume .*version_0$")
 
 
 def test_a_run_is_not_made_shorter_and_says_that_it_is_complete(place: Path, capsys: pytest.CaptureFixture[str]):
@@ -222,7 +222,7 @@ def test_a_run_that_cannot_be_written_is_told_before_the_first_step(
     access = os.access
     locked = (place / "runs" / "mini" / "version_0", os.W_OK)
     monkeypatch.setattr(os, "access", lambda path, mode, **how: (path, mode) != locked and access(path, mode, **how))
-    fails(capsys, ["--resume", "runs/mini/version_0", "--trainer.max_epochs=2"], "may not be written to; copy it")
+    fails(capsys, ["--resume", "runs/mini/version_0", "--trainer.max_epochs=2"], "cannot write to the folder")
 
 
 # A folder of its own
@@ -288,10 +288,10 @@ def test_a_dry_run_writes_nothing(place: Path, capsys: pytest.CaptureFixture[str
 def test_a_version_that_is_there_is_not_written_over(place: Path, capsys: pytest.CaptureFixture[str]):
     taken = place / "runs" / "mini" / "version_7"
     taken.mkdir(parents=True)
-    fails(capsys, ["--recipe", "mini.yaml", "--trainer.logger.version=7"], r"version_7: there is a run already")
+    fails(capsys, ["--recipe", "mini.yaml", "--trainer.logger.version=7"], r"version_7: a run exists already")
     for version in ("..", "", "a/b"):
         command = ["--recipe", "mini.yaml", f"--trainer.logger.version={version}"]
-        fails(capsys, command, r"--trainer\.logger\.version is the name of a folder")
+        fails(capsys, command, r"--trainer\.logger\.version must be the name of a folder")
     assert list(taken.iterdir()) == []
 
 
@@ -324,7 +324,7 @@ def test_runs_that_start_at_once_get_a_folder_each(place: Path):
     [
         (
             {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"},
-            "torchrun started 2 processes, but the trainer has 1: take --trainer.devices 2 --trainer.num_nodes 1",
+            "torchrun started 2 processes, but the trainer has 1: use --trainer.devices 2 --trainer.num_nodes 1",
         ),
         (
             {
@@ -335,7 +335,7 @@ def test_runs_that_start_at_once_get_a_folder_each(place: Path):
                 "SLURM_JOB_NAME": "x",
                 "SLURM_PROCID": "0",
             },
-            "SLURM started 4 processes, but the trainer has 1: take --trainer.devices 2 --trainer.num_nodes 2",
+            "SLURM started 4 processes, but the trainer has 1: use --trainer.devices 2 --trainer.num_nodes 2",
         ),
     ],
 )
@@ -380,7 +380,7 @@ def test_a_run_that_is_killed_before_its_first_checkpoint_begins_anew(place: Pat
     assert told[0] == -signal.SIGKILL
     assert not (run / "checkpoints" / "last.ckpt").exists()
     fit("--resume", run)
-    assert "version_0 has no checkpoint yet: it begins anew" in capsys.readouterr().out
+    assert "version_0 has no checkpoint yet: training starts over" in capsys.readouterr().out
     assert_same_weights(run, place / "runs" / "whole" / "version_0")
 
 

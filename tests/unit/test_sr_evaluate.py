@@ -346,7 +346,7 @@ def test_bicubic_is_pillows(truths: list[tuple[str, np.ndarray]]):
 
 
 def test_data_and_network_must_be_of_one_scale(folder: Path, vgg_file: Path):
-    with pytest.raises(ZooError, match=r"the network enlarges by 4 and the data by 2: --data\.scale 4"):
+    with pytest.raises(ZooError, match=r"the network enlarges by 4, the data by 2; give --data\.scale 4"):
         evaluate(tiny(), SuperResolutionPairs(test=[folder], scale=2), Context(), vgg=str(vgg_file))
     net = PerceptualSR(scale=2, **TINY).eval()
     context = Context(others=lambda: {"x4": tiny(), "x2": net})

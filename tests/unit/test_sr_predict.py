@@ -175,7 +175,7 @@ def test_a_picture_without_pixels_is_refused(net: PerceptualSR):
         with pytest.raises(ZooError, match=rf"^the picture is empty \({width}x{height}\)$"):
             net.predict(picture)
     for shape in ((), (5,)):
-        with pytest.raises(ZooError, match=r"an array picture is uint8, \(H, W\) or"):
+        with pytest.raises(ZooError, match=r"an array picture must be uint8, \(H, W\) or"):
             net.predict(np.zeros(shape, np.uint8))
 
 
@@ -290,7 +290,7 @@ def test_what_does_not_fit_is_refused_at_once(net: PerceptualSR, tmp_path: Path,
     with pytest.raises(ZooError, match=r"a\.png: 4000x2000 pixels x4: needs 0\.5 GB of memory and 0\.4 GB are free"):
         net.predict(tmp_path / "a.png")
     for tile in (None, 500):
-        with pytest.raises(ZooError, match=r"and 0\.4 GB are free; give smaller parts, by --tile \d+ or") as error:
+        with pytest.raises(ZooError, match=r"and 0\.4 GB are free; give smaller tiles, by --tile \d+ or") as error:
             net.predict(Image.new("RGB", (2000, 1000)), tile=tile)
         assert len(str(error.value).splitlines()) == 1
 
@@ -321,9 +321,9 @@ def test_memory_that_runs_out_is_said(error: Exception | None, tmp_path: Path):
     Image.new("RGB", (80, 60)).save(tmp_path / "a.png")
     engine = Greedy(error)
     upscaler = Upscaler(engine, reach=1, bytes_a_pixel=1)
-    with pytest.raises(ZooError, match=r"a\.png: memory ran out by parts of 80 pixels; give .* --tile 40 or tile=40$"):
+    with pytest.raises(ZooError, match=r"a\.png: memory ran out with tiles of 80 pixels; .* --tile 40 or tile=40$"):
         upscaler.predict(tmp_path / "a.png")
-    with pytest.raises(ZooError, match=r"memory ran out by parts of 1 pixels; free some memory$"):
+    with pytest.raises(ZooError, match=r"memory ran out with tiles of 1 pixels; free some memory$"):
         upscaler.predict(tmp_path / "a.png", tile=1)
     engine.error = RuntimeError("of another kind")
     with pytest.raises(RuntimeError, match="of another kind"):
@@ -333,7 +333,7 @@ def test_memory_that_runs_out_is_said(error: Exception | None, tmp_path: Path):
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ((Image, "fromarray"), "^memory ran out when it was converted; cut the picture into parts$"),
+        ((Image, "fromarray"), "^memory ran out when the picture was converted; cut it into parts$"),
         ((Image, "new"), "^memory ran out for a result of 268x180 pixels; cut the picture into parts$"),
         ((Image.Image, "putalpha"), "^memory ran out for a result of 268x180 pixels; cut the picture into parts$"),
         ((Image.Image, "histogram"), "^memory ran out for a result of 268x180 pixels; cut the picture into parts$"),
@@ -357,7 +357,7 @@ def test_memory_that_runs_out_by_saving_is_said(
     result = net.predict(cat)
     monkeypatch.setattr(*place, out_of_memory)
     if (name, place[1]) != ("a.png", "crop"):  # of the comparison
-        with pytest.raises(ZooError, match=f"{name}: memory ran out when it was saved$"):
+        with pytest.raises(ZooError, match=f"{name}: memory ran out while saving it$"):
             result.save(tmp_path / name)
         assert not list(tmp_path.iterdir())
 
@@ -411,7 +411,7 @@ def test_saves_two_files_or_the_one_that_is_named(net: PerceptualSR, cat: np.nda
         assert result.save(tmp_path / name) == [tmp_path / name]
         with Image.open(tmp_path / name) as picture:
             assert (picture.format, picture.size) == (kind, result.size)
-    with pytest.raises(ZooError, match="names no files"):
+    with pytest.raises(ZooError, match="is not a file name"):
         result.save(".")
 
 
@@ -454,15 +454,15 @@ def test_a_longest_side_is_kept(net: PerceptualSR, cat: np.ndarray, tmp_path: Pa
         "a_x1.49.png",
         "a_compare.png",
     ]
-    with pytest.raises(ZooError, match="it is 67x45 already; max_side must be more than 67"):
+    with pytest.raises(ZooError, match="the picture is 67x45 already; max_side must be more than 67"):
         net.predict(cat, max_side=67)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"scale": 1}, "scale is 2 to 4, which is the factor of these weights, not 1"),
-        ({"scale": 5}, "scale is 2 to 4, which is the factor of these weights, not 5"),
+        ({"scale": 1}, "scale must be 2 to 4, the factor of these weights, not 1"),
+        ({"scale": 5}, "scale must be 2 to 4, the factor of these weights, not 5"),
         ({"scale": 2.5}, "not 2.5"),
         ({"max_side": 0}, "max_side is a number of pixels from 1 on, not 0"),
     ],
@@ -470,7 +470,7 @@ def test_a_longest_side_is_kept(net: PerceptualSR, cat: np.ndarray, tmp_path: Pa
 def test_what_is_no_scale(net: PerceptualSR, cat: np.ndarray, options: dict, said: str):
     with pytest.raises(ZooError, match=re.escape(said)):
         net.predict(cat, **options)
-    with pytest.raises(ZooError, match="scale is 2 here, not 3"):
+    with pytest.raises(ZooError, match="scale must be 2 here, not 3"):
         loud("compact", 2).predict(cat, scale=3)
 
 
@@ -497,7 +497,7 @@ def test_the_mean_over_eight_symmetries(net: PerceptualSR, cat: np.ndarray):
 
 def test_fifty_megapixels_are_asked_about(net: PerceptualSR, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("zoo.models.perceptual_sr.predict.LARGE", 45 * 67)
-    said = r"67x45 pixels become 134x90, in about \d+ min and 0\.0 GB of memory: --yes, or yes=True, does it"
+    said = r"67x45 pixels become 134x90, in about \d+ min and 0\.0 GB of memory; confirm by --yes or yes=True"
     with pytest.raises(ZooError, match=said):
         net.predict(cat, scale=2)
     assert net.predict(cat, yes=True).size == (268, 180)

@@ -35,7 +35,7 @@ def test_any_mode(tmp_path: Path):
 def test_refuses_what_shows_no_style(tmp_path: Path):
     path = tmp_path / "small.png"
     Image.new("RGB", (300, 16)).save(path)
-    with pytest.raises(ZooError, match=r"small\.png: 300x16 pixels show no style; it needs 32 a side"):
+    with pytest.raises(ZooError, match=r"small\.png: 300x16 pixels show no style; each side needs 32"):
         read_style(path, 256)
     with pytest.raises(ZooError, match="the style: 16x16"):
         read_style(np.zeros((16, 16, 3), np.uint8), 256)

@@ -285,7 +285,7 @@ def test_only_what_was_held_out_is_measured(folder: Path, context: Context):
     assert all(np.array_equal(a, b) for a, b in zip(held_out(data, 2), pictures, strict=True))
     measured = evaluate(tiny(), data, context, sizes=[32], iterations=[1], photographs=2)
     assert measured.data_digest["test"] == digest(pictures)
-    with pytest.raises(ZooError, match=r"none of its pictures falls to test"):
+    with pytest.raises(ZooError, match=r"the test split gets none of its pictures"):
         held_out(PictureCrops(folder, held_out=1e-9), 2)
 
 
@@ -377,7 +377,7 @@ def test_a_file_that_cannot_be_written_is_found_out_at_once(tmp_path: Path):
 def test_another_file_is_no_reference(tmp_path: Path):
     other = tmp_path / "results.json"
     other.write_text(text := '{"figures": []}')
-    with pytest.raises(ZooError, match=r"results\.json: holds something else"):
+    with pytest.raises(ZooError, match=r"results\.json: is not a file of L-BFGS scores"):
         Reference(other, {})
     assert other.read_text() == text
     with pytest.raises(ZooError, match="no such folder"):

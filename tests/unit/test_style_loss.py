@@ -89,7 +89,7 @@ def test_styles_are_mixed_by_their_shares(vgg: VGGFeatures):
 
 @pytest.mark.parametrize("blend", [[1], [1, -1], [0, 0], [float("nan"), 1], [float("inf"), 1]])
 def test_refuses_shares_that_are_none(vgg: VGGFeatures, blend: list[float]):
-    with pytest.raises(ZooError, match="a share for each style, 2 here"):
+    with pytest.raises(ZooError, match="one weight for each of the 2 styles"):
         StyleLoss(vgg, [pictures(1), pictures(1)], blend=blend)
 
 

@@ -51,7 +51,7 @@ def test_columns_have_any_order_and_case():
     [
         (b"a,b\n\xe9,x\n", r"line 2: not UTF-8: byte 4 is 0xe9"),
         ("\ufeffa,b\né".encode()[:-1], r"line 2: not UTF-8: byte 7 is 0xc3"),
-        ("a,b\n".encode("utf-16-le"), "line 1: has a NUL byte.*UTF-16 without its mark"),
+        ("a,b\n".encode("utf-16-le"), "line 1: has a NUL byte.*UTF-16 without a byte order mark"),
         (b"\xff\xfea\x00,", "not UTF-16"),
         (b'a,b\n"x,y\n', "line 2: a quote is never closed"),
         (b"a,b\n" + b"x" * (2 << 20), "line 2 has more than 1 MiB"),

@@ -97,7 +97,7 @@ def test_codes(claimed: Results, measured: Results, code: int, words: list[str])
         (
             results({}),
             results({"protocol": "Q"}),
-            "No claim was compared: these are figures of other data, or by another protocol, than the card's.",
+            "No claim was compared: the figures are of other data or another protocol than the card's.",
         ),
     ],
 )

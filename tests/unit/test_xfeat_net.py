@@ -43,7 +43,7 @@ def test_outputs_have_the_shapes_that_prediction_expects(net: XFeat, size: tuple
 
 @pytest.mark.parametrize("shape", [(2, 3, 64, 64), (1, 64, 64), (1, 2, 8, 8)])
 def test_other_shapes_are_refused(net: XFeat, shape: tuple[int, ...]):
-    with pytest.raises(ZooError, match=r"pictures are \(B, 1, H, W\), not .*; predict takes any"):
+    with pytest.raises(ZooError, match=r"pictures must be \(B, 1, H, W\), not .*; predict takes any pictures"):
         net(torch.rand(shape))
 
 

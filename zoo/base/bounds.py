@@ -1,4 +1,4 @@
-"""Ranges of numbers, for signatures: of networks, since a stranger's file may name any number, and of predictions."""
+"""Ranges of numbers in signatures of networks, since a stranger's file may hold any number, and of predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
 
         @dataclass(frozen=True)
         class Interval:
-            """A range, whose limits belong to it (``ge``, ``le``) or do not (``gt``, ``lt``); None: there is none."""
+            """A range with inclusive (``ge``, ``le``) or exclusive (``gt``, ``lt``) limits; None: no limit."""
 
             gt: float | None = None
             ge: float | None = None
@@ -32,10 +32,10 @@ Width = Annotated[int, Interval(ge=1, le=4096)]  # channels
 Classes = Annotated[int, Interval(ge=1, le=256)]  # a mask holds their ids in 8 bits
 Byte = Annotated[int, Interval(ge=0, le=255)]
 Depth = Annotated[int, Interval(ge=1, le=256)]  # layers
-Enlargement = Annotated[float, Interval(ge=1, le=4)]  # of a picture inside a network
+Enlargement = Annotated[float, Interval(ge=1, le=4)]  # scale of a picture inside a network
 Pixels = Annotated[float, Interval(gt=0, le=4096)]
 Side = Annotated[int, Interval(ge=1, le=1024)]  # pixels of a picture that is optimised
-Iterations = Annotated[int, Interval(ge=1, le=MOST_ITERATIONS)]  # of that: an hour of two cores at the largest side
+Iterations = Annotated[int, Interval(ge=1, le=MOST_ITERATIONS)]  # of it: an hour of two cores at the largest side
 Weight = Annotated[float, Interval(ge=0, le=1e6)]  # of a term of a loss
 Rate = Annotated[float, Interval(gt=0, le=1e3)]  # of learning
 Count = Annotated[int, Interval(ge=1)]
@@ -45,7 +45,7 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 def check_count(
     name: str, value: Any, wanted: str = "is a number from 1 on", *, least: int = 1, most: float = math.inf
 ) -> None:
-    """Refuses what is no whole number in a range, by default from 1 on, which Python does not see to.
+    """Refuses a value that is not a whole number in a range, by default from 1 on; Python does not check this.
 
     Raises:
         ZooError: the name, what is wanted and the value.

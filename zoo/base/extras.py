@@ -12,9 +12,9 @@ def require(user: str, extra: str, *modules: str) -> list[ModuleType]:
     """Imports the modules of an extra.
 
     Args:
-        user: what needs them, with which the message begins: "zoo collect".
-        extra: its name: "collect".
-        modules: dotted names.
+        user: program or function that needs them, named in the error: "zoo collect".
+        extra: name of the extra: "collect".
+        modules: dotted names of the modules.
 
     Raises:
         ZooError: one of them cannot be imported.

@@ -1,4 +1,4 @@
-"""Bundled files, reading, and writing that leaves no halves."""
+"""Bundled files, reading, and writing of whole files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from zoo.base.errors import ZooError
 
 CHUNK = 1 << 20  # bytes
-NAME_BYTES = 255  # of a file's name, at most
+NAME_BYTES = 255  # most bytes of a file's name
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The wheel carries recipes and cards inside the package; a checkout has them beside it.
 BUNDLED = _PACKAGE / "_bundled" if (_PACKAGE / "_bundled").is_dir() else _PACKAGE.parent
@@ -26,8 +26,8 @@ def bundled(kind: str) -> Path:
 
 
 def expanded(path: str | Path) -> Path:
-    """With ``~`` as what it stands for; that of a user who does not exist stays."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111  Path's own ends in an error there
+    """The path with ``~`` expanded; ``~USER`` of a user who does not exist stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  Path.expanduser raises then
 
 
 def sha256_of(path: Path) -> str:
@@ -40,10 +40,10 @@ def sha256_of(path: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A text in UTF-8.
+    """Reads a text in UTF-8.
 
     Raises:
-        ZooError: it is none.
+        ZooError: the file is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file.
 
     Raises:
-        ZooError: no such file, or no JSON object in it.
+        ZooError: the file is missing or holds no JSON object.
     """
     try:
         content = json.loads(path.read_bytes(), object_pairs_hook=_once)
@@ -69,19 +69,19 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, in which no key stands twice: Python takes the last without a word."""
+    """A JSON object without duplicate keys, of which Python silently takes the last."""
     content = dict(pairs)
     if len(content) < len(pairs):
         twice = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
-        raise ValueError(f"the key {twice!r:.60} stands twice")
+        raise ValueError(f"duplicate key {twice!r:.60}")
     return content
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a name beside ``path`` to write to; what is there takes its place if the block ends well, else it goes.
+    """Gives a name beside ``path`` to write to; that file replaces ``path`` if the block succeeds, else it is removed.
 
-    No other thread, process or machine that shares the folder gets the same name, and it is as long as a name may be.
+    No other thread, process or machine that shares the folder gets the same name, and the name is never too long.
     """
     ending = f".{secrets.token_hex(8)}.tmp"
     start = path.name.encode(errors="ignore")[: NAME_BYTES - len(ending) - 1]

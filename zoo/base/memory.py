@@ -1,4 +1,4 @@
-"""How much memory there is, and the error of having too little."""
+"""Free memory, and the error for too little of it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def refuse_beyond(task: str, needs: Sequence[Need], way_out: str) -> None:
-    """Refuses what needs more memory than is free.
+    """Refuses a task that needs more memory than is free.
 
     Args:
         task: the subject of "needs 1.2 GB of memory and 0.4 GB are free".
-        needs: those of one device add up.
+        needs: bytes and devices; needs of one device add up.
         way_out: what to do instead.
 
     Raises:
-        ZooError: it does.
+        ZooError: the task needs more than is free.
     """
     if lack := _lack(needs, 1.0):
         need, free = map(gigabytes, lack)
@@ -40,7 +40,7 @@ def refuse_beyond(task: str, needs: Sequence[Need], way_out: str) -> None:
 
 
 def fits(needs: Sequence[Need], share: float) -> bool:
-    """Whether needs, of which those of one device add up, take at most this share of what is free."""
+    """Whether needs take at most this share of the free memory; needs of one device add up."""
     return _lack(needs, share) is None
 
 
@@ -55,9 +55,9 @@ def _lack(needs: Sequence[Need], share: float) -> tuple[float, float] | None:
 
 
 def free_bytes(device: Device) -> float:
-    """Memory that can still be had, infinite where nobody says.
+    """Free memory in bytes, infinite if it is unknown.
 
-    Of the limits of containers those of cgroup v2 are known, not those of v1.
+    Limits of containers are known for cgroup v2, not for v1.
     """
     kind = str(device).partition(":")[0]
     if kind == "cuda":
@@ -76,7 +76,7 @@ def free_bytes(device: Device) -> float:
 
 
 def _free_of_gpu(device: Device) -> float:
-    """What torch says, where it is imported and has GPUs: another engine's may be one that torch knows nothing of."""
+    """Free memory by torch, if it is imported and has GPUs; torch may not know the GPU of another engine."""
     torch: Any = sys.modules.get("torch")
     with suppress(RuntimeError, AssertionError, AttributeError):
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -85,13 +85,13 @@ def _free_of_gpu(device: Device) -> float:
 
 
 def _read_table(path: Path) -> dict[str, int]:
-    """Lines of a name, a number and perhaps its unit."""
+    """Reads lines of a name, a number and perhaps its unit."""
     return {line.split()[0]: int(line.split()[1]) for line in path.read_text().splitlines()}
 
 
 @contextmanager
 def running_out(message: str) -> Iterator[None]:
-    """Makes a :class:`ZooError` of this text of each error that says that memory cannot be had."""
+    """Turns each error of running out of memory into a :class:`ZooError` with this message."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -101,7 +101,7 @@ def running_out(message: str) -> Iterator[None]:
 
 
 def ran_out(error: Exception) -> bool:
-    """Whether an error of Python or torch says that memory cannot be had."""
+    """Whether an error of Python or torch says that memory ran out."""
     torchs = type(error).__name__ == "OutOfMemoryError"  # without importing it
     return torchs or isinstance(error, MemoryError) or FAILED.search(str(error)) is not None
 

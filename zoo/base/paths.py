@@ -17,18 +17,19 @@ from zoo.base.files import expanded
 
 
 def shown(path: Path) -> str:
-    """A path as a command that is printed has it: from the working directory, quoted where a shell needs that."""
+    """A path for a printed command: relative to the working directory, quoted if a shell needs that."""
     return shlex.quote(os.path.relpath(path))
 
 
 def without_folders(value: Any, into: str = "") -> Any:
     """Shortens every path of this machine in a value: a text, a list or mapping, or YAML of these in a text.
 
-    A path below the working directory becomes relative to it. Any other that leads out of it, by ``/``, ``~``, ``..``
-    or ``file:``, is reduced to its name, and to more where a list has two of that name; without one it becomes "data".
+    A path below the working directory becomes relative to it. Any path that leads out of it, by ``/``, ``~``, ``..`` or
+    ``file:``, is reduced to its name, with more folders if a list has two of that name. A path without a name becomes
+    "data".
 
     Args:
-        value: what is to be shown; whatever holds no such path is returned as it is.
+        value: value to show; anything without such a path is returned unchanged.
         into: folder that is put before the names of paths that lead out, such as "data".
     """
     if isinstance(value, Mapping):
@@ -37,7 +38,7 @@ def without_folders(value: Any, into: str = "") -> Any:
         return _list_shortened(value, into)
     if not isinstance(value, str):
         return value
-    with suppress(yaml.YAMLError, ValueError, RecursionError):  # what is no YAML is one text
+    with suppress(yaml.YAMLError, ValueError, RecursionError):  # anything but YAML is one text
         if isinstance(parsed := yaml.safe_load(value), (list, dict)):
             shown = without_folders(parsed, into)
             return value if shown == parsed else json.dumps(shown, ensure_ascii=False, default=str)
@@ -47,7 +48,7 @@ def without_folders(value: Any, into: str = "") -> Any:
 def ends_apart(paths: Sequence[str | Path]) -> list[str]:
     """The shortest end of each path that no other of them has, most often its name: "Set5/HR" beside "Set14/HR".
 
-    For texts in UTF-8: bytes of a path that are none become "?".
+    For texts in UTF-8: bytes of a path that are not UTF-8 become "?".
     """
     every = [_full(path).parts for path in paths]
     found = []
@@ -59,11 +60,11 @@ def ends_apart(paths: Sequence[str | Path]) -> list[str]:
 
 
 def _full(path: str | Path) -> Path:
-    return Path(os.path.abspath(expanded(path)))  # noqa: PTH100  links stay what they are called
+    return Path(os.path.abspath(expanded(path)))  # noqa: PTH100  links keep their names
 
 
 def _list_shortened(items: Sequence[Any], into: str) -> list[Any]:
-    """Names that different paths have in common get as many folders as tell them apart."""
+    """Shortens paths in a list; equal names of different paths get as many folders as tell them apart."""
     shown = [without_folders(item, into) for item in items]
     places = {i: _full(_path_of(item)) for i, item in enumerate(items) if isinstance(item, str)}
     ends = dict(zip(places, ends_apart(list(places.values())), strict=True))

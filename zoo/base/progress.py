@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, where rich is installed to draw them, and nothing anywhere else."""
+"""Progress bars on a terminal if rich is installed, and nothing anywhere else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
 Bars: TypeAlias = "Progress | NoBars"
-FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # by which rich takes anything for a terminal
+FORCED = ("FORCE_COLOR", "TTY_COMPATIBLE")  # variables that make rich take anything for a terminal
 
 
 class NoBars:
@@ -39,7 +39,7 @@ def bars(*columns: str | ProgressColumn) -> Bars:
     """Progress bars on stderr that are drawn on a terminal only.
 
     Args:
-        columns: of each bar; none: rich's own.
+        columns: columns of each bar; none: rich's own.
     """
     if not (sys.stderr.isatty() or any(map(os.environ.get, FORCED))):
         return NoBars()

@@ -1,6 +1,6 @@
-"""What an architecture declares, and finding it by its name. Nothing here imports torch.
+"""Declarations of architectures, found by name. Nothing here imports torch.
 
-Architectures are the folders in ``zoo/models`` and what other packages name by entry points of the group
+Architectures are the folders in ``zoo/models``, and those that other packages name by entry points of the group
 ``zoo.architectures``. Recipes and cards lie in folders of these names beside the zoo's package, or in the other one.
 """
 
@@ -26,7 +26,7 @@ GROUP = "zoo.architectures"
 
 @dataclass(frozen=True)
 class Architecture:
-    """Everything that the zoo must know of an architecture.
+    """Everything that the zoo must know about an architecture.
 
     Its classes are named by dotted paths, not held, so that reading a declaration imports nothing.
 
@@ -35,26 +35,26 @@ class Architecture:
         module: the LightningModule that trains it.
         data: the LightningDataModule that it is trained with.
         predictor: the class whose ``predict`` makes results of pictures by an engine; keyword arguments of ``predict``
-            are options of ``zoo predict``. Its ``shapes(batch, height, width)``, where it has them, are those of the
-            engine's input and outputs, to which an exported file is held.
+            are options of ``zoo predict``. Its ``shapes(batch, height, width)``, if it has it, gives the shapes of the
+            engine's input and outputs, against which exported files are checked.
         evaluate: the function ``(net, data, context, *, options) -> Results`` that measures what its cards claim, by
             the network's engine; keyword arguments are options of ``zoo evaluate``.
         weights: names of its cards; ``load`` takes the first for the architecture's own name.
-        task: in the field's words, such as "semantic segmentation".
+        task: task in the field's words, such as "semantic segmentation".
         pipeline_tag: the task in the Hub's words, such as "image-segmentation".
-        paper: address.
-        input: what the network takes, for its cards.
+        paper: address of the paper.
+        input: description of the network's input, for its cards.
         inputs: names of the pictures that make one prediction: the first arguments of ``predict``.
-        example: channels, height and width of the golden input; None where nothing is computed in one pass.
-        pretrained: arguments of network and module that name weights to start from. They are None where all weights
-            follow, so that nothing is fetched for nothing.
-        video: kind of the result of a video, which its file is named by, such as "styled"; empty: pictures only.
-        result: the class of what ``predict`` returns, where its ``save`` has keyword arguments: they are options of
+        example: channels, height and width of the golden input; None if nothing is computed in one pass.
+        pretrained: arguments of network and module that name weights to start from. They become None if all weights
+            follow, so that nothing is fetched in vain.
+        video: kind of a video's result, used in its file name, such as "styled"; empty: pictures only.
+        result: the class of ``predict``'s result, if its ``save`` has keyword arguments: they are options of
             ``zoo predict`` too.
-        chain: the function that makes one result of those of pictures of which each belongs to the next, an iterable;
-            empty: there is none.
+        chain: the function that makes one result from an iterable of results, each for a picture and the next; empty:
+            there is none.
         foreign: the function ``(shapes of tensors by name) -> arguments of the network`` that recognises files of other
-            programs with the same network and the same names, and gives None of any other; empty: there are none.
+            programs with the same network and names, and returns None for any other file; empty: there are none.
     """
 
     net: str
@@ -86,7 +86,7 @@ def architectures() -> dict[str, Architecture]:
 
 @lru_cache
 def _foreign() -> dict[str, tuple[Architecture, str]]:
-    """Architectures of other packages by name, each with the package; a broken package costs none of the others."""
+    """Architectures of other packages by name, each with the package; a broken package does not affect the others."""
     found: dict[str, tuple[Architecture, str]] = {}
     for entry in entry_points(group=GROUP):
         try:
@@ -94,13 +94,13 @@ def _foreign() -> dict[str, tuple[Architecture, str]]:
             if not isinstance(declared, Architecture):
                 raise TypeError(f"is a {type(declared).__name__}, not an Architecture")
             found[entry.name] = declared, entry.module
-        except Exception as error:  # whatever another package does when it is imported
+        except Exception as error:  # another package may raise anything when it is imported
             print(f"zoo: left out the architecture {entry.name} ({entry.value}): {first_line(error)}", file=sys.stderr)  # noqa: T201
     return found
 
 
 def folders(kind: str) -> list[Path]:
-    """Where ``"recipes"`` or ``"cards"`` lie: the zoo's folder first, then those of other packages."""
+    """Folders of ``"recipes"`` or ``"cards"``: the zoo's first, then those of other packages."""
     packages = sorted({module for _, module in _foreign().values()})
     places = (Path(sys.modules[name].__file__ or "").parent for name in packages)
     return [bundled(kind), *(place / kind for place in places)]
@@ -126,10 +126,10 @@ def architecture_of(cls: type) -> str | None:
 
 
 def import_object(path: str) -> Any:
-    """What a dotted path inside the zoo, or inside a package that has architectures, names.
+    """Imports the object at a dotted path inside the zoo, or inside a package that has architectures.
 
     Raises:
-        ZooError: the path leads out of these, or to nothing.
+        ZooError: the path leads out of these packages, or to nothing.
     """
     module, _, name = path.rpartition(".")
     roots = {"zoo", *(package.partition(".")[0] for _, package in _foreign().values())}

@@ -1,4 +1,4 @@
-"""Splits that stay as they are when data is added."""
+"""Splits that do not change when data is added."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def split_of(name: str, share: float) -> Split:
-    """The split of what has this name, by its SHA-256, so that adding others never moves it to another split.
+    """The split of an item by the SHA-256 of its name, so that adding items never moves it to another split.
 
     Args:
-        name: such as a path below the data's folder without its suffix, or a digest of the content.
-        share: of val, and as large a one of test.
+        name: name, such as a path below the data's folder without its suffix, or a digest of the content.
+        share: share of val, and of test.
     """
     known = name.encode(errors="surrogateescape")  # a path need not be UTF-8
     place = int.from_bytes(hashlib.sha256(known).digest()[:8], "big") / 2**64

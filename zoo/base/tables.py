@@ -1,4 +1,4 @@
-"""Texts line by line and tables row by row as people have them: UTF-8 or UTF-16, commas, semicolons or tabs."""
+"""Reads texts by lines and tables by rows, as people have them: UTF-8 or UTF-16, commas, semicolons or tabs."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import IO, AnyStr
 
 from zoo.base.errors import ZooError
 
-LINE = 1 << 20  # bytes, or characters of UTF-16, of a line, and characters of a row
+LINE = 1 << 20  # most bytes, or characters of UTF-16, of a line, and characters of a row
 _QUOTED = re.compile(r'"[^"]*"')
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text, counted from 1, each with the end that it has.
+    """The lines of a text, counted from 1, each with its line ending.
 
     Args:
-        path: of a file in UTF-8, with or without a mark at its start, or in UTF-16 with one.
+        path: path of a file in UTF-8, with or without a byte order mark, or in UTF-16 with one.
 
     Raises:
-        ZooError: a line is too long, or of another encoding, or has a NUL.
+        ZooError: a line is too long, in another encoding, or has a NUL.
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         marked = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     for number, line in _utf16(path) if marked else _utf8(path):
         if "\0" in line:
-            raise ZooError(f"{path}: line {number}: has a NUL byte; not a text in UTF-8, or UTF-16 without its mark")
+            raise ZooError(f"{path}: line {number}: has a NUL byte; not UTF-8, or UTF-16 without a byte order mark")
         yield number, line
 
 
@@ -57,7 +57,7 @@ def _utf8(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _pieces(file: IO[AnyStr], path: Path) -> Iterator[tuple[int, AnyStr]]:
-    """The lines of a file, of which one that is too long is not read whole."""
+    """The lines of a file; a line that is too long is not read whole."""
     for number in itertools.count(1):
         if not (line := file.readline(LINE + 1)):
             return
@@ -67,11 +67,11 @@ def _pieces(file: IO[AnyStr], path: Path) -> Iterator[tuple[int, AnyStr]]:
 
 
 def records(path: Path, cells: int | None = None) -> Iterator[tuple[int, list[str]]]:
-    """The rows of a table, each with the number of its first line; empty ones are left out.
+    """The rows of a table, each with the number of its first line; empty rows are left out.
 
     Args:
-        path: of a .csv or .tsv as :func:`lines` reads it.
-        cells: of a row, by which the delimiter is told where there may be several.
+        path: path of a .csv or .tsv in an encoding of :func:`lines`.
+        cells: number of cells of a row, which tells the delimiter if several are possible.
 
     Raises:
         ZooError: see :func:`lines`; or a quote is left open.
@@ -109,7 +109,7 @@ def records(path: Path, cells: int | None = None) -> Iterator[tuple[int, list[st
 
 
 def _delimiter(first: str, path: Path, cells: int | None) -> str:
-    """The one that makes as many cells of the first row as are wanted, else the one that it has most of."""
+    """The delimiter that splits the first row into the wanted number of cells, else the most frequent one."""
     bare = _QUOTED.sub("", first)
     likeliest = "\t,;" if path.suffix.lower() == ".tsv" else ",;\t"
     return max(likeliest, key=lambda each: (bare.count(each) + 1 == cells, bare.count(each)))

@@ -30,36 +30,36 @@ def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
 
 
 def listing(names: Iterable[str]) -> str:
-    """Names in as few lines as can be read, long as terminals are wide nowadays."""
+    """Names in few lines, as long as terminals are wide nowadays."""
     return textwrap.fill(", ".join(names), LINE)
 
 
 def printable(text: str, keep: str = "") -> str:
-    """The text with a question mark for whatever could steer a terminal, but for the characters to keep.
+    """The text with a question mark for each character that could steer a terminal, except those in ``keep``.
 
-    What is shown may come from a stranger's card.
+    Texts that are shown may come from a stranger's card.
     """
     return "".join(letter if letter.isprintable() or letter in keep else "?" for letter in text)
 
 
 def is_line(text: str) -> bool:
-    """Whether a text may stand in a line of a card: letters that are printed, and not too many."""
+    """Whether a text fits into a line of a card: printable characters, and not too many."""
     return len(text) <= LINE and text.isprintable()
 
 
 def shortened(text: str, longest: int) -> str:
-    """The text without its middle, where it has more characters than that."""
+    """The text without its middle, if it has more than ``longest`` characters."""
     end = longest // 3
     return text if len(text) <= longest else f"{text[: longest - end - 3]}...{text[-end:]}"
 
 
 def first_line(error: BaseException) -> str:
-    """The first line that an error says, or the name of its class where it says nothing."""
+    """The first line of an error's message, or the name of its class if the message is empty."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, what it was raised from or while handling, and so on to the first, or to one that was there before."""
+    """An error and its chain of causes: errors that it was raised from or while handling; loops end."""
     seen = set[int]()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -68,5 +68,5 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def cell_text(cell: str | float | None) -> str:
-    """What stands in a cell of a results' table: a text, a number to four digits, or nothing."""
+    """The content of a cell in a results' table: a text, a number to four digits, or nothing."""
     return "" if cell is None else cell if isinstance(cell, str) else f"{cell:.4g}"

@@ -1,7 +1,7 @@
-"""Values of JSON and of command lines in the types of annotations, and these types in a user's words.
+"""Reads values of JSON and command lines into the types of annotations, and words these types for users.
 
-Read are bool, int, float, str, Path, None, Any, Literal, unions, lists, tuples, mappings and dataclasses of these; and
-Annotated, with an :class:`Interval` or one of the limits here.
+Supported types are bool, int, float, str, Path, None, Any, Literal, unions, lists, tuples, mappings and dataclasses of
+these; and Annotated, with an :class:`Interval` or one of the limits here.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ UNIONS = (Union, UnionType)
 LISTS = (Sequence, list)
 MAPPINGS = (Mapping, dict)
 NAMES = {int: "a whole number", float: "a number", bool: "true or false", Any: "any value", None: "null"}
-NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)  # of its loader
+NOT_YAML = (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError)  # errors of its loader
 Place: TypeAlias = "tuple[str | int, ...]"  # the keys that lead to a value
 
 
 @dataclass(frozen=True)
 class Longest:
-    """A limit of the characters of a text, or of the items of a list or mapping."""
+    """A limit on the characters of a text, or on the items of a list or mapping."""
 
     most: int
 
@@ -48,7 +48,7 @@ class Form:
 
     Args:
         allows: whether a text has it.
-        told: what it is called, in words that follow "a text".
+        told: description of the form, in words that follow "a text".
     """
 
     allows: Callable[[str], bool]
@@ -59,17 +59,17 @@ class Form:
 
     @classmethod
     def of(cls, pattern: str, told: str) -> Form:
-        """That of a regular expression."""
+        """The form of a regular expression."""
         return cls(lambda text: re.fullmatch(pattern, text) is not None, told)
 
 
 class UnfitError(ValueError):
-    """A value that is of another type than is asked for, or out of its range.
+    """A value of another type than the requested one, or out of its range.
 
     Args:
         told: what is wrong.
-        value: the innermost that does not fit; None where there is none.
-        place: of it.
+        value: the innermost value that does not fit; None if there is none.
+        place: place of that value.
     """
 
     def __init__(self, told: str, value: Any, place: Place) -> None:
@@ -82,7 +82,7 @@ def _unfit(kind: Any, value: Any, place: Place) -> UnfitError:
 
 
 def _shown(value: Any) -> str:
-    """A value as Python writes it, cut; words for one that it cannot write, such as a number of 5,000 digits."""
+    """A value as Python writes it, cut; words for one that Python cannot write, such as a number of 5,000 digits."""
     try:
         return f"{value!r:.60}"
     except (ValueError, RecursionError):
@@ -90,13 +90,13 @@ def _shown(value: Any) -> str:
 
 
 def read(kind: Any, value: Any, *, words: bool = False, closed: bool = False, place: Place = ()) -> Any:
-    """A value in the type of an annotation. Nothing becomes anything else but int float, and list tuple.
+    """Reads a value into the type of an annotation. The only conversions are int to float and list to tuple.
 
     Args:
         kind: the type.
         value: of JSON or YAML.
         words: whether a text may spell what it stands for, as on a command line: "8", "null", "[8, 16]".
-        closed: whether objects have no other keys than dataclasses have fields; else these are left out.
+        closed: whether to refuse keys that are not fields of a dataclass; else they are left out.
         place: where the value stands.
 
     Raises:
@@ -136,14 +136,14 @@ def _plain(kind: Any, value: Any, words: bool, place: Place) -> Any:
     if kind is Path and isinstance(value, (str, Path)):
         return Path(value)
     fits = kind in (bool, int, float, str) and isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    endless = words and isinstance(value, float) and not math.isfinite(value)  # in a list, as a word alone is none
+    endless = words and isinstance(value, float) and not math.isfinite(value)  # in a list: a word alone is not
     if not fits or endless or (isinstance(value, str) and not words and not _is_unicode(value)):
         raise _unfit(kind, value, place)
     return value
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it has no half of a letter, which nothing can write; paths on a command line may."""
+    """Whether a text has no lone surrogate, which nothing can write; paths on a command line may have one."""
     return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
@@ -170,7 +170,7 @@ def _allows(limit: Any, value: Any) -> bool:
 
 
 def _one_of(kind: Any, value: Any, within: Callable[..., Any], words: bool, place: Place) -> Any:
-    """The first of several types that fits; of words a text is the last, as any is one."""
+    """The first of several types that fits; for words, texts are tried last, since any word is a text."""
     failures = []
     for each in sorted(typing.get_args(kind), key=lambda each: words and each in (str, Path)):
         try:
@@ -182,7 +182,7 @@ def _one_of(kind: Any, value: Any, within: Callable[..., Any], words: bool, plac
 
 
 def _items(kind: Any, value: Any, within: Callable[..., Any], place: Place) -> Any:
-    """A list or tuple; None where the value is none, or has not as many items."""
+    """A list or tuple; None if the value is neither, or has another number of items."""
     kinds = typing.get_args(kind)
     if not isinstance(value, (list, tuple)):
         return None
@@ -196,7 +196,7 @@ def _items(kind: Any, value: Any, within: Callable[..., Any], place: Place) -> A
 
 
 def _mapping(kind: Any, value: Any, within: Callable[..., Any], place: Place) -> Any:
-    """A mapping, whose keys may be spelt, since JSON has none but texts; None where the value is none."""
+    """A mapping, whose keys may be spelt as texts, the only keys of JSON; None if the value is not a mapping."""
     keys, values = typing.get_args(kind)
     if not isinstance(value, Mapping):
         return None
@@ -207,7 +207,7 @@ def _mapping(kind: Any, value: Any, within: Callable[..., Any], place: Place) ->
 
 
 def _object(kind: Any, value: Any, within: Callable[..., Any], closed: bool, place: Place) -> Any:
-    """A dataclass, of a mapping; None where the value is neither."""
+    """A dataclass, read from a mapping; None if the value is neither."""
     if isinstance(value, kind) or not isinstance(value, Mapping):
         return value if isinstance(value, kind) else None
     hints, given = hints_of(kind), {}
@@ -228,7 +228,7 @@ def hints_of(kind: Any) -> dict[str, Any]:
 
 
 def _spelt(kind: Any, word: str) -> Any:
-    """What a word spells, of the kind that is asked for; the word itself where it spells none."""
+    """The value that a word spells in the requested type; the word itself if it spells none."""
     try:
         if kind in (None, NoneType):
             return None if word == "null" else word
@@ -246,7 +246,7 @@ def _spelt(kind: Any, word: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Values for JSON: dataclasses without fields that are as by default, and no numbers that are not finite."""
+    """Values for JSON: dataclasses without fields at their default, and null for numbers that are not finite."""
     if dataclasses.is_dataclass(value):
         told = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
         defaults = {each.name: _default(each) for each in dataclasses.fields(value)}
@@ -263,20 +263,20 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def parts(kind: Any) -> list[Any]:
-    """The types that a value may have, but None."""
+    """The types that a value may have, except None."""
     kinds = typing.get_args(kind) if typing.get_origin(kind) in UNIONS else (kind,)
     return [each for each in kinds if each not in (None, NoneType)]
 
 
 def wanted(kind: Any) -> str:
-    """What the values of a type are in a user's words, such as "a whole number from 1 on, auto or null"."""
+    """The values of a type in a user's words, such as "a whole number from 1 on, auto or null"."""
     kinds = [*parts(kind), *([None] if {None, NoneType} & {kind, *typing.get_args(kind)} else [])]
     *others, last = dict.fromkeys(word for each in kinds for word in names(each))
     return f"{', '.join(others)} or {last}" if others else last
 
 
 def names(kind: Any) -> list[str]:
-    """What values of a type without alternatives are, each word that is a value by itself."""
+    """Words for the values of a type without alternatives; each choice of a Literal is one word."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is Literal:
         return [str(value) for value in arguments]
@@ -290,7 +290,7 @@ def names(kind: Any) -> list[str]:
 
 
 def _limit(limit: Any) -> str:
-    """What a limit allows, such as "from 0 to 1"."""
+    """A limit in words, such as "from 0 to 1"."""
     if not isinstance(limit, Interval):
         return str(limit)
     low, high, above = limit.ge, limit.le, limit.gt

@@ -1,4 +1,4 @@
-"""The README of a card that has none yet, from what its author says of the model."""
+"""The README of a new card, from what the author says about the model."""
 
 from __future__ import annotations
 
@@ -71,16 +71,16 @@ class About:
     """What only the author of a model can say.
 
     Args:
-        license: of the weights, an id of the Hub.
-        license_name: of an "other" licence.
-        license_link: its text.
+        license: licence of the weights, an id of the Hub.
+        license_name: name of an "other" licence.
+        license_link: address of its text.
         data_license: one line on the terms of the data that the weights come from.
-        commercial_use: of the weights, one of :data:`zoo.cards.front.USES`; what the card says if not given.
-        datasets: names, or ids on the Hub.
+        commercial_use: use of the weights, one of :data:`zoo.cards.front.USES`; default: what the card says.
+        datasets: names of the training data, or ids on the Hub.
         description: a paragraph for the README: what the model is for.
         limits: a paragraph: where it fails.
-        samples: paths of pictures that the network answers to for a README that is new; else the last pictures of the
-            run's validation.
+        samples: paths of pictures to show with their results in a new README; default: the last validation pictures of
+            the run.
     """
 
     license: str = ""
@@ -98,10 +98,10 @@ class About:
         return cls(**{each.name: getattr(options, each.name) for each in fields(cls)})
 
     def front(self, card: Mapping[str, Any], name: str, architecture: Architecture) -> dict[str, Any]:
-        """Front matter: what is given, before what an existing card has, before what follows from the architecture."""
+        """Front matter: given values, before those of an existing card, before those of the architecture."""
         words = (architecture.task, name.replace("_", "-"))
         own = {"license": self.license, "data_license": self.data_license, "datasets": list(self.datasets)}
-        if any(value and value != card.get(key) for key, value in own.items()):  # what the card says is of others
+        if any(value and value != card.get(key) for key, value in own.items()):  # the card describes others
             card = {key: value for key, value in card.items() if key != "commercial_use"}
         given = {
             **{key: getattr(self, key) for key in TEXTS},
@@ -111,36 +111,36 @@ class About:
             "tags": card.get("tags") or [*(re.sub(r"\W+", "-", word) for word in words), "pytorch", "lightning"],
             "datasets": list(self.datasets),
         }
-        if self.license:  # another one than the card had
+        if self.license:  # replaces the card's
             card = {key: value for key, value in card.items() if not key.startswith("license")}
         return {**card, **{key: value for key, value in given.items() if value}}
 
 
 def add_about_options(parser: Any) -> None:
-    """Adds what a card needs to be told."""
-    parser.add_argument("--license", default="", help="of the weights: an id of the Hub, such as cc-by-nc-4.0")
-    parser.add_argument("--license-name", default="", help="where the licence is 'other'")
+    """Adds the options that describe a card."""
+    parser.add_argument("--license", default="", help="licence of the weights: an id of the Hub, such as cc-by-nc-4.0")
+    parser.add_argument("--license-name", default="", help="name of a licence 'other'")
     parser.add_argument("--license-link", default="", metavar="URL")
-    parser.add_argument("--data-license", default="", metavar="TEXT", help="a line on the terms of the data")
+    parser.add_argument("--data-license", default="", metavar="TEXT", help="terms of the data in one line")
     parser.add_argument(
         "--commercial-use", default="", choices=USES,
         help="whether the weights may be used commercially (default: what the card says, or else unclear)",
     )  # fmt: skip
-    parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="that it was trained on")
-    parser.add_argument("--description", default="", metavar="TEXT", help="what it is for, in a README that is new")
-    parser.add_argument("--limits", default="", metavar="TEXT", help="where it fails, in a README that is new")
-    parser.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="to be shown with their results")
+    parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="training data of the model")
+    parser.add_argument("--description", default="", metavar="TEXT", help="what the model is for (new README)")
+    parser.add_argument("--limits", default="", metavar="TEXT", help="where the model fails (new README)")
+    parser.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="pictures to show with results")
 
 
 def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
     """Refuses to leave a field of a card empty.
 
     Args:
-        about: what is given.
-        card: front matter of a README that is there already.
+        about: the given values.
+        card: front matter of an existing README.
 
     Raises:
-        ZooError: names every empty field, or the first that is wrong.
+        ZooError: names every empty field, or the first wrong one.
     """
     given = {key: value for key, value in vars(about).items() if value}
     for key in given.keys() - {"samples"}:
@@ -158,31 +158,31 @@ def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
     _check_texts(known)
     if known["license"] not in LICENSES:
         near = did_you_mean(known["license"], LICENSES)
-        raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' takes a --license-name")
+        raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' needs --license-name")
 
 
 def _check_texts(known: Mapping[str, Any]) -> None:
-    """Refuses texts that are none, and names of data sets that are no list of texts."""
+    """Refuses values that are not texts, and names of data sets that are not a list of texts."""
     for key in TEXTS:
         flag, text = f"--{key.replace('_', '-')}", known.get(key, "")
         if not isinstance(text, str):
-            raise ZooError(f"{key} of the README is no text but {text!r:.60}; give {flag}")
+            raise ZooError(f"{key} in the README must be a text, not {text!r:.60}; give {flag}")
         if "\n" in text:
-            raise ZooError(f"{flag} is one line")
+            raise ZooError(f"{flag} must be one line")
     if (said := commercial_use(known)) not in USES:
-        raise ZooError(f"commercial_use of the README is {said!r:.60}: yes, no or unclear; give --commercial-use")
+        raise ZooError(f"commercial_use in the README is {said!r:.60}, not yes, no or unclear; give --commercial-use")
     names = known["datasets"]
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise ZooError(f"datasets of the README are no list of names but {names!r:.60}; give --datasets NAME ...")
+        raise ZooError(f"datasets in the README must be a list of names, not {names!r:.60}; give --datasets NAME ...")
 
 
 def write_readme(about: About, architecture: Architecture, **known: Any) -> str:
     """The text below the front matter.
 
     Args:
-        about: complete.
-        architecture: of the model.
-        known: what else the template shows.
+        about: values, all of them given.
+        architecture: architecture of the model.
+        known: further values of the template.
     """
     predict = inspect.signature(import_object(architecture.predictor).predict)
     needed = [name for name, each in predict.parameters.items() if each.default is each.empty and name != "self"]

@@ -23,7 +23,7 @@ from zoo.cards.tables import of_exports, of_results
 from zoo.hub import layout, locate
 from zoo.models.evaluation import Figure, Results
 
-FIELDS = {  # that a card must have
+FIELDS = {  # required ones
     "config.json": ("architecture", "arguments", "zoo_version", "weights", "recipe", "data", "input"),
     "results.json": ("figures", "parameters", "macs", "command", "versions", "data_digest", "commit"),
     "README.md": ("license", "data_license", "tags", "datasets", "library_name", "pipeline_tag", "model-index"),
@@ -37,11 +37,11 @@ class Card:
     """A model's folder as read.
 
     Args:
-        name: its own, or else that of its folder.
-        folder: where it is.
+        name: name in ``config.json``, or else of the folder.
+        folder: path of the folder.
         config: content of ``config.json``.
-        results: of ``results.json``; empty before the first measurement.
-        front: front matter of ``README.md``; empty where there is none.
+        results: content of ``results.json``; empty before the first measurement.
+        front: front matter of ``README.md``; empty if there is none.
     """
 
     name: str
@@ -65,13 +65,13 @@ class Card:
 
     @property
     def size(self) -> str:
-        """Of the weights, such as "7.1 MB", or "none"."""
+        """Size of the weights, such as "7.1 MB", or "none"."""
         size = self.config.get("weights", {}).get("bytes")
         return "none" if self.results.parameters == 0 else "" if size is None else f"{size / 1e6:.1f} MB"
 
     @property
     def certificates(self) -> dict[str, parity.Certificate]:
-        """Of its exported files, by their names."""
+        """Certificates of the exported files, by file name."""
         return parity.read(self.folder)
 
 
@@ -79,7 +79,7 @@ def read_card(name: str | Path) -> Card:
     """Reads a card by any name that :func:`zoo.hub.locate.find` takes.
 
     Raises:
-        ZooError: no such card, or one that cannot be read.
+        ZooError: the card does not exist or cannot be read.
     """
     source = locate.find(name)
     paths = {file: source.file(file, layout.PROSE) for file in FIELDS if file == "config.json" or source.has(file)}
@@ -113,11 +113,11 @@ def refresh(folder: str | Path, results: Results | None = None) -> None:
     """Regenerates tables and model-index in a card's README from its results; the prose stays as it is.
 
     Args:
-        folder: of the card.
-        results: that take the place of those in ``results.json``.
+        folder: folder of the card.
+        results: results that replace those in ``results.json``.
 
     Raises:
-        ZooError: no markers, or results that lack a field; nothing was written then.
+        ZooError: markers are missing, or the results lack a field; nothing was written then.
     """
     card = read_card(folder)
     if results:
@@ -140,12 +140,12 @@ def certify(folder: Path, certificate: parity.Certificate) -> None:
     """Puts a certificate into a card's ``parity.json``, and shows it in the README.
 
     Raises:
-        ZooError: it is of other weights, or the card is not complete; nothing was written then.
+        ZooError: it belongs to other weights, or the card is incomplete; nothing was written then.
     """
     card = read_card(folder)
     if certificate.weights_sha256 != card.config["weights"]["sha256"]:
-        raise ZooError(f"{certificate.file} was made of other weights than those of {folder}")
-    refresh(folder)  # refuses a card that is not complete
+        raise ZooError(f"{certificate.file} was made from other weights than those in {folder}")
+    refresh(folder)  # refuses an incomplete card
     parity.write(folder, certificate)
     refresh(folder)
 
@@ -154,12 +154,12 @@ def add_export(folder: Path, to: str, *files: Path) -> None:
     """Names an export in a card's ``config.json``, and shows its certificate in the README.
 
     Args:
-        folder: of the card, which has the files and their certificate in ``parity.json``.
+        folder: folder of the card, which has the files and their certificate in ``parity.json``.
         to: kind of the export: "onnx" or "openvino".
-        files: of the export: the one that is opened, then that of its weights where they are apart.
+        files: files of the export: the main one, then the file of its weights if they are separate.
 
     Raises:
-        ZooError: no complete card.
+        ZooError: the card is incomplete.
     """
     config = read_json(folder / "config.json")
     first, *weights = map(described.entry_of, files)
@@ -169,7 +169,7 @@ def add_export(folder: Path, to: str, *files: Path) -> None:
 
 
 def begin_readme(folder: Path, matter: Mapping[str, Any], body: str | None = None) -> None:
-    """Gives a card's README its front matter and, where one is given, its text, for :func:`refresh` to complete."""
+    """Writes a card's README: front matter and, if given, the text; :func:`refresh` completes it."""
     readme = folder / "README.md"
     replace(readme, front.join(matter, front.read(readme)[1] if body is None else body))
 
@@ -201,7 +201,7 @@ def fill(text: str, name: str, body: str) -> str:
 
 
 def _generated(card: Card) -> dict[str, str]:
-    """What files should hold that follow from the results, by their names; empty for one that need not be there."""
+    """The content of files that are generated from the results, by name; empty for a file that is not needed."""
     _, body = front.read(card.folder / "README.md")
     matter = {**card.front, "model-index": model_index(card)}
     shown = "\n\n".join([of_results(card.results), *of_exports(card.certificates.values())])
@@ -213,14 +213,14 @@ def _generated(card: Card) -> dict[str, str]:
 
 
 def _gaps(card: Card) -> list[str]:
-    """Fields that a card must have and has not."""
+    """Required fields that a card lacks."""
     gaps = _missing_fields(card, *FIELDS)
     if card.architecture is None:
         gaps.append(f"config.json names no architecture: {card.config.get('architecture')!r}")
     elif card.architecture.example and "golden" not in card.config:
         gaps.append("config.json has no golden, the file that zoo card makes")
     if front.commercial_use(card.front) not in front.USES:
-        gaps.append(f"commercial_use of README.md is {card.front['commercial_use']!r:.60}: yes, no or unclear")
+        gaps.append(f"commercial_use in README.md must be yes, no or unclear, not {card.front['commercial_use']!r:.60}")
     return gaps
 
 
@@ -231,7 +231,7 @@ def _missing_fields(card: Card, *files: str) -> list[str]:
 
 
 def _differing_files(card: Card) -> list[str]:
-    """Of the files whose digests are in ``config.json``."""
+    """Problems with the files whose digests are in ``config.json``."""
     problems = []
     entries = described.entries(card.config)
     for name, entry in entries.items():
@@ -245,14 +245,14 @@ def _differing_files(card: Card) -> list[str]:
 
 
 def _uncertified(card: Card) -> list[str]:
-    """Exports without a certificate, and certificates of something else."""
+    """Exports without a certificate, and certificates for other files or weights."""
     exports = {entry["file"]: entry["sha256"] for entry in described.exports(card.config).values()}
     problems = [f"parity.json has no certificate of {name}" for name in exports if name not in card.certificates]
     for name, certificate in card.certificates.items():
         if certificate.weights_sha256 != card.config["weights"]["sha256"]:
-            problems.append(f"{name} of parity.json was made of other weights: make it again with zoo export")
-        elif certificate.sha256 != exports.get(name, certificate.sha256):  # which the card need not have
-            problems.append(f"parity.json certifies another {name} than that of config.json")
+            problems.append(f"{name} in parity.json was made from other weights: make it again with zoo export")
+        elif certificate.sha256 != exports.get(name, certificate.sha256):  # a card need not hold the file
+            problems.append(f"parity.json certifies another {name} than config.json names")
     return problems
 
 

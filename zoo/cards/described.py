@@ -13,7 +13,7 @@ from zoo.cards import forms
 from zoo.hub import layout
 from zoo.hub.locate import CONFIG_FILE, Source
 
-KINDS = ("onnx", "openvino")  # of exports that a model's folder may hold
+KINDS = ("onnx", "openvino")  # kinds of exports in a model's folder
 RESTORING = "restore it: copy or download the folder again"
 
 
@@ -21,7 +21,7 @@ def read_config(source: Source) -> dict[str, Any]:
     """A model's ``config.json``.
 
     Raises:
-        ZooError: there is none, or it has another form.
+        ZooError: the file is missing or has another form.
     """
     config = read_json(source.file(CONFIG_FILE, layout.PROSE))
     forms.check(forms.Config, config, f"{source}/{CONFIG_FILE}")
@@ -29,18 +29,18 @@ def read_config(source: Source) -> dict[str, Any]:
 
 
 def entry_of(path: Path) -> dict[str, Any]:
-    """What ``config.json`` says of a file."""
+    """The entry of a file in ``config.json``."""
     return {"file": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size}
 
 
 def exports(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What a configuration says of exported files, by their kinds; others than these are of a later version."""
+    """A configuration's entries of exported files, by kind; unknown kinds, of a later version, are left out."""
     found = config.get("exports", {})
     return {kind: found[kind] for kind in KINDS if kind in found}
 
 
 def entries(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """What a configuration says of its files, by their names: of weights, golden file and exports."""
+    """A configuration's entries of weights, golden file and exports, by file name."""
     exported = exports(config)
     apart = exported.get("openvino", {}).get("weights")
     files = (config["weights"], config.get("golden"), *exported.values(), apart)
@@ -48,20 +48,20 @@ def entries(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def read(source: Source, entry: Mapping[str, Any]) -> bytes:
-    """The bytes of a file, fetched if need be, whose digest is that of the configuration.
+    """The bytes of a file, fetched if needed, after their digest was compared with the configuration.
 
     Args:
-        source: of the model.
-        entry: of the file in its configuration.
+        source: where the model's files are.
+        entry: entry of the file in the configuration.
 
     Raises:
-        ZooError: no such file, a larger one, which is not fetched, or another one.
+        ZooError: the file is missing, too large (and not fetched), or a different one.
     """
     return verified(_path(source, entry), entry, source.restoring)
 
 
 def fetch(source: Source, entry: Mapping[str, Any]) -> Path:
-    """The path of such a file, after it was compared; raises as :func:`read`."""
+    """The path of a file that was verified as in :func:`read`; raises the same errors."""
     path = _path(source, entry)
     verified(path, entry, source.restoring)
     return path
@@ -76,12 +76,12 @@ def verified(path: Path, entry: Mapping[str, Any], restoring: str = RESTORING) -
     """The bytes of a file, after their digest was compared.
 
     Args:
-        path: of the file.
-        entry: in ``config.json``.
-        restoring: how to get a file back that is damaged.
+        path: path of the file.
+        entry: its entry in ``config.json``.
+        restoring: how to restore a damaged file.
 
     Raises:
-        ZooError: it is another file.
+        ZooError: it is a different file.
     """
     content = path.read_bytes()
     if (have := hashlib.sha256(content).hexdigest()) != (want := entry.get("sha256")):

@@ -1,7 +1,7 @@
-"""An exported file, before any runtime sees it, and what it says of itself, which may come from a stranger.
+"""An exported file and its metadata, checked before any runtime reads it: the file may come from a stranger.
 
-So that is checked: the architecture is a name in the registry, facts are of the types and in the ranges of the
-predictor's signature, outputs and shapes are those of the graph.
+The architecture must be a name in the registry, facts must have the types and ranges of the predictor's signature, and
+outputs and shapes must be those of the graph.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from zoo.engines.graph import Graph, Shape, read_graph
 from zoo.engines.ir import read_ir
 from zoo.hub import layout
 
-LONG = ("arguments", "facts", "predicts", "labels", "palette", "golden")  # metadata that are no lines
+LONG = ("arguments", "facts", "predicts", "labels", "palette", "golden")  # metadata that may exceed a line
 DIGEST = re.compile("[0-9a-f]{64}")
-Content: TypeAlias = "bytes | tuple[bytes, bytes]"  # of ONNX, or of OpenVINO's .xml and .bin
+Content: TypeAlias = "bytes | tuple[bytes, bytes]"  # an ONNX file, or OpenVINO's .xml and .bin
 
 
 def read_file(path: str | Path) -> Export:
-    """An exported file.
+    """Reads an exported file.
 
     Raises:
-        ZooError: no such file, or one that is refused.
+        ZooError: the file does not exist or is refused.
     """
     file = expanded(path)
     if file.suffix.lower() == ".onnx":
@@ -55,7 +55,7 @@ def _bytes(file: Path, path: str | Path) -> bytes:
 
 
 def parse(where: str, content: Content) -> Export:
-    """What an exported file says of itself, unless that is a lie."""
+    """Reads the metadata of an exported file and checks them."""
     graph = read_graph(content, where) if isinstance(content, bytes) else read_ir(*content, where)
     return Export(where, content, graph).check()
 
@@ -65,9 +65,9 @@ class Export:
     """An exported file that no runtime has seen yet.
 
     Args:
-        where: it is, for errors.
-        content: of it.
-        graph: what it says of itself.
+        where: path of the file, for errors.
+        content: bytes of the file.
+        graph: its metadata and shapes.
     """
 
     where: str
@@ -100,7 +100,7 @@ class Export:
 
     @cached_property
     def predicts(self) -> tuple[str, ...]:
-        """Names of the outputs that prediction works on."""
+        """Names of the outputs that prediction uses."""
         found: list[str] = self._value(list[str], "predicts")
         if not found or len(set(found)) < len(found) or not set(found) <= set(self.graph.outputs):
             raise ZooError(
@@ -110,12 +110,12 @@ class Export:
 
     @cached_property
     def promised(self) -> Callable[[int, int, int], Shapes] | None:
-        """The shapes of input and outputs by batch, height and width, where the predictor tells them by the facts."""
+        """A function from batch, height and width to the shapes of input and outputs; None if it has none."""
         predictor = import_object(self.declared.predictor)(None, **self.facts)
         return getattr(predictor, "shapes", None)
 
     def check(self) -> Export:
-        """Itself, unless its metadata lie."""
+        """Returns itself after its metadata were checked."""
         try:
             self._check_texts()
             check_forward_pass(self.architecture)
@@ -129,15 +129,15 @@ class Export:
             if name not in LONG and not is_line(text):
                 raise ZooError(f"{name!r:.60} is not one short line")
         if not DIGEST.fullmatch(self.metadata.get("weights_sha256", "")):
-            raise ZooError("weights_sha256 is no SHA-256")
+            raise ZooError("weights_sha256 is not a SHA-256")
         if self.architecture not in architectures():
             raise unknown("architecture", self.architecture, architectures())
         for name in ("labels", "palette"):
             if name in self.metadata and self._value(Any, name) != self._value(dict[str, Any], "facts").get(name):
-                raise ZooError(f"{name} are not those of facts")
+                raise ZooError(f"{name} differ from those in facts")
 
     def _value(self, kind: Any, name: str) -> Any:
-        """A value that metadata hold as JSON."""
+        """A value of the metadata, read from JSON."""
         try:
             return read(kind, json.loads(self.metadata[name]), place=(name,))
         except RecursionError:
@@ -146,7 +146,7 @@ class Export:
             raise error if isinstance(error, UnfitError) else ZooError(f"{name} is not JSON") from None
 
     def _check_graph(self) -> None:
-        """Compares what facts promise with the graph's shapes, as far as these are fixed."""
+        """Compares the shapes that facts promise with the graph's, as far as these are fixed."""
         shapes = {**self.graph.inputs, **{name: self.graph.outputs[name] for name in self.predicts}}
         [shape], example = self.graph.inputs.values(), self.declared.example
         if self.promised and example:
@@ -156,20 +156,20 @@ class Export:
 
 
 def compare(shapes: Mapping[str, Shape], promised: Shapes) -> None:
-    """Refuses shapes that are not those that facts promise.
+    """Refuses shapes that differ from those that facts promise.
 
     Args:
-        shapes: of the input and outputs, by name; a text is any number.
-        promised: of these, the last of which may be absent.
+        shapes: shapes of the input and outputs, by name; a text stands for any number.
+        promised: their promised shapes, the last of which may be absent.
     """
     if not 2 <= len(shapes) <= len(promised):
-        raise ZooError(f"facts promise {len(promised) - 1} outputs, and it has {len(shapes) - 1}")
+        raise ZooError(f"facts promise {len(promised) - 1} outputs, but there are {len(shapes) - 1}")
     for (name, have), want in zip(shapes.items(), promised, strict=False):
         fits = len(have) == len(want) and all(
             isinstance(side, str) or side == right for side, right in zip(have, want, strict=True)
         )
         if not fits:
-            raise ZooError(f"facts promise that {name!r:.60} is {_text(want)}, and it is {_text(have)}")
+            raise ZooError(f"facts promise that {name!r:.60} is {_text(want)}, but it is {_text(have)}")
 
 
 def _text(shape: Sequence[int | str]) -> str:
@@ -177,7 +177,7 @@ def _text(shape: Sequence[int | str]) -> str:
 
 
 def check_forward_pass(architecture: str) -> None:
-    """Refuses an architecture in which there is nothing to export."""
+    """Refuses an architecture without a forward pass to export."""
     if architectures()[architecture].example is None:
         way_out = "" if find_spec("torch") else ": pip install lightning-zoo"
         raise ZooError(f"{architecture} has no forward pass that an engine could compute; it needs torch{way_out}")

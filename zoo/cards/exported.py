@@ -1,4 +1,4 @@
-"""Models as exported files, which predict without torch: by path, or by the name of a model."""
+"""Exported files, which predict without torch: by path, or by the name of a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 RUNS = {".onnx": ("onnx", "openvino", "opencv"), ".xml": ("openvino",)}  # engines by the suffix of a file
-Make: TypeAlias = Callable[[str | Path], Path]  # exports a model, where torch is
+Make: TypeAlias = Callable[[str | Path], Path]  # exports a model, with torch
 
 
 def load(
@@ -34,16 +34,16 @@ def load(
     Args:
         source: path of an ``.onnx`` or ``.xml`` file, or a model as :func:`zoo.load` takes it.
         engine: see :func:`engine_of`.
-        device: as the engine names it.
-        check: whether the golden input in the file's metadata is replayed.
-        make: exports a model whose card has no export.
+        device: device, as the engine names it.
+        check: whether to replay the golden input in the file's metadata.
+        make: function that exports a model whose card has no export.
 
     Raises:
-        ZooError: no such file or engine, metadata that lie, a file that is not what ``config.json`` describes, or a
-            golden output that differs.
+        ZooError: there is no such file or engine, the metadata are wrong, the file differs from ``config.json``, or
+            the golden output differs.
     """
     kind = engine_of(source, engine)
-    make_engine = engine_class(kind)  # found out now, not after an export
+    make_engine = engine_class(kind)  # fails now, not after an export
     export = read_file(source) if is_file(source) else of_model(source, kind, make)
     found = Exported(export, make_engine(export.content, export.predicts, device))
     if check:
@@ -59,10 +59,10 @@ def is_file(source: str | Path) -> bool:
 
 
 def engine_of(source: str | Path, engine: str | None = None) -> str:
-    """The engine that computes a model: the one that is asked for, a file's own, or torch where it is installed.
+    """The engine that computes a model: the requested one, a file's own, or torch if it is installed.
 
     Raises:
-        ZooError: there is no such engine, it does not run such files, or it is torch and not installed.
+        ZooError: the engine does not exist, does not run this file, or is torch and not installed.
     """
     if engine is not None and engine not in ENGINES:
         raise unknown("engine", engine, ENGINES)
@@ -71,15 +71,16 @@ def engine_of(source: str | Path, engine: str | None = None) -> str:
     if engine == "torch" and not there:
         raise ZooError("the engine torch is not installed: pip install lightning-zoo")
     if engine not in (None, *runs):
-        raise ZooError(f"{source}: the engine {engine} does not run such a file; {listing(runs)} would")
+        raise ZooError(f"{source}: the engine {engine} does not run this file; use {listing(runs)}")
     return engine or runs[0]
 
 
 def of_model(name: str | Path, engine: str, make: Make | None = None) -> Export:
-    """The export of a model: that of its card, whose digest is compared first, or else one that is made.
+    """The export of a model: the one in its card, after its digest was compared, or else a new one.
 
     Raises:
-        ZooError: no such model, one without a forward pass, a file that is refused, or no export and no torch.
+        ZooError: the model does not exist or has no forward pass, its file is refused, or both export and torch are
+            missing.
     """
     source = locate.find(name)
     config = described.read_config(source)
@@ -92,8 +93,8 @@ def of_model(name: str | Path, engine: str, make: Make | None = None) -> Export:
         export = parse(f"{source}/{entry['file']}", (content, described.read(source, apart)) if apart else content)
     elif make is None or find_spec("torch") is None:
         raise ZooError(
-            f"{name}: has no export, and torch, which would make one, is not installed\n"
-            f"where torch is, zoo export {name} --to onnx writes a file that runs here"
+            f"{name}: has no export, and torch, which could make one, is not installed\n"
+            f"on a machine with torch, zoo export {name} --to onnx writes a file that runs here"
         )
     else:
         export = read_file(make(name))
@@ -102,10 +103,10 @@ def of_model(name: str | Path, engine: str, make: Make | None = None) -> Export:
 
 
 def model_of(path: str | Path) -> str | Path:
-    """The model of whose weights an exported file is: that of its folder, or the one that it names.
+    """The model that an exported file was made from: the one in its folder, or the one that it names.
 
     Raises:
-        ZooError: the file is refused, or its model is not here.
+        ZooError: the file is refused, or its model is not found.
     """
     export, folder = read_file(path), expanded(path).parent
     with suppress(ZooError):
@@ -115,32 +116,32 @@ def model_of(path: str | Path) -> str | Path:
     try:
         source = locate.find(model := f"{name}@{revision}" if revision else name)
     except ZooError as error:
-        raise ZooError(f"{path}: of which model? {first_line(error)}\nput the file into the model's folder") from None
+        raise ZooError(f"{path}: model not found: {first_line(error)}\nput the file into the model's folder") from None
     check_weights(export, described.read_config(source), source)
     return model
 
 
 def check_weights(export: Export, config: Mapping[str, Any], source: object) -> None:
-    """Refuses an export that is not of a model's weights.
+    """Refuses an export that was made from other weights than a model's.
 
     Args:
-        export: of some model.
+        export: the exported file.
         config: content of the model's ``config.json``.
-        source: of the model, for the error.
+        source: where the model is, for the error.
     """
     own = config.get("architecture"), config["weights"]["sha256"]
     if own != (export.architecture, export.metadata["weights_sha256"]):
-        raise ZooError(f"{export.where}: refused, its metadata say that it is of other weights than those of {source}")
+        raise ZooError(f"{export.where}: refused, its metadata name other weights than those of {source}")
 
 
 class Exported(Predicts):
-    """A model that an engine computes without torch; ``zoo.load`` returns one of an exported file.
+    """A model that an engine computes without torch; ``zoo.load`` returns it for an exported file.
 
     Attributes:
-        metadata: what the file says of itself, as texts by name.
-        architecture: its name.
-        labels: names of the classes, where it has such.
-        palette: their colours, likewise.
+        metadata: metadata of the file, texts by name.
+        architecture: name of the architecture.
+        labels: names of the classes, if it has any.
+        palette: colours of the classes, if it has any.
     """
 
     def __init__(self, export: Export, engine: Engine) -> None:
@@ -164,7 +165,7 @@ class Exported(Predicts):
 
     @property
     def features(self) -> Callable[..., Any]:
-        """Finds local features of a picture, where the architecture has such."""
+        """Finds local features of a picture, if the architecture has them."""
         found = getattr(self._predictor(), "features", None)
         if found is None:
             raise ZooError(f"{self.declared.net.rpartition('.')[2]} has no local features")
@@ -172,14 +173,14 @@ class Exported(Predicts):
 
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         """The network's outputs for a batch ``(B, C, H, W)`` in 0..1, as float32 arrays."""
-        import numpy as np  # what names models only needs none
+        import numpy as np  # listing models needs none
 
         return self.engine(np.ascontiguousarray(x, np.float32))
 
 
 @dataclass(frozen=True)
 class _Held:
-    """An engine that is held to the shapes which the file's facts promise."""
+    """An engine whose outputs are checked against the shapes that the file's facts promise."""
 
     engine: Engine
     export: Export

@@ -1,4 +1,4 @@
-"""What the files of a card must look like, for it may come from a stranger."""
+"""The form of a card's files, which is checked since a card may come from a stranger."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from zoo.base.typed import NOT_YAML, Form, UnfitError, read
 from zoo.hub import layout
 from zoo.models.evaluation import Count, Line
 
-LARGEST = 10**6  # of a number that data are made from
-PIXELS = 4096
-OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # an address, a drive, a way up
+LARGEST = 10**6  # largest number in the arguments of data
+PIXELS = 4096  # and largest one in pixels
+OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # a URL, a drive, a way up
 FRONT_MATTER = 64 << 10  # characters
 Kind = TypeVar("Kind")
 Digest = Annotated[str, Form.of("[0-9a-f]{64}", "of 64 digits, a SHA-256")]
@@ -27,7 +27,7 @@ Bytes = Annotated[int, Interval(ge=1, le=layout.WEIGHTS)]
 
 
 def _named(suffix: str) -> Form:
-    """Names of files in the folder itself."""
+    """The form of a file name in the folder itself."""
     return Form.of(rf"[\w-][\w.-]*\.{suffix}", f"that is the name of a .{suffix} file")
 
 
@@ -71,7 +71,7 @@ class Exports:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What is shown of ``config.json``; arguments are checked where a network is made of them."""
+    """The shown part of ``config.json``; arguments are checked where a network is built from them."""
 
     name: Line = ""
     architecture: Line = ""
@@ -96,15 +96,15 @@ class Recipe:
 
 
 def check(form: type[Kind], content: Any, where: object) -> Kind:
-    """The content in its form.
+    """Reads content into its form.
 
     Args:
-        form: that it should have.
-        content: of a file.
-        where: named in the error.
+        form: the form that it must have.
+        content: content of a file.
+        where: name of the file, for the error.
 
     Raises:
-        ZooError: names the first place that is of another form.
+        ZooError: names the first place that has another form.
     """
     try:
         return read(form, content)
@@ -114,36 +114,36 @@ def check(form: type[Kind], content: Any, where: object) -> Kind:
 
 
 def check_reach(recipe: Mapping[str, Any], arguments: Mapping[str, Any], sizes: Collection[str], where: object) -> None:
-    """Refuses a stranger's recipe that reaches for files elsewhere, or for more memory than data need.
+    """Refuses a stranger's recipe that names files elsewhere, or takes more memory than data need.
 
-    Files below the working directory, where data are fetched to, may be named, and no others.
+    Only files below the working directory, where data are downloaded to, may be named.
 
     Args:
-        recipe: as it is written.
-        arguments: what its data are made of, which texts of the recipe are lists and numbers in.
-        sizes: names of arguments that are pixels.
-        where: named in the error.
+        recipe: the recipe as written.
+        arguments: arguments of its data, in which texts of the recipe became lists and numbers.
+        sizes: names of arguments in pixels.
+        where: name of the recipe, for the error.
 
     Raises:
-        ZooError: names the first value.
+        ZooError: names the first value that is refused.
     """
     for leaf in _leaves([recipe, arguments]):
         if isinstance(leaf, (str, Path)) and OUTWARD.match(str(leaf)):
             raise ZooError(
                 f"{where}: refused, {str(leaf)!r:.100} leads out of the working directory\n"
-                "where that is meant, say it yourself: --data.KEY PATH"
+                "if you want that, pass it yourself: --data.KEY PATH"
             )
     for name, value in arguments.items():
         most = PIXELS if name in sizes else LARGEST
         if not all(leaf <= most for leaf in _leaves(value) if isinstance(leaf, (int, float))):  # NaN too
             raise ZooError(
-                f"{where}: refused, data.{name!s:.100} of {value!r:.100} is more than {most:,}\n"
-                "where that is meant, say it yourself: --data.KEY VALUE"
+                f"{where}: refused, data.{name!s:.100} is {value!r:.100}, more than {most:,}\n"
+                "if you want that, pass it yourself: --data.KEY VALUE"
             )
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """What is no list and no mapping in a value, the keys of mappings included."""
+    """All values inside lists and mappings, and the keys of mappings."""
     if isinstance(value, Mapping):
         value = [*value, *value.values()]
     if isinstance(value, (list, tuple)):
@@ -154,11 +154,11 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 class _Plain(yaml.SafeLoader):
-    """Without aliases, which make a few bytes stand for gigabytes, and without keys that stand twice."""
+    """YAML without aliases, by which a few bytes stand for gigabytes, and without duplicate keys."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases are not taken here", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed here", self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         return super().compose_node(parent, index)
 
     def compose_mapping_node(self, anchor: Any) -> Any:
@@ -166,14 +166,14 @@ class _Plain(yaml.SafeLoader):
         for key, _ in node.value:
             name, line = str(key.value), key.start_mark.line + 1
             if name in lines:
-                problem = f"{name!r:.60} stands twice, in line {lines[name]} too"
+                problem = f"duplicate key {name!r:.60}, first in line {lines[name]}"
                 raise yaml.composer.ComposerError(None, None, problem, key.start_mark)
             lines[name] = line
         return node
 
 
 class _Front(_Plain):
-    """By YAML 1.2, as the Hub reads front matter: yes, no, on and off are texts."""
+    """YAML 1.2, as the Hub reads front matter: yes, no, on and off are texts."""
 
 
 _Front.yaml_implicit_resolvers = {
@@ -192,11 +192,11 @@ def parse_yaml(text: str, where: object, loader: type[_Plain] = _Plain) -> dict[
 
     Args:
         text: YAML.
-        where: named in the error.
-        loader: that reads it.
+        where: name of the text, for the error.
+        loader: loader that reads it.
 
     Raises:
-        ZooError: no YAML, no mapping, aliases, too deep or too long.
+        ZooError: the text is not YAML or not a mapping, has aliases, or is too deep or too long.
     """
     if len(text) > FRONT_MATTER:
         raise ZooError(f"{where}: has more than {FRONT_MATTER:,} characters")
@@ -205,5 +205,5 @@ def parse_yaml(text: str, where: object, loader: type[_Plain] = _Plain) -> dict[
     except NOT_YAML as error:
         raise ZooError(f"{where}: not YAML: {' '.join(str(error).split()):.300}") from None
     if not isinstance(content, dict):
-        raise ZooError(f"{where}: holds no mapping")
+        raise ZooError(f"{where}: not a mapping")
     return content

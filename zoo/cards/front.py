@@ -1,4 +1,4 @@
-"""The front matter of a card's README: how it is read and written, and what it says of licences."""
+"""The front matter of a card's README: reading, writing, and its licences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.base.files import read_text
 from zoo.cards.forms import parse_front
 from zoo.cards.tables import entry_text
 
-USES = ("yes", "no", "unclear")  # what a card may say of commercial use
+USES = ("yes", "no", "unclear")  # values of commercial_use on a card
 
 
 def read(readme: Path) -> tuple[dict[str, Any], str]:
@@ -22,14 +22,14 @@ def read(readme: Path) -> tuple[dict[str, Any], str]:
 
 
 def split(text: str, where: object) -> tuple[dict[str, Any], str]:
-    """Front matter and body of a text; the first is empty where there is none.
+    """Front matter, empty if there is none, and body of a text.
 
     Args:
-        text: of a README.
-        where: named in the error.
+        text: text of a README.
+        where: name of the README, for the error.
 
     Raises:
-        ZooError: front matter that cannot be read.
+        ZooError: the front matter cannot be read.
     """
     match = re.match(r"---\n(.*?\n)---\n", text, re.DOTALL)
     if match is None:
@@ -44,7 +44,7 @@ def join(front: Mapping[str, Any], body: str) -> str:
 
 
 def license_text(front: Mapping[str, Any]) -> str:
-    """The licence of the weights: the name and address of one that the Hub does not list."""
+    """The licence of the weights; for one that the Hub does not list, its name and address."""
     said, name, link = (entry_text(front.get(key)) for key in ("license", "license_name", "license_link"))
     if said != "other" or not name:
         return said
@@ -54,14 +54,14 @@ def license_text(front: Mapping[str, Any]) -> str:
 def commercial_use(front: Mapping[str, Any]) -> str:
     """Whether the weights may be used commercially: a word of :data:`USES` on a card that was checked.
 
-    It is "unclear" where a card says nothing. An unchecked card may say any text; what is no text is empty.
+    It is "unclear" if the card says nothing. An unchecked card may hold any text; any other value gives "".
     """
     said = front.get("commercial_use", "unclear")
     return said if isinstance(said, str) else ""
 
 
 def unclear_use(front: Mapping[str, Any], folder: Path) -> str:
-    """How to say whether the weights may be used commercially, where a card leaves it unclear; else empty."""
+    """A hint to set ``commercial_use`` in a card that leaves it unclear; else empty."""
     if commercial_use(front) != "unclear":
         return ""
     return f"Commercial use of the weights is unclear: if you know, set commercial_use: yes or no in {folder}/README.md"

@@ -1,6 +1,6 @@
-"""The golden input and output of a model: one picture and what the network makes of it, stored beside its weights.
+"""The golden input and output of a model: one picture and the network's output for it, stored beside its weights.
 
-Replayed after loading, they say that what was published is what runs here: weights, code, torch and device.
+Replaying them after loading shows that weights, code, torch and device compute what was published.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ def write(net: nn.Module, folder: Path, example: tuple[int, int, int]) -> dict[s
     """Stores a picture and the network's output for it.
 
     Args:
-        net: in float32.
-        folder: that gets the file.
+        net: network in float32.
+        folder: folder of the file.
         example: channels, height and width of the picture.
 
     Returns:
         File, SHA-256 and bytes: the entry "golden" of ``config.json``.
 
     Raises:
-        ZooError: an output that is not finite in float16, or too large a file.
+        ZooError: the output is not finite in float16, or the file is too large.
     """
     scene = picture(*example)
     output = _forward(net, scene).half().contiguous()
@@ -66,15 +66,15 @@ def check(net: nn.Module, folder: Path, config: Mapping[str, Any]) -> float:
     """Replays the golden input on the network's device.
 
     Args:
-        net: as loaded, in float32.
-        folder: with the golden file.
+        net: loaded network in float32.
+        folder: folder with the golden file.
         config: content of ``config.json``.
 
     Returns:
-        What :func:`zoo.cards.replay.difference` says; 0 for an architecture without a forward pass.
+        The difference of :func:`zoo.cards.replay.difference`; 0 for an architecture without a forward pass.
 
     Raises:
-        ZooError: no golden file, another one than described, or an output that differs.
+        ZooError: the golden file is missing or a different one, or the output differs.
     """
     example = architectures()[config["architecture"]].example
     if example is None:
@@ -82,16 +82,16 @@ def check(net: nn.Module, folder: Path, config: Mapping[str, Any]) -> float:
     path = folder / FILE
     tensors = _read(path, config.get("golden"))
     if tuple(tensors["input"].shape) != (1, *example) or tensors["input"].dtype != torch.uint8:
-        raise ZooError(f"{path}: refused, its input is no picture of {' x '.join(map(str, example))} in uint8")
+        raise ZooError(f"{path}: refused, its input is not a picture of {' x '.join(map(str, example))} in uint8")
     have, want = (np.asarray(each) for each in (_forward(net, tensors["input"]), tensors["output"]))
     if have.shape != want.shape:
-        raise ZooError(f"{path}: the output has the shape {have.shape} here, there {want.shape}")
+        raise ZooError(f"{path}: the output has the shape {have.shape}, the golden output {want.shape}")
     error = difference(have, want)
     allowed = TOLERANCE if _device(net).type == "cpu" else COARSE
     if not error <= allowed:  # NaN too
         raise ZooError(
-            f"{path}: the network's answer to its golden input is off by {100 * error:.3g} %, more than {allowed:.1%}\n"
-            "weights, code or torch are not those that were published, or this device computes something else"
+            f"{path}: the output for its golden input differs by {100 * error:.3g} %, more than {allowed:.1%}\n"
+            "weights, code or torch differ from those published, or this device computes something else"
         )
     return error
 
@@ -103,12 +103,12 @@ def _read(path: Path, entry: Any) -> dict[str, Tensor]:
         raise ZooError(f"{path}: refused, it has more than {LIMIT} bytes")
     tensors = stored.read(path, entry)
     if set(tensors) != {"input", "output"} or tensors["output"].dtype not in (torch.float16, torch.float32):
-        raise ZooError(f"{path}: refused, it has to hold an input and an output in float16 or float32, and no more")
+        raise ZooError(f"{path}: refused, it must hold an input and an output in float16 or float32, and nothing else")
     return tensors
 
 
 def _forward(net: nn.Module, input_: Tensor) -> Tensor:
-    """The output for a picture, on the processor; several as one, ``(1, N)``."""
+    """The output for a picture, on the CPU; several outputs are joined into one, ``(1, N)``."""
     device = _device(net)
     with evaluating(net), torch.inference_mode(), torch.autocast(device.type, enabled=False):
         found = net(input_.to(device).float() / 255)

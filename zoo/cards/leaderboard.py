@@ -1,4 +1,4 @@
-"""Figures in the form of the Hub's leaderboards, ``.eval_results/*.yaml``, where a data set is one of the Hub's."""
+"""Figures for the Hub's leaderboards, ``.eval_results/*.yaml``, on data sets that the Hub has."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ FILE = ".eval_results/zoo.yaml"
 
 
 def text(figures: Iterable[Figure], datasets: Any) -> str:
-    """The main figure of each data set that the Hub has; empty where it has none.
+    """The main figure of each data set that the Hub has; empty if it has none.
 
     Args:
-        figures: of the card, the main one first.
-        datasets: of the card, of which ``user/name`` are on the Hub; what is no name, as anyone may write, is left out.
+        figures: figures of the card, the main one first.
+        datasets: data sets of the card; a ``user/name`` is on the Hub, and anything that is not a name is left out.
     """
     named = [name for name in datasets if isinstance(name, str)] if isinstance(datasets, (list, tuple)) else []
     ids = {key.lower(): name for name in named if name.count("/") == 1 for key in (name, name.rpartition("/")[2])}

@@ -21,7 +21,7 @@ from zoo.base.text import did_you_mean, first_line, is_line, unknown
 from zoo.base.typed import Form, Longest, UnfitError, hints_of, read
 from zoo.models.base import Model
 
-LENGTH = 4096  # of a list
+LENGTH = 4096  # most items of a list
 TEXT = 200  # characters
 _Number = bool | Annotated[int, Interval(ge=-1e6, le=1e6)] | Annotated[float, Interval(ge=-1e6, le=1e6)]
 _Name = Annotated[str, Form.of("[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", "that is a plain name")]
@@ -39,12 +39,12 @@ def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> 
     """The network that a configuration describes.
 
     Args:
-        config: its content.
-        where: named in errors.
-        device: "meta" makes it without memory for its tensors, to learn their shapes.
+        config: content of ``config.json``.
+        where: path of the file, for errors.
+        device: "meta" makes the network without memory for its tensors, to learn their shapes.
 
     Raises:
-        ZooError: another architecture, or arguments that do not fit it.
+        ZooError: the architecture is unknown, or the arguments do not fit it.
     """
     cls = network_class(config.get("architecture"), where)
     arguments = config.get("arguments")
@@ -54,7 +54,7 @@ def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> 
     try:
         with torch.device(device):
             return cls(**checked)
-    except Exception as error:  # whatever a network makes of arguments that nobody meant
+    except Exception as error:  # a network may raise anything for unexpected arguments
         said = error if isinstance(error, ZooError) else f"{cls.__name__} refuses its arguments: {first_line(error)}"
         raise ZooError(f"{where}: {said}") from error
 
@@ -67,13 +67,13 @@ def network_class(architecture: Any, where: str | Path) -> type[Model]:
 
 
 def check_arguments(cls: type[Model], arguments: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
-    """Refuses arguments by name, by what they might do, and by the types and ranges of the signature.
+    """Refuses arguments with an unknown name, a harmful value, or a type or range outside the signature.
 
     Returns:
-        The values in the types of the signature: JSON knows one kind of number, and true is 1 to Python.
+        The values in the types of the signature: JSON has one number type, and Python takes true for 1.
 
     Raises:
-        ZooError: names the first.
+        ZooError: names the first refused argument.
     """
     signature, name_of_it, checked = inspect.signature(cls), architecture_of(cls), dict[str, Any]()
     kinds = hints_of(cls.__init__)

@@ -44,13 +44,13 @@ def models_table(prefix: str, suffix: str) -> str:
 
 
 def headline(card: Card) -> str:
-    """The figure that says most to an outsider, with its unit.
+    """The figure that tells an outsider most, with its unit.
 
     ``headline`` in the front matter is its text, with names of figures in braces, such as
-    ``{PSNR Y on Set14:.2f} dB``; without it, the first figure as it stands.
+    ``{PSNR Y on Set14:.2f} dB``. Without it, the first figure is shown unchanged.
 
     Raises:
-        ZooError: it names no figure of the card.
+        ZooError: the text names a figure that the card lacks.
     """
     figures = {f"{figure.metric} on {figure.where}": figure.value for figure in reversed(card.figures)}
     figures |= {figure.metric: figure.value for figure in reversed(card.figures)}
@@ -64,7 +64,7 @@ def headline(card: Card) -> str:
 
 
 def speed(card: Card) -> str:
-    """Of a forward pass in torch, such as "37 ms at 480x360"; empty where it was not measured."""
+    """Time of a forward pass in torch, such as "37 ms at 480x360"; empty if not measured."""
     for each in card.results.speed:
         if found := LOADED.fullmatch(each.what):
             return f"{each.ms:.3g} ms at {found[1]}"
@@ -72,7 +72,7 @@ def speed(card: Card) -> str:
 
 
 def peers_table(prefix: str, suffix: str) -> str:
-    """What models reach beside other methods, as their cards measured it in one run.
+    """Figures of models beside other methods, which their cards measured in one run.
 
     ``beside`` in the front matter of a card names the rows: ``what``, a text with the unit; ``table``, the beginning of
     a title, or "speed"; ``column``; and ``rows``, the model's own first.

@@ -1,4 +1,4 @@
-"""Certificates: what exported files answer beside torch, as ``parity.json`` keeps it. Nothing here needs torch."""
+"""Certificates in ``parity.json``: outputs of exported files compared with torch. Nothing here needs torch."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Difference = Annotated[Finite, Interval(ge=0)]
 
 @dataclass(frozen=True)
 class Compared:
-    """Outputs for one input, of a runtime and of torch.
+    """The outputs of a runtime for one input, compared with torch.
 
     Args:
-        what: the input, such as "1x3x360x480".
-        largest: difference of two numbers, over all outputs.
-        mean: difference.
-        equal: share of the mask's pixels that have the same class; None where there is no mask.
+        what: name of the input, such as "1x3x360x480".
+        largest: largest difference of two numbers, over all outputs.
+        mean: mean difference.
+        equal: share of the mask's pixels that have the same class; None if there is no mask.
     """
 
     what: Line
@@ -39,8 +39,8 @@ class Measured:
     """A figure of the card.
 
     Args:
-        name: such as "mIoU on CamVid test".
-        torch: its value there.
+        name: its name, such as "mIoU on CamVid test".
+        torch: its value with torch.
         engine: its value with the exported file.
     """
 
@@ -54,10 +54,10 @@ class OnRuntime:
     """What a runtime computed.
 
     Args:
-        pictures: that were compared.
-        figures: of the card, where the data were at hand.
-        cannot: why it does not run the file; empty where it does.
-        parting: where it computes something else, of a file that was made all the same; else empty.
+        pictures: comparisons, one for each input.
+        figures: figures of the card, if the data were available.
+        cannot: why the runtime does not run the file; empty if it does.
+        parting: where it computes something else, for a file that was made anyway; else empty.
     """
 
     pictures: list[Compared]
@@ -68,17 +68,17 @@ class OnRuntime:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is known of an exported file.
+    """What is known about an exported file.
 
     Args:
-        file: its name.
-        sha256: of it.
-        weights_sha256: of the weights that it was made of.
-        zoo_version: that made it.
-        exporter: of torch.
+        file: name of the file.
+        sha256: SHA-256 of the file.
+        weights_sha256: SHA-256 of the weights that it was made from.
+        zoo_version: version of the zoo that made it.
+        exporter: torch's exporter that made it.
         precision: "fp32", "fp16" or "int8".
-        versions: of what it was made with, by package.
-        runtimes: by their names and versions.
+        versions: versions of the packages that made it, by package.
+        runtimes: what runtimes computed, by their names and versions.
     """
 
     file: Line
@@ -95,16 +95,16 @@ class Certificate:
 
 
 def read(folder: Path) -> dict[str, Certificate]:
-    """The certificates in a folder, by the names of their files; none where there is no ``parity.json``.
+    """The certificates in a folder, by the names of their files; none if there is no ``parity.json``.
 
     Raises:
-        ZooError: it has another form.
+        ZooError: the file has another form.
     """
     path = folder / FILE
     return check(dict[str, Certificate], read_json(path), path) if path.is_file() else {}
 
 
 def write(folder: Path, certificate: Certificate) -> None:
-    """Adds a certificate to those in a folder; it takes the place of an earlier one of the same file."""
+    """Adds a certificate to those in a folder; it replaces an earlier one of the same file."""
     content = {name: each.to_dict() for name, each in {**read(folder), certificate.file: certificate}.items()}
     replace(folder / FILE, json.dumps(content, indent=2) + "\n")

@@ -14,7 +14,7 @@ LARGEST = 1200  # pixels of a side
 
 
 def last_sheet(checkpoint: Path, samples: Sequence[str | Path]) -> Path | None:
-    """The last pictures of the run's validation, if none are given."""
+    """The sheet of the run's last validation pictures, if no samples are given."""
     for sample in map(Path, samples):
         if not sample.is_file():
             raise ZooError(f"--samples {sample}: no such file")
@@ -34,7 +34,7 @@ def write_samples(net: Any, pictures: Sequence[str | Path], sheet: Path | None, 
         for start in range(0, len(pictures), len(needed)):
             group = pictures[start : start + len(needed)]
             if len(group) < len(needed):
-                raise ZooError(f"--samples: {len(needed)} pictures belong together, and {len(group)} are left over")
+                raise ZooError(f"--samples: the model takes {len(needed)} at a time, and {len(group)} are left over")
             number = start // len(needed) + 1
             saved = net.predict(*group).save(Path(temporary, f"sample_{number}"))
             names += [_shrink(path, folder / f"{path.stem}.jpg") for path in saved if path.suffix in (".png", ".jpg")]

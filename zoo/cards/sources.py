@@ -1,6 +1,6 @@
-"""``sources.csv``: the pictures of the folders that a network was trained from, a row each, with where each comes from.
+"""``sources.csv``: one row for each picture in a network's training folders, with its source.
 
-Columns are free but for ``file``. ``repository`` and ``license`` are counted where they are there.
+Only the column ``file`` is required. ``repository`` and ``license`` are counted if they are there.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from zoo.hub import layout, locate
 
 FILE = "sources.csv"
 INNER = ("file", "path")  # columns of paths, in the folder of pictures and in the repository
-HELD_OUT = ("val", "test")  # arguments of data, whose folders nothing is learnt from
-LONGEST = 1000  # characters of a cell
-SHOWN = 5  # repositories or licences of a summary
+HELD_OUT = ("val", "test")  # arguments of data, whose folders are not trained on
+LONGEST = 1000  # most characters of a cell
+SHOWN = 5  # most repositories or licences in a summary
 Rows: TypeAlias = list[dict[str, str]]
 
 
 def of(source: locate.Source) -> Rows:
-    """The list of a model; empty where it has none. Raises as :func:`read`."""
+    """The list of a model; empty if it has none. Raises the errors of :func:`read`."""
     return read(source.file(FILE, layout.PROSE)) if source.has(FILE) else []
 
 
 def gather(data: Mapping[str, Any]) -> tuple[Rows, list[str]]:
-    """The lists in the folders that data are trained on.
+    """The lists in the training folders of data.
 
     Args:
-        data: section of a recipe as it ran.
+        data: section ``data`` of a recipe as it ran.
 
     Returns:
         Their rows, and the folders that have no list.
@@ -53,7 +53,7 @@ def read(path: Path) -> Rows:
     """Reads a list of pictures.
 
     Raises:
-        ZooError: too large, no plain CSV, no column ``file``, or a path that leads out of its folder.
+        ZooError: the list is too large or not plain CSV, lacks the column ``file``, or a path leads out of its folder.
     """
     if (size := path.stat().st_size) > layout.PROSE:
         raise ZooError(f"{path}: refused, it has {size:,} bytes, and at most {layout.PROSE:,} are allowed")
@@ -85,7 +85,7 @@ def _problem(head: Sequence[str], cells: Sequence[str]) -> str:
 
 
 def write(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
-    """Writes rows, whose columns may differ, as :func:`read` takes them."""
+    """Writes rows, whose columns may differ, for :func:`read`."""
     rows = list(rows)
     columns = dict.fromkeys(name for row in rows for name in row)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -95,7 +95,7 @@ def write(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 
 def summary(rows: Rows) -> str:
-    """Such as "132 pictures; 90 of me/photos, 42 of you/photos; 132 under CC0-1.0"."""
+    """A text such as "132 pictures; 90 of me/photos, 42 of you/photos; 132 under CC0-1.0"."""
     parts = [f"{len(rows):,} picture{'' if len(rows) == 1 else 's'}"]
     for word, names in (("of", ("repository",)), ("under", ("license", "licence"))):
         counted = Counter(row[name] for row in rows for name in names if row.get(name))

@@ -25,17 +25,17 @@ def read(path: Path, entry: Mapping[str, Any] | None = None, restoring: str = RE
     """The tensors of a file, parsed from the very bytes whose digest was compared.
 
     Args:
-        path: of the file.
-        entry: in ``config.json``, if the file is that of a model.
-        restoring: how to get a file back that is damaged.
+        path: path of the file.
+        entry: its entry in ``config.json``, if it belongs to a model.
+        restoring: how to restore a damaged file.
 
     Raises:
-        ZooError: no such file, another than its entry says, or no safetensors file.
+        ZooError: the file is missing, differs from its entry, or is not a safetensors file.
     """
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
     content = path.read_bytes() if entry is None else verified(path, entry, restoring)
     try:
         return safetensors.torch.load(content)
-    except Exception as error:  # of the parser, or of torch for a type of numbers that it has not
+    except Exception as error:  # of the parser, or of torch for a number type that it lacks
         raise ZooError(f"{path}: refused, not a whole safetensors file: {first_line(error)}") from error

@@ -38,7 +38,7 @@ def of_results(results: Results) -> str:
 
 
 def of_exports(certificates: Iterable[Certificate]) -> list[str]:
-    """What certificates say, for readers who know none of it: a table, its words, and how each file was made."""
+    """Certificates for readers who are new to them: a table, its terms, and how each file was made."""
     certificates = list(certificates)
     if not certificates:
         return []
@@ -61,12 +61,12 @@ def _row(file: str, runtime: str, found: OnRuntime) -> list[Cell]:
 
 
 def _percent(share: float) -> str:
-    """Rounded down: 100 % is all."""
+    """A share in percent, rounded down: 100 % means all pixels."""
     return f"{math.floor(round(share * 1e6, 2) / 100) / 100:.2f} %"
 
 
 def _origins(certificates: Iterable[Certificate]) -> str:
-    """How each file was made, and what runtimes do not do with it."""
+    """How each file was made, and which runtimes do not run it or answer differently."""
     lines = []
     for each in certificates:
         made = f"by zoo {each.zoo_version} and the {each.exporter} exporter of torch {each.versions.get('torch', '')}"
@@ -78,14 +78,14 @@ def _origins(certificates: Iterable[Certificate]) -> str:
 
 
 def entry_text(value: Any) -> str:
-    """A text or a list of texts as one; nothing for what else a stranger's card may hold."""
+    """A text, or a list of texts joined into one; empty for any other value of a stranger's card."""
     if isinstance(value, list):
         return ", ".join(item for item in value if isinstance(item, str))
     return value if isinstance(value, str) else ""
 
 
 def macs_text(macs: Mapping[str, float]) -> str:
-    """Such as "2.10 G at 480x360"."""
+    """Multiply-adds as a text, such as "2.10 G at 480x360"."""
     return ", ".join(
         f"{count / 1e9:.2f} G at {size}" if count >= 1e9 else f"{count / 1e6:.1f} M at {size}"
         for size, count in macs.items()

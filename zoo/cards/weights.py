@@ -1,8 +1,8 @@
 """From a name to a network: the files are verified, then parsed, then loaded into a class of the zoo's registry.
 
-A model is a folder with ``config.json`` and safetensors, and nobody vouches for one that was found on the Hub. So the
-network is first made without memory for its tensors: that tells which tensors the file must hold, and how large it may
-be, before it is fetched or read.
+A model is a folder with ``config.json`` and safetensors, and nobody vouches for models on the Hub. So the network is
+first made without memory for its tensors. This tells which tensors the file must hold, and how large it may be, before
+the file is fetched or read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEADER = 1 << 20  # bytes of a safetensors file that are not tensors
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A model's files, whose configuration was found to be sound."""
+    """A model's files, after its configuration was checked."""
 
     source: Source
     config: dict[str, Any]
@@ -44,7 +44,7 @@ class ModelFiles:
 
     @classmethod
     def find(cls, name: str | Path, refresh: bool = False) -> ModelFiles:
-        """Of a name as `zoo.load` takes it; `refresh` asks the Hub for the newest commit."""
+        """Finds a model by a name that `zoo.load` takes; `refresh` asks the Hub for the newest commit."""
         source = locate.find(name, refresh)
         config, where = read_json(source.file(CONFIG_FILE, layout.PROSE)), f"{source}/{CONFIG_FILE}"
         skeleton = build(config, where, "meta")
@@ -57,7 +57,7 @@ class ModelFiles:
         return str(self.config["weights"]["file"])
 
     def path(self) -> Path:
-        """The weights, fetched if need be; refused where they are larger than the network's own."""
+        """The weights, fetched if needed; refused if they are larger than the network's own."""
         tensors = sum(max(4, tensor.element_size()) * tensor.numel() for tensor in self.skeleton.state_dict().values())
         if tensors > layout.WEIGHTS:
             raise ZooError(f"{self.source}: refused, {CONFIG_FILE} describes a network of {tensors:,} bytes")
@@ -86,7 +86,7 @@ def read_state(source: str | Path) -> dict[str, Tensor]:
     """The tensors of a card, an architecture's first card, a folder, or a safetensors file, as they are stored.
 
     Raises:
-        ZooError: no such source, a pickle, or a file that is damaged.
+        ZooError: the source does not exist, is a pickle, or is damaged.
     """
     path = expanded(source)
     if path.suffix != ".safetensors":
@@ -95,7 +95,7 @@ def read_state(source: str | Path) -> dict[str, Tensor]:
 
 
 def load_matching(net: nn.Module, source: str | Path) -> list[str]:
-    """Copies what fits into a network that may have another head, for fine-tuning.
+    """Copies the weights that fit into a network, which may have another head, for fine-tuning.
 
     Args:
         net: changed in place.
@@ -105,7 +105,7 @@ def load_matching(net: nn.Module, source: str | Path) -> list[str]:
         Names of the network's tensors that kept their values, since the source has none of that name and shape.
 
     Raises:
-        ZooError: nothing fits.
+        ZooError: no tensor fits.
     """
     source_state, state = read_state(source), net.state_dict()
     fits = {name for name, own in state.items() if name in source_state and source_state[name].shape == own.shape}
@@ -126,16 +126,16 @@ def save(
     """Writes ``model.safetensors`` and ``config.json`` as `load` reads them.
 
     Args:
-        net: what is saved.
-        folder: made if it is missing.
+        net: network to save.
+        folder: destination, made if it is missing.
         architecture: name in the registry.
-        arguments: of the network's constructor, plain values, without those that name pretrained weights.
-        dtype: of floating tensors in the file; integer buffers stay as they are. "auto": float16, or float32 where
-            that overflows.
+        arguments: arguments of the network's constructor: plain values, without names of pretrained weights.
+        dtype: type of floating tensors in the file; integer buffers keep theirs. "auto": float16, or float32 if that
+            overflows.
         extra: further entries of the config, such as ``recipe``, ``data`` and ``input``.
 
     Raises:
-        ZooError: arguments that `load` would refuse, values that overflow ``dtype``, or values that are not finite.
+        ZooError: `load` would refuse the arguments, or values overflow ``dtype`` or are not finite.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

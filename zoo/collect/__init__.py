@@ -1,1 +1,1 @@
-"""From a list of addresses to a folder of pictures and a ledger that accounts for every address."""
+"""Downloads a list of addresses into a folder of pictures, with a ledger that accounts for every address."""

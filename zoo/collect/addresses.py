@@ -1,4 +1,4 @@
-"""Where pictures are said to be, and what reads that out of lists, pages and catalogues."""
+"""Addresses of pictures, as lists, pages and catalogues give them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Address:
     """One picture to fetch, as a source names it: nothing in it has been checked."""
 
     url: str
-    thumbnail: str | None = None  # where a smaller one of the same picture is
+    thumbnail: str | None = None  # address of a smaller version of the picture
     label: str | None = None
     license: str | None = None
-    page: str | None = None  # that shows the picture and tells its terms
+    page: str | None = None  # address of a page with the picture and its terms
     creator: str | None = None
 
     def changed(self, change: Callable[[str], str]) -> Address:
-        """With each of its addresses changed."""
+        """A copy with each of its addresses changed."""
         names = ("url", "thumbnail", "page")
         return replace(self, **{name: change(url) for name in names if (url := getattr(self, name))})
 
@@ -36,11 +36,11 @@ class Page:
     """Addresses in the order of the source."""
 
     addresses: Iterable[Address]
-    next: Any = None  # JSON: where the source goes on after this page; None after the last
+    next: Any = None  # JSON: the place of the next page in the source; None after the last
 
 
-# Asks a catalogue politely, by its address, parameters and headers: with retries, the pace of its host and the limits
-# of any other answer. Gives the JSON of the answer; without one, or without JSON in it, that is a ZooError.
+# Asks a catalogue politely, by its address, parameters and headers: with retries, at the pace of its host, and within
+# the limits of any other answer. Returns the JSON of the answer. Raises ZooError if there is no answer or no JSON.
 Api: TypeAlias = "Callable[[str, Mapping[str, str], Mapping[str, str]], Awaitable[Any]]"
 
 
@@ -50,9 +50,9 @@ def without_password(url: str) -> str:
 
 
 def without_secrets(url: str) -> str:
-    """The address as others may see it: also with a digest for each token in its query, so that it stays one of a kind.
+    """The address as others may see it: without password, and with a digest for each token, so that it stays unique.
 
-    Done again, it changes nothing.
+    A second call changes nothing.
     """
     return SECRET.sub(lambda found: f"{found[1]}={_hidden(found[2])}", without_password(url))
 

@@ -1,4 +1,4 @@
-"""Asking a catalogue, as politely as anything else is asked for."""
+"""Asks a catalogue as politely as any other server."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from zoo.collect.options import Options
 from zoo.collect.trouble import FetchError
 
 LARGEST = 1 << 20  # bytes of an answer
-PACE = 1.0  # seconds from one question to the next, which is what anonymous users of Openverse are asked to keep
-LATER = {"maxlag", "ratelimited"}  # by which a MediaWiki says, under status 200, that it is too much
-LAG = 5.0  # seconds, which its documentation asks to wait then
+PACE = 1.0  # seconds between requests, as Openverse asks of anonymous users
+LATER = {"maxlag", "ratelimited"}  # codes of a busy MediaWiki, sent under status 200
+LAG = 5.0  # seconds to wait then, by MediaWiki's documentation
 
 
 def polite(client: Client, options: Options) -> Api:
-    """Returns what asks the catalogues of a run.
+    """Returns the function that asks the catalogues of a run.
 
-    A documented API is meant for programs, so robots.txt, which tells crawlers of pages what to leave, is not asked.
+    A documented API is meant for programs. So robots.txt, which tells crawlers what to leave, is not read.
     """
     hosts = Hosts(replace(options, delay=max(options.delay, PACE)))
 

@@ -1,4 +1,4 @@
-"""The addresses that the sources named, kept so that a collection goes on without them and in the same order."""
+"""The addresses that the sources named, saved so that a collection resumes without sources, in the same order."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from zoo.collect.ledger import key_of
 
 
 class Backlog:
-    """``addresses.jsonl``: addresses, and after each page of them where its source goes on.
+    """``addresses.jsonl``: the addresses, and after each page of addresses the place of the next page in its source.
 
-    Tokens in queries are kept here, and nowhere else: the pictures are still to be asked for.
+    Tokens in queries are saved here and nowhere else: requests for the pictures need them.
 
     Args:
-        path: of it; a page that was not written to its end is cut off.
+        path: path of the file; an incomplete last page is cut off.
 
     Raises:
         ZooError: the file is damaged.
@@ -49,7 +49,7 @@ class Backlog:
                         continue
                     self._cursors[record["source"]] = record["next"]
                 except (ValueError, TypeError, KeyError, AttributeError):
-                    continue  # of a page that was not written to its end: no cursor follows
+                    continue  # a line of an incomplete page: no cursor follows
                 self._seen.update(keys)
                 keys.clear()
                 end = position
@@ -59,14 +59,14 @@ class Backlog:
         return len(self._seen)
 
     def start_of(self, source: str) -> Any:
-        """Where a source is to be read on, None: from its beginning."""
+        """The place to resume a source; None: its beginning."""
         return self._cursors.get(source)
 
     def ended(self, source: str) -> bool:
         return source in self._cursors and self._cursors[source] is None
 
     def add(self, source: str, page: Page) -> None:
-        """Takes a page over, without the addresses that were named before."""
+        """Adds a page, without the addresses that were named before."""
         for address in page.addresses:
             key = key_of(address.url)
             if key in self._seen:
@@ -84,7 +84,7 @@ class Backlog:
         self._writing.close()
 
     def __iter__(self) -> Iterator[Address | None]:
-        """Every address in order; None where there are no more yet."""
+        """Every address in order; None while there are no more."""
         with self._path.open("rb") as file:
             while True:
                 line = file.readline()
@@ -93,7 +93,7 @@ class Backlog:
                     yield address
 
     def _address(self, line: bytes) -> Address | None:
-        """What a line holds; None for how far a source was read."""
+        """The address in a line; None for a line with the place of a next page."""
         try:
             record = json.loads(line)
             if "url" not in record:

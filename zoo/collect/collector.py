@@ -25,12 +25,12 @@ from zoo.collect.store import Store
 from zoo.collect.trouble import FetchError, RejectedError
 from zoo.hub.errors import redact
 
-WINDOW = 4096  # addresses that may be ahead of the first one that is not settled yet
-THREADS = 8  # that decode, and wait for the disk
+WINDOW = 4096  # addresses that may be ahead of the first unsettled one
+THREADS = 8  # threads that decode and wait for the disk
 HOPS = 10
-LOWEST_RATE = 0.02  # of addresses that give a picture, for which more are asked at a time where a limit is near
-TOO_MUCH = 10  # addresses in a row that a host puts off until they are given up, after which the host is
-UNREACHABLE = 8  # connections in a row that do not come about, after which a host is given up
+LOWEST_RATE = 0.02  # least share of addresses that are assumed to give a picture near a limit
+TOO_MUCH = 10  # addresses in a row given up because the host is busy, after which the host is given up
+UNREACHABLE = 8  # failed connections in a row, after which a host is given up
 SYNC = 10.0  # seconds from one sync of the ledger to the next
 
 
@@ -41,10 +41,10 @@ class Visit:
     address: Address
     url: str = ""  # of the last request, or of one that was not allowed
     requests: int = 0
-    given_up: str | None = None  # why, where it is about the thumbnail
+    given_up: str | None = None  # why the picture itself was given up for its thumbnail
 
     def record(self, status: str, reason: str | None) -> dict[str, Any]:
-        """What the ledger tells of any address."""
+        """The fields that the ledger has for any address."""
         return {
             **asdict(self.address.changed(without_secrets)),
             "status": status,
@@ -57,14 +57,14 @@ class Visit:
 
 @dataclass
 class Collector:
-    """Collects what a store's backlog and catalogues name; made where an event loop runs."""
+    """Collects the addresses of a store's backlog and of catalogues; made inside a running event loop."""
 
-    store: Store  # where it goes
+    store: Store  # takes the pictures
     catalogues: dict[str, Catalogue]  # by their keys
     client: Client
     hosts: Hosts
     watch: Watch
-    retry: bool  # only the addresses that failed, and no others
+    retry: bool  # whether to request only the addresses that failed
 
     def __post_init__(self) -> None:
         self._memory = Memory()
@@ -74,15 +74,15 @@ class Collector:
         self._progress = asyncio.Event()
         self._arrived = self.store.arrived()
         self._failed_before, self._kept_before = len(self.store.failed), self.store.kept
-        self._settled: dict[int, dict[str, Any]] = {}  # that wait for an earlier one
-        self._taken = self._admitted = 0  # of the addresses that this run has to do with
+        self._settled: dict[int, dict[str, Any]] = {}  # records that wait for an earlier one
+        self._taken = self._admitted = 0  # counts of this run's addresses
 
     async def run(self) -> None:
         """Returns when every address is accounted for, or the limit is reached.
 
         Raises:
-            ZooError: of a catalogue.
-            OSError: of the disk.
+            ZooError: a catalogue fails.
+            OSError: the disk fails.
         """
         try:
             if self._missing != 0:
@@ -111,7 +111,7 @@ class Collector:
             await asyncio.to_thread(self.store.sync)
 
     async def _take(self) -> None:
-        """Takes on as many addresses at a time as there is room for; the run is over where none is left."""
+        """Takes on as many addresses at a time as there is room for; ends the run when no address is left."""
         async for address in self._addresses():
             index, key = self._taken, key_of(address.url)
             self._taken += 1
@@ -124,7 +124,7 @@ class Collector:
         self._finish()
 
     async def _until(self, true: Callable[[], bool]) -> None:
-        """Waits for what depends on how many addresses are admitted."""
+        """Waits for a condition on the number of admitted addresses."""
         while not true():
             self._progress.clear()
             await self._progress.wait()
@@ -134,7 +134,7 @@ class Collector:
             self._over.set_result(None)
 
     async def _addresses(self) -> AsyncIterator[Address]:
-        """Those that this run has to do with; a catalogue is asked for more when all others are used up."""
+        """The addresses of this run; a catalogue is asked for more when all others are used up."""
         pages = self._pages()
         for address in self.store.backlog:
             if address is None:
@@ -158,7 +158,7 @@ class Collector:
         return None if limit is None else max(0, limit - self.store.kept)
 
     def _room(self) -> int:
-        """How many more addresses may be under way: of as many as pictures are wanted come, at the rate until now."""
+        """How many more addresses may be under way: enough for the missing pictures at the success rate until now."""
         most = WINDOW
         if self._missing is not None:
             rate = (self.store.kept - self._kept_before + 1) / (self._admitted + 1)
@@ -166,11 +166,11 @@ class Collector:
         return most - (self._taken - self._admitted)
 
     async def _visit(self, index: int, address: Address) -> None:
-        """Does all that is done for an address."""
+        """Fetches the picture of an address and settles its record."""
         self._settle(index, await self._picture_or_thumbnail(Visit(address)))
 
     async def _picture_or_thumbnail(self, visit: Visit) -> dict[str, Any]:
-        """Returns the record of an address, but for what depends on other pictures."""
+        """Returns the record of an address without the fields that depend on other pictures."""
         url, thumbnail = visit.address.url, visit.address.thumbnail
         try:
             return await self._picture(visit, url)
@@ -186,10 +186,10 @@ class Collector:
             return visit.record(status, f"{full.reason}; thumbnail: {error.reason}")
 
     async def _picture(self, visit: Visit, url: str) -> dict[str, Any]:
-        """Follows an address to a picture, which is kept; returns its record.
+        """Follows the redirects of an address to a picture and keeps it; returns its record.
 
         Raises:
-            FetchError: nothing came, or what is not wanted.
+            FetchError: no picture came, or an unwanted one.
         """
         visited: list[str] = []
         while isinstance(answer := await self._answer(visit, url), Redirect):
@@ -202,7 +202,7 @@ class Collector:
         return answer
 
     async def _answer(self, visit: Visit, url: str) -> Redirect | dict[str, Any]:
-        """Asks for an address when its host may be asked, and again where that may help."""
+        """Requests an address when its host may be asked; retries where that may help."""
         visit.url, parsed = url, parse(url)
         loop, attempt, alone = asyncio.get_running_loop(), 0, False
         with self.hosts.of(parsed) as host:
@@ -231,10 +231,10 @@ class Collector:
                 await host.pause(wait)
 
     def _heed(self, host: Host, error: FetchError, attempt: int) -> float:
-        """Takes to heart what a host says; returns after how many seconds another try may help.
+        """Adapts to the error of a host; returns the seconds to wait before a retry.
 
         Raises:
-            FetchError: none would.
+            FetchError: no retry would help.
         """
         wait, final = backoff(attempt, error.wait), attempt > self.store.options.retries
         if error.busy:
@@ -254,7 +254,7 @@ class Collector:
         return wait
 
     def _examine(self, visit: Visit, content: IO[bytes]) -> dict[str, Any]:
-        """Decodes what came and keeps it; its line, but for what depends on other pictures. Runs in a thread."""
+        """Decodes and keeps a picture; its record without the fields that depend on others. Runs in a thread."""
         content.seek(0)
         picture = inspect(content, self.store.options, self._memory)
         content.seek(0)
@@ -271,7 +271,7 @@ class Collector:
         return self.store.keep(record, content)
 
     def _settle(self, index: int, record: dict[str, Any]) -> None:
-        """Admits whatever has no unsettled address before it."""
+        """Admits every record that has no unsettled address before it."""
         self._settled[index] = record
         store = self.store
         while self._missing != 0 and self._admitted in self._settled:

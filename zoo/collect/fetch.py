@@ -1,4 +1,4 @@
-"""One request: what came back, within the limits, and what it means."""
+"""One request: reads the answer within the limits, and says what it means."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class Redirect:
 
 
 def parse(url: str) -> URL:
-    """An address that may be asked, as to its form.
+    """Parses an address and checks that its form may be requested.
 
     Raises:
-        FetchError: it may not.
+        FetchError: the form may not be requested.
     """
     if len(url) > LONGEST:
         raise FetchError(f"longer than {LONGEST} characters", "blocked")
     try:
         parsed = URL(url)
         host, port = parsed.host, parsed.port
-    except ValueError as error:  # also of a host's name
+    except ValueError as error:  # also for an invalid host name
         raise FetchError(f"not an address: {error}", "blocked") from None
     if parsed.scheme not in ("http", "https"):
         raise FetchError(f"{parsed.scheme or 'no'} scheme; only http and https are supported", "blocked")
@@ -85,7 +85,7 @@ class Client:
         )
 
     async def read(self, url: URL, limit: int, **options: Any) -> Redirect | bytes:
-        """Asks once, like :meth:`get`, for what is small."""
+        """Requests small content once, like :meth:`get`, and returns it."""
         sink = io.BytesIO()
         return await self.get(url, sink, limit=limit, **options) or sink.getvalue()
 
@@ -99,20 +99,20 @@ class Client:
         cut: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Redirect | None:
-        """Asks for an address once.
+        """Requests an address once.
 
         Args:
-            url: by :func:`parse`.
-            sink: takes the content.
-            limit: bytes of it.
-            picture: whether it is given up as soon as its first bytes are no picture's.
-            cut: whether what is over the limit is left, and not refused.
-            headers: further ones.
+            url: address from :func:`parse`.
+            sink: file that takes the content.
+            limit: largest size of the content in bytes.
+            picture: whether to stop as soon as the first bytes are not a picture's.
+            cut: whether to cut the content at the limit instead of refusing it.
+            headers: further headers.
 
         Raises:
-            FetchError: no answer that can be used.
-            RejectedError: too large, or no picture.
-            OSError: of the disk.
+            FetchError: there is no usable answer.
+            RejectedError: the content is too large, or not a picture.
+            OSError: the disk fails.
         """
         session, proxy = self._route(url)
         try:
@@ -143,7 +143,7 @@ class _OnceError(Exception):
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keeps aiohttp from asking a second time at once where a connection breaks: when is for the host's pace to say."""
+    """Keeps aiohttp from retrying at once when a connection breaks: the host's pace decides when to retry."""
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -176,7 +176,7 @@ def _refuse_status(response: aiohttp.ClientResponse) -> None:
 
 
 def retry_after(value: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, in either of its forms; None where it says nothing."""
+    """Seconds that a Retry-After header asks for, in either of its forms; None if it has no valid value."""
     try:
         return max(0.0, float(int(value or "")))
     except (ValueError, OverflowError):

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 PRIVATE = "is not a public address"
-_GLOBAL = ipaddress.ip_network("2000::/3")  # all of IPv6 that has been given out for hosts of the internet
-_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")  # of which Python, by its version, holds some for public
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # of which the last 32 bits are an IPv4 address, RFC 6052
+_GLOBAL = ipaddress.ip_network("2000::/3")  # all IPv6 addresses assigned to hosts of the internet
+_PROTOCOLS = ipaddress.ip_network("192.0.0.0/24")  # some versions of Python take parts of it for public
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # the last 32 bits are an IPv4 address, RFC 6052
 
 
 class PrivateAddressError(OSError):
-    """An address within somebody's own network."""
+    """An address in a private network."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the public internet, also the IPv4 address that an IPv6 one carries."""
+    """Whether an IP address, and any IPv4 address inside an IPv6 address, belongs to the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         carried = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
@@ -27,7 +27,7 @@ def is_public(address: str) -> bool:
         found = [one for one in carried if one is not None]
         if found:
             return all(is_public(str(one)) for one in found)
-        # Python holds some others for public: site-local, IPv4-translated, local NAT64.
+        # Python takes some other addresses for public: site-local, IPv4-translated, local NAT64.
         if ip not in _GLOBAL:
             return False
     elif ip in _PROTOCOLS:
@@ -36,7 +36,7 @@ def is_public(address: str) -> bool:
 
 
 def guarded_socket(allow_private: bool) -> Callable[[Any], socket.socket]:
-    """What makes every socket of a client, and so sees where each connection goes, whatever a name resolves to.
+    """Returns the function that makes a client's sockets: it sees each connection's address, however a name resolves.
 
     Raises:
         PrivateAddressError: when called, for an address that is not public.

@@ -1,4 +1,4 @@
-"""Whose turn it is: each host is asked at its own pace, and for so much at a time."""
+"""Whose turn it is: each host is asked at its own pace, with a limit on parallel requests."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from yarl import URL
 from zoo.collect.options import Options
 from zoo.collect.trouble import FetchError
 
-HALTING, SLOWEST = 0.05, 5.0  # seconds between requests to a host that said that it is too much, once and often
-EASE = 0.8  # what that is multiplied by with each answer that says nothing of the kind
+HALTING, SLOWEST = 0.05, 5.0  # least and most seconds between requests to a host that said it is busy
+EASE = 0.8  # factor on these seconds for each answer that is not busy
 BACKOFF, LONGEST_BACKOFF = 0.5, 30.0  # seconds before the first retry, doubling; and the most
-PATIENCE = 120.0  # seconds; a host that asks for more is left alone for this run
-HOSTS = 10_000  # that are remembered; each keeps its robots.txt
+PATIENCE = 120.0  # seconds; a host that asks for a longer wait is left alone for this run
+HOSTS = 10_000  # hosts remembered, each with its robots.txt
 
 
 def backoff(attempts: int, asked: float | None = None) -> float:
-    """Seconds to wait: those asked for, or by the attempts, some at random so that hosts are not asked in waves."""
+    """Seconds to wait: as asked, or by the number of attempts, partly random so that requests do not come in waves."""
     return asked if asked is not None else _scattered(min(LONGEST_BACKOFF, BACKOFF * 2 ** (attempts - 1)))
 
 
 def _scattered(seconds: float) -> float:
-    """Up to half as much more, at random."""
+    """The seconds and up to half as much more, at random."""
     return seconds * (1 + random.random() / 2)
 
 
@@ -36,10 +36,10 @@ def now() -> float:
 
 
 async def set_or_over(event: asyncio.Event, seconds: float | None) -> None:
-    """Waits until an event is set, which it is after so many seconds; None: however long that takes.
+    """Waits until an event is set, and sets it itself after so many seconds; None: no timeout.
 
-    Not by ``asyncio.wait_for``: before Python 3.12 a task that is cancelled just when the event comes goes on as if
-    nothing had been, and whoever waits for its end, as after Ctrl-C, waits for ever.
+    ``asyncio.wait_for`` would not do: before Python 3.12, a task that is cancelled just when the event comes ignores
+    the cancellation. Waiting for its end, as after Ctrl-C, then never ends.
     """
     timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, event.set)
     try:
@@ -55,24 +55,24 @@ class Host:
 
     name: str
     least: float  # seconds from one request to the next; up to half as much is added at random
-    most: int  # requests under way
-    interval: float = field(init=False)  # at least ``least``, by what it said of late
-    next_time: float = 0.0  # before which nothing is asked
+    most: int  # requests under way at a time
+    interval: float = field(init=False)  # seconds, at least ``least``, by the host's last answers
+    next_time: float = 0.0  # no request before this time
     allows: Callable[[str], bool] | None = None  # whether an address may be asked; None: robots.txt has not been read
-    put_off: int = 0  # addresses in a row that were given up since it said that it is too much
-    unreachable: int = 0  # connections in a row that did not come about
-    closed: tuple[str, str] | None = None  # reason and status of all that is still to come, where nothing more is asked
-    users: int = 0  # who ask it, or wait for that
+    put_off: int = 0  # addresses in a row given up because the host was busy
+    unreachable: int = 0  # failed connections in a row
+    closed: tuple[str, str] | None = None  # reason and status of all later addresses, once the host is given up
+    users: int = 0  # visits that ask the host, or wait for it
 
     def __post_init__(self) -> None:
         self.interval = self.least
-        self.reading = asyncio.Lock()  # of its rules
-        self.queue = asyncio.Lock()  # who has it is the next to ask
+        self.reading = asyncio.Lock()  # held while its rules are read
+        self.queue = asyncio.Lock()  # its holder is the next to ask
         self._active, self._claimed = 0, False
         self._changed = asyncio.Event()
 
     async def ready(self, alone: bool) -> None:
-        """Waits until one more request may go, or none any more since the host is closed."""
+        """Waits until one more request may go, or the host is closed."""
 
         def when() -> float | None:
             others = self._active > 0 if alone else self._claimed or self._active >= self.most
@@ -81,18 +81,18 @@ class Host:
         await self._until(when)
 
     async def pause(self, seconds: float) -> None:
-        """Waits, unless the host is closed meanwhile."""
+        """Waits so many seconds, or until the host is closed."""
         end = now() + seconds
         await self._until(lambda: end)
 
     async def _until(self, when: Callable[[], float | None]) -> None:
-        """Waits for a time; None where something must happen before it is known."""
+        """Waits for a time; None: the time is unknown until something changes."""
         while not self.closed and ((time := when()) is None or time > now()):
             self._changed.clear()
             await set_or_over(self._changed, None if time is None else time - now())
 
     def claim(self) -> bool:
-        """Lets nothing go before a request that is made alone; False where another one has claimed that."""
+        """Reserves the next turn for a request that is made alone; False if another request has reserved it."""
         first, self._claimed = not self._claimed, True
         return first
 
@@ -108,7 +108,7 @@ class Host:
         self._changed.set()
 
     def close(self, reason: str, status: str = "failed") -> None:
-        """Asks nothing more."""
+        """Gives the host up: nothing more is asked."""
         self.closed = (reason, status)
         self._changed.set()
 
@@ -117,12 +117,12 @@ class Host:
         self.next_time = max(self.next_time, now() + wait)
 
     def slow_down(self, wait: float) -> None:
-        """It said that it is too much: nothing for so many seconds, then at half the pace."""
+        """The host is busy: asks nothing for so many seconds, then asks at half the pace."""
         self.hold(wait)
         self.interval = max(min(2 * self.interval, SLOWEST), self.least, HALTING)
 
     def answered(self) -> None:
-        """It gave what it was asked for: little by little back to the usual pace."""
+        """The host answered: returns little by little to the usual pace."""
         self.unreachable = self.put_off = 0
         self.interval = self.least if self.interval < HALTING else max(self.least, EASE * self.interval)
 
@@ -152,10 +152,10 @@ class Hosts:
 
     @asynccontextmanager
     async def turn(self, host: Host, alone: bool = False) -> AsyncIterator[None]:
-        """Waits until a host may be asked, in the order of those who wait; what is done then is the request.
+        """Waits until a host may be asked, in order of arrival; the block is the request.
 
         Args:
-            alone: whether it was claimed, and so goes before all others and while no other is under way.
+            alone: whether the request was claimed. It then goes before all others, while no other is under way.
 
         Raises:
             FetchError: the host is closed.

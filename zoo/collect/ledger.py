@@ -3,17 +3,17 @@
 ``status`` is one of
 
 - ``saved``: the picture is ``file``;
-- ``thumbnail``: it could not be had, its thumbnail is ``file``;
+- ``thumbnail``: the picture could not be fetched, its thumbnail is ``file``;
 - ``duplicate``, ``near_duplicate``: ``of`` is a file with the same bytes, or that looks the same;
-- ``rejected``: something came that is not wanted: no picture, damaged, too small, too large;
-- ``forbidden``: by robots.txt, and so never asked for;
-- ``blocked``: no address of the public internet by http or https, and so never asked for;
-- ``failed``: nothing came, which may be otherwise another time.
+- ``rejected``: the content is not wanted: not a picture, damaged, too small, too large;
+- ``forbidden``: robots.txt forbids the address, so it was never requested;
+- ``blocked``: not an address of the public internet by http or https, so it was never requested;
+- ``failed``: nothing came; a retry may succeed.
 
-Addresses are without their secrets: for a password there are asterisks, for a token in a query also a digest.
-``final_url`` is the last address that was asked, ``bytes`` and ``digest`` (SHA-256) are the file's, ``type`` is by its
-content, ``size`` width and height, ``phash`` its perceptual hash, ``arrived`` the digest of what came where the file
-was encoded anew, ``requests`` how many there were for it, ``time`` (UTC) when it was settled.
+Addresses have no secrets: asterisks replace a password; asterisks and a digest replace a token in a query.
+``final_url`` is the last address that was requested. ``bytes`` and ``digest`` (SHA-256) describe the file, ``type`` is
+by its content, ``size`` is width and height, ``phash`` the perceptual hash. ``arrived`` is the digest of the download
+if the file was re-encoded. ``requests`` counts the requests for the address; ``time`` (UTC) is when it was settled.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ STATUSES = (*KEPT, "duplicate", "near_duplicate", *FAILURES)
 
 
 def key_of(url: str) -> int:
-    """A number that stands for an address, also without its secrets; 64 bits do not collide in practice."""
+    """A number for an address, the same without its secrets; 64 bits do not collide in practice."""
     plain = without_secrets(url.partition("#")[0])
     return int.from_bytes(blake2b(plain.encode(errors="replace"), digest_size=8).digest(), "big")
 
 
 class Ledger:
-    """The file, which is only ever added to; the last line of an address holds until :meth:`compact`.
+    """The file, which is append-only except in :meth:`compact`; the last line of an address counts.
 
     Args:
-        path: of it; a line that was not written to its end is cut off.
+        path: path of the file; an incomplete last line is cut off.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,7 +74,7 @@ class Ledger:
         return read(self.path)
 
     def compact(self) -> None:
-        """Leaves the last line of each address, where its first stood."""
+        """Keeps only the last line of each address, in the place of its first."""
         seen: set[int] = set()
         late: dict[int, dict[str, Any]] = {}
         for record in self:
@@ -97,7 +97,7 @@ class Ledger:
 
 
 def _open(path: Path, mode: str) -> TextIO:
-    # What is no UTF-8, half a surrogate pair in a list of addresses, becomes the escape that JSON has for it.
+    # Half a surrogate pair in a list of addresses, which UTF-8 cannot encode, becomes its JSON escape.
     return cast(TextIO, path.open(mode, encoding="utf-8", errors="backslashreplace"))
 
 
@@ -109,7 +109,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a ledger.
 
     Raises:
-        ZooError: a line is none.
+        ZooError: a line is not a record.
     """
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
@@ -129,12 +129,12 @@ def _is_record(record: Any) -> bool:
 
 
 def is_private(record: Mapping[str, Any]) -> bool:
-    """Whether a line tells of an address that was not asked for because it is not a public one."""
+    """Whether a line's address was not requested because it is not a public one."""
     return record["status"] in FAILURES and PRIVATE in str(record.get("reason"))
 
 
 def is_whole(record: dict[str, Any]) -> bool:
-    """Whether a line tells what other pictures are compared with."""
+    """Whether a line has valid fields to compare other pictures with."""
     phash, label = record.get("phash"), record.get("label")
     return (
         all(isinstance(record.get(name), str) for name in ("file", "digest"))
@@ -145,7 +145,7 @@ def is_whole(record: dict[str, Any]) -> bool:
 
 
 def mend(path: Path) -> None:
-    """Cuts off a last line that was not written to its end."""
+    """Cuts off an incomplete last line."""
     if path.exists() and path.stat().st_size:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             end = content.rfind(b"\n") + 1

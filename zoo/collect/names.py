@@ -1,4 +1,4 @@
-"""File names that Linux, macOS and Windows all take, and tell apart."""
+"""File names that are valid and distinct on Linux, macOS and Windows."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from urllib.parse import unquote, urlsplit
 
 from pathvalidate import sanitize_filename
 
-LONGEST = 60  # bytes of UTF-8; what is added stays below the 143 that an encrypted home folder allows
+LONGEST = 60  # bytes of UTF-8; the whole name stays below the 143 that an encrypted home folder allows
 OWN = ("ledger.jsonl", "report.html")  # files of a collection beside the folders of its labels
-_DEVICES = {"CON", "PRN", "AUX", "NUL", "CLOCK$", "CONIN$", "CONOUT$"}  # of Windows, whatever suffix they have
+_DEVICES = {"CON", "PRN", "AUX", "NUL", "CLOCK$", "CONIN$", "CONOUT$"}  # reserved by Windows, with any suffix
 _DEVICES |= {f"{port}{number}" for port in ("COM", "LPT") for number in range(10)}
 
 
 def picture_name(url: str, digest: str, suffix: str) -> str:
-    """The name of a picture by its address, for people, and its content, so that no two pictures share one.
+    """The name of a picture: from its address, for people, and from its content, so that no two pictures share it.
 
     Args:
-        url: where it came from.
-        digest: hexadecimal, of its content.
-        suffix: such as ".jpg".
+        url: address of the picture.
+        digest: hexadecimal digest of its content.
+        suffix: suffix of the file, such as ".jpg".
     """
     try:
         last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
-    except ValueError:  # it is stricter than who fetched it
+    except ValueError:  # urlsplit is stricter than the HTTP client
         last = ""
     stem = safe(unquote(last).rpartition(".")[0] or unquote(last))
     return f"{stem}-{digest[:16]}{suffix}" if stem else f"{digest[:16]}{suffix}"
 
 
 def safe(text: str) -> str:
-    """The text as a part of a path; what is illegal anywhere becomes "_", and nothing may be left."""
+    """The text as a part of a path; characters illegal on any system become "_". The result may be empty."""
     text = unicodedata.normalize("NFC", text.encode(errors="replace").decode())  # lone surrogates become "?"
     text = "".join(letter if letter.isprintable() else "_" for letter in text)
     text = sanitize_filename(text, "_", platform="universal", max_len=255)
@@ -45,15 +45,15 @@ class Folders:
     """A folder for each label, also where a file system ignores case or how accents are written."""
 
     def __init__(self) -> None:
-        # What a file system may take for the same, and the label that has it.
+        # Folder names, folded as some file system does, and the label that has each.
         self._taken: dict[str, str | None] = dict.fromkeys(OWN)
 
     def learn(self, label: str, folder: str) -> None:
-        """A label has this folder from an earlier run."""
+        """Records the folder that a label has from an earlier run."""
         self._taken[_folded(folder)] = label
 
     def of(self, label: str) -> str:
-        """The folder's name; the first label of those that look the same to some file system has the plain one."""
+        """The folder's name; of labels that look the same to some file system, the first has the plain name."""
         name = plain = safe(label) or "unnamed"
         digest = hashlib.sha256(label.encode(errors="replace"))
         while self._taken.setdefault(_folded(name), label) != label:  # another label looks like this one
@@ -63,5 +63,5 @@ class Folders:
 
 
 def _folded(name: str) -> str:
-    """The same for names that some file system takes for the same."""
+    """A key that is equal for names that some file system takes for the same."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

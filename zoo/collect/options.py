@@ -1,4 +1,4 @@
-"""What a collection is told, kept in its folder so that it can go on without being told again."""
+"""Options of a collection, saved in its folder so that it resumes without being given them again."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ SOURCE, KEPT, POLITE = "how SOURCE is read", "which pictures are kept", "politen
 class About:
     """How the command takes an option."""
 
-    group: str  # under which --help lists it
+    group: str  # heading in --help
     help: str
     metavar: str = ""
-    read: Callable[[str], Any] = str  # makes the value of what was typed
+    read: Callable[[str], Any] = str  # makes the value from the typed text
     low: float | None = None  # the least value
     high: float = float("inf")  # the greatest
 
     @property
     def kind(self) -> str:
-        """What is read, in a user's words."""
+        """The kind of value, in a user's words."""
         kinds = {int: "a whole number", float: "a number", bits: "a whole number or off", size: "such as 500K or 20M"}
         return kinds.get(self.read, "a text")
 
@@ -74,14 +74,14 @@ class Options:
     max_bytes: int = _option(32 << 20, KEPT, "largest file accepted, such as 500K or 20M", "N", size, 1, 1 << 30)
     near: int | None = _option(6, KEPT, "near duplicates differ in at most BITS of 64; or off", "BITS", bits, 0, 32)
     upright: bool = _option(False, KEPT, "apply the EXIF orientation; the file is then encoded again")
-    held_out: float = _option(0.1, KEPT, "share of val and of test, by digest; 0: no splits", "SHARE", float, 0, 0.49)
+    held_out: float = _option(0.1, KEPT, "share for val and for test, by digest; 0: no splits", "SHARE", float, 0, 0.49)
     contact: str | None = _option(None, POLITE, "your e-mail or page, sent to every server (ZOO_CONTACT)", "TEXT")
     connections: int = _option(32, POLITE, "parallel connections", "N", int, 1, 1024)
     per_host: int = _option(4, POLITE, "parallel connections to one host", "N", int, 1, 1024)
-    delay: float = _option(0.2, POLITE, "least pause between requests to one host", "SECONDS", float, 0, 3600)
+    delay: float = _option(0.2, POLITE, "minimum pause between requests to one host", "SECONDS", float, 0, 3600)
     timeout: float = _option(60.0, POLITE, "timeout per request", "SECONDS", float, 0.1, 3600)
     retries: int = _option(3, POLITE, "retries per address", "N", int, 0, 20)
-    allow_private: bool = _option(False, POLITE, "connect to private addresses too; has to be given again each time")
+    allow_private: bool = _option(False, POLITE, "connect to private addresses too; give it again for each run")
 
     def __post_init__(self) -> None:
         for name, about in abouts().items():
@@ -117,8 +117,8 @@ class SourceOptions:
 
     text: str  # openverse:red bicycle, a catalogue and a query; or the path of a list or a saved page
     columns: tuple[tuple[str, str], ...] = ()  # names that a list gives to fields of an address, ("url", "IMAGE_LINK")
-    base: str | None = None  # what the relative addresses of a saved page are relative to
-    endpoint: str | None = None  # where a catalogue's API is, other than where it usually is
+    base: str | None = None  # address that relative addresses of a saved page are joined to
+    endpoint: str | None = None  # address of a catalogue's API, if not the usual one
 
     @property
     def key(self) -> str:
@@ -126,7 +126,7 @@ class SourceOptions:
 
 
 def read_settings(path: Path) -> tuple[dict[str, Any], list[SourceOptions]]:
-    """Reads the options as they were given, and the sources, of an earlier collection; nothing where there is none.
+    """Reads the given options and the sources of an earlier run; both are empty if there was none.
 
     Raises:
         ZooError: the file is damaged, or of a newer zoo.

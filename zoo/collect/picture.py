@@ -1,4 +1,4 @@
-"""What came, by its content: its type, whether it decodes, what it looks like. Imports no torch."""
+"""Inspects a downloaded picture by its content: type, whether it decodes, perceptual hash. Imports no torch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from zoo.pictures.images import ORIENTATION, open_listed
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "BMP": ".bmp"}
 HEAD = 512  # bytes that tell a type
 DECODED = 150 << 20  # bytes of pixels in memory at a time, of all threads
-WEBP = 16  # bytes a pixel that libwebp and Pillow take together
-SCANS = 100  # of a JPEG; encoders make about ten
+WEBP = 16  # bytes per pixel that libwebp and Pillow take together
+SCANS = 100  # scans of a JPEG, at most; encoders make about ten
 TURNED = range(2, 9)  # values of EXIF's orientation that turn or mirror a picture
-FLAT = 8  # of 255: with less contrast there is nothing a perceptual hash could tell apart
+FLAT = 8  # of 255: with less contrast a perceptual hash cannot tell pictures apart
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -47,8 +47,8 @@ class Picture:
     format: str  # a key of SUFFIXES
     width: int
     height: int
-    phash: str | None  # 16 hexadecimal digits; None where it would say nothing
-    upright: bytes | None = None  # the file anew, where its EXIF orientation was applied
+    phash: str | None  # 16 hexadecimal digits; None if it would mean nothing
+    upright: bytes | None = None  # the re-encoded file, if its EXIF orientation was applied
 
 
 def kind(head: bytes) -> str | None:
@@ -67,10 +67,10 @@ def kind(head: bytes) -> str | None:
 
 
 def refuse_kind(head: bytes) -> None:
-    """Refuses by the first bytes what would not be kept; other checks follow.
+    """Refuses unwanted types by the first bytes; other checks follow.
 
     Raises:
-        RejectedError: it is of another type.
+        RejectedError: the type is not a key of ``SUFFIXES``.
     """
     found = kind(head)
     if found not in SUFFIXES:
@@ -78,7 +78,7 @@ def refuse_kind(head: bytes) -> None:
 
 
 class Memory:
-    """Lets so many bytes of pixels be decoded at a time; what is larger waits until it is alone."""
+    """Limits the bytes of pixels decoded at a time; a larger picture waits until it is alone."""
 
     def __init__(self, size: int = DECODED) -> None:
         self._size, self._used, self._changed = size, 0, threading.Condition()
@@ -97,10 +97,10 @@ class Memory:
 
 
 def inspect(file: IO[bytes], options: Options, memory: Memory) -> Picture:
-    """Decodes a picture whole, after the limits were held against what its header says.
+    """Checks a picture's header against the limits, then decodes the whole picture.
 
     Raises:
-        RejectedError: its type, its size, or it is damaged.
+        RejectedError: its type or size is not wanted, or it is damaged.
     """
     _refuse_scans(file)
     try:
@@ -116,16 +116,16 @@ def inspect(file: IO[bytes], options: Options, memory: Memory) -> Picture:
     except MemoryError:
         raise RejectedError("out of memory while decoding") from None
     except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
-        if isinstance(error, OSError) and error.errno == errno.EIO:  # of the disk
+        if isinstance(error, OSError) and error.errno == errno.EIO:  # the disk fails
             raise
         raise RejectedError(f"damaged: {error}") from None
 
 
 def _refuse_scans(file: IO[bytes]) -> None:
-    """A progressive JPEG of a few kilobytes can be hours of work: each scan goes over all of the picture.
+    """Refuses a JPEG with too many scans: a few kilobytes can take hours, since each scan covers the whole picture.
 
     Raises:
-        RejectedError: there are more than any encoder makes.
+        RejectedError: there are more scans than any encoder makes.
     """
     if file.read(2) == b"\xff\xd8":
         scans = sum(chunk.count(b"\xff\xda") for chunk in iter(partial(file.read, CHUNK), b""))
@@ -135,7 +135,7 @@ def _refuse_scans(file: IO[bytes]) -> None:
 
 
 def _load_bytes(image: Image.Image, copies: int) -> int:
-    """What decoding a picture takes, at its size after ``draft``; measured, with what the hash is made of."""
+    """Bytes that decoding takes at the size after ``draft``, with the copies for the hash; measured."""
     a_pixel = WEBP if image.format == "WEBP" else copies * (6 if image.mode in ("P", "PA") else 5)
     return a_pixel * image.width * image.height
 
@@ -164,18 +164,18 @@ def _decoded(image: Image.Image, options: Options, memory: Memory) -> Picture:
     width, height = image.size
     format_ = "JPEG" if image.format == "MPO" else str(image.format)
     coefficients = 0
-    if image.format == "JPEG" and image.info.get("progressive"):  # libjpeg keeps them all, whatever is drafted
+    if image.format == "JPEG" and image.info.get("progressive"):  # libjpeg keeps all coefficients, whatever the draft
         coefficients = 2 * width * height * len(image.getbands())
     if image.format == "JPEG" and not (options.upright and _is_turned(image)):
         # An eighth of the pixels shows whether all of the file decodes, at a fraction of time and memory.
         image.draft("L", (64, 64))
     copies = 3 if options.upright else 1
     with memory.of(_load_bytes(image, copies) + coefficients):
-        turned = options.upright and _is_turned(image)  # which decodes a PNG that does not say so at its start
+        turned = options.upright and _is_turned(image)  # decodes a PNG if its start does not tell
         image.load()
         if not turned:
             return Picture(format_, width, height, _phash(image))
-        image.info.pop("exif", None)  # or Pillow writes all of it anew, damaged as it may be
+        image.info.pop("exif", None)  # else Pillow writes it again, damaged as it may be
         shown = ImageOps.exif_transpose(image)
         return Picture(format_, *shown.size, _phash(shown), _encoded(shown, format_, image.info.get("icc_profile")))
 
@@ -185,14 +185,14 @@ def _is_turned(image: Image.Image) -> bool:
 
 
 def _encoded(image: Image.Image, format_: str, profile: bytes | None) -> bytes:
-    """A file of a picture; its colours keep their profile."""
+    """The picture as a file, with its colour profile."""
     written = io.BytesIO()
     image.save(written, format_, quality=95, icc_profile=profile, exif=b"")
     return written.getvalue()
 
 
 def _phash(image: Image.Image) -> str | None:
-    """Of what a perceptual hash can tell apart, and of no picture with 16 bits, which Pillow would clip to white."""
+    """The perceptual hash; None without contrast, and for pictures with 16 bits, which Pillow would clip to white."""
     if image.mode.startswith(("I", "F")):
         return None
     if image.mode in ("L", "RGB", "RGBA", "CMYK") and (factor := min(image.size) // 128) > 1:

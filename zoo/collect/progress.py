@@ -1,4 +1,4 @@
-"""What a person sees while a collection goes on."""
+"""Shows the progress of a collection."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class _Rate(ProgressColumn):
 
 
 class Watch:
-    """Counts, and shows that on a terminal while its ``progress`` is entered.
+    """Counts results, and shows the counts on a terminal while its ``progress`` is entered.
 
     Args:
-        limit: of pictures; None: addresses are counted.
-        kept: pictures that were there before.
+        limit: number of pictures to collect; None: addresses are counted.
+        kept: number of pictures from earlier runs.
     """
 
     def __init__(self, limit: int | None, kept: int) -> None:
@@ -39,12 +39,12 @@ class Watch:
         self.tally: Counter[str] = Counter()
 
     def count(self, record: Mapping[str, Any], settled: int, known: int) -> None:
-        """One more line of the ledger.
+        """Counts one more line of the ledger.
 
         Args:
-            record: of it.
-            settled: addresses, with those of earlier runs.
-            known: addresses by now.
+            record: record of the line.
+            settled: number of settled addresses, earlier runs included.
+            known: number of addresses known by now.
         """
         self.tally[record["status"]] += 1
         saved, thumbnails = (self.tally[name] for name in KEPT)

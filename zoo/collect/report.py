@@ -29,18 +29,18 @@ from zoo.collect.picture import SUFFIXES, Memory
 from zoo.collect.sources.values import shown
 from zoo.pictures.images import open_listed
 
-THUMBNAILS, ROWS, NAMES = 1000, 2000, 50  # that are shown at most: pictures, failures, names of a table
+THUMBNAILS, ROWS, NAMES = 1000, 2000, 50  # shown at most: pictures, failures, names of a table
 SIDE = 128  # pixels of a thumbnail's longer side
-COPIES = 8  # bytes a pixel that a thumbnail takes, with the picture that is converted
-QUALITY = 70  # of JPEG, which every mail program shows
-LINK = 2048  # characters of an address that is linked
-DIFFERENT, OTHERS = 10_000, "all others"  # names of a table that are told apart, and the one of the rest
+COPIES = 8  # bytes of memory per pixel for a thumbnail, the converted picture included
+QUALITY = 70  # JPEG quality; every mail program shows JPEG
+LINK = 2048  # characters of a linked address, at most
+DIFFERENT, OTHERS = 10_000, "all others"  # names that a table tells apart, and the name of the rest
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
-_FIGURE = re.compile(r"(?:^|(?<=thumbnail: )|(?<=\())\S*\d\S*(?= )")  # that differs from one reason to the next
+_FIGURE = re.compile(r"(?:^|(?<=thumbnail: )|(?<=\())\S*\d\S*(?= )")  # a number, which differs between reasons
 
 
 def write_report(folder: Path) -> Path:
-    """Writes ``report.html`` of a collection beside its ledger, after a run that has told each address there once.
+    """Writes ``report.html`` of a collection beside its ledger, which has one line per address after a run.
 
     Raises:
         ZooError: there is no ledger, or a line of it is damaged.
@@ -72,10 +72,10 @@ def _environment() -> jinja2.Environment:
 
 
 class Tally:
-    """How many addresses, and how many pictures of them, have each of some names.
+    """Counts of addresses, and of pictures among them, by name.
 
     Args:
-        title: what is counted.
+        title: title of the table.
     """
 
     def __init__(self, title: str) -> None:
@@ -91,7 +91,7 @@ class Tally:
 
     @property
     def rows(self) -> list[tuple[str, int, int]]:
-        """Names with their addresses and pictures, the most frequent first; the last row may be of all others."""
+        """Names with their addresses and pictures, the most frequent first; the last row may sum up all others."""
         names = sorted(self._addresses.keys() - {OTHERS}, key=lambda name: (-self._addresses[name], name))
         rows = [(name, self._addresses[name], self._pictures[name]) for name in names[:NAMES]]
         others = [*names[NAMES:], OTHERS]
@@ -102,7 +102,7 @@ class Tally:
 
 @dataclass
 class Summary:
-    """What the template shows of a ledger, but for the thumbnails themselves."""
+    """What the template shows of a ledger, without the thumbnails themselves."""
 
     addresses: int = 0
     pictures: int = 0
@@ -152,7 +152,7 @@ def _summarize(ledger: Path) -> Summary:
 
 
 def _evenly(ledger: Path, statuses: Collection[str], count: int, most: int) -> Iterator[Mapping[str, Any]]:
-    """Yields at most so many of the records with these statuses, which are ``count``, spread over all of them."""
+    """Yields at most ``most`` of the ``count`` records with these statuses, evenly spread."""
     most = min(most, count)
     drawn = {index * count // most for index in range(most)}
     matching = (record for record in read(ledger) if record["status"] in statuses)
@@ -190,7 +190,7 @@ def _text(record: Mapping[str, Any], name: str) -> str | None:
 
 
 def _whole(value: Any) -> int:
-    """A number that a size can be; 0 for whatever else a line may hold."""
+    """The value if it can be a size; 0 for whatever else a line may hold."""
     return value if isinstance(value, int) and 0 < value < 1 << 40 else 0
 
 
@@ -212,12 +212,12 @@ def _with_thumbnail(folder: Path, memory: Memory, tile: Mapping[str, Any]) -> di
     """A tile with ``image``, a data URI, or with ``missing``, which says why there is none. Called by threads.
 
     Args:
-        folder: of the collection, without links.
+        folder: folder of the collection, with links resolved.
     """
     try:
         path = (folder / str(tile["file"])).resolve()
         inside = path.is_relative_to(folder) and path.is_file()
-    except (OSError, ValueError, RuntimeError):  # too long, with a zero byte, links in a circle
+    except (OSError, ValueError, RuntimeError):  # a path too long or with a zero byte; circular links
         inside = False
     if not inside:
         return {**tile, "missing": "not in the folder"}
@@ -228,7 +228,7 @@ def _with_thumbnail(folder: Path, memory: Memory, tile: Mapping[str, Any]) -> di
             image.draft("RGB", (2 * SIDE, 2 * SIDE))
             with memory.of(image.width * image.height * COPIES):
                 small = _small(image)
-    except Exception:  # what Pillow raises of damaged files has no common class
+    except Exception:  # Pillow's errors about damaged files have no common class
         return {**tile, "missing": "damaged"}
     written = io.BytesIO()
     # Pixels and nothing else: no EXIF, no comment and no profile of the file goes into the report.
@@ -238,11 +238,11 @@ def _with_thumbnail(folder: Path, memory: Memory, tile: Mapping[str, Any]) -> di
 
 
 def _small(image: Image.Image) -> Image.Image:
-    """The picture in RGB on white, the way up that EXIF says, its longer side at most ``SIDE``."""
+    """The picture in RGB on white, turned upright by EXIF, with its longer side at most ``SIDE`` pixels."""
     deep = image.mode.startswith(("I", "F"))
     image = image.convert("F" if deep else "RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((SIDE, SIDE), reducing_gap=2.0)
-    if deep:  # converted as they are, all values but the lowest would be white
+    if deep:  # without scaling, all values but the lowest would be white
         values = np.asarray(image)
         scaled = np.interp(values, (values.min(), values.max()), (0, 255))
         return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")

@@ -1,4 +1,4 @@
-"""Asking a host for its robots.txt, and what that allows by RFC 9309."""
+"""Reads a host's robots.txt, and decides what it allows by RFC 9309."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zoo.collect.hosts import PATIENCE, Host, Hosts, backoff
 from zoo.collect.trouble import FetchError
 
 TOKEN = "lightning-zoo"  # noqa: S105  # the product that rules may name
-LARGEST = 500 << 10  # bytes that are read of one, the least that RFC 9309 demands
+LARGEST = 500 << 10  # bytes read of a robots.txt, the least that RFC 9309 demands
 HOPS = 5
 
 
@@ -17,7 +17,7 @@ class Rules:
     """What a host lets a program fetch, and how often.
 
     Args:
-        text: of its robots.txt; "" where it has none.
+        text: content of the host's robots.txt; "" if it has none.
     """
 
     def __init__(self, text: str = "") -> None:
@@ -25,15 +25,15 @@ class Rules:
         self.delay = float(self._rules.crawl_delay(TOKEN) or 0)  # seconds
 
     def allow(self, url: str) -> bool:
-        """Tells whether an address may be asked, in the form in which it would be."""
+        """Whether an address may be requested, in the form in which it would be sent."""
         return bool(self._rules.can_fetch(str(parse(url)), TOKEN))
 
 
 async def read_rules(client: Client, hosts: Hosts, host: Host, retries: int) -> None:
-    """Asks a host for its rules, which it must tell before anything else is asked of it.
+    """Reads a host's rules, before anything else is requested from it.
 
-    Sets what it ``allows``, or closes it where that cannot be had: a server that fails may have rules, RFC 9309 says,
-    and one that has no such file has none.
+    Sets what the host ``allows``, or closes the host if its rules cannot be read. By RFC 9309, a server that fails may
+    have rules, and a server without a robots.txt has none.
     """
     rules, attempt = None, 0
     while rules is None:

@@ -1,4 +1,4 @@
-"""One call of ``zoo collect``: settings, process, sources, the run itself and what came of it."""
+"""One call of ``zoo collect``: settings, process, sources, the run itself and its summary."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from zoo.collect.sources.catalogue import Catalogue
 from zoo.collect.store import Store
 from zoo.hub.errors import redact
 
-FILES = 256  # that are open beside connections
-REASONS = 1000  # different ones that are counted
+FILES = 256  # open files besides connections
+REASONS = 1000  # different reasons that are counted
 
 
 def collect(
@@ -39,21 +39,21 @@ def collect(
     """Collects into a folder.
 
     Args:
-        given: options, which go before those that the folder keeps.
-        source: to be added to those that the folder keeps.
-        retry: only what failed.
-        say: tells a line at once.
+        given: options, which override the folder's saved options.
+        source: source to add to the folder's saved sources.
+        retry: whether to retry only the addresses that failed.
+        say: prints a line at once.
 
     Returns:
-        What there is now, in lines.
+        A summary of the collection, in lines.
 
     Raises:
-        ZooError: of an option, a source or the folder; or there is no picture.
+        ZooError: an option, a source or the folder is wrong, or there is no picture.
     """
     stored, named = read_settings(folder / SETTINGS)
     if source is not None and source not in named:
         named.append(source)
-    private = {"allow_private": bool(given.get("allow_private"))}  # which whoever made the folder cannot decide
+    private = {"allow_private": bool(given.get("allow_private"))}  # not for the maker of the folder to decide
     given = {name: value for name, value in {**stored, **given}.items() if name not in private}
     options = Options(**{"contact": os.environ.get("ZOO_CONTACT"), **given, **private})
     if options.contact is None:
@@ -90,9 +90,9 @@ def _prepare(options: Options) -> None:
         if soft < wanted:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted if hard < 0 else min(hard, wanted), hard))
     with contextlib.suppress(AttributeError, OSError, TypeError):  # only glibc has it
-        # M_MMAP_THRESHOLD: or each thread keeps what it decoded a picture into, 1.7 GB in all where 0.3 would do.
+        # M_MMAP_THRESHOLD: else each thread keeps the memory of its decoded pictures, 1.7 GB in all instead of 0.3.
         ctypes.CDLL(None).mallopt(-3, 1 << 20)
-    Image.init()  # while there are files to be opened
+    Image.init()  # while files can be opened
 
 
 async def _run(store: Store, catalogues: dict[str, Catalogue], client: Client, watch: Watch, retry: bool) -> None:
@@ -110,7 +110,7 @@ def _summary(store: Store, watch: Watch) -> str:
     if not store.kept:
         told = f"no picture from {len(store.backlog):,} addresses"
         if not reasons:
-            raise ZooError(f"{told}: none was asked for yet\nleave out --retry-failed, which is for those that failed")
+            raise ZooError(f"{told}: none was requested yet\nleave out --retry-failed, which retries only failures")
         way_out = allowing or (again if store.failed else f"see {folder}/ledger.jsonl")
         raise ZooError(f"{told}; most often: {_most_often(reasons)}\n{way_out}")
     missing = f", {store.missing} missing" if store.missing else ""
@@ -129,7 +129,7 @@ def _summary(store: Store, watch: Watch) -> str:
 
 
 def _reasons(store: Store) -> tuple[Counter[tuple[str, str]], int]:
-    """How often pictures could not be had, by status and reason; and how often because an address is private."""
+    """Counts of failures by status and reason; and the number of addresses left out because they are private."""
     found, private = Counter[tuple[str, str]](), 0
     for record in store.ledger:
         key = (record["status"], str(record.get("reason") or "unknown"))
@@ -140,6 +140,6 @@ def _reasons(store: Store) -> tuple[Counter[tuple[str, str]], int]:
 
 
 def _most_often(reasons: Counter[tuple[str, str]], status: str | None = None) -> str:
-    """The reason, without passwords, which a ledger of an earlier zoo may hold."""
+    """The most frequent reason, without passwords, which a ledger of an earlier zoo may contain."""
     counts = {reason: count for (kind, reason), count in reasons.items() if status in (None, kind)}
     return redact(max(counts, key=counts.__getitem__, default="see the ledger"))

@@ -1,8 +1,8 @@
-"""The folder of a collection: what is in it, what is on its way into it, and what is not let in.
+"""The folder of a collection: the pictures in it, the pictures that wait for their turn, and the refused duplicates.
 
-Pictures arrive in any order and are admitted in that of their addresses, so that the same list gives the same folder
-however fast its hosts are and however often the program was killed: of duplicates the first address wins. A picture
-that arrived is whole on disk, with its record beside it, before it waits for its turn.
+Pictures arrive in any order and are admitted in the order of their addresses: of duplicates, the first address wins. So
+the same list gives the same folder, however fast its hosts are and however often the program was killed. A picture that
+arrived is whole on disk, with its record beside it, before it waits for its turn.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zoo.collect.names import Folders, picture_name
 from zoo.collect.options import BACKLOG, HIDDEN, SETTINGS, Options
 from zoo.collect.picture import SUFFIXES
 
-SPILL = 1 << 20  # bytes of what comes that are kept in memory; the rest goes to a file
+SPILL = 1 << 20  # bytes of a download kept in memory; a larger one goes to a file
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
@@ -42,7 +42,7 @@ def _bits(values: np.ndarray) -> np.ndarray:
 
 
 class Looks:
-    """Perceptual hashes of 64 bits, and the one nearest to another."""
+    """Perceptual hashes of 64 bits, with a search for the nearest."""
 
     def __init__(self) -> None:
         self._hashes = array("Q")
@@ -65,11 +65,11 @@ class Store:
     """A collection on disk, held by one process at a time.
 
     Args:
-        folder: of the collection.
-        options: of this run.
+        folder: folder of the collection.
+        options: options of this run.
 
     Raises:
-        ZooError: another process is at work in it, or a file of it is damaged.
+        ZooError: another process uses the folder, or a file in it is damaged.
     """
 
     def __init__(self, folder: Path, options: Options) -> None:
@@ -84,12 +84,12 @@ class Store:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise ZooError(f"{folder}: another zoo collect is running in this folder") from None
-        for path in folder.glob(".ledger.jsonl.*.tmp"):  # of a process that was killed
+        for path in folder.glob(".ledger.jsonl.*.tmp"):  # left by a killed process
             path.unlink()
         self.backlog = Backlog(folder / BACKLOG)
         self.ledger = Ledger(folder / "ledger.jsonl")
         self.done: set[int] = set()  # addresses that the ledger accounts for
-        self.failed: set[int] = set()  # of these, what may be otherwise another time
+        self.failed: set[int] = set()  # of these, addresses for which a retry may succeed
         self.missing = 0  # pictures of the ledger that are not in the folder
         self._files: list[str] = []
         self._digests: dict[str, int] = {}
@@ -105,7 +105,7 @@ class Store:
                 self.missing += not (folder / record["file"]).exists()
 
     def _refuse_links(self) -> None:
-        """What is deleted and cut here belongs to the collection, also where somebody else made it."""
+        """Refuses symbolic links: files deleted and cut here must belong to the collection, whoever made it."""
         for path in (self.hidden, self.folder / "ledger.jsonl", *self.hidden.glob("*")):
             if path.is_symlink():
                 raise ZooError(f"{path} is a symbolic link; delete it")
@@ -117,12 +117,12 @@ class Store:
 
     def _settle(self, record: dict[str, Any]) -> None:
         key = key_of(record["url"])
-        allowed = self.options.allow_private and is_private(record)  # by now
+        allowed = self.options.allow_private and is_private(record)  # private, and allowed now
         (self.done.discard if allowed else self.done.add)(key)
         (self.failed.add if allowed or record["status"] == "failed" else self.failed.discard)(key)
 
     def _know(self, record: dict[str, Any]) -> None:
-        """Nothing like this picture is let in from now on."""
+        """Remembers a picture, so that its duplicates are refused from now on."""
         owner = len(self._files)
         self._files.append(record["file"])
         self._digests[_arrived(record)[:16]] = owner
@@ -132,15 +132,15 @@ class Store:
             self._folders.learn(record["label"], PurePosixPath(record["file"]).parent.name)
 
     def sink(self, url: str) -> IO[bytes]:
-        """A nameless file for what comes of an address; it is in memory while it is small."""
+        """A temporary file for the download of an address; it is in memory while it is small."""
         return SpooledTemporaryFile(SPILL, prefix=f"{key_of(url):016x}.", dir=str(self.parts))
 
     def keep(self, record: dict[str, Any], content: IO[bytes]) -> dict[str, Any]:
-        """Makes a picture that arrived outlive the process. Called by any thread.
+        """Saves a picture that arrived, so that it outlives the process. Called by any thread.
 
         Args:
-            record: of the ledger, without what :meth:`admit` adds.
-            content: of its file, read from where it stands.
+            record: record for the ledger, without the fields that :meth:`admit` adds.
+            content: content of the picture's file, read from its current position.
 
         Returns:
             The record with size and digest of the file.
@@ -156,7 +156,7 @@ class Store:
         return record
 
     def arrived(self) -> dict[int, dict[str, Any]]:
-        """Records of pictures that an earlier run kept and did not admit; whatever else it left goes."""
+        """Records of pictures that an earlier run kept and did not admit; removes whatever else that run left."""
         found = {}
         for path in self.parts.glob("*.json"):
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
@@ -170,7 +170,7 @@ class Store:
         return found
 
     def _clear(self, keep: Collection[str] = ()) -> None:
-        """Removes what is on its way, but for these."""
+        """Removes the files of waiting pictures, except these."""
         for path in self.parts.iterdir():
             ours = re.fullmatch(r"\.?[0-9a-f]{16}(\..+)?", path.name)
             if ours and (path.stem not in keep or path.suffix not in ("", ".json")):
@@ -181,7 +181,7 @@ class Store:
         return (self.folder / self._destination(record)["file"]).is_file()
 
     def admit(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Lets the next address of the list in, or says why not, and writes its line.
+        """Admits the next address of the list, or says why not, and writes its line.
 
         Returns:
             The line.
@@ -232,13 +232,13 @@ class Store:
         return self.parts / f"{key_of(record['url']):016x}"
 
     def sync(self) -> None:
-        """Pictures first, then the lines that tell of them."""
+        """Syncs the pictures to disk first, then their lines in the ledger."""
         for folder in tuple(self._touched):
             _sync(folder)
         self.ledger.sync()
 
     def finish(self) -> None:
-        """To be called when nothing is on its way any more."""
+        """Completes the folder; call it when no picture is pending."""
         if self.options.held_out and self.kept:
             for split in SPLITS:
                 (self.folder / split).mkdir(exist_ok=True)
@@ -264,7 +264,7 @@ class Store:
 
 
 def _arrived(record: dict[str, Any]) -> str:
-    """The digest of what came over the network, which says what a picture is, whatever turned it upright."""
+    """The digest of the download, which identifies a picture even if it was turned upright."""
     return str(record.get("arrived") or record["digest"])
 
 

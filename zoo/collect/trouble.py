@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a picture, in the words of a ledger."""
+"""Errors on the way to a picture, in the words of a ledger."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class FetchError(Exception):
     """There is no picture to use."""
 
     reason: str  # in words
-    status: str = "failed"  # of the address in the ledger, if it stays at that
+    status: str = "failed"  # of the address in the ledger, if no retry follows
     _: KW_ONLY
-    again: bool = False  # whether another try may go better
+    again: bool = False  # whether a retry may help
     wait: float | None = None  # seconds that the server asks for; None: nothing said
-    busy: bool = False  # whether the server says that it is too much
-    unreachable: bool = False  # whether no connection came about
-    silent: bool = False  # whether one did, and nothing came
+    busy: bool = False  # whether the server says that it is busy
+    unreachable: bool = False  # whether the connection failed
+    silent: bool = False  # whether the connection was made, and no data came
     smaller: bool = True  # whether a smaller version of the same picture might do
 
     def __str__(self) -> str:
@@ -34,14 +34,14 @@ class FetchError(Exception):
 
 
 class RejectedError(FetchError):
-    """What came is no picture, or not one that is wanted."""
+    """The content is not a picture, or not a wanted one."""
 
     def __init__(self, reason: str, smaller: bool = True) -> None:
         super().__init__(reason, "rejected", smaller=smaller)
 
 
 def told(error: Exception) -> FetchError:
-    """What went wrong on the way, in the words of a ledger."""
+    """The error, in the words of a ledger."""
     if isinstance(error, aiohttp.InvalidURL):
         return FetchError(f"not an address: {error.description or error.url}"[:200], "blocked")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):

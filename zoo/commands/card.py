@@ -1,4 +1,4 @@
-"""``zoo card``: from a checkpoint of ``zoo fit`` to a card, the folder that is published."""
+"""``zoo card``: makes a card, the folder that is published, from a checkpoint of ``zoo fit``."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 def main(argv: list[str]) -> int:
     parser = Parser(
         prog="zoo card",
-        description="Makes a card, ready to be published, of a checkpoint.",
-        epilog="The card is measured as by zoo evaluate, and further arguments, such as --data.root FOLDER, go there.",
+        description="Makes a card, ready to publish, from a checkpoint.",
+        epilog="zoo evaluate measures the card's figures; it takes further arguments, such as --data.root FOLDER.",
     )
     parser.add_argument("source", help="folder of a run, or a checkpoint")
-    parser.add_argument("--name", required=True, help="of the model")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="cards/NAME if not given")
-    parser.add_argument("--repo", metavar="USER/NAME", help="where it will be published, which a new README says")
+    parser.add_argument("--name", required=True, help="name of the model")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of the card (default: cards/NAME)")
+    parser.add_argument("--repo", metavar="USER/NAME", help="repository to publish to; a new README names it")
     parser.add_argument(
-        "--dtype", choices=("auto", "bfloat16", "float16", "float32"), default="auto", help="of the weights"
+        "--dtype", choices=("auto", "bfloat16", "float16", "float32"), default="auto", help="dtype of the weights"
     )
-    parser.add_argument("--device", default="cpu", help="that measures")
+    parser.add_argument("--device", default="cpu", help="device that measures the figures")
     add_about_options(parser)
     options, rest = parser.parse_known_args(argv)
     if options.repo:
@@ -73,16 +73,16 @@ def make_card(
 
     Args:
         source: folder of a run, whose best checkpoint is taken, or a checkpoint.
-        name: of the model.
-        folder: of the card. What is in it stays, the prose of its README included, but for what is generated.
-        about: what only its author knows of it; a README that is there already tells the rest.
-        repo: where it will be published.
-        dtype: of the weights; "auto" is float16, or float32 where that overflows.
-        device: that measures.
+        name: name of the model.
+        folder: folder of the card. Its content stays, the prose of its README included, except what is generated.
+        about: what only the author knows about the model; an existing README supplies the rest.
+        repo: repository where the card will be published.
+        dtype: dtype of the weights; "auto" is float16, or float32 where float16 overflows.
+        device: device that measures the figures.
         given: arguments of ``zoo evaluate``, for data and evaluator.
 
     Raises:
-        ZooError: no such checkpoint, empty fields, data that cannot be found; nothing was written then.
+        ZooError: the checkpoint does not exist, fields are empty, or data cannot be found. Nothing is written then.
     """
     folder = expanded(folder).absolute()
     trained, front, sheet = _checked(source, name, folder, about)
@@ -105,9 +105,9 @@ def make_card(
 
 
 def _checked(source: str | Path, name: str, folder: Path, about: About) -> tuple[Trained, dict[str, Any], Path | None]:
-    """The checkpoint, the front matter that is there, and the sheet of samples; raises as :func:`make_card`."""
+    """The checkpoint, the existing front matter and the sheet of samples; raises as :func:`make_card`."""
     if not NAME.fullmatch(name):
-        raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-', with a letter or digit first")
+        raise ZooError(f"--name {name!r}: small letters, digits, '_', '.' and '-'; the first is a letter or digit")
     from zoo.training.trained import find_checkpoint, read  # torch takes seconds to import
 
     path = find_checkpoint(expanded(source))
@@ -118,7 +118,7 @@ def _checked(source: str | Path, name: str, folder: Path, about: About) -> tuple
 
 
 def _pictures(trained: Trained) -> sources.Rows:
-    """The lists of pictures in the folders that it was trained on, as one."""
+    """The merged lists of pictures from the folders of the training data."""
     rows, unlisted = sources.gather(trained.config.get("data", {}))
     if rows:
         missing = f"; {', '.join(unlisted)} without a {sources.FILE}" if unlisted else ""
@@ -127,11 +127,11 @@ def _pictures(trained: Trained) -> sources.Rows:
 
 
 def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datasets: Sequence[str]) -> Model:
-    """Weights, configuration and golden file; returns the network as others will load it."""
+    """Writes weights, configuration and golden file; returns the network as other people will load it."""
     from zoo.cards import weights
 
     for file, path in layout.listing(folder)[0].items():
-        if file.endswith(layout.EXPORTED):  # made of other weights
+        if file.endswith(layout.EXPORTED):  # exported from other weights
             path.unlink()
     about = {"name": name, "recipe": "recipe.yaml", "data": ", ".join(datasets), "input": trained.declared.input}
     weights.save(trained.net, folder, trained.architecture, trained.arguments, dtype, **about)
@@ -139,7 +139,7 @@ def _write_weights(trained: Trained, folder: Path, name: str, dtype: str, datase
 
 
 def add_golden(folder: Path) -> Model:
-    """Writes a card's golden file anew, and its entry in ``config.json``; returns the network."""
+    """Rewrites a card's golden file and its entry in ``config.json``; returns the network."""
     from zoo.cards import golden, weights
 
     net = weights.load(folder)
@@ -151,21 +151,21 @@ def add_golden(folder: Path) -> Model:
 
 
 def _front_of(folder: Path, architecture: str) -> dict[str, Any]:
-    """Front matter of the card that is there already; empty where there is none."""
+    """Front matter of the existing card; empty if there is no card."""
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return {}
     if not (folder / CONFIG_FILE).is_file():
-        raise ZooError(f"{folder} is there, and no card: give another folder, -o DIR")
+        raise ZooError(f"{folder} exists and is not a card; name another folder: -o DIR")
     card = read_card(folder)
     if card.config.get("architecture") != architecture:
-        raise ZooError(f"{folder} is a card of another architecture than {architecture}: give another folder, -o DIR")
+        raise ZooError(f"{folder} is a card of another architecture than {architecture}; name another folder: -o DIR")
     return card.front
 
 
 def _write_readme(
     folder: Path, name: str, about: About, trained: Trained, front: Mapping[str, Any], shown: list[str], reference: str
 ) -> None:
-    """Front matter, and a text where there is none."""
+    """Writes the front matter, and a text if there is no README."""
     text = None
     if not (folder / "README.md").is_file():
         shows = "\n\n".join(f"![{Path(file).stem.replace('_', ' ')}](samples/{file})" for file in shown)
@@ -174,7 +174,7 @@ def _write_readme(
             usage=usage(trained.declared), epoch=trained.epoch, steps=trained.steps, sources=_sources_text(folder),
         )  # fmt: skip
     begin_readme(folder, about.front(front, trained.architecture, trained.declared), text)
-    (folder / "results.json").unlink(missing_ok=True)  # of other weights
+    (folder / "results.json").unlink(missing_ok=True)  # figures of other weights
 
 
 def _sources_text(folder: Path) -> str:
@@ -183,7 +183,7 @@ def _sources_text(folder: Path) -> str:
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """A copy of a folder, to be changed, that takes its place if the block ends well."""
+    """Gives a copy of a folder to change; the copy replaces the folder if the block succeeds."""
     fresh = not folder.parent.exists()
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:

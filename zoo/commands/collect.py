@@ -55,7 +55,7 @@ def _source(given: dict[str, Any]) -> SourceOptions | None:
 
 
 def _folder(output: Path | None, resume: Path | None, work: bool) -> Path:
-    """The folder of the collection, which exists where it is to be resumed."""
+    """The folder of the collection; it must exist to be resumed."""
     if resume is not None and output is not None:
         raise ZooError("--resume DIR names the folder already; leave out -o")
     folder = output if resume is None else resume
@@ -68,14 +68,14 @@ def _folder(output: Path | None, resume: Path | None, work: bool) -> Path:
         if resume is not None or not work:
             begin = f"zoo collect SOURCE -o {shlex.quote(str(folder))}"
             raise ZooError(f"{folder}: no collection to resume; start one with {begin}")
-        known = (folder / options.BACKLOG).is_file()  # and its settings were lost
+        known = (folder / options.BACKLOG).is_file()  # a collection whose settings were lost
         if folder.is_dir() and not known and any(not _is_begun(path) for path in folder.iterdir()):
             raise ZooError(f"{folder}: neither empty nor a collection; choose another folder with -o")
     return folder
 
 
 def _is_begun(path: Path) -> bool:
-    """Whether a process that was killed at once may have left this."""
+    """Whether a process that was killed at its start may have left this file."""
     return path.name == HIDDEN or (path.name == "ledger.jsonl" and not path.stat().st_size)
 
 
@@ -93,13 +93,13 @@ def _parser() -> Parser:
         description="Downloads pictures into a folder to train on, with a ledger that accounts for every address.\n"
         "SOURCE is a list (.txt, .csv, .tsv, .jsonl, .parquet), a saved page (.html),\n"
         "or a catalogue with a query: openverse:red bicycle, commons:red bicycle.",
-        epilog="The same command again resumes where it stopped; another SOURCE into the same DIR adds to it.",
+        epilog="Run the same command again to resume. Another SOURCE with the same DIR adds to the collection.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
     parser.add_argument("source", nargs="?", metavar="SOURCE")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of the pictures and of ledger.jsonl")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the pictures and ledger.jsonl")
     parser.add_argument("--resume", type=Path, metavar="DIR", help="resume with the same options, or change some")
     parser.add_argument("--retry-failed", action="store_true", help="retry only the addresses that failed")
     parser.add_argument("--report", action="store_true", help="write DIR/report.html")
@@ -127,7 +127,7 @@ def _add_options(parser: Parser, title: str) -> argparse._ArgumentGroup:
 
 
 def _read(about: About, text: str) -> Any:
-    """Reads a value; what argparse would tell of a wrong one are names of functions."""
+    """Reads a value; argparse's own message about a wrong value would name a function."""
     try:
         return about.read(text)
     except ValueError:

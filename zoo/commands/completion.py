@@ -1,6 +1,6 @@
 """``zoo completion bash|zsh|fish``: a script that completes verbs, models, recipes and options.
 
-The script asks ``zoo completion --words`` for what may stand at the end of a line. That answers at every press of a
+The script asks ``zoo completion --words`` for the possible last words of a line. The command runs at every press of a
 key, so nothing here imports torch: keyword arguments of predictors and evaluators are read from their source.
 """
 
@@ -47,12 +47,12 @@ end
 complete -c zoo -a '(__zoo_words)'
 """,
 }
-OPTION = re.compile(r"^  (?:-\w(?: \S+)?, )?(--[\w.-]+)", re.MULTILINE)  # where a line of help begins with one
+OPTION = re.compile(r"^  (?:-\w(?: \S+)?, )?(--[\w.-]+)", re.MULTILINE)  # an option at the start of a line of help
 OF_MODELS = ("bundle", "evaluate", "export", "info", "predict", "publish", "pull")  # verbs that a model's name follows
 
 
 def run(argv: list[str]) -> int:
-    """Prints the script for a shell, or what may stand at the end of a line."""
+    """Prints the script for a shell, or the possible last words of a line."""
     if argv[:1] == ["--words"]:
         print("\n".join(words(argv[1:])))  # noqa: T201
         return 0
@@ -67,11 +67,11 @@ def run(argv: list[str]) -> int:
 
 
 def words(line: Sequence[str]) -> list[str]:
-    """What may stand at the end of a line.
+    """The possible last words of a line.
 
     Args:
-        line: its words after ``zoo``; the last is what was written of the one to be completed, and may be empty. As
-            bash has it, ``=`` is a word of its own.
+        line: words of the line after ``zoo``. The last is the beginning of the word to complete, and may be empty.
+            ``=`` is a separate word, as in bash.
     """
     complete = [*line, ""] if line[-1:] in ([], ["="]) else line
     *before, last = [word for word in complete if word != "="]
@@ -84,7 +84,7 @@ def words(line: Sequence[str]) -> list[str]:
 
 
 def _after(verb: str, before: list[str], last: str) -> list[str]:
-    """What may follow a verb and words after it."""
+    """The possible words after a verb and the words that follow it."""
     name, equals, _ = last.partition("=")
     option = name if equals else before[-1] if before else ""
     values = {
@@ -103,7 +103,7 @@ def _after(verb: str, before: list[str], last: str) -> list[str]:
 
 
 def options(verb: str, model: str = "") -> list[str]:
-    """The options that the help of a verb shows, and those for a model."""
+    """The options that the help of a verb shows, and the options of a model."""
     output = io.StringIO()
     with redirect_stdout(output), suppress(SystemExit):
         main.run([verb, "--help"])
@@ -119,9 +119,9 @@ def options(verb: str, model: str = "") -> list[str]:
 
 
 def keywords(path: str, skip: Iterable[str], method: str = "") -> list[str]:
-    """The options that arguments make of a function, or of a method of a class; callbacks make none.
+    """The options for the arguments of a function, or of a method of a class; callbacks have no option.
 
-    They are read from its source: what it imports may take seconds.
+    The arguments are read from the source, since importing the module may take seconds.
     """
     module, _, name = path.rpartition(".")
     spec = find_spec(module)

@@ -33,33 +33,33 @@ from zoo.models.evaluation import Context, Results
 if TYPE_CHECKING:
     from zoo.models.base import Model
 
-PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # that figures may depend on
-LONGEST = 100  # characters of a data set, at most
+PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # figures depend on them
+LONGEST = 100  # characters of a data set's name, at most
 PACKAGE = Path(__file__).resolve().parents[1]
-DESCRIPTION = """Measures what a card claims, and says whether it still holds. Exit code: 0 where every claim was
-measured and holds, or was written; 1 where one does not hold; 3 where none is refuted, but not every one compared."""
+DESCRIPTION = """Measures the figures that a card claims, and says whether they still hold. Exit code: 0 if every claim
+was measured and holds, or was written; 1 if one does not hold; 3 if none is refuted, but not all were compared."""
 Measure: TypeAlias = "Callable[[Model], Results]"
 
 
 def main(argv: list[str]) -> int:
-    """Prints claim, measurement and verdict a figure.
+    """Prints claim, measurement and verdict of each figure.
 
     Returns:
-        0 where all claims were measured and hold, or were written; 1 where one does not hold; 3 where that is open.
+        0 if all claims were measured and hold, or were written; 1 if a claim does not hold; 3 if neither is known.
     """
     options, given = parse_model(argv, "zoo evaluate MODEL", DESCRIPTION, _add_common)
     engine = exported.engine_of(options.model, options.engine)
     if options.write and engine != "torch":
-        raise ZooError("--write is for what torch measures; figures of an export go into parity.json by zoo export")
+        raise ZooError("--write needs the engine torch; zoo export writes the figures of an export into parity.json")
     model = exported.model_of(options.model) if exported.is_file(options.model) else options.model
     source, card = locate.find(model), read_card(model)
     if options.write and source.foreign:
-        raise ZooError(f"{source} cannot be written to; a copy of it can: zoo pull {options.model} --to FOLDER")
+        raise ZooError(f"{source} cannot be written to; write to a copy: zoo pull {options.model} --to FOLDER")
     if card.architecture is None:
         raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
     with blaming(source):
         called = "" if any(word.startswith("--data.root") for word in given) else called_by(card.front.get("datasets"))
-        device = options.device if engine == "torch" else "cpu"  # of the network
+        device = options.device if engine == "torch" else "cpu"  # device of the network
         measure = prepare(card.name, card.architecture, recipe_of(source), given, device, source, called)
         net = load(model, engine="torch", device=device)
         if engine != "torch":
@@ -70,32 +70,32 @@ def main(argv: list[str]) -> int:
     if not options.write:
         return verdict.code
     if lost := verdict.lost():
-        whole = f"all that `{card.results.command}` did" if card.results.command else "all of the card"
-        way_out = f"measure {whole}, or delete its results.json to begin anew"
-        raise ZooError(f"{source}: not written, it would lose {lost}\n{way_out}")
+        whole = f"all that `{card.results.command}` measured" if card.results.command else "the whole card"
+        way_out = f"measure {whole}, or delete its results.json to start over"
+        raise ZooError(f"{source}: not written, the card would lose {lost}\n{way_out}")
     write(card.folder, measured, command(argv))
     print(f"Written: {card.folder / 'results.json'} and README.md")  # noqa: T201
     return HOLD
 
 
 def _add_common(parser: Any) -> None:
-    parser.add_argument("--write", action="store_true", help="put what was measured on the card")
-    parser.add_argument("--engine", choices=ENGINES, help="what computes; by default torch, or what a file is made for")
-    parser.add_argument("--device", default="cpu", help="where the network computes (default: cpu)")
+    parser.add_argument("--write", action="store_true", help="write the measured figures to the card")
+    parser.add_argument("--engine", choices=ENGINES, help="engine of the network; by default torch, or the file's own")
+    parser.add_argument("--device", default="cpu", help="device of the network (default: cpu)")
 
 
 @contextmanager
 def blaming(source: locate.Source) -> Iterator[None]:
-    """Blames the recipe for an error: whatever is made of one that nobody of us wrote is no bug of ours."""
+    """Blames the recipe for an error: an error from somebody else's recipe is not a bug of the zoo."""
     try:
         yield
     except MemoryError as error:
-        raise ZooError(f"{source}: to measure it needs more memory than there is") from error
+        raise ZooError(f"{source}: not enough memory to measure it") from error
     except Exception as error:
         if source.installed or isinstance(error, (ZooError, OSError)):
             raise
         said = f"{type(error).__name__}: {first_line(error):.200}"
-        raise ZooError(f"{source}/recipe.yaml: cannot be measured by it: {said}") from error
+        raise ZooError(f"{source}/recipe.yaml: cannot be measured by this recipe: {said}") from error
 
 
 def prepare(
@@ -107,20 +107,20 @@ def prepare(
     source: locate.Source | None = None,
     called: str = "",
 ) -> Measure:
-    """What measures a network, once its data were found.
+    """Finds the data, and returns the function that measures a network on them.
 
     Args:
-        name: of the card, which is not compared with itself.
-        declared: its architecture.
-        recipe: says what data there are.
+        name: name of the card, which is not compared with itself.
+        declared: architecture of the card.
+        recipe: recipe that names the data.
         given: further arguments of the command, for the data and the evaluator.
-        device: where the networks go that it is compared with.
-        source: of the recipe, if it is not the user's own. Only one that came with a package may name files anywhere:
-            of any other folder nobody can tell who wrote it.
-        called: name of data that are the author's own.
+        device: device of the networks to compare with.
+        source: source of the recipe, if the recipe is not the user's own. Only a recipe from an installed package may
+            name files anywhere: nobody can tell who wrote any other folder.
+        called: name of the author's own data.
 
     Raises:
-        ZooError: data or a device that cannot be found, or an argument that nothing takes.
+        ZooError: the data or the device cannot be found, or nothing takes an argument.
     """
     from lightning.pytorch import LightningDataModule
 
@@ -145,7 +145,7 @@ def prepare(
 
 @contextmanager
 def _asking(data: Mapping[str, Any]) -> Iterator[None]:
-    """Says which options take the paths of a user where those of a recipe, which are another user's, lead nowhere."""
+    """Names the options for the user's own paths if the recipe's paths, which are another user's, do not exist."""
     try:
         yield
     except ZooError as error:
@@ -157,7 +157,7 @@ def _asking(data: Mapping[str, Any]) -> Iterator[None]:
 
 
 def called_by(datasets: Any) -> str:
-    """The name of data that are an author's own: the first of a card's data sets, or none in what anyone may write."""
+    """The name of an author's own data: a card's first data set; empty if the field, free to write, holds no name."""
     first = datasets[0] if datasets and isinstance(datasets, (list, tuple)) else ""
     return first[:LONGEST] if isinstance(first, str) else ""
 
@@ -165,7 +165,7 @@ def called_by(datasets: Any) -> str:
 def recipe_of(source: locate.Source) -> dict[str, Any]:
     """The recipe of a card."""
     if not source.has("recipe.yaml"):
-        raise ZooError(f"not a card: {source} has no recipe.yaml. A run is measured by zoo test --weights")
+        raise ZooError(f"not a card: {source} has no recipe.yaml. Measure a run with zoo test --weights")
     where = f"{source}/recipe.yaml"
     recipe = forms.parse_yaml(read_text(source.file("recipe.yaml", layout.PROSE)), where)
     forms.check(forms.Recipe, recipe, where)
@@ -173,7 +173,7 @@ def recipe_of(source: locate.Source) -> dict[str, Any]:
 
 
 def _needed(recipe: Mapping[str, Any], given: Sequence[str], unneeded: Collection[str]) -> dict[str, Any]:
-    """A recipe without what the command says otherwise, and without what of the data matters to training only."""
+    """A recipe without the arguments that the command overrides, and without the data's arguments for training only."""
     needed, told = dict(recipe), {word.partition("=")[0] for word in given}
     for section, option, others in (("data", "--data.", unneeded), ("model", "--", ())):
         arguments = (recipe.get(section) or {}).get("init_args") or {}
@@ -186,7 +186,7 @@ def _needed(recipe: Mapping[str, Any], given: Sequence[str], unneeded: Collectio
 def _arguments(
     name: str, declared: Architecture, data_class: type[Any], known: Mapping[str, Any], given: Sequence[str]
 ) -> dict[str, Any]:
-    """What the evaluator takes beside network, data and context, and under "data" what these are made of."""
+    """The evaluator's arguments besides network, data and context; under "data", the arguments of the data."""
     parser = OptionParser(f"zoo evaluate {name}", name, description=DESCRIPTION, usage=f"zoo evaluate {name} [options]")
     _add_common(parser)
     parser.add_options(f"options of {name}", evaluate_options(declared))
@@ -206,13 +206,13 @@ def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:
 
 
 def _report(measured: Results, verdict: Verdict, engine: str) -> None:
-    """Prints the measured tables, claim, measurement and verdict a figure, and what these come to."""
+    """Prints the measured tables; claim, measurement and verdict of each figure; and a summary."""
     for each in measured.tables:
         print(f"{each.title}:\n{table([each.columns, *each.rows])}\n")  # noqa: T201
     print(table([["figure", "claim", "measured", ""], *(line.row() for line in verdict.lines)]))  # noqa: T201
     for name in verdict.differing:
         digest = measured.data_digest[name]
-        print(f"note: the {name} data differ from those of the card (SHA-256 {digest[:12]}...)")  # noqa: T201
+        print(f"note: the {name} data differ from the card's (SHA-256 {digest[:12]}...)")  # noqa: T201
     if engine != "torch":
         print(f"note: computed by the engine {engine}, not by torch")  # noqa: T201
     print(verdict.summary())  # noqa: T201
@@ -234,11 +234,11 @@ def command(argv: list[str]) -> str:
     parts = [word.partition("=") if word.startswith("-") else ("", "", word) for word in argv]
     shown = without_folders([value for _, _, value in parts])
     words = [f"{key}{sign}{value}" for (key, sign, _), value in zip(parts, shown, strict=True)]
-    return shlex.join(["zoo", "evaluate", *words]).encode(errors="replace").decode()  # names of files may be no text
+    return shlex.join(["zoo", "evaluate", *words]).encode(errors="replace").decode()  # file names need not be UTF-8
 
 
 def _commit() -> str:
-    """The commit of the zoo's own checkout, and whether its code was changed since; the release where it has none."""
+    """The commit of the zoo's own checkout, and whether its code was changed since; the release if there is none."""
     try:
         _git("ls-files", "--error-unmatch", "__init__.py")  # a repository may hold an environment that the zoo is in
         changed = " + local changes" if _git("status", "--porcelain", ".") else ""
@@ -248,7 +248,7 @@ def _commit() -> str:
 
 
 def _git(*words: str) -> str:
-    """What git says of the repository that the zoo's package lies in, whichever one a caller's environment names."""
+    """Git's answer about the repository of the zoo's package, whatever repository the caller's environment names."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(PACKAGE), *words]
     return subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True, env=own).strip()  # noqa: S603

@@ -1,4 +1,4 @@
-"""``zoo export MODEL --to onnx``: a model as a file for other runtimes, with a certificate of what it gives there."""
+"""``zoo export MODEL --to onnx``: writes a model as a file for other runtimes, with a certificate of its outputs."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from zoo.commands.evaluate import Measure
     from zoo.exports.certificate import Found
 
-UNLIKE = 1  # exit code, where a runtime gives something else than torch
-EPILOG = """The outputs of each runtime that is installed and reads the file are compared with those of torch; so are
-the card's figures, where the data are at hand: where the recipe names them, or where arguments as of zoo evaluate, such
-as --data.root FOLDER, say. ONNX Runtime has to agree for onnx, OpenVINO for openvino, spandrel for the
-safetensors file that ComfyUI and chaiNNer open. Any other that reads the file and
-gives something else is refused as well, unless --force is given. Exit code: 1 where a runtime gives something else, or
-int8 costs more than 1 %; no file is left then."""
+UNLIKE = 1  # exit code if the outputs of a runtime differ from torch's
+EPILOG = """The outputs of each installed runtime that reads the file are compared with torch's. The card's figures are
+compared too if the data are at hand: where the recipe names them, or where arguments as of zoo evaluate, such as
+--data.root FOLDER, name them. ONNX Runtime must agree for onnx, OpenVINO for openvino, spandrel for the safetensors
+file that ComfyUI and chaiNNer open. If any other runtime reads the file and its outputs differ, the export is refused
+as well, unless --force is given. Exit code: 1 if the outputs of a runtime differ, or int8 costs more than 1 %; no file
+is left then."""
 
 
 def main(argv: list[str]) -> int:
-    """Writes a model's export, ``parity.json`` and ``USE.md``, and prints what the runtimes make of it.
+    """Writes a model's export, ``parity.json`` and ``USE.md``, and prints how the runtimes compare.
 
     Returns:
-        0, or 1 where a runtime gives something else than torch.
+        0, or 1 if the outputs of a runtime differ from torch's.
     """
     options, given = _parser().parse_known_args(argv)
     settings = Settings(
@@ -51,10 +51,10 @@ def main(argv: list[str]) -> int:
         )
     settings.refuse(card.name, card.architecture)
     if options.output == "":  # a variable of the shell that is not set
-        raise ZooError("-o is empty; it names a folder")
+        raise ZooError("-o is empty; name a folder")
     folder = expanded(options.output or Path("exports", card.name))
     if folder.exists() and not folder.is_dir():
-        raise ZooError(f"-o {folder}: a file is there; -o names a folder")
+        raise ZooError(f"-o {folder} is a file; name a folder")
     if not options.overwrite:
         _refuse_replacing(folder, card.name, options.to)
     measure, where = _figures(card, source, given, options)
@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
     try:
         done = job.export(options.model, settings, folder, measure)
     except UnlikeError as error:
-        way_out = "\n--force writes it all the same" if error.forced else ""
+        way_out = "\n--force writes the file anyway" if error.forced else ""
         print(f"zoo: {error}{way_out}", file=sys.stderr)  # noqa: T201
         return UNLIKE
     if options.write:
@@ -77,27 +77,27 @@ def main(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="zoo export", epilog=EPILOG,
-        description="Writes a model as a file for other runtimes, with a certificate of what it gives there.",
+        description="Writes a model as a file for other runtimes, with a certificate of its outputs.",
     )  # fmt: skip
     parser.add_argument("model", help="a model's or an architecture's name, a folder, or USER/NAME")
-    parser.add_argument("--to", required=True, choices=KINDS, help="kind of the file")
+    parser.add_argument("--to", required=True, choices=KINDS, help="kind of file")
     parser.add_argument("-o", "--output", metavar="DIR", help="folder of the files (default: exports/MODEL)")
-    parser.add_argument("--size", metavar="HxW", help="height and width of the only input it takes (default: any)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of its numbers (default: fp32)")
-    parser.add_argument("--calibrate", nargs="+", type=Path, default=[], metavar="PICTURES", help="that int8 needs")
+    parser.add_argument("--size", metavar="HxW", help="fixed height and width of the input (default: any)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="number format (default: fp32)")
+    parser.add_argument("--calibrate", nargs="+", type=Path, default=[], metavar="PICTURES", help="pictures int8 needs")
     parser.add_argument(
         "--check", nargs="+", type=Path, default=[], metavar="PICTURES",
-        help="that outputs are compared on (default: drawn street scenes)",
+        help="pictures to compare outputs on (default: drawn street scenes)",
     )  # fmt: skip
-    parser.add_argument("--no-figures", action="store_true", help="leave the card's figures out")
-    parser.add_argument("--force", action="store_true", help="write it though int8 costs much or other runtimes differ")
-    parser.add_argument("--write", action="store_true", help="put the certificate on the card")
+    parser.add_argument("--no-figures", action="store_true", help="do not compare the card's figures")
+    parser.add_argument("--force", action="store_true", help="write even if int8 costs much or other runtimes differ")
+    parser.add_argument("--write", action="store_true", help="write the certificate to the card")
     parser.add_argument("--overwrite", action="store_true", help="replace files of the same names")
     return parser
 
 
 def _refuse_misspelt(given: Sequence[str]) -> None:
-    """Refuses what is spelt much like an option of the verb itself, before zoo evaluate is asked about it."""
+    """Refuses a flag that is spelt much like an option of the verb itself, before zoo evaluate sees it."""
     for flag in (word.partition("=")[0] for word in given if word.startswith("--")):
         if near := nearest(flag, _parser().options, alike=0.8):
             raise ZooError(f"zoo export has no option {flag}; did you mean {near}?\nsee zoo export --help")
@@ -106,30 +106,30 @@ def _refuse_misspelt(given: Sequence[str]) -> None:
 def _refuse_replacing(folder: Path, name: str, kind: str) -> None:
     for path in (folder / f"{name}{suffix}" for suffix in SUFFIXES[kind]):
         if path.exists():
-            raise ZooError(f"{path} is there: --overwrite replaces it, -o DIR names another folder")
+            raise ZooError(f"{path} exists; replace it with --overwrite, or name another folder with -o DIR")
 
 
 def _figures(card: Card, source: locate.Source, given: Sequence[str], options: Namespace) -> tuple[Measure | None, str]:
-    """What measures the card's figures, and where the data are or why there is none.
+    """The function that measures the card's figures, and where the data are; None, and the reason, if it cannot.
 
     Raises:
-        ZooError: data that were given and cannot be found, or int8, whose cost nobody could tell.
+        ZooError: given data cannot be found, or the cost of int8 cannot be measured.
     """
     if options.no_figures and given:
-        raise ZooError(f"--no-figures goes with no arguments of zoo evaluate: {shlex.join(given)}")
+        raise ZooError(f"--no-figures cannot be combined with arguments of zoo evaluate: {shlex.join(given)}")
     if options.no_figures:
         measure, where = None, "--no-figures"
     else:
-        from zoo.commands.figures import at_hand  # imports what reads the data
+        from zoo.commands.figures import at_hand  # imports the data classes
 
         measure, where = at_hand(card, source, given)
     if options.precision == "int8" and measure is None and not options.force:
-        raise ZooError(f"what int8 costs cannot be measured: {where}\nname the data, or give --force")
+        raise ZooError(f"the cost of int8 cannot be measured: {where}\nname the data, or give --force")
     return measure, where
 
 
 def _report(found: Sequence[Found], figures: str) -> None:
-    """Prints a line a runtime, and where the figures are from or why there are none."""
+    """Prints a line per runtime, and where the figures are from or why they are missing."""
     rows: list[Sequence[str]] = [("runtime", "largest difference", "equal pixels", "figures")]
     for each in found:
         equal = "" if each.equal is None else f"{each.equal:.3%}"

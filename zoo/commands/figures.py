@@ -1,4 +1,4 @@
-"""What measures a card's figures for an export, if the data are at hand: nothing is fetched for it unasked."""
+"""Measures a card's figures for an export if the data are at hand; fetches nothing unasked."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 
 
 def at_hand(card: Card, source: locate.Source, given: Sequence[str]) -> tuple[evaluate.Measure | None, str]:
-    """What measures a card's figures, and where the data are or why there is none.
+    """The function that measures a card's figures, and where the data are; None, and the reason, if it cannot.
 
     Args:
-        card: whose figures they are.
-        source: of it.
-        given: arguments as of ``zoo evaluate``; with any of them an error is raised, else it is a reason.
+        card: card that claims the figures.
+        source: source of the card.
+        given: arguments as of ``zoo evaluate``. With any argument an error is raised; without, it is the reason.
 
     Raises:
-        ZooError: of data or options that were given.
+        ZooError: given data or options are wrong.
     """
     assert card.architecture is not None
     if not source.has("recipe.yaml"):
         folder = source.folder.parent if source.folder.name == locate.MODEL else source.folder
-        way_out = f"zoo card {shown(folder)} --name NAME makes a card, whose figures can be"
+        way_out = f"make a card to measure figures: zoo card {shown(folder)} --name NAME"
         if given:
             raise ZooError(f"{source} has no recipe.yaml; {way_out}")
-        return None, f"there is no recipe.yaml; {way_out}"
+        return None, f"recipe.yaml is missing; {way_out}"
     try:
         with evaluate.blaming(source):
             recipe = evaluate.recipe_of(source)
             if not given and (missing := _missing(recipe["data"])):
-                return None, f"{missing} is not here; --data.KEY PATH names yours, as for zoo evaluate {card.name}"
+                return None, f"{missing} does not exist; pass yours: --data.KEY PATH, as for zoo evaluate {card.name}"
             own = any(word.startswith("--data.root") for word in given)
             called = "" if own else evaluate.called_by(card.front.get("datasets"))
             measure = evaluate.prepare(card.name, card.architecture, recipe, given, source=source, called=called)
@@ -58,7 +58,7 @@ def at_hand(card: Card, source: locate.Source, given: Sequence[str]) -> tuple[ev
 
 
 def _measured(measure: evaluate.Measure, net: Model, source: locate.Source, asked: bool) -> Results:
-    """The figures; none, with a line that says why, where nobody asked for them and they cannot be measured."""
+    """The figures; none, with a printed reason, if they cannot be measured and the user did not ask for them."""
     try:
         with evaluate.blaming(source):
             return measure(net)
@@ -70,7 +70,7 @@ def _measured(measure: evaluate.Measure, net: Model, source: locate.Source, aske
 
 
 def _missing(data: Mapping[str, Any]) -> Path | None:
-    """The first path that a recipe's data are read from, not only in training, and that leads nowhere here."""
+    """The first path of a recipe's data that does not exist here; paths for training only do not count."""
     cls = import_object(data["class_path"])
     training = getattr(cls, "training_only", ())
     hints = typing.get_type_hints(cls.__init__)

@@ -27,26 +27,26 @@ PURPOSES = {
     "validate": "Measure weights, or a checkpoint, on the validation data of a recipe.",
     "test": "Measure weights, or a checkpoint, on the test data of a recipe.",
 }
-KEYS = {  # the commonest ones of recipes
+KEYS = {  # the commonest keys of recipes
     "--trainer.max_epochs N": "number of epochs",
     "--trainer.devices N": "number of GPUs, or of processes on CPUs",
-    "--trainer.precision P": "such as 32-true or bf16-mixed",
-    "--data.root FOLDER": "where the data lie",
-    "--data.batch_size N": "batch size on each device",
-    "--data.num_workers N": "processes on each device that load data",
+    "--trainer.precision P": "number format, such as 32-true or bf16-mixed",
+    "--data.root FOLDER": "folder of the data",
+    "--data.batch_size N": "batch size per device",
+    "--data.num_workers N": "data loading processes per device",
     "--model.optimizer.lr RATE": "learning rate",
     "--seed_everything N": "random seed",
 }
-OF_TRAINING = ("--trainer.max_epochs", "--model.", "--seed")  # starts of those that only fit has
+OF_TRAINING = ("--trainer.max_epochs", "--model.", "--seed")  # prefixes of keys that only fit has
 MORE = {
     "--help.trainer": "all keys of the trainer",
-    "--help.model [CLASS]": "all keys of the recipe's model, or of another",
-    "--help.data [CLASS]": "all keys of the recipe's data, or of others",
+    "--help.model [CLASS]": "all keys of the recipe's model, or of CLASS",
+    "--help.data [CLASS]": "all keys of the recipe's data, or of CLASS",
 }
 
 
 def main(verb: str, argv: list[str]) -> int:
-    """Runs ``zoo fit|validate|test``; what is not of the zoo itself goes to Lightning's own command line."""
+    """Runs ``zoo fit|validate|test``; Lightning's own command line takes the options that are not the zoo's."""
     parser = parser_of(verb)
     options, given = parser.parse_known_args(argv)
     resume = _run_folder(Path(options.resume).resolve()) if options.resume else None
@@ -67,7 +67,7 @@ def main(verb: str, argv: list[str]) -> int:
         return 0
     folder = run.fit(cli, publish=bool(options.publish))
     if folder is None:
-        print("Dry run: what was asked for works; nothing was written.")  # noqa: T201
+        print("Dry run: the command works; nothing was written.")  # noqa: T201
     elif cli.trainer.is_global_zero:
         _report(run.leave_results(cli, folder), architecture_of(type(cli.model)))
         if options.publish:
@@ -86,13 +86,13 @@ def parser_of(verb: str) -> Parser:
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
     )
     parser.set_defaults(resume=None, publish=None, private=None, ckpt_path=None)
-    parser.add_argument("--recipe", metavar="NAME", help=f"an installed recipe, or a file; zoo {verb} alone lists them")
+    parser.add_argument("--recipe", metavar="NAME", help=f"installed recipe, or a file; zoo {verb} alone lists recipes")
     purpose = "start from" if verb == "fit" else "measure"
     parser.add_argument("--weights", metavar="NAME", help=f"{purpose} a model, a folder or a safetensors file")
     if verb == "fit":
         parser.add_argument("--resume", metavar="RUN_DIR", help="continue an interrupted run")
         group: Any = parser.add_argument_group("publish the result on the Hugging Face Hub")
-        group.add_argument("--publish", metavar="USER/NAME", help="repository, made if it is missing")
+        group.add_argument("--publish", metavar="USER/NAME", help="repository, created if missing")
         group.add_argument("--private", action="store_true", default=None, help="make the repository private")
         add_about_options(group)
     else:
@@ -107,7 +107,7 @@ def _lines(about: dict[str, str]) -> str:
 
 
 def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> list[str]:
-    """The words for Lightning's command line; raises ZooError where something is wrong that can be seen by now."""
+    """The words for Lightning's command line; raises ZooError for every mistake that can be seen by now."""
     words = ["--config", str(keys.recipe), *keys.given] if keys.recipe else list(keys.given)
     if resume:
         _check_resumable(resume, options, keys)
@@ -125,14 +125,14 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
     elif keys.verb == "fit":
         told = {**vars(About.of(options)), "private": options.private}
         if given := next((key for key, value in told.items() if value), None):
-            raise ZooError(f"--{given.replace('_', '-')} goes with --publish USER/NAME")
+            raise ZooError(f"--{given.replace('_', '-')} needs --publish USER/NAME")
     if options.weights or keys.verb != "fit":
-        words.append(f"--weights={options.weights or 'null'}")  # instead of what the recipe starts from
+        words.append(f"--weights={options.weights or 'null'}")  # instead of the recipe's own weights
     return words
 
 
 def _report(results: dict[str, Path], architecture: str | None) -> None:
-    """Prints what lies where, and how the model is used."""
+    """Prints where the results are, and how to use the model."""
     from zoo.commands.options import usage  # jsonargparse takes a while to import
 
     width = max(map(len, results)) + 1
@@ -143,11 +143,11 @@ def _report(results: dict[str, Path], architecture: str | None) -> None:
 
 
 def _run_folder(path: Path) -> Path:
-    """The run that a path names: its folder, or what lies in it, such as its last checkpoint or its model."""
+    """The folder of the run that a path names; the path may lie in it, such as its last checkpoint or its model."""
     parts = ("checkpoints", "model")
     run = path.parents[1] if path.parent.name in parts else path.parent if path.name in (*parts, CONFIG) else path
     if path.is_file() and path.name not in ("last.ckpt", CONFIG) and path.parent.name != "model":
-        raise ZooError(f"{path.name} is not where a run goes on, but its last step is: zoo fit --resume {shown(run)}")
+        raise ZooError(f"cannot resume from {path.name}, only from the run's last step: zoo fit --resume {shown(run)}")
     return run
 
 
@@ -160,20 +160,20 @@ def _check_resumable(run: Path, options: argparse.Namespace, keys: Keys) -> None
         own = read_text(run / CONFIG).startswith(MARK)  # a recipe of the user may have that name too
         if not own or (run / "model").exists() or any((run / "checkpoints").glob("*")):
             raise ZooError(f"cannot resume {run}: checkpoints/last.ckpt is missing")
-        print(f"{run.name} has no checkpoint yet: it begins anew.")  # noqa: T201
+        print(f"{run.name} has no checkpoint yet: training starts over.")  # noqa: T201
     given = [option for option, _ in pairs(keys.given)]
     place = ("--trainer.logger", "--trainer.default_root_dir")
     changed = [option for option in given if not option.startswith("--trainer.") or option.startswith(place)]
     if changed or options.recipe or options.weights:
-        what = changed[0] if changed else "another recipe or weights"
+        what = changed[0] if changed else "a recipe or weights"
         raise ZooError(
-            f"--resume continues {run.name} as it was, without {what}; to change it, fine-tune:\n"
+            f"--resume continues {run.name} unchanged and cannot take {what}; to change it, fine-tune:\n"
             "zoo fit --recipe NAME --weights FOLDER"
         )
 
 
 def _check_publication(options: argparse.Namespace) -> None:
-    """Refuses before the training what would be refused after it."""
+    """Refuses before training what would be refused after it."""
     check_about(About.of(options))
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
@@ -183,7 +183,7 @@ def _check_publication(options: argparse.Namespace) -> None:
 
 
 def _publish(options: argparse.Namespace, run: Path) -> None:
-    """Makes a card of the best checkpoint and publishes it."""
+    """Makes a card from the best checkpoint and publishes it."""
     from zoo.commands import card, publish
 
     folder, repo = run / "card", options.publish
@@ -198,7 +198,7 @@ def _publish(options: argparse.Namespace, run: Path) -> None:
             words = [[flag, *([value] if isinstance(value, str) else value)] for flag, value in told.items()]
             commands.insert(0, ["zoo", "card", str(run), "--name", name, "-o", str(folder), *chain(*words)])
         raise ZooError(
-            f"{str(error) or type(error).__name__}\nThe run is safe in {run}, but not published; what is left to do:\n"
+            f"{str(error) or type(error).__name__}\nThe run is safe in {run}, but not published; to finish:\n"
             + " && ".join(map(shlex.join, commands))
         ) from error
     print(f"Published: {published.url}")  # noqa: T201

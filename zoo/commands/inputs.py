@@ -1,4 +1,4 @@
-"""What ``zoo predict`` is given: files, folders and patterns, or tables of what belongs together; and what names it."""
+"""Inputs of ``zoo predict``: files, folders and patterns, or tables of groups of pictures; and the names of results."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from zoo.pictures.images import SUFFIXES
 
 Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
 Failure: TypeAlias = tuple[str, str]  # what failed, and why
-TABLES = {".csv", ".tsv"}  # of what belongs together
-VIDEOS = video.SUFFIXES  # where the model can do them
+TABLES = {".csv", ".tsv"}  # of groups of pictures
+VIDEOS = video.SUFFIXES  # for models that take them
 
 
 def destinations(found: Iterable[tuple[Path, Inputs]]) -> Iterator[tuple[Path, Inputs]]:
-    """Where the results of each prediction go: under the name that is proposed for them, or a free one like it."""
+    """The path for the results of each prediction: the proposed name, or with a number added if that name is taken."""
     taken: set[Path] = set()
     for stem, inputs in found:
         while stem.suffix.lower() in SUFFIXES:  # of photo.jpg.png: save would take photo.jpg for a file to write
@@ -43,8 +43,8 @@ def pictures(
     Args:
         given: files, folders and patterns.
         out: folder of the results.
-        say: tells of files in folders that are left out.
-        suffixes: of what is looked for in folders.
+        say: prints which files in folders are left out.
+        suffixes: suffixes of the files to find in folders.
     """
     seen: set[Path] = set()
     for text in filter(None, given):
@@ -68,11 +68,11 @@ def _numbered(path: Path) -> list[str | int]:
 
 
 def _in_folder(folder: Path, out: Path, say: Callable[[str], None], suffixes: Set[str]) -> list[Path]:
-    """Its pictures without those of earlier runs that write into a part of it."""
+    """The pictures of a folder, without the results that earlier runs wrote into a part of it."""
     results = out.resolve()
     if results == folder.resolve():
         raise ZooError(
-            f"{out}: results would be taken for pictures the next time\n-o names another folder, or one in it"
+            f"{out}: the next run would take results for pictures\nname another folder with -o, or a folder in it"
         )
     found = find(folder, suffixes)
     if others := found.left_out():
@@ -85,17 +85,17 @@ def _in_folder(folder: Path, out: Path, say: Callable[[str], None], suffixes: Se
 def groups(
     model: str, given: list[str], names: Sequence[str], failures: list[Failure], otherwise: str = ""
 ) -> Iterator[tuple[Path, Inputs]]:
-    """Pictures that belong together, by their names: the ones that were given, or the lines of tables.
+    """Groups of pictures that belong together, by their names: the given pictures, or each line of the tables.
 
     Args:
-        model: name of it.
-        given: as many pictures, or tables.
-        names: what those that belong together are called, which the first line of a table may say.
-        failures: gets one for each line of a table that does not name as many.
-        otherwise: what more the model takes, for who gives something else.
+        model: name of the model.
+        given: one picture for each name, or tables.
+        names: names of the pictures of a group; the first line of a table may list them.
+        failures: takes a failure for each line of a table with another number of pictures.
+        otherwise: end of the error message: what else the model takes.
     """
     paths, count = [Path(text) for text in given], len(names)
-    takes = f"{model} takes {count} pictures, or tables .csv with {count} a line"
+    takes = f"{model} takes {count} pictures, or .csv tables with {count} per line"
     tables = [path for path in paths if path.suffix.lower() in TABLES]
     for path in paths:
         if path.is_dir():
@@ -108,7 +108,7 @@ def groups(
 
 
 def _read_table(table: Path, names: Sequence[str], failures: list[Failure]) -> Iterator[Inputs]:
-    """The lines of a CSV, with or without a header of the names or of a, b; paths are relative to its folder."""
+    """The lines of a CSV, with or without a header of the names or of a, b; paths are relative to the CSV's folder."""
     count = len(names)
     try:
         rows = list(records(table, count))
@@ -116,10 +116,10 @@ def _read_table(table: Path, names: Sequence[str], failures: list[Failure]) -> I
         raise ZooError(f"{table}: {'no such file' if not table.exists() else error.strerror}") from None
     columns = places(rows[0][1], names) or places(rows[0][1], "abcdefgh"[:count]) if rows else None
     if not (rows := rows[1:] if columns else rows):
-        raise ZooError(f"{table}: names no pictures; a line is {count} paths, relative to the folder of the table")
+        raise ZooError(f"{table}: names no pictures; write {count} paths per line, relative to the folder of the table")
     for line, row in rows:
         cells = [row[at] if at < len(row) else "" for at in columns] if columns else list(filter(None, row))
         if len(cells) != count or not all(cells):
-            failures.append((f"{table}, line {line}", f"{count} pictures make a line, not {','.join(row)!r}"))
+            failures.append((f"{table}, line {line}", f"a line needs {count} pictures, not {','.join(row)!r}"))
         else:
             yield tuple(table.parent / expanded(cell) for cell in cells)

@@ -18,12 +18,12 @@ from zoo.hub import client
 from zoo.hub.errors import redact
 
 DISTRIBUTION = "lightning-zoo"
-NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless"}  # of packages whose modules are called otherwise
+NAMES = {"PIL": "pillow", "cv2": "opencv-python-headless"}  # packages whose modules have another name
 USER_ERROR = 2
 BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
 INTERRUPTED = 130  # as a shell reports SIGINT
-BROKEN_PIPE = 141  # and SIGPIPE
-OF_DEVICES = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)  # of these the system does not say which file
+BROKEN_PIPE = 141  # as a shell reports SIGPIPE
+OF_DEVICES = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)  # the system names no file for these
 LONGEST = 300  # characters of a message's first line, which repeats what was given
 
 VERBS = {  # what each does, and the function in zoo.commands that is imported when it is called
@@ -32,17 +32,17 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "test": ("run the test of a recipe on a checkpoint", "fit:main"),
     "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
     "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
-    "export": ("a model for other runtimes: zoo export NAME --to onnx|openvino|torch", "export:main"),
-    "card": ("make a card of a run: zoo card RUN_DIR --name NAME", "card:main"),
-    "publish": ("put a card on the Hub: zoo publish NAME|DIR --repo USER/NAME", "publish:main"),
+    "export": ("write a model for other runtimes: zoo export NAME --to onnx|openvino|torch", "export:main"),
+    "card": ("make a card from a run: zoo card RUN_DIR --name NAME", "card:main"),
+    "publish": ("publish a card on the Hub: zoo publish NAME|DIR --repo USER/NAME", "publish:main"),
     "pull": ("fetch a model and verify it: zoo pull USER/NAME[@REVISION]", "pull:main_pull"),
-    "bundle": ("a model in one file, to carry over: zoo bundle NAME -o FILE.zip", "pull:main_bundle"),
+    "bundle": ("pack a model into one file: zoo bundle NAME -o FILE.zip", "pull:main_bundle"),
     "collect": ("fetch pictures to train on: zoo collect LIST|PAGE|CATALOGUE:QUERY -o DIR", "collect:main"),
-    "list": ("the models with weights: zoo list [PATTERN]", "show:main_list"),
-    "info": ("what is known about one: zoo info NAME", "show:main_info"),
+    "list": ("list the models with weights: zoo list [PATTERN]", "show:main_list"),
+    "info": ("show what is known about a model: zoo info NAME", "show:main_info"),
     "completion": ("complete command lines: zoo completion bash|zsh|fish", "completion:run"),
 }
-MEANT = {  # what verbs are called elsewhere
+MEANT = {  # names of the verbs elsewhere
     "fit": ("train", "training", "finetune", "resume"),
     "validate": ("val", "valid", "validation"),
     "evaluate": ("eval", "benchmark"),
@@ -59,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 
     Args:
-        argv: arguments after the program's name; those of the process if None.
+        argv: arguments after the program's name; None: the arguments of the process.
 
     Returns:
-        Exit code: 0, 1 where a measured figure is out of its tolerance, 2 for an error of the user, 3 where a claim
-        was not compared, 70 for a bug in zoo, 130 after Ctrl-C, 141 where the reader of the output went away.
+        Exit code: 0; 1 if a measured figure is out of its tolerance; 2 for a user error; 3 if a claim was not
+        compared; 70 for a bug in zoo; 130 after Ctrl-C; 141 if the reader of the output went away.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)  # a copy: DDP starts its processes from sys.argv
     debug = "--debug" in arguments
@@ -80,13 +80,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _judge(output: Lasting) -> int:
-    """Exit code of a verb that did its work, by whether what it printed arrived."""
+    """Exit code of a verb that did its work: it depends on whether the output could be written."""
     output.flush()
     if output.lost is None:
         return 0
     if isinstance(output.lost, BrokenPipeError):
         return BROKEN_PIPE
-    told = f"zoo: error: standard output: {output.lost.strerror}; the work is done, but part of what it printed is lost"
+    told = f"zoo: error: standard output: {output.lost.strerror}; the work is done, but part of the output is lost"
     print(told, file=sys.stderr)  # noqa: T201
     return USER_ERROR
 
@@ -95,12 +95,12 @@ def _explain(error: BaseException) -> tuple[int, str]:
     """Exit code and message of what went wrong."""
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, "interrupted"
-    for cause in causes(error):  # of a recipe's classes it is told as one of theirs
+    for cause in causes(error):  # an error in a recipe's class comes wrapped in another
         if isinstance(cause, ModuleNotFoundError) and (package := _required(cause.name or "")):
             return USER_ERROR, f"error: this needs {package}, which is not installed: pip install {DISTRIBUTION}"
     if isinstance(error, ZooError):
         return USER_ERROR, f"error: {error}"
-    for cause in causes(error):  # what writes checkpoints wraps the system's error in its own
+    for cause in causes(error):  # the writer of checkpoints wraps the system's error
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
     if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_DEVICES):
@@ -112,7 +112,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
 
 
 def _required(module: str) -> str:
-    """The package of a module that the zoo requires, whose light installation is without; empty for any other."""
+    """The package of a module that the zoo requires but a light installation lacks; empty for any other module."""
     from importlib import metadata  # takes a while to import
 
     package = module.partition(".")[0]
@@ -126,7 +126,7 @@ def _required(module: str) -> str:
 
 
 def run(arguments: list[str]) -> int:
-    """Calls what a verb names; help and version end in SystemExit, errors are raised."""
+    """Calls the function of a verb; help and version end in SystemExit, errors are raised."""
     own = next((index for index, argument in enumerate(arguments) if not argument.startswith("-")), len(arguments))
     parser = _parser()
     _, unknown = parser.parse_known_args(arguments[:own])  # help and version end here; the rest belongs to the verb
@@ -134,7 +134,7 @@ def run(arguments: list[str]) -> int:
         near = did_you_mean(unknown[0], parser.options) or f"; options go after the verb: zoo VERB {unknown[0]}"
         raise ZooError(f"zoo itself has no option {unknown[0]}{near}\nsee zoo --help")
     if own == len(arguments):
-        raise ZooError(f"which verb? there are: {', '.join(VERBS)}\nsee zoo --help")
+        raise ZooError(f"a verb is required: {', '.join(VERBS)}\nsee zoo --help")
     verb, rest = arguments[own], arguments[own + 1 :]
     if verb not in VERBS:
         meant = next((right for right, names in MEANT.items() if verb in names), None)
@@ -152,12 +152,12 @@ def _parser() -> Parser:
         prog="zoo",
         usage="zoo [--version] [--debug] VERB ...",
         description=f"A zoo of vision architectures on Lightning.\n\nverbs:\n{verbs}",
-        epilog="zoo VERB --help says more. Exit codes: 0; 1 where evaluate finds a figure out of its tolerance;\n"
-        "2 for an error to correct; 3 where evaluate leaves a claim uncompared; 70 for a bug in zoo; 130 after Ctrl-C.",
+        epilog="zoo VERB --help lists its options. Exit codes: 0; 1 if evaluate finds a figure out of its tolerance;\n"
+        "2 for a user error; 3 if evaluate leaves a claim uncompared; 70 for a bug in zoo; 130 after Ctrl-C.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"zoo {__version__}")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error; goes after a verb too")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error; may follow the verb")
     return parser
 
 

@@ -28,11 +28,11 @@ class Option:
     """A keyword argument as an option.
 
     Args:
-        name: of the argument.
-        type: what a command line can give for it, of what its annotation allows.
-        default: or ``inspect.Parameter.empty``, where it has to be given.
-        help: what the docstring says of it.
-        section: whose argument it is, in the words of recipes, such as "data"; empty: the verb's own.
+        name: name of the argument.
+        type: the part of its annotation that a command line can give.
+        default: default value; ``inspect.Parameter.empty`` if the option is required.
+        help: description of the argument in the docstring.
+        section: section of a recipe that has the argument, such as "data"; empty: the verb's own argument.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Option:
         return any(typing.get_origin(part) in LISTS for part in parts(self.type))
 
     def joined(self, words: list[str]) -> str:
-        """The flag with all words after it as one list, unless one is enough or is a list by itself."""
+        """The flag with all words after it as one list, unless a single word is enough or is itself a list."""
         scalar = any(typing.get_origin(part) not in LISTS for part in parts(self.type))
         if len(words) == 1 and (scalar or words[0].startswith(("[", "{")) or words[0] == "null"):
             return f"{self.flag}={words[0]}"
@@ -64,7 +64,7 @@ class Option:
 
 
 def options_of(function: Callable[..., Any], skip: Iterable[str], section: str = "") -> list[Option]:
-    """The options that arguments of a function or class make; callbacks and what a command cannot give are none."""
+    """The options for arguments of a function or class; callbacks and types that a command cannot give have none."""
     signed = function.__init__ if isinstance(function, type) else function  # type: ignore[misc]
     hints, told, found = hints_of(signed), _described(inspect.getdoc(function) or ""), []
     for name, parameter in inspect.signature(function).parameters.items():
@@ -74,7 +74,7 @@ def options_of(function: Callable[..., Any], skip: Iterable[str], section: str =
 
 
 def _described(docstring: str) -> dict[str, str]:
-    """What a docstring says of each argument, below "Args:"."""
+    """The description of each argument in a docstring, below "Args:"."""
     section = re.search(r"^Args:\n((?: .*\n?|\n)*)", docstring, re.MULTILINE)
     return {name: " ".join(text.split()) for _, name, text in DESCRIBED.findall(section[1] if section else "")}
 
@@ -105,9 +105,9 @@ class OptionParser(argparse.ArgumentParser):
     """Parses the options of functions, and reports what is wrong in one line.
 
     Args:
-        prog: as a user writes it.
-        subject: whose options these are, for the error of another.
-        settings: of the parser, such as its description.
+        prog: name of the program as a user writes it.
+        subject: name of the model whose options these are, for the error about an unknown option.
+        settings: settings of argparse's parser, such as its description.
     """
 
     def __init__(self, prog: str, subject: str, **settings: Any) -> None:
@@ -121,7 +121,7 @@ class OptionParser(argparse.ArgumentParser):
         return {flag: option for flag, option in self.own.items() if option.takes_many}
 
     def add_options(self, title: str, options: Iterable[Option], known: Mapping[str, Any] | None = None) -> None:
-        """Adds options as a group; help shows what is known of their values instead of the defaults."""
+        """Adds options as a group; help shows known values instead of the defaults."""
         group = self.add_argument_group(title)
         for option in options:
             settings: dict[str, Any] = {"required": option.required, "metavar": _metavar(option)}
@@ -132,9 +132,9 @@ class OptionParser(argparse.ArgumentParser):
             self.own[option.flag] = option
 
     def parse(self, argv: Sequence[str]) -> dict[str, Any]:
-        """The values by name, those of a section in a mapping of its name.
+        """The values by name; the values of a section are in a mapping under the section's name.
 
-        All words that follow a flag which takes many are one list, however often it stands there.
+        All words after a flag that takes several form one list, also if the flag is repeated.
 
         Raises:
             ZooError: a wrong option or value, in one line.
@@ -165,7 +165,7 @@ class OptionParser(argparse.ArgumentParser):
         raise ZooError(f"{self._said(' '.join(message.split()))}\nsee {self.prog} --help")
 
     def _said(self, message: str) -> str:
-        """What a user should know of argparse's message."""
+        """Argparse's message in the words of a user."""
         if strange := message.partition("unrecognized arguments: ")[2].split():
             flag = strange[0].partition("=")[0]
             if not flag.startswith("-"):

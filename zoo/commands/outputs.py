@@ -1,4 +1,4 @@
-"""Where results of ``zoo predict`` go: they replace what it made of the same pictures, and nothing else unasked."""
+"""Writes results of ``zoo predict``: they replace earlier results of the same pictures, and nothing else unasked."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from typing import Any
 from zoo.base.errors import ZooError
 from zoo.commands.inputs import Inputs
 
-RECORD = ".zoo-predict.jsonl"  # in the folder of results: what each file was made of, its size and its time
+RECORD = ".zoo-predict.jsonl"  # in the folder of results: each file's sources, size and time
 
 
 class ForeignError(ZooError):
-    """Files would be replaced that are something else than earlier results of the same."""
+    """Results would replace files that are not earlier results of the same pictures."""
 
 
 class Outputs:
     """The folder of the results.
 
     Args:
-        folder: it exists.
-        work: the pictures of each prediction by the beginning of its results' names.
-        maker: of the results, such as an architecture.
+        folder: existing folder for the results.
+        work: pictures of each prediction, by the beginning of its results' names.
+        maker: name of what makes the results, such as an architecture.
         overwrite: whether any file but the pictures themselves may be replaced.
     """
 
     def __init__(self, folder: Path, work: Mapping[Path, Inputs], maker: str, overwrite: bool) -> None:
         self.folder, self._work, self._maker, self._overwrite = folder, work, maker, overwrite
         self._pictures = {path.resolve() for paths in work.values() for path in paths}
-        self._endings = set[str]()  # of names that were checked for all predictions
+        self._endings = set[str]()  # endings of names that were checked for all predictions
         self._own = dict[str, list[Any]]()
         with suppress(FileNotFoundError), (folder / RECORD).open("rb") as file:
             for line in file:
-                with suppress(ValueError, TypeError):  # of a process that was killed
+                with suppress(ValueError, TypeError):  # a line that a killed process left incomplete
                     name, *told = json.loads(line)
                     self._own[name] = told
 
     def save(self, destination: Path, write: Callable[[Path], Any]) -> None:
-        """Has the results of a prediction written, all or none.
+        """Writes the results of a prediction, all or none.
 
         Args:
-            destination: the beginning of their names.
-            write: writes them, given the whole path of that.
+            destination: beginning of the results' names.
+            write: function that writes the results; it takes the whole path of that beginning.
 
         Raises:
-            ForeignError: a file is in the way of these, or of those of another prediction.
-            OSError: they cannot be written.
-            ZooError: of ``write``.
+            ForeignError: a file is in the way of these results, or of another prediction's.
+            OSError: the results cannot be written.
+            ZooError: raised by ``write``.
         """
         place = (self.folder / destination).parent
         place.mkdir(parents=True, exist_ok=True)
@@ -69,11 +69,11 @@ class Outputs:
                 self._put(path, destination.with_name(name), self._work[destination])
 
     def check(self, destination: Path, endings: Iterable[str]) -> None:
-        """Refuses to replace what is something else: by results of this prediction, and of the others at once.
+        """Refuses to replace foreign files by results of this prediction, and of all others at once.
 
         Args:
-            destination: the beginning of the results' names.
-            endings: what follows it.
+            destination: beginning of the results' names.
+            endings: endings of the results' names.
         """
         new = set(endings) - self._endings
         self._endings |= new
@@ -82,7 +82,7 @@ class Outputs:
         foreign = sorted(self.folder / name for name, paths in names.items() if self._is_foreign(name, paths))
         if foreign:
             more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-            way_out = "name another folder by -o" + ("" if self._overwrite else ", or give --overwrite")
+            way_out = "name another folder with -o" + ("" if self._overwrite else ", or give --overwrite")
             raise ForeignError(f"{foreign[0]}{more} would be replaced: not made by this command before\n{way_out}")
 
     def _is_foreign(self, name: Path, paths: Inputs) -> bool:
@@ -94,7 +94,7 @@ class Outputs:
         return not self._overwrite and self._own.get(str(name)) != self._told(path, paths)
 
     def _put(self, path: Path, name: Path, paths: Inputs) -> None:
-        """Moves a file to its place, once it is on record."""
+        """Records a file, then moves it to its place."""
         (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         self._own[str(name)] = self._told(path, paths)
         with (self.folder / RECORD).open("a") as file:
@@ -102,7 +102,7 @@ class Outputs:
         path.replace(self.folder / name)
 
     def _told(self, path: Path, paths: Inputs) -> list[Any]:
-        """What the record tells of a file: what made it of what, its size in bytes, and when it was written."""
+        """The record of a file: a digest of its maker and pictures, its size in bytes, and when it was written."""
         origin = b"\0".join([self._maker.encode(), *(os.fsencode(picture.resolve()) for picture in paths)])
         about = path.stat(follow_symlinks=False)
         return [hashlib.sha256(origin).hexdigest()[:16], about.st_size, about.st_mtime_ns]
@@ -110,23 +110,23 @@ class Outputs:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Makes a folder that can be written, and takes it away again where nothing came into it."""
+    """Makes a writable folder, and removes it again if it stays empty."""
     missing = list[Path]()
     try:
         try:
             missing += [folder for folder in (path, *path.parents) if not folder.exists()]
             path.mkdir(parents=True, exist_ok=True)
-            with TemporaryFile(dir=path):  # found out now, not after the first result
+            with TemporaryFile(dir=path):  # fails now, not after the first result
                 pass
         except (FileExistsError, NotADirectoryError):
             file = next((part for part in (path, *path.parents) if part.is_file()), path)
-            raise ZooError(f"{file} is a file; -o names a folder") from None
+            raise ZooError(f"{file} is a file; name a folder with -o") from None
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise ZooError(f"{path}: {error.strerror}; -o names a folder that can be written") from None
+            raise ZooError(f"{path}: {error.strerror}; name a writable folder with -o") from None
         yield
     finally:
         for folder in missing:
-            with suppress(OSError):  # something is in it
+            with suppress(OSError):  # it is not empty
                 folder.rmdir()

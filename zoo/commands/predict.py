@@ -1,4 +1,4 @@
-"""``zoo predict MODEL PICTURES... -o OUT``, or of a model of pairs ``A B`` or ``PAIRS.csv``."""
+"""``zoo predict MODEL PICTURES... -o OUT``; a model of pairs takes ``A B`` or ``PAIRS.csv``."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ DESCRIPTION = "Runs a model on pictures and writes its results."
 
 
 def main(argv: list[str]) -> int:
-    """Runs a model on pictures, or on videos; each result writes itself. A bad picture costs none of the others.
+    """Runs a model on pictures, or on videos; each result writes itself. A bad picture does not stop the others.
 
     Returns:
-        0, or 2 where a picture failed; the failures are named at the end.
+        0, or 2 if a picture failed; the failures are named at the end.
     """
     declared, given = _parsed(argv)
     name, texts, output = given.pop("model"), given.pop("pictures"), given.pop("output")
     if not output:  # a variable of the shell that is not set
-        raise ZooError("-o is empty; it names a folder")
+        raise ZooError("-o is empty; name a folder")
     out = Path(output)
     engine, device, overwrite = given.pop("engine"), given.pop("device"), given.pop("overwrite")
     chain, failures = given.pop("chain", False), list[Failure]()
@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
-    """The architecture of the model that is named, and all that the command says; help ends here."""
+    """The architecture of the named model, and the parsed arguments; help exits here."""
     known, _ = parse_model(argv, USAGE, DESCRIPTION, _add_common)
     declared = _architecture(known.model, known.engine)
     parser = _parser(known.model, declared)
@@ -95,7 +95,7 @@ def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
 
 
 def _saving(declared: Architecture, given: dict[str, Any], chain: bool) -> dict[str, Any]:
-    """Takes the options of saving, of which a chain's result has none, out of all."""
+    """Takes the options for saving out of all options; a chain's result has none."""
     options = save_options(declared)
     saving = {option.name: given.pop(option.name) for option in options}
     if chain and (needless := [option.flag for option in options if saving[option.name] != option.default]):
@@ -129,22 +129,22 @@ class _Run:
     declared: Architecture
     options: dict[str, Any]
     saving: dict[str, Any]
-    chain: bool  # each picture belongs to the next, not all together
+    chain: bool  # predicts pairs of successive pictures, not all together
     outputs: Outputs
     bars: Bars
-    doubtful: list[Path] = field(default_factory=list)  # whose results say that they may be wrong
+    doubtful: list[Path] = field(default_factory=list)  # destinations of results that may be wrong
 
     def predict(self, batch: list[tuple[Path, Inputs]]) -> list[Failure]:
         """Writes the results of one or several predictions; returns what went wrong."""
         results: list[Result | None] = [None] * len(batch)
         if len(batch) > 1 and not any(_is_video(paths) for _, paths in batch):
-            with suppress(ZooError, OSError, MemoryError):  # one by one tells whose fault it is
+            with suppress(ZooError, OSError, MemoryError):  # one by one shows which picture fails
                 results = self.net.predict([paths[0] for _, paths in batch], **self.options)
         reasons = (self._one(*each, result) for each, result in zip(batch, results, strict=True))
         return [_failure(paths, told) for (_, paths), told in zip(batch, reasons, strict=True) if told]
 
     def _one(self, destination: Path, paths: Inputs, result: Result | None) -> str | None:
-        """Writes the results of one prediction, which is made where there is none; returns what went wrong."""
+        """Predicts unless the result is given, and writes the results; returns what went wrong."""
         try:
             if _is_video(paths):
                 notes = self._video(paths[0], destination)
@@ -155,7 +155,7 @@ class _Run:
                     self.outputs.save(destination, partial(result.save, **self.saving))
                 notes = [*getattr(result, "notes", ()), *(str(each.message) for each in warned)]
                 self.doubtful.extend([destination] * (not getattr(result, "trusted", True)))
-            for note in dict.fromkeys(notes):  # what is warned of may be noted too
+            for note in dict.fromkeys(notes):  # a warning may repeat a note
                 _say(f"{_names(paths)}: {note}")
         except ForeignError:
             raise
@@ -182,12 +182,12 @@ class _Run:
             self.bars.advance(task)
 
     def _video(self, path: Path, destination: Path) -> Sequence[str]:
-        """Writes ``DESTINATION_KIND.mp4``, says how fast that went, and returns what there is to note."""
+        """Writes ``DESTINATION_KIND.mp4``, prints the speed, and returns the notes."""
         if not self.declared.video:
             raise ZooError(f"{path}: a video; {self.declared.net.rpartition('.')[2]} takes pictures only")
         known = inspect.signature(self.net.predict_frame).parameters
         change = partial(self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options})
-        self.outputs.check(destination, [ending := f"_{self.declared.video}.mp4"])  # which would take long to find out
+        self.outputs.check(destination, [ending := f"_{self.declared.video}.mp4"])  # before the long work
         task, start, written = self.bars.add_task("Frames", total=None), time.perf_counter(), list[video.Written]()
         show = partial(self.bars.update, task)
 
@@ -214,16 +214,16 @@ def _names(paths: Inputs) -> str:
 
 
 def _failure(paths: Inputs, told: str) -> Failure:
-    """Whose failure it is, of one of the pictures where it begins with its name."""
+    """The pictures that failed, only one if the message begins with its name, and the reason."""
     own = next((path for path in paths if told.startswith(f"{path}: ")), None)
     told = told.removeprefix(f"{own}: ")
-    for path in paths:  # names of files may hold ends of lines
+    for path in paths:  # file names may contain line breaks
         told = told.replace(str(path), _names((path,)))
     return _names(paths if own is None else (own,)), told
 
 
 def _grouped(failures: list[Failure]) -> Iterator[str]:
-    """What went wrong, the same once, with the first that it befell and how many more."""
+    """Each reason once, with the first pictures that failed for it and how many more did."""
     whose: dict[str, list[str]] = {}
     for names, told in failures:
         whose.setdefault(told, []).append(names)
@@ -236,7 +236,7 @@ def _say(text: str) -> None:
 
 
 def _part_bar(bars: Bars) -> Callable[[int, int], None]:
-    """Draws how much of one picture is done, while it is done by parts."""
+    """Draws the progress within one picture that is predicted in parts."""
     task = bars.add_task("Parts", visible=False)
 
     def show(done: int, total: int) -> None:
@@ -249,9 +249,9 @@ def _part_bar(bars: Bars) -> Callable[[int, int], None]:
 
 def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
-    parser.add_argument("--engine", choices=ENGINES, help="what computes; by default torch, or what a file is made for")
-    parser.add_argument("--device", help="such as cpu or cuda; by default the GPU if torch sees one")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that other commands or people made too")
+    parser.add_argument("--engine", choices=ENGINES, help="engine of the network; by default torch, or the file's own")
+    parser.add_argument("--device", help="device, such as cpu or cuda; by default the GPU if torch finds one")
+    parser.add_argument("--overwrite", action="store_true", help="replace also files that this command did not make")
 
 
 def _parser(model: str, declared: Architecture) -> OptionParser:
@@ -260,7 +260,7 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
         usage=f"zoo predict {model} {usage(declared)} -o OUT [options]",
     )  # fmt: skip
     count = len(declared.inputs)
-    kinds = "files, folders (with their subfolders) or patterns" if count == 1 else f"{count} files, or a .csv of such"
+    kinds = "files, folders (with their subfolders) or patterns" if count == 1 else f"{count} files, or a .csv of files"
     parser.add_argument("model", help=argparse.SUPPRESS)
     parser.add_argument("pictures", nargs="+", type=str, help=kinds + ("; videos too" if declared.video else ""))
     _add_common(parser, required=True)
@@ -271,7 +271,7 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
 
 
 def _load(name: str, engine: str | None, device: str | None) -> Predicts:
-    """The model by an engine, by default of torch on the GPU if there is one."""
+    """Loads the model with an engine; by default torch, on the GPU if there is one."""
     if device is None and exported.engine_of(name, engine) == "torch":
         import torch  # takes seconds
 

@@ -1,4 +1,4 @@
-"""``zoo publish``: a model's folder as one commit on the Hub, after everything that can be checked was checked."""
+"""``zoo publish``: publishes a model's folder as one commit on the Hub, after every check that is possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoo.hub.errors import in_plain_words, redact
 TITLE = "Publish {} with lightning-zoo {}"
 BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*", re.ASCII)
 LONGEST = 96  # characters of a repository's name
-DOTFILES = (".gitattributes",)  # which the Hub makes by itself
+DOTFILES = (".gitattributes",)  # the Hub creates these
 README = "README.md"
 PLACEHOLDER = re.compile(rb'(?<=load\(")USER/[\w.-]*|(?<=zoo predict )USER/[\w.-]*')  # as zoo card writes it
 
@@ -32,12 +32,12 @@ class Published:
     """What is on the Hub now.
 
     Args:
-        url: of the repository at the commit.
-        reference: what ``load`` takes to get exactly this.
-        commit: its full name.
-        sha256: of the weights.
-        new: whether this call made the commit; False where all was there already.
-        removed: files of an earlier version that the commit took away.
+        url: address of the repository at the commit.
+        reference: argument of ``load`` for exactly this version.
+        commit: full hash of the commit.
+        sha256: digest of the weights.
+        new: whether this call made the commit; False if the branch held all files already.
+        removed: files of an earlier version that the commit removed.
     """
 
     url: str
@@ -52,28 +52,28 @@ def main(argv: list[str]) -> int:
     parser = Parser(
         prog="zoo publish",
         description="Puts a model's card and weights on the Hugging Face Hub as one commit.",
-        epilog="The token is that of `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.",
+        epilog="The token comes from `hf auth login` or HF_TOKEN. HF_ENDPOINT names another Hub.",
         allow_abbrev=False,
     )
     parser.add_argument("name", help="name or folder of a model")
-    parser.add_argument("--repo", required=True, metavar="USER/NAME", help="repository, made if it is missing")
+    parser.add_argument("--repo", required=True, metavar="USER/NAME", help="repository, created if missing")
     parser.add_argument(
         "--with", dest="kinds", type=staging.kinds_of, default=(), metavar="KINDS",
-        help="exports that go along, made first where the card has none: onnx, or onnx,openvino",
+        help="exports to publish too, made first if the card has none: onnx, or onnx,openvino",
     )  # fmt: skip
     parser.add_argument(
-        "--force", action="store_true", help="take exports along though runtimes that need not agree answer differently"
+        "--force", action="store_true", help="publish exports even if runtimes that need not agree give other outputs"
     )
     parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
     parser.add_argument("--revision", default="main", metavar="BRANCH", help="branch, made if missing (default: main)")
-    parser.add_argument("--dry-run", action="store_true", help="list what would be published, without a connection")
+    parser.add_argument("--dry-run", action="store_true", help="list the files to be published, without a connection")
     options = parser.parse_args(argv)
     source = locate.find(options.name)
     if source.foreign:
-        raise ZooError(f"{source} is not yours: check a copy, then publish that: zoo pull {options.name} --to DIR")
+        raise ZooError(f"{source} is not yours: check a copy and publish the copy: zoo pull {options.name} --to DIR")
     if options.force and not options.kinds:
-        raise ZooError("--force is for exports: it goes with --with KINDS")
-    if options.kinds:  # which take a while
+        raise ZooError("--force is for exports: it needs --with KINDS")
+    if options.kinds:  # exports take a while
         check_names(options.repo, options.revision)
         checked_files(source.folder)
         if not options.dry_run:
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int:
         done = publish(folder, options.repo, private=options.private, revision=options.revision)
     print(f"{'Published:' if done.new else 'Already published:'} {done.url}")  # noqa: T201
     if done.removed:
-        print(f"removed   {', '.join(done.removed)}: not in the card any more")  # noqa: T201
+        print(f"removed   {', '.join(done.removed)}: no longer in the card")  # noqa: T201
     print(f"commit    {done.commit}\nSHA-256   {done.sha256}\nto pin    load({done.reference!r})")  # noqa: T201
     return _note(source.folder)
 
@@ -113,16 +113,16 @@ def _named(folder: Path, repo: str) -> bytes:
 
 
 def publish(folder: Path, repo: str, *, private: bool | None = None, revision: str = "main") -> Published:
-    """Publishes a card as one commit, or as none where the branch holds the same already.
+    """Publishes a card as one commit; makes no commit if the branch already holds the same files.
 
-    Card, files, token and the repository's visibility are checked before anything is sent. Files of an earlier version
-    that the card no longer has go with the same commit; what else is in the repository stays.
+    Card, files, token and the repository's visibility are checked before anything is sent. The same commit removes
+    files of an earlier version that the card no longer has; all other files in the repository stay.
 
     Args:
-        folder: a complete card. If its README has no repository's name yet, it gets this one.
-        repo: "user/name"; it is made if it is missing.
-        private: whether it is made private; a repository that is there has to be so already.
-        revision: branch, made if it is missing.
+        folder: folder of a complete card. If its README has no repository's name yet, it gets this one.
+        repo: "user/name"; created if missing.
+        private: whether the repository is created as private; an existing one must be private already.
+        revision: branch, created if missing.
 
     Raises:
         ZooError: an incomplete card, a token that may not write there, a refusal of the Hub, or no connection.
@@ -150,14 +150,14 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
 
 
 def check_names(repo: str, revision: str = "main") -> None:
-    """Refuses what cannot name a repository or a branch, before anything is asked of the Hub.
+    """Refuses invalid names of a repository or a branch before the Hub is asked.
 
     Raises:
-        ZooError: says which of them.
+        ZooError: one of the names is invalid.
     """
     if not (reference := client.parse(repo)) or reference.repo != repo or len(repo) > LONGEST:
         raise ZooError(f"{repo!r:.120} is not a repository's name: USER/NAME, of letters, digits, '-', '_' and '.'")
-    commit = COMMIT.fullmatch(revision) or SHORT_COMMIT.fullmatch(revision)  # as which it would be looked for
+    commit = COMMIT.fullmatch(revision) or SHORT_COMMIT.fullmatch(revision)  # the Hub would look for a commit
     if commit or not BRANCH.fullmatch(revision) or revision.endswith(".lock") or revision.startswith("refs/"):
         raise ZooError(f"{revision!r:.100} is not a branch's name: letters, digits, '-', '_', with '.' or '/' between")
 
@@ -173,7 +173,7 @@ def checked_files(folder: Path) -> dict[str, Path]:
     if others := [name for name in others if name not in DOTFILES]:
         problems.append(f"{', '.join(others[:5])} {'does' if len(others) == 1 else 'do'} not belong in a card")
     if problems:
-        way_out = "" if (folder / README).is_file() else "\nzoo card RUN --name NAME makes a card of a run"
+        way_out = "" if (folder / README).is_file() else "\nzoo card RUN --name NAME makes a card from a run"
         raise ZooError(f"{folder}: not published, {'; '.join(problems)}{way_out}")
     from zoo.cards.weights import ModelFiles  # torch takes seconds to import
 
@@ -186,31 +186,31 @@ def preflight(repo: str, private: bool | None = None) -> None:
 
     Args:
         repo: "user/name".
-        private: whether it has to be private, where it is there already.
+        private: whether an existing repository must be private.
 
     Raises:
-        ZooError: no such name, no token, one that may not, a repository that is public, or no connection.
+        ZooError: an invalid name, no token, a token that may not write, a public repository, or no connection.
     """
     check_names(repo)
     api = client.api()
     import huggingface_hub
 
     if not huggingface_hub.get_token():
-        raise ZooError("publishing needs a token that may write: hf auth login, or HF_TOKEN")
+        raise ZooError("publishing needs a token with write permission: hf auth login, or HF_TOKEN")
     with in_plain_words(repo, "send"):
         who = api.whoami()
         public = private and api.repo_exists(repo) and not api.model_info(repo).private
     if problem := _obstacle(who, repo):
         raise ZooError(
             f"the token may not write to {repo}: {redact(problem)}\n"
-            f"make one that may on {client.endpoint()}/settings/tokens"
+            f"create one with write permission on {client.endpoint()}/settings/tokens"
         )
     if public:
         raise ZooError(f"{repo} already exists and is public; publish elsewhere or without --private")
 
 
 def _obstacle(who: Mapping[str, Any], repo: str) -> str:
-    """Why the token of which the Hub says this may not write to a repository; empty where it may."""
+    """Why a token, by the Hub's answer about it, may not write to a repository; empty if it may."""
     namespace = repo.partition("/")[0]
     organizations = {each.get("name"): each for each in who.get("orgs", ())}
     token = who.get("auth", {}).get("accessToken", {})
@@ -218,14 +218,14 @@ def _obstacle(who: Mapping[str, Any], repo: str) -> str:
         allowed = _may_write(token.get("fineGrained", {}), repo)
         return "" if allowed else f"it is fine-grained, and writing to {namespace} is not among its permissions"
     if namespace != who.get("name") and namespace not in organizations:
-        return f"it belongs to {who.get('name')}, who is no member of {namespace}"
+        return f"it belongs to {who.get('name')}, who is not a member of {namespace}"
     if organizations.get(namespace, {}).get("roleInOrg") == "read":
         return f"{who.get('name')} may only read in {namespace}"
     return "it may only read" if token.get("role") == "read" else ""
 
 
 def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
-    """Whether one of the scopes of a fine-grained token, a user's, an organisation's or a repository's, covers it."""
+    """Whether a fine-grained token may write to a repository: by its scope of user, organisation or repository."""
     names = (repo, repo.partition("/")[0])
     scopes = [each for each in grained.get("scoped", ()) if each.get("entity", {}).get("name") in names]
     return "repo.write" in grained.get("global", ()) or any(
@@ -236,7 +236,7 @@ def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
 def _bring_up(
     api: Any, repo: str, revision: str, files: Mapping[str, Path], local: Mapping[str, Listed]
 ) -> tuple[str, bool, list[str]]:
-    """The commit that holds these files, whether it had to be made, and the files that it took away."""
+    """The commit that holds these files, whether it is new, and the files that it removed."""
     before = api.model_info(repo, revision=revision, files_metadata=True)
     changed, stale = _differing(before, local), _stale(before, repo, files)
     if not changed and not stale:
@@ -248,13 +248,13 @@ def _bring_up(
 
 
 def _differing(info: Any, local: Mapping[str, Listed]) -> list[str]:
-    """Names of the files that a commit does not hold as they are here."""
+    """Names of the files that a commit lacks, or holds with other content."""
     there = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in info.siblings or ()}
     return [name for name, own in local.items() if there.get(name) not in (own.sha256, own.blob)]
 
 
 def _stale(before: Any, repo: str, files: Mapping[str, Path]) -> list[str]:
-    """Files of an earlier version of the card; of a repository that held something else, none."""
+    """Stale files of an earlier version of the card; none if the repository held something else."""
     if client.LIBRARY not in (before.tags or ()):
         return []
     names = [file.rfilename for file in before.siblings or ()]
@@ -265,7 +265,7 @@ def _stale(before: Any, repo: str, files: Mapping[str, Path]) -> list[str]:
 
 
 def _described_there(repo: str, commit: str) -> Collection[str]:
-    """The large files of an earlier version; others of such names were put there by somebody else."""
+    """The large files of an earlier version; somebody else added any others with such names."""
     try:
         return described.entries(described.read_config(client.find(client.Reference(repo, commit))))
     except ZooError:

@@ -24,9 +24,9 @@ class Pulled:
     """A model on this machine.
 
     Args:
-        source: of its files.
-        config: content of its ``config.json``.
-        files: by their names in its folder, each verified.
+        source: source of the model's files.
+        config: content of the model's ``config.json``.
+        files: verified files, by their names in the model's folder.
     """
 
     source: locate.Source
@@ -41,7 +41,7 @@ def main_pull(argv: list[str]) -> int:
         "downloaded version.",
         allow_abbrev=False,
     )
-    parser.add_argument("name", help="USER/NAME, USER/NAME@REVISION, or what else load() takes")
+    parser.add_argument("name", help="USER/NAME, USER/NAME@REVISION, or any other name that load() takes")
     parser.add_argument("--to", metavar="DIR", type=Path, help="new folder for the model (default: the cache)")
     options = parser.parse_args(argv)
     to = _new_folder(options.to) if options.to else None
@@ -60,7 +60,7 @@ def main_pull(argv: list[str]) -> int:
 def main_bundle(argv: list[str]) -> int:
     parser = Parser(
         prog="zoo bundle",
-        description="Packs a model into one zip file with digests inside, which load() takes by its path.",
+        description="Packs a model into one zip file with digests inside. load() takes the file's path.",
         allow_abbrev=False,
     )
     parser.add_argument("name", help="name or folder of a model, or USER/NAME on the Hub")
@@ -75,12 +75,12 @@ def main_bundle(argv: list[str]) -> int:
 
 
 def pull(name: str) -> Pulled:
-    """Brings a model and all of its files onto this machine, verified; of the Hub's, at the newest commit.
+    """Gets all files of a model onto this machine, verified; a model from the Hub comes at its newest commit.
 
-    Files of an unknown size and number, such as weights, are taken where ``config.json`` describes them, and no others.
+    Files of unknown size and number, such as weights, are taken only if ``config.json`` describes them.
 
     Raises:
-        ZooError: no such model, out of reach, or a file that is not what it should be.
+        ZooError: the model does not exist or is out of reach, or a file is not what it should be.
     """
     source, config = _verified(name)
     entries = described.entries(config)
@@ -91,9 +91,9 @@ def pull(name: str) -> Pulled:
 
 
 def _verified(name: str) -> tuple[locate.Source, dict[str, Any]]:
-    """A model whose weights are those of its network, before anything else is fetched.
+    """Finds a model, and checks that its weights fit its network before any other file is fetched.
 
-    Without torch there is no network to compare with; sizes and digests are compared afterwards, as of all files.
+    Without torch there is no network to compare with; sizes and digests are compared later, as for all files.
     """
     try:
         from zoo.cards.weights import ModelFiles  # torch takes seconds to import
@@ -110,7 +110,7 @@ def copy(files: Mapping[str, Path], folder: Path) -> Path:
     """Puts files into a new folder, all or none.
 
     Raises:
-        ZooError: the folder is there and not empty.
+        ZooError: the folder exists and is not empty.
     """
     folder = _new_folder(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ REMOTE = ("name", "task", "licence", "commercial", "changed", "downloads")
 
 
 class Listed(NamedTuple):
-    """A model of a list: what ``--json`` says of it, and its row in the table."""
+    """A model in a list: its record for ``--json``, and its row in the table."""
 
     record: dict[str, Any]
     row: Sequence[str]
@@ -40,13 +40,13 @@ class Listed(NamedTuple):
 def main_list(argv: list[str]) -> int:
     parser = Parser(prog="zoo list", description="Lists the models with weights.", allow_abbrev=False)
     parser.add_argument("pattern", nargs="?", default="*", help="a shell pattern, such as 'linknet*'")
-    parser.add_argument("--remote", metavar="USER", help="those that a user or organisation has on the Hub instead")
+    parser.add_argument("--remote", metavar="USER", help="list a user's or organisation's models on the Hub instead")
     parser.add_argument(
         "--commercial",
         action="store_true",
         help="only models whose cards say that the weights may be used commercially",
     )
-    parser.add_argument("--json", action="store_true", help="print all that is known of each as JSON")
+    parser.add_argument("--json", action="store_true", help="print all that is known about each model as JSON")
     options = parser.parse_args(argv)
     if options.remote is not None and not USER.fullmatch(options.remote):
         raise ZooError(f"--remote {options.remote!r:.100}: not the name of a user or organisation")
@@ -66,7 +66,7 @@ def main_list(argv: list[str]) -> int:
 
 
 def _cut(text: str) -> str:
-    """Lines no longer than a terminal is wide, so that none is broken; whole lines where the output is no terminal."""
+    """Cuts lines to the width of the terminal, so that none wraps; keeps whole lines if the output is no terminal."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else len(text)
     return "\n".join(line if len(line) <= width else f"{line[: width - 3]}..." for line in text.splitlines())
 
@@ -90,7 +90,7 @@ def _record(card: Card) -> dict[str, Any]:
 
 
 def _row(card: Card) -> Sequence[str]:
-    """A card's row, where the value comes before what it is of, since a terminal may cut the end."""
+    """A card's row. The figure's value comes before its metric and data, since a terminal may cut the end."""
     main = "not measured"
     if card.figures:
         first = card.figures[0]
@@ -192,13 +192,13 @@ def _of_file(export: export_file.Export) -> list[tuple[str, str]]:
         ),
         ("size", f"{sum(map(len, (first, *apart))) / 1e6:.1f} MB"),
         ("SHA-256", hashlib.sha256(first).hexdigest()),
-        ("of weights", told["weights_sha256"]),
+        ("weights SHA-256", told["weights_sha256"]),
         ("runs by", ", ".join(exported.RUNS[Path(export.where).suffix.lower()])),
     ]
 
 
 def _place(source: locate.Source) -> list[tuple[str, str]]:
-    """Where the model is, and what of it is still to come."""
+    """Where the model is, and whether its weights are cached."""
     if isinstance(source, client.Snapshot):
         whole = all((source.folder / name).is_file() for name in source.files if name.endswith(".safetensors"))
         cached = "cached" if whole else "weights not fetched yet"

@@ -1,4 +1,4 @@
-"""What ``zoo publish --with`` sends: a card with the exports that it lacks."""
+"""Stages the card that ``zoo publish --with`` sends: a copy with the exports that the card lacks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def kinds_of(text: str) -> list[str]:
     """The kinds of exports that ``--with`` names.
 
     Raises:
-        ZooError: another kind, or none.
+        ZooError: an unknown kind, or no kind.
     """
     kinds = text.split(",")
     if others := [kind for kind in kinds if kind not in described.KINDS]:
@@ -33,12 +33,12 @@ def staged(folder: Path, kinds: Sequence[str], force: bool = False) -> Iterator[
     """Gives a copy of a card with the exports that it lacks; the card itself where it lacks none.
 
     Args:
-        folder: of a complete card.
-        kinds: of exports.
-        force: whether they are taken though a runtime answers differently, which the card then says.
+        folder: folder of a complete card.
+        kinds: kinds of exports.
+        force: whether to take exports even if a runtime gives other outputs; the card then says so.
 
     Raises:
-        ZooError: a network that cannot be exported, or one that answers differently when it is.
+        ZooError: the network cannot be exported, or gives other outputs when exported.
     """
     card = read_card(folder)
     missing = [kind for kind in kinds if kind not in described.exports(card.config)]
@@ -60,7 +60,7 @@ def staged(folder: Path, kinds: Sequence[str], force: bool = False) -> Iterator[
             try:
                 done = job.export(copy, Settings(to=kind, force=force), copy, measure)
             except UnlikeError as error:
-                way_out = "; --force publishes it all the same, and the card says so" if error.forced else ""
+                way_out = "; --force publishes it anyway, and the card says so" if error.forced else ""
                 raise ZooError(f"{error}\nnothing was published{way_out}") from None
             add_export(copy, kind, *done.files)
         yield copy

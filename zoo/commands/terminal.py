@@ -15,9 +15,9 @@ from zoo.base.text import cell_text, did_you_mean, printable
 
 
 class Lasting:
-    """A stream of output that no print ends the program by: what cannot be written is lost, and ``lost`` says why.
+    """An output stream whose errors never end the program: what cannot be written is lost, and ``lost`` says why.
 
-    A training outlives the reader of its log, the space on the log's disk, and letters that the log's encoding lacks.
+    A training survives if the reader of its log leaves, the log's disk is full, or the log's encoding lacks a letter.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -42,13 +42,13 @@ class Lasting:
         except OSError as error:
             self.lost = self.lost or error
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stream.fileno())  # or what is left would be tried, and fail, again and again
+            os.dup2(nowhere, self.stream.fileno())  # else the remaining output would fail again and again
             os.close(nowhere)
 
 
 @contextmanager
 def lasting_output() -> Iterator[Lasting]:
-    """Has standard output and error last; gives the output."""
+    """Makes standard output and error :class:`Lasting`; gives the output."""
     before = sys.stdout, sys.stderr
     opened = [stream or open(os.devnull, "w") for stream in before]  # noqa: SIM115, PTH123  None: closed by the shell
     output, errors = map(Lasting, opened)
@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         words = message.removeprefix("unrecognized arguments:").split()
         if not words:
-            message = "unrecognized arguments: one is empty, such as what a shell makes of a variable that is not set"
+            message = "unrecognized arguments: one is empty, such as a shell variable that is not set"
         wrong = words[0].partition("=")[0] if words else ""
         near = did_you_mean(wrong, self.options) if wrong.startswith("-") else ""
         raise ZooError(f"{message}{near}\nsee {self.prog} --help")
@@ -83,22 +83,22 @@ class Parser(argparse.ArgumentParser):
 def parse_model(
     argv: list[str], usage: str, description: str, add_common: Callable[[Any], None]
 ) -> tuple[argparse.Namespace, list[str]]:
-    """Reads which model is meant, and what a verb, with which its usage begins, has for all; returns the other words.
+    """Reads the model's name and the common options of a verb, which begins the usage; returns the other words too.
 
     Raises:
-        ZooError: no model, for which help ends here, or one that may be the value of an option before it.
+        ZooError: no model is named (help exits here), or its name may be the value of an option before it.
     """
     verb = usage.partition(" MODEL")[0]
     more = f"{verb} MODEL --help lists the options of that model."
     parser = Parser(prog=verb, usage=f"{usage} [options]", description=description, epilog=more)
-    named = "a model's or an architecture's name, a folder, USER/NAME, or a file of zoo export"
+    named = "name of a model or an architecture, a folder, USER/NAME, or a file of zoo export"
     parser.add_argument("model", nargs="?", help=named)
     add_common(parser)
     helps = [word for word in argv if word in ("-h", "--help")]
     options, others = parser.parse_known_args([word for word in argv if word not in helps])
     if options.model is None:
         parser.parse_args(argv)
-        raise ZooError(f"which model? {usage}; zoo list says which there are")
+        raise ZooError(f"a model is required: {usage}; zoo list shows the models")
     before = argv[max(argv.index(options.model) - 1, 0)]
     if before in others and before.startswith("-") and "=" not in before:
         raise ZooError(f"name the model before {before}: {usage} [options]")
@@ -109,7 +109,7 @@ def table(rows: Sequence[Sequence[str | float | None]]) -> str:
     """Aligns rows for a terminal: texts start below each other, numbers end there; ``None`` is an empty cell.
 
     Args:
-        rows: as long as each other; the first, the head, does not decide how a column is aligned.
+        rows: rows of equal length. The first row is the head; it does not decide how a column is aligned.
     """
     columns = []
     for column in zip(*rows, strict=True):

@@ -1,4 +1,4 @@
-"""What a measurement says of the claims of a card."""
+"""Compares a measurement with the claims of a card."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zoo.models.evaluation import Figure, Results
 
 HOLD, BROKEN, OPEN = 0, 1, 3  # exit codes of zoo evaluate; 2 is an error of the user
 HOLDS, OTHER_DATA = "holds", "not compared: other data"
-NAMED = 6  # claims, at most
-LOSS_NETWORK = "weights of "  # others are a little different, which tolerances allow for
+NAMED = 6  # claims in a line, at most
+LOSS_NETWORK = "weights of "  # other versions differ a little; tolerances allow for it
 
 
 @dataclass(frozen=True)
 class Line:
-    """A claim, a figure that was measured, or both, and what that says."""
+    """A claim, a measured figure, or both, and the verdict."""
 
     claim: Figure | None
     figure: Figure | None
@@ -36,15 +36,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Compares figures of one metric, split and protocol, whatever the folder of their data is called.
+    """Compares figures of one metric, split and protocol, whatever the name of their data's folder.
 
-    Those of other data neither confirm nor refute a claim. Where digests differ nobody knows whether the pictures do,
-    or only what decoded them: figures confirm claims under the same name of the data if all of these data are near,
-    for chance brings some near on any data.
+    Figures of other data neither confirm nor refute a claim. If digests differ, the pictures may differ, or only their
+    decoder. Then figures confirm claims under the same name of the data only if all figures of these data are near
+    their claims, since chance brings some near on any data.
 
     Args:
-        claimed: what the card says.
-        measured: what was measured now.
+        claimed: figures of the card.
+        measured: figures measured now.
     """
 
     claimed: Results
@@ -58,7 +58,7 @@ class Verdict:
 
     @cached_property
     def lines(self) -> list[Line]:
-        """Each figure that was measured, then the claims that none is of."""
+        """Each measured figure, then the claims without a measured figure."""
         claims, figures = self.claimed.figures, self.measured.figures
         found, new = list[Line](), "not claimed" if claims else "not on the card yet"
         for figure in figures:
@@ -73,39 +73,39 @@ class Verdict:
         return HOLDS if _near(claim, figure) else f"OUT of ±{claim.tolerance}"
 
     def _is_of_other_data(self, figure: Figure) -> bool:
-        """Whether its data differ, and a figure of the same data is away from its claim or bears another name."""
+        """Whether its data differ, and a figure of the same data is out of tolerance or names them otherwise."""
         own, pairs = self._differing_of(figure), product(self.claimed.figures, self.measured.figures)
         same = ((claim, other) for claim, other in pairs if claim.key == other.key and own & self._differing_of(other))
         return any(not _near(claim, other) or claim.data != other.data for claim, other in same)
 
     def _differing_of(self, figure: Figure) -> set[str]:
-        """Data of a figure that differ: they bear the name of its split, its protocol, or of none."""
+        """Data of a figure that differ: named like its split or its protocol, or like no figure's."""
         own = {figure.split, figure.protocol}
         others = {name for each in self.measured.figures for name in (each.split, each.protocol)} - own
         return {name for name in self.differing if name not in others and not name.startswith(LOSS_NETWORK)}
 
     @property
     def code(self) -> int:
-        """0: every claim was measured and holds; 1: one does not; 3: neither is known."""
+        """0: every claim was measured and holds; 1: a claim does not hold; 3: neither is known."""
         said = [line.said for line in self.lines if line.claim]
         if any(each.startswith("OUT") for each in said):
             return BROKEN
         return HOLD if said and all(each == HOLDS for each in said) else OPEN
 
     def summary(self) -> str:
-        """What it comes to, in a line."""
+        """The verdict in one line."""
         claims = [line for line in self.lines if line.claim]
         broken = [line for line in claims if line.said.startswith("OUT")]
         left = [line for line in claims if line.said != HOLDS and line not in broken]
         if not claims:
             return "The card claims nothing yet: --write puts these figures on it."
         if len(left) == len(claims):
-            return "No claim was compared: these are figures of other data, or by another protocol, than the card's."
+            return "No claim was compared: the figures are of other data or another protocol than the card's."
         told = f"Claims that hold: {len(claims) - len(broken) - len(left)} of {len(claims)}."
         return told + (f" Not compared: {_names(left)}." if left else "")
 
     def lost(self) -> str:
-        """What the card would not have any more if only this were on it; empty where nothing."""
+        """The claims or tables that the card would lose if it held only this measurement; empty if none."""
         unmeasured = [line for line in self.lines if not line.figure]
         tables = len(self.claimed.tables) - len(self.measured.tables)
         if not self.claimed.figures or not (unmeasured or tables > 0):

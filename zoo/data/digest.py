@@ -1,4 +1,4 @@
-"""What tells data that figures were measured on from any others."""
+"""A hash that identifies the data of a figure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def digest(arrays: Iterable[np.ndarray]) -> str:
-    """SHA-256 over the shape of each (int32, little-endian) and its values, row by row."""
+    """SHA-256 over the shape of each array (int32, little-endian) and its values, row by row."""
     found = hashlib.sha256()
     for array in arrays:
         found.update(np.asarray(array.shape, "<i4").tobytes() + np.ascontiguousarray(array).tobytes())

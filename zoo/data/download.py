@@ -1,4 +1,4 @@
-"""Files from the web that arrive whole or not at all."""
+"""Downloads from the web: a file arrives complete or not at all."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ class DownloadError(ZooError):
 
 
 class _CutError(Exception):
-    """The connection broke or the server is busy: worth another try."""
+    """The connection broke or the server is busy: worth a retry."""
 
 
 def fetch(url: str, path: Path, *, retries: int = 5, timeout: float = 30.0) -> Path:
-    """Download a file, resuming where a broken download, of this or an earlier call, left off.
+    """Download a file, resuming a broken download of this or an earlier call.
 
-    Bytes collect in ``path`` + ``.part``; only a whole file gets the name ``path``, whatever had it before. Proxies
-    come from the environment.
+    Bytes collect in ``path`` + ``.part``; only a complete file gets the name ``path`` and replaces an older one.
+    Proxies come from the environment.
 
     Args:
-        url: an http or https address, of a file that stays as it is: two versions would be mixed when resuming.
+        url: http or https address of a file that does not change: resuming would mix two versions.
         path: where the file goes; missing folders are made.
-        retries: further attempts after a cut connection or a busy server (HTTP 429 or 5xx).
-        timeout: seconds of silence after which a connection counts as cut.
+        retries: number of retries after a cut connection or a busy server (HTTP 429 or 5xx).
+        timeout: seconds without data after which a connection counts as cut.
 
     Returns:
         ``path``
 
     Raises:
-        DownloadError: no network, no such host, a proxy or an HTTP status in the way, too many cuts.
+        DownloadError: no network, no such host, an error of a proxy or an HTTP status, or too many cut connections.
         ZooError: wrong kind of address, or the file can't be written.
     """
     if urlsplit(url).scheme not in ("http", "https"):
@@ -83,7 +83,7 @@ def _transfer(url: str, part: Path, timeout: float, progress: Bars, task: TaskID
     response, start = _open(url, part, timeout)
     with response:
         total = None if response.length is None else start + response.length
-        progress.reset(task, total=total, completed=start)  # what was there before does not count into the rate
+        progress.reset(task, total=total, completed=start)  # bytes of earlier downloads do not count for the speed
         with part.open("ab" if start else "wb") as file:
             for chunk in _chunks(response):
                 file.write(chunk)
@@ -96,7 +96,7 @@ def _transfer(url: str, part: Path, timeout: float, progress: Bars, task: TaskID
 
 
 def _open(url: str, part: Path, timeout: float) -> tuple[HTTPResponse, int]:
-    """Ask for what ``part`` lacks; also returns which byte the answer begins with, 0 where the server has no ranges."""
+    """Request the rest of ``part``; also returns the answer's first byte, 0 if the server does not support ranges."""
     start = part.stat().st_size if part.exists() else 0
     query = request.Request(url, headers={"User-Agent": "lightning-zoo"})  # noqa: S310  # http or https, as checked
     if start:
@@ -105,12 +105,12 @@ def _open(url: str, part: Path, timeout: float) -> tuple[HTTPResponse, int]:
         response: HTTPResponse = request.build_opener().open(query, timeout=timeout)
     except HTTPError as error:
         error.close()
-        if error.code == 416:  # no bytes follow those of the part
+        if error.code == 416:  # the part already has all bytes
             part.unlink()
         if error.code in (416, 429) or error.code >= 500:
             raise _CutError(f"HTTP {error.code} {error.reason}") from error
         raise DownloadError(f"{url}: HTTP {error.code} {error.reason}") from error
-    except URLError as error:  # no connection came about, and a retry would only delay the message
+    except URLError as error:  # no connection: a retry would only delay the message
         raise DownloadError(f"{url}: no connection{_via_proxy(url)}: {_reason(error.reason)}") from error
     except (OSError, HTTPException) as error:
         raise _CutError(_reason(error)) from error
@@ -119,7 +119,7 @@ def _open(url: str, part: Path, timeout: float) -> tuple[HTTPResponse, int]:
     if not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
         response.close()
         part.unlink()
-        raise _CutError("the server sent another part of the file than it was asked for")
+        raise _CutError("the server sent another part of the file than requested")
     return response, start
 
 

@@ -1,4 +1,4 @@
-"""Own pictures and masks as a data set."""
+"""Your own pictures and masks as a data set."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from zoo.pictures.sheets import distinct_colors
 class SegmentationFolder(SegmentationData):
     """A folder of pictures and a folder of masks with the same names.
 
-    A mask is a grey or palette PNG that holds class ids; grey may be saved as RGB.
+    A mask is a grey or palette PNG of class ids; a grey mask may be saved as RGB.
 
     Args:
-        pictures: folder of pictures, searched with its subfolders; its folders train, val and test are the splits, or
-            without them each picture goes to a split by the digest of its path.
+        pictures: folder of pictures, searched with its subfolders. Subfolders train, val and test are the splits;
+            without them a hash of each picture's path decides its split.
         masks: folder of masks, ``masks/a/b.png`` for ``pictures/a/b.jpg``; may be the folder of the pictures.
-        classes: names of the classes in the order of their ids, or the path of a text file with a name a line.
+        classes: names of the classes in the order of their ids, or the path of a text file with one name per line.
         ignore_index: id of pixels that count neither in the loss nor in the metric, 0 to 255; None: every pixel counts.
-        val_share: share of the pictures to validate on, and as large a share to test on, where there are no such
-            folders.
+        val_share: fraction of the pictures for val, and the same fraction for test, if there are no subfolders train,
+            val and test.
         batch_size: training samples per step and device.
-        num_workers: processes that augment; None chooses.
-        augment: how training samples are varied.
-        seed: of augmentation and order.
+        num_workers: number of processes that augment; None: chosen by the number of cores.
+        augment: augmentation of the training samples.
+        seed: random seed of augmentation and order.
     """
 
     def __init__(
@@ -64,10 +64,10 @@ class SegmentationFolder(SegmentationData):
             self._say_counts()
 
     def _say_counts(self) -> None:
-        """Says how many pictures each split has, and what training makes no use of."""
+        """Prints how many pictures each split has, and how many training pictures an epoch leaves out."""
         train, val = len(self.kept("train")), len(self.kept("val"))
         told = f"{train} pictures to train on, {val} to validate"
-        with suppress(ZooError):  # training goes on without them
+        with suppress(ZooError):  # training needs no test pictures
             told += f", {len(self.pairs('test'))} to test"
         say_once(f"{self.pictures}: {told}")
         batch = self.batch_size * replicas()["num_replicas"]
@@ -87,36 +87,36 @@ class SegmentationFolder(SegmentationData):
         """The pictures of a split with their masks, in the order of their names.
 
         Raises:
-            ZooError: there are none, or a mask is missing.
+            ZooError: the split has no pictures, or a mask is missing.
         """
         if found := pair_up(pictures_of(self.pictures, split, self.val_share), self.pictures, self.masks):
             return found
         raise ZooError(
-            f"{self.pictures}: none of its pictures falls to {split}: add some, or change data.val_share,\n"
+            f"{self.pictures}: the {split} split gets none of its pictures: add pictures, change data.val_share,\n"
             "or put pictures and masks into folders train, val and test"
         )
 
     def _refuse_absent(self, samples: list[Sample]) -> None:
-        """A class that no mask shows is a mistake, most often masks of 0 and 255 where 0 and 1 are meant."""
+        """Refuses a class that no mask shows: most often masks hold 0 and 255 instead of 0 and 1."""
         counts = sum(np.bincount(mask.ravel(), minlength=256) for _, mask in samples)
         found = np.flatnonzero(counts)
         for index, name in enumerate(self.labels.names):
             if index not in found:
                 raise ZooError(
-                    f"no training mask shows {name!r}, class {index}; their values are {', '.join(map(str, found))}, "
-                    f"of which {'none' if self.labels.ignore_index is None else self.labels.ignore_index} is ignored"
+                    f"no training mask shows {name!r}, class {index}; the masks hold {', '.join(map(str, found))}, "
+                    f"and {'none' if self.labels.ignore_index is None else self.labels.ignore_index} is ignored"
                     + from_255_to_1(found, self.labels)
                 )
 
 
 def _class_names(classes: Sequence[str] | str) -> tuple[str, ...]:
-    """The names without space around them, and with plain spaces in them."""
+    """The names, stripped, with non-breaking spaces replaced by plain ones."""
     if isinstance(classes, str) or (len(classes) == 1 and Path(classes[0]).suffix.lower() == ".txt"):
         file = expanded(classes if isinstance(classes, str) else classes[0])
         if not file.is_file():
-            raise ZooError(f"{file}: no such file; data.classes is a list of names or one text file, a name a line")
+            raise ZooError(f"{file}: no such file; data.classes is a list of names or one text file, one name per line")
         classes = [line for _, line in lines(file) if line.strip()]
     names = [name.strip().replace("\xa0", " ") for name in classes]
     if len(names) < 2 or len(set(names)) < len(names):
-        raise ZooError(f"data.classes: at least two different names are needed, these are {names!r:.200}")
+        raise ZooError(f"data.classes needs at least two different names, not {names!r:.200}")
     return tuple(names)

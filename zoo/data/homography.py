@@ -1,4 +1,4 @@
-"""Any folder of pictures, or drawn street scenes, as endless pairs with a known homography."""
+"""Random pairs with a known homography, from any folder of pictures or from drawn street scenes."""
 
 from __future__ import annotations
 
@@ -34,44 +34,46 @@ from zoo.data.pictures import fit, size_of
 from zoo.data.training_pairs import PLAIN, Batch, Shares, as_later_pass, draw_training, warped_pair
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
-CELL, FLAT = 16, 4.0  # pixels of a side of the cells that have texture where their deviation in 1/255 is this
+CELL, FLAT = 16, 4.0  # side of a cell in pixels; deviation in 1/255 from which a cell has texture
 
 
 class HomographyPairs(PictureData[np.ndarray]):
     """Pairs of patches with a known homography (:mod:`zoo.data.pairs`), made from single pictures.
 
-    Batches are ``(pairs, offsets)``: uint8 ``(B, 2, 128, 128)`` on the way to the device, there float in 0..1; offsets
-    of the corners ``(B, 4, 2)`` in pixels of the 128x128 patches. Training pairs are drawn afresh every epoch, the
-    pairs of val and test are the same bit by bit on every machine.
+    Batches are ``(pairs, offsets)``. Pairs are ``(B, 2, 128, 128)``, uint8 until they reach the device and float in
+    0..1 there. Offsets of the corners are ``(B, 4, 2)``, in pixels of the 128x128 patches. Training pairs are drawn
+    anew every epoch; the pairs of val and test are bit-identical on every machine.
 
     Args:
-        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
-            a split by the digest of its path. None: drawn street scenes.
-        extra: folders of further pictures to train on, never validated or tested on.
-        protocol: sizes: "A" has 256 pixels of 640x480 and corners that move by 64, "B" 128 of 320x240 and 32.
-        size: width and height that pictures are brought to, instead of the protocol's.
-        patch: side of the patches, likewise.
-        perturbation: by how much a corner moves in x and y, at most, likewise.
-        jitter: by how much the patch's place leaves the middle of the picture, at most; None: it lies anywhere.
-        grey: whether pictures become grey; else pairs are ``(B, 6, 128, 128)``.
-        later: share of the training pairs that look as they do after a first estimate: little is left to correct,
-            and where b ends its edge is repeated.
-        photometric: share of the training pairs whose patches differ in light, blur, noise, JPEG and occlusion too.
-        wide: share of the training pairs whose corners move by up to 1.25 perturbations, and which are then turned by
-            up to 15 degrees and zoomed by up to 1.25.
-        swapped: share of the training pairs that are taken in the other order, but for those whose corners would move
-            by more than 2 perturbations.
-        tiles: each training picture is also cut into n x n pieces of the protocol's size, for each n from 2 to this for
-            which it is large enough; pieces without texture are left out. Each piece is drawn as often as a picture.
-        train_pairs: pairs of an epoch.
-        val_pairs: pairs to validate on.
-        test_pairs: pairs to test on.
-        held_out: share of the pictures of ``root`` for val, and as many for test.
+        root: folder of pictures. Subfolders train, val and test are the splits; without them a hash of each picture's
+            path decides its split. None: street scenes drawn by the program.
+        extra: folders of further training pictures, never used for validation or test.
+        protocol: "A": patches of 256 pixels, pictures of 640x480, corners that move by up to 64 pixels; "B": patches
+            of 128 pixels, pictures of 320x240, corners that move by up to 32 pixels.
+        size: width and height of the resized pictures in pixels; None: the protocol's.
+        patch: side of the patches in pixels; None: the protocol's.
+        perturbation: maximum movement of a corner in x and in y, in pixels; None: the protocol's.
+        jitter: maximum distance of the patch from the middle of the picture, in pixels; None: it lies anywhere.
+        grey: whether pictures are converted to grey; otherwise pairs are ``(B, 6, 128, 128)``.
+        later: fraction of the training pairs that look as in a second pass: a first estimate has warped b, little is
+            left to correct, and the edge of b is repeated beyond its border.
+        photometric: fraction of the training pairs whose patches also differ in light, blur, noise, JPEG and occlusion.
+        wide: fraction of the training pairs whose corners move by up to 1.25 perturbations; these pairs are also
+            rotated by up to 15 degrees and zoomed by up to 1.25.
+        swapped: fraction of the training pairs with a and b exchanged, except pairs whose corners would then move by
+            more than 2 perturbations.
+        tiles: largest n: each training picture is also cut into n x n tiles of the protocol's size, for each n from 2
+            on that its size allows. Tiles without texture are left out; each tile is drawn as often as a picture.
+        train_pairs: number of training pairs per epoch.
+        val_pairs: number of validation pairs.
+        test_pairs: number of test pairs.
+        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
         batch_size: training pairs per step and device.
-        num_workers: processes that make pairs; None takes one a core, at most 4, and none on two cores.
-        seed: of the training pairs.
-        make_on: where training pairs are made. "device": where the network is, which wants patches of 128, 256, ...
-            pixels and room for all training pictures; "auto": there if it is a GPU and both hold, else on the CPU.
+        num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
+        seed: random seed of the training pairs.
+        make_on: where training pairs are made. "device": on the device of the network, which needs patches of 128,
+            256, ... pixels and memory for all training pictures. "auto": there if it is a GPU and meets both
+            conditions, otherwise on the CPU.
     """
 
     training_only = PictureData.training_only | {
@@ -127,7 +129,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         )
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:
-        """The picture at the protocol's size, ``(H, W)`` or ``(H, W, 3)``; all pieces of a training picture."""
+        """The picture at the protocol's size, ``(H, W)`` or ``(H, W, 3)``; of a training picture, all tiles too."""
         width, height = self.protocol.width, self.protocol.height
         shown = picture.convert("L") if self.grey else picture
         whole = fit(shown, width, height)
@@ -146,14 +148,14 @@ class HomographyPairs(PictureData[np.ndarray]):
         return sum(1 + sum(n**2 for n in self._cuts(*size_of(path))) for path in paths)
 
     def _cuts(self, width: int, height: int) -> range:
-        """Into how many pieces a side of a picture is cut."""
+        """The numbers n of tiles into which a side of a picture is cut."""
         return range(2, min(self.tiles, width // self.protocol.width, height // self.protocol.height) + 1)
 
     def held_out_pairs(self, split: Split) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
-        """Patches a and b of the protocol's own size, and where a's corners lie in b less where they lie in a.
+        """Patches a and b at the protocol's size, and the offsets of a's corners: their places in b minus those in a.
 
         Returns:
-            Pairs of ``(patch, patch)`` or ``(patch, patch, 3)`` uint8, and whole pixels ``(N, 4, 2)``.
+            Pairs of ``(patch, patch)`` or ``(patch, patch, 3)`` uint8, and offsets ``(N, 4, 2)`` in whole pixels.
         """
         pictures = self.kept(split)
         places, offsets = draw_held_out(HELD_OUT_SEEDS[split], self.counts[split], self.protocol)
@@ -164,7 +166,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         return pairs, offsets
 
     def digest(self, split: Split) -> str:
-        """SHA-256 over the held-out pairs: for each a, b (rows, uint8) and offsets (int16, little-endian)."""
+        """SHA-256 over the held-out pairs: of each pair a, b (uint8, row by row) and offsets (int16, little-endian)."""
         digest = hashlib.sha256()
         pairs, offsets = self.held_out_pairs(split)
         for (a, b), offset in zip(pairs, offsets, strict=True):
@@ -207,7 +209,7 @@ class HomographyPairs(PictureData[np.ndarray]):
 
 
 def _later(rng: np.random.Generator) -> np.random.Generator:
-    """The source of chance of a batch that is made on the device."""
+    """The random generator of a batch that is made on the device."""
     return rng
 
 
@@ -221,11 +223,11 @@ def training_batch(
     """Random pairs; see :class:`HomographyPairs`.
 
     Args:
-        rng: the only source of chance.
+        rng: the only source of random numbers.
         pictures: ``(N, H, W)`` or ``(N, H, W, 3)`` uint8 at the protocol's size.
-        count: how many.
-        protocol: the sizes.
-        shares: of the kinds of pairs.
+        count: number of pairs.
+        protocol: sizes of pictures and patches.
+        shares: fractions of the kinds of pairs.
     """
     drawn = draw_training(rng, len(pictures), count, protocol, shares)
     channels = 1 if pictures.ndim == 3 else 3
@@ -252,5 +254,5 @@ def has_texture(piece: np.ndarray) -> bool:
 
 
 def as_input(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Two patches ``(128, 128)`` or ``(128, 128, 3)`` as channels of one ``(2 or 6, 128, 128)``."""
+    """Two patches ``(128, 128)`` or ``(128, 128, 3)`` as the channels of one array ``(2 or 6, 128, 128)``."""
     return np.concatenate([np.atleast_3d(patch).transpose(2, 0, 1) for patch in (a, b)])

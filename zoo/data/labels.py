@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoo.base.errors import ZooError
 from zoo.base.text import LINE, is_line
 
-IDS = 256  # that a mask may hold, 0..255
+IDS = 256  # class ids that a mask may hold, 0..255
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,12 @@ class LabelMap:
     """The classes of a segmentation data set.
 
     Args:
-        names: one name a class, in the order of the ids.
-        palette: one RGB colour (0..255) a class.
-        ignore_index: id of pixels that neither loss nor metric counts ("void"), 0..255; None: every pixel counts.
+        names: one name per class, in the order of the ids.
+        palette: one RGB colour (0..255) per class.
+        ignore_index: id of pixels that loss and metric ignore ("void"), 0..255; None: every pixel counts.
 
     Raises:
-        ZooError: more classes than a mask has ids, an ``ignore_index`` that is none, or a name that no card may have.
+        ZooError: more classes than a mask has ids, an invalid ``ignore_index``, or a name that no card may have.
     """
 
     names: tuple[str, ...]
@@ -32,15 +32,17 @@ class LabelMap:
             raise ZooError(f"data.classes: a mask has the ids 0..{IDS - 1}, so {len(self.names)} classes are too many")
         if self.ignore_index is not None and not 0 <= self.ignore_index < IDS:
             raise ZooError(
-                f"data.ignore_index is 0 to {IDS - 1}, or null where every pixel counts, not {self.ignore_index}"
+                f"data.ignore_index is 0 to {IDS - 1}, or null if every pixel counts, not {self.ignore_index}"
             )
         if self.ignore_index == len(self.names) - 1 == IDS - 1:
-            raise ZooError(f"data.ignore_index: {self.ignore_index} is the last of {IDS} classes; null ignores none")
+            raise ZooError(
+                f"data.ignore_index: {self.ignore_index} is the last of {IDS} classes; null ignores no pixel"
+            )
         for number, name in enumerate(self.names):
             if not (name and is_line(name)):
                 raise ZooError(
-                    f"data.classes: the name of class {number}, {name!r:.60}, has none or more than {LINE} characters, "
-                    "or one that cannot be printed"
+                    f"data.classes: the name of class {number}, {name!r:.60}, must have 1 to {LINE} characters, "
+                    "all of them printable"
                 )
 
     def __len__(self) -> int:

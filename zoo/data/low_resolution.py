@@ -1,7 +1,7 @@
-"""From a picture to the small one that super resolution starts from: the protocol of its figures.
+"""Makes the low-resolution pictures of super resolution: the protocol of its figures.
 
-The truth is cropped from the lower right until its sides are multiples of the scale, and made that much smaller by
-Pillow's ``Resampling.BICUBIC``, which averages (a = -0.5), in 8 bits.
+The truth is cropped at the right and at the bottom until its sides are multiples of the scale, then downscaled by
+Pillow's ``Resampling.BICUBIC`` in 8 bits, which antialiases (a = -0.5).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ def crop_to_multiple(picture: np.ndarray, scale: int) -> np.ndarray:
 
 
 def make_low(truth: np.ndarray, scale: int, blur: float = 0.0) -> np.ndarray:
-    """``(sH, sW, 3)`` -> ``(H, W, 3)`` uint8.
+    """The low-resolution picture: ``(sH, sW, 3)`` -> ``(H, W, 3)`` uint8.
 
     Args:
         truth: uint8, with sides that are multiples of s.
         scale: factor s of width and height.
-        blur: deviation in pixels of a Gaussian that comes first; 1 in Johnson et al., 0 everywhere else.
+        blur: deviation in pixels of a Gaussian blur before downscaling; 1 in Johnson et al., 0 everywhere else.
     """
     if blur:
         truth = cv2.GaussianBlur(truth, (0, 0), blur)
@@ -41,6 +41,6 @@ def enlarge(low: np.ndarray, scale: int) -> np.ndarray:
 
 
 def detail(truth: np.ndarray, low: np.ndarray) -> float:
-    """What bicubic interpolation of the low picture does not bring back: root mean square, in 8-bit levels."""
+    """Detail that bicubic interpolation of the low picture does not restore: root mean square, in 8-bit levels."""
     enlarged = resize(low, truth.shape[1], truth.shape[0])
     return float(np.sqrt(np.square(truth.astype(np.float32) - enlarged).mean()))

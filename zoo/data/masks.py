@@ -1,4 +1,4 @@
-"""Masks: which file belongs to a picture, and the class ids in it."""
+"""Masks: finds the mask of each picture and reads its class ids."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from zoo.pictures.images import FORMATS, ORIENTATION, SIDEWAYS, opened, upright_
 
 Pair: TypeAlias = tuple[Path, Path]  # a picture and its mask
 VALUES = ("L", "P", "1", "I", "I;16")  # modes of Pillow whose values are class ids
-COLORS = ("LA", "RGB", "RGBA")  # those that may be grey nevertheless
+COLORS = ("LA", "RGB", "RGBA")  # modes whose pixels may be grey nevertheless
 TURNED = range(2, 9)  # values of EXIF's orientation that turn or mirror a picture
 
 
 def pair_up(pictures: Sequence[Path], root: Path, masks: Path) -> list[Pair]:
-    """Each picture with its mask, ``masks/a/b.png`` for ``root/a/b.jpg``; what is a mask is no picture.
+    """Each picture with its mask, ``masks/a/b.png`` for ``root/a/b.jpg``; a mask is never taken for a picture.
 
-    Messages count in the whole of both folders. Masks without a picture are said in a line, once.
+    Counts in messages cover both folders. A line is printed once about masks without a picture.
 
     Args:
-        pictures: those of ``root`` that are wanted.
+        pictures: the wanted pictures of ``root``.
         root: folder of the pictures.
-        masks: folder of the masks, which may be the same.
+        masks: folder of the masks; may be ``root``.
 
     Raises:
-        ZooError: no such folder, masks that are missing, or a picture that would be its own mask.
+        ZooError: no such folder, missing masks, or a picture that would be its own mask.
     """
     if not masks.is_dir():
         raise ZooError(f"{masks}: no such folder")
@@ -47,7 +47,7 @@ def pair_up(pictures: Sequence[Path], root: Path, masks: Path) -> list[Pair]:
 
 
 def _all_pairs(pictures: Sequence[Path], root: Path, masks: Path) -> list[Pair]:
-    """The wanted pictures and then all others of ``root``, with their masks, which need not exist."""
+    """The wanted pictures, then all others of ``root``, each with the path of its mask, which need not exist."""
     own, other = root.resolve(), masks.resolve()
     found = list(dict.fromkeys([*pictures, *find(root).pictures]))
     if own in other.parents:
@@ -65,15 +65,15 @@ def _refuse_own_masks(pairs: list[Pair], wanted: set[Path], root: Path, masks: P
         raise ZooError(
             f"{first} would be its own mask, as would {len(alone)} of {len(pairs)} pictures\n"
             "put pictures and masks into two folders, --data.pictures FOLDER --data.masks FOLDER,\n"
-            "and call each mask as its picture: 00.png for 00.jpg, not 00_mask.png"
+            "and give each mask the name of its picture: 00.png for 00.jpg, not 00_mask.png"
         )
 
 
 def _say_unused(pairs: list[Pair], root: Path, masks: Path) -> None:
-    """Names masks that belong to no picture of any split: a picture may have got lost."""
+    """Prints which masks belong to no picture of any split: a picture may be missing."""
     used, own, other = {mask for _, mask in pairs}, root.resolve(), masks.resolve()
     unused = [path for path in find(masks, {".png"}).pictures if path not in used]
-    if other in own.parents:  # among the masks lie the pictures
+    if other in own.parents:  # the pictures lie in the folder of the masks
         unused = [path for path in unused if not (other / _below(path, masks)).is_relative_to(own)]
     if unused:
         masks_are = f"{len(unused)} mask{'s' * (len(unused) > 1)}"
@@ -90,7 +90,7 @@ def _mask_of(picture: Path, root: Path, masks: Path) -> Path:
 
 
 def _missing(pair: Pair, root: Path, masks: Path, many: str) -> ZooError:
-    """The error for a mask that is not there: names what lies there instead."""
+    """The error for a missing mask; it names a similar file if there is one."""
     picture, mask = pair
     told = f"{mask}: no such mask ({many})"
     if near := _like(picture, mask):
@@ -102,14 +102,14 @@ def _missing(pair: Pair, root: Path, masks: Path, many: str) -> ZooError:
     found = find(masks, {".png"})
     if not found.pictures:
         there = found.left_out()
-        return ZooError(f"{masks}: no masks, which are .png files{f'; it holds {there}' if there else ''}")
+        return ZooError(f"{masks}: no masks (.png files){f'; the folder holds {there}' if there else ''}")
     example = _below(found.pictures[0], masks).as_posix()
     shown = _below(picture, root).as_posix()
-    return ZooError(f"{told}; a mask has its picture's path: pictures are like {shown}, masks like {example}")
+    return ZooError(f"{told}; a mask needs the path of its picture: pictures are like {shown}, masks like {example}")
 
 
 def _like(picture: Path, mask: Path) -> Path | None:
-    """A file whose name begins as that of a mask should, such as 00_mask.png or 00.jpg.png for 00.png."""
+    """A file whose name begins like the mask's, such as 00_mask.png or 00.jpg.png for 00.png."""
     start, own = mask.stem.casefold(), picture.resolve()
     for path in sorted(mask.parent.iterdir()) if mask.parent.is_dir() else ():
         rest = path.name[len(start) :]
@@ -122,8 +122,8 @@ def read_pair(picture: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
     """A picture ``(H, W, 3)`` and the class ids of its mask ``(H, W)``, both uint8, each upright by its own EXIF.
 
     Raises:
-        ZooError: a file is damaged, a mask holds no class ids, sizes disagree; or the picture's EXIF turns it, the mask
-            has none, and its size does not tell whether it was made on the upright picture.
+        ZooError: a file is damaged, a mask holds no class ids, or sizes disagree; or the picture's EXIF rotates it, the
+            mask has no EXIF orientation, and its size does not tell whether it fits the upright picture.
     """
     with opened(picture) as file:
         turn, stored = file.getexif().get(ORIENTATION), file.size
@@ -133,9 +133,9 @@ def read_pair(picture: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
         sideways = turn in SIDEWAYS and stored[0] != stored[1] and ids.shape == stored  # as (W, H)
         if not sideways:
             raise ZooError(
-                f"{picture}: EXIF turns it (orientation {turn}), and {mask} has no such tag\n"
-                f"where the mask is upright, turn the picture for good: mogrify -auto-orient {picture.name}\n"
-                f"where it lies as the picture is stored, remove the tag: exiftool -Orientation= {picture.name}"
+                f"{picture}: EXIF rotates it (orientation {turn}), but {mask} has no orientation tag\n"
+                f"if the mask is upright, rotate the picture's pixels: mogrify -auto-orient {picture.name}\n"
+                f"if the mask fits the pixels as stored, remove the tag: exiftool -Orientation= {picture.name}"
             )
     if pixels.shape[:2] != ids.shape:
         sizes = " and ".join(f"{width}x{height}" for height, width in (pixels.shape[:2], ids.shape))
@@ -146,31 +146,31 @@ def read_pair(picture: Path, mask: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_mask(path: Path) -> np.ndarray:
     """Class ids ``(H, W)`` uint8 of a grey or palette PNG, upright by its EXIF orientation.
 
-    Grey that was saved as RGB, or with an alpha channel that hides nothing, is grey.
+    Grey saved as RGB, or with a fully opaque alpha channel, counts as grey.
     """
     return _read_ids(path)[0]
 
 
 def _read_ids(path: Path) -> tuple[np.ndarray, int | None]:
-    """The class ids, and the orientation that the file itself tells."""
+    """The class ids, and the EXIF orientation of the file."""
     with opened(path) as file:
         deep = file.mode in COLORS and ";16" in str(getattr(file, "tile", ""))  # Pillow would drop the ids themselves
         if file.mode not in (*VALUES, *COLORS) or deep or file.format == "JPEG":
-            kind = "JPEG, which changes them" if file.format == "JPEG" else f"{file.mode}{' of 16 bits' * deep}"
+            kind = "JPEG, which changes ids" if file.format == "JPEG" else f"{file.mode}{' of 16 bits' * deep}"
             raise ZooError(f"a mask holds class ids (grey or palette PNG), this one is {kind}")
         turn = file.getexif().get(ORIENTATION)
         upright = ImageOps.exif_transpose(file)
         ids = _grey(upright) if upright.mode in COLORS else np.array(upright)
     if ids.min() < 0 or ids.max() > 255:  # of 16 or 32 bits
-        raise ZooError(f"{path}: values {ids.min()}..{ids.max()} are no class ids, which are 0..255")
+        raise ZooError(f"{path}: values {ids.min()}..{ids.max()} are outside the class ids 0..255")
     return ids.astype(np.uint8), turn
 
 
 def _grey(picture: Image.Image) -> np.ndarray:
-    """The one value of each pixel, ``(H, W)`` uint8, of a picture whose colour channels are equal and opaque.
+    """The grey value of each pixel, ``(H, W)`` uint8, of an opaque picture with equal colour channels.
 
     Raises:
-        ZooError: it has colours, or pixels that are transparent.
+        ZooError: the picture has colours or transparent pixels.
     """
     if picture.mode != "RGB":
         picture = picture.convert("RGBA")
@@ -183,6 +183,6 @@ def _grey(picture: Image.Image) -> np.ndarray:
     colors = [bytes(color).hex() for _, color in sorted(counted, reverse=True)]
     shown = ", ".join(f"#{color}" for color in colors[:3])
     raise ZooError(
-        f"a mask holds class ids, this one {len(colors)} colours{' and transparency' * (picture.mode == 'RGBA')}: "
+        f"a mask holds class ids, this one has {len(colors)} colours{' and transparency' * (picture.mode == 'RGBA')}: "
         f"{shown}{', ...' * (len(colors) > 3)}\nconvert each colour to its class id (0, 1, ...) in a grey PNG"
     )

@@ -1,4 +1,4 @@
-"""What the DataModules of the zoo share: checked numbers, splits kept in memory, and how samples reach the network."""
+"""Base of the DataModules of the zoo: checks arguments, keeps splits in memory, and makes loaders."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from zoo.base.errors import ZooError
 from zoo.base.splits import Split
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 
-LAST_SEED = 2**32 - 1  # of NumPy and of Lightning
-MOST = 2**31 - 1  # of anything: what counts them has 32 bits here and there
+LAST_SEED = 2**32 - 1  # largest seed of NumPy and of Lightning
+MOST = 2**31 - 1  # maximum of every count: some counters have 32 bits
 Kept = TypeVar("Kept", bound=Sized)
 NEEDED: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
 
 class DataModule(LightningDataModule, Generic[Kept]):
-    """Base of DataModules whose splits stay in memory: subclasses say what is kept, by :meth:`load`.
+    """Base of DataModules whose splits stay in memory; a subclass returns the samples of a split from :meth:`load`.
 
     Attributes:
-        training_only: arguments that cannot change what is validated or tested.
+        training_only: arguments that do not change validation or test.
         sizes: arguments in pixels.
 
     Args:
         batch_size: training samples per step and device.
-        num_workers: processes that make batches; None takes one a core, at most 4, and none on machines of two cores,
-            where they would only take time from the network.
-        seed: of what is random in training.
-        counts: further arguments that are 1 or more.
+        num_workers: number of processes that make batches; None: one per core, at most 4, and none on two cores, where
+            they would only take time from the network.
+        seed: random seed of training.
+        counts: further arguments, each 1 or more.
     """
 
     training_only: ClassVar[frozenset[str]] = frozenset({"batch_size", "num_workers", "seed"})
@@ -54,14 +54,14 @@ class DataModule(LightningDataModule, Generic[Kept]):
         self._kept: dict[str, Kept] = {}
 
     def load(self, split: Split) -> Kept:
-        """Reads or draws what is kept of a split, checked."""
+        """Reads or draws the samples of a split, and checks them."""
         raise NotImplementedError
 
     def kept(self, split: Split) -> Kept:
-        """What :meth:`load` gives, in memory from the first call on.
+        """The samples of a split from :meth:`load`, in memory from the first call on.
 
         Raises:
-            ZooError: it is nothing.
+            ZooError: the split is empty.
         """
         if split not in self._kept:
             self._kept[split] = self.load(split)
@@ -74,7 +74,7 @@ class DataModule(LightningDataModule, Generic[Kept]):
             self.kept(split)
 
     def start(self) -> tuple[int, int]:
-        """The epoch in which training begins, and how many of its batches were made: both 0 but in a resumed run."""
+        """The epoch in which training starts and how many of its batches are already made; both 0 unless resumed."""
         if self.trainer is None:
             return 0, 0
         loop = self.trainer.fit_loop
@@ -82,7 +82,7 @@ class DataModule(LightningDataModule, Generic[Kept]):
         return epoch.processed, loop.epoch_loop.batch_progress.current.ready if epoch.started > epoch.processed else 0
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
-        """Every sample of val or test once; most often by :func:`held_out_loader`."""
+        """A loader of every sample of val or test once; most often from :func:`held_out_loader`."""
         raise NotImplementedError
 
     def val_dataloader(self) -> DataLoader:
@@ -94,14 +94,14 @@ class DataModule(LightningDataModule, Generic[Kept]):
 
 @dataclass
 class TrainingBatches(Dataset):
-    """Batches of training, each a pure function of seed, epoch and index, so that a resumed run is the same run.
+    """Training batches, each a pure function of seed, epoch and index, so that a resumed run gets the same batches.
 
     Indices come from :class:`EpochSampler` and carry the epoch.
 
     Args:
-        count: of an epoch.
-        seed: of all of them.
-        make: makes a batch from a source of chance.
+        count: number of batches per epoch.
+        seed: random seed of all batches.
+        make: function that makes a batch from a random generator.
     """
 
     count: int
@@ -120,8 +120,8 @@ def batches_loader(batches: Dataset, num_workers: int, start: tuple[int, int] = 
 
     Args:
         batches: the data set.
-        num_workers: of the loader.
-        start: what :meth:`DataModule.start` says.
+        num_workers: number of worker processes.
+        start: epoch and number of batches to skip, as returned by :meth:`DataModule.start`.
     """
     epoch, skip = start
     sampler = EpochSampler(batches, epoch=epoch, skip=skip, **replicas(), shuffle=False, drop_last=True)
@@ -132,10 +132,10 @@ def held_out_loader(samples: Any, split: Split, batch_size: int = 1) -> DataLoad
     """A loader of each sample once over all devices.
 
     Raises:
-        ZooError: there are more devices than samples; one without any would leave the others waiting.
+        ZooError: there are more devices than samples; the others would wait for a device without a sample.
     """
     if len(samples) < (ranks := replicas()["num_replicas"]):
-        raise ZooError(f"{split} has {len(samples)} samples for {ranks} devices: add some, or train on fewer")
+        raise ZooError(f"{split} has {len(samples)} samples for {ranks} devices: add samples, or use fewer devices")
     sampler = EverySampleOnce(samples, **replicas(), shuffle=False)  # type: ignore[arg-type]
     return DataLoader(samples, batch_size, sampler=sampler)
 

@@ -1,30 +1,32 @@
 """Pairs of patches with a known homography between them, made from single pictures.
 
 b is a patch of the picture; a shows the same place through a homography, so that pixel p of a and pixel ``M p`` of b
-show the same point. M takes the corners of a to where they lie in b: each moved by its own random offset. DeTone et
+show the same point. M maps the corners of a to their places in b: each is moved by its own random offset. DeTone et
 al. (https://arxiv.org/abs/1606.03798) make pairs the same way and call a the second patch.
 
-Coordinates are ``(x, y)``, pixel centres are whole, corners are those of corner pixels, clockwise from the upper left.
+Coordinates are ``(x, y)``; pixel centres are whole numbers. Corners are the centres of the corner pixels, clockwise
+from the upper left.
 
-**Held-out pairs** are fixed bit by bit, so that any program can make them. All arithmetic is float64, one rounding an
-operation, in the order of the parentheses and else from the left.
+**Held-out pairs** are fixed bit by bit, so that any program can make them. All arithmetic is float64 with one rounding
+per operation, in the order of the parentheses and otherwise from left to right.
 
 *Pictures.* The N pictures of the split that can be read and are large enough, sorted by their path below the root
-(:func:`zoo.data.pictures.find_pictures`, :func:`zoo.base.splits.split_of`), brought to the protocol's width and
-height as :mod:`zoo.data.pictures` says. Pair i takes picture i mod N.
+(:func:`zoo.data.pictures.find_pictures`, :func:`zoo.base.splits.split_of`) and resized to the protocol's width and
+height as in :mod:`zoo.data.pictures`. Pair i takes picture i mod N.
 
-*Numbers.* Of pair i of a split with seed s (val 1, test 2), in integers of 64 bits that wrap around, number k is::
+*Numbers.* Number k of pair i of a split with seed s (val 1, test 2) is, in 64-bit integers that wrap around::
 
     z = s * 2^40 + i * 2^8 + k + 0x9E3779B97F4A7C15            (SplitMix64, Steele et al., 2014)
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9
     z = (z ^ z >> 27) * 0x94D049BB133111EB
     z = z ^ z >> 31
 
-and becomes one of n values as ``lowest + z mod n``. k = 0 gives the left side of b and k = 1 its top, between the
-bounds of :meth:`Protocol.places`, which count too: without jitter from ``perturbation`` to ``side - patch -
-perturbation``, where side is the picture's width or height. k = 2 to 9 give the offsets of the corners in the order
-x, y, x, y, ..., from ``-perturbation`` to ``perturbation``. Unless the corners c_j with these offsets are strictly
-convex, ``(c_j - c_j-1) x (c_j+1 - c_j) > 0`` for all four, all ten are drawn again from k = 16 to 25, then 32 to 41.
+It becomes one of n values as ``lowest + z mod n``. k = 0 gives the left side of b and k = 1 its top, within the bounds
+of :meth:`Protocol.places`, both included: without jitter from ``perturbation`` to ``side - patch - perturbation``,
+where side is the picture's width or height. k = 2 to 9 give the offsets of the corners in the order x, y, x, y, ...,
+from ``-perturbation`` to ``perturbation``. The corners c_j with these offsets must be strictly convex, that is
+``(c_j - c_j-1) x (c_j+1 - c_j) > 0`` for all four; otherwise all ten numbers are drawn again, with k from 16 to 25,
+then 32 to 41, and so on.
 
 *Matrix.* Let ``(x0, y0) ... (x3, y3)`` be corner + left and top of b + offset, and e = patch - 1::
 
@@ -45,7 +47,7 @@ convex, ``(c_j - c_j-1) x (c_j+1 - c_j) > 0`` for all four, all ten are drawn ag
     lower = (1 - p) * P[t + 1, l] + p * P[t + 1, l + 1]
     a[v, u] = floor(((1 - q) * upper + q * lower) + 0.5)
 
-where a column or row just beyond the last is the last. RGB goes channel by channel.
+where a column or row just beyond the last one repeats the last one. Each channel of RGB is treated alike.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ from zoo.pictures.geometry import (
 )
 
 HELD_OUT_SEEDS = {"val": 1, "test": 2}
-DRAWS = 10  # integers that one attempt at a pair takes
+DRAWS = 10  # integers per attempt at a pair
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,11 @@ class Protocol:
     """Sizes of the pairs, in pixels.
 
     Args:
-        width: of the pictures.
-        height: of the pictures.
+        width: width of the pictures.
+        height: height of the pictures.
         patch: side of the patches.
-        perturbation: a corner moves by at most this, in x and in y.
-        jitter: the patch's place leaves the middle of the picture by at most this; None: it lies anywhere.
+        perturbation: maximum movement of a corner in x and in y.
+        jitter: maximum distance of the patch from the middle of the picture; None: it lies anywhere.
     """
 
     width: int = 320
@@ -99,7 +101,7 @@ class Protocol:
             )
 
     def places(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Least and largest left side of a patch, and least and largest top."""
+        """Minimum and maximum left side of a patch, and minimum and maximum top."""
         ranges = []
         for side in (self.width, self.height):
             low, high = self.perturbation, side - self.patch - self.perturbation
@@ -110,7 +112,7 @@ class Protocol:
         return ranges[0], ranges[1]
 
     def room(self, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Least and largest left and top ``(B, 2)`` of patches whose partners have these corners about them.
+        """Minimum and maximum left and top ``(B, 2)`` of patches whose partners have these corners relative to them.
 
         Args:
             corners: ``(B, 4, 2)``.
@@ -140,20 +142,20 @@ def protocol_of(
     """A protocol by its name, with some sizes in pixels replaced; ``size`` is width and height of the pictures.
 
     Raises:
-        ZooError: no such protocol, sizes that cannot be, or corners that do not move.
+        ZooError: no such protocol, impossible sizes, or corners that do not move.
     """
     if name not in PROTOCOLS:
-        raise ZooError(f"data.protocol: there are {', '.join(PROTOCOLS)}, not {name!r}")
+        raise ZooError(f"data.protocol is one of {', '.join(PROTOCOLS)}, not {name!r}")
     width, height = size or (None, None)
     given = {"width": width, "height": height, "patch": patch, "perturbation": perturbation, "jitter": jitter}
     protocol = replace(PROTOCOLS[name], **{key: value for key, value in given.items() if value is not None})
     if not protocol.perturbation:
-        raise ZooError("data.perturbation is 1 or more: without it there is nothing to learn")
+        raise ZooError("data.perturbation is 1 or more: with 0 there is nothing to learn")
     return protocol
 
 
 def draw_held_out(seed: int, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Places ``(count, 2)`` and offsets ``(count, 4, 2)`` as the module's docstring fixes them."""
+    """Places ``(count, 2)`` and offsets ``(count, 4, 2)`` as the module's docstring defines them."""
     (left, right), (top, bottom) = protocol.places()
     lowest = np.array([left, top, *[-protocol.perturbation] * 8])
     values = np.array([right - left + 1, bottom - top + 1, *[2 * protocol.perturbation + 1] * 8])
@@ -181,9 +183,9 @@ def sample(picture: np.ndarray, matrix: np.ndarray, width: int, height: int | No
 
     Args:
         picture: ``(H, W)`` or ``(H, W, 3)`` uint8.
-        matrix: ``(3, 3)``; what it reaches lies inside the picture.
-        width: of the patch.
-        height: likewise; by default the width.
+        matrix: ``(3, 3)``; maps every pixel of the patch into the picture.
+        width: width of the patch.
+        height: height of the patch; None: the width.
     """
     channels = np.moveaxis(np.atleast_3d(picture), -1, 0)[None].astype(np.float64)
     shown = np.floor(warp(channels, matrix[None], width, height or width)[0] + 0.5).astype(np.uint8)
@@ -193,21 +195,21 @@ def sample(picture: np.ndarray, matrix: np.ndarray, width: int, height: int | No
 def exact_pair(
     picture: np.ndarray, place: np.ndarray, offsets: np.ndarray, protocol: Protocol
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Patches a and b of the protocol's own size, bit by bit as the module's docstring says."""
+    """Patches a and b at the protocol's size, bit by bit as the module's docstring defines them."""
     (x, y), size = place, protocol.patch
     a = sample(picture, matrix_from_corners(corner_points(size) + place + offsets, size), size)
     return a, picture[y : y + size, x : x + size]
 
 
 def to_net_size(patch: np.ndarray) -> np.ndarray:
-    """A patch at the networks' 128 pixels, by the mean over areas."""
+    """A patch at the networks' 128 pixels, by area interpolation."""
     if patch.shape[0] == NET_SIZE:
         return patch
     return cv2.resize(patch, (NET_SIZE, NET_SIZE), interpolation=cv2.INTER_AREA)
 
 
 def net_offsets(matrix: np.ndarray, patch: int) -> np.ndarray:
-    """What a network should answer, ``(B, 4, 2)`` float32, to pairs with these homographies at the patches' size."""
+    """Target offsets of a network, ``(B, 4, 2)`` float32, for pairs with these homographies at the patches' size."""
     scaling = net_scaling(patch, patch)
     corners = corner_points(NET_SIZE)
     return (transform_points(scaling @ matrix @ np.linalg.inv(scaling), corners) - corners).astype(np.float32)

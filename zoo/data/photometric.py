@@ -1,6 +1,6 @@
-"""What makes two photographs of one scene differ though nothing moved. On uint8 patches, with strengths that are given.
+"""Photometric differences between two photographs of one scene: functions on uint8 patches with given strengths.
 
-:func:`differ` draws strengths for training; tests of robustness call the others with fixed ones.
+:func:`differ` draws random strengths for training; tests of robustness call the other functions with fixed strengths.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ def blur(patch: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def noise(patch: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise, sigma in 1/255, independent a pixel and channel."""
+    """Gaussian noise, sigma in 1/255, independent in each pixel and channel."""
     grain = rng.standard_normal(patch.shape, np.float32) * np.float32(sigma)
     return np.clip(np.rint(patch + grain), 0, 255).astype(np.uint8)
 
 
 def jpeg(patch: np.ndarray, quality: int) -> np.ndarray:
-    """Through JPEG and back, quality 1..100."""
+    """Encodes as JPEG and decodes, quality 1..100."""
     _, encoded = cv2.imencode(".jpg", patch, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED))
 
 
 def occlude(patch: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """One rectangle of ``share`` of the area, somewhere, of one random value."""
+    """Covers ``share`` of the area with a rectangle at a random place, of one random colour."""
     height, width = patch.shape[:2]
     relative = np.clip(np.sqrt(share) * np.exp(rng.uniform(*LOG_ASPECT)), share, 1.0)
     h = max(round(height * relative), 1)
@@ -54,7 +54,7 @@ def occlude(patch: np.ndarray, share: float, rng: np.random.Generator) -> np.nda
 def differ(
     patch: np.ndarray, rng: np.random.Generator, probabilities: Mapping[str, float] = PROBABILITIES
 ) -> np.ndarray:
-    """Light nearly always, and each of the others with a probability of one quarter, or with given ones."""
+    """Applies random differences: by default light with probability 0.8, each other kind with 0.25."""
     changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "light": lambda p: light(p, rng.uniform(*CONTRAST), rng.uniform(*BRIGHTNESS)),
         "blur": lambda p: blur(p, rng.uniform(*BLUR)),

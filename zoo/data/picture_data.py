@@ -1,4 +1,4 @@
-"""Base of what learns from any folder of pictures, or from drawn street scenes."""
+"""Base of the DataModules that read any folder of pictures, or draw street scenes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from zoo.pictures.images import open_rgb
 
 
 class UnusableError(ZooError):
-    """Why a picture that can be read is not used: in a word, such as "small", and in a line."""
+    """A readable picture is not used; says why in a word, such as "small", and in a line."""
 
     def __init__(self, kind: str, why: str) -> None:
         super().__init__(why)
@@ -34,26 +34,27 @@ class UnusableError(ZooError):
 
 
 class PictureData(DataModule[Kept]):
-    """Base of the DataModules of unlabelled pictures: subclasses say what is kept of one, and what batches it makes.
+    """Base of the DataModules of unlabelled pictures; a subclass defines what is kept of a picture, and the batches.
 
     Attributes:
-        streets: scenes of each split that are drawn where there is no folder.
-        street_size: height and width of these.
-        epoch: training samples of an epoch.
-        held_out_pictures: of val, and of test, at most; None: all.
-        smallest: pictures of a folder with a side below this, in pixels, are not used.
-        shape: of what is kept of each picture, where all are alike.
+        streets: number of street scenes to draw for each split if there is no folder.
+        street_size: height and width of the street scenes.
+        epoch: number of training samples per epoch.
+        held_out_pictures: maximum number of pictures of val, and of test; None: all.
+        smallest: minimum side of the pictures of a folder, in pixels; smaller pictures are not used.
+        shape: shape of the array kept of each picture; None: the shapes differ.
 
     Args:
-        root: folder of pictures, whose splits stay as they are when pictures are added
+        root: folder of pictures; a picture stays in its split when others are added
             (:func:`zoo.data.layout.pictures_of`). None: street scenes are drawn.
-        extra: further folders to train on, never validated or tested on.
-        held_out: share of the pictures of ``root`` for val, and as many for test, where it has no such folders.
-        options: of :class:`DataModule`.
+        extra: folders of further training pictures, never used for validation or test.
+        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test, unless it has folders
+            for them.
+        options: arguments of :class:`DataModule`.
 
     Raises:
-        ZooError: a folder of ``extra`` holds ``root`` or lies in it, whose val and test would be trained on; or
-            ``held_out`` is not between 0 and 0.5.
+        ZooError: a folder of ``extra`` contains ``root`` or lies in it, so that pictures of val and test would be
+            trained on; or ``held_out`` is not between 0 and 0.5.
     """
 
     training_only = DataModule.training_only | {"extra"}
@@ -71,34 +72,34 @@ class PictureData(DataModule[Kept]):
             raise ZooError(f"data.held_out is between 0 and 0.5, not {held_out}")
         for folder in self.extra:
             if self.root is None:
-                raise ZooError("data.extra: without data.root streets are drawn")
+                raise ZooError("data.extra needs data.root: without it, street scenes are drawn")
             own, other = self.root.resolve(), folder.resolve()
             if own.is_relative_to(other) or other.is_relative_to(own):
-                raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); take folders beside it")
+                raise ZooError(f"data.extra: {folder} overlaps data.root ({self.root}); give folders outside it")
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Any:
-        """What is kept of a picture in RGB, uint8: where all are alike one of their shape, or several ``(N, *shape)``.
+        """What is kept of a picture, RGB, uint8: with ``shape``, an array of that shape or several, ``(N, *shape)``.
 
         Args:
-            picture: from a folder, or drawn.
-            name: its path, or its number among the drawn ones.
-            split: that it belongs to.
+            picture: picture from a folder, or drawn.
+            name: path of the picture, or number of the drawn scene.
+            split: split of the picture.
 
         Raises:
-            UnusableError: it is of a folder and cannot be used.
+            UnusableError: the picture is from a folder and cannot be used.
         """
         raise NotImplementedError
 
     def most(self, paths: list[Path], split: Split) -> int:
-        """How many arrays are kept of pictures, at most."""
+        """The maximum number of arrays that are kept of pictures."""
         return len(paths)
 
     def batch_maker(self) -> Callable[[np.random.Generator], Any]:
-        """What makes a training batch, from pictures that are in memory."""
+        """The function that makes a training batch from the pictures in memory."""
         raise NotImplementedError
 
     def names(self, split: Split) -> list[Path]:
-        """The pictures of a split, those of ``root`` before those of ``extra``; none where they are drawn."""
+        """The pictures of a split, first of ``root``, then of ``extra``; an empty list if scenes are drawn."""
         if self.root is None:
             return []
         names = pictures_of(self.root, split, self.held_out)
@@ -107,11 +108,11 @@ class PictureData(DataModule[Kept]):
         return names + [path for folder in self.extra for path in find_pictures(folder)]
 
     def some(self, split: Split) -> list[Path]:
-        """:meth:`names`, of which there must be some."""
+        """The pictures of a split as :meth:`names` lists them; refuses an empty list."""
         if found := self.names(split):
             return found
         raise ZooError(
-            f"{self.root}: none of its pictures falls to {split}: add some, or change data.held_out,\n"
+            f"{self.root}: the {split} split gets none of its pictures: add pictures, change data.held_out,\n"
             "or put pictures into folders train, val and test"
         )
 
@@ -132,7 +133,7 @@ class PictureData(DataModule[Kept]):
         return pictures
 
     def _read(self, paths: list[Path], split: Split, skipped: list[ZooError]) -> Iterator[Any]:
-        """Yields what is kept of pictures, in order and read on all cores, and lists those that cannot be used."""
+        """Yields what is kept of each picture, read on all cores, in order; lists unusable pictures in ``skipped``."""
         with ThreadPoolExecutor() as pool:
             for one in pool.map(partial(self._read_one, split=split), paths):
                 if isinstance(one, ZooError):
@@ -151,12 +152,12 @@ class PictureData(DataModule[Kept]):
             return error
 
     def _gather(self, pictures: Iterator[Any], count: int) -> Any:
-        """A list; pictures that are alike as one array ``(N, *shape)``, of which there is never a second copy."""
+        """The pictures as a list; with ``shape``, as one array ``(N, *shape)``, without a second copy."""
         if self.shape is None:
             return list(pictures)
         task = f"data: {count} pictures of {self.shape[1]}x{self.shape[0]} pixels:"
         need = count * int(np.prod(self.shape))
-        refuse_beyond(task, [(need, "cpu")], "give a folder of fewer pictures, or keep them smaller")
+        refuse_beyond(task, [(need, "cpu")], "give fewer pictures, or a smaller size")
         array, used = np.empty((count, *self.shape), np.uint8), 0
         for picture in pictures:
             several = picture.reshape(-1, *self.shape)
@@ -165,7 +166,7 @@ class PictureData(DataModule[Kept]):
         return array[:used]
 
     def batches(self) -> int:
-        """Training batches of an epoch over all devices, one at least for each."""
+        """Training batches per epoch over all devices, at least one for each."""
         return max(self.epoch // self.batch_size, replicas()["num_replicas"])
 
     def train_dataloader(self) -> DataLoader:

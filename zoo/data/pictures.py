@@ -1,12 +1,12 @@
-"""Folders of pictures, and how a picture comes to one size.
+"""Finds the pictures of folders and resizes them.
 
-A picture becomes upright by its EXIF orientation, then 8-bit RGB without alpha, then, where grey is asked for, grey by
-ITU-R BT.601 as Pillow's mode "L". Of its W x H pixels the middle is kept that has the aspect of the wanted w x h::
+A picture is rotated upright by its EXIF orientation, then converted to 8-bit RGB without alpha and, if requested, to
+grey by ITU-R BT.601 as in Pillow's mode "L". Of its W x H pixels, the middle with the aspect of w x h is cropped::
 
     part_width = min(W, H * w // h)         left = (W - part_width) // 2
     part_height = min(H, W * h // w)        top = (H - part_height) // 2
 
-(both at least 1) and resized by Pillow's ``Resampling.BILINEAR``, which averages where it makes smaller.
+(both at least 1) and resized to w x h by Pillow's ``Resampling.BILINEAR``, which antialiases when it downscales.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from zoo.pictures.images import ORIENTATION, SIDEWAYS, SUFFIXES, opened
 def find_pictures(folder: Path) -> list[Path]:
     """Every picture in a folder (:func:`zoo.pictures.folders.find`), in the order of their paths below it.
 
-    What else lies there is said in a line, once.
+    A line is printed once about files that are left out.
 
     Raises:
         ZooError: no such folder, or no pictures in it.
@@ -43,7 +43,7 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of a picture as it is shown, by its file's head; 0 of one that cannot be read."""
+    """Width and height of a picture as it is shown, from the header of its file; (0, 0) if it cannot be read."""
     try:
         with opened(path) as picture:
             return picture.size[::-1] if picture.getexif().get(ORIENTATION) in SIDEWAYS else picture.size
@@ -52,7 +52,7 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def say_once(text: str) -> None:
-    """Prints a line to stderr, the same one only once, and of several processes only the first."""
+    """Prints a line to stderr, each line only once and only in the first process."""
     if not replicas()["rank"]:
         _say(text)
 
@@ -63,7 +63,7 @@ def _say(text: str) -> None:
 
 
 def fit(picture: Image.Image, width: int, height: int) -> np.ndarray:
-    """The largest middle part of this aspect at this size, ``(height, width)`` or ``(height, width, 3)``."""
+    """The largest central crop of this aspect, resized: ``(height, width)`` or ``(height, width, 3)``."""
     have_width, have_height = picture.size
     part_width = min(have_width, max(1, have_height * width // height))
     part_height = min(have_height, max(1, have_width * height // width))

@@ -1,4 +1,4 @@
-"""How samples are dealt to epochs, processes and ranks, so that every run is the same run."""
+"""Distributes samples over epochs, processes and ranks, deterministically."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class EpochSampler(DistributedSampler):
     Lightning calls ``set_epoch`` and leaves it in place.
 
     Args:
-        epoch: the first. Lightning sets that of a resumed run only after workers have begun to make batches.
-        skip: indices of it to leave out: a run that is resumed in the middle of an epoch has seen them.
-        options: of the base class.
+        epoch: first epoch. Lightning sets the epoch of a resumed run only after workers have begun to make batches.
+        skip: number of indices of that epoch to skip; a run resumed in the middle of an epoch has seen them.
+        options: arguments of the base class.
     """
 
     def __init__(self, dataset: Dataset, *, epoch: int = 0, skip: int = 0, **options: Any) -> None:
@@ -36,7 +36,7 @@ class EpochSampler(DistributedSampler):
 
 
 class EverySampleOnce(DistributedSampler):
-    """Deals samples to ranks without repeating any, so that a metric over all ranks is that of one process."""
+    """Distributes samples to ranks without repeating any, so that a metric is the same as in one process."""
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.rank, len(self.dataset), self.num_replicas))  # type: ignore[arg-type]
@@ -46,14 +46,14 @@ class EverySampleOnce(DistributedSampler):
 
 
 def replicas() -> dict[str, int]:
-    """This process among those that train together, as the samplers take it."""
+    """The number of training processes and the rank of this one, as arguments of the samplers."""
     if dist.is_available() and dist.is_initialized():
         return {"num_replicas": dist.get_world_size(), "rank": dist.get_rank()}
     return {"num_replicas": 1, "rank": 0}
 
 
 def default_workers() -> int:
-    """One process a core, at most 4; none on machines of two cores, where they would take time from the network."""
+    """One worker per core, at most 4; none on two cores, where workers would take time from the network."""
     cores = os.cpu_count() or 1
     return min(cores, 4) if cores > 2 else 0
 
@@ -61,8 +61,8 @@ def default_workers() -> int:
 def worker_options(num_workers: int) -> dict[str, Any]:
     """Options of a DataLoader.
 
-    Forked workers share what is in memory; where they cannot be forked each gets its own copy. OpenCV uses one thread
-    in each.
+    Forked workers share the data in memory; where processes cannot be forked, each worker gets its own copy. OpenCV
+    uses one thread in each worker.
     """
     context = "fork" if num_workers and sys.platform == "linux" else None
     return {
@@ -75,5 +75,5 @@ def worker_options(num_workers: int) -> dict[str, Any]:
 
 
 def use_one_opencv_thread(_: int = 0) -> None:
-    """Makes OpenCV leave the cores to the loader's workers and to the network, in this process."""
+    """Makes OpenCV use one thread in this process: the other cores are for workers and the network."""
     cv2.setNumThreads(0)

@@ -1,4 +1,4 @@
-"""Segmentation data in memory: checked once, augmented per sample, the same on every run and every rank."""
+"""Segmentation data in memory: checked once, augmented per sample, deterministic over runs and ranks."""
 
 from __future__ import annotations
 
@@ -27,21 +27,22 @@ if TYPE_CHECKING:
     from albumentations import Compose
 
 Sample: TypeAlias = tuple[np.ndarray, np.ndarray]  # picture (H, W, 3) and mask (H, W), both uint8
-MOST_ERRORS = 100  # that are counted before reading ends
+MOST_ERRORS = 100  # after which reading stops
 
 
 class SegmentationData(DataModule[list[Sample]]):
-    """Base of the segmentation DataModules: subclasses say what their samples are, by :meth:`load`.
+    """Base of the segmentation DataModules; a subclass returns its samples from :meth:`load`.
 
-    Batches are ``(pictures, masks)``: uint8 ``(B, H, W, 3)`` on the way to the device, there float RGB in 0..1
-    ``(B, 3, H, W)``; masks int64 ``(B, H, W)``.
+    Batches are ``(pictures, masks)``. Pictures are uint8 ``(B, H, W, 3)`` until they reach the device and float RGB in
+    0..1 ``(B, 3, H, W)`` there; masks are int64 ``(B, H, W)``.
 
     Args:
         labels: the classes.
         batch_size: training samples per step and device.
-        num_workers: processes that augment; None chooses.
-        augment: how training samples are varied.
-        seed: of the augmentation and the order; the same sample in the same epoch is always the same.
+        num_workers: number of processes that augment; None: chosen by the number of cores.
+        augment: augmentation of the training samples.
+        seed: random seed of augmentation and order. With one seed, a sample is augmented alike in the same epoch of
+            every run.
         counts: further arguments that are 1 or more.
     """
 
@@ -61,14 +62,14 @@ class SegmentationData(DataModule[list[Sample]]):
         self.augment = augment or Augment()
 
     def class_pixels(self) -> Tensor:
-        """Pixels of each class in the training annotations, float64 ``(classes,)``; none of one that is ignored."""
+        """Pixels of each class in the training annotations, float64 ``(classes,)``; 0 for an ignored class."""
         counts = np.sum([np.bincount(mask.ravel(), minlength=256) for _, mask in self.kept("train")], axis=0)
         if self.labels.ignore_index is not None:
             counts[self.labels.ignore_index] = 0
         return torch.from_numpy(counts[: len(self.labels)]).double()
 
     def digest(self, split: Split) -> str:
-        """SHA-256 over the pixels of a split: says on which data a figure was measured, whatever their encoding."""
+        """SHA-256 over the pixels of a split: identifies the data of a figure, whatever the encoding of the files."""
         digest = hashlib.sha256()
         for picture, mask in self.kept(split):
             for array in (picture, mask):
@@ -98,7 +99,7 @@ class SegmentationData(DataModule[list[Sample]]):
 
 @dataclass
 class AugmentedSamples(Dataset):
-    """Training samples, augmented as a pure function of seed, epoch and index, so that a resumed run is the same run.
+    """Training samples, augmented as a pure function of seed, epoch and index, so a resumed run sees the same samples.
 
     Indices come from :class:`EpochSampler` and carry the epoch: ``epoch * len(self) + index``.
     """
@@ -121,8 +122,8 @@ def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[S
     """Decodes pictures and annotations, on all cores.
 
     Raises:
-        ZooError: a file is damaged, sizes disagree, or an annotation has a value outside the label map; names the
-            first, and how many more there are.
+        ZooError: a file is damaged, sizes disagree, or an annotation has a value outside the label map. The message
+            names the first such file and counts the others.
     """
     samples, errors = list[Sample](), list[ZooError]()
     with ThreadPoolExecutor() as pool:
@@ -157,7 +158,7 @@ def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample
     if counts.any():
         value = int(counts.argmax())
         share = counts[value] / mask.size
-        void = "there is no void" if labels.ignore_index is None else f"void is {labels.ignore_index}"
+        void = "no value is ignored" if labels.ignore_index is None else f"{labels.ignore_index} is ignored"
         raise ZooError(
             f"{mask_path}: value {value} ({share:.1%} of its pixels) is no class; "
             f"classes are 0..{len(labels) - 1}, {void}{from_255_to_1(np.unique(mask), labels)}"
@@ -166,10 +167,10 @@ def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample
 
 
 def from_255_to_1(values: np.ndarray, labels: LabelMap) -> str:
-    """The way out for masks of 0 and 255 where two classes are meant, as further lines of a message; else nothing."""
+    """Lines of a message that tell how to convert masks of 0 and 255 to two classes; empty for other masks."""
     if len(labels) > 2 or {0, *values.tolist()} != {0, 255}:
         return ""
     return (
-        f"\nwhere 255 is {labels.names[1]!r}, make it 1 in each mask, such as by this Python:\n"
+        f"\nif 255 means {labels.names[1]!r}, convert it to 1 in each mask, for example in Python:\n"
         "from PIL import Image; Image.open(mask).convert('L').point(lambda value: value // 255).save(mask)"
     )

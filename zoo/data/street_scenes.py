@@ -14,12 +14,12 @@ class StreetScenes(SegmentationData):
 
     Args:
         size: height and width of a scene, in pixels.
-        train: scenes to train on.
-        val: scenes to validate on, and as many others to test on.
+        train: number of training scenes.
+        val: number of validation scenes; as many other scenes are for test.
         batch_size: training samples per step and device.
-        num_workers: processes that augment; None chooses.
-        augment: how training samples are varied.
-        seed: of augmentation and order; the scenes are always the same.
+        num_workers: number of processes that augment; None: chosen by the number of cores.
+        augment: augmentation of the training samples.
+        seed: random seed of augmentation and order; the scenes are always the same.
     """
 
     training_only = SegmentationData.training_only | {"train"}

@@ -1,4 +1,4 @@
-"""Style pictures: read from a file at the size that decides how large strokes are, or drawn by the program."""
+"""Style pictures, read from a file or drawn by the program; their size sets the size of the strokes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from zoo.pictures.images import Picture, to_picture
 from zoo.pictures.results import on_white
 from zoo.pictures.tensors import to_tensor
 
-SMALLEST = 32  # pixels of a side below which a picture shows no style
-LONGEST = 8  # times the shorter side: the longer one grows with it, and memory with that
+SMALLEST = 32  # minimum side in pixels: smaller pictures show no style
+LONGEST = 8  # maximum ratio of the sides: memory grows with the longer side
 COLORS = ((24, 42, 92), (48, 96, 160), (236, 190, 64), (246, 236, 210), (196, 72, 40))
 
 
@@ -22,22 +22,22 @@ def read_style(picture: Picture | None, size: int) -> Tensor:
     """A style picture ``(1, 3, H, W)`` in 0..1, whose shorter side is ``size`` pixels.
 
     Args:
-        picture: transparent parts become white. None: :func:`draw_pattern`.
-        size: which decides how large strokes are.
+        picture: style picture; transparent parts become white. None: :func:`draw_pattern`.
+        size: shorter side in pixels; it sets the size of the strokes.
 
     Raises:
-        ZooError: a picture that cannot be read, one too small to show a style, or more than eight times as long as
+        ZooError: the picture cannot be read, is too small to show a style, or is more than eight times as long as
             wide.
     """
     if size < SMALLEST:
-        raise ZooError(f"a style is used at {SMALLEST} pixels or more, not {size}")
+        raise ZooError(f"the size of a style is {SMALLEST} pixels or more, not {size}")
     source = Image.fromarray(draw_pattern()) if picture is None else on_white(to_picture(picture)[0])
     name = str(picture) if isinstance(picture, (str, Path)) else "the style"
     if min(source.size) < SMALLEST:
-        raise ZooError(f"{name}: {source.width}x{source.height} pixels show no style; it needs {SMALLEST} a side")
+        raise ZooError(f"{name}: {source.width}x{source.height} pixels show no style; each side needs {SMALLEST}")
     if max(source.size) > LONGEST * min(source.size):
         shape = f"{source.width}x{source.height}"
-        raise ZooError(f"{name}: {shape} pixels; a style is at most {LONGEST} times as long as wide, give a part of it")
+        raise ZooError(f"{name}: {shape} pixels; a style is at most {LONGEST} times as long as wide, crop the picture")
     factor = size / min(source.size)
     width, height = (max(size, round(side * factor)) for side in source.size)
     return to_tensor(source.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))[None]

@@ -1,4 +1,4 @@
-"""One content and one or more styles, as the data of a training."""
+"""One content picture and one or more style pictures, as training data."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from zoo.pictures.images import Picture
 
 
 class StylePair(LightningDataModule):
-    """The pictures of neural style. A batch is the number of an iteration in its epoch, and stands for all of them.
+    """The pictures of neural style. A batch is only the number of an iteration in its epoch.
 
     Args:
-        content: picture. None: a street scene that the program draws.
-        style: picture, or several, which are blended. None: a pattern that the program draws.
-        blend: share of each of several styles, in any unit; None: the same of each.
-        every: iterations of an epoch, after which there is a preview and a checkpoint; of a run of ``max_steps`` the
-            divisor nearest to this and not under half of it, so that it ends with an epoch. A prime number of steps
-            is one epoch.
+        content: content picture. None: a street scene drawn by the program.
+        style: style picture, or several, which are blended. None: a pattern drawn by the program.
+        blend: weight of each of several styles, on any scale; None: equal weights.
+        every: iterations per epoch; a preview and a checkpoint follow each epoch. A run of ``max_steps`` takes the
+            nearest divisor of it that is not below half of this, so that it ends with an epoch. A prime number of
+            steps is one epoch.
     """
 
     training_only: ClassVar[frozenset[str]] = frozenset({"every"})
@@ -41,7 +41,7 @@ class StylePair(LightningDataModule):
             raise ZooError(f"data.every is 1 or more, not {every}")
         paths = style if isinstance(style, list) else [style]
         if not paths or (blend is not None and len(blend) != len(paths)):
-            raise ZooError(f"data.blend has a share for each of the {len(paths)} styles, one at least, not {blend}")
+            raise ZooError(f"data.blend needs one weight for each of the {len(paths)} styles (1 or more), not {blend}")
         self.content: Picture = (
             Image.fromarray(draw_streets("test", 1, (240, 320))[0][0]) if content is None else content
         )
@@ -52,7 +52,7 @@ class StylePair(LightningDataModule):
         return DataLoader(range(self._epoch()), batch_size=None)  # type: ignore[arg-type]
 
     def _epoch(self) -> int:
-        """The divisor of all iterations that is nearest to ``every``: the last of them ends an epoch."""
+        """The divisor of the number of iterations that is nearest to ``every``: the last iteration ends an epoch."""
         steps = self.trainer.max_steps if self.trainer else -1
         if steps < 1:
             return self.every

@@ -1,4 +1,4 @@
-"""Any folder of pictures, or drawn street scenes, as endless pairs of a low and a high resolution."""
+"""Random pairs of low and high resolution, from any folder of pictures or from drawn street scenes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from zoo.data.picture_data import PictureData, UnusableError
 from zoo.data.pictures import find_pictures
 from zoo.pictures.images import open_rgb
 
-SMALLEST = 64  # pixels of a side that is validated or tested: metrics leave a border out and slide a window
-ALIGNMENTS = 8  # pixels of a block of JPEG: parts of low pictures begin anywhere in one
+SMALLEST = 64  # minimum side in pixels for val and test: metrics leave a border out and slide a window
+ALIGNMENTS = 8  # pixels of a JPEG block: low-resolution crops begin anywhere in a block
 SCALES = (2, 3, 4)
 SOURCE = "https://github.com/jbhuang0604/SelfExSR has Set5, Set14 and BSD100, their truths are data/*/*SRF_4/*_HR.png"
 
 
 class Pair(NamedTuple):
-    """A low picture ``(h, w, 3)`` and the truth ``(sh, sw, 3)``, uint8, and the name of the picture they are from."""
+    """A low-resolution picture ``(h, w, 3)``, the truth ``(sh, sw, 3)``, both uint8, and the name of the picture."""
 
     low: np.ndarray
     truth: np.ndarray
@@ -42,45 +42,45 @@ class Pair(NamedTuple):
 
 
 class SuperResolutionPairs(PictureData[list[Pair]]):
-    """Pairs of a low picture and the truth, s times as large (:mod:`zoo.data.low_resolution`).
+    """Pairs of a low-resolution picture and the truth, s times as large (:mod:`zoo.data.low_resolution`).
 
-    Batches are ``(low, truth)``: uint8 ``(B, 3, h, w)`` and ``(B, 3, sh, sw)`` on the way to the device, there float in
-    0..1. Training pairs are parts of the pictures, drawn afresh every epoch, turned and mirrored; a pair of val or test
-    is a whole picture. All pictures stay in memory, decoded.
+    Batches are ``(low, truth)``: ``(B, 3, h, w)`` and ``(B, 3, sh, sw)``, uint8 until they reach the device, float in
+    0..1 there. Training pairs are crops of the pictures, drawn anew every epoch, rotated and mirrored; a pair of val or
+    test is a whole picture. All pictures stay in memory, decoded.
 
-    Low pictures are made by bicubic interpolation, as benchmarks have them, or as photographs that people have come
-    about: by blur, noise, resizing and JPEG, see :class:`zoo.data.degradation.Degradation`. Where chance makes those
-    of val and test it depends on the picture's pixels alone: they are the same on every machine.
+    Low-resolution pictures are made by bicubic interpolation, as in benchmarks, or like people's photographs by blur,
+    noise, resizing and JPEG, see :class:`zoo.data.degradation.Degradation`. The random degradation of a val or test
+    picture depends on its pixels only, so it is the same on every machine.
 
     Args:
-        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
-            a split by the digest of its path. None: drawn street scenes.
-        extra: folders of further pictures to train on, never validated or tested on.
-        val: folders to validate on as they are, instead of a share of ``root``.
-        test: folders to test on as they are, such as Set5 and Set14, likewise; ``zoo test`` gives the mean over all of
-            their pictures, ``zoo evaluate`` that of each folder.
-        scale: s, 2 to 4.
-        crop: side of the parts of the truth, a multiple of the scale.
-        degradation: how low pictures are made: "bicubic", or "photo", by the ranges that follow.
-        photo_passes: of blur, noise, resizing and JPEG.
-        photo_blur: range of the deviation of Gaussians, in pixels of the low picture.
-        photo_resize: range of what the sides of the truth are multiplied with in passes before the last.
-        photo_noise: range of the deviation of noise, in 1/255.
-        photo_jpeg: range of the quality, 1 to 100.
-        blur: deviation in pixels of a Gaussian before the truth is made smaller; 1 in the paper.
-        shrink: what the sides of pictures to train on are multiplied with first, which takes traces of JPEG away.
-        largest: of their longer side after that, in pixels.
-        levels: sizes at which each training picture is kept, each 1 / sqrt(2) of the one before and no smaller than the
-            parts: details of large photographs are softer than those of pictures that people enlarge.
-        grey_fraction: of the training pairs that are made grey; without any, networks tint grey pictures.
-        min_detail: pictures of ``root`` and ``extra`` are skipped as blurred or blank where making them smaller loses
-            less than this (:func:`zoo.data.low_resolution.detail`).
-        train_pairs: of an epoch.
-        held_out: share of the pictures of ``root`` for val, and as many for test.
-        held_out_pictures: of val, and of test, at most.
+        root: folder of pictures. Subfolders train, val and test are the splits; without them a hash of each picture's
+            path decides its split. None: street scenes drawn by the program.
+        extra: folders of further training pictures, never used for validation or test.
+        val: folders of validation pictures, used as they are, instead of a fraction of ``root``.
+        test: folders of test pictures, such as Set5 and Set14, used as they are, instead of a fraction of ``root``.
+            ``zoo test`` reports the mean over all of their pictures, ``zoo evaluate`` the mean of each folder.
+        scale: factor s of width and height, 2 to 4.
+        crop: side of the crops of the truth in pixels, a multiple of ``scale``.
+        degradation: how low-resolution pictures are made: "bicubic", or "photo" with the arguments ``photo_...``.
+        photo_passes: number of passes of blur, noise, resizing and JPEG.
+        photo_blur: range of the standard deviation of the Gaussian blur, in pixels of the low-resolution picture.
+        photo_resize: range of the factor of the truth's sides in passes before the last.
+        photo_noise: range of the standard deviation of the noise, in 1/255.
+        photo_jpeg: range of the JPEG quality, 1 to 100.
+        blur: deviation in pixels of a Gaussian blur before the truth is downscaled; 1 in the paper.
+        shrink: factor of the sides of pictures of ``root`` and ``extra``, applied first; below 1 removes JPEG traces.
+        largest: maximum longer side of these pictures after that, in pixels.
+        levels: number of sizes at which each training picture is kept, each 1 / sqrt(2) of the previous one and no
+            smaller than the crops. Large photographs have softer details than pictures that people enlarge.
+        grey_fraction: fraction of the training pairs converted to grey; with 0, networks tint grey pictures.
+        min_detail: minimum detail that downscaling must lose (:func:`zoo.data.low_resolution.detail`), in 8-bit levels;
+            pictures of ``root`` and ``extra`` below it are skipped as blurred or blank.
+        train_pairs: number of training pairs per epoch.
+        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
+        held_out_pictures: maximum number of pictures of val, and of test.
         batch_size: training pairs per step and device.
-        num_workers: processes that make pairs; None takes one a core, at most 4, and none on two cores.
-        seed: of the training pairs.
+        num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
+        seed: random seed of the training pairs.
     """
 
     training_only = PictureData.training_only | {"train_pairs", "crop", "levels", "grey_fraction"}
@@ -127,7 +127,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         self._check()
 
     def _check(self) -> None:
-        """Refuses what makes no sense."""
+        """Refuses invalid arguments."""
         if self.scale not in SCALES:
             raise ZooError(f"data.scale is 2, 3 or 4, not {self.scale}")
         if self.crop < self.scale or self.crop % self.scale:
@@ -137,27 +137,27 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         if not 0 <= self.grey_fraction <= 1:
             raise ZooError(f"data.grey_fraction is in 0..1, not {self.grey_fraction}")
         if self.root is None and self.crop > (most := min(self.street_size)):
-            raise ZooError(f"data.crop: without data.root streets are drawn, and it is up to {most}")
+            raise ZooError(f"data.crop is at most {most} without data.root, where street scenes are drawn")
 
     def load(self, split: Split) -> list[Pair]:
         pairs = super().load(split)
         return [*pairs, *self._smaller(pairs)] if split == "train" else pairs
 
     def _smaller(self, pairs: Sequence[Pair]) -> Iterator[Pair]:
-        """The pairs of training pictures at their further sizes."""
+        """The pairs of the training pictures at their smaller sizes."""
         for level, pair in product(range(1, self.levels), pairs):
             height, width = (round(side / math.sqrt(2) ** level) for side in pair.truth.shape[:2])
             if min(height, width) >= self.crop:
                 yield self.pair_of(resize(pair.truth, width, height), pair.name, "train")
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Pair:
-        """A pair of the whole picture; one of a folder is made smaller first, as asked for."""
+        """A pair of the whole picture; a picture of a folder is first downscaled by ``shrink`` and ``largest``."""
         if self.root is None:
             return self.pair_of(np.array(picture), name, split)
         smaller, least = self._shrunk(picture), self.crop if split == "train" else SMALLEST
         if min(smaller.shape[:2]) < least:
             size = f"{smaller.shape[1]}x{smaller.shape[0]}"
-            raise UnusableError("small", f"{name}: {size}, as it is used, is smaller than {least} pixels")
+            raise UnusableError("small", f"{name}: used at {size}, which is smaller than {least} pixels")
         pair = self.pair_of(smaller, name, split)
         plain = pair.low if self.photo is None else make_low(pair.truth, self.scale)
         if (lost := detail(pair.truth, plain)) < self.min_detail:
@@ -165,9 +165,9 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         return pair
 
     def pair_of(self, picture: np.ndarray, name: str = "", split: Split = "test", blur: float | None = None) -> Pair:
-        """The pair whose truth is a picture ``(H, W, 3)``, cropped to multiples of the scale."""
+        """The pair of a picture ``(H, W, 3)``; the truth is the picture cropped to multiples of the scale."""
         truth = np.ascontiguousarray(crop_to_multiple(picture, self.scale))
-        if self.photo is None or split == "train":  # parts to train on are degraded when they are drawn
+        if self.photo is None or split == "train":  # training crops are degraded when they are drawn
             return Pair(make_low(truth, self.scale, self.blur if blur is None else blur), truth, name)
         size = truth.shape[1] // self.scale, truth.shape[0] // self.scale
         return Pair(self.photo(truth, size, np.random.default_rng(int(digest([truth]), 16))), truth, name)
@@ -177,12 +177,13 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         if factor < 1:
             size = tuple(max(1, round(side * factor)) for side in picture.size)
             picture = picture.resize(size, Image.Resampling.BICUBIC)  # type: ignore[arg-type]
-        return np.array(picture)  # which may be written, as torch wants it
+        return np.array(picture)  # writable, as torch requires
 
     def benchmarks(self, split: Split = "test") -> dict[str, list[tuple[str, np.ndarray]]]:
-        """Name and truth ``(H, W, 3)`` uint8 of each picture, by the folder it is from, or by the split's name.
+        """Name and truth ``(H, W, 3)`` uint8 of each picture, by its folder, or by the split's name.
 
-        Folders of one name, such as Set5/HR and Set14/HR, have as much of their paths in it as tells them apart.
+        Folders of the same name, such as Set5/HR and Set14/HR, are named by as much of their paths as distinguishes
+        them.
 
         Raises:
             ZooError: a folder is missing or empty, a picture damaged or too small to be measured.
@@ -197,7 +198,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         return {f"{source} {split}": [(Path(pair.name).stem, pair.truth) for pair in self.kept(split)]}
 
     def setup(self, stage: str) -> None:
-        if stage == "fit":  # val and test may be benchmarks, which are read when they are needed
+        if stage == "fit":  # val and test may be benchmarks, which are read when needed
             self.kept("train")
 
     def batch_maker(self) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
@@ -205,7 +206,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         return RandomParts(self.kept("train"), self.batch_size, size, self.scale, self.photo, self.grey_fraction)
 
     def held_out_dataloader(self, split: Split) -> DataLoader:
-        if self.benchmark_folders[split]:  # which are not blurred
+        if self.benchmark_folders[split]:  # benchmarks are not blurred
             truths = [truth for pictures in self.benchmarks(split).values() for _, truth in pictures]
             pairs = [self.pair_of(truth, blur=0.0) for truth in truths]
         else:
@@ -219,15 +220,15 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
 
 @dataclass
 class RandomParts:
-    """Makes batches of parts of pictures: each pair is as likely as any other, and so is each place in it.
+    """Makes batches of crops, uniformly over the pairs and over the places in each.
 
     Args:
         pairs: whole pictures.
-        batch_size: pairs of a batch.
-        size: side of the low parts.
-        scale: how much larger the truth is.
-        photo: makes the low parts of the truth, instead of cutting them out.
-        grey: fraction of the pairs that are made grey.
+        batch_size: number of pairs in a batch.
+        size: side of the low-resolution crops.
+        scale: factor of the truth's sides.
+        photo: degrades crops of the truth, instead of cropping the low-resolution pictures.
+        grey: fraction of the pairs converted to grey.
     """
 
     pairs: Sequence[Pair]
@@ -254,7 +255,7 @@ class RandomParts:
         return as_tensor(lows), as_tensor(truths)
 
     def _degraded(self, pair: Pair, y: int, x: int, rng: np.random.Generator) -> np.ndarray:
-        """A low part, of one that begins up to a block of JPEG further up and to the left, and is as much larger."""
+        """A degraded crop, cut from a crop that begins up to one JPEG block further up and left."""
         assert self.photo is not None
         dy, dx = (min(int(place), least) for place, least in zip(rng.integers(ALIGNMENTS, size=2), (y, x), strict=True))
         height, width = dy + self.size, dx + self.size
@@ -284,13 +285,13 @@ def as_tensor(pictures: np.ndarray) -> Tensor:
 
 def benchmark_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise ZooError(f"{folder}: no such folder\n{SOURCE}; --data.test '[FOLDER, ...]' takes others")
+        raise ZooError(f"{folder}: no such folder\n{SOURCE}; or give other folders: --data.test '[FOLDER, ...]'")
     return find_pictures(folder)
 
 
 def truth_of(path: Path, scale: int) -> np.ndarray:
-    """A picture of a benchmark as it is, but for the crop."""
+    """A picture of a benchmark, unchanged but for the crop to multiples of the scale."""
     truth = np.ascontiguousarray(crop_to_multiple(np.array(open_rgb(path)), scale))
     if min(truth.shape[:2]) < SMALLEST:
-        raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to be measured: {SMALLEST} at least")
+        raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to measure: a side needs {SMALLEST}")
     return truth

@@ -1,4 +1,4 @@
-"""What chance decides of training pairs, and how they are made; the pairs of :mod:`zoo.data.pairs` and others."""
+"""Draws and makes training pairs: the pairs of :mod:`zoo.data.pairs` and further kinds."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, matrix_fro
 
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
 LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-LATER_ERROR = 0.375  # by which share of the perturbation a corner may be off after a first pass: 12 pixels of 32
-WIDER, TURN, ZOOM = 1.25, 15.0, 1.25  # of wide pairs: corners move by that much of the perturbation, degrees, factor
-OTHER_REACH = 2.0  # perturbations by which corners move at most, for the pair to be taken in the other order
+LATER_ERROR = 0.375  # maximum error of a corner after a first pass, in perturbations: 12 pixels of 32
+WIDER, TURN, ZOOM = 1.25, 15.0, 1.25  # of wide pairs: perturbations, degrees, factor
+OTHER_REACH = 2.0  # maximum movement of the corners of swapped pairs, in perturbations
 
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of the training pairs, 0 to 1, that are of a kind: see :class:`zoo.data.homography.HomographyPairs`."""
+    """Fractions of the kinds of training pairs, 0 to 1: see :class:`zoo.data.homography.HomographyPairs`."""
 
     later: float = 0.0
     photometric: float = 0.0
@@ -31,7 +31,7 @@ class Shares:
 
     def __post_init__(self) -> None:
         if not all(0 <= share <= 1 for share in vars(self).values()):
-            raise ZooError(f"{', '.join(f'data.{name}' for name in vars(self))} are shares, 0 to 1")
+            raise ZooError(f"{', '.join(f'data.{name}' for name in vars(self))} are fractions, 0 to 1")
 
 
 PLAIN = Shares()
@@ -39,16 +39,16 @@ PLAIN = Shares()
 
 @dataclass(frozen=True)
 class Drawn:
-    """What chance decides of B training pairs, but for their photometric differences."""
+    """Random numbers of B training pairs, without their photometric differences."""
 
     chosen: np.ndarray  # index of the picture, (B,)
-    places: np.ndarray  # left and top of the patch that is cut out, (B, 2)
-    matrices: np.ndarray  # from the pixels of the patch that is warped to those of the picture, (B, 3, 3)
-    swapped: np.ndarray  # whether the patch that is cut out is a, and not b, (B,)
-    later: np.ndarray  # whether the pair looks as after a first pass, (B,)
-    estimates: np.ndarray  # what that pass gave, at the networks' 128 pixels, (B, 3, 3); else without meaning
+    places: np.ndarray  # left and top of the cropped patch, (B, 2)
+    matrices: np.ndarray  # from pixels of the warped patch to pixels of the picture, (B, 3, 3)
+    swapped: np.ndarray  # whether the cropped patch is a instead of b, (B,)
+    later: np.ndarray  # whether the pair looks as in a second pass, (B,)
+    estimates: np.ndarray  # the first pass's homography at the networks' 128 pixels, (B, 3, 3); unused if not later
     unlike: np.ndarray  # whether the patches differ photometrically, (B,)
-    offsets: np.ndarray  # what a network should answer, (B, 4, 2) float32
+    offsets: np.ndarray  # target offsets of a network, (B, 4, 2) float32
 
 
 def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
@@ -65,9 +65,9 @@ def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.n
 def draw_training(
     rng: np.random.Generator, pictures: int, count: int, protocol: Protocol, shares: Shares = PLAIN
 ) -> Drawn:
-    """Draws pairs of pictures with these numbers.
+    """Draws ``count`` pairs of pictures 0 to ``pictures`` - 1.
 
-    Where a first pass leaves more to correct than the perturbation, since it squeezes b, the pair stays as it was.
+    If a first pass squeezes b so that more than the perturbation is left to correct, the pair stays a first pass.
     """
     chosen = rng.integers(0, pictures, count)
     places, moves = draw(rng, count, protocol)
@@ -90,9 +90,9 @@ def draw_training(
 
 
 def _draw_wide(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.ndarray, np.ndarray]:
-    """Places of patches ``(count, 2)`` and the corners of their partners about these, ``(count, 4, 2)``.
+    """Places of patches ``(count, 2)`` and the corners of their partners relative to them, ``(count, 4, 2)``.
 
-    What does not fit into the picture is drawn again.
+    Pairs that do not fit into the picture are drawn again.
     """
     size, reach = protocol.patch, WIDER * protocol.perturbation
     corners = corner_points(size)
@@ -115,7 +115,7 @@ def _draw_wide(rng: np.random.Generator, count: int, protocol: Protocol) -> tupl
 def _draw_first_pass(
     rng: np.random.Generator, offsets: np.ndarray, reach: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Estimates, the offsets that remain after them, and whether these are small enough."""
+    """Estimates, the offsets that remain after them, and whether the remaining offsets are small enough."""
     corners, count = corner_points(NET_SIZE), len(offsets)
     errors = rng.uniform(-1, 1, (count, 4, 2)) * rng.uniform(0, LATER_ERROR * reach, (count, 1, 1))
     estimated = corners + offsets + errors
@@ -128,12 +128,12 @@ def _draw_first_pass(
 def warped_pair(
     picture: np.ndarray, place: Sequence[int], matrix: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same within interpolation error, at OpenCV's speed; ``matrix`` takes pixels of a to those of the picture."""
+    """Patches a and b by OpenCV: fast, exact but for interpolation; ``matrix`` maps pixels of a to the picture's."""
     x, y = place
-    b = picture[y : y + size, x : x + size].copy()  # first: row by row, it brings into the cache what the warp jumps in
+    b = picture[y : y + size, x : x + size].copy()  # first: copying rows fills the cache for the warp's random access
     return cv2.warpPerspective(picture, matrix, (size, size), flags=LINEAR), b
 
 
 def as_later_pass(b: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """As after a first estimate: pixel p shows b at ``estimate @ p``, its edge repeated where b ends."""
+    """Patch b as a second pass sees it: pixel p shows b at ``estimate @ p``, the edge of b repeated beyond it."""
     return cv2.warpPerspective(b, estimate, b.shape[1::-1], flags=LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -14,7 +14,7 @@ from zoo.base.errors import ZooError
 from zoo.data.labels import LabelMap
 
 MAX_CROP = 4096
-QUIET = "NO_ALBUMENTATIONS_UPDATE"  # without it the import asks the network for a newer version
+QUIET = "NO_ALBUMENTATIONS_UPDATE"  # without it the import looks for a newer version on the network
 was_quiet = QUIET in os.environ
 os.environ.setdefault(QUIET, "1")
 try:
@@ -27,14 +27,14 @@ finally:
 class RandomScaleCrop(A.DualTransform):
     """Cuts a random window and resizes it to ``height`` x ``width``: random scale and random crop in one resize.
 
-    Where the window is larger than the picture, the rest is black, and void in the mask; without void the picture is
+    If the window is larger than the picture, the rest is black, and void in the mask; without a void id the picture is
     mirrored there.
 
     Args:
-        scale: range of the zoom, 2.0 shows things twice as large.
-        focus: classes of which one is looked for in a share ``focus_p`` of the crops: the window then holds a random
-            pixel of a random one of those that the picture shows. Evens out classes that cover few pixels.
-        void: of the mask; None: it has none.
+        scale: range of the zoom; 2.0 shows things twice as large.
+        focus: ids of rare classes. In a fraction ``focus_p`` of the crops, the window contains a random pixel of one of
+            these classes, chosen at random among those in the picture. This balances classes that cover few pixels.
+        void: void id of the mask; None: the mask has no void.
     """
 
     _targets = (A.core.transforms_interface.Targets.IMAGE, A.core.transforms_interface.Targets.MASK)
@@ -91,14 +91,14 @@ class RandomScaleCrop(A.DualTransform):
 
 @dataclass
 class Augment:
-    """How training samples are varied.
+    """Augmentation of training samples.
 
     Args:
         crop: height and width of a training sample, in pixels.
         scale: range of the random zoom; 2.0 shows things twice as large.
         photometric: whether brightness, contrast, gamma, colour and sharpness vary.
-        focus: names of rare classes, of which a share ``focus_p`` of the crops is made to show one.
-        focus_p: that share.
+        focus: names of rare classes; a fraction ``focus_p`` of the crops is placed to show one of them.
+        focus_p: fraction of the crops, 0..1.
     """
 
     crop: tuple[int, int] = (320, 480)

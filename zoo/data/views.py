@@ -1,4 +1,4 @@
-"""Any folder of pictures, or drawn street scenes, as endless pairs of views with known correspondences."""
+"""Random pairs of views with known correspondences, from any folder of pictures or from drawn street scenes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from zoo.data.picture_data import PictureData, UnusableError
 from zoo.pictures.classical import magnification
 from zoo.pictures.geometry import corner_points, is_convex, matrix_from_corners, transform_points
 
-CELL = 8  # pixels of a side of the cells that keypoints are labelled in
+CELL = 8  # side in pixels of the cells in which keypoints are labelled
 NONE = CELL**2  # label of a cell without a keypoint
-EDGE = 4  # pixels from the edge within which no correspondence lies
-LEAST = 24  # correspondences that a pair needs
-CORNER = 0.02  # of the strongest corner's response: below it is no keypoint
-NEAR = 5  # pixels of a side of the window in which a keypoint is the strongest
-SEEN = {kind: share for kind, share in PROBABILITIES.items() if kind != "occlude"}  # what leaves a view's corners
+EDGE = 4  # minimum distance of a correspondence from the edge, in pixels
+LEAST = 24  # minimum number of correspondences of a pair
+CORNER = 0.02  # minimum response of a keypoint, relative to the strongest corner
+NEAR = 5  # side in pixels of the window in which a keypoint must be the strongest
+SEEN = {kind: share for kind, share in PROBABILITIES.items() if kind != "occlude"}  # changes that keep a view's corners
 Picture = list[np.ndarray]  # grey, each half the size of the one before
 
 
@@ -37,10 +37,10 @@ class Batch(NamedTuple):
     """B pairs of views a and b.
 
     Args:
-        views: grey, ``(2B, 1, S, S)``, all of a before all of b.
-        points: what shows the same in both, ``(B, N, 4)`` as x and y in a, x and y in b, in pixels.
-        counts: how many of a pair's points are different ones, ``(B,)``; the rest repeats them.
-        keypoints: place of the corner in each cell of 8x8 pixels, row by row, 64 where there is none:
+        views: grey views, ``(2B, 1, S, S)``, all of a before all of b.
+        points: corresponding points, ``(B, N, 4)`` as x and y in a, x and y in b, in pixels.
+        counts: number of distinct points of each pair, ``(B,)``; the remaining points repeat them.
+        keypoints: index, row by row, of the corner in each cell of 8x8 pixels, 64 in a cell without a corner:
             ``(2B, S / 8, S / 8)``.
     """
 
@@ -52,16 +52,16 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Range:
-    """How views differ.
+    """Ranges of the differences between views.
 
     Args:
-        side: pixels of a view.
-        points: correspondences of a pair.
-        zoom: length of a thing in one view over that in the other, at most.
-        turn: degrees that one view is turned against the other, at most.
-        tilt: by which share of the side each corner is moved besides, at most.
-        shift: by which share of the side the middles lie apart, at most.
-        photometric: share of the views that differ in light, blur, noise, JPEG and occlusion too.
+        side: side of a view, in pixels.
+        points: number of correspondences of a pair.
+        zoom: maximum ratio of a thing's length in one view to its length in the other.
+        turn: maximum rotation of one view against the other, in degrees.
+        tilt: maximum additional movement of each corner, as a fraction of the side.
+        shift: maximum distance between the middles of the views, as a fraction of the side.
+        photometric: fraction of the views that also differ in light, blur, noise, JPEG and occlusion.
     """
 
     side: int = 256
@@ -76,27 +76,27 @@ class Range:
 class Views(PictureData[list[Picture]]):
     """Pairs of views of single pictures, under homographies, with the points that they share (:class:`Batch`).
 
-    Training pairs are drawn afresh every epoch; those of val and test are fixed.
+    Training pairs are drawn anew every epoch; the pairs of val and test are fixed.
 
     Args:
-        root: folder of pictures; its folders train, val and test are the splits, or without them each picture goes to
-            a split by the digest of its path. None: drawn street scenes.
-        extra: folders of further pictures to train on, never validated or tested on.
-        side: pixels of a view, a multiple of 32.
-        points: correspondences of a pair.
-        zoom: how many times larger things are in one view than in the other, at most.
-        turn: degrees that one view is turned against the other, at most.
-        tilt: by which fraction of the side each corner is moved besides, at most.
-        shift: by which fraction of the side the middles of the views lie apart, at most.
-        photometric: fraction of the views that differ in light, blur, noise, JPEG and occlusion too.
-        largest: pixels of the longer side that pictures are reduced to.
-        pairs_per_epoch: training pairs of an epoch.
-        val_pairs: pairs to validate on.
-        test_pairs: pairs to test on.
-        held_out: fraction of the pictures of ``root`` for val, and as many for test.
+        root: folder of pictures. Subfolders train, val and test are the splits; without them a hash of each picture's
+            path decides its split. None: street scenes drawn by the program.
+        extra: folders of further training pictures, never used for validation or test.
+        side: side of a view in pixels, a multiple of 32.
+        points: number of correspondences of a pair.
+        zoom: maximum factor by which things are larger in one view than in the other.
+        turn: maximum rotation of one view against the other, in degrees.
+        tilt: maximum additional movement of each corner, as a fraction of the side.
+        shift: maximum distance between the middles of the views, as a fraction of the side.
+        photometric: fraction of the views that also differ in light, blur, noise, JPEG and occlusion.
+        largest: maximum longer side in pixels; larger pictures are downscaled.
+        pairs_per_epoch: number of training pairs per epoch.
+        val_pairs: number of validation pairs.
+        test_pairs: number of test pairs.
+        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
         batch_size: training pairs per step and device.
-        num_workers: processes that make pairs; None takes one a core, at most 4, and none on two cores.
-        seed: of the training pairs.
+        num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
+        seed: random seed of the training pairs.
     """
 
     training_only = PictureData.training_only | {"pairs_per_epoch"}
@@ -135,12 +135,12 @@ class Views(PictureData[list[Picture]]):
             raise ZooError(f"data.points are {LEAST} or more, not {points}")
         if not (0 <= photometric <= 1 and 0 <= tilt < 0.5 and 0 <= shift < 1 and 0 <= turn <= 180 and 1 <= zoom <= 8):
             bounds = "photometric 0 to 1, tilt below 0.5, shift below 1, turn 0 to 180, zoom 1 to 8"
-            raise ZooError(f"data: out of bounds, which are {bounds}")
+            raise ZooError(f"data: an argument is out of its bounds: {bounds}")
         self.epoch, self.counts, self.largest = pairs_per_epoch, {"val": val_pairs, "test": test_pairs}, largest
         self.range = Range(side, points, zoom, turn, tilt, shift, photometric)
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Picture:
-        """The picture in grey at its size or reduced, at half of that, a quarter, and so on."""
+        """The grey picture, downscaled to ``largest`` if necessary, and at half that size, a quarter, and so on."""
         grey = picture.convert("L")
         grey.thumbnail((self.largest, self.largest), Image.Resampling.BOX)
         if min(grey.size) < self.smallest:
@@ -167,7 +167,7 @@ class Views(PictureData[list[Picture]]):
 
 
 class _Batches(list[tuple[np.ndarray, ...]]):
-    """Batches that are made, as a data set."""
+    """Finished batches, as a data set."""
 
 
 def views_batch(
@@ -176,10 +176,10 @@ def views_batch(
     """Random pairs, as the fields of :class:`Batch`.
 
     Args:
-        rng: the only source of chance.
-        pictures: what they show.
-        count: how many.
-        how: they differ.
+        rng: the only source of random numbers.
+        pictures: pictures that the views show.
+        count: number of pairs.
+        how: ranges of the differences between views.
     """
     side = how.side
     views = np.empty((2, count, 1, side, side), np.uint8)
@@ -199,7 +199,7 @@ def views_batch(
 def draw_pair(
     rng: np.random.Generator, pictures: Sequence[Picture], how: Range
 ) -> tuple[Picture, tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """A picture, the maps from the pixels of two views of it to its own, and points ``(N, 4)`` that both show."""
+    """A picture, the maps from pixels of two views to its pixels, and points ``(N, 4)`` that both views show."""
     while True:
         picture = pictures[int(rng.integers(len(pictures)))]
         maps = draw_maps(rng, picture[0].shape[:2], how)
@@ -211,13 +211,13 @@ def draw_pair(
 
 
 def draw_maps(rng: np.random.Generator, shape: tuple[int, ...], how: Range) -> tuple[np.ndarray, np.ndarray] | None:
-    """Maps from the pixels of views a and b to those of a picture; None where one of them would be folded.
+    """Maps from pixels of views a and b to pixels of a picture; None if one of the maps would fold its view.
 
-    A thing is ``zoom`` times as long in the one as in the other, evenly in its logarithm.
+    The ratio of lengths in the two views is at most ``zoom``, drawn uniformly on a logarithmic scale.
     """
     short = float(min(shape))
     zoom = how.zoom ** rng.uniform(-1, 1)
-    largest = short / max(1.0, zoom)  # of the side of a in the picture
+    largest = short / max(1.0, zoom)  # maximum side of a in the picture
     length = np.exp(rng.uniform(np.log(min(0.5 * how.side, largest)), np.log(largest)))
     lengths = length, length * zoom
     middle = np.array([rng.uniform(length / 2, max(side - length / 2, length / 2)) for side in shape[::-1]])
@@ -234,14 +234,14 @@ def draw_maps(rng: np.random.Generator, shape: tuple[int, ...], how: Range) -> t
 
 
 def quadrilateral(rng: np.random.Generator, length: float, middle: np.ndarray, turn: float, tilt: float) -> np.ndarray:
-    """Corners ``(4, 2)`` of a turned square whose corners have moved."""
+    """Corners ``(4, 2)`` of a rotated square with randomly moved corners."""
     unit = corner_points(2) - 0.5 + rng.uniform(-tilt, tilt, (4, 2))
     cosine, sine = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
     return unit @ np.array([[cosine, sine], [-sine, cosine]]) * length + middle
 
 
 def shared_points(rng: np.random.Generator, matrix: np.ndarray, side: int) -> np.ndarray:
-    """Points of a, one in each cell, with where they lie in b, in random order: those that b shows, ``(N, 4)``."""
+    """Points of a, one per cell, and their places in b, ``(N, 4)``: only points that b shows, in random order."""
     cells = np.stack(np.meshgrid(np.arange(0, side, CELL), np.arange(0, side, CELL)), -1).reshape(-1, 2)
     a = cells + rng.uniform(0, CELL - 1, cells.shape)
     b = transform_points(matrix, a)
@@ -250,10 +250,10 @@ def shared_points(rng: np.random.Generator, matrix: np.ndarray, side: int) -> np
 
 
 def seen(picture: Picture, matrix: np.ndarray, side: int) -> np.ndarray:
-    """A view ``(side, side)`` of a picture, mirrored at its edges; ``matrix`` leads to its full size."""
-    pixels = max(magnification(matrix, (side, side)), 1.0)  # of the picture, on one of the view
+    """A view ``(side, side)`` of a picture, mirrored at its edges; ``matrix`` maps to pixels of its full size."""
+    pixels = max(magnification(matrix, (side, side)), 1.0)  # of the picture, per pixel of the view
     level = int(np.clip(np.floor(np.log2(pixels) + 0.5), 0, len(picture) - 1))
-    to_level = np.diag([0.5**level, 0.5**level, 1.0])  # pyrDown keeps every other pixel, of odd sides too
+    to_level = np.diag([0.5**level, 0.5**level, 1.0])  # pyrDown keeps every other pixel, also if a side is odd
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpPerspective(
         picture[level], to_level @ matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REFLECT_101
@@ -261,7 +261,7 @@ def seen(picture: Picture, matrix: np.ndarray, side: int) -> np.ndarray:
 
 
 def labelled(rng: np.random.Generator, view: np.ndarray, unlike: bool) -> tuple[np.ndarray, np.ndarray]:
-    """A view, photometrically changed where it is ``unlike``, and the corners that it had and still shows."""
+    """A view, photometrically changed if ``unlike``, and labels of its original corners that are still visible."""
     shown = view
     if unlike and rng.random() < PROBABILITIES["occlude"]:
         shown = occlude(view, rng.uniform(*OCCLUSION), rng)
@@ -270,13 +270,13 @@ def labelled(rng: np.random.Generator, view: np.ndarray, unlike: bool) -> tuple[
 
 
 def corner_labels(view: np.ndarray, hidden: np.ndarray | None = None) -> np.ndarray:
-    """The strongest corner of each cell (Shi and Tomasi, 1994), as :class:`Batch` has keypoints: ``(h, w)``.
+    """The strongest corner of each cell (Shi and Tomasi, 1994), in the form of :class:`Batch`'s keypoints: ``(h, w)``.
 
-    A corner is the strongest of the 5x5 pixels around it too, and not much weaker than the strongest of the view.
+    A corner must also be the strongest of the 5x5 pixels around it, and not much weaker than the view's strongest.
 
     Args:
         view: ``(H, W)`` uint8, whose sides are multiples of 8.
-        hidden: where there are no corners whatever the view shows, ``(H, W)`` bool; None: nowhere.
+        hidden: pixels that never are corners, ``(H, W)`` bool; None: no such pixels.
     """
     response = cv2.cornerMinEigenVal(cv2.GaussianBlur(view, (0, 0), 1.0).astype(np.float32), 5)
     peak = response >= cv2.dilate(response, np.ones((NEAR, NEAR), np.uint8))

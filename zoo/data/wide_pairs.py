@@ -1,8 +1,8 @@
-"""Pairs of views for tests, further apart than those of :mod:`zoo.data.pairs`: Protocol C.
+"""Pairs of views for tests that differ more than the pairs of :mod:`zoo.data.pairs`: Protocol C.
 
-Pair i takes picture i mod N, brought to 1920x1440 as :mod:`zoo.data.pictures` says. b is a copy of 640x480 of its
-pixels; a has 640x480 pixels too and shows the picture through a homography, bilinearly. Of pair i of a split with
-seed s number k is that of SplitMix64 as :mod:`zoo.data.pairs` defines it, z, and becomes ``lowest + z mod n``:
+Pair i takes picture i mod N, resized to 1920x1440 as in :mod:`zoo.data.pictures`. b is a copy of 640x480 of its pixels;
+a also has 640x480 pixels and shows the picture through a homography, by bilinear interpolation. Number k of pair i of a
+split with seed s is ``lowest + z mod n``, where z is the number of SplitMix64 that :mod:`zoo.data.pairs` defines:
 
 ====  =======================================  ==================
 k     number                                   values
@@ -10,16 +10,16 @@ k     number                                   values
 0, 1  left and top of b                        480..800, 330..630
 2     logarithm of the zoom to base 2, by 100  -100..100
 3     turn in degrees                          -45..45
-4, 5  the middle of a less that of b           -96..96
+4, 5  middle of a minus middle of b            -96..96
 6-13  offsets of a's corners, x, y, x, ...     -160..160
 14    contrast of b, in percent                60..140
 15    brightness of b                          -40..40
 ====  =======================================  ==================
 
-The corners of a, clockwise from the upper left and about the middle, get their offsets, are multiplied by the zoom,
-turned, put around the middle and rounded to whole pixels of the picture. Unless they are convex, with no triangle of
-three of them below an eighth of the rectangle's area, and lie in the picture, all numbers are drawn again, with k
-from 16 on, then 32, and so on.
+The corners of a, clockwise from the upper left and relative to the middle, are moved by their offsets, multiplied by
+the zoom, rotated, put around the middle and rounded to whole pixels of the picture. They must be convex and lie in the
+picture, and no three of them may form a triangle below an eighth of the rectangle's area. Otherwise all numbers are
+drawn again, with k from 16 on, then 32, and so on.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from zoo.data.photometric import light
 from zoo.pictures.geometry import corner_points, is_convex, matrix_from_corners, transform_points
 
 WIDTH, HEIGHT = 640, 480  # of the views
-PICTURE = 1920, 1440  # width and height of what they are taken of
+PICTURE = 1920, 1440  # width and height of the picture
 LOWEST = np.array([480, 330, -100, -45, -96, -96, *[-160] * 8, 60, -40])
 VALUES = np.array([321, 301, 201, 91, 193, 193, *[321] * 8, 81, 81], np.uint64)
 
@@ -43,9 +43,9 @@ class WidePair:
     """Two views whose homography is known.
 
     Args:
-        a: ``(480, 640)`` or ``(480, 640, 3)`` uint8.
-        b: the second view, of the same kind.
-        matrix: from the pixels of a to those of b, ``(3, 3)``.
+        a: first view, ``(480, 640)`` or ``(480, 640, 3)`` uint8.
+        b: second view, of the same shape.
+        matrix: homography from pixels of a to pixels of b, ``(3, 3)``.
     """
 
     a: np.ndarray
@@ -54,13 +54,13 @@ class WidePair:
 
     @property
     def shared(self) -> np.ndarray:
-        """Points of a that b shows, of a grid every 32 pixels: ``(N, 2)``."""
+        """Points of a on a grid of 32 pixels that b also shows: ``(N, 2)``."""
         grid = np.stack(np.meshgrid(np.arange(16, WIDTH, 32), np.arange(16, HEIGHT, 32)), -1).reshape(-1, 2)
         there = transform_points(self.matrix, grid.astype(np.float64))
         return grid[((there >= 0) & (there <= (WIDTH - 1, HEIGHT - 1))).all(1)].astype(np.float64)
 
     def error(self, matrix: np.ndarray) -> float:
-        """Mean distance in pixels of b between where a homography takes the shared points and where they lie."""
+        """Mean distance, in pixels of b, of the shared points mapped by a homography from their true places."""
         points = self.shared
         return float(
             np.linalg.norm(transform_points(matrix, points) - transform_points(self.matrix, points), axis=1).mean()

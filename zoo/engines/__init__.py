@@ -1,4 +1,4 @@
-"""What computes a forward pass: arrays in, arrays out. Prediction is written once, against this."""
+"""Engines compute a forward pass: arrays in, arrays out. Prediction is written once, against their interface."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from zoo.base.text import first_line, printable, shortened, unknown
 if TYPE_CHECKING:
     import numpy as np
 
-Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # of what an engine takes, and of each output, for one size
+Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # of the input and of each output, for one size
 ENGINES = ("torch", "onnx", "openvino", "opencv")
-# Of those that run a file: class, module, what to install.
+# Engines that run a file: class, module, package to install.
 _FILES = {
     "onnx": ("OnnxEngine", "zoo.engines.onnx", "onnxruntime"),
     "openvino": ("OpenVinoEngine", "zoo.engines.openvino", "openvino"),
@@ -26,7 +26,7 @@ class Engine(Protocol):
     """Computes a network's forward pass, by whatever library.
 
     Attributes:
-        device: where it computes, such as "cpu" or "cuda:0": whose memory limits what it can be given.
+        device: device that computes, such as "cpu" or "cuda:0"; its memory limits the batches.
     """
 
     @property
@@ -39,20 +39,20 @@ class Engine(Protocol):
             x: ``(B, C, H, W)`` float32 in 0..1.
 
         Returns:
-            What :meth:`zoo.models.base.Model.infer` gives, as contiguous float32 arrays.
+            The outputs of :meth:`zoo.models.base.Model.infer`, as contiguous float32 arrays.
         """
         ...
 
 
 def network_of(engine: Engine, work: str) -> Any:
-    """The network itself, for what needs more than its forward pass.
+    """The network itself, for work that needs more than its forward pass.
 
     Args:
-        engine: torch's, or another.
-        work: what needs it, for the error.
+        engine: torch's engine, or another.
+        work: the work, for the error.
 
     Raises:
-        ZooError: the engine has no network that can be reached into.
+        ZooError: the engine is not torch's and has no network.
     """
     net = getattr(engine, "net", None)
     if net is None:
@@ -66,11 +66,11 @@ def open_engine(kind: str, content: bytes | tuple[bytes, bytes], outputs: Sequen
     Args:
         kind: one of :data:`ENGINES` but torch.
         content: an ONNX file; for OpenVINO also ``(xml, bin)``.
-        outputs: names of those to compute, in the order of the results.
+        outputs: names of the outputs to compute, in the order of the results.
         device: as the engine names it.
 
     Raises:
-        ZooError: there is no such engine, it is not installed, it refuses the file or has no such device.
+        ZooError: the engine does not exist or is not installed, refuses the file, or lacks the device.
     """
     engine: Engine = engine_class(kind)(content, outputs, device)
     return engine
@@ -89,5 +89,5 @@ def engine_class(kind: str) -> Any:
         return getattr(import_module(module), name)
     except ModuleNotFoundError:
         raise ZooError(f"the engine {kind} is not installed: pip install {package}") from None
-    except ImportError as error:  # of a library that its package needs
+    except ImportError as error:  # in a library that its package needs
         raise ZooError(f"the engine {kind} does not start: {shortened(printable(first_line(error)), 200)}") from None

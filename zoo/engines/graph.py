@@ -1,7 +1,7 @@
-"""Reads what an ONNX file says of itself, and refuses what the zoo did not export, before any runtime sees the bytes.
+"""Reads metadata and shapes of an ONNX file, and refuses files that the zoo did not export, before a runtime reads it.
 
-The format is protobuf, of which this reads as much as is needed: neither onnx nor torch need to be installed. Numbers
-of fields are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
+The format is protobuf. Only the parts that are needed are read, so that neither onnx nor torch need to be installed.
+Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from zoo.engines.protobuf import TEXT, BrokenError, Layout, Message, parse
 
 Shape: TypeAlias = "tuple[int | str, ...]"
 
-OPSET = 18  # which the zoo writes
+OPSET = 18  # version that the zoo writes
 DOMAINS = ("", "ai.onnx")  # both mean ONNX's own operators
-DIGEST = "graph_sha256"  # name of the entry that tells a damaged graph, on which runtimes crash or err silently
-METADATA = ("name", "architecture", "facts", "predicts", DIGEST)  # without which nothing is predicted
-AGAIN = "zoo export MODEL --to onnx writes one that can be read"
+DIGEST = "graph_sha256"  # entry that reveals a damaged graph, on which runtimes crash or err silently
+METADATA = ("name", "architecture", "facts", "predicts", DIGEST)  # required for prediction
+AGAIN = "zoo export MODEL --to onnx writes a readable file"
 
 _FLOAT32, _EXTERNAL = 1, 1  # TensorProto.DataType, TensorProto.DataLocation
 _IR_VERSION = b"\x08"  # the field that an ONNX file begins with
@@ -71,12 +71,12 @@ _LAYOUT: Layout = {
 
 @dataclass(frozen=True)
 class Graph:
-    """What an exported file says of itself.
+    """Metadata and shapes of an exported file.
 
     Attributes:
-        metadata: of the zoo; texts by name.
-        opset: version of ONNX's operators; 0 where the file is in another format.
-        inputs: shapes by name, without those of weights. A text names a free dimension.
+        metadata: entries of the zoo; texts by name.
+        opset: version of ONNX's operators; 0 for a file in another format.
+        inputs: shapes by name, without weights. A text names a free dimension.
         outputs: shapes by name, in the file's order.
     """
 
@@ -87,16 +87,16 @@ class Graph:
 
 
 def read_graph(content: bytes, where: str | Path, keys: Sequence[str] = METADATA) -> Graph:
-    """What an ONNX file says of itself.
+    """Metadata and shapes of an ONNX file.
 
     Args:
         content: the file.
         where: its name, for errors.
-        keys: metadata that must be there; with :data:`DIGEST`, the graph must be the one that was exported.
+        keys: names of required metadata; with :data:`DIGEST`, the graph must be the one that was exported.
 
     Raises:
-        ZooError: it is no ONNX, is cut, names other files or operators that are not ONNX's, has another opset than the
-            zoo writes, is damaged, takes something else than a batch of pictures, or lacks metadata.
+        ZooError: the file is not ONNX, is cut, names other files or operators that are not ONNX's, has another opset
+            than the zoo writes, is damaged, takes something else than a batch of pictures, or lacks metadata.
     """
     model, graph = _parse(content, where)
     opset = _opset(model, where)
@@ -111,10 +111,10 @@ def read_graph(content: bytes, where: str | Path, keys: Sequence[str] = METADATA
 
 
 def graph_sha256(content: bytes) -> str:
-    """What :data:`DIGEST` says in the metadata of an ONNX file, which are no part of its graph.
+    """The :data:`DIGEST` of an ONNX file: SHA-256 of its graph, of which metadata are not a part.
 
     Raises:
-        ZooError: it is no ONNX.
+        ZooError: the file is not ONNX.
     """
     return _sha256(_parse(content, "the export")[1])
 
@@ -124,9 +124,9 @@ def _parse(content: bytes, where: str | Path) -> tuple[Message, Message]:
     try:
         model = parse(content, "model", _LAYOUT)
         (graph,) = model.parts(7)
-    except (BrokenError, ValueError):  # the latter of texts, and of none or several graphs
+    except (BrokenError, ValueError):  # the latter for texts, and for no or several graphs
         damaged = content.startswith(_IR_VERSION)
-        raise ZooError(f"{where}: {'cut short or damaged: copy it again' if damaged else 'no ONNX file'}") from None
+        raise ZooError(f"{where}: {'cut short or damaged: copy it again' if damaged else 'not an ONNX file'}") from None
     return model, graph
 
 
@@ -135,13 +135,13 @@ def _sha256(graph: Message) -> str:
 
 
 def check_graph(graph: Graph, floats: bool, where: str | Path, keys: Sequence[str]) -> None:
-    """Refuses what does not look like an export of the zoo.
+    """Refuses a file that does not look like an export of the zoo.
 
     Args:
-        graph: what the file says.
+        graph: metadata and shapes of the file.
         floats: whether its input is float32.
         where: the file's name, for errors.
-        keys: metadata that must be there.
+        keys: names of required metadata.
 
     Raises:
         ZooError: an input, an output or metadata are missing.
@@ -149,22 +149,22 @@ def check_graph(graph: Graph, floats: bool, where: str | Path, keys: Sequence[st
     if not floats or [len(shape) for shape in graph.inputs.values()] != [4] or not graph.outputs:
         raise ZooError(f"{where}: does not take one batch of pictures in float32; {AGAIN}")
     if missing := [key for key in keys if key not in graph.metadata]:
-        raise ZooError(f"{where}: no export of the zoo: its metadata lack {', '.join(missing)}; {AGAIN}")
+        raise ZooError(f"{where}: not an export of the zoo: its metadata lack {', '.join(missing)}; {AGAIN}")
 
 
 def check_digest(graph: Graph, found: str, where: str | Path) -> None:
     """Refuses a graph that is not the one that was exported.
 
     Args:
-        graph: what the file says, which is a SHA-256 among others.
-        found: what that of the file is.
+        graph: metadata of the file, with the SHA-256 of its graph.
+        found: SHA-256 of the graph as it is.
         where: the file's name, for errors.
 
     Raises:
-        ZooError: they differ.
+        ZooError: the digests differ.
     """
     if graph.metadata[DIGEST] != found:
-        raise ZooError(f"{where}: damaged: its graph has not the SHA-256 that its metadata name; copy it again")
+        raise ZooError(f"{where}: damaged: the SHA-256 of its graph differs from its metadata; copy it again")
 
 
 def _opset(model: Message, where: str | Path) -> int:
@@ -176,7 +176,7 @@ def _opset(model: Message, where: str | Path) -> int:
 
 
 def _refuse_foreign(model: Message, where: str | Path) -> None:
-    """Refuses what would read other files or run operators that ONNX does not define, in subgraphs as well."""
+    """Refuses a model that reads other files or has operators that ONNX does not define, in subgraphs as well."""
     for message in model.walk():
         if message.kind == "external" or (message.kind == "tensor" and message.number(14) == _EXTERNAL):
             raise ZooError(f"{where}: keeps weights in other files (external data); {AGAIN}")
@@ -190,7 +190,7 @@ def _refuse_foreign(model: Message, where: str | Path) -> None:
 def _metadata(model: Message, where: str | Path) -> dict[str, str]:
     entries = [(entry.text(1), entry.text(2)) for entry in model.parts(14)]
     if len(dict(entries)) < len(entries):
-        raise ZooError(f"{where}: an entry of its metadata stands twice; {AGAIN}")
+        raise ZooError(f"{where}: its metadata have a duplicate entry; {AGAIN}")
     return dict(entries)
 
 
@@ -204,7 +204,7 @@ def _type(info: Message) -> int:
 
 
 def _within(message: Message, *numbers: int) -> list[Message]:
-    """The messages on the path of these numbers: of value, type, tensor, shape, dimension."""
+    """The messages on the path of these field numbers: value, type, tensor, shape, dimension."""
     found = [message]
     for number in numbers:
         found = [part for each in found for part in each.parts(number)]

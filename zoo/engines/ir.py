@@ -1,4 +1,4 @@
-"""Reads what a file of OpenVINO's own format says of itself: the .xml, beside which the .bin holds the weights."""
+"""Reads metadata and shapes of a file in OpenVINO's own format: the .xml, beside a .bin with the weights."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from zoo.base.text import printable, shortened
 from zoo.engines.graph import DIGEST, METADATA, Graph, Shape, check_digest, check_graph
 
 STANDARD = re.compile(r"opset\d+")
-AGAIN = "zoo export MODEL --to openvino writes one that can be read"
+AGAIN = "zoo export MODEL --to openvino writes a readable file"
 
 
 def read_ir(xml: bytes, weights: bytes, where: str | Path, keys: Sequence[str] = METADATA) -> Graph:
-    """What a file of OpenVINO says of itself.
+    """Metadata and shapes of a file of OpenVINO.
 
     Args:
-        xml: the file.
-        weights: the file beside it.
-        where: name of the former, for errors.
-        keys: metadata that must be there; with :data:`~zoo.engines.graph.DIGEST`, both must be what was exported.
+        xml: content of the .xml.
+        weights: content of the .bin beside it.
+        where: name of the .xml, for errors.
+        keys: names of required metadata; with :data:`~zoo.engines.graph.DIGEST`, both must be what was exported.
 
     Raises:
-        ZooError: it is none, has operators that are not OpenVINO's, takes something else than a batch of pictures,
-            lacks metadata, or is damaged.
+        ZooError: the file is not OpenVINO's, has operators that are not OpenVINO's, takes something else than a batch
+            of pictures, lacks metadata, or is damaged.
     """
     net = _parse(xml, where)
     layers = net.findall("layers/layer")
@@ -51,23 +51,23 @@ def read_ir(xml: bytes, weights: bytes, where: str | Path, keys: Sequence[str] =
 
 
 def ir_sha256(xml: bytes, weights: bytes) -> str:
-    """What the digest in the metadata of a file of OpenVINO says of its layers and weights.
+    """The SHA-256 of the layers and weights of a file of OpenVINO.
 
-    The metadata, which stand behind the layers, are no part of it.
+    It excludes the metadata, which follow the layers.
     """
     return hashlib.sha256(xml[: xml.rfind(b"<rt_info>")] + weights).hexdigest()
 
 
 def _parse(xml: bytes, where: str | Path) -> ElementTree.Element:
-    """The file's tree; declarations of types and entities, which could blow it up, are no part of the format."""
+    """The file's tree; declarations of types and entities, which could blow it up, are not part of the format."""
     try:
         if b"<!" in xml or b"\0" in xml:
             raise ValueError
         net = ElementTree.fromstring(xml)  # noqa: S314  which has no entities
-    except (ElementTree.ParseError, ValueError, LookupError):  # the last of an unknown encoding
-        raise ZooError(f"{where}: no file of OpenVINO, or cut short") from None
+    except (ElementTree.ParseError, ValueError, LookupError):  # the last for an unknown encoding
+        raise ZooError(f"{where}: not a file of OpenVINO, or cut short") from None
     if net.tag != "net":
-        raise ZooError(f"{where}: no file of OpenVINO")
+        raise ZooError(f"{where}: not a file of OpenVINO")
     return net
 
 

@@ -32,9 +32,9 @@ PACKAGES = {
     "coreml": "pip install onnxruntime, on macOS",
     "dml": "pip install onnxruntime-directml, on Windows",
 }
-# As exact as the CPU; and no search of the fastest convolution for each new size.
+# As exact as the CPU, without a search for the fastest convolution at each new size.
 OPTIONS = {"cuda": {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}}
-SILENT = 4  # severity of what is logged: fatal only, since errors are raised as well
+SILENT = 4  # log level: fatal only, since errors are raised as well
 ENTRIES = {
     "session.load_model_format": "ONNX",  # whatever other format the bytes may look like
     "session.record_ep_graph_assignment_info": "1",
@@ -42,15 +42,15 @@ ENTRIES = {
 
 
 class OnnxEngine(FileEngine):
-    """Runs an ONNX file by ONNX Runtime.
+    """Runs an ONNX file with ONNX Runtime.
 
     Args:
-        content: the file, whose digest was compared, if it is a stranger's.
-        outputs: names of those to compute, in the order of the results.
+        content: the file; a stranger's must have passed the comparison of its digest.
+        outputs: names of the outputs to compute, in the order of the results.
         device: "cpu", "cuda", "cuda:1", "coreml", "dml" or "dml:1".
 
     Raises:
-        ZooError: the file is refused, or the device is not here.
+        ZooError: the file is refused, or the device is not available.
     """
 
     name = f"onnxruntime {onnxruntime.__version__}"
@@ -71,7 +71,7 @@ class OnnxEngine(FileEngine):
         if PROVIDERS[kind] not in self._session.get_providers():
             raise ZooError(f"{self.name} cannot start {device}: its driver or a library is missing or too old")
         if kind != "cpu" and (left := _left_to_cpu(self._session)):
-            _say(f"{self.name} computes on the CPU what {kind} does not: {left}")
+            _say(f"{self.name} computes on the CPU, not on {kind}: {left}")
 
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
         return self._session.run(self.outputs, {self.input: x})
@@ -91,7 +91,7 @@ def _session_options() -> onnxruntime.SessionOptions:
 
 
 def _left_to_cpu(session: onnxruntime.InferenceSession) -> str:
-    """Operators that the CPU computes, each with its count; nothing where an older ONNX Runtime does not tell."""
+    """Operators that the CPU computes, each with its count; empty if an older ONNX Runtime does not tell."""
     told_by = getattr(session, "get_provider_graph_assignment_info", list)
     counts = Counter(node.op_type for part in told_by() if part.ep_name == CPU for node in part.get_nodes())
     return listing(f"{count} {operator}" for operator, count in sorted(counts.items()))
@@ -99,5 +99,5 @@ def _left_to_cpu(session: onnxruntime.InferenceSession) -> str:
 
 @lru_cache
 def _say(line: str) -> None:
-    """Says a line once, on the standard error."""
+    """Prints a line once, to standard error."""
     print(f"zoo: {line}", file=sys.stderr)  # noqa: T201

@@ -14,19 +14,20 @@ from zoo.engines.graph import read_graph
 from zoo.engines.runtime import FileEngine, device_of, told
 
 FREE_SIZES = 5  # the first major version that takes files of any size
-SILENT = 0  # level of the log, since errors are raised as well
+SILENT = 0  # log level: errors are raised as well
 
 
 class OpenCVEngine(FileEngine):
-    """Runs an ONNX file by OpenCV, with as many threads as OpenCV uses otherwise.
+    """Runs an ONNX file with OpenCV and its default number of threads.
 
     Args:
-        content: the file, whose digest was compared, if it is a stranger's. OpenCV 4 takes those of a fixed size only.
-        outputs: names of those to compute, in the order of the results.
+        content: the file; a stranger's must have passed the comparison of its digest. OpenCV 4 takes files of a fixed
+            size only.
+        outputs: names of the outputs to compute, in the order of the results.
         device: "cpu".
 
     Raises:
-        ZooError: the file is refused, or the device is not here.
+        ZooError: the file is refused, or the device is not available.
     """
 
     name = f"OpenCV {cv2.__version__}"

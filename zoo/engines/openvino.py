@@ -20,16 +20,16 @@ PACKAGES = dict.fromkeys(("gpu", "npu"), "Intel's driver of that device")
 
 
 class OpenVinoEngine(FileEngine):
-    """Runs a file by OpenVINO.
+    """Runs a file with OpenVINO.
 
     Args:
-        content: an ONNX file, or the two of OpenVINO's own format: ``(xml, bin)``. Their digests were compared, if they
-            are a stranger's.
-        outputs: names of those to compute, in the order of the results.
+        content: an ONNX file, or the two files of OpenVINO's own format: ``(xml, bin)``. A stranger's must have passed
+            the comparison of their digests.
+        outputs: names of the outputs to compute, in the order of the results.
         device: "cpu", "gpu", "gpu:1" or "npu".
 
     Raises:
-        ZooError: the file is refused, or the device is not here.
+        ZooError: the file is refused, or the device is not available.
     """
 
     name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
@@ -60,8 +60,8 @@ class OpenVinoEngine(FileEngine):
 def _core() -> openvino.Core:
     """The process's one core.
 
-    OpenVINO's CPU plugin gives the thread that loads it a stack for signals and takes it away where it is unloaded.
-    Where two cores had been made, the next signal that Python hears (Ctrl-C, the end of a child) killed the process.
+    OpenVINO's CPU plugin gives the thread that loads it a stack for signals, and removes the stack when it is unloaded.
+    With two cores, the next signal that Python received (Ctrl-C, the end of a child) killed the process.
     """
     return openvino.Core()
 

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 TEXT = "text"
-# What lies in the fields of a message, as far as it matters: a message, by the name of its kind, a text or a number.
+# The fields of a message that matter: each is a message, by the name of its kind, a text or a number.
 Layout: TypeAlias = "Mapping[tuple[str, int], str | type[int]]"
 
 MOST_FIELDS = 100_000  # files of the zoo have 1,300 to 6,300
-DEEPEST = 64  # messages within messages, of which a subgraph takes three
+DEEPEST = 64  # nested messages; a subgraph takes three
 
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5  # kinds of fields
 
 
 class BrokenError(Exception):
-    """The bytes are no such message, or end where they should not."""
+    """The bytes are not such a message, or are cut short."""
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Message:
 
     Attributes:
         content: its bytes.
-        fields: number and value of those that the layout names, in the file's order.
+        fields: number and value of the fields that the layout names, in the file's order.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Message:
         return next((value for each, value in self.fields[::-1] if each == number and isinstance(value, int)), 0)
 
     def walk(self) -> Iterator[Message]:
-        """Itself and all that lies in it."""
+        """This message and all messages in it."""
         yield self
         for _, value in self.fields:
             if isinstance(value, Message):
@@ -59,18 +59,18 @@ def parse(content: bytes, kind: str, layout: Layout) -> Message:
 
     Args:
         content: the file.
-        kind: of the message, as the layout names it.
+        kind: kind of the message, as the layout names it.
         layout: what to keep of each kind of message; other fields are skipped.
 
     Raises:
-        BrokenError: it is none.
-        UnicodeDecodeError: a text is none.
+        BrokenError: the bytes are not such a message.
+        UnicodeDecodeError: a text is not UTF-8.
     """
     return _Reader(layout).message(kind, memoryview(content))
 
 
 class _Reader:
-    """Reads a file's messages, as many as a file of the zoo may have."""
+    """Reads a file's messages, up to the most fields of a file of the zoo."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

@@ -1,4 +1,4 @@
-"""What engines that run an exported file share."""
+"""The common part of engines that run an exported file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.base.memory import ran_out
 from zoo.base.text import listing, printable, shortened
 from zoo.engines.graph import Graph, Shape
 
-# What runtimes say beside what is wrong: codes, places in their source, what they were doing.
+# Parts of runtimes' messages that do not tell what is wrong: codes, places in their source, their current task.
 _NOISE = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |.*Status Message: |/\S+:\d+ (.* was false\. |.*\) (?=[A-Z]))|\w+\.cc:\d+ \w+ "
     r"|OpenCV\(\S+ \S+ error: \([^)]*\) | in function '.*'"
@@ -29,21 +29,21 @@ class FileEngine(ABC):
     """Runs an exported file; see :class:`zoo.engines.Engine`. A subclass computes one batch.
 
     Args:
-        graph: what the file says of itself.
-        outputs: names of those to compute, in the order of the results.
-        device: where it computes, as the engine calls it.
+        graph: metadata and shapes of the file.
+        outputs: names of the outputs to compute, in the order of the results.
+        device: device that computes, as the engine names it.
 
     Raises:
         ZooError: the file has no such output.
     """
 
-    name: str  # of the runtime, with its version
+    name: str  # name of the runtime, with its version
 
     def __init__(self, graph: Graph, outputs: Sequence[str], device: str) -> None:
         for output in outputs:
             if output not in graph.outputs:
                 there = shortened(printable(", ".join(graph.outputs)), 200)
-                raise ZooError(f"the export has no output {output!r:.60}; there are: {there}")
+                raise ZooError(f"the export has no output {output!r:.60}; it has: {there}")
         self.graph = graph
         self.device = device
         self.outputs = list(outputs)
@@ -60,7 +60,7 @@ class FileEngine(ABC):
 
     @abstractmethod
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
-        """The outputs of a contiguous batch which the file takes."""
+        """The outputs for a contiguous batch that the file takes."""
 
 
 def threads() -> int:
@@ -77,11 +77,11 @@ def device_of(name: str, runtime: str, there: Mapping[str, bool], packages: Mapp
     Args:
         name: such as "cpu", "cuda" or "cuda:1".
         runtime: its name, for errors.
-        there: kinds of devices, and whether they have numbers.
-        packages: what to install for kinds that may not be there.
+        there: available kinds of devices, and whether they have numbers.
+        packages: what to install for kinds that may not be available.
 
     Raises:
-        ZooError: it is none of these; the message says which are, and what would bring it.
+        ZooError: the device is not available; names the available ones, and what to install.
     """
     kind, colon, number = name.partition(":")
     if kind in there and (not colon or (there[kind] and re.fullmatch("[0-9]{1,3}", number))):
@@ -91,27 +91,27 @@ def device_of(name: str, runtime: str, there: Mapping[str, bool], packages: Mapp
 
 
 def check_size(shape: Sequence[int], wanted: Shape) -> None:
-    """Refuses a batch that does not go into an input.
+    """Refuses a batch whose size an input does not take.
 
     Raises:
-        ZooError: with both sizes, and the way out.
+        ZooError: names both sizes and the way out.
     """
     fits = len(shape) == len(wanted) and all(
         isinstance(side, str) or side == given for side, given in zip(wanted, shape, strict=True)
     )
     if not fits:
         sizes = f"{size_text(wanted)}, not {size_text(shape)}"
-        raise ZooError(f"the export takes {sizes}; one that zoo export writes without --size takes any")
+        raise ZooError(f"the export takes {sizes}; zoo export without --size writes one that takes any")
 
 
 def size_text(shape: Sequence[int | str]) -> str:
-    """A shape as "1x3x360x480", a question mark for what is free."""
+    """A shape as "1x3x360x480", with a question mark for a free side."""
     return "x".join(str(side) if isinstance(side, int) else "?" for side in shape)
 
 
 @contextmanager
 def told(runtime: str, task: str) -> Iterator[None]:
-    """Makes a :class:`ZooError` of one line of whatever a runtime raises.
+    """Turns any error of a runtime into a :class:`ZooError` of one line.
 
     Args:
         runtime: its name.
@@ -121,13 +121,13 @@ def told(runtime: str, task: str) -> Iterator[None]:
         yield
     except ZooError:
         raise
-    except Exception as error:  # each has classes of its own, some none but Exception
+    except Exception as error:  # each runtime has its own classes, some only Exception
         if ran_out(error) or _OUT_OF_MEMORY.search(str(error)):
             raise ZooError(f"{runtime} ran out of memory: take smaller pictures, tiles or batches") from error
         raise ZooError(f"{runtime} cannot {task}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    """The first line that tells a reader something."""
+    """The first line of an error that tells a reader something."""
     lines = (line.strip() for line in _NOISE.sub("", str(error)).splitlines())
     return shortened(printable(next(filter(None, lines), type(error).__name__)), 200)

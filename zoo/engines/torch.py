@@ -14,7 +14,7 @@ class TorchEngine:
     """Runs a network in eval mode, on its device and in its precision; see :class:`zoo.engines.Engine`.
 
     Args:
-        net: with ``infer``, a :class:`zoo.models.base.Model`.
+        net: network with ``infer``, a :class:`zoo.models.base.Model`.
     """
 
     def __init__(self, net: torch.nn.Module) -> None:

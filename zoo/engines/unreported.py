@@ -1,4 +1,4 @@
-"""Runtimes tell their makers of their use unless they are told not to: the zoo tells them.
+"""Switches off telemetry: runtimes report their use to their makers by default.
 
 ONNX Runtime from 1.29 on keeps an identifier of the machine and uploads what it runs; OpenVINO sends an event when it
 is imported.
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-OPENVINO = "openvino_telemetry"  # a package that OpenVINO does without where it is not installed
+OPENVINO = "openvino_telemetry"  # a package that OpenVINO can do without
 
 
 @contextmanager

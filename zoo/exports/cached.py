@@ -17,16 +17,16 @@ from zoo.hub import client
 
 
 def export_once(model: str | Path) -> Path:
-    """The path of a model's ONNX file in the cache: of these weights, arguments, version of the zoo and opset.
+    """The path of a model's ONNX file in the cache, for its weights and arguments, the zoo's version and the opset.
 
-    It was compared with torch by ONNX Runtime.
+    ONNX Runtime compared it with torch.
 
     Args:
         model: what ``zoo.load`` takes.
 
     Raises:
-        ZooError: the model cannot be exported, packages are missing, the cache cannot be written, or ONNX Runtime gives
-            something else than torch.
+        ZooError: the model cannot be exported, packages are missing, the cache cannot be written, or ONNX Runtime
+            computes something else than torch.
     """
     card, _ = find(model)
     config = [card.config.get(name) for name in ("architecture", "arguments", "weights")]
@@ -44,7 +44,7 @@ def export_once(model: str | Path) -> Path:
         try:
             job.judge(subject, made)
         except UnlikeError as error:
-            raise ZooError(f"{error}\nengine='torch' computes it") from error
+            raise ZooError(f"{error}\nengine='torch' runs it") from error
         replace(path, made.file.contents[".onnx"])
     return path
 
@@ -57,13 +57,13 @@ def _make_folder(folder: Path, name: str) -> None:
             pass
     except OSError as error:
         raise ZooError(
-            f"the export of {name} cannot be kept in {folder}: {error.strerror}\n"
-            "HF_HOME names another cache, and zoo export writes a file into any folder"
+            f"cannot store the export of {name} in {folder}: {error.strerror}\n"
+            "set HF_HOME to another cache, or write the file into any folder with zoo export"
         ) from error
 
 
 def _is_sound(path: Path) -> bool:
-    """Whether there is a file that is whole."""
+    """Whether the file exists and is whole."""
     try:
         read_graph(path.read_bytes(), path)
     except (OSError, ZooError):

@@ -1,11 +1,11 @@
-"""The comparison of a file with the network that it was made of, on every runtime that is installed and reads it.
+"""Compares a file with the network that it was made from, on every installed runtime that reads it.
 
-One runtime a kind of file must read it and agree with torch: ONNX Runtime for ONNX, OpenVINO for its own format, torch
-for its own programs, spandrel for its files, both of which nothing else reads. The others are told of too. One that
-cannot read the file, such as OpenCV 4 a file of free sizes, is entered with its reason. One that reads it and gives
-something else counts as a failure like the first, since whoever uses it would not be told: ``--force`` writes the file
-then, and the certificate says where they part. Of int8 only ONNX Runtime is judged, by the card's figure, and of any
-other the certificate tells whether it computes the same.
+For each kind of file one runtime must read it and agree with torch: ONNX Runtime for ONNX, OpenVINO for its own format,
+torch for its own programs, spandrel for its files; nothing else reads the last two. The other runtimes are recorded
+too. A runtime that cannot read the file, such as OpenCV 4 a file of free sizes, is entered with its reason. A runtime
+that reads it and computes something else counts as a failure like the first, since its users would not notice:
+``--force`` writes the file anyway, and the certificate says where the outputs differ. For int8 only ONNX Runtime is
+judged, by the card's figure; for any other runtime the certificate says whether it computes the same.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ RUNTIMES = {
     "openvino": ("openvino",),
     "torch": ("torch",),
     "spandrel": ("spandrel",),
-}  # the first must
-# The largest difference, of outputs in units of 1: those that are larger are divided by their RMS. Half a bit of the 11
-# that fp16 has in each weight comes to 5e-3 of the cards' outputs.
+}  # the first must agree with torch
+# The largest allowed difference of outputs; outputs with an RMS above 1 are divided by it. Rounding the weights to the
+# 11 bits of fp16 changes the cards' outputs by 5e-3.
 LARGEST = {"fp32": 1e-4, "fp16": 2e-2}
-EQUAL = {"fp32": 0.9999, "fp16": 0.99}  # share of the mask's pixels; near ties fall either way
-STRANGE = 2.0  # times the mean difference of ONNX Runtime: what another runtime of int8 may have
-COST = 0.01  # of int8, relative, of the card's first figure
-ROUNDING = 1.5e-4  # of figures, which have four decimals: the last may fall either way
+EQUAL = {"fp32": 0.9999, "fp16": 0.99}  # least share of equal pixels of a mask; near ties fall either way
+STRANGE = 2.0  # allowed mean difference of another int8 runtime, as a multiple of ONNX Runtime's
+COST = 0.01  # most that int8 may change the card's first figure, relative
+ROUNDING = 1.5e-4  # allowed difference of figures, which have four decimals: the last may fall either way
 
-Opener: TypeAlias = "Callable[[str, Sequence[str]], Engine]"  # of a runtime and the outputs that it is asked for
+Opener: TypeAlias = "Callable[[str, Sequence[str]], Engine]"  # takes a runtime and names of outputs
 
 
 class UnlikeError(ZooError):
-    """A runtime gives something else than torch, or int8 costs too much; nothing was written.
+    """A runtime computes something else than torch, or int8 costs too much; nothing was written.
 
     Attributes:
-        forced: whether ``--force`` writes it all the same.
+        forced: whether ``--force`` would write the file anyway.
     """
 
     def __init__(self, message: str, forced: bool) -> None:
@@ -58,13 +58,13 @@ class UnlikeError(ZooError):
 
 @dataclass(frozen=True)
 class Reference:
-    """What torch computes.
+    """The outputs of torch, to compare with.
 
     Args:
         inputs: batches of pictures.
-        answers: to each, its outputs.
-        names: of the outputs.
-        numbers: how many of them are numbers; the rest are masks.
+        answers: outputs for each input.
+        names: names of the outputs.
+        numbers: how many outputs are numbers; the rest are masks.
     """
 
     inputs: list[Input]
@@ -86,7 +86,7 @@ class Reference:
         """The differences for each input.
 
         Raises:
-            ZooError: the engine cannot compute one of them.
+            ZooError: the engine cannot compute one of the inputs.
         """
         return [self._one(x.name, want, engine(x.x)) for x, want in zip(self.inputs, self.answers, strict=True)]
 
@@ -103,31 +103,31 @@ class Reference:
         )
 
     def share(self, compared: Sequence[Compared]) -> float | None:
-        """The share of all masks' pixels that are equal; None where there is no mask."""
+        """The share of equal pixels over all masks; None if there is no mask."""
         sized = [(x.x.size, each.equal) for x, each in zip(self.inputs, compared, strict=True)]
         known = [(size, equal) for size, equal in sized if equal is not None]
         return sum(size * equal for size, equal in known) / sum(size for size, _ in known) if known else None
 
     @property
     def scale(self) -> float:
-        """The RMS of torch's numbers, or 1 where they are smaller."""
+        """The largest RMS of torch's numbers, at least 1."""
         numbers = [each for answer in self.answers for each in answer[: self.numbers]]
         return max(1.0, max(float(np.sqrt(np.square(each, dtype=np.float64).mean())) for each in numbers))
 
 
 @dataclass
 class Found:
-    """What a runtime makes of a file.
+    """The results of a runtime for a file.
 
     Args:
-        kind: of the runtime, as engines are called.
-        name: with its version.
+        kind: kind of the runtime, a name of an engine.
+        name: name of the runtime, with its version.
         cannot: why it cannot read or compute the file.
-        fault: in how far it gives something else than torch, or that it cannot, where it must.
-        parting: where it parts from torch.
+        fault: how its outputs differ from torch's, or why it cannot read the file although it must.
+        parting: where its outputs begin to differ.
         pictures: differences for each input.
-        equal: share of all masks' pixels; None where there is no mask.
-        figures: of the card.
+        equal: share of equal pixels over all masks; None if there is no mask.
+        figures: figures of the card.
     """
 
     kind: str
@@ -148,13 +148,13 @@ class Found:
         return max((each.mean for each in self.pictures), default=0.0)
 
     def worst(self, inputs: Sequence[Input]) -> np.ndarray | None:
-        """The smallest input whose outputs are about as far off as any."""
+        """The smallest input whose difference is at least half of the largest."""
         pairs = zip(inputs, self.pictures, strict=False)
         bad = [x.x for x, each in pairs if not 2 * each.largest < self.largest]  # NaN too
         return min(bad, key=np.size, default=None)
 
     def certified(self) -> OnRuntime:
-        """As ``parity.json`` tells it; of numbers that are none only the fault does."""
+        """The entry in ``parity.json``; inputs with NaN or infinite differences are left out, the fault names them."""
         numbers = [each for each in self.pictures if math.isfinite(each.largest) and math.isfinite(each.mean)]
         told = [replace(each, largest=_rounded(each.largest), mean=_rounded(each.mean)) for each in numbers]
         parting = shortened("; ".join(filter(None, (self.fault, self.parting))), LINE)
@@ -162,7 +162,7 @@ class Found:
 
 
 def _rounded(difference: float) -> float:
-    """To two digits: the others vary with the number of threads."""
+    """Rounds to two digits: the others vary with the number of threads."""
     return float(f"{difference:.2g}")
 
 
@@ -171,12 +171,12 @@ def _badness(difference: float) -> float:
 
 
 def unlike(found: Found, precision: str, scale: float) -> str:
-    """In how far outputs are not those of torch; empty where they are. Of int8 the card's figure is judged instead.
+    """How outputs differ too much from torch's; else empty. For int8 the card's figure is judged instead.
 
     Args:
         found: the differences.
-        precision: of the file.
-        scale: of torch's outputs.
+        precision: precision of the file.
+        scale: scale of torch's outputs.
     """
     if found.cannot or precision == "int8":
         return ""
@@ -192,14 +192,14 @@ def unlike(found: Found, precision: str, scale: float) -> str:
 def examine(
     kinds: Sequence[str], make: Opener, reference: Reference, precision: str = "fp32", must: str = ""
 ) -> list[Found]:
-    """What the runtimes that are installed make of a file.
+    """The results of the installed runtimes for a file.
 
     Args:
-        kinds: of runtimes.
-        make: opens the file.
-        reference: what torch computes.
-        precision: of the file.
-        must: the runtime that has to read it.
+        kinds: kinds of runtimes.
+        make: function that opens the file.
+        reference: outputs of torch.
+        precision: precision of the file.
+        must: the runtime that must read it.
     """
     found = [_examined(kind, name, make, reference) for kind, name in installed(kinds).items()]
     for each in found:
@@ -220,7 +220,7 @@ def _examined(kind: str, name: str, make: Opener, reference: Reference) -> Found
 
 
 def installed(kinds: Sequence[str]) -> dict[str, str]:
-    """Names with versions, such as "onnxruntime 1.32.0", of the runtimes that are here."""
+    """Names with versions, such as "onnxruntime 1.32.0", of the installed runtimes."""
     names = {}
     for kind in kinds:
         with suppress(ZooError, PackageNotFoundError):
@@ -231,9 +231,9 @@ def installed(kinds: Sequence[str]) -> dict[str, str]:
 def measure_figures(
     net: Model, measure: Callable[[Model], Any], make: Opener, found: Sequence[Found], precision: str
 ) -> None:
-    """Enters the card's figures, of torch and of each runtime that computes the file, measured in one run.
+    """Enters the card's figures, with torch and with each runtime that computes the file, measured in one run.
 
-    Those of fp32 may differ by the rounding of their last digit, and those of fp16 by what they claim to be sure of.
+    Figures of fp32 may differ by the rounding of their last digit, and figures of fp16 by their tolerance.
     """
     own = measure(net).figures
     for each in found if own else ():
@@ -253,10 +253,10 @@ def measure_figures(
 
 
 def refuse_cost(name: str, figure: Measured) -> None:
-    """Refuses what changes a figure by too much.
+    """Refuses an int8 file that changes a figure by too much.
 
     Raises:
-        UnlikeError: it does.
+        UnlikeError: the change is above :data:`COST`.
     """
     if (share := cost(figure)) > COST:
         values = f"{figure.name} is {figure.engine:.4f}, in float32 {figure.torch:.4f}"
@@ -264,5 +264,5 @@ def refuse_cost(name: str, figure: Measured) -> None:
 
 
 def cost(figure: Measured) -> float:
-    """By which share of itself a figure changes."""
+    """The relative change of a figure."""
     return abs(figure.engine - figure.torch) / abs(figure.torch) if figure.torch else math.inf

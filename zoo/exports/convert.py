@@ -20,8 +20,8 @@ from zoo.nn.mode import evaluating
 
 OPSET = 18
 INPUT = "input"
-TRACED = (2, 101, 75)  # batch, height and width: a side that is 1 or even, or like the other, would be frozen
-OTHERWISE = (3, 67, 117)  # by which free dimensions are told from fixed ones
+TRACED = (2, 101, 75)  # batch, height and width: exporters freeze a side that is 1, even or like the other
+OTHERWISE = (3, 67, 117)  # a second shape, to tell free dimensions from fixed ones
 AXES = ("batch", "", "height", "width")
 
 Exporter: TypeAlias = Literal["torchscript", "dynamo"]
@@ -31,7 +31,7 @@ EXPORTERS: tuple[Exporter, ...] = ("torchscript", "dynamo")  # in the order they
 
 
 class Exported(nn.Module):
-    """What a file computes: what engines ask a network for, and what its users without the zoo get beside that."""
+    """The graph of a file: the outputs that engines use, and further outputs for users without the zoo."""
 
     def __init__(self, net: Model) -> None:
         super().__init__()
@@ -47,11 +47,11 @@ def to_onnx(net: Model, example: Example, exporter: Exporter, size: Size | None 
     """The network as an ONNX model in one piece, weights inside, without metadata.
 
     Args:
-        net: in float32 on the processor.
-        example: channels, height and width of what it takes.
-        exporter: of torch, the older one or that of torch.export.
-        size: height and width of the only input it then takes, in a batch of one; None: any batch, and any size where
-            the network takes any.
+        net: network in float32 on the CPU.
+        example: channels, height and width of its input.
+        exporter: torch's exporter, the older one or that of torch.export.
+        size: fixed height and width of the input, in a batch of one; None: any batch, and any size if the network takes
+            any.
 
     Raises:
         ZooError: the exporter refuses the network.
@@ -61,12 +61,12 @@ def to_onnx(net: Model, example: Example, exporter: Exporter, size: Size | None 
         try:
             x = torch.rand(shape)
             return EXPORT[exporter](Exported(net), x, free, output_names(net, x))
-        except Exception as error:  # whatever an exporter makes of a network
+        except Exception as error:  # exporters may raise anything
             raise ZooError(f"torch's {exporter} exporter refuses {type(net).__name__}: {first_line(error)}") from error
 
 
 def output_names(net: Model, x: Tensor) -> list[str]:
-    """What :class:`Exported` gives: what engines ask for, then the rest."""
+    """Names of the outputs of :class:`Exported`: those that engines use, then the rest."""
     return [*net.outputs, *net.further(*net.infer(x))]
 
 
@@ -83,7 +83,7 @@ def traced_shape(
 
 
 def named_shapes(net: Model, example: Example, size: Size | None) -> list[Shape]:
-    """The shapes of the input and of each output; what varies with a free dimension is named as a multiple of it."""
+    """The shapes of the input and of each output; a side that varies with a free one is named as its multiple."""
     runs = []
     with evaluating(net), torch.no_grad():
         for traced in (TRACED, OTHERWISE):
@@ -100,7 +100,7 @@ def named_shapes(net: Model, example: Example, size: Size | None) -> list[Shape]
 
 
 def _named(lengths: tuple[int, int], sides: Mapping[str, tuple[int, int]]) -> int | str:
-    """A dimension that had two lengths, by the free side that these are multiples of."""
+    """A dimension with two lengths, as a multiple of the free side that both are multiples of."""
     a, b = lengths
     for name, (own, other) in sides.items():
         if a != b and a * other == b * own and a % own == 0:
@@ -132,7 +132,7 @@ EXPORT = {"torchscript": _torchscript, "dynamo": _dynamo}
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Keeps what exporters warn of and print from the user, whom the certificate tells what the file is worth."""
+    """Hides warnings and output of exporters: the certificate tells the user how good the file is."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     sink: Any = io.StringIO()

@@ -1,4 +1,4 @@
-"""The kinds of files: each is made in memory, and opened from there to be compared."""
+"""The kinds of files: each is made in memory, and opened from there for the comparison."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from zoo.exports.settings import Size
 from zoo.models.base import Model
 from zoo.nn.mode import evaluating
 
-HALF_FROM = 256  # numbers of a tensor; smaller ones stay, since they weigh nothing
-EXTRA = "metadata.json"  # in a program of torch
+HALF_FROM = 256  # numbers of a tensor; smaller tensors stay float32, since they need little space
+EXTRA = "metadata.json"  # file inside a program of torch
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class File:
 
 
 def halved(content: bytes) -> bytes:
-    """An ONNX model whose weights are stored in float16, and made float32 where it is read.
+    """An ONNX model whose weights are stored in float16, and cast to float32 when it is read.
 
-    So it computes in float32 wherever it runs. ONNX Runtime's conversion of all operators is as far off, and OpenCV
-    does not read it.
+    So it computes in float32 on every runtime. ONNX Runtime's conversion of all operators is as inaccurate, and OpenCV
+    does not read its result.
     """
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -102,7 +102,7 @@ def openvino_files(content: bytes, half: bool) -> File:
 
 
 def torch_program(net: Model, example: Example, size: Size | None, entries: Mapping[str, str]) -> File:
-    """What ``torch.export`` makes of the network; its entries are the JSON in the extra file ``metadata.json``.
+    """The program of ``torch.export`` for the network; its entries are the JSON in the extra file ``metadata.json``.
 
     Raises:
         ZooError: torch refuses the network.
@@ -115,23 +115,23 @@ def torch_program(net: Model, example: Example, size: Size | None, entries: Mapp
             program = torch.export.export(convert.Exported(net), (torch.rand(shape),), dynamic_shapes=dynamic)
             getattr(
                 program, "_guards_code", []
-            ).clear()  # which hold sizes to what divides as the traced ones do; it computes any
+            ).clear()  # guards, which allow only sizes that divide like the traced ones; it computes any size
             names = convert.output_names(net, torch.rand(shape))
             told = {**entries, "outputs": json.dumps(names)}
             torch.export.save(program, buffer, extra_files={EXTRA: json.dumps(told)})
-        except Exception as error:  # whatever torch makes of a network
+        except Exception as error:  # torch may raise anything
             raise ZooError(f"torch.export refuses {type(net).__name__}: {first_line(error)}") from error
     return File({".pt2": buffer.getvalue()})
 
 
 def foreign_file(net: Model, foreign: str, entries: Mapping[str, str], half: bool) -> File:
-    """The network's tensors by the names that other programs know, in safetensors.
+    """The network's tensors in safetensors, under the names that other programs know.
 
     Args:
         net: the network.
         foreign: function that recognises such files, see :class:`zoo.base.registry.Architecture`.
         entries: metadata of the file.
-        half: store float16.
+        half: whether to store float16.
 
     Raises:
         ZooError: the network has other tensors.
@@ -145,7 +145,7 @@ def foreign_file(net: Model, foreign: str, entries: Mapping[str, str], half: boo
 
 
 class Foreign:
-    """A safetensors file as the engine that spandrel makes of it, as ComfyUI and chaiNNer do."""
+    """A safetensors file as an engine that spandrel runs, as ComfyUI and chaiNNer do."""
 
     device = "cpu"
 

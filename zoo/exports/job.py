@@ -34,9 +34,9 @@ class Made:
 
     Args:
         file: its bytes.
-        graph: the ONNX model in float32 that it was made of; none of a program of torch, or a file for spandrel.
-        entries: what the file says of itself.
-        found: what the runtimes make of it, first that which must agree with torch.
+        graph: the ONNX model in float32 that it was made from; empty for a program of torch or a file for spandrel.
+        entries: metadata of the file.
+        found: results of the runtimes, first the one that must agree with torch.
     """
 
     file: File
@@ -50,10 +50,10 @@ class Done:
     """What was written.
 
     Args:
-        files: of the export, the main one first.
-        beside: what tells of it.
-        certificate: of it.
-        found: what the runtimes make of it.
+        files: files of the export, the main one first.
+        beside: files that describe it.
+        certificate: certificate of the main file.
+        found: results of the runtimes.
     """
 
     files: list[Path]
@@ -67,13 +67,13 @@ def export(model: str | Path, settings: Settings, folder: Path, measure: Measure
 
     Args:
         model: what ``zoo.load`` takes.
-        settings: of the export.
-        folder: of the files; made if it is missing.
-        measure: measures the card's figures of a network; None: these are left out.
+        settings: settings of the export.
+        folder: folder of the files; made if it is missing.
+        measure: function that measures the card's figures of a network; None: figures are left out.
 
     Raises:
-        UnlikeError: a runtime gives something else than torch, or int8 costs too much.
-        ZooError: what is asked for cannot be.
+        UnlikeError: a runtime computes something else than torch, or int8 costs too much.
+        ZooError: the export is not possible.
     """
     subject = Subject.load(model, settings)
     made = make(subject, RUNTIMES[settings.to])
@@ -86,11 +86,11 @@ def export(model: str | Path, settings: Settings, folder: Path, measure: Measure
 
 
 def make(subject: Subject, kinds: Sequence[str]) -> Made:
-    """The file by the exporter that agrees with torch on every runtime, else on the one that must.
+    """Makes the file by the exporter that agrees with torch on every runtime, else on the one that must agree.
 
     Args:
-        subject: what is exported.
-        kinds: of the runtimes, first that which must agree.
+        subject: model to export.
+        kinds: kinds of the runtimes, first the one that must agree.
 
     Raises:
         ZooError: every exporter refuses the network.
@@ -124,9 +124,9 @@ def _without_graph(subject: Subject, kinds: Sequence[str]) -> Made:
 
 
 def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
-    """The file by one of torch's exporters.
+    """Makes the file by one of torch's exporters.
 
-    The graph in float32 has to agree on ONNX Runtime, whatever is made of it: else it is returned as it is.
+    The graph in float32 must agree with torch on ONNX Runtime first; if it does not, it is returned unchanged.
     """
     settings, reference = subject.settings, subject.reference
     graph = convert.to_onnx(subject.net, subject.example, exporter, settings.size)
@@ -139,7 +139,7 @@ def attempt(subject: Subject, exporter: Exporter, kinds: Sequence[str]) -> Made:
 
 
 def finished(subject: Subject, graph: bytes, entries: Mapping[str, str]) -> File:
-    """What is asked for, of the graph in float32."""
+    """The requested file, made from the graph in float32."""
     settings, content = subject.settings, graph
     if settings.precision == "int8":
         shown = pictures.opened(settings.calibrate, pictures.MOST)
@@ -153,10 +153,10 @@ def finished(subject: Subject, graph: bytes, entries: Mapping[str, str]) -> File
 
 
 def judge(subject: Subject, made: Made) -> None:
-    """Refuses a file that gives something else than torch: where it must not, or anywhere without ``force``.
+    """Refuses a file that differs from torch: on the runtime that must agree, or on any without ``force``.
 
     Raises:
-        UnlikeError: with the layer where they part, if it is found.
+        UnlikeError: names the layer where they begin to differ, if it is found.
     """
     first, settings = made.found[0], subject.settings
     for each in made.found:
@@ -171,7 +171,7 @@ def judge(subject: Subject, made: Made) -> None:
 
 
 def _parting(subject: Subject, made: Made, found: Found) -> str:
-    """Where a runtime parts from torch, or from ONNX Runtime where that agrees with torch; empty where it cannot."""
+    """Where a runtime parts from torch, or from ONNX Runtime if that agrees with torch; empty if unknown."""
     x = found.worst(subject.reference.inputs)
     if x is None or not made.graph or subject.settings.precision != "fp32":
         return ""
@@ -191,7 +191,7 @@ def write(subject: Subject, made: Made, folder: Path) -> Done:
         with TemporaryDirectory(prefix=".zoo-export-", dir=folder) as temporary:
             draft = Path(temporary)
             for file in filter(lambda file: (folder / file).is_file(), (parity.FILE, use.FILE)):
-                (draft / file).write_bytes((folder / file).read_bytes())  # they tell of other exports too
+                (draft / file).write_bytes((folder / file).read_bytes())  # they describe other exports too
             parity.write(draft, told)
             use.write(draft, use.render(subject.architecture, told.file, made.entries, subject.settings.size))
             for file, content in contents.items():
@@ -199,14 +199,14 @@ def write(subject: Subject, made: Made, folder: Path) -> Done:
             for file in (use.FILE, parity.FILE, *contents):
                 (draft / file).replace(folder / file)
     finally:
-        with suppress(OSError):  # one that holds something stays
+        with suppress(OSError):  # a folder that is not empty stays
             for each in missing:
                 each.rmdir()
     return Done([folder / file for file in contents], [folder / parity.FILE, folder / use.FILE], told, made.found)
 
 
 def certify(subject: Subject, made: Made, file: str, content: bytes) -> Certificate:
-    """What ``parity.json`` says of the file."""
+    """The entry of the file in ``parity.json``."""
     versions = {}
     for package in PACKAGES:
         with suppress(PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""What a file says of itself: which model it is, what it takes and gives, and one answer to compare with."""
+"""The metadata of a file: its model, its input and outputs, and one golden output to compare with."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def of_model(subject: Subject, exporter: str) -> dict[str, str]:
     """The entries of ``metadata_props``, all texts.
 
     Args:
-        subject: what is exported.
-        exporter: of torch that made the file.
+        subject: model to export.
+        exporter: name of the exporter that made the file.
     """
     net, config, front, facts = subject.net, subject.card.config, subject.card.front, subject.net.facts()
     precision = subject.settings.precision
@@ -56,15 +56,15 @@ def of_model(subject: Subject, exporter: str) -> dict[str, str]:
 
 
 def _line(text: object) -> str:
-    """What may stand in a line, since a file with other texts is refused."""
+    """A text as one short line, since a file with other texts is refused."""
     return shortened(printable(" ".join(str(text).split())), LINE)
 
 
 def golden_answer(net: Model, example: Example, size: Size | None) -> str:
     """A picture (uint8) and the network's first output for it (float16): an .npz in base64.
 
-    For a file of fixed size it also has ``size``, to which the picture is enlarged, and ``step``: of the output, of
-    which every so many rows and columns are kept, so that it is not larger than :data:`zoo.cards.replay.LIMIT`.
+    For a file of fixed size the picture is enlarged to ``size``. Of the output only every ``step``-th row and column is
+    kept, so that the .npz is not larger than :data:`zoo.cards.replay.LIMIT`.
     """
     scene, size = golden.picture(*example).numpy(), size or example[1:]
     output = net.engine(replay.enlarged(scene, size).astype(np.float32) / 255)[0].astype(np.float16)

@@ -1,4 +1,4 @@
-"""Names the layer where the outputs of a file leave those of the network that it was made of."""
+"""Names the layer where the outputs of a file begin to differ from those of its network."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from zoo.engines import open_engine
 from zoo.exports.convert import Exported
 from zoo.models.base import Model
 
-NEAR = 1e-4  # difference of what counts as the same tensor, of its largest number; of numbers below 1 absolute
+NEAR = 1e-4  # largest difference of equal tensors, relative to the largest number; absolute for numbers below 1
 
 
 @dataclass
 class Step:
-    """What a module of the network gave.
+    """The output of a module of the network.
 
     Args:
-        name: of the module, such as "decoder.0.1.0".
-        kind: its class.
-        output: a copy.
-        consumers: places of the steps that took it as it was.
+        name: name of the module, such as "decoder.0.1.0".
+        kind: class of the module.
+        output: copy of its output.
+        consumers: indices of the steps that took the output unchanged.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Step:
 
 
 def from_torch(net: Model, content: bytes, x: np.ndarray) -> str:
-    """The first module of the network whose output the file has not, in the order of execution.
+    """The first module of the network, in the order of execution, whose output is not in the file.
 
-    Exporters fold a batch norm into the convolution before it, whose own output is in no file then: a module is excused
-    where another one took its output and has its own in the file.
+    Exporters fold a batch norm into the convolution before it, whose own output is then in no file. So a module is
+    excused if another one took its output and has its own output in the file.
 
     Args:
         net: the network.
@@ -62,11 +62,11 @@ def from_torch(net: Model, content: bytes, x: np.ndarray) -> str:
 
 
 def between(content: bytes, kind: str, x: np.ndarray) -> str:
-    """The first operator of the file whose output a runtime computes otherwise than ONNX Runtime.
+    """The first operator of the file whose output differs between a runtime and ONNX Runtime.
 
     Args:
         content: the ONNX model.
-        kind: of the runtime, as engines are called.
+        kind: kind of the runtime, a name of an engine.
         x: the input.
 
     Returns:
@@ -93,10 +93,10 @@ def same(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def record(net: Model, x: np.ndarray) -> list[Step]:
-    """What the modules of a network give, in the order in which they end."""
+    """The outputs of a network's modules, in the order in which these finish."""
     steps: list[Step] = []
     producers: dict[int, list[int]] = {}  # several: the last of a sequence, the sequence, and a ReLU in place
-    kept: list[Any] = []  # or another tensor might get the identity of one that is gone
+    kept: list[Any] = []  # or a new tensor might get the id of a freed one
 
     def note(name: str, module: nn.Module, inputs: Iterable[Any], output: Any) -> None:
         if not isinstance(output, Tensor) or not output.is_floating_point():
@@ -124,7 +124,7 @@ def record(net: Model, x: np.ndarray) -> list[Step]:
 
 
 def tensors(content: bytes, kind: str, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Every tensor that a runtime computes of an input, by its name in the ONNX model.
+    """Every tensor that a runtime computes for an input, by its name in the ONNX model.
 
     Raises:
         ZooError: the runtime cannot read the model with all of them as outputs.

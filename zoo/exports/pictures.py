@@ -1,4 +1,4 @@
-"""What outputs are compared on, and what int8 is calibrated with: real pictures, or drawn street scenes."""
+"""Pictures to compare outputs on and to calibrate int8 with: real ones, or drawn street scenes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from zoo.data.streets import FIRST_SCENE, draw_street
 from zoo.exports.settings import Size
 from zoo.pictures.images import open_rgb
 
-SCENES = 2  # that are drawn
+SCENES = 2  # drawn street scenes
 ODD, WIDE, SMALL = (100, 101), (33, 500), (66, 94)  # height and width
-MOST = 300  # pictures that int8 is calibrated with
+MOST = 300  # most pictures to calibrate int8 with
 MODES = {1: "L", 3: "RGB"}  # by channels
 NAME = 60  # characters
 
 
 @dataclass(frozen=True)
 class Input:
-    """What a network is given.
+    """An input of a network.
 
     Args:
-        name: of the pictures and their size, such as "street scene 0, 480x360".
+        name: names of the pictures and their size, such as "street scene 0, 480x360".
         x: ``(B, C, H, W)`` in 0..1.
     """
 
@@ -50,14 +50,14 @@ def opened(paths: Iterable[Path], most: int | None = None) -> list[Shown]:
     """The pictures of files and folders.
 
     Raises:
-        ZooError: one of them is no picture, or a folder holds none.
+        ZooError: a file is not a picture, or a folder holds none.
     """
     files = (file for path in paths for file in (find_pictures(path) if path.is_dir() else [path]))
     return [Shown(path.name, open_rgb(path)) for path in islice(files, most)]
 
 
 def drawn() -> list[Shown]:
-    """Street scenes of the split that nothing is trained on."""
+    """Street scenes of the test split, which nothing is trained on."""
     first = FIRST_SCENE["test"]
     return [Shown(f"street scene {i}", Image.fromarray(draw_street(first + i)[0])) for i in range(SCENES)]
 
@@ -65,15 +65,15 @@ def drawn() -> list[Shown]:
 def inputs(
     shown: Sequence[Shown], count: int, declared: Architecture, channels: int, any_size: bool, size: Size
 ) -> list[Input]:
-    """Some inputs at the card's size, others of odd sizes where any is taken, and a batch.
+    """Some inputs at the card's size, others of odd sizes if any is taken, and a batch.
 
     Args:
-        shown: the contents.
-        count: of inputs at the card's size.
+        shown: pictures to use.
+        count: number of inputs at the card's size.
         declared: the architecture.
-        channels: of the input.
-        any_size: whether the network, and the file, take any.
-        size: height and width of the card's own input, or the only one.
+        channels: channels of the input.
+        any_size: whether the network and the file take any size.
+        size: height and width of the card's own input, or of the only one.
     """
     others = [(1, ODD), (1, WIDE), (1, size[::-1]), (2, SMALL)] if any_size else [(2, size)]
     contents, found = cycle(shown), []
@@ -86,9 +86,9 @@ def inputs(
 
 
 def as_input(picture: Image.Image, declared: Architecture, channels: int, size: Size) -> np.ndarray:
-    """A picture as ``(C, H, W)`` in 0..1; where several belong together, each sees a part that is further to the right.
+    """A picture as ``(C, H, W)`` in 0..1; of several inputs, each gets a part further to the right.
 
-    Where the channels are neither grey nor RGB, the picture of golden files stands in.
+    If the channels are neither grey nor RGB, the picture of golden files is used instead.
     """
     height, width = size
     count = len(declared.inputs)
@@ -102,6 +102,6 @@ def as_input(picture: Image.Image, declared: Architecture, channels: int, size: 
 
 
 def own_size(macs: Mapping[str, float], example: tuple[int, int, int]) -> Size:
-    """The size that a card tells its cost at, such as "480x360", else that of the example."""
+    """The size at which a card states its cost, such as "480x360", else the size of the example."""
     found = re.fullmatch(r"(\d{2,4})x(\d{2,4})", next(iter(macs), ""))
     return (int(found[2]), int(found[1])) if found else example[1:]

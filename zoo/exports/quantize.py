@@ -1,4 +1,4 @@
-"""int8: weights and what lies between operators as 8-bit numbers, whose ranges real pictures show."""
+"""int8: weights and activations as 8-bit numbers, with ranges that are calibrated on real pictures."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def quantized(content: bytes, batches: Sequence[np.ndarray]) -> bytes:
 
     Args:
         content: the model in float32.
-        batches: inputs that show which values occur.
+        batches: inputs to calibrate the ranges with.
 
     Raises:
-        ZooError: it cannot be quantised.
+        ZooError: the model cannot be quantised.
     """
     import onnx
 
@@ -47,13 +47,13 @@ def quantized(content: bytes, batches: Sequence[np.ndarray]) -> bytes:
                 onnx.load_model_from_string(content), path, Reader(), quant_format=QuantFormat.QDQ, per_channel=True,
                 activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, op_types_to_quantize=QUANTIZED,
             )  # fmt: skip
-        except Exception as error:  # whatever it makes of a model
+        except Exception as error:  # ONNX Runtime may raise anything
             raise ZooError(f"ONNX Runtime cannot quantise the model: {first_line(error)}") from error
         return without_unused(path.read_bytes())
 
 
 def without_unused(content: bytes) -> bytes:
-    """An ONNX model without tensors that no operator takes, each of which ONNX Runtime warns of."""
+    """An ONNX model without unused tensors, since ONNX Runtime warns of each."""
     import onnx
 
     model = onnx.load_model_from_string(content)

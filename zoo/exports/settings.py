@@ -1,4 +1,4 @@
-"""What an export is asked for; what cannot be is refused here, before torch is imported."""
+"""Settings of an export; impossible ones are refused here, before torch is imported."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KINDS = ("onnx", "openvino", "torch", "spandrel")
 PRECISIONS = ("fp32", "fp16", "int8")
 SUFFIXES = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",), "spandrel": (".safetensors",)}
 SMALLEST, LARGEST = 8, 8192  # pixels of a side
-NEEDED = {  # extra, and modules, of what writes and compares each kind
+NEEDED = {  # extra and modules that write and compare each kind
     "onnx": ("export", ("onnx", "onnxruntime", "onnxscript")),
     "openvino": ("export,openvino", ("onnx", "onnxruntime", "onnxscript", "openvino")),
     "torch": ("export", ()),
@@ -27,16 +27,16 @@ Size: TypeAlias = tuple[int, int]  # height and width
 
 @dataclass(frozen=True)
 class Settings:
-    """What is asked for.
+    """Settings of an export.
 
     Args:
-        to: the kind of file, one of ``KINDS``.
-        size: height and width of the only input that the file takes, one at a time; None: any batch, and any size
-            where the network takes any.
-        precision: of the numbers in the file, one of ``PRECISIONS``.
-        calibrate: pictures or folders of them that show int8 which values occur.
-        check: likewise, to compare the outputs on; none: drawn street scenes.
-        force: whether a file is written though a runtime gives something else, or int8 costs too much.
+        to: kind of file, one of ``KINDS``.
+        size: fixed height and width of the input, one picture at a time; None: any batch, and any size if the network
+            takes any.
+        precision: precision of the numbers in the file, one of ``PRECISIONS``.
+        calibrate: pictures, or folders of pictures, to calibrate int8 with.
+        check: pictures, or folders of pictures, to compare the outputs on; default: drawn street scenes.
+        force: whether to write a file although a runtime computes something else, or int8 costs too much.
     """
 
     to: str
@@ -47,27 +47,27 @@ class Settings:
     force: bool = False
 
     def refuse(self, name: str, declared: Architecture | None) -> None:
-        """Refuses what cannot be, and says which packages are missing.
+        """Refuses impossible settings, and names missing packages.
 
         Args:
-            name: of the model.
+            name: name of the model.
             declared: its architecture.
 
         Raises:
-            ZooError: in one line.
+            ZooError: the reason in one line.
         """
         if declared is None or declared.example is None:
-            raise ZooError(f"{name} cannot be exported: it is no forward pass of a network, but an optimisation")
+            raise ZooError(f"{name} cannot be exported: it is an optimisation, not a forward pass of a network")
         if self.to == "torch" and self.precision != "fp32":
-            raise ZooError(f"--to torch is written in fp32 only; {self.precision} goes with --to onnx")
+            raise ZooError(f"--to torch supports fp32 only; use --to onnx for {self.precision}")
         if self.to == "spandrel" and not declared.foreign:
-            raise ZooError(f"{name} cannot be exported to spandrel, which knows no such network")
+            raise ZooError(f"{name} cannot be exported to spandrel, which does not know this network")
         if self.to == "spandrel" and self.size:
-            raise ZooError(f"--size {self.size[0]}x{self.size[1]}: spandrel computes pictures of any size")
+            raise ZooError(f"--size {self.size[0]}x{self.size[1]}: spandrel takes pictures of any size")
         if self.precision == "int8" and self.to != "onnx":
-            raise ZooError("--precision int8 is written for ONNX Runtime, with --to onnx only")
+            raise ZooError("--precision int8 works with --to onnx only, for ONNX Runtime")
         if self.precision == "int8" and not self.calibrate:
-            raise ZooError("--precision int8 needs pictures that show which values occur: --calibrate FOLDER")
+            raise ZooError("--precision int8 needs pictures for its calibration: --calibrate FOLDER")
         if self.calibrate and self.precision != "int8":
             raise ZooError(f"--calibrate is for --precision int8, not {self.precision}")
         for path in (*self.calibrate, *self.check):
@@ -82,27 +82,27 @@ class Settings:
         """Refuses a size that the network does not take.
 
         Args:
-            name: of the model.
-            only: the one that it takes, or None for any.
+            name: name of the model.
+            only: the only size that it takes, or None for any.
 
         Raises:
-            ZooError: with what it takes.
+            ZooError: names the sizes that it takes.
         """
         if self.size is None:
             return
         if only is not None and self.size != only:
             raise ZooError(f"--size {self.size[0]}x{self.size[1]}: {name} takes {only[0]}x{only[1]} only")
         if not all(SMALLEST <= side <= LARGEST for side in self.size):
-            raise ZooError(f"--size {self.size[0]}x{self.size[1]}: a side is {SMALLEST} to {LARGEST} pixels")
+            raise ZooError(f"--size {self.size[0]}x{self.size[1]}: sides must be {SMALLEST} to {LARGEST} pixels")
 
 
 def parse_size(text: str) -> Size:
     """Height and width of a text such as "360x480".
 
     Raises:
-        ZooError: another text.
+        ZooError: the text has another form.
     """
     found = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text)
     if not found:
-        raise ZooError(f"--size is height and width in pixels, such as 360x480, not {text!r:.40}")
+        raise ZooError(f"--size must be height and width in pixels, such as 360x480, not {text!r:.40}")
     return int(found[1]), int(found[2])

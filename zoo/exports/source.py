@@ -1,4 +1,4 @@
-"""The model that is exported, as its card tells it: read without torch."""
+"""The model to export, read from its card without torch."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from zoo.hub.locate import MODEL, Source
 
 
 def find(model: str | Path) -> tuple[Card, Source]:
-    """A model's card, under the name that its files get, and where it is.
+    """A model's card, under the name of its exported files, and the place of the model.
 
-    A run of ``zoo fit`` is called by its recipe and version: "linknet_streets_version_0".
+    A run of ``zoo fit`` is named by its recipe and version: "linknet_streets_version_0".
 
     Args:
         model: what ``zoo.load`` takes.
 
     Raises:
-        ZooError: there is no such model.
+        ZooError: the model does not exist.
     """
     card, source = read_card(model), locate.find(model)
     run = source.folder.resolve().parent

@@ -1,4 +1,4 @@
-"""A model that is exported: its card, its network, and what its outputs are compared on."""
+"""A model to export: its card, its network, and the inputs that its outputs are compared on."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from zoo.models.base import Model
 
 @dataclass(frozen=True)
 class Subject:
-    """A model and what is asked of its export.
+    """A model and the settings of its export.
 
     Args:
-        card: of the model.
-        net: in float32, on the processor.
-        name: that ``zoo.load`` takes.
-        revision: commit on the Hub, or nothing.
-        settings: of the export.
+        card: card of the model.
+        net: network in float32, on the CPU.
+        name: name that ``zoo.load`` takes.
+        revision: commit on the Hub, or empty.
+        settings: settings of the export.
     """
 
     card: Card
@@ -43,7 +43,7 @@ class Subject:
         """Reads a model by any name that ``zoo.load`` takes.
 
         Raises:
-            ZooError: no such model, or what is asked for cannot be.
+            ZooError: the model does not exist, or the settings are refused.
         """
         card, source = find(model)
         settings.refuse(card.name, card.architecture)
@@ -70,12 +70,12 @@ class Subject:
 
     @cached_property
     def reference(self) -> Reference:
-        """What torch gives for the pictures that are compared."""
+        """The outputs of torch for the pictures to compare."""
         given = pictures.opened(self.settings.check)
         return Reference.of(self.net, self.inputs(given or pictures.drawn(), len(given) or 1))
 
     def inputs(self, shown: Sequence[Shown], count: int) -> list[Input]:
-        """Inputs with these contents, the first ones at the card's size; see :func:`zoo.exports.pictures.inputs`."""
+        """Inputs with these pictures, the first ones at the card's size; see :func:`zoo.exports.pictures.inputs`."""
         size = self.settings.size or pictures.own_size(self.card.results.macs, self.example)
         free = self.net.any_size and self.settings.size is None
         return pictures.inputs(shown, count, self.declared, self.example[0], free, size)

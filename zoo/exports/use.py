@@ -1,4 +1,4 @@
-"""``USE.md`` beside an export: whole programs that compute with it where there is no zoo."""
+"""``USE.md`` beside an export: complete programs that run it without the zoo."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ FOR = re.compile(r"<!-- for: (.+) -->\n+")  # in a template's first line: the fa
 PART = re.compile(r"^(?=# `)", re.MULTILINE)  # where the part of a file begins
 OPENCV = re.compile(r"^## [^\n]*OpenCV\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)  # a section of programs for it
 NO_INT8 = "\n\n## OpenCV\n\nIt computes int8 otherwise, or refuses it: export fp32 or fp16 for it.\n"
-GENERAL = Path(__file__).with_name("texts")  # what fits any architecture, by the suffix of the file
+GENERAL = Path(__file__).with_name("texts")  # templates for any architecture, by the suffix of the file
 
 
 def render(architecture: str, file_name: str, metadata: Mapping[str, str], size: Size | None = None) -> str:
-    """The text of ``USE.md``, by the template of the architecture or, where it has none that fits, a general one.
+    """The text of ``USE.md``, from the architecture's template or, if none fits, from a general one.
 
-    A template lies beside the architecture's network, and begins with a title ``# `@file@` ...``, before which a line
-    ``<!-- for: FACT = VALUE, ... -->`` may say what networks it is for. ``@name@`` in it stands for an entry of the
-    metadata; see :func:`values` for others.
+    A template lies beside the architecture's network, and begins with a title ``# `@file@` ...``. A line
+    ``<!-- for: FACT = VALUE, ... -->`` before the title may say which networks it is for. ``@name@`` in it stands for
+    an entry of the metadata; see :func:`values` for others.
 
     Args:
-        architecture: its name.
-        file_name: of the export; programs in other languages than Python are told for ``.onnx`` only.
-        metadata: of the export, as :func:`zoo.exports.metadata.of_model` gives it.
-        size: height and width of the only input that the file takes; None: any that the network takes.
+        architecture: name of the architecture.
+        file_name: name of the export; programs in languages other than Python are given for ``.onnx`` only.
+        metadata: metadata of the export, see :func:`zoo.exports.metadata.of_model`.
+        size: fixed height and width of the input; None: any that the network takes.
     """
     example = architectures()[architecture].example
     known = {**values(file_name, metadata, size), "channels": str(example[0] if example else 3)}
@@ -45,7 +45,7 @@ def render(architecture: str, file_name: str, metadata: Mapping[str, str], size:
 
 
 def write(folder: Path, text: str) -> None:
-    """Puts a text, as :func:`render` gives it, into a folder, where parts that tell of other files stay."""
+    """Writes a text of :func:`render` into a folder; parts about other files stay."""
     path, title = folder / FILE, text.splitlines()[0]
     before = PART.split(read_text(path)) if path.is_file() else []
     others = [part.strip() for part in before if part.strip() and part.splitlines()[0] != title]
@@ -53,10 +53,10 @@ def write(folder: Path, text: str) -> None:
 
 
 def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> dict[str, str]:
-    """What templates may name: the metadata, facts of the network, the file and its size, and literals of programs.
+    """Values that templates may name: the metadata, facts of the network, the file, its size, and literals of programs.
 
     ``literal`` is the file's name in quotes, as Python, C++ and JavaScript read it; ``height`` and ``width`` are 0
-    where they are free; ``braces`` is the palette as C++ reads it; ``output`` is the first output.
+    if they are free; ``braces`` is the palette as C++ reads it; ``output`` is the first output.
     """
     height, width = size or (0, 0)
     return {

@@ -1,7 +1,7 @@
-"""Safetensors files of other programs, of networks that the zoo has too: their shapes tell which one that is.
+"""Safetensors files by other programs, for networks that the zoo has too: the tensors' shapes tell the architecture.
 
-Such a file is copied into the cache, with a ``config.json`` beside it, and from there on a model like any other. No
-more of it than names, shapes and types of the tensors is read here; nothing in it can name code.
+The file is copied into the cache and gets a ``config.json``; from then on it is a model like any other. Only names,
+shapes and types of the tensors are read here. Nothing in the file can name code.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from zoo.base.files import read_text, replace, replacing, sha256_of
 from zoo.base.registry import architectures, import_object
 from zoo.hub import client, layout
 
-Shapes: TypeAlias = "dict[str, tuple[int, ...]]"  # of tensors by their names
+Shapes: TypeAlias = "dict[str, tuple[int, ...]]"  # shapes of tensors by name
 
 SUFFIX = ".safetensors"
-HEADER = 1 << 20  # bytes of the header, at most
+HEADER = 1 << 20  # most bytes of the header
 TYPES = {"F16": ("float16", 2), "BF16": ("bfloat16", 2), "F32": ("float32", 4)}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
 def adopt(path: Path) -> Path:
-    """Returns the folder of a model that is made of a file, in the cache; it is made once.
+    """Makes a model from a file, once, and returns its folder in the cache.
 
     Raises:
-        ZooError: not a whole safetensors file, or of no network that the zoo has.
+        ZooError: the file is not a whole safetensors file, or fits no network of the zoo.
     """
     shapes, dtype = read_header(path)
     architecture, arguments = _recognised(path, shapes)
@@ -42,7 +42,7 @@ def adopt(path: Path) -> Path:
         with replacing(folder / WEIGHTS) as temporary:
             shutil.copyfile(path, temporary)
             if not _is(temporary, digest):
-                raise ZooError(f"{path}: it changed while it was read; try again")
+                raise ZooError(f"{path}: the file changed while it was read; try again")
     if not (folder / CONFIG).is_file() or read_text(folder / CONFIG) != config:
         replace(folder / CONFIG, config)
     return folder
@@ -53,15 +53,15 @@ def _is(path: Path, digest: str) -> bool:
 
 
 def _recognised(path: Path, shapes: Shapes) -> tuple[str, dict[str, Any]]:
-    """The architecture that a file's tensors are of, and the arguments of its network."""
+    """The architecture that a file's tensors belong to, and the arguments of its network."""
     kinds = {name: declared.foreign for name, declared in architectures().items() if declared.foreign}
     for name, function in kinds.items():
         arguments = import_object(function)(shapes)
         if arguments is not None:
             return name, arguments
     raise ZooError(
-        f"{path}: its tensors are of no network that files of other programs are read for: {', '.join(kinds)}\n"
-        "a model of the zoo is a folder: name that, not the file of its weights"
+        f"{path}: its tensors fit no network that loads from files of other programs: {', '.join(kinds)}\n"
+        "a model of the zoo is a folder: pass the folder, not the file of its weights"
     )
 
 
@@ -69,7 +69,7 @@ def read_header(path: Path) -> tuple[Shapes, str]:
     """Shapes and the common type of the tensors of a safetensors file.
 
     Raises:
-        ZooError: damaged, cut short, too large, or of several types of numbers.
+        ZooError: the file is damaged, cut short or too large, or holds several number types.
     """
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
@@ -89,7 +89,7 @@ def read_header(path: Path) -> tuple[Shapes, str]:
     if not shapes:
         raise ZooError(f"{path}: refused, it holds no tensors")
     if len(types) != 1 or not types <= TYPES.keys():
-        raise ZooError(f"{path}: refused, its numbers are {', '.join(sorted(types))}, not all of one type of floats")
+        raise ZooError(f"{path}: refused, its numbers are {', '.join(sorted(types))}, not all of one float type")
     dtype, width = TYPES[types.pop()]
     if 8 + length + width * sum(map(math.prod, shapes.values())) != size:
         raise ZooError(f"{path}: refused, it was cut short, or is damaged; copy it again")

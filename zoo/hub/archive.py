@@ -17,19 +17,19 @@ from zoo.hub import client, layout
 
 SUFFIX = ".zip"
 DIGESTS = "digests.json"
-FILES = 1000  # at most
-TIME = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same model makes the same archive
+FILES = 1000  # most files of an archive
+TIME = (1980, 1, 1, 0, 0, 0)  # time of every file: the same model makes the same archive
 
 
 def pack(files: Mapping[str, Path], path: Path) -> None:
     """Writes an archive.
 
     Args:
-        files: by their names in the model's folder.
-        path: of the zip file.
+        files: paths by their names in the model's folder.
+        path: the zip file.
 
     Raises:
-        ZooError: more, other or larger files than :func:`unpack` takes; nothing was written then.
+        ZooError: there are more, other or larger files than :func:`unpack` takes; nothing was written then.
     """
     if len(files) >= FILES:
         raise ZooError(f"not bundled: the model has {len(files):,} files, and at most {FILES - 1} are allowed")
@@ -46,10 +46,10 @@ def pack(files: Mapping[str, Path], path: Path) -> None:
 
 
 def unpack(path: Path) -> Path:
-    """Returns the folder of an archive's files, each verified, in the cache; it is made once.
+    """Unpacks an archive into the cache, once, verifies each file and returns the folder.
 
     Raises:
-        ZooError: no such file, no such archive, or one that is damaged or holds what does not belong in a model.
+        ZooError: the file is missing, not an archive, damaged, or holds files that do not belong in a model.
     """
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
@@ -73,7 +73,7 @@ def _problem(name: str, size: int, allowed: int | None = None) -> str:
 
 
 def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
-    """The digests in an archive, all of whose names and sizes are those of a model."""
+    """The digests in an archive, after the names and sizes of its files were checked."""
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     if len(names) > FILES or len(set(names)) != len(names):
@@ -92,18 +92,18 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
     except (ValueError, RecursionError):
         digests = None
     if not isinstance(digests, dict) or set(digests) != set(names) - {DIGESTS}:
-        raise ZooError(f"{path}: refused, {DIGESTS} does not name its files")
+        raise ZooError(f"{path}: refused, {DIGESTS} does not list its files")
     return digests
 
 
 def _extract(archive: zipfile.ZipFile, digests: Mapping[str, str], folder: Path, path: Path) -> None:
-    """File by file, since another process may be using, or making, the same folder."""
+    """Extracts file by file, since another process may use or make the same folder."""
     for name, want in digests.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with replacing(target) as temporary:
             with archive.open(name) as source, temporary.open("wb") as sink:
-                shutil.copyfileobj(source, sink)  # which zipfile ends at the size that was checked
+                shutil.copyfileobj(source, sink)  # zipfile stops at the size that was checked
             if not _is(temporary, want):
                 raise ZooError(f"{path}: refused, {name} is damaged; copy it again")
 

@@ -1,4 +1,4 @@
-"""What the Hub says of a commit, kept on this machine: the sizes and digests of its files, and what names it."""
+"""Cached facts of a commit on the Hub: sizes and digests of its files, and the revisions that name it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHORT_COMMIT = re.compile(r"[0-9a-f]{7,39}")
 
 @dataclass(frozen=True)
 class Listed:
-    """What the Hub says of a file: its size in bytes, and its SHA-256 or, of a file kept by git, its blob's SHA-1."""
+    """What the Hub lists for a file: its size in bytes, and its SHA-256 or, if git keeps it, the SHA-1 of its blob."""
 
     size: int
     sha256: str | None = None
@@ -27,7 +27,7 @@ class Listed:
 
     @classmethod
     def of(cls, path: Path) -> Listed:
-        """What the Hub would say of a file, with both digests."""
+        """What the Hub would list for a file, with both digests."""
         size = path.stat().st_size
         sha256, blob = hashlib.sha256(), hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
         with path.open("rb") as file:
@@ -37,7 +37,7 @@ class Listed:
         return cls(size, sha256.hexdigest(), blob.hexdigest())
 
     def difference(self, path: Path) -> str:
-        """How the file at a path is not this one; empty where it is."""
+        """How the file at a path differs from this one; empty if it does not."""
         try:
             if (size := path.stat().st_size) != self.size:
                 return f"{size} bytes, not {self.size}"
@@ -49,15 +49,15 @@ class Listed:
 
 
 def keep(folder: Path, revision: str, commit: str, files: Mapping[str, Listed]) -> None:
-    """Keeps what a commit holds, under its name and under that of the revision that was asked for.
+    """Stores the file list of a commit, under its name and under the requested revision.
 
-    Each is a file that is replaced whole: processes side by side do not mix them.
+    Each list is a file that is replaced whole: parallel processes do not mix them.
 
     Args:
-        folder: of the repository's records.
-        revision: that named the commit.
-        commit: its full name.
-        files: what it holds, by path.
+        folder: folder of the repository's records.
+        revision: revision that named the commit.
+        commit: full name of the commit.
+        files: its files by path.
     """
     folder.mkdir(parents=True, exist_ok=True)
     content = json.dumps({"commit": commit, "files": {name: vars(listed) for name, listed in files.items()}})
@@ -66,7 +66,7 @@ def keep(folder: Path, revision: str, commit: str, files: Mapping[str, Listed]) 
 
 
 def recall(folder: Path, revision: str) -> tuple[str, dict[str, Listed]] | None:
-    """The commit that a revision named when the Hub was asked last, and its files; None where nothing sound is kept."""
+    """The commit that the Hub last gave for a revision, and its files; None if no valid record is kept."""
     paths = [_path(folder, revision)]
     if SHORT_COMMIT.fullmatch(revision) and not paths[0].exists():
         paths = [path for path in folder.glob(f"{revision}*") if COMMIT.fullmatch(path.stem)]

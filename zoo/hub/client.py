@@ -1,7 +1,7 @@
-"""The Hugging Face Hub: which commit a name means, and its files in the cache, each as the Hub says it is.
+"""The Hugging Face Hub: the commit that a name means, and its files in the cache, each verified.
 
-What the Hub says of a commit, sizes and digests, is kept beside its client's cache. So a file can be verified every
-time it is read, and what is in the cache needs no connection.
+The sizes and digests that the Hub lists for a commit are kept beside its client's cache. So a file can be verified
+every time it is read, and cached files need no connection.
 
 A program that uses the zoo as a library keeps its settings of huggingface_hub; see :func:`set_up_process`.
 """
@@ -28,20 +28,20 @@ from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
 from zoo.hub.errors import OutOfReachError, in_plain_words, redact
 
 NAME = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@(?P<revision>[\w.][\w./-]*))?", re.ASCII)
-LIBRARY = "lightning-zoo"  # whose name is a tag of every card
+LIBRARY = "lightning-zoo"  # a tag of every card
 TIMEOUT = 10.0  # seconds of silence
-PATIENCE = 120.0  # seconds of silence where a large file may be stored, or a commit be made, meanwhile
-XET = ("huggingface.co", "hub-ci.huggingface.co")  # hosts that speak it
+PATIENCE = 120.0  # seconds of silence while the Hub may store a large file or make a commit
+XET = ("huggingface.co", "hub-ci.huggingface.co")  # hosts that support Xet
 _transfer = threading.Lock()
 _process_is_ours = False
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A repository's name and what was asked of it.
+    """A repository and a revision of it.
 
     Args:
-        repo: such as "user/name".
+        repo: name of the repository, such as "user/name".
         revision: a branch, a tag, or a commit, which may be shortened to 7 digits.
     """
 
@@ -53,7 +53,7 @@ class Reference:
 
 
 def parse(name: str) -> Reference | None:
-    """``user/name`` or ``user/name@revision``; None for what has another form."""
+    """``user/name`` or ``user/name@revision``; None for any other form."""
     found = NAME.fullmatch(name)
     if not found or ".." in name or "--" in found["repo"] or found["repo"].endswith((".git", ".", "-")):
         return None
@@ -61,10 +61,10 @@ def parse(name: str) -> Reference | None:
 
 
 def set_up_process() -> None:
-    """Says that the whole process is the zoo's, as that of its command is.
+    """Says that the whole process belongs to the zoo, as that of the ``zoo`` command does.
 
-    From then on huggingface_hub is quiet, shows progress on terminals only, and limits the time of each request.
-    Without this only the requests of ``load`` are limited, by arguments, since all of these are settings of a process.
+    From then on huggingface_hub is quiet, shows progress on terminals only, and limits the time of each request. All
+    of these are settings of a process; without this call only requests of ``load`` have a timeout, by an argument.
     """
     global _process_is_ours
     _process_is_ours = True
@@ -74,7 +74,7 @@ def api() -> Any:
     """The Hub's own client.
 
     Raises:
-        ZooError: settings of the connection that are wrong.
+        ZooError: the settings of the connection are wrong.
     """
     constants = _constants()
     import huggingface_hub
@@ -117,7 +117,7 @@ def _apply_settings() -> None:
 
 
 def _limit(request: Any) -> None:
-    """A limit on each request, since the client sets none for its session and says so again with some requests."""
+    """Sets the timeout of a request, since the client sets none for its session and passes None with some requests."""
     seconds = TIMEOUT if request.method in ("GET", "HEAD") else PATIENCE
     own = {what: limit for what, limit in request.extensions.get("timeout", {}).items() if limit is not None}
     limits = {"connect": TIMEOUT, "read": seconds, "write": seconds, **own}
@@ -126,10 +126,10 @@ def _limit(request: Any) -> None:
 
 @contextmanager
 def transfer() -> Iterator[None]:
-    """Sends and fetches files without Xet where the endpoint may not speak it, and goes on after each CHUNK if cut.
+    """Sends and fetches files without Xet where the endpoint may not support it, and resumes after each CHUNK if cut.
 
-    Both are settings of the process, which no function takes: they are put back at the end, and one thread at a time
-    transfers.
+    Both are settings of the process that no function takes as arguments: they are restored at the end, and one thread
+    at a time transfers.
     """
     constants = _constants()
     settings: dict[str, Any] = {"DOWNLOAD_CHUNK_SIZE": CHUNK}
@@ -145,12 +145,12 @@ def transfer() -> Iterator[None]:
 
 
 def endpoint() -> str:
-    """Its address, to be shown."""
+    """The Hub's address for messages, without secrets."""
     return redact(str(_constants().ENDPOINT))
 
 
 def home() -> Path:
-    """The folder of what the zoo itself keeps, in that of the client."""
+    """The zoo's own folder inside the client's (``HF_HOME``)."""
     return Path(_constants().HF_HOME) / "zoo"
 
 
@@ -159,9 +159,9 @@ class Snapshot:
     """A repository at one commit.
 
     Args:
-        reference: what was asked for.
-        commit: its full name.
-        files: everything that the commit holds, by path.
+        reference: repository and revision that were requested.
+        commit: full name of the commit.
+        files: all files of the commit by path.
     """
 
     reference: Reference
@@ -176,7 +176,7 @@ class Snapshot:
 
     @property
     def folder(self) -> Path:
-        """Where the client keeps this commit; only what :meth:`file` returned is sure to be there, and whole."""
+        """The client's folder of this commit; only files that :meth:`file` returned are sure to exist and be whole."""
         repo = f"models--{self.reference.repo.replace('/', '--')}"
         return Path(_constants().HF_HUB_CACHE, repo, "snapshots", self.commit)
 
@@ -185,21 +185,21 @@ class Snapshot:
 
     @property
     def restoring(self) -> str:
-        """How to get a file back that is damaged."""
-        return f"its owner published it so; another revision may be whole: {self.reference.repo}@REVISION"
+        """How to restore a damaged file."""
+        return f"the owner published it like this; another revision may be whole: {self.reference.repo}@REVISION"
 
     def has(self, name: str) -> bool:
         return name in self.files
 
     def file(self, name: str, limit: int = layout.PROSE) -> Path:
-        """A file in the cache, fetched if need be, and verified.
+        """A file in the cache, fetched if needed, and verified.
 
         Args:
             name: path in the repository.
-            limit: bytes; a larger file is not fetched.
+            limit: most bytes; a larger file is not fetched.
 
         Raises:
-            ZooError: no such file, too large, another digest than the Hub's, or out of reach.
+            ZooError: the file is missing, too large, or differs from the Hub's digest, or the Hub is out of reach.
         """
         listed = self.files.get(name)
         if listed is None:
@@ -233,20 +233,20 @@ class Snapshot:
 
 
 def _remove(path: Path) -> None:
-    """Removes a link of the cache with what it links to."""
+    """Removes a link of the cache and its target."""
     path.resolve().unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
 def find(reference: Reference, refresh: bool = False) -> Snapshot:
-    """Returns the commit that a name means: the remembered one, or else the Hub's.
+    """Returns the commit that a name means: the cached one, or else the Hub's.
 
     Args:
-        reference: what is asked for.
-        refresh: asks the Hub anyway, as a branch may have moved; if that is out of reach, prints so and goes on.
+        reference: repository and revision to find.
+        refresh: asks the Hub anyway, as a branch may have moved; if it is out of reach, prints that and uses the cache.
 
     Raises:
-        ZooError: no such repository or revision, or out of reach.
+        ZooError: the repository or revision does not exist, or the Hub is out of reach.
     """
     folder = home() / "hub" / reference.repo.replace("/", "--")
     known = cache.recall(folder, reference.revision)
@@ -271,9 +271,9 @@ def _ask(reference: Reference) -> Snapshot:
     if not COMMIT.fullmatch(info.sha or ""):
         raise ZooError(f"{reference}: the Hub names no commit, but {info.sha!r:.60}")
     if (COMMIT.fullmatch(asked) or SHORT_COMMIT.fullmatch(asked)) and not info.sha.startswith(asked):
-        raise ZooError(f"{reference}: refused, it is not a commit there but a branch or tag of {info.sha}")
+        raise ZooError(f"{reference}: refused, on the Hub this is a branch or tag of {info.sha}, not a commit")
     files = {file.rfilename: _listed(file) for file in info.siblings or ()}
-    if None in files.values():  # mirrors say it only when they are asked for the tree
+    if None in files.values():  # mirrors list sizes and digests only with the tree
         with in_plain_words(reference):
             files |= {file.path: _listed(file) for file in _tree(reference.repo, info.sha)}
     return Snapshot(reference, info.sha, {name: listed for name, listed in files.items() if listed})
@@ -292,7 +292,7 @@ def _tree(repo: str, commit: str) -> list[Any]:
 
 
 def _listed(file: Any) -> Listed | None:
-    """None where a size or digest is missing, and so nothing could be verified."""
+    """Size and digest of a file; None if one is missing, since the file could not be verified then."""
     if file.size is None or not (file.lfs or file.blob_id):
         return None
     return Listed(file.size, file.lfs.sha256 if file.lfs else None, file.blob_id)

@@ -1,4 +1,4 @@
-"""What goes wrong with the Hub, in one or two lines with the way out, and never with a token."""
+"""Errors of the Hub, in one or two lines with the way out, and never with a token."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias
 from zoo.base.errors import ZooError
 from zoo.base.text import causes, first_line
 
-FOREIGN = ("httpx", "httpcore", "huggingface_hub")  # packages whose errors are troubles of the connection
-SECRET = re.compile(  # the value of a parameter of an address that opens what it leads to
+FOREIGN = ("httpx", "httpcore", "huggingface_hub")  # packages whose errors mean a failed connection
+SECRET = re.compile(  # values of URL parameters that grant access
     r"(?<=[?&;])([\w.-]*(?:token|signature|secret|credential)|sig|auth|pass(?:word|wd)?|pwd|api[-_]?key|awsaccesskeyid"
     r"|key-pair-id|policy|session[\w-]*)=([^\s&;#'\"]+)",
     re.IGNORECASE,
@@ -32,19 +32,19 @@ def in_plain_words(reference: object, doing: Doing = "fetch", file: str = "") ->
     """Turns the errors of the Hub's client into ours.
 
     Args:
-        reference: what was asked for, as the user would write it.
-        doing: what was to be done with it, which decides what to do instead.
-        file: that was to be fetched, where it is one.
+        reference: the repository, as the user would write it.
+        doing: the task that failed, which decides the way out.
+        file: the file to fetch, if it is a single one.
 
     Raises:
-        ZooError: without the client's error as its cause, whose text may hold more than should be seen.
+        ZooError: has no cause, since the text of the client's error may hold secrets.
     """
     try:
         yield
     except ZooError:
         raise
     except Exception as error:
-        for cause in causes(error):  # the client wraps what befell an upload
+        for cause in causes(error):  # the client wraps the errors of an upload
             if isinstance(cause, ZooError):
                 raise cause from None
             if known := _explain(str(reference), cause, doing, file):
@@ -53,7 +53,7 @@ def in_plain_words(reference: object, doing: Doing = "fetch", file: str = "") ->
 
 
 def redact(text: str) -> str:
-    """The text without tokens, the one in use and whatever looks like one, and without the secrets of addresses."""
+    """The text without the tokens in use, without anything that looks like a token, and without secrets in URLs."""
     for token in _known_tokens():
         text = text.replace(token, "***")
     text = SECRET.sub(r"\1=***", re.sub(r"(?<=://)[^\s/?#'\"]*@", "***@", text))
@@ -61,7 +61,7 @@ def redact(text: str) -> str:
 
 
 def _known_tokens() -> list[str]:
-    """Those in the environment and, where the client is loaded, the one that it takes."""
+    """Tokens in the environment and, if the client is loaded, the token that it uses."""
     found = [os.environ.get(name, "") for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")]
     if "huggingface_hub" in sys.modules:
         with suppress(Exception):  # a token that cannot be read cannot be shown either
@@ -70,12 +70,12 @@ def _known_tokens() -> list[str]:
 
 
 def _explain(reference: str, error: BaseException, doing: Doing, file: str) -> ZooError | None:
-    """None for what has nothing to do with the Hub."""
+    """The error in plain words; None if it has nothing to do with the Hub."""
     from huggingface_hub import constants, errors
 
     hub = constants.ENDPOINT
-    said = (  # the more special before the more general
-        (errors.GatedRepoError, f"{reference}: its owner grants access one by one; ask for it on {hub}"),
+    said = (  # specific errors before general ones
+        (errors.GatedRepoError, f"{reference}: access needs the owner's approval; ask for it on {hub}"),
         (
             errors.RepositoryNotFoundError,
             f"no folder and no model {reference} on {hub}, or it is private\n"
@@ -91,9 +91,9 @@ def _explain(reference: str, error: BaseException, doing: Doing, file: str) -> Z
         return ZooError(f"{hub} refused {reference}: {_refusal(error)}")
     if isinstance(error, OSError) and error.errno is not None:
         if error.filename is not None:
-            return None  # of the disk, and says where
+            return None  # an error of the disk, which names its file
         if error.errno in DISK:
-            what = "cannot read a file of it" if doing == "send" else f"cannot write to {constants.HF_HUB_CACHE}"
+            what = "cannot read one of its files" if doing == "send" else f"cannot write to {constants.HF_HUB_CACHE}"
             return ZooError(f"{reference}: {what}: {error.strerror}")
     if isinstance(error, OSError) or type(error).__module__.partition(".")[0].startswith(FOREIGN):
         return OutOfReachError(_out_of_reach(reference, error, doing, file))
@@ -105,13 +105,13 @@ def _refusal(error: Any) -> str:
     response = error.response
     text = f"HTTP {response.status_code} {response.reason_phrase}"
     if response.status_code in (401, 403):
-        return f"{text}; check what the token of hf auth login or HF_TOKEN may do"
+        return f"{text}; check the permissions of your token (hf auth login or HF_TOKEN)"
     after = response.headers.get("Retry-After", "")
     return f"{text}; try again " + (f"in {after} s" if after.isdigit() else "later")
 
 
 def _out_of_reach(reference: str, error: BaseException, doing: Doing, file: str) -> str:
-    """The one message where there is no network."""
+    """The message for a Hub that is out of reach."""
     from huggingface_hub import constants
 
     *_, cause = causes(error)
@@ -125,5 +125,5 @@ def _out_of_reach(reference: str, error: BaseException, doing: Doing, file: str)
     what = f"{file} of {reference}" if file else reference
     return (
         f"{what} is not in the cache ({constants.HF_HUB_CACHE}), and {unreachable}\n"
-        f"where there is a network: zoo bundle {reference} -o {name}.zip; then copy that file here and pass its path"
+        f"on a machine with a network: zoo bundle {reference} -o {name}.zip; then copy that file here and pass its path"
     )

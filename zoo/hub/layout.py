@@ -1,4 +1,4 @@
-"""What a model's folder may hold, and how large each file may be. All else in it is left alone."""
+"""Files that a model's folder may hold, and the largest size of each. Other files in it are left alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 PROSE = 1 << 20  # bytes of a text
 PICTURE = 16 << 20  # bytes
-WEIGHTS = 1 << 30  # bytes; a network's own size, and what config.json says of an export, are tighter bounds
+WEIGHTS = 1 << 30  # bytes; the network's size, or config.json for an export, sets a lower limit
 GRAPH = 64 << 20  # bytes of the XML beside OpenVINO's weights
 _NAME = r"[A-Za-z0-9_][\w-]*(\.[\w-]+)*"
 _KINDS = {
@@ -18,23 +18,23 @@ _KINDS = {
     rf"{_NAME}\.(safetensors|onnx|bin)": WEIGHTS,
     rf"{_NAME}\.xml": GRAPH,
 }
-DESCRIBED = (".safetensors", ".onnx", ".xml", ".bin")  # suffixes of files that are taken where config.json names them
-EXPORTED = (".onnx", ".xml", ".bin", "parity.json", "USE.md")  # ends of the names of exports and what tells of them
-LONGEST = 200  # characters of a name
+DESCRIBED = (".safetensors", ".onnx", ".xml", ".bin")  # suffixes of files that config.json must name
+EXPORTED = (".onnx", ".xml", ".bin", "parity.json", "USE.md")  # endings of exports and of files that describe them
+LONGEST = 200  # most characters of a name
 
 
 def limit(name: str) -> int | None:
-    """How many bytes a file of this name may have; None for a name that a model's folder has no use for."""
+    """The most bytes of a file of this name; None for a name that does not belong in a model's folder."""
     if len(name) > LONGEST:
         return None
     return next((size for kind, size in _KINDS.items() if re.fullmatch(kind, name, re.ASCII)), None)
 
 
 def listing(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The files of a model's folder by name, and the names of those that do not belong there.
+    """The files of a model's folder by name, and the names of files that do not belong there.
 
-    Links do not belong there: what they lead to might be anything. The cache of the Hub's client, whose files are links
-    into itself, is not read by this.
+    Links do not belong there: their targets might be anything. The cache of the Hub's client, whose files are links
+    into itself, is not read by this function.
     """
     belonging: dict[str, Path] = {}
     others: list[str] = []

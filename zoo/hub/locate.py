@@ -15,9 +15,9 @@ from zoo.base.text import unknown
 from zoo.hub import adopted, archive, client, layout
 
 CONFIG_FILE = "config.json"
-MODEL, CHECKPOINT_FOLDER = "model", "checkpoints"  # folders in that of a run
+MODEL, CHECKPOINT_FOLDER = "model", "checkpoints"  # folders inside a run
 CHECKPOINTS = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})  # suffixes
-UNPACKED = {archive.SUFFIX: archive.unpack, adopted.SUFFIX: adopted.adopt}  # what makes folders of files, by suffix
+UNPACKED = {archive.SUFFIX: archive.unpack, adopted.SUFFIX: adopted.adopt}  # make a folder from a file, by suffix
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Folder:
     """A model's folder on this machine.
 
     Args:
-        folder: where it is.
-        name: of the model.
-        foreign: whether it came from elsewhere as it is, so that nothing in it is to be trusted.
+        folder: path of the folder.
+        name: name of the model.
+        foreign: whether its files came from elsewhere unchanged, so that none of them can be trusted.
     """
 
     folder: Path
@@ -44,11 +44,11 @@ class Folder:
         """The path of a file.
 
         Args:
-            name: in the folder.
-            limit: bytes that it may have.
+            name: name in the folder.
+            limit: most bytes of the file.
 
         Raises:
-            ZooError: no such file, or larger.
+            ZooError: the file does not exist or is larger.
         """
         path = self.folder / name
         if not path.is_file():
@@ -63,18 +63,18 @@ class Folder:
 
     @property
     def installed(self) -> bool:
-        """Whether it came with a package. Who made any other folder cannot be told from it."""
+        """Whether the folder came with a package. The author of any other folder is unknown."""
         return self.folder.resolve().parent in [place.resolve() for place in folders("cards")]
 
     @property
     def restoring(self) -> str:
-        """How to get a file back that is damaged or missing."""
+        """How to restore a damaged or missing file."""
         if self.installed:
             return "restore it: git checkout in a clone, else pip install --force-reinstall --no-deps its package"
         return "restore it: copy or download the folder again"
 
     def _pinned(self, name: str) -> client.Snapshot | None:
-        """The commit on the Hub that an installed card without its weights names; it has their digest too."""
+        """The commit on the Hub that an installed card names for weights that it lacks; it has their digest too."""
         if not self.installed or name == CONFIG_FILE:
             return None
         weights = read_json(self.folder / CONFIG_FILE).get("weights", {})
@@ -86,19 +86,19 @@ Source: TypeAlias = "Folder | client.Snapshot"
 
 
 def find(name: str | Path, refresh: bool = False) -> Source:
-    """Finds a model by what people call it.
+    """Finds a model by name or path.
 
-    A card's or an architecture's name; else the path of a folder, of a run of ``zoo fit``, which holds its model, of a
-    file that ``zoo bundle`` made, or of a safetensors file of another program (:mod:`zoo.hub.adopted`); else
-    ``user/name`` on the Hub, with ``@revision`` if need be. Of the Hub's, the commit that was found first is kept until
-    a refresh.
+    The name is tried as a card or an architecture; then as the path of a folder, of a run of ``zoo fit``, which holds
+    its model, of a file that ``zoo bundle`` made, or of a safetensors file by another program
+    (:mod:`zoo.hub.adopted`); then as ``user/name`` or ``user/name@revision`` on the Hub. The commit that was found
+    first on the Hub is kept until a refresh.
 
     Args:
-        name: one of these.
-        refresh: whether the Hub is asked for the newest commit.
+        name: name or path of the model.
+        refresh: whether to ask the Hub for the newest commit.
 
     Raises:
-        ZooError: there is no such model.
+        ZooError: the model does not exist.
     """
     text, known, cards = str(name), architectures(), card_names()
     if not text:
@@ -125,13 +125,13 @@ def find(name: str | Path, refresh: bool = False) -> Source:
 
 
 def model_folder(folder: Path) -> Path:
-    """The model's folder in that of a run of ``zoo fit``; any other folder is returned as it is."""
+    """The model's folder inside a run of ``zoo fit``; any other folder is returned unchanged."""
     model = folder / MODEL
     return folder if (folder / CONFIG_FILE).exists() or not (model / CONFIG_FILE).is_file() else model
 
 
 def _is_part_of_a_model(path: Path) -> bool:
-    """Whether a file is the weights of a model, whose configuration lies beside it."""
+    """Whether a file holds the weights of a model whose configuration lies beside it."""
     if path.suffix.lower() != adopted.SUFFIX or not (path.parent / CONFIG_FILE).is_file():
         return False
     with suppress(ZooError):
@@ -142,21 +142,21 @@ def _is_part_of_a_model(path: Path) -> bool:
 
 
 def _misnamed(path: Path) -> ZooError:
-    """The error for a file that is no model."""
+    """The error for a file that is not a model."""
     suffix, graph = path.suffix.lower(), path.with_suffix(".xml")
     if not path.is_file():
         return ZooError(f"{path}: no such file")
     if suffix in (".onnx", ".xml"):
-        return ZooError(f"{path}: an export, which load(), zoo predict and zoo evaluate take\n{_way_out(path.parent)}")
+        return ZooError(f"{path}: an export; load(), zoo predict and zoo evaluate read it\n{_way_out(path.parent)}")
     if suffix == ".bin" and graph.is_file():
-        return ZooError(f"{path}: the weights of an export, which load(), zoo predict and zoo evaluate take as {graph}")
+        return ZooError(f"{path}: the weights of an export; pass {graph} to load(), zoo predict or zoo evaluate")
     pickle = suffix in CHECKPOINTS
-    what = "a checkpoint, which as a pickle can run code; models are safetensors" if pickle else "a file, not a model"
+    what = "a checkpoint is a pickle and can run code; models are safetensors" if pickle else "a file, not a model"
     return ZooError(f"{path}: {what}\n{_way_out(path.parent)}")
 
 
 def _way_out(folder: Path) -> str:
-    """Where a model is near a folder that holds none itself, or how one is made of what it holds."""
+    """Where to find a model near a folder without one, or how to make one from the folder."""
     run = folder.parent if folder.name == CHECKPOINT_FOLDER else folder
     if (run / MODEL / CONFIG_FILE).is_file():
         return f"the network of that run is {run / MODEL}"
@@ -164,9 +164,7 @@ def _way_out(folder: Path) -> str:
         return f"its folder is the model: {folder}"
     if (run / CHECKPOINT_FOLDER / "last.ckpt").is_file():
         given = shlex.quote(str(run))
-        return (
-            f"no model in that run: zoo fit --resume {given} finishes it, zoo card {given} --name NAME takes its best"
-        )
+        return f"no model in that run: zoo fit --resume {given} finishes it, zoo card {given} --name NAME uses its best"
     if models := sorted(path.parent.parent for path in folder.glob(f"*/{MODEL}/{CONFIG_FILE}")):
         return f"it holds runs; name one of them, such as {models[-1]}"
     return (

@@ -30,7 +30,7 @@ SHORT_SCORES = ("mean", "< 3 px", "failures")
 
 
 def without_network() -> dict[str, Method]:
-    """What one does without a network. The pictures of a pair may differ in size."""
+    """Methods without a network. The pictures of a pair may differ in size."""
     return {
         IDENTITY: lambda pairs: [resizing(a.shape, b.shape) for a, b in pairs],
         ORB: partial(each, lambda pair: orb_ransac(*map(to_grey, pair))),
@@ -47,14 +47,14 @@ def both_orders(
     times: dict[str, float] | None = None,
     by_torch: bool = True,
 ) -> tuple[list[Figure], list[Table]]:
-    """Measures each method from a to b, and from b to a by the inverse of its answer.
+    """Measures each method from a to b, and from b to a by the inverse of its estimate.
 
     Args:
         trial: the pairs.
-        every: method by its name.
-        wanted: figures of each order.
-        best: method of which a further figure says how far both orders disagree.
-        times: milliseconds a pair of each method.
+        every: methods by their names.
+        wanted: figures to make for each order.
+        best: name of the method whose disagreement between both orders becomes a further figure.
+        times: milliseconds per pair of each method.
         by_torch: see :func:`comparison`.
     """
     exchanged = [(b, a) for a, b in trial.pairs]
@@ -77,7 +77,7 @@ def inverses(found: Sequence[Matrix]) -> list[Matrix]:
 
 
 def disagreement(trial: Known, name: str, there: Sequence[Matrix], back: Sequence[Matrix]) -> list[Figure]:
-    """Median round-trip error of the corners of a, in pixels, of the pairs with an estimate in both orders."""
+    """Median round-trip error of the corners of a, in pixels, over the pairs with an estimate in both orders."""
     lengths = []
     for (a, _), one, two in zip(trial.pairs, there, back, strict=True):
         if one is not None and two is not None:
@@ -88,15 +88,15 @@ def disagreement(trial: Known, name: str, there: Sequence[Matrix], back: Sequenc
 
 
 def each(work: Callable[..., Matrix], *arguments: Sequence[Any]) -> list[Matrix]:
-    """What OpenCV does to each, on all cores: it needs no interpreter."""
-    if len(arguments[0]) == 1:  # which is how time is measured
+    """Applies an OpenCV function to each item, on all cores: OpenCV releases Python's lock."""
+    if len(arguments[0]) == 1:  # as when time is measured
         return [work(*next(zip(*arguments, strict=True)))]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(work, *arguments))
 
 
 def polish(pair: Pair, start: Matrix) -> Matrix:
-    """An estimate improved by ECC at the pictures' own sizes; where that diverges, as it was."""
+    """An estimate refined by ECC at the pictures' own sizes; unchanged where ECC diverges."""
     if start is None:
         return None
     a, b = map(to_grey, pair)
@@ -105,12 +105,12 @@ def polish(pair: Pair, start: Matrix) -> Matrix:
 
 
 def scores(errors: np.ndarray, still: np.ndarray) -> dict[str, float]:
-    """What a table shows of errors, NaN where no estimate is, and of those of the identity, ``(N,)``."""
+    """Scores of errors ``(N,)``, NaN without an estimate; ``still`` holds the errors ``(N,)`` of the identity."""
     counted = np.where(np.isnan(errors), still, errors)
     found = {
         "mean": counted.mean(),
         "median": np.median(counted),
-        "< 1 px": (errors < 1).mean(),  # without an estimate nothing is solved, however little moved
+        "< 1 px": (errors < 1).mean(),  # a pair without an estimate is not solved, however little it moved
         "< 3 px": (errors < 3).mean(),
         "no estimate": np.isnan(errors).mean(),
         "failures": (counted >= still).mean(),
@@ -123,8 +123,8 @@ def claims(trial: Known, errors: dict[str, np.ndarray], wanted: Sequence[Claim])
 
     Args:
         trial: the pairs.
-        errors: of each method.
-        wanted: the figures.
+        errors: errors of each method.
+        wanted: figures to make.
     """
     found = {method: scores(each, trial.still()) for method, each in errors.items()}
     made = [(metric, found[of][score], tolerance) for metric, of, score, tolerance in wanted if of in found]
@@ -142,10 +142,10 @@ def comparison(
 
     Args:
         trial: the pairs.
-        errors: of each method.
-        times: milliseconds a pair of each method.
+        errors: errors of each method.
+        times: milliseconds per pair of each method.
         by_torch: whether torch computes the network; other engines choose their own number of threads.
-        order: of the pictures, for the title.
+        order: order of the pictures, for the title.
     """
     height, width = trial.pairs[0][0].shape[:2]
     pairs = f"{len(trial.pairs)} test pairs of {width}x{height}{order}"
@@ -160,14 +160,14 @@ def comparison(
 def robustness(
     trial: Known, every: dict[str, Method], named: dict[str, str], changes: Sequence[str], what: str
 ) -> Table:
-    """Some methods on pairs after each of some of :data:`zoo.data.changes.CHANGES`, and on those of little texture.
+    """Compares methods on pairs changed in several ways, and on the pairs with little texture.
 
     Args:
         trial: the pairs.
-        every: method by its name.
-        named: the methods that the table has, by what it calls them.
-        changes: of the pairs.
-        what: these methods are, for the title.
+        every: methods by their names.
+        named: names of the methods to compare, by their labels in the table.
+        changes: names of changes, from :data:`zoo.data.changes.CHANGES`.
+        what: description of these methods, for the title.
     """
     harder: dict[str, Known] = {change: trial.alike(changed(trial.pairs, change)) for change in changes}
     harder["none, little texture"] = trial.take(low_texture(trial.pairs))
@@ -180,7 +180,7 @@ def robustness(
 
 @contextmanager
 def one_thread(get: Callable[[], int], change: Callable[[int], object]) -> Iterator[None]:
-    """Makes a library compute on one thread for a while, by the functions that tell and change how many it takes."""
+    """Makes a library compute on one thread meanwhile; ``get`` and ``change`` read and set its number of threads."""
     threads = get()
     change(1)
     try:
@@ -190,7 +190,7 @@ def one_thread(get: Callable[[], int], change: Callable[[int], object]) -> Itera
 
 
 def remembered(method: Method) -> Method:
-    """A method that gives what it gave, where it is asked about the same list of pairs again."""
+    """A method that caches its last result, for another call with the same list of pairs."""
     last: list[tuple[Sequence[Pair], list[Matrix]]] = []
 
     def method_or_memory(pairs: Sequence[Pair]) -> list[Matrix]:
@@ -202,7 +202,7 @@ def remembered(method: Method) -> Method:
 
 
 def ms_a_pair(method: Method, pairs: Sequence[Pair]) -> float:
-    """Mean wall-clock time, one pair at a time, the network on one thread too."""
+    """Mean wall-clock milliseconds per pair, one pair at a time, the network on one thread too."""
     with one_thread(torch.get_num_threads, torch.set_num_threads):
         method(pairs[:1])
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What every network of the zoo has, and what every prediction gives."""
+"""The base class of the zoo's networks, and the protocol of prediction results."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from zoo.models.prediction import Predicts
 
 
 class Result(Protocol):
-    """What a prediction gives for one picture, or for the pictures that belong together.
+    """The result of a prediction for one picture, or for several pictures that belong together.
 
-    It may have ``notes``, lines that a user should know, and ``trusted``, whether it is likely right: ``zoo predict``
-    prints the notes, and the warnings of ``save``, and counts the results that are not trusted.
+    Two attributes are optional: ``notes``, lines that a user should know, and ``trusted``, whether the result is likely
+    right. ``zoo predict`` prints the notes and the warnings of ``save``, and counts the results that are not trusted.
     """
 
     def save(self, destination: str | Path) -> list[Path]:
@@ -35,13 +35,13 @@ class Result(Protocol):
 
 
 class Model(nn.Module, Predicts):
-    """A network that predicts; ``zoo.load`` returns one. A subclass says what is computed.
+    """A network that predicts; ``zoo.load`` returns one. A subclass defines the computation.
 
     Attributes:
-        outputs: names of what :meth:`infer` gives, which an export bears.
-        any_size: whether height and width of the input are free; else they are those of the architecture's example.
-        halo: pixels around a part of a picture that matter to it, for who cuts pictures into tiles; None: the whole
-            picture matters.
+        outputs: names of the outputs of :meth:`infer`, which an export uses too.
+        any_size: whether the input may have any height and width; else it has the size of the architecture's example.
+        halo: pixels around a tile that influence its result, for code that cuts pictures into tiles; None: the whole
+            picture influences it.
     """
 
     outputs: ClassVar[tuple[str, ...]] = ("output",)
@@ -54,24 +54,24 @@ class Model(nn.Module, Predicts):
 
     @property
     def engine(self) -> Engine:
-        """What computes predictions: torch, unless another engine was set, such as an export that is to be measured."""
+        """The engine that computes predictions: torch, unless another was set, such as an export to be measured."""
         return self._other or TorchEngine(self)
 
     @engine.setter
     def engine(self, engine: Engine | None) -> None:
-        self.__dict__["_other"] = engine  # no submodule, whatever it is
+        self.__dict__["_other"] = engine  # never registered as a submodule
 
     @property
     def declared(self) -> Architecture:
         name = architecture_of(type(self))
         if name is None:
-            raise ZooError(f"{type(self).__name__} belongs to no architecture of the zoo, and so cannot predict")
+            raise ZooError(f"{type(self).__name__} belongs to no architecture of the zoo, so it cannot predict")
         return architectures()[name]
 
     def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        """What engines compute of a batch ``(B, C, H, W)`` in 0..1; the forward pass, unless more is needed."""
+        """What engines compute from a batch ``(B, C, H, W)`` in 0..1; by default the forward pass."""
         return (self(x),)
 
     def further(self, *outputs: Tensor) -> dict[str, Tensor]:
-        """What an export gives beside :meth:`infer`'s outputs, for users without the zoo, by name."""
+        """Further outputs of an export by name, beside those of :meth:`infer`, for users without the zoo."""
         return {}

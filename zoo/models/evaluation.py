@@ -1,4 +1,4 @@
-"""What evaluators are told, and what they give: the results that a card shows. Nothing here imports torch."""
+"""The context that evaluators receive, and the results that they return for a card. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from zoo.base.typed import Form, Longest, hints_of, plain, read
 Line = Annotated[str, Longest(1000)]
 Texts = Annotated[dict[Line, Line], Longest(100)]
 Count = Annotated[int, Interval(ge=0, le=10**12)]
-Whole = Annotated[int, Interval(ge=-(10**15), le=10**15)]  # Python has larger ones, which no table can show
+Whole = Annotated[int, Interval(ge=-(10**15), le=10**15)]  # Python has larger integers, which no table can show
 Finite = Annotated[float, Form(math.isfinite, "that is finite")]
 
 
 @dataclass(frozen=True)
 class Context:
-    """What an evaluator may ask beside network and data.
+    """What an evaluator may use beside network and data.
 
     Args:
-        recipe: of the card, which says what the network was trained for.
-        others: loads the networks with other weights of the architecture that are installed, by their cards' names.
-        data: what the author calls data of their own; empty: not known, or other data may be meant.
+        recipe: recipe of the card, which says what the network was trained for.
+        others: loads the installed networks with other weights of the architecture, by their cards' names.
+        data: the author's name for their own data; empty: the name is unknown, or other data may be meant.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -36,15 +36,15 @@ class Context:
     data: str = ""
 
     def name_of(self, folder: Path) -> str:
-        """What data in a folder are called: by their author, or else as their folder is."""
+        """Name of the data in a folder: the author's name for them, or else the folder's name."""
         return self.data or ends_apart([folder])[0]
 
 
 class Stored:
-    """What has fields that are checked by their annotations when it is made, and goes into a file as JSON.
+    """A record that is stored as JSON; its fields are checked against their annotations when it is made.
 
     Raises:
-        UnfitError: a field that does not fit.
+        UnfitError: a field does not fit its annotation.
     """
 
     def __post_init__(self) -> None:
@@ -53,11 +53,11 @@ class Stored:
             read(kind, getattr(self, name), place=(name,))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, without fields that are as by default. Numbers that are not finite are None."""
+        """Plain values, without fields that have their default. Numbers that are not finite become None."""
         return plain(self)
 
     def to_json(self) -> str:
-        """The same as text."""
+        """The plain values as JSON text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
 
@@ -66,12 +66,12 @@ class Figure(Stored):
     """A number that a card claims. Metric, split and protocol say what it is comparable with.
 
     Args:
-        metric: its name.
-        data: what it was measured on, such as the name of a data set or of a folder.
-        split: of the data.
-        value: what was measured.
-        tolerance: by how much a later measurement may differ.
-        protocol: how it was measured, such as "Protocol B" or "256 px".
+        metric: name of the metric.
+        data: name of the data that were measured, such as a data set or a folder.
+        split: split of the data.
+        value: the measured value.
+        tolerance: largest difference that a later measurement may have.
+        protocol: how the value was measured, such as "Protocol B" or "256 px".
     """
 
     metric: Line
@@ -95,17 +95,17 @@ class Figure(Stored):
 
 
 def ratio(a: float, b: float) -> float:
-    """``a / b``, NaN where that is nothing."""
+    """``a / b``; NaN where ``b`` is 0."""
     return a / b if b else math.nan
 
 
 def claims_of(
     found: Iterable[tuple[str, float, float]], data: str, split: str = "test", protocol: str = ""
 ) -> list[Figure]:
-    """A figure of each metric, its value, which is rounded to four digits, and the tolerance of that.
+    """A figure for each metric, value and tolerance; the value is rounded to four decimals.
 
     Raises:
-        ZooError: a value is not finite, which nothing can be compared with.
+        ZooError: a value is not finite, so no measurement can be compared with it.
     """
     found = list(found)
     for metric, value, _ in found:
@@ -119,7 +119,7 @@ def claims_of(
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Stored):
-    """Rows below the names of their columns."""
+    """A table: a title, the names of the columns, and the rows."""
 
     title: Line
     columns: Annotated[list[Line], Longest(50)]
@@ -127,14 +127,14 @@ class Table(Stored):
 
     @classmethod
     def of(cls, title: str, rows: Mapping[str, Mapping[str, str | float | None]], first: str = "method") -> Table:
-        """Rows by their names, which the first column holds; each has the same columns in the same order."""
+        """A table whose first column holds the names of the rows; all rows have the same columns in the same order."""
         columns = [first, *next(iter(rows.values()), {})]
         return cls(title=title, columns=columns, rows=[[name, *row.values()] for name, row in rows.items()])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed(Stored):
-    """Milliseconds of something on some machine."""
+    """A time in milliseconds: what was timed, and on which machine."""
 
     what: Line
     ms: Finite
@@ -143,18 +143,18 @@ class Speed(Stored):
 
 @dataclass(frozen=True, kw_only=True)
 class Results(Stored):
-    """What was measured, and where that comes from.
+    """The measurements of an evaluation, and where they come from.
 
     Args:
-        figures: the claims, the main one first.
-        tables: of any kind.
-        parameters: of the network; None before the first measurement.
-        macs: multiply-adds by the size of the input.
-        data_digest: SHA-256 of the data by what they are.
-        speed: of the network.
-        command: that measured; like all below filled in by ``zoo evaluate --write``.
-        versions: of the packages that figures depend on.
-        commit: of the code.
+        figures: the claimed figures, the main one first.
+        tables: tables of any kind.
+        parameters: number of the network's parameters; None before the first measurement.
+        macs: number of multiply-adds, by the size of the input.
+        data_digest: SHA-256 digests of the data, by the name of each part.
+        speed: times of the network.
+        command: command that measured; ``zoo evaluate --write`` fills in this field and those below.
+        versions: versions of the packages that figures depend on.
+        commit: commit of the code.
     """
 
     figures: Annotated[list[Figure], Longest(200)] = field(default_factory=list)

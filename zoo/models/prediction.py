@@ -1,4 +1,4 @@
-"""From an engine to what makes results of pictures by it, of a network or of an export. Nothing here imports torch."""
+"""Predictions by the engine of a network or of an export. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Predicts:
-    """What predicts: an engine that computes, and the plain values that the architecture's predictor needs beside it.
+    """An engine, and the plain values that the architecture's predictor needs beside it.
 
-    From pictures to results is the work of the predictor, which knows a network as an engine and by :meth:`facts` only.
+    The predictor turns pictures into results. It knows a network only by its engine and by :meth:`facts`.
     """
 
     @property
@@ -25,7 +25,7 @@ class Predicts:
 
     @property
     def declared(self) -> Architecture:
-        """What the zoo knows of the architecture."""
+        """The architecture's entry in the registry."""
         raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
@@ -36,18 +36,18 @@ class Predicts:
         make, name = import_object(self.declared.predictor), type(self).__name__
         try:
             return make(self.engine, **self.facts())
-        except AttributeError as error:  # as which torch would say that there is no ``predict``
+        except AttributeError as error:  # torch would report it as a missing ``predict``
             raise TypeError(f"{name} cannot predict: {error}") from error
 
     @property
     def predict(self) -> Callable[..., Any]:
-        """Makes results of pictures; ``help(net.predict)`` tells of which, and with what options."""
+        """Predicts results from pictures; ``help(net.predict)`` lists the inputs and options."""
         return self._predictor().predict
 
     @property
     def predict_frame(self) -> Callable[..., np.ndarray]:
-        """Changes a frame of a video, ``(H, W, 3)`` uint8, where the architecture has such."""
+        """Processes a frame of a video, ``(H, W, 3)`` uint8, where the architecture supports videos."""
         frame = getattr(self._predictor(), "predict_frame", None)
         if frame is None:
-            raise ZooError(f"{self.declared.net.rpartition('.')[2]} takes pictures, no videos")
+            raise ZooError(f"{self.declared.net.rpartition('.')[2]} takes pictures, not videos")
         return frame

@@ -22,14 +22,14 @@ from zoo.pictures.results import save_png
 from zoo.pictures.sheets import contact_sheet
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
-Estimates: TypeAlias = Mapping[str, "np.ndarray | None"]  # matrix from the pixels of a to those of b, by the method
-SHOWN = 320  # pixels of the width of a picture on a sheet
+Estimates: TypeAlias = Mapping[str, "np.ndarray | None"]  # matrix from pixels of a to pixels of b, by method
+SHOWN = 320  # width of a picture on a sheet, in pixels
 COLUMNS = ("xA", "yA", "xB", "yB")
 
 
 @dataclass(frozen=True)
 class RealPair:
-    """Two pictures ``(H, W, 3)`` uint8, which may differ in size, and points ``(N, 2)`` that show the same in both."""
+    """Two pictures ``(H, W, 3)`` uint8, which may differ in size, and corresponding points ``(N, 2)`` in both."""
 
     name: str
     a: np.ndarray
@@ -38,14 +38,14 @@ class RealPair:
     points_b: np.ndarray
 
     def error(self, matrix: np.ndarray) -> float:
-        """Mean distance in pixels of b between where a homography takes the points of a and where they lie."""
+        """Mean reprojection error in pixels of b: distance of the mapped points of a from the points of b."""
         return float(np.linalg.norm(transform_points(matrix, self.points_a) - self.points_b, axis=1).mean())
 
     def displacement(self) -> float:
-        """By how much a corner of a moves at most, in x or y, in pixels of the 128x128 that the networks see.
+        """Largest displacement of a corner of a, in x or y, in pixels of the 128x128 that the networks see.
 
-        Of the homography fitted to the points; where it is not defined by them or folds the picture, of the points
-        themselves.
+        The homography fitted to the points moves the corners. Where the points define none, or it folds the picture,
+        the largest displacement of the points themselves is returned.
         """
         a = transform_points(net_scaling(*self.a.shape[1::-1]), self.points_a)
         b = transform_points(net_scaling(*self.b.shape[1::-1]), self.points_b)
@@ -58,12 +58,12 @@ class RealPair:
 
 
 def read_real_pairs(folder: Path) -> list[RealPair]:
-    """Every ``NAME.csv`` of a folder with its ``NAMEA.jpg`` and ``NAMEB.jpg``, by name.
+    """Reads every ``NAME.csv`` of a folder with its ``NAMEA.jpg`` and ``NAMEB.jpg``, sorted by name.
 
     The table has the columns xA, yA, xB, yB, in pixels, in any order.
 
     Raises:
-        ZooError: no such folder, no tables in it, one that is not like that, or a picture that is missing or damaged.
+        ZooError: the folder is missing or has no tables, a table has another form, or a picture is missing or damaged.
     """
     tables = sorted(folder.glob("*.csv"))
     if not tables:
@@ -72,13 +72,13 @@ def read_real_pairs(folder: Path) -> list[RealPair]:
 
 
 def pairs_to_show(folder: Path | None, sheet: Path | None) -> list[RealPair]:
-    """The pairs of a folder, none without one, of which a sheet may be written."""
+    """The pairs of a folder, none without a folder; checks first that their sheet can be written."""
     if sheet and not folder:
         raise ZooError("--sheet shows real pairs: give --real FOLDER as well")
     if sheet and (sheet.suffix.lower() != ".png" or sheet.is_dir()):
         raise ZooError(f"--sheet {sheet}: give the name of a file that ends in .png")
     if sheet and not sheet.absolute().parent.is_dir():
-        raise ZooError(f"--sheet {sheet}: no such folder as {sheet.parent}")
+        raise ZooError(f"--sheet {sheet}: the folder {sheet.parent} does not exist")
     return read_real_pairs(folder) if folder else []
 
 
@@ -93,7 +93,7 @@ def _read_points(table: Path) -> np.ndarray:
     (_, head), *rows = list(records(table)) or [(0, [])]
     columns = places(head, COLUMNS)
     if columns is None or not rows:
-        raise ZooError(f"{table}: expected the head {','.join(COLUMNS)} and a line a point, not {','.join(head)!r}")
+        raise ZooError(f"{table}: expected the header {','.join(COLUMNS)} and a line per point, not {','.join(head)!r}")
     points = []
     for line, row in rows:
         try:
@@ -101,17 +101,17 @@ def _read_points(table: Path) -> np.ndarray:
         except (ValueError, IndexError):
             points.append([math.nan])
         if not np.isfinite(points[-1]).all():
-            raise ZooError(f"{table}, line {line}: not four numbers, decimals with a point: {','.join(row)!r:.100}")
+            raise ZooError(f"{table}, line {line}: expected four numbers such as 1.5, not {','.join(row)!r:.100}")
     return np.array(points)
 
 
 def estimates(pairs: Sequence[RealPair], methods: Mapping[str, Method]) -> list[Estimates]:
-    """What each method says about each pair."""
+    """The estimate of each method for each pair."""
     return [{name: method([(pair.a, pair.b)])[0] for name, method in methods.items()} for pair in pairs]
 
 
 def real_table(pairs: Sequence[RealPair], found: Sequence[Estimates]) -> Table:
-    """What each method reaches on each pair, from :func:`estimates`."""
+    """The error of each method on each pair, from the results of :func:`estimates`."""
     rows: dict[str, dict[str, str | float | None]] = {}
     for pair, of in zip(pairs, found, strict=True):
         errors = {name: None if matrix is None else round(pair.error(matrix), 2) for name, matrix in of.items()}
@@ -121,7 +121,7 @@ def real_table(pairs: Sequence[RealPair], found: Sequence[Estimates]) -> Table:
 
 
 def save_sheet(path: Path, pairs: Sequence[RealPair], found: Sequence[Estimates]) -> None:
-    """Writes a PNG: both pictures of each pair, and b with what each method says about a over it, and its error."""
+    """Writes a PNG: both pictures of each pair, and per method b overlaid with the aligned a, and the error."""
     rows = []
     for pair, of in zip(pairs, found, strict=True):
         a, b = (small(picture) for picture in (pair.a, pair.b))
@@ -139,12 +139,12 @@ def save_sheet(path: Path, pairs: Sequence[RealPair], found: Sequence[Estimates]
 
 
 def small(picture: np.ndarray) -> np.ndarray:
-    """A picture as wide as it is shown on a sheet."""
+    """A picture resized to its width on a sheet."""
     size = SHOWN, max(1, round(picture.shape[0] * SHOWN / picture.shape[1]))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def labelled(picture: Image.Image, text: str) -> np.ndarray:
-    """A picture with a text in its upper left."""
+    """A picture with a text in its upper left corner."""
     ImageDraw.Draw(picture).text((6, 4), text, fill="white", stroke_width=2, stroke_fill="black")
     return np.asarray(picture)

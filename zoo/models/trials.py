@@ -1,4 +1,4 @@
-"""Pairs of pictures whose homography is known, and the errors of what methods say about them."""
+"""Pairs of pictures whose homography is known, and the errors of methods that estimate it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.models.real_pairs import Method
 from zoo.pictures.classical import usable
 from zoo.pictures.geometry import corner_points, transform_points
 
-Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to those of b; None: the method has no estimate
+Matrix: TypeAlias = "np.ndarray | None"  # (3, 3), from pixels of a to pixels of b; None: the method has no estimate
 
 
 class Known(Protocol):
@@ -29,7 +29,7 @@ class Known(Protocol):
 
     @property
     def protocol(self) -> str:
-        """Such as "Protocol B"."""
+        """Name of the protocol, such as "Protocol B"."""
         ...
 
     @property
@@ -48,19 +48,19 @@ class Known(Protocol):
         ...
 
     def alike(self, pairs: list[Pair]) -> Known:
-        """Other pictures of the same pairs."""
+        """The same pairs with other pictures."""
         ...
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Square patches; errors are those of the corners of a.
+    """Pairs of square patches; errors are distances of the corners of a.
 
     Args:
         data: name of the source.
-        protocol: such as "Protocol B".
+        protocol: name of the protocol, such as "Protocol B".
         pairs: square patches of one size.
-        offsets: where the corners of a lie in b less where they lie in a, ``(N, 4, 2)`` in pixels.
+        offsets: positions of the corners of a in b minus their positions in a, ``(N, 4, 2)`` in pixels.
     """
 
     data: str
@@ -73,7 +73,7 @@ class Trial:
         return cls(*describe(data, context), *data.held_out_pairs("test"))
 
     def errors(self, method: Method) -> np.ndarray:
-        """Mean distance of the four corners from where they belong, ``(N,)`` pixels; NaN where no estimate is."""
+        """Mean distance of the four corners from their true positions, ``(N,)`` pixels; NaN without an estimate."""
         size = self.pairs[0][0].shape[0]
         corners, nowhere = corner_points(size), np.full((3, 3), np.nan)
         matrices = np.stack([nowhere if matrix is None else matrix for matrix in method(self.pairs)])
@@ -101,7 +101,7 @@ class WideTrial:
     Args:
         data: name of the source.
         wide: the pairs.
-        pairs: their pictures, or these changed.
+        pairs: the pictures of the pairs, perhaps changed.
     """
 
     data: str

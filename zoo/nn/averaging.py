@@ -1,4 +1,4 @@
-"""Averages of weights over a training."""
+"""Averages the weights over a training."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from zoo.base.errors import ZooError
 
 
 class WarmupEMA(WeightAveraging):
-    """Trains an exponential moving average of the weights beside these; it is what is validated and kept.
+    """Keeps an exponential moving average of the weights, which is validated and kept.
 
-    After n steps the decay is min(decay, (1 + n) / (10 + n)): a constant one near 1 would make most of the network of
-    a short training what it was at the first step.
+    After n steps the decay is min(decay, (1 + n) / (10 + n)). With a constant decay near 1, the average of a short
+    training would mostly consist of the initial weights.
 
     Args:
-        decay: of a long training, 0 or more and less than 1.
+        decay: maximum decay, 0 or more and less than 1.
 
     Raises:
-        ZooError: another decay.
+        ZooError: the decay is out of its range.
     """
 
     def __init__(self, decay: float = 0.999) -> None:
@@ -33,9 +33,9 @@ class WarmupEMA(WeightAveraging):
 @torch.no_grad()
 def _average(averages: list[Tensor], current: list[Tensor], count: Tensor, decay: float) -> None:
     """Moves averages towards the current values, which are all of one type on one device, in place."""
-    if not averages[0].is_floating_point():  # such as the number of batches of batch norm
+    if not averages[0].is_floating_point():  # such as batch norm's counter of batches
         torch._foreach_copy_(averages, current)
         return
-    kept = ((1 + count) / (10 + count)).clamp(max=decay).to(averages[0].dtype)  # a tensor, or a GPU would be waited for
+    kept = ((1 + count) / (10 + count)).clamp(max=decay).to(averages[0].dtype)  # a tensor: a number waits for the GPU
     torch._foreach_mul_(averages, kept)
     torch._foreach_add_(averages, torch._foreach_mul(current, 1 - kept))

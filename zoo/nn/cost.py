@@ -1,4 +1,4 @@
-"""What a network costs."""
+"""The cost of a network: multiply-adds and parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.nn.mode import counting, evaluating
 def macs(net: nn.Module, channels: int, height: int, width: int) -> int:
     """Multiply-adds of convolutions and matrix products for one input ``(1, channels, height, width)``.
 
-    Layers are counted as they are defined, whatever computes them faster on a device.
+    Layers are counted as defined, even if a device computes them with fewer operations.
     """
     like = next(chain(net.parameters(), net.buffers()))
     x = torch.zeros(1, channels, height, width, device=like.device, dtype=like.dtype)

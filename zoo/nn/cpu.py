@@ -1,6 +1,7 @@
-"""What makes networks faster on CPUs: memory, depthwise convolutions, instance norm and padding with channels last.
+"""Makes networks faster on CPUs: memory, depthwise convolutions, instance norm and padding with channels last.
 
-Each says what justifies it. On other devices, and where a network is exported or compiled, torch's own layers compute.
+Each docstring names the measurement that justifies it. On other devices, and in an exported or compiled network,
+torch's own layers compute.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ LARGEST = 2**31 - 1
 def keep_freed_memory() -> None:
     """Makes glibc keep freed memory instead of giving it back to the system after every tensor.
 
-    A training step on the CPU frees and asks for gigabytes; each time the system would hand out fresh pages and zero
-    them: without this a step of LinkNet takes 1.4 times as long (`tests/benchmarks/memory.py`). No effect without
-    glibc.
+    A training step on the CPU frees and allocates gigabytes; each time the system would provide fresh pages and zero
+    them. Without this function a step of LinkNet takes 1.4 times as long (`tests/benchmarks/memory.py`). No effect
+    without glibc.
     """
     if sys.platform != "linux":
         return
@@ -40,10 +41,11 @@ def keep_freed_memory() -> None:
 
 
 def keep_depthwise_float32(module: nn.Module) -> None:
-    """Makes depthwise convolutions with a stride or a large kernel step out of CPU autocast.
+    """Excludes depthwise convolutions with a stride or a large kernel from CPU autocast.
 
-    oneDNN's bfloat16 backward pass of these is several times slower than its float32 one, and they are a good part of
-    a training step of EfficientNet-lite (`tests/benchmarks/depthwise.py`). The others gain from bfloat16.
+    oneDNN's backward pass of these convolutions is several times slower in bfloat16 than in float32, and they take a
+    good part of a training step of EfficientNet-lite (`tests/benchmarks/depthwise.py`). Other depthwise convolutions
+    are faster in bfloat16.
     """
     for conv in module.modules():
         if not isinstance(conv, nn.Conv2d) or not conv.groups == conv.in_channels > 1:
@@ -68,10 +70,10 @@ def _return_to_autocast(conv: nn.Module, _inputs: Any, _output: torch.Tensor) ->
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Each channel of each picture to mean 0 and variance 1, then scaled and shifted (https://arxiv.org/abs/1607.08022).
+    """Normalises each channel of each picture, then scales and shifts it (https://arxiv.org/abs/1607.08022).
 
     Args:
-        channels: C of the input ``(B, C, H, W)``, and of the output, which has channels last in memory.
+        channels: number C of channels of input and output ``(B, C, H, W)``; the output has channels last in memory.
     """
 
     def __init__(self, channels: int) -> None:
@@ -81,9 +83,9 @@ class InstanceNorm(nn.InstanceNorm2d):
         if tracing():
             return self.row_by_row(x)
         if x.device.type != "cpu":
-            # torch's own leaves channels first, and the convolutions after it then cost more than this copy
+            # torch's own layer returns channels first, and convolutions after it would then cost more than this copy
             return super().forward(x).contiguous(memory_format=LAST)
-        # Batch norm of one picture is the same, and torch's kernel for CPUs knows channels last, which that of instance
+        # Batch norm of one picture computes the same, and its CPU kernel supports channels last. The kernel of instance
         # norm does not (https://github.com/pytorch/pytorch/pull/194616): it is slow, as measured by
         # tests/benchmarks/fast_style_speed.py, and its gradients of one picture are wrong.
         x = x.contiguous(memory_format=LAST)
@@ -91,10 +93,10 @@ class InstanceNorm(nn.InstanceNorm2d):
         return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
     def row_by_row(self, x: Tensor) -> Tensor:
-        """The same by the statistics of each row of pixels and then of the rows, for runtimes.
+        """The same, for runtimes: statistics of each row of pixels first, then of the rows.
 
-        They add up in float32: at 512x384 pixels ONNX's own norm is off by 1e-4 in ONNX Runtime, by 1e-3 in OpenVINO
-        and by 8e-3 in OpenCV 4. OpenVINO makes one sum again of two that directly follow each other.
+        Runtimes add up in float32: at 512x384 pixels ONNX's own norm is off by 1e-4 in ONNX Runtime, by 1e-3 in
+        OpenVINO and by 8e-3 in OpenCV 4. OpenVINO would fuse two sums that directly follow each other.
         """
         row = x.mean(3, keepdim=True)
         mean = row.mean(2, keepdim=True)
@@ -102,7 +104,7 @@ class InstanceNorm(nn.InstanceNorm2d):
         return self.normalize(x, mean.flatten(1), variance.flatten(1))
 
     def normalize(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        """Normalises by statistics ``(B, C)`` that are known, such as those of a picture of which x is a part."""
+        """Normalises by given statistics ``(B, C)``, such as the statistics of the whole picture if x is a tile."""
         scale = self.weight * torch.rsqrt(variance + self.eps).to(x)
         shift = self.bias - mean.to(x) * scale
         return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
@@ -130,12 +132,12 @@ class _Normalized(torch.autograd.Function):
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of the channels of one picture ``(1, C, H, W)``, channels last: float32 ``(C,)``.
 
-    By batch norm's kernel, which adds pixel after pixel and so is off by 2e-3 after 1024x1024 of them: here it sees
-    each column of pixels as a channel, and what it says of the columns is then put together.
+    Computed by batch norm's kernel, which adds pixel after pixel and so is off by 2e-3 after 1024x1024 pixels. Here it
+    gets each column of pixels as a channel, and the statistics of the columns are then combined.
     """
     _, channels, height, width = x.shape
     columns = x.permute(0, 2, 3, 1).reshape(height, width * channels)
-    precise = torch.zeros(width * channels, dtype=torch.promote_types(x.dtype, torch.float32))  # else as x, in 16 bits
+    precise = torch.zeros(width * channels, dtype=torch.promote_types(x.dtype, torch.float32))  # not 16 bits like x
     mean, variance = torch.batch_norm_update_stats(columns, precise, precise.clone(), 0.0)
     mean, variance = mean.view(width, channels), variance.view(width, channels)
     between, center = torch.var_mean(mean, 0, correction=0)
@@ -154,7 +156,7 @@ class ReflectConv2d(nn.Conv2d):
     ``(B, inputs, H, W)`` -> ``(B, outputs, H / stride, W / stride)``, rounded up.
 
     Args:
-        kernel: its side, odd; H and W are more than half of it.
+        kernel: side of the kernel, odd; H and W are more than half of it.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> None:
@@ -167,11 +169,11 @@ class ReflectConv2d(nn.Conv2d):
 
 
 class BlockConv2d(ReflectConv2d):
-    """The same for few outputs, such as RGB, which do not fill the vectors of a processor: a block of pixels at a time.
+    """:class:`ReflectConv2d` for few outputs, such as RGB, which alone do not fill a processor's vectors.
 
-    That is a convolution whose stride is the block, with the outputs of all its pixels and a kernel that is larger by
-    their distance. It multiplies more (1.8 times as often for 9x9) and is faster (the same benchmark). H and W are
-    multiples of ``BLOCK``.
+    It computes a block of pixels at a time: a convolution with the block as its stride, the outputs of all pixels of
+    the block, and a kernel larger by their distance. It has more multiplications (1.8 times as many for 9x9) but is
+    faster (the same benchmark). H and W are multiples of ``BLOCK``.
     """
 
     BLOCK = 4
@@ -193,17 +195,17 @@ class BlockConv2d(ReflectConv2d):
 class UpsampledConv2d(nn.Conv2d):
     """Nearest-neighbour upsampling by 2 and a 3x3 convolution padded by reflection, in 4/9 of the multiply-adds.
 
-    ``(B, inputs, H, W)`` -> ``(B, outputs, 2H, 2W)``. Of the nine pixels under the kernel, several are copies of one:
-    there are but 2x2 different ones, for each of the four places that a pixel of the output can have among them. So
-    this is a 2x2 convolution of the small picture, with four times the outputs and sums of the kernel's values. It is
-    faster on every device (`tests/benchmarks/fast_style_speed.py`).
+    ``(B, inputs, H, W)`` -> ``(B, outputs, 2H, 2W)``. The nine pixels under the kernel are copies of only 2x2 different
+    pixels, in each of the four positions of an output pixel. So this is a 2x2 convolution of the small picture, with
+    four times the outputs and with sums of the kernel's values. It is faster on every device
+    (`tests/benchmarks/fast_style_speed.py`).
     """
 
     taps: Tensor
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3, bias=False)
-        # place of the output, pixel of the small picture, value of the kernel; likewise of rows and of columns
+        # position of the output, pixel of the small picture, value of the kernel; the same for rows and columns
         taps = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
         self.register_buffer("taps", taps, persistent=False)
 
@@ -213,7 +215,7 @@ class UpsampledConv2d(nn.Conv2d):
         inputs, outputs = self.in_channels, self.out_channels
         taps = self.taps.to(self.weight)
         kernel = torch.einsum("oiyx,pay,qbx->opqiab", self.weight, taps, taps).reshape(4 * outputs, inputs, 2, 2)
-        x = F.pad(x, (1, 1, 1, 1), "replicate")  # what reflection of the upsampled picture comes to
+        x = F.pad(x, (1, 1, 1, 1), "replicate")  # equals reflection of the upsampled picture
         y = F.pixel_shuffle(F.conv2d(x, kernel.contiguous(memory_format=LAST)), 2)
         return y[:, :, 1:-1, 1:-1]
 
@@ -221,8 +223,8 @@ class UpsampledConv2d(nn.Conv2d):
 def conv_to_pixels(x: Tensor, kernel: Tensor, scale: int, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:
     """A convolution whose outputs are then shuffled to ``scale`` x ``scale`` pixels, as by ``F.pixel_shuffle``.
 
-    That is slow where channels come last, unless the channels of a pixel follow each other
-    (`tests/benchmarks/resize_speed.py`): so the kernel's order is changed instead.
+    The shuffle is slow with channels last, unless the channels of a pixel follow each other
+    (`tests/benchmarks/resize_speed.py`), so the kernel's order is changed instead.
     """
     if tracing() or x.device.type != "cpu":
         return F.pixel_shuffle(F.conv2d(x, kernel, bias, stride), scale)
@@ -236,7 +238,7 @@ def conv_to_pixels(x: Tensor, kernel: Tensor, scale: int, bias: Tensor | None = 
 
 
 def reflected(x: Tensor, margin: int) -> Tensor:
-    """``(B, C, H, W)`` with ``margin`` more pixels on each side, channels last: torch's own is slower there."""
+    """Pads ``(B, C, H, W)`` by ``margin`` reflected pixels on each side, faster than torch with channels last."""
     batch, channels, height, width = x.shape
     size = (batch, channels, height + 2 * margin, width + 2 * margin)
     y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=LAST)
@@ -250,7 +252,7 @@ def reflected(x: Tensor, margin: int) -> Tensor:
 
 
 class _Reflected(torch.autograd.Function):
-    """:func:`reflected` and its gradient, each in a copy and what the margins cost."""
+    """:func:`reflected` and its gradient; each costs one copy and the margins."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, margin: int) -> Tensor:

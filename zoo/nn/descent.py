@@ -1,4 +1,4 @@
-"""A picture as the parameter: it descends a loss by L-BFGS or Adam."""
+"""Optimises a picture: a loss is minimised by L-BFGS or Adam."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.optim import Adam, Optimizer
 
 from zoo.base.errors import ZooError
 
-FIRST_STEP = 0.01  # mean absolute change of a value by the first step of L-BFGS, of the range 0..1
-LARGEST_STEP = 0.05  # and by any other: without a line search one too long can leave the valley for good
-WORSE = 2.0  # times the smallest loss: L-BFGS goes back there
-HISTORY = 20  # pairs that tell L-BFGS of curvature; torch's 100 would take five times the memory
+FIRST_STEP = 0.01  # mean absolute change of the values, in 0..1, by the first step of L-BFGS
+LARGEST_STEP = 0.05  # its maximum for other steps: without a line search a long step can leave the valley for good
+WORSE = 2.0  # times the smallest loss: above it L-BFGS goes back to the best picture
+HISTORY = 20  # pairs in the history of L-BFGS; torch's 100 would take five times the memory
 LEARNING_RATES = {"lbfgs": 1.0, "adam": 0.02}
 
 
@@ -25,9 +25,9 @@ class Step:
     """One iteration.
 
     Args:
-        number: from 1.
-        picture: ``(1, 3, H, W)`` in 0..1, after it.
-        loss: which it evaluated: that of the picture before it.
+        number: number of the iteration, from 1.
+        picture: picture after the iteration, ``(1, 3, H, W)`` in 0..1.
+        loss: loss that the iteration evaluated, of the picture before it.
     """
 
     number: int
@@ -38,15 +38,15 @@ class Step:
 class PictureLBFGS(torch.optim.LBFGS):
     """L-BFGS for one picture, without a line search: a step is one evaluation of loss and gradient.
 
-    The losses it is made for are means over the picture, so that the gradient of one value is as small as the picture
-    is large; torch's tolerances would stop there, and its guard would keep curvature out of the history. So the
-    gradient is taken in units of its first mean absolute value, and the first step is one of 1 % of the range. Where
-    the loss is not finite, or far above the smallest so far, it goes back to the picture of the smallest, forgets the
-    history, and starts again by half the step.
+    It is made for losses that are means over the picture: the larger the picture, the smaller the gradient of one
+    value, so that torch's tolerances would stop and its guard would keep curvature out of the history. Therefore the
+    gradient is scaled by its first mean absolute value, and the first step changes values by 1 % of the range. If the
+    loss is not finite or far above the smallest one so far, the optimiser goes back to the picture with the smallest
+    loss, clears the history, and starts again with half the first step.
 
     Args:
         params: the picture, ``(1, 3, H, W)``, contiguous with channels first.
-        lr: factor of all steps but the first.
+        lr: factor of all steps except the first.
     """
 
     def __init__(self, params: Any, lr: float = 1.0) -> None:
@@ -65,14 +65,14 @@ class PictureLBFGS(torch.optim.LBFGS):
             size, smallest = float(picture.grad.abs().mean()), state.get("smallest", math.inf)
             failed = not (math.isfinite(value) and math.isfinite(size) and value <= WORSE * smallest)
             if failed:
-                picture.grad.zero_()  # on which L-BFGS does nothing
+                picture.grad.zero_()  # with a zero gradient L-BFGS does nothing
             elif value < smallest:
                 state["smallest"], state["best"] = value, before
             if size > 0 and not failed:
                 picture.grad.div_(state.setdefault("unit", size))
             return loss
 
-        if not state.get("n_iter"):  # of the first step torch makes lr / sum(abs(gradient)) * gradient
+        if not state.get("n_iter"):  # torch's first step is lr / sum(abs(gradient)) * gradient
             group["lr"] = state.get("first_step", FIRST_STEP) * picture.numel()
         try:
             loss = super().step(scaled)  # type: ignore[no-untyped-call]
@@ -83,11 +83,11 @@ class PictureLBFGS(torch.optim.LBFGS):
             self._go_back(picture, before)
         elif (factor := LARGEST_STEP / max(float(change.abs().mean()), 1e-12)) < 1:
             picture.copy_(before + factor * change)
-            state["t"] = state["t"] * factor  # what torch takes the step to have been
+            state["t"] = state["t"] * factor  # the step that torch remembers
         return loss
 
     def _go_back(self, picture: Tensor, before: Tensor) -> None:
-        """To where the loss was smallest, without a history."""
+        """Goes back to the picture with the smallest loss, and clears the history."""
         old = self.state[picture]
         picture.copy_(old.get("best", before))
         kept = {key: old[key] for key in ("smallest", "best") if key in old}
@@ -95,10 +95,10 @@ class PictureLBFGS(torch.optim.LBFGS):
 
 
 def make_optimizer(picture: nn.Parameter, name: str, lr: float | None = None) -> Optimizer:
-    """The optimiser "lbfgs" or "adam" of a picture ``(1, 3, H, W)``; ``lr`` None is 1 and 0.02.
+    """The optimiser "lbfgs" or "adam" of a picture ``(1, 3, H, W)``; ``lr`` None: 1 for L-BFGS, 0.02 for Adam.
 
     Raises:
-        ZooError: another name, or a rate that is not above 0.
+        ZooError: another name, or a learning rate that is not above 0.
     """
     if name not in LEARNING_RATES or not (lr is None or 0 < lr < math.inf):
         raise ZooError(f'the optimiser is "lbfgs" or "adam" with a rate above 0, not {name!r} with {lr}')
@@ -107,7 +107,7 @@ def make_optimizer(picture: nn.Parameter, name: str, lr: float | None = None) ->
 
 
 def keep_finite(picture: Tensor) -> None:
-    """Zeroes what is not finite of a gradient: a step along it would leave a picture that no later step can mend."""
+    """Zeroes non-finite values of a gradient: no later step could repair a picture after a step along them."""
     if picture.grad is not None:
         picture.grad.nan_to_num_(0, 0, 0)
 
@@ -123,11 +123,11 @@ def descend(
     """Changes a picture so that a loss gets smaller; every iteration evaluates loss and gradient once.
 
     Args:
-        start: ``(1, 3, H, W)`` in 0..1; not changed.
-        loss: of such a picture, a scalar. Between iterations values may leave 0..1 a little.
-        iterations: how many.
+        start: initial picture, ``(1, 3, H, W)`` in 0..1; not changed.
+        loss: function from a picture, whose values may slightly leave 0..1, to a scalar.
+        iterations: number of iterations.
         optimizer: "lbfgs" is :class:`PictureLBFGS`.
-        lr: of the optimiser; None: 1 of L-BFGS, 0.02 of Adam.
+        lr: learning rate; None: 1 for L-BFGS, 0.02 for Adam.
     """
     picture = nn.Parameter(start.detach().float().clone(memory_format=torch.contiguous_format))
     chosen = make_optimizer(picture, optimizer, lr)

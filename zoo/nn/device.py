@@ -10,7 +10,7 @@ from zoo.base.errors import ZooError
 
 
 def devices() -> list[str]:
-    """Names of the devices that are here, such as cpu and cuda:0."""
+    """Names of the available devices, such as cpu and cuda:0."""
     if not torch.accelerator.is_available():
         return ["cpu"]
     kind = torch.accelerator.current_accelerator()
@@ -21,10 +21,10 @@ def usable_device(name: str | torch.device) -> torch.device:
     """The device of a name, such as "cpu", "cuda" or "cuda:1".
 
     Raises:
-        ZooError: it is not here; the message says which are.
+        ZooError: the device is not available; the message lists the available ones.
     """
     there = devices()
-    with suppress(RuntimeError, TypeError, ValueError):  # torch has no common one for what names no device
+    with suppress(RuntimeError, TypeError, ValueError):  # torch has no common error for invalid names
         device = torch.device(name)
         if f"{device.type}:{device.index or 0}" in {*there, "cpu:0"}:
             return device

@@ -1,4 +1,4 @@
-"""What LightningModules share."""
+"""Base of the LightningModules: run folder, sheets of pictures, means, optimisers and schedules."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from zoo.pictures.results import save_png
 
 
 class RunFolder(Callback):
-    """Tells modules where a run leaves what it makes.
+    """Tells modules the folder of a run.
 
     Args:
-        path: the folder, which is there.
+        path: the folder, which exists.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class RunFolder(Callback):
 
     @staticmethod
     def of(trainer: Trainer) -> Path | None:
-        """The folder of a run, or that of its logger where there is no such callback; None: nothing is kept."""
+        """The folder of a run: from this callback, otherwise from its logger; None: nothing is kept."""
         folders = (each.path for each in trainer.callbacks if isinstance(each, RunFolder))  # type: ignore[attr-defined]
         # trainer.log_dir would wait for the other ranks
         return next(folders, None) or getattr(trainer.logger, "log_dir", None)
@@ -46,14 +46,14 @@ class PictureLog:
     """Sheets of validation pictures, in TensorBoard and in the run folder.
 
     Args:
-        every: epochs between two sheets of a fit; what is validated or tested by itself gets one.
+        every: epochs between two sheets of a fit; a separate validation or test gets one sheet.
     """
 
     def __init__(self, every: int) -> None:
         self.every, self.next = every, 0
 
     def __call__(self, module: LightningModule, draw: Callable[[], Image.Image]) -> None:
-        """Calls ``draw`` and keeps its sheet where one is due."""
+        """Calls ``draw`` and saves its sheet if one is due."""
         trainer, logger, epoch = module.trainer, module.logger, module.current_epoch
         fitting = trainer.state.fn == "fit"
         too_early = fitting and (trainer.sanity_checking or epoch < self.next)
@@ -71,15 +71,15 @@ class PictureLog:
 
 
 class Learner(LightningModule):
-    """What LightningModules that train a network share; a subclass sets ``net``, ``optimizer`` and ``lr_scheduler``.
+    """Base of LightningModules that train a network; a subclass sets ``net``, ``optimizer`` and ``lr_scheduler``.
 
     Attributes:
-        learns_from: the DataModule of the zoo that goes with it, or those that inherit from that; own ones may be any.
+        learns_from: the zoo's DataModule for this module, or a base class of several; your own DataModule may be any.
 
-    A test is a validation of other data. What is validated or tested by itself, not in a fit, prints how it went.
+    A test is a validation on other data. A validation or test outside of a fit prints its figures.
 
     Args:
-        figures: names of what :meth:`log_means` is given.
+        figures: names of the figures that :meth:`log_means` gets.
     """
 
     learns_from: ClassVar[type[LightningDataModule]] = LightningDataModule
@@ -93,22 +93,22 @@ class Learner(LightningModule):
 
     @property
     def split(self) -> str:
-        """What is measured: "val" or "test"."""
+        """The measured split: "val" or "test"."""
         return "test" if self.trainer.testing else "val"
 
     def forward(self, x: Tensor) -> Tensor:
-        """The network's answer as float32, whatever its precision."""
+        """The network's output as float32, whatever its precision."""
         return self.net(self.as_weights(x)).float()
 
     def as_weights(self, x: Tensor) -> Tensor:
-        """In the precision of the network's weights."""
+        """Converts x to the precision of the network's weights."""
         return x.to(next(self.net.parameters()).dtype)
 
     def test_step(self, batch: Any, batch_idx: int) -> Any:
         return self.validation_step(batch, batch_idx)
 
     def log_means(self, figures: Mapping[str, Tensor]) -> None:
-        """Logs figures of a batch in validation or test, ``(B,)`` or a scalar each: their means over all batches."""
+        """Adds figures of a validation or test batch, each ``(B,)`` or a scalar; logs their means over all batches."""
         for name, values in figures.items():
             mean: Any = self.means[name]
             mean.update(values)
@@ -119,7 +119,7 @@ class Learner(LightningModule):
         return {name: float(mean.compute()) for name, mean in self.means.items()}  # type: ignore[operator]
 
     def end_epoch(self) -> str:
-        """Logs what is not logged yet of a validation or test; returns what is printed of it."""
+        """Logs the remaining figures of a validation or test; returns the text to print."""
         raise NotImplementedError
 
     def on_validation_epoch_end(self) -> None:
@@ -134,7 +134,7 @@ class Learner(LightningModule):
         return self.optimizer(self.net.parameters())
 
     def configure_optimizers(self) -> Any:
-        """A schedule is stepped after every batch, but one that waits for a figure after every validation."""
+        """A schedule steps after every batch; a schedule that waits for a figure steps after every validation."""
         with _blaming("optimizer"):
             optimizer = self.make_optimizer()
         if self.lr_scheduler is None:
@@ -146,15 +146,15 @@ class Learner(LightningModule):
         endless = isinstance(scheduler, WarmupPolyLR) and not scheduler.told and self.trainer.max_epochs == -1
         if endless and self.trainer.max_steps == -1:
             raise ZooError(
-                "model.lr_scheduler: WarmupPolyLR falls over the length of the run, and this one has none:\n"
-                "take --trainer.max_epochs N, --trainer.max_steps N, or another schedule (null is none)"
+                "model.lr_scheduler: WarmupPolyLR decays over the length of the run, but this run has no length\n"
+                "set --trainer.max_epochs N or --trainer.max_steps N, or take another schedule (null: no schedule)"
             )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _watching(self, scheduler: ReduceLROnPlateau) -> dict[str, Any]:
-        """How Lightning steps a schedule that waits for a figure: its own, or else what checkpoints are chosen by.
+        """How Lightning steps a schedule that waits for a figure: its own figure, or the one that selects checkpoints.
 
-        Of the latter it is known which direction is better, whatever the schedule's default.
+        For the latter the better direction is known and replaces the schedule's default.
         """
         best, direction = getattr(self, "monitor", ("val/loss", "min"))
         monitor = getattr(scheduler, "monitor", best)
@@ -164,9 +164,9 @@ class Learner(LightningModule):
         return {"scheduler": scheduler, "monitor": monitor, "interval": "epoch", "frequency": every}
 
     def on_train_start(self) -> None:
-        """Tells the schedules how long the run is, and where it is where it was resumed.
+        """Tells the schedules the length of the run, and the current step of a resumed run.
 
-        Not earlier: to ask in ``configure_optimizers`` makes Lightning load the data before it knows of the resume.
+        Not earlier: asking in ``configure_optimizers`` makes Lightning load the data before it knows of the resume.
         """
         trainer = self.trainer
         total, batches = trainer.estimated_stepping_batches, trainer.num_training_batches
@@ -181,10 +181,10 @@ class Learner(LightningModule):
 
 @contextmanager
 def _blaming(key: str) -> Iterator[None]:
-    """Blames a key of the model for what torch refuses of it."""
+    """Names a key of the model in the error that torch raises for it."""
     try:
         yield
     except ZooError:
         raise
-    except Exception as error:  # torch has no common one
+    except Exception as error:  # torch has no common error
         raise ZooError(f"--model.{key}: {first_line(error)}") from error

@@ -14,7 +14,7 @@ _COUNTED = ContextVar("counted", default=False)
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """Eval mode for a while: in train mode a prediction would change the statistics of batch norm."""
+    """Temporary eval mode: in train mode a prediction would change the statistics of batch norm."""
     training = [module for module in net.modules() if module.training]
     net.eval()
     try:
@@ -26,7 +26,7 @@ def evaluating(net: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def counting() -> Iterator[None]:
-    """Makes every layer compute what it is defined as for a while, so that a network costs the same everywhere."""
+    """Temporarily makes every layer compute as it is defined, so that a network costs the same everywhere."""
     before = _COUNTED.set(True)
     try:
         yield
@@ -40,5 +40,5 @@ def counted() -> bool:
 
 
 def tracing() -> bool:
-    """Whether a network is being exported, compiled or counted: what is faster step by step hides its operators."""
+    """Whether a network is being exported, compiled or counted: faster implementations would hide its operators."""
     return torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export() or counted()

@@ -1,4 +1,4 @@
-"""Whether bfloat16 is worth it."""
+"""Whether bfloat16 is faster on a device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def native_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16, where others emulate it and are slower with it than in float32."""
+    """Whether a device computes natively in bfloat16; other devices emulate it, slower than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":

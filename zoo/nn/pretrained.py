@@ -1,4 +1,4 @@
-"""Weights that timm publishes on the Hub, and a plain answer where it cannot be reached."""
+"""Weights that timm publishes on the Hub, and a clear error if the Hub cannot be reached."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ WEIGHTS = "model.safetensors"
 
 
 def timm_file(name: str, way_out: str) -> str:
-    """The safetensors file of a timm model, fetched if need be.
+    """The safetensors file of a timm model, downloaded if necessary.
 
-    Fails at once where there is no network, instead of after a minute of retries.
+    Without a network it fails at once instead of after a minute of retries.
 
     Args:
-        name: of the timm model, with or without its tag.
-        way_out: last line of the error, what to do without the Hub.
+        name: name of the timm model, with or without its tag.
+        way_out: last line of the error: what to do without the Hub.
 
     Raises:
-        ZooError: there are no such weights; or they are not on this machine and the Hub cannot be reached.
+        ZooError: timm has no such weights; or they are not on this machine and the Hub cannot be reached.
     """
     config, host = timm.get_pretrained_cfg(name), urlparse(huggingface_hub.constants.ENDPOINT).hostname
     if not (config and config.hf_hub_id):
@@ -33,7 +33,7 @@ def timm_file(name: str, way_out: str) -> str:
         if not getproxies():
             socket.getaddrinfo(host, 443)
         return huggingface_hub.hf_hub_download(config.hf_hub_id, WEIGHTS)
-    except OSError as error:  # of the resolver, the connection, the Hub's client
+    except OSError as error:  # from the resolver, the connection or the Hub's client
         cached = huggingface_hub.try_to_load_from_cache(config.hf_hub_id, WEIGHTS)
         if isinstance(cached, str):
             return cached

@@ -1,4 +1,4 @@
-"""Pictures made larger and smaller, in operations that every runtime has and rounds alike."""
+"""Resizes pictures with operations that every runtime has and rounds alike."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from zoo.nn.mode import tracing
 
 
 class BicubicUpsample(nn.Module):
-    """Bicubic interpolation (Keys, 1981, a = -0.5, as Pillow's) by a whole factor s.
+    """Bicubic interpolation (Keys, 1981, a = -0.5, as in Pillow) by a whole factor s.
 
-    ``(B, C, H, W)`` becomes ``(B, C, sH, sW)``. One convolution with fixed weights, and a shuffle of its channels to
-    pixels: it can be exported everywhere, where torch's own has a = -0.75. Beyond the border lie the values of the
-    border. Always in float32.
+    ``(B, C, H, W)`` becomes ``(B, C, sH, sW)``. It is one convolution with fixed weights and a shuffle of its channels
+    to pixels, which can be exported everywhere; torch's own interpolation has a = -0.75. The values of the border are
+    repeated beyond it. Always in float32.
 
     Args:
-        scale: the factor.
-        channels: of the pictures.
+        scale: factor s.
+        channels: number C of channels.
     """
 
     def __init__(self, scale: int, channels: int = 3) -> None:
@@ -32,7 +32,7 @@ class BicubicUpsample(nn.Module):
         self.register_buffer("kernel", kernel.repeat(channels, 1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_autocast_enabled(x.device.type):  # it would keep eight bits of each product
+        if torch.is_autocast_enabled(x.device.type):  # autocast would keep eight bits of each product
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(x.float())
         pad = self.kernel.shape[-1] // 2
@@ -41,43 +41,43 @@ class BicubicUpsample(nn.Module):
 
 
 class BilinearResize(nn.Module):
-    """Bilinear interpolation by p / d, with pixels that have their centre in their middle.
+    """Bilinear interpolation by p / d, with pixel centres in the middle of pixels.
 
-    ``(B, C, H, W)`` becomes ``(B, C, p * H / d, p * W / d)``; sides that are no multiple of d are first continued to
-    one by the values of the border, for who wants less to crop. It is what ``F.interpolate`` gives with
-    ``mode="bilinear"``: one convolution with fixed weights, of d x d pixels and what is around them, to p x p pixels.
-    Runtimes multiply places by a ratio such as 2 / 3, each with its own rounding, and are off by 5e-4 at the far end of
-    a large picture. Enlarging is always in float32.
+    ``(B, C, H, W)`` becomes ``(B, C, p * H / d, p * W / d)``. Sides that are no multiple of d are first padded to one
+    with the values of the border; crop the result for less. The result equals ``F.interpolate`` with
+    ``mode="bilinear"``: one convolution with fixed weights maps d x d pixels and their neighbours to p x p pixels.
+    Runtimes multiply coordinates by a ratio such as 2 / 3, each with its own rounding, and are off by 5e-4 at the far
+    end of a large picture. Enlarging is always in float32.
 
     Args:
-        p: pixels of a side that come of each d.
-        d: has no divisor with p.
+        p: pixels of a side that each d pixels become.
+        d: pixels of a side that become p pixels; p and d have no common divisor.
         channels: number C of channels.
     """
 
     def __init__(self, p: int, d: int, channels: int) -> None:
         super().__init__()
         self.p, self.d = p, d
-        self.beyond = int(p > d)  # pixels around the d x d that matter: making smaller looks at none
+        self.beyond = int(p > d)  # neighbours around the d x d pixels that matter: none when downscaling
         self.rounds = p > d or p.bit_count() > 1  # d / p in binary
         self.kernel: Tensor
         taps = torch.from_numpy(linear_taps(p, d, self.beyond)).float()
-        own = torch.eye(channels, device=taps.device)  # a network is made on the meta device first
+        own = torch.eye(channels, device=taps.device)  # networks are first made on the meta device
         kernel = torch.einsum("py,qx,ci->cpqiyx", taps, taps, own).flatten(0, 2)
         self.register_buffer("kernel", kernel, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.rounds and not tracing():
             return self.interpolate(x)
-        if torch.is_autocast_enabled(x.device.type):  # it would keep eight bits of each weight
+        if torch.is_autocast_enabled(x.device.type):  # autocast would keep eight bits of each weight
             with torch.autocast(x.device.type, enabled=False):
                 return self.forward(x.float())
-        after = self.beyond + self.d - 1  # the convolution leaves out what is no whole block
+        after = self.beyond + self.d - 1  # the convolution ignores incomplete blocks
         x = F.pad(x, (self.beyond, after, self.beyond, after), "replicate")
         return conv_to_pixels(x, self.kernel, self.p, stride=self.d)
 
     def interpolate(self, x: Tensor) -> Tensor:
-        """The same by torch's own, which is faster, and exact where d / p is; there runtimes round p / d instead."""
+        """The same by ``F.interpolate``: faster, and exact if d / p is; runtimes would round p / d instead."""
         below, right = (-side % self.d for side in x.shape[2:])
         if below or right:
             x = F.pad(x, (0, right, 0, below), "replicate")
@@ -85,13 +85,13 @@ class BilinearResize(nn.Module):
 
 
 def linear_taps(p: int, d: int, beyond: int) -> np.ndarray:
-    """Weights of the d pixels of a block, and of ``beyond`` on each side, for each of p: ``(p, d + 2 * beyond)``."""
+    """Weights of a block's d pixels and ``beyond`` more per side, for each of p outputs: ``(p, d + 2 * beyond)``."""
     places = (np.arange(p) + 0.5) * d / p - 0.5
     return np.clip(1 - np.abs(places[:, None] - np.arange(-beyond, d + beyond)), 0, None)
 
 
 def phase_kernels(scale: int) -> np.ndarray:
-    """Weights of the neighbours -2..2 for each of the ``scale`` places inside a pixel, ``(scale, 5)``."""
+    """Weights of the neighbours -2..2 for each of the ``scale`` positions inside a pixel, ``(scale, 5)``."""
     places = (np.arange(scale) + 0.5) / scale - 0.5
     return keys_cubic(places[:, None] - np.arange(-2, 3))
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules that learn the length of the run from the trainer."""
+"""Learning-rate schedules that get the length of the run from the trainer."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from zoo.base.errors import ZooError
 class WarmupPolyLR(LRScheduler):
     """Linear warm-up, then polynomial decay to zero (Chen et al., 2017, https://arxiv.org/abs/1606.00915), by step.
 
-    The length of the run is no part of the state: a run that is resumed may be made longer, or go on with another
-    number of devices.
+    The length of the run is not part of the state, so a resumed run may be longer or use another number of devices.
 
     Args:
-        optimizer: whose learning rates are the peaks.
-        total_steps: optimiser steps of the run. None: :meth:`set_length` says it before the first step.
-        warmup: share of the run that warms up.
-        power: of the decay.
+        optimizer: optimiser; its learning rates are the peaks.
+        total_steps: optimiser steps of the run. None: :meth:`set_length` sets them before the first step.
+        warmup: fraction of the run that warms up, 0..1.
+        power: exponent of the decay, 0 or more.
 
     Raises:
-        ZooError: a share or power out of its range.
+        ZooError: ``warmup`` or ``power`` is out of its range.
     """
 
-    LENGTH = ("total_steps", "ahead", "told")  # of the run, not of the state
+    LENGTH = ("total_steps", "ahead", "told")  # attributes of the run, not part of the state
 
     def __init__(
         self, optimizer: Optimizer, total_steps: int | None = None, warmup: float = 0.05, power: float = 0.9
@@ -45,12 +44,12 @@ class WarmupPolyLR(LRScheduler):
         return [lr * rise * (1 - done) ** self.power for lr in self.base_lrs]
 
     def set_length(self, total_steps: int, step: int) -> None:
-        """Tells how long the run is, unless the constructor was told.
+        """Sets the length of the run, unless the constructor got it.
 
         Args:
-            total_steps: optimiser steps of the whole run, as it is trained now.
-            step: of these at which the run is now. It is not the number of steps that were made where the run began on
-                another number of devices.
+            total_steps: optimiser steps of the whole run with the present settings.
+            step: current step among these. If the run began on another number of devices, this differs from the number
+                of steps made so far.
         """
         if self.told:
             return

@@ -1,14 +1,14 @@
-"""From any number to a pixel's value."""
+"""Maps any number to a pixel's value."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-OVERSHOOT = 0.05  # by which a squashed value may leave 0..1, so that black and white can be reached
-LARGEST = 20.0  # beyond, tanh is 1 in float32 anyway, and from 44 on OpenCV's overflows
+OVERSHOOT = 0.05  # margin by which a squashed value may leave 0..1, so that black and white can be reached
+LARGEST = 20.0  # beyond it tanh is 1 in float32 anyway, and from 44 on OpenCV's tanh overflows
 
 
 def squashed(y: Tensor) -> Tensor:
-    """A last layer's output to 0..1 and a little beyond, by tanh."""
+    """Maps the output of a last layer to 0..1 and slightly beyond, by tanh."""
     return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y.clamp(-LARGEST, LARGEST))) / 2

@@ -1,4 +1,4 @@
-"""VGG as a loss network: features by the names that the papers give its layers."""
+"""VGG as a loss network: features by the layer names of the papers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean
 
-CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # of each block
+CONVOLUTIONS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # number in each block
 WIDTHS = (64, 128, 256, 512, 512)
 WAY_OUT = (
-    "zoo fit takes such a file as --model.vgg FILE.safetensors, other commands as --vgg FILE.safetensors, Python as "
-    "vgg=FILE"
+    "pass the file to zoo fit as --model.vgg FILE.safetensors, to other commands as --vgg FILE.safetensors, "
+    "in Python as vgg=FILE"
 )
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -35,23 +35,23 @@ def layer_names(depth: int) -> list[str]:
 
 
 class VGGFeatures(nn.Module):
-    """Features of VGG (Simonyan and Zisserman, 2014, https://arxiv.org/abs/1409.1556), computed no deeper than asked.
+    """Features of VGG (Simonyan and Zisserman, 2014, https://arxiv.org/abs/1409.1556), computed only as deep as needed.
 
-    Input: RGB in 0..1, ``(B, 3, H, W)``; normalised here. Output: the features ``(B, C, h, w)`` of each layer asked
-    for, by its name and in the order asked. A layer after n poolings has ``h = H // 2**n``.
+    Input: RGB in 0..1, ``(B, 3, H, W)``; normalised here. Output: the features ``(B, C, h, w)`` of each requested
+    layer, by its name and in the requested order. A layer after n poolings has ``h = H // 2**n``.
 
-    A frozen part of a loss: its weights are buffers, so that no optimiser sees them, and not persistent, so that the
-    state dict of what holds it does not either. Gradients reach its input.
+    It is a frozen part of a loss. Its weights are non-persistent buffers: no optimiser sees them, and they are not in
+    the state dict of a module that contains it. Gradients reach its input.
 
     Args:
-        layers: names as ``relu2_2``: conv, relu and pool of blocks 1 to 5.
-        depth: 16 or 19 layers with weights.
-        weights: ``"timm"`` for those of ImageNet, the path of a safetensors file with timm's names, or None for a
-            random start (He et al., 2015).
-        pooling: "max", or "average" as Gatys et al. (2016) have it.
+        layers: names such as ``relu2_2``: conv, relu and pool of blocks 1 to 5.
+        depth: number of layers with weights, 16 or 19.
+        weights: ``"timm"`` for timm's weights of ImageNet, the path of a safetensors file with timm's names, or None
+            for random weights (He et al., 2015).
+        pooling: "max", or "average" as in Gatys et al. (2016).
 
     Raises:
-        ZooError: unknown layer, depth or pooling; weights that are not there or do not fit.
+        ZooError: unknown layer, depth or pooling; weights that are missing or do not fit.
     """
 
     def __init__(
@@ -67,10 +67,10 @@ class VGGFeatures(nn.Module):
         names = layer_names(depth)
         for layer in layers:
             if layer not in names:
-                siblings = [name for name in names if name[:5] == layer[:5]]  # nearer than the same number elsewhere
+                siblings = [name for name in names if name[:5] == layer[:5]]  # a name in the same block is nearer
                 raise ZooError(f"VGG-{depth} has no layer {layer!r}{did_you_mean(layer, siblings or names)}")
         if not layers:
-            raise ZooError("name at least one layer of VGG, as relu2_2")
+            raise ZooError("name at least one layer of VGG, such as relu2_2")
         self.mean: Tensor
         self.std: Tensor
         self.layers, self.depth, self.pooling = tuple(layers), depth, pooling
@@ -87,7 +87,7 @@ class VGGFeatures(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, layers: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Features of all layers asked for, or of ``layers`` among them, and no deeper than these."""
+        """Features of all requested layers, or of ``layers`` among them, computed only as deep as needed."""
         wanted = self.layers if layers is None else tuple(layers)
         computed = self.computed[: 1 + max(map(self.computed.index, wanted))]
         self._check(x, computed)
@@ -114,7 +114,7 @@ class VGGFeatures(nn.Module):
 
 
 def _shapes(layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Of the weights and biases of convolutions among the first layers, by timm's names."""
+    """The shapes of weights and biases of the convolutions among the first layers, by timm's names."""
     shapes: dict[str, tuple[int, ...]] = {}
     inputs = 3
     for number, layer in enumerate(layers):
@@ -126,7 +126,7 @@ def _shapes(layers: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
 
 def _start(weights: str | Path | None, depth: int, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The tensors of these names and shapes, as the argument of :class:`VGGFeatures` says."""
+    """The tensors of these names and shapes, by the argument ``weights`` of :class:`VGGFeatures`."""
     if weights is not None:
         return _read(_find(weights, depth), shapes, depth)
     return {
@@ -136,7 +136,7 @@ def _start(weights: str | Path | None, depth: int, shapes: Mapping[str, tuple[in
 
 
 def _find(weights: str | Path, depth: int) -> Path:
-    """The file that the argument of :class:`VGGFeatures` means."""
+    """The file of the argument ``weights`` of :class:`VGGFeatures`."""
     if weights == "timm":
         from zoo.nn.pretrained import timm_file  # timm is slow to import
 
@@ -151,7 +151,7 @@ def _find(weights: str | Path, depth: int) -> Path:
 
 
 def _read(path: Path, shapes: Mapping[str, tuple[int, ...]], depth: int) -> dict[str, Tensor]:
-    """The tensors named, as float32; others are ignored, unless they tell that the network is another one."""
+    """The tensors of these names, as float32. Other tensors are ignored, unless they belong to another network."""
     tensors = {}
     try:
         with safe_open(path, "pt") as file:

@@ -1,7 +1,7 @@
-"""What one does without a network, on grey pictures ``(H, W)`` uint8: features that match, and ECC.
+"""Classical methods without a network, on grey pictures ``(H, W)`` uint8: feature matching, and ECC.
 
-Each takes pictures a and b of any sizes and gives the homography ``(3, 3)`` from the pixels of a to those of b, or None
-where it finds none.
+Each method takes pictures a and b of any sizes and gives the homography ``(3, 3)`` from pixels of a to pixels of b, or
+None if it finds none.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from PIL import Image
 
 from zoo.pictures.geometry import corner_points, is_convex, resizing, transform_points
 
-MATCH_RATIO = 0.8  # Lowe's: of the distances to the nearest descriptor and to the next
-LONG_SIDE = 640  # pixels of what ECC sees, at most: its time grows with the area, its accuracy hardly
-FILTERS = (15, 5, 3)  # sides of the Gaussian filters that ECC goes through, coarse to fine, odd
-ITERATIONS, EPSILON = 50, 1e-4  # of ECC with each filter
+MATCH_RATIO = 0.8  # Lowe's ratio: distance to the nearest descriptor over distance to the next
+LONG_SIDE = 640  # most pixels of ECC's pictures: its time grows with the area, its accuracy hardly
+FILTERS = (15, 5, 3)  # sizes of ECC's Gaussian filters in pixels, coarse to fine, odd
+ITERATIONS, EPSILON = 50, 1e-4  # limits of ECC for each filter
 
 
 def orb_ransac(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
@@ -39,14 +39,14 @@ def sift_magsac(a: np.ndarray, b: np.ndarray) -> np.ndarray | None:
 def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach: float = 3 / 8) -> np.ndarray | None:
     """The enhanced correlation coefficient's maximum near a start (Evangelidis and Psarakis, 2008), by OpenCV.
 
-    Large pictures are worked on at a reduced size, and both at about the same resolution. None where OpenCV gives up,
-    where the result is degenerate or far away, or where the pictures correlate less under it than under the start.
+    Large pictures are reduced, and both get about the same resolution. The result is None if OpenCV gives up, if the
+    homography is degenerate or far away, or if the pictures correlate less under it than under the start.
 
     Args:
-        a: picture.
-        b: picture.
+        a: first picture.
+        b: second picture.
         start: a homography to start from; None takes a to the size of b.
-        reach: by how much the corners of a may move from there, in the mean, as a share of b's long side.
+        reach: largest mean shift of a's corners from the start, as a share of b's long side.
     """
     if start is None:
         start = resizing(a.shape, b.shape)
@@ -73,14 +73,14 @@ def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach:
 
 
 def polish(a: np.ndarray, b: np.ndarray, start: np.ndarray) -> np.ndarray | None:
-    """ECC from an estimate that is about right; None as well where it leaves that for something else."""
+    """Refines an approximate estimate by ECC; None also if ECC moves away from it."""
     return ecc(a, b, start=start, reach=1 / 8)
 
 
 def usable(matrix: np.ndarray | None, a: Sequence[int], b: Sequence[int]) -> np.ndarray | None:
     """A homography with 1 in the lower right; None unless a becomes a convex quadrilateral near b, or b one near a.
 
-    Where b shows a detail of a, the corners of a lie anywhere.
+    If b shows a detail of a, the corners of a may lie anywhere.
 
     Args:
         matrix: ``(3, 3)`` or None.
@@ -104,9 +104,9 @@ def _near(matrix: np.ndarray, a: Sequence[int], b: Sequence[int]) -> bool:
 
 
 def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray, least: float = 0.0) -> float:
-    """Correlation coefficient of a and of b as seen from a, where b reaches.
+    """Correlation coefficient of a and of b warped to a, in the part of a that b covers.
 
-    NaN where nothing varies there, and where that is less of a than the share ``least``.
+    It is NaN if nothing varies there, or if b covers less of a than the share ``least``.
     """
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, a.shape[1::-1]
     seen = cv2.warpPerspective(b, matrix, size, flags=flags)
@@ -118,7 +118,7 @@ def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray, least: float =
 
 
 def to_grey(picture: np.ndarray) -> np.ndarray:
-    """``(H, W)`` uint8 of ``(H, W, 3)``, by ITU-R BT.601; grey stays."""
+    """Converts ``(H, W, 3)`` to ``(H, W)`` uint8 by ITU-R BT.601; grey stays."""
     return np.asarray(Image.fromarray(picture).convert("L"))
 
 
@@ -151,7 +151,7 @@ def _by_features(
 def _at_one_resolution(
     a: np.ndarray, b: np.ndarray, matrix: np.ndarray
 ) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Each picture, reduced where it is large or shows more detail than the other, and the map to its pixels."""
+    """Each picture, reduced if it is large or more detailed than the other, and the map to its reduced pixels."""
     scale_a, scale_b = (min(1.0, LONG_SIDE / max(picture.shape)) for picture in (a, b))
     finer = magnification(matrix, a.shape) * scale_b / scale_a  # pixels of b on one of a
     return _reduced(a, scale_a * min(1.0, finer)), _reduced(b, scale_b / max(1.0, finer))

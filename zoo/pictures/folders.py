@@ -1,4 +1,4 @@
-"""What lies in a folder and its subfolders, behind links too: pictures, and files of other kinds."""
+"""Finds pictures, and counts other files, in a folder and its subfolders, behind links too."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SHOWN = 5  # kinds of files that are named
 
 @dataclass(frozen=True)
 class Found:
-    """What lies in a folder.
+    """The files in a folder.
 
     Args:
-        pictures: files with a suffix that was looked for, in the order of their paths below the folder.
+        pictures: files with one of the wanted suffixes, in the order of their paths below the folder.
         others: how many files have each other suffix, in small letters.
     """
 
@@ -44,10 +44,10 @@ def find(folder: Path, suffixes: Set[str] = SUFFIXES) -> Found:
     is named when it is read.
 
     Args:
-        suffixes: in small letters.
+        suffixes: wanted suffixes in small letters.
 
     Raises:
-        ZooError: there is no such folder, or one that may not be read.
+        ZooError: the folder does not exist, or a folder may not be read.
     """
     if not folder.is_dir():
         raise ZooError(f"{folder}: {'not a folder' if folder.exists() else 'no such folder'}")
@@ -61,7 +61,7 @@ def find(folder: Path, suffixes: Set[str] = SUFFIXES) -> Found:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yields all that is no folder. Links are followed last: a folder goes by its own name rather than by theirs."""
+    """Yields everything but folders. Links are followed last, so that a folder keeps its own name."""
     seen, tops, own = set[str](), [folder], Path(os.path.realpath(folder))
     while tops:
         for place, folders, files in os.walk(tops.pop(0), onerror=_refuse):

@@ -1,4 +1,4 @@
-"""Homographies of batches in NumPy: from four corners in closed form, and what is done with them.
+"""Batches of homographies in NumPy: from four corners in closed form, and operations with them.
 
 Points are ``(x, y)`` in pixels; a pixel's centre has whole coordinates, so a picture of width W spans -0.5..W-0.5.
 Corners are the centres of the four corner pixels, clockwise from the upper left. All matrices are float64.
@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-NET_SIZE = 128  # pixels of a side of what the networks for homographies see
-SMALLEST = 1e-6  # of a denominator: keeps what a degenerate quadrilateral gives finite
+NET_SIZE = 128  # side in pixels of the homography networks' inputs
+SMALLEST = 1e-6  # smallest denominator: keeps results of degenerate quadrilaterals finite
 
 
 def corner_points(width: float, height: float | None = None) -> np.ndarray:
@@ -22,15 +22,15 @@ def corner_points(width: float, height: float | None = None) -> np.ndarray:
 
 
 def matrix_from_corners(corners: np.ndarray, width: float, height: float | None = None) -> np.ndarray:
-    """The homography that takes the corners of a picture to given ones; finite where they are.
+    """The homography that takes the corners of a picture to given ones; finite if they are.
 
-    Square to quadrilateral in closed form (Heckbert, 1989, "Fundamentals of Texture Mapping and Image Warping"). Of a
+    Square to quadrilateral in closed form (Heckbert, 1989, "Fundamentals of Texture Mapping and Image Warping"). For a
     degenerate quadrilateral (:func:`is_convex`) the result is meaningless. :mod:`zoo.data.pairs` fixes each rounding.
 
     Args:
         corners: where the corners go, ``(..., 4, 2)``.
-        width: of the picture, 2 or more.
-        height: likewise; by default the width.
+        width: width of the picture, 2 or more.
+        height: height of the picture, 2 or more; default: the width.
 
     Returns:
         ``(..., 3, 3)`` with 1 in the lower right.
@@ -52,7 +52,7 @@ def matrix_from_corners(corners: np.ndarray, width: float, height: float | None 
 
 
 def transform_points(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """``(B, 3, 3)`` on points ``(N, 2)`` or ``(B, N, 2)``: ``(B, N, 2)``, finite at infinity too."""
+    """Applies ``(B, 3, 3)`` to points ``(N, 2)`` or ``(B, N, 2)``: ``(B, N, 2)``, finite at infinity too."""
     moved = points @ matrix[..., :2].swapaxes(-1, -2) + matrix[..., None, :, 2]
     return moved[..., :2] / _away_from_zero(moved[..., 2:])
 
@@ -64,7 +64,7 @@ def is_convex(corners: np.ndarray, smallest_area: float = 0.0) -> np.ndarray:
 
     Args:
         corners: clockwise on the screen, where y points down.
-        smallest_area: which each of the four triangles that three of the corners make exceeds, in square pixels.
+        smallest_area: area in square pixels that each of the four triangles of three corners must exceed.
     """
     to, on = corners - np.roll(corners, 1, -2), np.roll(corners, -1, -2) - corners
     doubled = to[..., 0] * on[..., 1] - to[..., 1] * on[..., 0]
@@ -78,7 +78,7 @@ def resizing(old: Sequence[float], new: Sequence[float]) -> np.ndarray:
 
 
 def net_scaling(width: float, height: float) -> np.ndarray:
-    """The map ``(3, 3)`` from the pixels of a picture to those of it resized to 128x128."""
+    """The map ``(3, 3)`` from the pixels of a picture to its pixels at 128x128."""
     return resizing((height, width), (NET_SIZE, NET_SIZE))
 
 
@@ -87,13 +87,13 @@ def warp(
 ) -> np.ndarray:
     """Pictures as seen through homographies: pixel p of the result shows ``pictures`` at ``matrix @ p``, bilinearly.
 
-    Places are float64; OpenCV before 5 knows them to 1/32 pixel. :mod:`zoo.data.pairs` fixes each rounding.
+    Coordinates are float64; OpenCV before 5 rounds them to 1/32 pixel. :mod:`zoo.data.pairs` fixes each rounding.
 
     Args:
-        pictures: ``(B, C, H, W)`` float32 or float64, as is the result.
-        matrices: ``(B, 3, 3)``, from the pixels of the result to those of the pictures.
-        width: of the result.
-        height: of the result.
+        pictures: ``(B, C, H, W)`` float32 or float64, like the result.
+        matrices: ``(B, 3, 3)``, from pixels of the result to pixels of the pictures.
+        width: width of the result.
+        height: height of the result.
         padding: what lies outside the pictures: "border" repeats their edge, "zeros" is black.
     """
     count, channels = pictures.shape[:2]
@@ -106,7 +106,7 @@ def warp(
     w = _away_from_zero(w)
     left, p = _split(x / w, pictures.shape[3], pictures.dtype)
     top, q = _split(y / w, pictures.shape[2], pictures.dtype)
-    place = (top + 1) * stride + (left + 1)  # of the padding's first row and column
+    place = (top + 1) * stride + (left + 1)  # in the padded picture
 
     def at(step: int) -> np.ndarray:
         return np.take_along_axis(flat, (place + step).reshape(count, 1, -1), 2).reshape(count, channels, height, width)

@@ -1,4 +1,4 @@
-"""The homography between two pictures, and what is done with it."""
+"""The homography between two pictures, and pictures made with it."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from zoo.pictures.mosaic import MOST, canvas, mosaic, warped
 from zoo.pictures.results import Shown, save_json, save_pngs
 
 OUTLINE = (255, 40, 40)
-SEEN_A, SEEN_B = (255, 220, 0), (0, 230, 255)  # colours of matches, as a shows them and as b does
-CELLS = 24  # of the longer side of an overlay, each of which shows one match
-FARTHEST = 1e6  # pixels from the picture to which a line is drawn
-TRUSTED = 0.5  # confidence: homographynet's lost estimates were measured up to 0.35, most that hold from 0.8 on
+SEEN_A, SEEN_B = (255, 220, 0), (0, 230, 255)  # colours of matched points in a and in b
+CELLS = 24  # along the longer side of an overlay; each shows one match
+FARTHEST = 1e6  # most pixels from the picture that a line is drawn to
+TRUSTED = 0.5  # confidence: wrong estimates of homographynet reached 0.35, most right ones 0.8 or more
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,20 +30,20 @@ class Homography(Shown):
     """Where the pixels of picture a lie in picture b. Points are (x, y); a pixel's centre has whole coordinates.
 
     Args:
-        matrix: ``(3, 3)`` float64 with 1 in the lower right: pixels of a to pixels of b. Where ``valid`` is False it
-            merely brings a to the size of b.
-        confidence: 0 to 1, in what the predictor measures; 0 where not valid.
-        valid: whether an estimate was found: both pictures show something, and a becomes a convex quadrilateral that
-            reaches no farther out of b than b is long, or b such a one in a.
-        refined: whether ECC polished the estimate; False: it diverged and the network's own was kept; None: it was not
-            asked for.
-        passes: how often the network estimated; None: it found features instead.
-        seconds: that all of it took, without reading the pictures.
-        a: ``(H, W, 3)`` uint8.
+        matrix: ``(3, 3)`` float64 with 1 in the lower right: pixels of a to pixels of b. If ``valid`` is False, it
+            merely scales a to the size of b.
+        confidence: confidence from 0 to 1, as the predictor measures it; 0 if not valid.
+        valid: whether an estimate was found: no picture is blank, and a becomes a convex quadrilateral that extends
+            beyond b by at most the long side of b, or b does so in a.
+        refined: whether ECC refined the estimate; False: it diverged and the network's estimate was kept; None: it was
+            not requested.
+        passes: number of passes of the network; None: it found features instead.
+        seconds: time of the prediction in seconds, without reading the pictures.
+        a: the first picture, ``(H, W, 3)`` uint8.
         b: the second picture, of any other size.
-        names: of the files, None for what is no file.
-        matches: points that were taken for the same, ``(K, 4)``: x and y in a, x and y in b; None: no points were.
-        inliers: which of them agreed with the estimate, before ECC, ``(K,)`` bool; None where ``matches`` is None.
+        names: names of the files; None for a picture that is not a file.
+        matches: matched points, ``(K, 4)``: x and y in a, x and y in b; None: the method matches no points.
+        inliers: which matches agreed with the estimate, before ECC, ``(K,)`` bool; None where ``matches`` is None.
     """
 
     matrix: np.ndarray
@@ -65,7 +65,7 @@ class Homography(Shown):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of before it is used."""
+        """Warnings to the user."""
         if not self.valid:
             return ("not to be trusted: no homography was found; the matrix merely scales the first to the second",)
         if not self.trusted:
@@ -84,19 +84,18 @@ class Homography(Shown):
         return changed(self, matrix=matrix, a=self.b, b=self.a, names=self.names[::-1], matches=matches)
 
     def warp(self, picture: Picture | None = None) -> Image.Image:
-        """What a would show if it were taken with b: at the size of a, black where b does not reach.
+        """Picture b warped onto a: at the size of a, black where b does not reach.
 
         Args:
-            picture: another one of b's size that is warped instead.
+            picture: another picture of b's size to warp instead.
         """
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         return Image.fromarray(warped(_instead(picture, self.b), self.matrix, self.a.shape, flags))
 
     def overlay(self) -> Image.Image:
-        """The outline of a over b, and a half transparent within: sharp where they agree, double where not.
+        """The outline of a over b, filled with a at half opacity: sharp where they agree, double where not.
 
-        Inliers are drawn, thinned out: a circle around the point in b, and a line from there to where the point of a
-        lies.
+        Some of the inliers are drawn: a circle around the point in b, and a line from there to the mapped point of a.
         """
         a = warped(self.a, self.matrix, self.b.shape).astype(np.float32)
         opacity = 0.5 * warped(np.ones(self.a.shape[:2], np.float32), self.matrix, self.b.shape)[..., None]
@@ -111,7 +110,7 @@ class Homography(Shown):
         return Image.fromarray(mixed)
 
     def _thinned(self) -> np.ndarray:
-        """Inliers that cover b without a crowd, as pixels of b ``(K, 2, 2)``: the point of a, then that of b."""
+        """Inliers spread over b, as pixels of b ``(K, 2, 2)``: the mapped point of a, then the point of b."""
         if self.matches is None or self.inliers is None:
             return np.empty((0, 2, 2))
         kept = self.matches[self.inliers]
@@ -125,21 +124,21 @@ class Homography(Shown):
         blend: Literal["feather", "over"] = "feather",
         max_pixels: int = MOST,
     ) -> Image.Image:
-        """Both pictures in one, in the frame of b, large enough for them and black where neither is.
+        """Both pictures in one, in the frame of b, large enough for both and black where neither reaches.
 
-        Warns where the homography is not to be trusted.
+        Warns if the homography is not to be trusted.
 
         Args:
-            a: another picture of its size instead of a.
-            b: another picture of its size instead of b.
-            blend: "feather": each counts the less, the nearer its edge is; "over": a lies over b.
-            max_pixels: of the mosaic.
+            a: another picture of a's size to use instead.
+            b: another picture of b's size to use instead.
+            blend: "feather": the weight of a picture falls towards its edge; "over": a lies over b.
+            max_pixels: most pixels of the mosaic.
 
         Raises:
-            ZooError: no valid homography, or one under which the mosaic would be larger than that.
+            ZooError: the homography is not valid, or the mosaic would be larger than ``max_pixels``.
         """
         if blend not in ("feather", "over"):
-            raise ZooError(f'blend is "feather" or "over", not {blend!r}')
+            raise ZooError(f'blend must be "feather" or "over", not {blend!r}')
         if not self.valid:
             raise ZooError(self.notes[0])
         if not self.trusted:
@@ -153,7 +152,7 @@ class Homography(Shown):
 
         Args:
             destination: beginning of the files' names, such as ``out/left_right``.
-            stitch: also write both pictures in one, named ``*_stitched.png``; where that cannot be, a warning says why
+            stitch: also write both pictures in one, ``*_stitched.png``; if that is not possible, a warning says why
         """
         pictures = {"overlay": self.overlay(), "warped": self.warp()}
         if stitch:
@@ -193,7 +192,7 @@ def read(picture: Picture) -> np.ndarray:
 
 
 def normalized(matrix: np.ndarray) -> np.ndarray:
-    """The same homography with 1 in the lower right, and finite where that maps the first pixel to infinity."""
+    """The same homography with 1 in the lower right, finite even if it maps the first pixel to infinity."""
     scale = matrix[2, 2] if abs(matrix[2, 2]) > 1e-12 * np.abs(matrix).max() else 1e-12 * np.abs(matrix).max()
     result = matrix / scale
     result[2, 2] = 1.0
@@ -206,5 +205,5 @@ def _instead(picture: Picture | None, own: np.ndarray) -> np.ndarray:
     array = read(picture)
     if array.shape != own.shape:
         have, want = (f"{shape[1]}x{shape[0]}" for shape in (array.shape, own.shape))
-        raise ZooError(f"the homography belongs to a picture of {want} pixels, this one has {have}")
+        raise ZooError(f"the homography belongs to a picture of {want} pixels, not {have}")
     return array

@@ -17,7 +17,7 @@ from zoo.base.text import first_line
 
 
 class TensorLike(Protocol):
-    """A tensor of torch, which is not imported for its sake."""
+    """A tensor of torch, described without importing torch."""
 
     @property
     def ndim(self) -> int: ...
@@ -28,8 +28,8 @@ class TensorLike(Protocol):
 Picture: TypeAlias = str | Path | Image.Image | np.ndarray | TensorLike
 Made = TypeVar("Made")
 
-SLACK = 0.1  # by which floats may leave 0..1: bicubic resizing overshoots
-FORMATS = {  # of Pillow's, what pictures are opened as, with the suffixes that they are found by
+SLACK = 0.1  # how far floats may leave 0..1: bicubic resizing overshoots
+FORMATS = {  # Pillow's formats that are opened, with the suffixes to find them by
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "PNG": (".png", ".apng"),
     "WEBP": (".webp",),
@@ -44,15 +44,15 @@ FORMATS = {  # of Pillow's, what pictures are opened as, with the suffixes that 
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 _FORMATS = ", ".join(FORMATS)
 ORIENTATION = 0x0112  # a tag of EXIF
-SIDEWAYS = range(5, 9)  # values of it that exchange the sides
+SIDEWAYS = range(5, 9)  # its values that exchange width and height
 
 
 def open_listed(file: str | Path | IO[bytes], formats: Iterable[str] = FORMATS) -> Image.Image:
-    """Opens a picture as one of the formats and as no other, whatever it is called: the zoo opens none elsewhere.
+    """Opens a picture in one of the formats only, whatever its name; the zoo opens all pictures here.
 
-    Pillow would try all that it knows, and hand what looks like PostScript to Ghostscript.
+    Pillow would try all formats that it knows, and hand files that look like PostScript to Ghostscript.
     """
-    Image.init()  # or Pillow fails at a format that this version of it has not
+    Image.init()  # or Pillow fails at a format that this version lacks
     return Image.open(file, formats=[name for name in formats if name in Image.OPEN])
 
 
@@ -60,7 +60,7 @@ def open_rgb(path: str | Path) -> Image.Image:
     """Decodes a picture file whole, upright by its EXIF orientation, without alpha.
 
     Raises:
-        ZooError: the file is missing, no picture, truncated or a decompression bomb.
+        ZooError: the file is missing, not a picture, truncated or a decompression bomb.
     """
     with opened(path) as file:
         return upright_rgb(file)
@@ -78,7 +78,7 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
         picture: what :func:`to_floats` takes, or a uint8 array ``(H, W, 4)``.
 
     Returns:
-        It, and what of the original it has not, such as "16 bits a channel became 8".
+        The picture, and notes on what was lost, such as "16 bits a channel became 8".
     """
     if isinstance(picture, (str, Path)):
         with opened(picture) as file:
@@ -96,7 +96,7 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
 
 
 def _lost(picture: Image.Image) -> tuple[str, ...]:
-    """What :func:`_to_8_bits` would not keep of a picture that is not decoded yet."""
+    """Notes on what :func:`_to_8_bits` would lose of a picture that is not decoded yet."""
     lost = []
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":  # a photograph with its preview
@@ -112,7 +112,7 @@ def _lost(picture: Image.Image) -> tuple[str, ...]:
 
 @contextmanager
 def opened(path: str | Path) -> Iterator[Image.Image]:
-    """Opens a picture file; what is wrong with it, then or when it is decoded, is told in one line with its name."""
+    """Opens a picture file; errors at opening or decoding become one line with its name."""
     try:
         with open_listed(path) as file:
             yield file
@@ -122,12 +122,12 @@ def opened(path: str | Path) -> Iterator[Image.Image]:
     except Image.DecompressionBombError:
         raise ZooError(
             f"{path}: {_stated_size(path)} may be a decompression bomb; resize it, or raise "
-            "PIL.Image.MAX_IMAGE_PIXELS where it can be trusted"
+            "PIL.Image.MAX_IMAGE_PIXELS if you trust it"
         ) from None
     except ZooError as error:
         raise ZooError(f"{path}: {error}") from None
     except MemoryError:
-        raise ZooError(f"{path}: memory ran out when it was decoded") from None
+        raise ZooError(f"{path}: memory ran out while decoding it") from None
     except Exception as error:  # Pillow's plugins raise what the damaged bytes led to, struct.error and KeyError too
         raise ZooError(f"{path}: {_trouble(error)}") from None
 
@@ -138,13 +138,13 @@ def _trouble(error: Exception) -> str:
         return "no such file"
     if isinstance(error, IsADirectoryError):
         return "a folder, not a picture"
-    if isinstance(error, OSError) and error.errno is not None:  # of the disk, not of what lies on it
+    if isinstance(error, OSError) and error.errno is not None:  # an error of the disk, not of the content
         return error.strerror or str(error)
     return f"damaged picture ({first_line(error)})"
 
 
 def _stated_size(path: str | Path) -> str:
-    """The size that a picture's header claims, where ``Image.open`` refuses it: by the first plugin that knows it."""
+    """The size in the header of a picture that ``Image.open`` refuses, by the first plugin that knows it."""
     for factory, accept in (Image.OPEN[name] for name in FORMATS if name in Image.OPEN):
         with suppress(Exception), Path(path).open("rb") as file:
             if accept is None or accept(file.read(16)) is True:
@@ -155,10 +155,10 @@ def _stated_size(path: str | Path) -> str:
 
 
 def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
-    """Any mode to one of L, LA, RGB, RGBA; what has 16 bits is scaled, where Pillow would clip it to white.
+    """Converts any mode to L, LA, RGB or RGBA; 16 bits are scaled, while Pillow would clip them to white.
 
     Args:
-        mode: None: that which keeps grey and transparency.
+        mode: mode of the result; None: the mode that keeps grey and transparency.
     """
     if picture.mode == "F":
         raise ZooError("a picture of floats has no known range: save it with 8 or 16 bits")
@@ -176,7 +176,7 @@ def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
 
 
 def _without_inks(picture: Image.Image) -> Image.Image:
-    """CMYK to RGB, by the profile of its inks where there is a sound one."""
+    """Converts CMYK to RGB, by the profile of its inks if there is a valid one."""
     profile = picture.info.get("icc_profile")
     with suppress(ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):  # Pillow may lack LittleCMS
         inks, screen = ImageCms.ImageCmsProfile(io.BytesIO(profile or b"")), ImageCms.createProfile("sRGB")
@@ -205,22 +205,22 @@ def to_floats(picture: Picture) -> np.ndarray:
     if isinstance(picture, Image.Image):
         picture = np.asarray(_to_8_bits(picture, "RGB"))
     if not isinstance(picture, np.ndarray):
-        raise ZooError(f"a picture is a path, a PIL picture, an array or a tensor, not {type(picture).__name__}")
+        raise ZooError(f"a picture must be a path, a PIL picture, an array or a tensor, not {type(picture).__name__}")
     if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or (picture.ndim == 3 and picture.shape[2] != 3):
-        raise ZooError(f"an array picture is uint8, (H, W) or (H, W, 3), this one {picture.dtype} {picture.shape}")
+        raise ZooError(f"an array picture must be uint8, (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}")
     if picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=2)
     return np.divide(picture, 255, dtype=np.float32, order="C").transpose(2, 0, 1)
 
 
 def to_pixels(floats: np.ndarray) -> np.ndarray:
-    """``(3, H, W)`` in 0..1 -> ``(H, W, 3)`` uint8; what leaves 0..1 is clipped, NaN becomes 0."""
+    """``(3, H, W)`` in 0..1 -> ``(H, W, 3)`` uint8; values outside 0..1 are clipped, NaN becomes 0."""
     scaled = np.rint(np.nan_to_num(floats.clip(0, 1), copy=False).astype(np.float32, copy=False) * 255)
     return np.ascontiguousarray(scaled.astype(np.uint8).transpose(1, 2, 0))
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether a value is a tensor of torch, which is imported wherever there are such."""
+    """Whether a value is a tensor of torch; wherever tensors exist, torch is imported."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 
@@ -229,12 +229,12 @@ def _floats_of_tensor(picture: Any) -> np.ndarray:
     array: np.ndarray = picture.detach().cpu().float().numpy()
     kind = str(picture.dtype).removeprefix("torch.")
     if array.ndim != 3 or array.shape[0] != 3 or not (kind == "uint8" or picture.is_floating_point()):
-        raise ZooError(f"a tensor picture is uint8 or float, (3, H, W), this one {picture.dtype} {array.shape}")
+        raise ZooError(f"a tensor picture must be uint8 or float, (3, H, W), not {picture.dtype} {array.shape}")
     if kind == "uint8":
         return array / np.float32(255)
     low, high = (array.min(), array.max()) if array.size else (0.0, 0.0)
     if not -SLACK <= low <= high <= 1 + SLACK:  # NaN compares false
-        raise ZooError(f"values of a float picture are 0..1, these are {low:.4g}..{high:.4g}")
+        raise ZooError(f"values of a float picture must be 0..1, not {low:.4g}..{high:.4g}")
     return array
 
 
@@ -243,7 +243,7 @@ def one_or_many(pictures: Any, predict: Callable[[list[Any]], list[Made]]) -> An
 
     Args:
         pictures: one picture; or a list or tuple of pictures, or a tensor ``(B, 3, H, W)``.
-        predict: makes a result of each picture of a list.
+        predict: function that makes a result from each picture of a list.
     """
     if isinstance(pictures, (list, tuple)) or (is_tensor(pictures) and pictures.ndim == 4):
         return predict(list(pictures))
@@ -252,7 +252,7 @@ def one_or_many(pictures: Any, predict: Callable[[list[Any]], list[Made]]) -> An
 
 @contextmanager
 def naming(picture: Picture) -> Iterator[None]:
-    """Puts the name of a picture's file before the errors about it, where they do not tell it already."""
+    """Puts the name of a picture's file before the errors about it, if they do not begin with it."""
     try:
         yield
     except ZooError as error:

@@ -1,4 +1,4 @@
-"""Pictures in one, each under a homography into a common frame."""
+"""Mosaics: several pictures in one, each warped by a homography into a common frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.pictures.geometry import corner_points, transform_points
 
 STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
 LONGEST = 32_766  # pixels of a side that OpenCV can warp
-MOST = 100_000_000  # pixels of a mosaic by default
+MOST = 100_000_000  # most pixels of a mosaic by default
 
 
 class Canvas(NamedTuple):
@@ -26,24 +26,24 @@ class Canvas(NamedTuple):
 
 
 def canvas(shapes: Sequence[Sequence[int]], matrices: Sequence[np.ndarray], max_pixels: int = MOST) -> Canvas:
-    """The smallest that holds pictures of these shapes, height first, under homographies into the frame.
+    """The smallest canvas that holds pictures of these shapes, height first, under homographies into the frame.
 
     Raises:
-        ZooError: it would have more pixels than that, or longer sides than OpenCV can warp, or no end.
+        ZooError: it would have more pixels than ``max_pixels``, sides longer than OpenCV can warp, or no end.
     """
     for number, (shape, matrix) in enumerate(zip(shapes, matrices, strict=True), 1):
         if not (corner_points(shape[1], shape[0]) @ matrix[2, :2] + 1 > 1e-9).all():  # on both sides of infinity
             raise ZooError(
                 f"the mosaic would be endless: the homography takes a part of picture {number} to infinity; "
-                "give fewer pictures, or in another order"
+                "use fewer pictures, or another order"
             )
     boxes = [_box(*each) for each in zip(shapes, matrices, strict=True)]
     (left, top), (right, bottom) = np.min(boxes, 0)[0].tolist(), np.max(boxes, 0)[1].tolist()
     width, height = right - left + 1, bottom - top + 1
     if width * height > max_pixels or max(width, height) > LONGEST:
         raise ZooError(
-            f"the mosaic would have {width:,.0f}x{height:,.0f} pixels, and {max_pixels:,} are allowed, sides to "
-            f"{LONGEST:,}; resize the pictures first, or give fewer, or in another order"
+            f"the mosaic would have {width:,.0f}x{height:,.0f} pixels, and {max_pixels:,} are allowed, with sides up "
+            f"to {LONGEST:,}; resize the pictures first, use fewer, or another order"
         )
     return Canvas(int(left), int(top), int(width), int(height))
 
@@ -54,13 +54,13 @@ def mosaic(
     covered: Canvas,
     blend: Literal["feather", "over"] = "feather",
 ) -> np.ndarray:
-    """Pictures ``(H, W, 3)`` uint8 under homographies into the frame, black where none is: a picture of the canvas.
+    """Blends pictures ``(H, W, 3)`` uint8 under homographies into the canvas, black where none reaches.
 
     Args:
-        pictures: the first lies on top.
-        matrices: of each, ``(3, 3)`` with 1 in the lower right.
-        covered: see :func:`canvas`.
-        blend: "feather": each counts the less, the nearer its edge is; "over": each lies over the next.
+        pictures: pictures; the first lies on top.
+        matrices: homography of each picture, ``(3, 3)`` with 1 in the lower right.
+        covered: canvas, see :func:`canvas`.
+        blend: "feather": the weight of a picture falls towards its edge; "over": each lies over the next.
     """
     result = np.empty((covered.height, covered.width, 3), np.uint8)
     for y in range(0, covered.height, STRIP):
@@ -76,7 +76,7 @@ def warped(
     flags: int = cv2.INTER_LINEAR,
     border: int = cv2.BORDER_CONSTANT,
 ) -> np.ndarray:
-    """A picture under a homography, at a size ``(height, width)``."""
+    """A picture warped by a homography, at a size ``(height, width)``."""
     try:
         return cv2.warpPerspective(picture, matrix, (shape[1], shape[0]), flags=flags, borderMode=border)
     except cv2.error as error:
@@ -97,7 +97,7 @@ def translation(x: float, y: float) -> np.ndarray:
 
 
 def _box(shape: Sequence[int], matrix: np.ndarray) -> np.ndarray:
-    """The whole pixels, ``((left, top), (right, bottom))``, between which the corners of a picture go."""
+    """The box of whole pixels, ``((left, top), (right, bottom))``, around the warped corners of a picture."""
     points = transform_points(matrix, corner_points(shape[1], shape[0]))
     return np.stack((np.floor(points.min(0)), np.ceil(points.max(0))))
 

@@ -1,4 +1,4 @@
-"""A panorama of pictures that follow each other, from the homographies of each to the next."""
+"""A panorama of consecutive pictures, from the homographies of each to the next."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Panorama(Shown):
     """Pictures in one, in the frame of the middle one.
 
     Args:
-        picture: all of them, RGB, black where none is.
+        picture: all pictures in one, RGB, black where none reaches.
         matrices: ``(N, 3, 3)`` float64: pixels of each picture to pixels of the frame.
-        confidences: of each homography to the next picture, ``(N - 1,)``.
+        confidences: confidence of each homography to the next picture, ``(N - 1,)``.
         frame: index of the middle picture.
-        covered: the part of the frame that ``picture`` shows: a point of the frame less its left and top is one of it.
-        names: of the files, None for what is no file.
-        notes: which homography ended it, if any did.
+        covered: part of the frame that ``picture`` shows: subtract its left and top from points of the frame.
+        names: names of the files; None for a picture that is not a file.
+        notes: homography that ended the panorama early, if any.
     """
 
     picture: Image.Image = field(repr=False)
@@ -40,7 +40,7 @@ class Panorama(Shown):
     notes: tuple[str, ...] = ()
 
     def save(self, destination: str | Path) -> list[Path]:
-        """Writes ``DESTINATION.png``, or in the format that its suffix names, and beside it the same with ``.json``."""
+        """Writes ``DESTINATION.png``, or the format of its suffix, and beside it a ``.json`` of the same name."""
         path = Path(destination)
         if path.suffix.lower() not in SUFFIXES:
             path = path.with_name(f"{path.name}.png")
@@ -53,7 +53,7 @@ class Panorama(Shown):
         return "; ".join((f"{len(self.names)} pictures", *self.notes))
 
     def to_dict(self) -> dict[str, Any]:
-        """Names and matrices of the pictures, confidences, the frame's index, and the part of it that is covered."""
+        """Names and matrices of the pictures, confidences, the frame's index, and its covered part."""
         return {
             "frame": self.frame,
             **self.covered._asdict(),
@@ -65,15 +65,15 @@ class Panorama(Shown):
 
 
 def panorama(results: Iterable[Homography], max_pixels: int = MOST) -> Panorama:
-    """The panorama of pictures of which each result takes one to the next; a note says where one is not trusted.
+    """Makes a panorama from homographies of each picture to the next; a note says if one is not trusted.
 
     Args:
-        results: are asked for until one is not trusted: the panorama ends before it.
-        max_pixels: of the panorama.
+        results: homographies in order; they are read until one is not trusted, before which the panorama ends.
+        max_pixels: most pixels of the panorama.
 
     Raises:
-        ZooError: the first result is not trusted, or one does not begin with the picture that the last one ended with;
-            or the panorama would be larger than that.
+        ZooError: the first result is not trusted, a result does not begin with the picture that the one before ended
+            with, or the panorama would be larger than ``max_pixels``.
     """
     links, told = _trusted(results)
     if not links:
@@ -89,7 +89,7 @@ def panorama(results: Iterable[Homography], max_pixels: int = MOST) -> Panorama:
 
 
 def _trusted(results: Iterable[Homography]) -> tuple[list[Homography], str]:
-    """Results up to the first that is not trusted, and which that is."""
+    """Results before the first that is not trusted, and a text that names it."""
     links = list[Homography]()
     for number, result in enumerate(results, 1):
         if links and result.a.shape != links[-1].b.shape:
@@ -97,12 +97,12 @@ def _trusted(results: Iterable[Homography]) -> tuple[list[Homography], str]:
         if not result.trusted:
             a, b = (name or f"picture {number + at}" for at, name in enumerate(result.names))
             return links, f"{a} to {b} is not to be trusted (confidence {result.confidence:.2f})"
-        links.append(replace(result, a=links[-1].b) if links else result)  # of each picture one copy in memory
+        links.append(replace(result, a=links[-1].b) if links else result)  # keeps one copy of each picture
     return links, ""
 
 
 def _to_frame(steps: list[np.ndarray], frame: int) -> list[np.ndarray]:
-    """Homographies of pictures to one of them, from those of each to the next."""
+    """Homographies of pictures to one of them, from homographies of each to the next."""
     matrices = [np.eye(3)]
     for step in reversed(steps[:frame]):
         matrices.insert(0, normalized(matrices[0] @ step))

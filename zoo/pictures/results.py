@@ -1,4 +1,4 @@
-"""What results have in common: saving, and showing themselves in a notebook."""
+"""The common part of results: saving, and display in a notebook."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.base.files import replace, replacing
 from zoo.base.memory import running_out
 from zoo.pictures.images import SUFFIXES
 
-SHOWN = 1024  # pixels of the longer side in a notebook, at most
+SHOWN = 1024  # most pixels of the longer side in a notebook
 
 
 def save_png(image: Image.Image, path: Path) -> None:
@@ -28,15 +28,15 @@ def save_png(image: Image.Image, path: Path) -> None:
 
 
 def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> list[Path]:
-    """Writes ``DESTINATION_KIND.png`` a picture, each whole or not at all, and makes the folder.
+    """Writes ``DESTINATION_KIND.png`` for each picture, whole or not at all, and makes the folder.
 
     Args:
-        pictures: by their kind.
+        pictures: pictures by kind.
         destination: beginning of the files' names, such as ``out/street``.
     """
     destination = Path(destination)
     if not destination.name:
-        raise ZooError(f"{destination} names no files; give the beginning of their names, such as out/street")
+        raise ZooError(f"{destination} is not a file name; give the beginning of the files' names, such as out/street")
     destination.parent.mkdir(parents=True, exist_ok=True)
     written = []
     for kind, picture in pictures.items():
@@ -46,7 +46,7 @@ def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> l
 
 
 def save_json(values: Mapping[str, Any], destination: str | Path) -> Path:
-    """Writes ``DESTINATION.json``, a line a value, whole or not at all."""
+    """Writes ``DESTINATION.json``, one line per value, whole or not at all."""
     path = Path(destination).with_name(f"{Path(destination).name}.json")
     lines = (f"  {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in values.items())
     replace(path, "{\n" + ",\n".join(lines) + "\n}\n")
@@ -63,8 +63,8 @@ def save_as(picture: Image.Image, path: Path) -> list[Path]:
     format_ = Image.registered_extensions()[path.suffix.lower()]
     try:
         with replacing(path) as temporary:
-            picture.save(temporary, format_, quality=95)  # where it has such
-    except (OSError, ValueError) as error:  # of the format: no transparency, or no sides as long
+            picture.save(temporary, format_, quality=95)  # if the format has one
+    except (OSError, ValueError) as error:  # of the format: no transparency, or sides too long
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ZooError(f"{path}: {error}; save it as .png") from None
@@ -72,14 +72,14 @@ def save_as(picture: Image.Image, path: Path) -> list[Path]:
 
 
 def on_white(picture: Image.Image) -> Image.Image:
-    """RGB, with what is transparent on white."""
+    """RGB, with transparent parts on white."""
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
 
 
 def png_source(picture: Image.Image) -> str:
-    """A picture as the address of an HTML image."""
+    """A picture as the source of an HTML image."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=4)
     return _source(buffer.getvalue())
@@ -90,14 +90,14 @@ def _source(png: bytes) -> str:
 
 
 class Shown:
-    """What shows a result in a notebook: as a picture, with a line below it."""
+    """A result that a notebook shows as a picture with a line below it."""
 
     def shown(self) -> Image.Image:
-        """The picture that tells most of the result."""
+        """The picture that shows most of the result."""
         raise NotImplementedError
 
     def caption(self) -> str:
-        """A line of text for below it."""
+        """The line of text below the picture."""
         return type(self).__name__
 
     def _repr_png_(self) -> bytes:
@@ -114,7 +114,7 @@ class Shown:
 
 
 class PictureResult(Shown):
-    """What a result that is one picture shares with it, so that it can be taken for one."""
+    """A result that is one picture, and can be used like one."""
 
     picture: Image.Image
     notes: tuple[str, ...]
@@ -140,7 +140,7 @@ class PictureResult(Shown):
         return "; ".join((f"{self.picture.width}x{self.picture.height}", *self.notes))
 
     def compare(self) -> Image.Image:
-        """The picture beside what it was made of."""
+        """The picture beside its original."""
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,9 +148,9 @@ class PictureResult(Shown):
         return {"size": list(self.size), "mode": self.mode, "notes": list(self.notes)}
 
     def _save(self, destination: str | Path, kind: str) -> list[Path]:
-        """Writes ``DESTINATION_KIND.png`` and ``_compare.png``, or one file of the format that its suffix names."""
+        """Writes ``DESTINATION_KIND.png`` and ``_compare.png``, or one file in the format of the suffix."""
         destination = Path(destination)
-        with running_out(f"{destination}: memory ran out when it was saved"):
+        with running_out(f"{destination}: memory ran out while saving it"):
             if destination.suffix.lower() in SUFFIXES:
                 return save_as(self.picture, destination)
             return save_pngs({kind: self.picture, "compare": self.compare()}, destination)

@@ -34,6 +34,6 @@ def contact_sheet(rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str] = 
 
 
 def distinct_colors(count: int) -> list[tuple[int, int, int]]:
-    """Colours far apart in hue, for classes that come without any."""
+    """Colours far apart in hue, for classes without colours."""
     hues = ((i * 0.618034) % 1 for i in range(count))  # the golden ratio spreads any number of hues evenly
     return [tuple(round(255 * c) for c in colorsys.hsv_to_rgb(h, 0.65, 0.9)) for h in hues]  # type: ignore[misc]

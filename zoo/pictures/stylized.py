@@ -1,4 +1,4 @@
-"""A picture in a style: what both kinds of style transfer take, do at the end and return."""
+"""A picture in a style: the input, last step and result of both kinds of style transfer."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Stylized(PictureResult):
     """A picture in a style.
 
     Args:
-        picture: RGB, or RGBA where the content is transparent.
-        content: what was styled, of the same size and mode.
-        notes: what a user should know, such as "16 bits a channel became 8".
+        picture: the result, RGB, or RGBA if the content is transparent.
+        content: the original, of the same size and mode.
+        notes: notes to the user, such as "16 bits a channel became 8".
     """
 
     picture: Image.Image
@@ -37,12 +37,12 @@ class Stylized(PictureResult):
         """The content beside the picture, transparent parts on white."""
         factor = SHOWN / max(self.size)
         width, height = (max(1, round(factor * side)) for side in self.size)
-        kind = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # pixels of small ones: squares
+        kind = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # small ones: pixels as squares
         cells = [np.asarray(on_white(one.resize((width, height), kind))) for one in (self.content, self.picture)]
         return contact_sheet([cells], ("content", "result"), width=width)
 
     def save(self, destination: str | Path) -> list[Path]:
-        """Writes ``DESTINATION_styled.png`` and ``_compare.png``, or one file of the format that its suffix names.
+        """Writes ``DESTINATION_styled.png`` and ``_compare.png``, or one file in the format of the suffix.
 
         Args:
             destination: beginning of the files' names, such as ``out/street``, or a file such as ``street.jpg``.
@@ -57,15 +57,15 @@ def as_content(picture: Picture) -> tuple[Image.Image, Image.Image | None, tuple
         picture: what :func:`to_picture` takes.
 
     Returns:
-        Its colours (RGB, white where nothing is seen of them), its transparency (L) if it has any, and notes of what
-        of the original these have not.
+        Its colours (RGB, white where it is fully transparent), its transparency (L) if it has any, and notes on what
+        was lost.
     """
     source, notes = to_picture(picture)
     if not source.width or not source.height:
         raise ZooError(f"the picture is empty ({source.width}x{source.height})")
     colors = source.convert("RGB")
     if source.mode.startswith("L"):
-        colors.info.pop("icc_profile", None)  # of grey
+        colors.info.pop("icc_profile", None)  # for grey
     if not source.mode.endswith("A"):
         return colors, None, notes
     alpha = source.getchannel("A")
@@ -87,13 +87,13 @@ def finish(
     preserve_color: bool = False,
     notes: tuple[str, ...] = (),
 ) -> Stylized:
-    """Makes a result of what a network or an optimiser gave.
+    """Makes a result from the output of a network or an optimiser.
 
     Args:
         picture: ``(3, H, W)`` in about 0..1, clipped here, or RGB.
-        content: RGB; brought to the size of the picture if it has another.
-        alpha: its transparency, which the result gets.
-        strength: how much of the result is mixed with the content, from 0, the content, to 1.
+        content: RGB; resized to the picture if the sizes differ.
+        alpha: transparency of the content, which the result gets.
+        strength: share of the result in the mix with the content, from 0 (content) to 1 (result).
         preserve_color: see :func:`mix`.
         notes: see :class:`Stylized`.
     """
@@ -124,10 +124,10 @@ def mix(result: np.ndarray, content: np.ndarray, *, strength: float = 1.0, prese
     """Mixes pictures ``(3, H, W)`` float32 in 0..1.
 
     Args:
-        result: in the style.
+        result: picture in the style.
         content: the original.
         strength: share of the result.
-        preserve_color: whether the result gives only its luminance, and the content its colours: the luminance-only
+        preserve_color: whether to take only luminance from the result, and colours from the content: the luminance-only
             transfer of Gatys et al., 2016 (https://arxiv.org/abs/1606.05897), in YIQ.
     """
     if preserve_color:

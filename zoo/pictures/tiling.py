@@ -1,4 +1,4 @@
-"""Large pictures by tiles: windows that a network sees, and the part of each that is kept."""
+"""Tiles of large pictures: windows that a network sees, and the part of each that is kept."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ def tiles(height: int, width: int, tile: int, halo: int, multiple: int = 1) -> I
     """Cuts a picture into tiles, row by row; the parts that are kept cover it once.
 
     Args:
-        height: of the picture, in pixels.
-        width: likewise.
-        tile: side of what is seen at a time, at most; twice the halo and the multiple together, or more.
-        halo: pixels around each kept part, where the picture goes on, that are seen but not kept.
-        multiple: tiles begin at multiples of it: the stride of the deepest feature, whose grid then is the whole's.
+        height: height of the picture in pixels.
+        width: width of the picture in pixels.
+        tile: largest tile size in pixels; at least twice the halo plus the multiple.
+        halo: pixels around each kept part, inside the picture, that are seen but not kept.
+        multiple: tiles begin at multiples of this stride of the deepest feature, so that features keep the grid of the
+            whole picture.
 
     Yields:
-        What is seen and what of it is kept, both in pixels of the picture.
+        The window that is seen and its kept part, both in pixels of the picture.
     """
     columns = list(_spans(width, tile, halo, multiple))
     for rows, kept_rows in _spans(height, tile, halo, multiple):
@@ -41,10 +42,10 @@ def _spans(side: int, tile: int, halo: int, multiple: int) -> Iterator[tuple[sli
 
 
 def within(kept: Window, seen: Window, scale: int = 1) -> Window:
-    """The kept part in pixels of what a network made of the tile that it has seen.
+    """The kept part in pixels of the network's output for a tile.
 
     Args:
-        scale: how many times as large as the tile that is.
+        scale: scale of the output relative to the tile.
     """
     return ..., _from(kept[1], seen[1].start, scale), _from(kept[2], seen[2].start, scale)
 

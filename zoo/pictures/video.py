@@ -1,4 +1,4 @@
-"""Videos frame by frame, by PyAV: each is changed by itself, so what a change makes up may flicker."""
+"""Videos frame by frame, with PyAV: each frame is changed by itself, so details that a change adds may flicker."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to the like
-Progress: TypeAlias = "Callable[[int, int | None], None]"  # frames that are done, and of how many where that is known
+Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to the same
+Progress: TypeAlias = "Callable[[int, int | None], None]"  # frames that are done, and their total if it is known
 
 SUFFIXES = frozenset(
     {".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"}
 )
-SLACK = 0.98  # headers count a frame or two that are none
+SLACK = 0.98  # headers may count a frame or two too many
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # of sound, by the number of channels
-QUALITY = {"crf": "18"}  # of x264: hardly to be told from the frames that were given
+QUALITY = {"crf": "18"}  # of x264: hardly distinguishable from the given frames
 BT709, BT601 = 1, 5  # matrices from RGB to luma and chroma, by swscale's numbers
-MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}  # those of H.273, by which frames are marked -> swscale's
+MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}  # H.273's, which mark frames -> swscale's
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Written:
     """A video that was written.
 
     Args:
-        frames: how many.
-        notes: what of the original it has not, such as its sound.
+        frames: number of frames.
+        notes: notes on what was lost of the original, such as its sound.
     """
 
     frames: int
@@ -51,18 +51,18 @@ class Written:
 def change_frames(source: Path, destination: Path, change: Change, progress: Progress | None = None) -> Written:
     """Writes a video with each frame changed, as H.264 in MP4, whole or not at all.
 
-    Times of the frames, and with them the frame rate, stay as they are, constant or not. Sound is copied where MP4 can
-    hold it. A rotation or a mirroring in the metadata is applied, damaged parts are left out. Only one frame at a
-    time is in memory, and those that the encoder looks ahead.
+    Times of the frames, and with them the frame rate, stay unchanged, constant or not. Sound is copied if MP4 can hold
+    it. A rotation or a mirroring in the metadata is applied, damaged parts are left out. Only one frame at a time is in
+    memory, and the frames that the encoder looks ahead.
 
     Args:
-        source: of any format that FFmpeg reads.
-        destination: with the suffix .mp4.
-        change: gets upright frames in RGB, all of one size, and returns the like.
-        progress: called after each frame.
+        source: path of a video in any format that FFmpeg reads.
+        destination: path with the suffix .mp4.
+        change: function that gets upright RGB frames, all of one size, and returns frames of that kind.
+        progress: function that is called after each frame.
 
     Raises:
-        ZooError: PyAV is missing; or the source is no video, or no frame of it can be read.
+        ZooError: PyAV is missing, the source is not a video, or no frame of it can be read.
     """
     first = _first(source)  # its size and rotation are needed at once
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +97,7 @@ def _first(source: Path) -> VideoFrame:
 
 
 def _ends_early(video: VideoStream, writer: _Writer, damaged: int) -> list[str]:
-    """A note where the header promises more: frames, or in containers that do not count them, seconds."""
+    """A note if the header promises more frames or, in containers that do not count frames, more seconds."""
     if video.frames:
         short = writer.frames + damaged < SLACK * video.frames - 1
         return [f"it ends after {writer.frames} of {video.frames} frames"] if short else []
@@ -107,7 +107,7 @@ def _ends_early(video: VideoStream, writer: _Writer, damaged: int) -> list[str]:
 
 
 def _seconds(video: VideoStream) -> float:
-    """Of the pictures; sound may be longer. 0 where the header does not say."""
+    """Duration of the pictures (sound may be longer); 0 if the header does not say."""
     try:
         hours, minutes, seconds = video.metadata["DURATION"].split(":")  # of Matroska and WebM
         return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
@@ -140,7 +140,7 @@ class _Writer:
         """Adds a frame.
 
         Args:
-            pts: time at which it is shown, in units of the time base; None, or one that is past: the next free one.
+            pts: time at which it is shown, in units of the time base; None or a past time: the next free one.
         """
         import av
 
@@ -159,7 +159,7 @@ class _Writer:
 
     @property
     def seconds(self) -> float:
-        """From the first frame to the last."""
+        """Time from the first frame to the last."""
         return float((self.last - self.first) * (self.time_base or 0))
 
 
@@ -187,7 +187,7 @@ def _items(
 
 
 def _upright(frame: VideoFrame, first: VideoFrame) -> np.ndarray:
-    """Its pixels ``(H, W, 3)`` as they are to be seen, in the size of the first frame."""
+    """The pixels ``(H, W, 3)`` of a frame as players show it, at the size of the first frame."""
     matrix = MATRICES.get(int(frame.colorspace), BT709 if frame.height >= 720 else BT601)
     rgb = frame.reformat(first.width, first.height, "rgb24", src_colorspace=matrix).to_ndarray()
     if _mirrored(first):  # the angle is that of the first row, so that it is the rows that change places
@@ -196,7 +196,7 @@ def _upright(frame: VideoFrame, first: VideoFrame) -> np.ndarray:
 
 
 def _mirrored(frame: VideoFrame) -> bool:
-    """Whether it is shown with left and right exchanged, or top and bottom: its display matrix turns the plane over."""
+    """Whether the display matrix mirrors the frame: left and right, or top and bottom, are exchanged."""
     found: Any = frame.side_data
     for data in found:
         if data.type.name == "DISPLAYMATRIX":
@@ -206,7 +206,7 @@ def _mirrored(frame: VideoFrame) -> bool:
 
 
 def _video(container: InputContainer, source: Path) -> VideoStream:
-    """The first stream that moves; that of a song may be its cover."""
+    """The first stream of moving pictures; the picture of a song may be its cover."""
     from av.stream import Disposition
 
     for stream in container.streams.video:
@@ -217,7 +217,7 @@ def _video(container: InputContainer, source: Path) -> VideoStream:
 
 
 def _sounds(container: InputContainer, output: OutputContainer) -> tuple[dict[Any, Any], list[str]]:
-    """Streams of sound with the copies that are to be filled, and a note of each that cannot be copied."""
+    """Streams of sound with their copies, which are still empty, and a note on each that cannot be copied."""
     copies, notes = {}, []
     for stream in container.streams.audio:
         codec, layout = stream.codec.canonical_name, stream.layout
@@ -248,7 +248,7 @@ def _opened(source: Path) -> Iterator[InputContainer]:
 
 @contextmanager
 def _writing(destination: Path) -> Iterator[OutputContainer]:
-    """What cannot be written is told with the name; nothing is left of it, whatever stops it."""
+    """Opens an MP4 to write; errors name it, and no part of it is left if writing stops."""
     av = _import_av()
     with replacing(destination) as temporary, temporary.open("wb") as file:
         sink = _Sink(file)
@@ -262,7 +262,7 @@ def _writing(destination: Path) -> Iterator[OutputContainer]:
 
 
 class _Sink:
-    """A file that remembers what went wrong, of which PyAV at times says only that something did."""
+    """A file that remembers its error, since PyAV at times says only that there was one."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file, self.seek, self.tell = file, file.seek, file.tell
@@ -278,7 +278,7 @@ class _Sink:
 
 @contextmanager
 def _reading(source: Path) -> Iterator[None]:
-    """What is wrong with a file is told in one line with its name."""
+    """Turns errors of reading a file into one line with its name."""
     av = _import_av()
     try:
         yield

@@ -1,4 +1,4 @@
-"""Checkpoints from which a run continues exactly, whatever interrupted it."""
+"""Checkpoints from which an interrupted run resumes exactly."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load(path: Path) -> dict[str, Any]:
     """Reads a checkpoint onto the CPU, without running anything in it.
 
     Raises:
-        ZooError: no such file, or one that is damaged or no checkpoint.
+        ZooError: the file is missing, damaged or not a checkpoint.
     """
     if not path.is_file():
         raise ZooError(f"{path}: no such file")
@@ -42,14 +42,14 @@ def load(path: Path) -> dict[str, Any]:
 
 
 class Done(NamedTuple):
-    """How far a run has come: whole epochs, and steps of the optimiser."""
+    """Progress of a run: whole epochs, and steps of the optimiser."""
 
     epochs: int = 0
     steps: int = 0
 
     @classmethod
     def of(cls, checkpoint: Mapping[str, Any]) -> Done:
-        """That of a checkpoint; of one without Lightning's loops it is not known."""
+        """The progress in a checkpoint; unknown, so 0, without Lightning's loops."""
         try:
             progress = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
             return cls(int(progress["processed"]), int(checkpoint["global_step"]))
@@ -58,10 +58,10 @@ class Done(NamedTuple):
 
 
 class WholeCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it.
+    """Writes a checkpoint beside its destination and renames it.
 
-    Lightning's own writes it to the system's temporary folder, and where that is another file system moving it from
-    there is a copy, of which a kill or a full disk leaves a part.
+    Lightning writes it to the system's temporary folder. If that is another file system, the move is a copy, of which
+    a kill or a full disk leaves a part.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -78,7 +78,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Finds its checkpoints again where a run is resumed from another folder, or was moved."""
+    """Finds its checkpoints again after a run was moved, or when it is resumed from another folder."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         def here(path: str) -> str:
@@ -91,15 +91,15 @@ class RunCheckpoint(ModelCheckpoint):
 
 
 class Resumable(Checkpoint):
-    """Ends an interrupted run after a step, such that it goes on from there as if nothing had been.
+    """Ends an interrupted run after a step, so that it resumes from there exactly.
 
-    A signal only sets a mark: in the middle of a step the weights are of one batch, the averages of another. Where
-    validation or the end of an epoch follows, the run ends after these. What is random in a step is seeded by the
-    number of the batch, or dropout would go on with other chances.
+    A signal only sets a flag: in the middle of a step the weights belong to one batch, the averages to another. If
+    validation or the end of an epoch follows, the run ends after it. Random numbers of a step are seeded by the number
+    of the batch; otherwise dropout would resume with different ones.
 
     Args:
-        path: of the checkpoint that is written in the middle of an epoch.
-        seed: of the run; None seeds nothing.
+        path: path of the checkpoint that is written in the middle of an epoch.
+        seed: seed of the run; None seeds nothing.
     """
 
     SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -115,7 +115,7 @@ class Resumable(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         loop = trainer.fit_loop
-        if loop.restarted_on_epoch_end:  # where there are max_steps Lightning would count that epoch twice
+        if loop.restarted_on_epoch_end:  # with max_steps, Lightning would count that epoch twice
             _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the loop's own makes it True again
             loop.reset_restart_stage()
             loop.epoch_progress.increment_completed()
@@ -151,18 +151,18 @@ class Resumable(Checkpoint):
         raise KeyboardInterrupt
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The checkpoint of the epoch is written by now: this comes after what writes it."""
+        """Ends the run; the callback that writes the epoch's checkpoint runs before this one."""
         if self._asked(trainer):
             raise KeyboardInterrupt
 
     def _asked(self, trainer: Trainer) -> bool:
-        """Whether any process was told to end."""
+        """Whether any process received a signal to end."""
         asked = self.received is not None
         return asked if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(asked, all=False)
 
     @staticmethod
     def _exact(trainer: Trainer) -> bool:
-        """Whether the data go on in the middle of an epoch where they were."""
+        """Whether the data resume exactly in the middle of an epoch."""
         data = trainer.train_dataloader
         return isinstance(getattr(data, "sampler", None), EpochSampler) or isinstance(trainer.datamodule, StylePair)  # type: ignore[attr-defined]
 
@@ -173,7 +173,7 @@ class Resumable(Checkpoint):
 
 
 class Described(Callback):
-    """Writes into every checkpoint what the network is and how it was trained, so that a card can be made of it.
+    """Describes the network and its training in every checkpoint, so that a card can be made from it.
 
     Args:
         about: plain values, for :func:`zoo.training.trained.read`.

@@ -1,4 +1,4 @@
-"""Lightning's command line as the zoo has it: what every run gets, and where runs go."""
+"""The zoo's version of Lightning's command line: defaults of every run, and folders of runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PRECISIONS = ("None", "32", "32-true", "64", "64-true", "16", "16-mixed", "bf16"
 
 @rank_zero_only
 def say(text: str) -> None:
-    """Prints a line, of several processes only the first."""
+    """Prints a line, in the first process only."""
     print(text)  # noqa: T201
 
 
@@ -41,14 +41,14 @@ class ZooCLI(LightningCLI):
     """LightningCLI without subcommands: the model takes its labels from the data, runs go to ``runs/RECIPE``.
 
     Args:
-        words: of the command line.
-        name: of the folder below ``runs``.
-        verb: that it is made for.
-        resume: folder of the run that is continued.
-        checkpoint: that is measured.
+        words: words of the command line.
+        name: name of the folder below ``runs``.
+        verb: command of the zoo, such as "fit".
+        resume: folder of the run to resume.
+        checkpoint: checkpoint to measure.
 
     Raises:
-        ZooError: words that nothing takes, weights or a checkpoint that cannot be read.
+        ZooError: a word is unknown, or weights or a checkpoint cannot be read.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ZooCLI(LightningCLI):
             content = load(Path(self.checkpoint))
             about, self.done = content.get(Described.KEY), Done.of(content)
         self.folder: Path | None = None
-        self.made: list[Path] = []  # folders above it
+        self.made: list[Path] = []  # new folders above it
         logger = {"class_path": LOGGER, "init_args": {"save_dir": "runs", "name": name}}
         try:
             super().__init__(
@@ -119,7 +119,7 @@ class ZooCLI(LightningCLI):
             self._check_labels(weights.ModelFiles.find(source).config, source)
 
     def _check_labels(self, trained: dict[str, Any], source: str) -> None:
-        """Compares the classes of trained weights with the data's: in another order every name would be a wrong one."""
+        """Compares the classes of trained weights with the data's: in another order every name would be wrong."""
         own = getattr(self.model, "arguments", {}).get("labels")
         known = (trained.get("arguments") or {}).get("labels")
         if not (own and known) or list(own) == list(known):
@@ -128,10 +128,10 @@ class ZooCLI(LightningCLI):
         if self.verb != "fit" or self.checkpoint:
             raise ZooError(f"cannot {self.verb}: {textwrap.shorten(told, LONGEST)}")
         if len(own) == len(known):
-            say(f"{textwrap.shorten(told, LONGEST)}; the classifier starts from the weights of the former")
+            say(f"{textwrap.shorten(told, LONGEST)}; the classifier starts from the trained weights")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
-        """Itself: what makes the optimiser holds this, and weight averaging copies the module that holds that."""
+        """Returns itself: weight averaging copies the module, whose optimiser's factory holds this."""
         return self
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -145,7 +145,7 @@ class ZooCLI(LightningCLI):
         self.start = None if self.checkpoint else self._get(self.config, "weights")
         if self.start:
             weights.read_state(self.start)  # fails now rather than after everything was set up
-        if self.start or self.checkpoint:  # full weights follow: others need not be fetched
+        if self.start or self.checkpoint:  # full weights follow: pretrained ones need not be fetched
             model = self._get(self.config, "model", default={})
             target = import_class(model["class_path"])
             architecture = architecture_of(target) if isinstance(target, type) else None
@@ -153,13 +153,13 @@ class ZooCLI(LightningCLI):
                 model["init_args"][name] = None
 
     def whole(self) -> str:
-        """The configuration with every default, as the run goes on with it from any working directory: YAML."""
+        """The configuration with every default as YAML, from which the run resumes in any working directory."""
         return f"{MARK}\n{self.parser.dump(absolute(self.given), skip_none=False)}"
 
     def _choose_folder(self, trainer: Any) -> None:
-        """Where the run leaves what it makes: nowhere for a dry run, or a measurement without a logger.
+        """Chooses the folder of the run: none for a dry run, or for a measurement without a logger.
 
-        Lightning looks for checkpoints of other jobs in ``default_root_dir``, and so it is never a folder of the user.
+        Lightning looks for checkpoints of other jobs in ``default_root_dir``, so it is never a folder of the user.
         """
         if trainer.logger in (None, True):
             trainer.logger = dict_to_namespace(self.trainer_defaults["logger"])
@@ -200,10 +200,10 @@ class ZooCLI(LightningCLI):
 
 
 def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback]) -> list[Callback]:
-    """What every run has: the last checkpoint and, unless the recipe brings its own of the kind, progress and best.
+    """Callbacks of every run: the last checkpoint and, unless the recipe has its own, progress and best one.
 
     Args:
-        trainer: its arguments, of which some switch these off.
+        trainer: arguments of the trainer, some of which switch callbacks off.
     """
     checkpoints = trainer.enable_checkpointing is not False
     defaults: dict[type[Callback], Callback] = {}
@@ -223,14 +223,14 @@ def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback
 
 
 def usable_precision(trainer: Any, own: bool) -> Any:
-    """The recipe's precision, or float32 where this machine would emulate bfloat16 and so be slower with it.
+    """The recipe's precision, or float32 if this machine would emulate bfloat16, which is slower.
 
     Args:
-        trainer: its arguments.
-        own: whether the network is one of an architecture.
+        trainer: arguments of the trainer.
+        own: whether the network belongs to an architecture.
 
     Raises:
-        ZooError: weights of 16 bits or less, in which small steps of the optimiser vanish.
+        ZooError: the weights would have 16 bits or less, in which small steps of the optimiser vanish.
     """
     if own and str(trainer.precision) not in PRECISIONS:
         raise ZooError(

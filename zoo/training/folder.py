@@ -1,4 +1,4 @@
-"""The folder of a run: made before anything else of the run, and by no other run."""
+"""The folder of a run: it is made before anything else, and never shared with another run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.nn.learning import RunFolder
 
 CHECKPOINTS = "checkpoints"
 LAST = Path(CHECKPOINTS, "last.ckpt")
-SHARED = "ZOO_RUN_FOLDER"  # variable by which a process tells its folder to those that Lightning starts
+SHARED = "ZOO_RUN_FOLDER"  # environment variable that passes the folder to processes that Lightning starts
 OWN = ("TensorBoardLogger", "CSVLogger")  # loggers that write below SAVE_DIR/NAME/VERSION
 
 
@@ -30,7 +30,7 @@ class BegunFolder(RunFolder):
 
 
 def parent_of(trainer: Any, name: str) -> Path:
-    """The folder of all runs of a recipe, as the trainer's arguments and the first logger on this disk say it."""
+    """The folder of all runs of a recipe, by the trainer's arguments and the first logger on this disk."""
     place: Any = next(iter(_places(trainer)), {})
     save_dir = trainer.default_root_dir if place.get("save_dir") in (None, "runs") else place["save_dir"]
     return Path(save_dir or "runs", place.get("name", name) or "").absolute()
@@ -44,20 +44,20 @@ def _places(trainer: Any) -> list[Any]:
 def choose(trainer: Any, name: str, resume: Path | None) -> Path:
     """Makes the folder of a run and has its loggers write there.
 
-    The folder is ``SAVE_DIR/NAME/version_N`` as TensorBoard's logger has it, whatever loggers there are. Of several
-    processes the first makes it: those that it starts read its name from the environment, others are told by
+    The folder is ``SAVE_DIR/NAME/version_N``, as TensorBoard's logger names it, whatever the loggers are. The first of
+    several processes makes it. Processes that it starts read its name from the environment, others receive it from
     :class:`BegunFolder`.
 
     Args:
         trainer: arguments of the trainer, changed in place.
-        name: of the folder of all runs of the recipe.
-        resume: folder of the run that goes on, which stays.
+        name: name of the folder of all runs of the recipe.
+        resume: folder of the run to resume, which is kept.
 
     Raises:
-        ZooError: the folder of that version is there already.
+        ZooError: the folder of that version exists already.
     """
     if resume and not os.access(resume, os.W_OK):
-        raise ZooError(f"{resume}: the run goes on in its folder, which may not be written to; copy it elsewhere")
+        raise ZooError(f"{resume}: cannot write to the folder of this run, where it would resume; copy it elsewhere")
     own = _places(trainer)
     folder = resume or _claim(parent_of(trainer, name), own[0].get("version") if own else None)
     for each in own:
@@ -72,7 +72,7 @@ def _claim(parent: Path, version: str | int | None) -> Path:
     if version is not None:
         name = version if isinstance(version, str) else f"version_{version}"
         if Path(name).name != name or name in ("", ".."):
-            raise ZooError(f"--trainer.logger.version is the name of a folder, not {version!r}")
+            raise ZooError(f"--trainer.logger.version must be the name of a folder, not {version!r}")
         wanted = [name]
     else:
         taken = [int(path.name[8:]) for path in parent.glob("version_*") if path.name[8:].isdecimal()]
@@ -83,25 +83,25 @@ def _claim(parent: Path, version: str | int | None) -> Path:
             os.environ[SHARED] = str(folder)
             return folder
     raise ZooError(
-        f"{parent / each}: there is a run already; leave out --trainer.logger.version, or go on with that one:\n"
+        f"{parent / each}: a run exists already; leave out --trainer.logger.version, or resume that run:\n"
         f"zoo fit --resume {shown(parent / each)}"
     )
 
 
 def keep_metrics(folder: Path) -> None:
-    """Gives the figures of a run that goes on another name: Lightning's CSVLogger would remove them."""
+    """Renames the figures of a resumed run: Lightning's CSVLogger would remove them."""
     if (metrics := folder / "metrics.csv").is_file():
         taken = [int(path.stem[8:]) for path in folder.glob("metrics_*.csv") if path.stem[8:].isdecimal()]
         metrics.rename(folder / f"metrics_{max(taken, default=0) + 1}.csv")
 
 
 def missing(folder: Path) -> list[Path]:
-    """The folders that must be made for one, the innermost first."""
+    """The folders on a path that do not exist yet, the innermost first."""
     return [each for each in (folder, *folder.parents) if not each.exists()]
 
 
 def discard(folder: Path, made: Iterable[Path]) -> None:
-    """Removes the folder of a run that never began, and of those that were made above it what is empty."""
+    """Removes the folder of a run that never began, and empty folders that were made above it."""
     if rank_zero_only.rank:  # type: ignore[attr-defined]
         return
     shutil.rmtree(folder, ignore_errors=True)

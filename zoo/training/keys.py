@@ -1,6 +1,6 @@
-"""Keys of recipes as options of a command: what they are called, and which one a wrong one was meant to be.
+"""Keys of recipes as options of a command: valid names, and suggestions for wrong ones.
 
-Classes are imported only to look something up in them.
+Classes are imported only to look up their arguments.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from zoo.training import recipes
 
 SECTIONS = ("trainer", "model", "data")
 LIGHTNING = ("config", "c", "print_config", "seed_everything", "weights")  # options without sections
-ALIKE = 0.82  # share of letters; below it options are suggested that have nothing to do with the given one
-MEANT = {  # names in other programs, and the keys that mean the same: the first that there is
+ALIKE = 0.82  # share of equal letters; a lower one suggests options that have nothing to do with the given one
+MEANT = {  # names in other programs, and keys that mean the same; the first that exists counts
     ("epochs", "num_epochs", "n_epochs", "max_epoch"): ("trainer.max_epochs",),
     ("steps", "iterations", "num_steps", "max_iter"): ("trainer.max_steps",),
     ("gpus", "gpu", "num_gpus", "ngpus", "nproc_per_node"): ("trainer.devices",),
@@ -52,9 +52,9 @@ class Keys:
     """The keys that a command has.
 
     Args:
-        verb: of the zoo.
-        own: options of the verb that are no keys.
-        recipe: its file, if there is one.
+        verb: command of the zoo.
+        own: options of the command that are not keys.
+        recipe: file of the recipe, if there is one.
         given: words of the command line without the verb's own options.
     """
 
@@ -64,10 +64,10 @@ class Keys:
     given: Sequence[str]
 
     def check(self) -> None:
-        """Refuses options that nothing takes.
+        """Refuses unknown options.
 
         Raises:
-            ZooError: the first, with the one that was meant where that is known.
+            ZooError: names the first, and the option that was meant, if that is known.
         """
         for option, value in pairs(self.given):
             name = option.lstrip("-").rstrip("+")
@@ -86,14 +86,14 @@ class Keys:
                 raise self._refusal(f"zoo {self.verb} has no option {option}", self.meant(name), "--help")
 
     def help(self, section: str, name: str) -> str:
-        """The keys of a section, of the class of a name or else of the recipe's.
+        """Help on the keys of a section, for a named class or else for the recipe's.
 
         Args:
-            section: one of the three.
-            name: of an architecture, or the path of a class; may be empty.
+            section: "trainer", "model" or "data".
+            name: name of an architecture, or path of a class; may be empty.
 
         Raises:
-            ZooError: no such class, or none is known.
+            ZooError: the class does not exist, or none is known.
         """
         if section != "trainer" and (declared := architectures().get(name)):
             name = (declared.module if section == "model" else declared.data) or ""
@@ -116,7 +116,7 @@ class Keys:
         return ZooError(f"{problem}{hint}\nsee zoo {self.verb} {topic}")
 
     def meant(self, option: str) -> str | None:
-        """The option that one stands for in other programs, or else the one whose name is nearest."""
+        """The option that means the same as a name of other programs, or else the one with the nearest name."""
         first, dot, rest = option.replace("-", "_").lower().partition(".")
         meanings = {word: targets for words, targets in MEANT.items() for word in words}
         names = {key: f"{section}.{key}" for section in reversed(SECTIONS) for key in self._names(section) or ()}
@@ -135,14 +135,14 @@ class Keys:
         return f"--{target.partition(' ')[0]}" in self.own or target in (*SECTIONS, *LIGHTNING)
 
     def _names(self, section: str) -> tuple[str, ...] | None:
-        """What takes a section's keys takes these; None where that is not known."""
+        """Names of a section's keys; None if they are unknown."""
         return recipes.parameters(self.class_of(section))
 
     def class_of(self, section: str) -> Any:
-        """What takes the keys of a section; None where that is not known."""
+        """The class or function that takes the keys of a section; None if it is unknown."""
         told = {option.lstrip("-"): value for option, value in pairs(self.given)}
         own = recipes.TRAINER if section == "trainer" else (self._content.get(section) or {}).get("class_path", "")
-        with suppress(ZooError):  # which is told with the line of the recipe, or by jsonargparse
+        with suppress(ZooError):  # reported later with the line of the recipe, or by jsonargparse
             return recipes.import_class(told.get(f"{section}.class_path") or told.get(section) or own)
         return None
 

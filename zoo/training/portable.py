@@ -1,4 +1,4 @@
-"""The recipe of a run as others can use it: what differs from the defaults, without this machine."""
+"""The recipe of a run for other machines: values that differ from the defaults, without this machine's."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ MACHINE = ("accelerator", "default_root_dir", "devices", "enable_progress_bar", 
 
 
 def resolved(cli: ZooCLI, config: Namespace) -> dict[str, Any]:
-    """A configuration without defaults, which the parser knows, with the paths of this machine."""
+    """A configuration without the parser's defaults, with the paths of this machine."""
     content = yaml.safe_load(cli.parser.dump(config, skip_default=True, skip_none=False))
-    content["seed_everything"] = config["seed_everything"]  # which the parser takes for its default where it is 1
+    content["seed_everything"] = config["seed_everything"]  # the parser takes a seed of 1 for its default
     return {key: content[key] for key in recipes.KEYS if content.get(key) is not None}
 
 
 def text(cli: ZooCLI, name: str) -> str:
-    """A recipe: the installed file of that name where the run did what is in it, else one without a header."""
+    """A recipe: the installed file of that name if the run followed it, else a text without a header."""
     own = portable(resolved(cli, cli.given))
     if name in recipes.names():
         installed = read_text(recipes.find(f"{name}.yaml"))
@@ -34,7 +34,7 @@ def text(cli: ZooCLI, name: str) -> str:
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Leaves out what depends on the machine, and its folders."""
+    """Leaves out settings and folders of this machine."""
     trainer = {key: value for key, value in config.get("trainer", {}).items() if key not in MACHINE}
     return without_folders({**config, "trainer": _without_none(trainer)}, "data")
 

@@ -1,4 +1,4 @@
-"""What a run prints while it trains: a bar on a terminal, else a line an epoch."""
+"""Output of a run while it trains: a progress bar on a terminal, else one line per epoch."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from zoo.base.text import cell_text
 
 
 def progress() -> ProgressBar:
-    """What suits the standard output of this process."""
+    """The progress output that suits standard output."""
     return RichProgressBar() if sys.stdout.isatty() else EpochLines()
 
 
 class EpochLines(ProgressBar):
-    """Prints a line an epoch, for logs: its number, the mean loss, what checkpoints are chosen by, and seconds."""
+    """Prints one line per epoch, for logs: number, mean loss, figures that choose checkpoints, and seconds."""
 
     def disable(self) -> None:
         """Does nothing: processes of another rank than 0 print no lines anyway."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A run that is resumed in the middle of an epoch does not begin that again."""
+        """Starts the epoch too, since a run that is resumed in the middle of an epoch does not begin it again."""
         self.on_train_epoch_start(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -34,7 +34,7 @@ class EpochLines(ProgressBar):
         self.losses, self.batches = 0.0, 0
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, *_: Any) -> None:
-        if isinstance(outputs, Mapping) and "loss" in outputs:  # detached; read once an epoch, for it may be on a GPU
+        if isinstance(outputs, Mapping) and "loss" in outputs:  # detached; read once per epoch: it may be on a GPU
             self.losses += outputs["loss"] * trainer.accumulate_grad_batches  # by which Lightning has divided it
             self.batches += 1
 
@@ -56,7 +56,7 @@ class EpochLines(ProgressBar):
 
 
 def monitor_of(module: LightningModule) -> tuple[str, str] | None:
-    """What a module's best checkpoint is chosen by, with ``"min"`` or ``"max"``, where it says so."""
+    """The figure that chooses a module's best checkpoint, with ``"min"`` or ``"max"``; None if it names none."""
     monitor = getattr(module, "monitor", None)
     return monitor if isinstance(monitor, tuple) and len(monitor) == 2 else None
 
@@ -67,7 +67,7 @@ def _monitored(trainer: Trainer, module: LightningModule) -> list[str]:
 
 
 def _epochs(trainer: Trainer) -> int | None:
-    """How many epochs the run has, by its epochs or steps; None where neither is limited."""
+    """Number of epochs of the run, by its limit of epochs or steps; None if neither is limited."""
     limits = [trainer.max_epochs or -1]
     batches = trainer.num_training_batches
     if trainer.max_steps > 0 and 0 < batches < math.inf:

@@ -1,4 +1,4 @@
-"""From a recipe's name to its file, and finding its misspelt keys before Lightning does."""
+"""Finds a recipe's file by name, and its misspelt keys before Lightning does."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def find(name: str) -> Path:
 
 
 def check(path: Path) -> None:
-    """Refuses a recipe with a key that nothing takes, or a class that cannot be imported.
+    """Refuses a recipe with an unknown key, or with a class that cannot be imported.
 
-    jsonargparse would refuse it too, in some 60 lines that do not say where.
+    jsonargparse would refuse it too, in some 60 lines that do not name the place.
 
     Raises:
         ZooError: the first such key, with file, line and the nearest valid key.
@@ -61,14 +61,14 @@ def check(path: Path) -> None:
 
 
 def parse(text: str, where: object) -> Node | None:
-    """The nodes of a YAML text, in which no key stands twice: of such YAML takes the last without a word.
+    """The nodes of a YAML text without duplicate keys, of which YAML silently takes the last.
 
     Args:
-        text: of a recipe, or of a part of one.
-        where: its file or its option, named in errors.
+        text: text of a recipe, or of a part of one.
+        where: its file or option, for errors.
 
     Raises:
-        ZooError: no YAML, a key that stands twice, with both lines, or a value that contains itself.
+        ZooError: the text is not YAML, has a duplicate key (with both lines), or a value that contains itself.
     """
     try:
         root = yaml.compose(text, yaml.SafeLoader)
@@ -84,7 +84,7 @@ def parse(text: str, where: object) -> Node | None:
 
 
 def check_given(given: Iterable[tuple[str, str]]) -> None:
-    """Parses what options are given as YAML: files such as that of ``--config``, and mappings.
+    """Parses option values that are YAML: files, such as that of ``--config``, and mappings.
 
     Raises:
         ZooError: see :func:`parse`.
@@ -108,13 +108,13 @@ def _refuse_twice(where: object, prefix: str, node: Node, above: tuple[Node, ...
     for key, value in node.value:
         name, line = str(key.value), key.start_mark.line + 1
         if name in lines and name != "<<":  # YAML's merge key
-            raise ZooError(f"{where}:{line}: the key '{prefix}{name}' stands twice, in line {lines[name]} too")
+            raise ZooError(f"{where}:{line}: duplicate key '{prefix}{name}', first in line {lines[name]}")
         lines[name] = line
         _refuse_twice(where, f"{prefix}{name}.", value, (*above, node))
 
 
 def _check(path: Path, prefix: str, node: Node, valid: Collection[str] | None) -> None:
-    """Compares the keys of a mapping with the valid ones, None for any, and goes on with everything in it."""
+    """Compares the keys of a mapping, and of all mappings in it, with the valid ones; None: any are valid."""
     if isinstance(node, SequenceNode):
         for index, item in enumerate(node.value):
             _check(path, f"{prefix}{index}.", item, None)
@@ -163,7 +163,7 @@ def import_class(path: str) -> Callable[..., Any] | None:
 
 @lru_cache
 def parameters(target: Callable[..., Any] | None) -> tuple[str, ...] | None:
-    """Names that jsonargparse takes for a class or function, ``**kwargs`` followed; None where it cannot tell."""
+    """Names of arguments of a class or function for jsonargparse, ``**kwargs`` followed; None if unknown."""
     if target is None:
         return None
     from jsonargparse import ArgumentParser

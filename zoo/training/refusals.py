@@ -1,4 +1,4 @@
-"""What Lightning, torch and jsonargparse refuse of a command line, as errors that name the key."""
+"""Refusals of Lightning, torch and jsonargparse as errors that name the key of the command line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from zoo.base.errors import ZooError
 from zoo.base.text import causes, first_line
 
 LONGEST = 250  # characters of another program's message
-SEEDS = 2**32  # of NumPy
-LEAST = {  # smallest value of the trainer's numbers, and what else they may be
+SEEDS = 2**32  # seeds of NumPy
+LEAST = {  # smallest value of the trainer's numbers, and special values
     "max_epochs": (1, "-1 is no limit"),
     "max_steps": (1, "-1 is no limit"),
     "limit_train_batches": (0, ""),
@@ -34,9 +34,9 @@ LEAST = {  # smallest value of the trainer's numbers, and what else they may be
     "log_every_n_steps": (0, "0 is never"),
     "num_sanity_val_steps": (0, "-1 is all"),
 }
-ABOVE = ("limit_train_batches", "val_check_interval")  # these are more than the smallest
-ENDLESS = ("max_epochs", "max_steps", "num_sanity_val_steps")  # these may be -1
-WAYS_OUT = {  # of what torch and Lightning say, a part, and what helps
+ABOVE = ("limit_train_batches", "val_check_interval")  # keys that must be above the smallest value
+ENDLESS = ("max_epochs", "max_steps", "num_sanity_val_steps")  # keys that may be -1
+WAYS_OUT = {  # part of a message of torch or Lightning, and the way out
     "Expected more than 1 value per channel": "batch norm needs more than one value: raise data.batch_size or the crop",
     "Connection closed by peer": "another process of the run ended",
     "Connection reset by peer": "another process of the run ended",
@@ -52,7 +52,7 @@ KINDS = {  # types in the user's words
     "<class 'NoneType'>": "null",
     "<class 'tuple'>": "a list",
 }
-OTHERS = {  # folder of a package, and the key that is to blame for what it raises
+OTHERS = {  # folder of a package, and the key that causes its errors
     Path(torch.optim.lr_scheduler.__file__): "model.lr_scheduler",
     Path(torch.optim.__file__).parent: "model.optimizer",
     Path(lightning.__file__).parent: "trainer",
@@ -61,25 +61,25 @@ OTHERS = {  # folder of a package, and the key that is to blame for what it rais
 
 
 def check_numbers(config: Any) -> None:
-    """Refuses numbers that no run can have, which Lightning lets pass or fails on in the middle.
+    """Refuses impossible numbers, which Lightning accepts or fails on in the middle of a run.
 
     Raises:
         ZooError: names the key, the value and the range.
     """
     seed = config.seed_everything
     if isinstance(seed, int) and not 0 <= seed < SEEDS:
-        raise ZooError(f"--seed_everything: a seed is 0..{SEEDS - 1}, or true for any, not {seed}")
+        raise ZooError(f"--seed_everything must be 0..{SEEDS - 1}, or true for any seed, not {seed}")
     for key, (least, beside) in LEAST.items():
         value = config.trainer.get(key)
         if not isinstance(value, (int, float)) or (key in ENDLESS and value == -1):
             continue
         if value < least or (key in ABOVE and value == least):
             what = f"more than {least}" if key in ABOVE else f"{least} or more"
-            raise ZooError(f"--trainer.{key} is {what}{beside and f' ({beside})'}, not {value}")
+            raise ZooError(f"--trainer.{key} must be {what}{beside and f' ({beside})'}, not {value}")
 
 
 def check_processes(world_size: int) -> None:
-    """Refuses to be one of several processes that another program started and that would not know of each other.
+    """Refuses to train if another program started several processes that would not know of each other.
 
     Raises:
         ZooError: names the flags that are missing.
@@ -92,27 +92,27 @@ def check_processes(world_size: int) -> None:
         here = started // int(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES") or 1)
     if started > 1 and started != world_size:
         if by == "SLURM" and "SLURM_STEP_ID" not in environ:
-            raise ZooError(f"this job has {started} tasks, of which one was started: take srun, or ask for --ntasks=1")
+            raise ZooError(f"this job has {started} tasks, but only one was started: use srun, or ask for --ntasks=1")
         flags = f"--trainer.devices {here} --trainer.num_nodes {started // max(here, 1)}"
-        raise ZooError(f"{by} started {started} processes, but the trainer has {world_size}: take {flags}")
+        raise ZooError(f"{by} started {started} processes, but the trainer has {world_size}: use {flags}")
 
 
 def check_strategy(strategy: Any) -> None:
-    """Refuses to start processes that cannot hold what the command line made.
+    """Refuses a strategy whose processes cannot receive the objects of the command line.
 
     Raises:
-        ZooError: names the strategy to take.
+        ZooError: names the strategy to use.
     """
     if isinstance(strategy, str) and any(way in strategy for way in ("spawn", "fork", "notebook")):
-        raise ZooError(f"--trainer.strategy {strategy}: zoo starts its processes anew: take ddp")
+        raise ZooError(f"--trainer.strategy {strategy}: zoo needs newly started processes: use ddp")
 
 
 def explained(error: BaseException, given: Mapping[str, Any]) -> ZooError | None:
-    """The user's mistake behind an error; None where it is none, or none that is known.
+    """The user's mistake behind an error; None if there is none, or it is unknown.
 
     Args:
-        error: of constructing the classes of a command line, or of training.
-        given: the arguments of the trainer.
+        error: error from constructing the classes of a command line, or from training.
+        given: arguments of the trainer.
     """
     chain = list(causes(error))
     if ours := next((each for each in chain if isinstance(each, ZooError)), None):
@@ -121,7 +121,7 @@ def explained(error: BaseException, given: Mapping[str, Any]) -> ZooError | None
     if known := next((way for part, way in WAYS_OUT.items() if part in said), None):
         return ZooError(known)
     if isinstance(error, UnicodeDecodeError):
-        return ZooError(f"--config: that file is no YAML, for it is not UTF-8: {error.reason} at byte {error.start}")
+        return ZooError(f"--config: the file is not YAML, since it is not UTF-8: {error.reason} at byte {error.start}")
     if isinstance(error, ZeroDivisionError):
         said = "a length or period is 0"
     key = "trainer" if isinstance(error, MisconfigurationException) else _raised_in(error)
@@ -134,7 +134,7 @@ def explained(error: BaseException, given: Mapping[str, Any]) -> ZooError | None
 
 
 def _of_parser(error: BaseException, cause: BaseException) -> ZooError:
-    """What jsonargparse's error says that wraps another and repeats the types of every key above."""
+    """A short form of jsonargparse's error, which wraps another and repeats the types of every key above."""
     text = str(error)
     keys = list(dict.fromkeys(re.findall(r'Parser key "(.*?)"', text)))
     key, value = ".".join(keys), _value(text)
@@ -154,7 +154,7 @@ def _of_parser(error: BaseException, cause: BaseException) -> ZooError:
 
 
 def _kinds(text: str) -> str:
-    """What the innermost key of jsonargparse's error takes, in a user's words; empty where it is not told."""
+    """Types of the innermost key of jsonargparse's error, in a user's words; empty if it names none."""
     lines = text.splitlines()
     indents = [len(line) - len(line.lstrip()) for line in lines]
     last = max(index for index, line in enumerate(lines) if "Parser key" in line)
@@ -167,7 +167,7 @@ def _kinds(text: str) -> str:
 
 
 def _words(kind: str) -> list[str]:
-    """A type, as jsonargparse writes it, in words of a user: each choice by itself."""
+    """A type of jsonargparse in a user's words, one entry for each choice."""
     if kind.startswith("typing.Literal"):
         return re.findall(r"'(.*?)'", kind) or re.findall(r"\d+", kind)
     return [KINDS.get(kind, re.sub(r"<class '(?:.*\.)?(.*?)'>|(?:\w+\.)+(\w+)", r"\1\2", kind))]
@@ -180,7 +180,7 @@ def _value(text: str) -> str:
 
 
 def _raised_in(error: BaseException) -> str | None:
-    """The key that is to blame for what raised an error; None: no such package did."""
+    """The key that caused an error, by the package that raised it; None for any other package."""
     frames = list(traceback.walk_tb(error.__traceback__))
     if not frames:
         return None
@@ -191,7 +191,7 @@ def _raised_in(error: BaseException) -> str | None:
 
 
 def _key_in(said: str, given: Mapping[str, Any]) -> str:
-    """The trainer's key that a message speaks of, by its name or by the value that was given."""
+    """The trainer's key that a message is about, found by its name or its given value."""
     words = set(re.findall(r"\w+", said))
     named = sorted((key for key in given if key in words), key=said.index)
     values = [key for key, value in given.items() if isinstance(value, str) and value and value in words]

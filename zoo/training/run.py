@@ -1,4 +1,4 @@
-"""What ``zoo fit``, ``zoo validate`` and ``zoo test`` do between their command line and their results."""
+"""The work of ``zoo fit``, ``zoo validate`` and ``zoo test`` between command line and results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ UNHELPFUL = (  # warnings that users cannot act on
 
 
 def prepare_process() -> None:
-    """Quiets what users can't act on and sets memory and threads up for training."""
+    """Hides warnings that users cannot act on, and sets up memory and threads for training."""
     keep_freed_memory()
     use_one_opencv_thread()
     for text in UNHELPFUL:
@@ -51,7 +51,7 @@ def prepare_process() -> None:
 
 
 class RunConfig(Callback):
-    """Writes the configuration of a run into its folder, once the first step is due.
+    """Writes the configuration of a run into its folder, just before the first step.
 
     Args:
         text: YAML.
@@ -66,7 +66,7 @@ class RunConfig(Callback):
 
 
 class Monitored(Callback):
-    """Refuses a misspelt figure that a callback waits for, before the first step rather than after an epoch."""
+    """Refuses a misspelt figure that a callback monitors, before the first step rather than after an epoch."""
 
     def on_sanity_check_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         there = [name for name in trainer.callback_metrics if name.startswith("val")]
@@ -78,7 +78,7 @@ class Monitored(Callback):
 
 
 def check_data(cli: ZooCLI) -> None:
-    """Refuses data of the zoo that the module cannot learn from; others may be what they are said to be."""
+    """Refuses data classes of the zoo that the module cannot learn from; other packages' are accepted."""
     wanted, given = getattr(cli.model, "learns_from", object), type(cli.datamodule)
     if given.__module__.startswith("zoo.") and not issubclass(given, wanted):
         raise ZooError(
@@ -87,7 +87,7 @@ def check_data(cli: ZooCLI) -> None:
 
 
 def measure(cli: ZooCLI, verb: str, checkpoint: str | None) -> None:
-    """Validates or tests, which prints the figures."""
+    """Validates or tests, and prints the figures."""
     with _explaining(cli), _interruptible(cli):
         check_data(cli)
         getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
@@ -95,7 +95,7 @@ def measure(cli: ZooCLI, verb: str, checkpoint: str | None) -> None:
 
 @contextlib.contextmanager
 def _interruptible(cli: ZooCLI, resumable: Resumable | None = None) -> Iterator[None]:
-    """Ends after Ctrl-C or a signal with its exit code and a line: Lightning ends after any with code 1, in silence."""
+    """Exits after Ctrl-C or a signal with its exit code and a line; Lightning would exit with code 1, silently."""
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED)) if main else None
     try:
@@ -117,7 +117,7 @@ def _interruptible(cli: ZooCLI, resumable: Resumable | None = None) -> Iterator[
 
 @contextlib.contextmanager
 def _explaining(cli: ZooCLI) -> Iterator[None]:
-    """Tells of a user's mistake as such, and removes the folder of a run that never began."""
+    """Reports a user's mistake as such, and removes the folder of a run that never began."""
     try:
         yield
     except Exception as error:
@@ -133,17 +133,17 @@ def _explaining(cli: ZooCLI) -> Iterator[None]:
 
 
 def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
-    """Trains, measures the best weights and leaves them in the model; returns the folder of the run.
+    """Trains the model, measures the best weights and loads them; returns the folder of the run.
 
     Args:
         cli: the command line.
-        publish: whether a card of the run is to be published.
+        publish: whether a card of the run will be published.
 
     Returns:
         None after a dry run.
 
     Raises:
-        ZooError: what cannot be trained. A run that never began leaves no folder.
+        ZooError: the training is not possible. A run that never began leaves no folder.
         KeyboardInterrupt: after Ctrl-C.
         SystemExit: after SIGTERM.
     """
@@ -160,10 +160,7 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
         with _interruptible(cli, resumable):
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
         if not cli.trainer.global_step:
-            raise ZooError(
-                "nothing was trained, not even a step: see --trainer.max_epochs, max_steps, max_time and "
-                "limit_train_batches"
-            )
+            raise ZooError("no step was trained: see --trainer.max_epochs, max_steps, max_time and limit_train_batches")
     if cli.folder is None:
         return None
     _restore_best(cli)
@@ -171,7 +168,7 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
 
 
 def _check_left(cli: ZooCLI) -> None:
-    """Refuses to make a run shorter than it is, and tells where nothing is left to train."""
+    """Refuses a limit below what the run has trained already, and says if nothing is left to train."""
     for key, limit, done in (
         ("max_epochs", cli.trainer.max_epochs or -1, cli.done.epochs),
         ("max_steps", cli.trainer.max_steps, cli.done.steps),
@@ -188,22 +185,22 @@ def _tell_interrupted(cli: ZooCLI) -> None:
     elif (cli.folder / LAST).is_file():
         say(f"Interrupted. Resume with: zoo fit --resume {shown(cli.folder)}")
     elif cli.trainer.checkpoint_callback:
-        say(f"Interrupted before the first checkpoint. Begin anew with: zoo fit --resume {shown(cli.folder)}")
+        say(f"Interrupted before the first checkpoint. Start again with: zoo fit --resume {shown(cli.folder)}")
 
 
 def check_savable(cli: ZooCLI) -> None:
-    """Refuses before the training what saving the network would refuse after it."""
+    """Checks before the training that the network can be saved after it."""
     if name := architecture_of(type(cli.model)):
         module = type(cli.model).__name__
         net, arguments = getattr(cli.model, "net", None), getattr(cli.model, "arguments", None)
         cls = import_object(architectures()[name].net)
         if not isinstance(net, cls) or not isinstance(arguments, dict):
-            raise ZooError(f"{module} of {name} needs net, a {cls.__name__}, and arguments, a dict of its arguments")
+            raise ZooError(f"{module} of {name} needs the attributes net ({cls.__name__}) and arguments (dict)")
         network.check_arguments(cls, arguments, module)
 
 
 def _add_callbacks(cli: ZooCLI) -> Resumable | None:
-    """Has checkpoints say what they are of, where that has a name, and the run go on after an interrupt."""
+    """Adds callbacks that describe the network in checkpoints and make the run resumable after an interrupt."""
     callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
     callbacks.append(Monitored())
     if cli.folder is None:
@@ -223,7 +220,7 @@ def _add_callbacks(cli: ZooCLI) -> Resumable | None:
 
 
 def leave_results(cli: ZooCLI, run: Path) -> dict[str, Path]:
-    """Saves the network of an architecture where ``zoo predict`` and ``--weights`` find it; returns what lies where."""
+    """Saves the network of an architecture where ``zoo predict`` and ``--weights`` find it; returns result paths."""
     sheets = sorted((run / "pictures").glob("*.png"))
     results = {"Pictures": sheets[-1]} if sheets else {}
     if leave := getattr(cli.model, "leave_results", None):
@@ -237,15 +234,15 @@ def leave_results(cli: ZooCLI, run: Path) -> dict[str, Path]:
 
 
 def check_publishable(cli: ZooCLI) -> None:
-    """Refuses to train what could not be published afterwards."""
+    """Checks before the training that a card can be published after it."""
     if not architecture_of(type(cli.model)):
         raise ZooError(f"--publish: {type(cli.model).__name__} belongs to no architecture, so it cannot have a card")
     if not (cli.trainer.checkpoint_callback and cli.folder):
-        raise ZooError("--publish needs checkpoints, and so no dry run")
+        raise ZooError("--publish needs checkpoints, which a dry run does not write")
 
 
 def _restore_best(cli: ZooCLI) -> None:
-    """Measures the best weights and leaves them in the model: averaging has swapped those of the last step back in."""
+    """Measures the best weights and loads them: averaging has swapped the weights of the last step back in."""
     if best := getattr(cli.trainer.checkpoint_callback, "best_model_path", ""):
         if cli.trainer.enable_validation:
             measure(cli, "validate", best)

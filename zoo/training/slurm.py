@@ -1,6 +1,6 @@
-"""Jobs of SLURM that are stopped before their time is over, and go on when the scheduler starts them again.
+"""SLURM jobs that stop before their time limit, and resume when the scheduler starts them again.
 
-Lightning saves in the middle of a step, into the working directory, and resumes whatever lies there.
+Lightning saves in the middle of a step, into the working directory, and resumes from any file that lies there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FILE = "slurm_job"  # in the folder of a run
 
 
 def job() -> str | None:
-    """What the scheduler calls this job, which stays when it is started again; None outside of one."""
+    """The id of this job, which it keeps when it is started again; None outside of a job."""
     if not SLURMEnvironment.detect():
         return None
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
@@ -29,17 +29,17 @@ def job() -> str | None:
 
 
 def sign(run: Path) -> None:
-    """Writes the job into the folder of its run."""
+    """Writes the id of the job into the folder of its run."""
     if own := job():
         replace(run / FILE, own)
 
 
 def requeued(runs: Path, config: str) -> Path | None:
-    """The run that this job began when it was started before; None: this is the first time.
+    """The run that an earlier start of this job began; None at the first start.
 
     Args:
         runs: folder of all runs of the recipe.
-        config: of the run. A job may train by one recipe several times, each time with other keys.
+        config: configuration of the run. A job may train one recipe several times, with different keys.
     """
     own = job() if int(os.environ.get("SLURM_RESTART_COUNT", 0)) else None
     for signed in sorted(runs.glob(f"*/{FILE}")) if own else []:
@@ -53,7 +53,7 @@ def requeue() -> None:
     """Asks the scheduler to start this job again.
 
     Raises:
-        ZooError: it refuses.
+        ZooError: the scheduler refuses.
     """
     try:
         subprocess.run(["scontrol", "requeue", str(job())], check=True, capture_output=True)  # noqa: S603, S607

@@ -1,4 +1,4 @@
-"""What a checkpoint of ``zoo fit`` says of its network and its run."""
+"""Network and run in a checkpoint of ``zoo fit``."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FIELDS = {"architecture": str, "arguments": dict, "recipe": str, "config": dict}
 
 @dataclass(frozen=True)
 class Trained:
-    """What a checkpoint says of its network and its run.
+    """The network and the run that a checkpoint describes.
 
     Args:
         architecture: name in the registry.
-        net: with the weights of the checkpoint.
-        arguments: of the network's constructor.
-        recipe: text.
+        net: network with the weights of the checkpoint.
+        arguments: arguments of the network's constructor.
+        recipe: text of the recipe.
         config: the recipe as it ran, with the paths of that machine.
-        epoch: how many there were.
-        steps: likewise.
+        epoch: number of trained epochs.
+        steps: number of trained steps.
     """
 
     architecture: str
@@ -46,7 +46,7 @@ class Trained:
         return architectures()[self.architecture]
 
     def own_arguments(self, given: Sequence[str]) -> list[str]:
-        """Arguments of the evaluator that the run knows since its module has them too, such as the loss network."""
+        """Arguments of the evaluator that the run's module has too, such as the loss network."""
         taken = inspect.signature(import_object(self.declared.evaluate)).parameters
         known, told = self.config["model"].get("init_args", {}), {word.partition("=")[0] for word in given}
         values = {f"--{k.replace('_', '-')}": v for k, v in known.items() if k in taken and isinstance(v, str)}
@@ -64,7 +64,7 @@ class Trained:
 
 
 def find_checkpoint(source: Path) -> Path:
-    """A checkpoint, or the best one of a run, or its last."""
+    """The checkpoint itself, or the best or else the last one of a run."""
     if not source.is_dir():
         return source
     for name in ("best.ckpt", "last.ckpt"):
@@ -78,7 +78,7 @@ def read(path: Path) -> Trained:
     """Reads a checkpoint, without running anything in it.
 
     Raises:
-        ZooError: no such file, a damaged one, or one that ``zoo fit`` did not write.
+        ZooError: the file is missing or damaged, or ``zoo fit`` did not write it.
     """
     checkpoint = load(path)
     about = checkpoint.get(Described.KEY)

@@ -1,4 +1,4 @@
-"""Values of a configuration, changed wherever they stand in it."""
+"""Changes of values anywhere in a configuration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from jsonargparse import Namespace
 
 
 def plain(config: Namespace) -> Namespace:
-    """Members of enumerations as their values: YAML has none, and defaults of Lightning's callbacks are some."""
+    """Enumeration members as their values: YAML has no enumerations, but defaults of Lightning's callbacks do."""
     return _mapped(config, lambda leaf: leaf.value if isinstance(leaf, Enum) else leaf)
 
 
 def absolute(config: Namespace) -> Namespace:
-    """Paths, and texts that name a file by a folder or a suffix, seen from the working directory."""
+    """Makes paths absolute, and texts that name an existing file by a folder or a suffix."""
 
     def changed(leaf: Any) -> Any:
         if isinstance(leaf, Path):

@@ -1,4 +1,4 @@
-"""What can name pictures: lists, saved pages and catalogues. One more is one file and one line here."""
+"""Sources of pictures: lists, saved pages and catalogues. A new source is one file and one line here."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _exists(path: Path) -> bool:
 
 
 def _refuse_others(source: str, given: list[str], taken: str | None) -> None:
-    """Refuses an option that would do nothing: it is a misunderstanding.
+    """Refuses an option that would do nothing: the user misunderstood it.
 
     Raises:
         ZooError: an option is given that the source does not take.

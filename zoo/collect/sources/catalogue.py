@@ -1,4 +1,4 @@
-"""Catalogues: page after page of answers of an API, whose word is not taken for anything."""
+"""Catalogues: page after page of answers of an API; nothing in an answer is trusted."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Catalogue(ABC):
     """The answers to a query.
 
     Args:
-        api: asks for them.
-        endpoint: address of the API, where it is not the usual one.
+        api: function that asks the API.
+        endpoint: address of the API, if it is not the usual one.
     """
 
     name: ClassVar[str]
@@ -29,16 +29,16 @@ class Catalogue(ABC):
 
     @abstractmethod
     async def page(self, place: Any) -> Page:
-        """Asks for the page at a ``next``, or for the first one at None."""
+        """Asks for the page at ``place``, the ``next`` of the page before; None: the first page."""
 
     async def pages(self, start: Any = None) -> AsyncIterator[Page]:
-        """Reads on.
+        """Reads page after page.
 
         Args:
-            start: the ``next`` of a former page; None: from the beginning.
+            start: the ``next`` of an earlier page; None: the beginning.
 
         Raises:
-            ZooError: what the catalogue says.
+            ZooError: the error that the catalogue reports.
         """
         known: set[str] = set()  # addresses
         asked: set[str] = set()  # places
@@ -64,7 +64,7 @@ class Catalogue(ABC):
         """The answer, as an object.
 
         Raises:
-            ZooError: it is none.
+            ZooError: the answer is not an object.
         """
         if not isinstance(answer, dict):
             raise self.error(f"the answer is not an object: {shown(json.dumps(answer)[:1000])}")
@@ -78,5 +78,5 @@ class Catalogue(ABC):
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """The objects of a list; none of what is no list."""
+    """The objects of a list; empty if the value is not a list."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -12,7 +12,7 @@ from zoo.collect.sources.values import SHOWN, cleaned, shown
 
 NAMED = 40  # columns that a message lists
 
-# What lists call them, likeliest first, in small letters and digits only: see _normal.
+# Names of the columns in lists, likeliest first, in small letters and digits only: see _normal.
 SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "url": ("url", "imageurl", "imgurl", "pictureurl", "photourl", "mediaurl", "originalurl", "imgsrc", "src", "uri"),
     "thumbnail": ("thumbnail", "thumbnailurl", "thumb", "thumburl", "thumbnail300kurl"),
@@ -24,10 +24,10 @@ SPELLINGS: Mapping[str, tuple[str, ...]] = {
 
 
 def checked(columns: Mapping[str, str]) -> dict[str, str]:
-    """What the user says of the columns.
+    """The user's columns by field, checked.
 
     Raises:
-        ZooError: about a field that no address has, or with an empty name.
+        ZooError: no address has the field, or the name of its column is empty.
     """
     fields: dict[str, str] = {}
     for field, name in columns.items():
@@ -56,10 +56,10 @@ def find(names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
 
 
 def resolve(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Field to column, with one for the url and for every field that is given one.
+    """Field to column; the url and every field that the user names must have a column.
 
     Raises:
-        ZooError: there is none.
+        ZooError: one of these fields has no column.
     """
     found = find(names, given)
     demand(path, names, found, given)
@@ -67,22 +67,22 @@ def resolve(path: Path, names: Sequence[str], given: Mapping[str, str]) -> dict[
 
 
 def demand(path: Path, names: Sequence[str], found: Collection[str], given: Mapping[str, str]) -> None:
-    """Refuses a list of which no column was found for a field that is needed.
+    """Refuses a list that has no column for a required field.
 
     Args:
-        names: of its columns, for the message.
+        names: names of the list's columns, for the message.
         found: fields that have a column.
-        given: what the user says of the columns.
+        given: the user's columns by field.
 
     Raises:
-        ZooError: nothing for the url, or for a field that is given a column.
+        ZooError: the url, or a field that the user names, has no column.
     """
     listed = [shown(name) for name in names[:NAMED]] + ["…"] * (len(names) > NAMED)
     for field, name in given.items():
         if field not in found:
             raise ZooError(f"{path}: {unknown('column', name, listed)}")
     if "url" not in found and any("://" in name for name in listed):
-        raise ZooError(f"{path}: the first line must name the columns; name a plain list of addresses .txt")
+        raise ZooError(f"{path}: the first line must name the columns; rename a plain list of addresses to .txt")
     if "url" not in found:
         what = f"no column of addresses; name it by --column url=NAME\nthere are: {listing(listed) or 'none'}"
         raise ZooError(f"{path}: {what}")
@@ -92,7 +92,7 @@ def scalar(value: Any, where: str, field: str, name: str) -> str | None:
     """Text, or a number as text.
 
     Raises:
-        ZooError: a list or an object.
+        ZooError: the value is a list or an object.
     """
     if isinstance(value, bool):
         return "true" if value else "false"

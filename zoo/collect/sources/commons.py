@@ -1,4 +1,4 @@
-"""Wikimedia Commons, or another wiki of MediaWiki: https://www.mediawiki.org/wiki/API:Search."""
+"""Wikimedia Commons, or another MediaWiki: https://www.mediawiki.org/wiki/API:Search."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zoo.collect.sources.values import absolute, cleaned, plain, shown
 
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"
 TYPES = frozenset(f"image/{name}" for name in ("jpeg", "png", "webp", "tiff", "bmp", "x-bmp", "x-ms-bmp"))
-KEYS = 20  # of a place
+KEYS = 20  # keys of a place, at most
 
 _ASKED = {
     "action": "query",
     "format": "json",
     "formatversion": "2",
-    "maxlag": "5",  # seconds that its databases may be behind each other; else it would rather not be asked
+    "maxlag": "5",  # seconds that its databases may lag; beyond, it declines to answer
     "generator": "search",
     "gsrnamespace": "6",  # files
     "gsrlimit": "50",
@@ -47,7 +47,7 @@ class Commons(Catalogue):
         return Page(tuple(address for address in found if address), answer.get("continue") or None)
 
     def _continued(self, place: Any) -> dict[str, str]:
-        """What an answer wants back in the next question, whole: https://www.mediawiki.org/wiki/API:Continue."""
+        """All parameters that an answer wants back in the next request: https://www.mediawiki.org/wiki/API:Continue."""
         if place is None:
             return {}
         if not isinstance(place, dict) or len(place) > KEYS:

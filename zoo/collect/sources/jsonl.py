@@ -15,8 +15,8 @@ from zoo.collect.sources.values import cleaned
 
 
 def rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
-    names: dict[str, None] = {}  # that objects had, as far as a message lists them
-    met: set[str] = set()  # fields
+    names: dict[str, None] = {}  # names in objects, as many as a message lists
+    met: set[str] = set()  # fields found so far
     keys: list[str] | None = None
     for number, line in lines(path):
         entry = _entry(path, number, line)
@@ -32,7 +32,7 @@ def rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
             names.update(dict.fromkeys(keys if len(names) <= NAMED else ()))
         where = f"{path}: line {number}"
         yield {field: scalar(entry[name], where, field, name) for field, name in fields.items()}
-    if names:  # objects may lack a field; that no object has it is a wrong name
+    if names:  # one object may lack a field; if all do, its name is wrong
         demand(path, list(names), met, columns)
 
 

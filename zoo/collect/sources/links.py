@@ -1,4 +1,4 @@
-"""What the links and the srcsets of a page tell of pictures."""
+"""Addresses of pictures in the links and srcsets of a page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoo.collect.sources.values import absolute, cleaned
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"})
-PARAMETERS = 100  # of a link that are looked at
+PARAMETERS = 100  # parameters of a link that are read, at most
 
 _PICTURE = ("imgurl", "mediaurl", "image_url")  # parameters, as the results of searches have them
 _PAGE = ("imgrefurl", "purl")
@@ -22,12 +22,12 @@ _DESCRIPTOR = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([wx])\b")
 
 @dataclass(frozen=True)
 class Picture:
-    """What a page tells of a picture, or a link of those within it.
+    """The addresses that a page gives for a picture, or that a link gives for the pictures inside it.
 
     Args:
-        full: addresses of it, best first.
-        small: addresses of a smaller one, likeliest first.
-        pages: addresses of a page that shows it, best first.
+        full: addresses of the picture, best first.
+        small: addresses of a smaller version, likeliest first.
+        pages: addresses of a page that shows the picture, best first.
     """
 
     full: list[str]
@@ -36,7 +36,7 @@ class Picture:
 
 
 def linked(attributes: Mapping[str, str]) -> Picture:
-    """What an ``<a>`` tells."""
+    """The addresses that an ``<a>`` gives."""
     href, about = attributes.get("href", ""), _about(attributes.get("m", ""))
     if is_picture(href):
         return Picture([href, *about["murl"]], about["turl"], about["purl"])
@@ -47,7 +47,7 @@ def linked(attributes: Mapping[str, str]) -> Picture:
 
 
 def is_picture(address: str) -> bool:
-    """Whether the path ends as a picture's does; ``File:cat.jpg`` is a wiki's page about one."""
+    """Whether the path ends as a picture's does; ``File:cat.jpg`` is a wiki's page about a picture."""
     try:
         name = PurePosixPath(unquote(urlsplit(address).path)).name
     except ValueError:
@@ -56,12 +56,12 @@ def is_picture(address: str) -> bool:
 
 
 def looks_like_address(text: str) -> bool:
-    """Whether an attribute that need not hold an address does."""
+    """Whether an attribute, which need not hold an address, holds one."""
     return text.startswith("/") or is_picture(text) or absolute(text) is not None
 
 
 def _parameters(address: str) -> dict[str, str]:
-    """The addresses of the web among a link's parameters, by their names in small letters."""
+    """The web addresses among a link's parameters, by their names in small letters."""
     try:
         pairs = parse_qsl(urlsplit(address).query, max_num_fields=PARAMETERS)
     except ValueError:
@@ -70,7 +70,7 @@ def _parameters(address: str) -> dict[str, str]:
 
 
 def _about(text: str) -> dict[str, list[str]]:
-    """What Bing writes beside a link, as JSON: addresses of the picture, of a smaller one and of its page."""
+    """Bing's JSON beside a link: addresses of the picture, of a smaller version and of its page."""
     try:
         about = json.loads(text) if text.startswith("{") else {}
     except (ValueError, RecursionError):
@@ -80,21 +80,21 @@ def _about(text: str) -> dict[str, list[str]]:
 
 
 def largest(srcsets: Iterable[str]) -> list[str]:
-    """The address of the largest candidate, or none; of equals the first, but AVIF last."""
+    """The address of the largest candidate, if any; of equal ones the first, with AVIF last."""
     candidates = sorted(_candidates(srcsets), key=lambda candidate: candidate[0].lower().endswith(".avif"))
     return [max(candidates, key=lambda candidate: candidate[1])[0]] if candidates else []
 
 
 def smallest(srcsets: Iterable[str]) -> list[str]:
-    """The address of the smallest candidate, or none."""
+    """The address of the smallest candidate, if any."""
     candidates = list(_candidates(srcsets))
     return [min(candidates, key=lambda candidate: candidate[1])[0]] if candidates else []
 
 
 def _candidates(srcsets: Iterable[str]) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Addresses with their widths in pixels, 0 where it is not told, and densities.
+    """Addresses with their widths in pixels (0 if not given) and densities.
 
-    An address may hold commas, but for its last character: https://html.spec.whatwg.org/#parse-a-srcset-attribute.
+    An address may contain commas, but not as its last character: https://html.spec.whatwg.org/#parse-a-srcset-attribute.
     """
     for text in srcsets:
         position = 0

@@ -1,4 +1,4 @@
-"""HTML: what it says of its pictures, as it is written there."""
+"""Pictures in HTML, with their addresses as written there."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from zoo.collect.sources.links import Picture, largest, linked, looks_like_address, smallest
 
-# Where pages give the full size, best first; what follows differs: data-full-src, data-zoom-image, data-large-file.
+# Prefixes of attributes with the full size, best first, as in data-full-src, data-zoom-image, data-large-file.
 _FULL = ("data-full", "data-zoom", "data-hires", "data-highres", "data-orig", "data-large")
 _WORDS = ("title", "caption", "alt", "name")  # data-original-title="cat.jpg"
-_LAZY = ("data-src", "data-lazy-src")  # what a script puts into src, where a blank or a blurred picture is so far
+_LAZY = ("data-src", "data-lazy-src")  # a script copies it into src, which first holds a blank or blurred picture
 _SETS = ("srcset", "data-srcset", "data-lazy-srcset")
 
 _SAVED_FROM = re.compile(r"\s*saved from url=\(\d{1,9}\)(\S+)")
@@ -21,7 +21,7 @@ Attributes: TypeAlias = Mapping[str, str]
 
 
 class Markup(HTMLParser):
-    """Pictures in the order of the page, those that its head names last, and what tells the page's own address."""
+    """Pictures in the order of the page, the ones from its head last, and the addresses that the page gives itself."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -31,11 +31,11 @@ class Markup(HTMLParser):
         self.graph: str | None = None  # og:url
         self._pictures: list[Picture] = []
         self._head: list[Picture] = []
-        self._link: Picture | None = None  # that is open
-        self._sets: list[str] | None = None  # of an open <picture>, which gives its <img> more addresses
-        self._shown = False  # whether the last of these has its <img>
+        self._link: Picture | None = None  # the open link
+        self._sets: list[str] | None = None  # srcsets of an open <picture>: more addresses for its <img>
+        self._shown = False  # whether the open <picture> has had its <img>
         # <![ is a comment in HTML, and the parser raises for some. Without close(), which would try again at each
-        # "<" of what is never closed, a page takes a time that grows with its length.
+        # "<" of an unclosed tag, the time grows with the length of the page only.
         self.feed(text.replace("<![", "<!-["))
         self._end("a")
         self._end("picture")
@@ -77,7 +77,7 @@ class Markup(HTMLParser):
             self.saved_from = self.saved_from or match[1]
 
     def _end(self, tag: str) -> None:
-        """Ends a link, which may lead to a picture and show none itself, or a ``<picture>``."""
+        """Ends a ``<picture>``, or a link, which may lead to a picture without showing one."""
         if tag == "a":
             if self._link and not self._used:
                 self._add([], [])
@@ -104,7 +104,7 @@ class Markup(HTMLParser):
             self._pictures.append(Picture(full, link.small + small, link.pages))
 
     def _about(self, attributes: Attributes) -> None:
-        """What the head says of the page and its picture."""
+        """Reads what the head says about the page and its picture."""
         relations, address = attributes.get("rel", "").lower().split(), attributes.get("href", "")
         name, content = attributes.get("property", attributes.get("name", "")).lower(), attributes.get("content", "")
         if "canonical" in relations:

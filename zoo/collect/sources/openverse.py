@@ -11,8 +11,8 @@ from zoo.collect.sources.values import absolute, cleaned, plain, shown
 
 ENDPOINT = "https://api.openverse.org/v1/"
 TOKEN = "OPENVERSE_TOKEN"  # noqa: S105 - the name of a variable
-# Pictures of a page. Without a token 20 are the most, with one 50; and no more than 240 of a query can be had,
-# which 48 divides: a page that reaches beyond is refused as a whole.
+# Pictures per page: at most 20 without a token, 50 with a token. A query gives at most 240 pictures, and a page that
+# reaches beyond is refused as a whole; 48 divides 240.
 ANONYMOUS, KNOWN = 20, 48
 
 _NAMES = {"pdm": "PDM", "cc0": "CC0", "sampling+": "CC Sampling+", "nc-sampling+": "CC NC-Sampling+"}
@@ -25,7 +25,7 @@ class Openverse(Catalogue):
         number = 1 if place is None else place
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise self.lost(place)
-        # It is for the service alone: another endpoint may have been named by whoever made the folder that is resumed.
+        # The token is for Openverse alone: whoever made a resumed folder may have named another endpoint.
         token = "" if self.endpoint else os.environ.get(TOKEN, "").strip()
         if not (token.isascii() and token.isprintable()):
             raise self.error(f"{TOKEN} contains characters that no token has")
@@ -37,7 +37,7 @@ class Openverse(Catalogue):
         if not isinstance(answer.get("results"), list):
             raise self.error(shown(cleaned(answer.get("detail")) or "an answer without results"))
         results = objects(answer["results"])
-        count = answer.get("page_count")  # of the pages that may be asked for, not of all that there would be
+        count = answer.get("page_count")  # pages that may be requested, not all that exist
         more = number < count if isinstance(count, int) else bool(results)
         found = (_address(result, address) for result in results)
         return Page(tuple(one for one in found if one), number + 1 if more else None)

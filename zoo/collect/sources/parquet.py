@@ -1,4 +1,4 @@
-"""Parquet, of which only the columns that are needed are read."""
+"""Parquet; only the needed columns are read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _read(path: Path, file: Any, fields: Mapping[str, str]) -> Iterator[Row]:
 
 
 def _text(value: Any, where: str, field: str, name: str) -> str | None:
-    """Text; some writers keep it as bytes."""
+    """A value as text; some writers store text as bytes."""
     if isinstance(value, bytes):
         try:
             value = value.decode("utf-8")

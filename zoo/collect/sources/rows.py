@@ -1,4 +1,4 @@
-"""Lists: from rows to addresses, with bounded memory."""
+"""Lists: turns rows into addresses, with bounded memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.base.tables import lines
 from zoo.collect.addresses import Address
 from zoo.collect.sources.values import cleaned
 
-Row: TypeAlias = "dict[str, str | None]"  # fields of an address; without "url" they name no picture
+Row: TypeAlias = "dict[str, str | None]"  # fields of an address; a row without "url" names no picture
 
 _ENCLOSED = re.compile(r"<(.*)>|\"(.*)\"|'(.*)'|“(.*)”")
 _SECOND = re.compile(r"\t|\s\S*://")  # a tab, or another address
@@ -22,7 +22,7 @@ def addresses(path: Path, rows: Iterable[Row]) -> Iterator[Address]:
     """The addresses of a list.
 
     Raises:
-        ZooError: it cannot be read.
+        ZooError: the list cannot be read.
     """
     try:
         for fields in rows:
@@ -34,7 +34,7 @@ def addresses(path: Path, rows: Iterable[Row]) -> Iterator[Address]:
 
 
 def text_rows(path: Path) -> Iterator[Row]:
-    """Reads an address a line, which may stand in quotes or angle brackets, and before a comma.
+    """Reads one address per line; it may stand in quotes or angle brackets, and before a comma.
 
     Raises:
         ZooError: a line holds more than an address.
@@ -47,7 +47,7 @@ def text_rows(path: Path) -> Iterator[Row]:
             continue
         if _SECOND.search(text):
             raise ZooError(
-                f"{path}: line {number}: more than an address; one a line, or as .csv or .tsv columns that the first "
-                "line names"
+                f"{path}: line {number}: more than an address; write one per line, or a .csv or .tsv whose first line "
+                "names the columns"
             )
         yield {"url": cleaned(text)}

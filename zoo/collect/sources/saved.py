@@ -1,4 +1,4 @@
-"""Saved pages: any page of the web, or the results of a search, as a browser saves them."""
+"""Saved pages: any web page, or the results of a search, as a browser saves them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ HEAD = 4096  # bytes in which a page tells its encoding
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _CHARSET = re.compile(rb"<meta[^>]{1,500}?charset\s*=\s*[\"']?\s*([\w.:-]{1,40})", re.IGNORECASE)
-# Python has codecs that are no encodings of pages, and slow ones.
+# Python also has codecs that are slow, or not encodings of pages.
 _ENCODINGS = ("ascii", "big5", "cp", "euc", "gb", "iso8859", "iso2022", "koi8", "mac", "shift_jis", "tis", "utf-8")
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
 class _Addresses:
-    """Makes whole addresses of those in a page, and counts what cannot be one.
+    """Completes the addresses in a page, and counts those that cannot be completed.
 
     Args:
-        base: what relative ones are joined to.
+        base: address that relative addresses are joined to.
     """
 
     def __init__(self, path: Path, base: str | None) -> None:
@@ -57,7 +57,7 @@ class _Addresses:
         return None if self._is_copy(text) else absolute(text, self._base)
 
     def _is_copy(self, text: str) -> bool:
-        """Whether it lies in the folder that the browser made beside the page: ``page_files``, ``page-Dateien``."""
+        """Whether a path lies in the folder that the browser made beside the page: ``page_files``, ``page-Dateien``."""
         folder = unquote(text.removeprefix("./").partition("/")[0])
         if folder not in self._folders:
             mine = bool(folder) and folder != self._path.stem and folder.startswith(self._path.stem)
@@ -66,10 +66,10 @@ class _Addresses:
 
 
 def rows(path: Path, base: str | None) -> list[Row]:
-    """Reads a file of HTML, or of MIME HTML: the pictures of it, each once.
+    """Reads the pictures in a file of HTML, or of MIME HTML, each once.
 
     Raises:
-        ZooError: too large; or there are pictures, but no address of any can be told.
+        ZooError: the file is too large, or it has pictures but none with a usable address.
     """
     text, told = _read(path)
     markup = Markup(text)
@@ -83,8 +83,8 @@ def rows(path: Path, base: str | None) -> list[Row]:
     if not found and addresses.relative:
         raise ZooError(f"{path}: its pictures have relative addresses; give the address of the page by --base URL")
     if not found and addresses.local:
-        raise ZooError(f"{path}: has only copies of its pictures that were saved with it\nsave the page as HTML only")
-    # A thumbnail of several pictures is the blank that stands in their places until a script runs.
+        raise ZooError(f"{path}: names only the copies of pictures that were saved with it\nsave the page as HTML only")
+    # A thumbnail that several pictures share is the blank that stands in for them until a script runs.
     times = Counter(fields["thumbnail"] for fields in found.values())
     for fields in found.values():
         if times[fields["thumbnail"]] > 1:
@@ -106,12 +106,12 @@ def _whole(addresses: Iterable[str | None]) -> list[str]:
 
 
 def _bare(address: str | None) -> str:
-    """Without the space around it, and the ends of lines within it."""
+    """The address without the space around it, and without tabs and line breaks."""
     return re.sub(r"[\t\r\n]", "", address or "").strip()
 
 
 def _read(path: Path) -> tuple[str, str | None]:
-    """The text of a page, and its address where the file tells that beside the text."""
+    """The text of a page, and its address if the file gives one beside the text."""
     with path.open("rb") as file:
         content = file.read(LIMIT + 1)
     if len(content) > LIMIT:
@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[str, str | None]:
         return _decoded(content), None
     try:
         return _of_mime(email.message_from_bytes(content))
-    except (ValueError, LookupError, TypeError, RecursionError):  # the last of parts within parts
+    except (ValueError, LookupError, TypeError, RecursionError):  # RecursionError: parts within parts
         raise ZooError(f"{path}: no page in it") from None
 
 

@@ -10,14 +10,14 @@ from urllib.parse import urljoin, urlsplit
 from zoo.base.text import printable
 
 SHOWN = 200  # characters of a stranger's text in a message
-MARKUP = 10_000  # characters of HTML that a name can have
+MARKUP = 10_000  # characters of HTML in a name, at most
 
 _BLOCK = re.compile(r"<(?:br|hr|/?(?:p|div|li|ul|td|tr|table))\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>]*>")
 
 
 def cleaned(value: Any) -> str | None:
-    """Text without the space around it; None for no text, and for what is none."""
+    """Text without the space around it; None for an empty text, and for a value that is no text."""
     if not isinstance(value, str):
         return None
     # JSON may hold half of a surrogate pair, which no file in UTF-8 can.
@@ -25,7 +25,7 @@ def cleaned(value: Any) -> str | None:
 
 
 def plain(value: Any) -> str | None:
-    """The text of a bit of HTML in one line; None for no text, and for what is none."""
+    """The text of a bit of HTML in one line; None for an empty text, and for a value that is no text."""
     text = cleaned(value)
     if text is None:
         return None
@@ -34,16 +34,16 @@ def plain(value: Any) -> str | None:
 
 
 def shown(value: object) -> str:
-    """A stranger's text as a message or a page can show it: short, in one line, without what steers a terminal.
+    """A stranger's text as a message or a page can show it: short, in one line, without control characters.
 
-    Joiners, which are letters, stay; what turns the direction of the text that follows does not.
+    Joiners, which are letters, stay; characters that turn the direction of the text do not.
     """
     text = printable(" ".join(str(value).split()), keep="\u200c\u200d")
     return text if len(text) <= SHOWN else text[:SHOWN] + "…"
 
 
 def absolute(address: str | None, base: str = "") -> str | None:
-    """An address of the web, joined to the base where it is relative; None where it is none (``data:``, ``file:``)."""
+    """A web address, joined to the base if it is relative; None for any other address (``data:``, ``file:``)."""
     if not address:
         return None
     try:

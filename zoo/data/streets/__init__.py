@@ -10,7 +10,7 @@ from zoo.base.splits import Split
 from zoo.data.streets.scene import MIN_SIDE as MIN_SIDE
 from zoo.data.streets.scene import draw_street as draw_street
 
-FIRST_SCENE = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # so that no split shares a scene with another
+FIRST_SCENE = {"train": 0, "val": 1_000_000, "test": 2_000_000}  # no two splits share a scene
 
 
 def draw_streets(split: Split, count: int, size: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""What a street is painted on: light, sky and ground; and the textures that are laid over it in the end."""
+"""The backdrop of a street: light, sky and ground, and the textures that are added last."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def random_light(rng: Random) -> Light:
 
 @functools.lru_cache(maxsize=4)
 def _textures(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Grain and leaves (int8) and clouds (uint8), twice the size of the picture: a scene takes a window at random."""
+    """Grain and leaves (int8) and clouds (uint8), twice the size of the picture: a scene uses a random window."""
     height, width = size
     rng = np.random.default_rng(0)
     coarse = rng.integers(-127, 128, (120, 80), np.int16).astype(np.float32)  # clouds are the same at every size
@@ -95,7 +95,7 @@ def paint_ground(canvas: Canvas, rng: Random, kerb: float, line: float) -> None:
         canvas.fill_ground((side * kerb, side * (kerb + 0.3)), (0.8, END), canvas.ink(KERB, PAVEMENT))
     for near, far in ((0.8, 30.0), (30.0, 60.0), (60.0, END)):
         canvas.fill_ground((-kerb, kerb), (near, far), canvas.ink((grey, grey, grey + 6), ROAD, near))
-    canvas.fill_ground((-60, 60), (END - 12, END), canvas.ink((grey, grey, grey + 6), ROAD, END))  # where it ends
+    canvas.fill_ground((-60, 60), (END - 12, END), canvas.ink((grey, grey, grey + 6), ROAD, END))  # the end of the road
     _paint_markings(canvas, rng, kerb, canvas.ink(PAINT, ROAD))
 
 
@@ -128,7 +128,7 @@ def _stripes(x: np.ndarray, z: np.ndarray, width: float, length: float) -> np.nd
 
 
 def develop(canvas: Canvas, rng: Random) -> tuple[np.ndarray, np.ndarray]:
-    """Softens the edges, lays the textures over the colours, and parts picture and mask."""
+    """Softens the edges, adds the textures to the colours, and separates picture and mask."""
     grain, leaves, _ = _textures((canvas.height, canvas.width))
     mask = cv2.extractChannel(canvas.pixels, 3)
     noise = _window(grain, rng).copy()

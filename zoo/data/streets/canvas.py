@@ -17,7 +17,7 @@ VOID = CAMVID_VOID
 END = 95.0  # metres to the end of the street
 CIRCLE = [(math.cos(k * math.pi / 6), math.sin(k * math.pi / 6)) for k in range(12)]
 SHIFT = 4  # corners are given to cv2 in sixteenths of a pixel
-HAZE = 150.0  # metres at which half of a colour is lost to the air
+HAZE = 150.0  # distance in metres at which haze takes half of a colour
 
 Colour = tuple[float, float, float]
 Ink = tuple[float, float, float, float]
@@ -55,14 +55,14 @@ class Camera:
 
 @dataclass(frozen=True)
 class Light:
-    """Colours are RGB in 0..255.
+    """The light of a scene. Colours are RGB in 0..255.
 
     Args:
-        gain: what every colour is multiplied with.
-        shadow: what colours in the shadow are multiplied with.
+        gain: factor of every colour.
+        shadow: factor of colours in the shadow.
         slant: metres that a shadow runs along x and along z for one metre of height.
-        facing: what a facade on the left and on the right of the road is multiplied with.
-        cover: share of clouds, 0..1.
+        facing: factors of the facades on the left and on the right of the road.
+        cover: cloud cover, 0..1.
         lamps: whether windows and lamps are lit.
     """
 
@@ -78,7 +78,7 @@ class Light:
 
 
 class Canvas:
-    """Red, green, blue and class as four channels: no primitive can paint the one without the other."""
+    """Red, green, blue and class as four channels, so that every primitive paints colour and class together."""
 
     def __init__(self, size: tuple[int, int], camera: Camera, light: Light) -> None:
         self.height, self.width = size
@@ -87,10 +87,10 @@ class Canvas:
         self._eye = np.array([camera.x, camera.y])
         self._scale = np.array([camera.focal, -camera.focal]) * (1 << SHIFT)
         self._centre = np.array([camera.u, camera.v]) * (1 << SHIFT)
-        self.thin = max(1, round(camera.focal / 110))  # no stroke is thinner, or what it paints could not be seen
+        self.thin = max(1, round(camera.focal / 110))  # minimum width of a stroke: thinner ones would be invisible
 
     def nearest(self, x: float) -> float:
-        """The least distance at which a thing at ``x`` is well inside the picture."""
+        """The minimum distance at which a thing at ``x`` is well inside the picture."""
         camera = self.camera
         room = camera.u if x < camera.x else self.width - camera.u
         return max(4.0, camera.focal * abs(x - camera.x) / (0.9 * room))
@@ -126,7 +126,7 @@ class Canvas:
             cv2.fillPoly(self.pixels, list(self.corners(polygons)), ink, cv2.LINE_8, SHIFT)
 
     def veil(self, outline: np.ndarray, ink: Ink, opacity: float) -> None:
-        """Gives a polygon (fixed point, ``(N, 2)``) the ink's class, but lets what is behind it shine through."""
+        """Gives a polygon (fixed point, ``(N, 2)``) the ink's class, but blends its colour with the background."""
         left, top = np.maximum(outline.min(0) >> SHIFT, 0)
         right, bottom = (outline.max(0) >> SHIFT) + 2
         window = self.pixels[top:bottom, left:right]
@@ -143,8 +143,8 @@ class Upright:
     """A flat thing that stands on the ground and faces the camera, drawn in its own metres.
 
     Args:
-        x: where it stands in the world.
-        z: the same.
+        x: x of its place in the world, in metres.
+        z: z of its place in the world, in metres.
         scale: size of the thing's metre in the world.
         mirror: -1 swaps left and right.
     """

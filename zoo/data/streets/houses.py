@@ -1,4 +1,4 @@
-"""What lines a street: houses and gardens side by side, and the skyline where it ends."""
+"""Both sides of a street: houses and gardens side by side, and the skyline at the end of the street."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def _paint_skyline(canvas: Canvas, rng: Random) -> None:
 
 
 def _lots(canvas: Canvas, rng: Random, side: int, line: float, foliage: Sequence[Colour]) -> Lots:
-    """Houses, and a garden now and then, from the camera to the end of the street: distance and what paints it."""
+    """Houses, and a garden now and then, from the camera to the end of the street: distance and paint function."""
     lots: Lots = []
     z = -rng.uniform(0, 8)
     garden_at = rng.uniform(0.9, 1.5) * canvas.nearest(side * line) if rng.random() < 0.75 else END
     while z < END - 15:
-        length = rng.uniform(8, 14) * (1 + max(z, 0) / 60)  # fewer where one can hardly tell
+        length = rng.uniform(8, 14) * (1 + max(z, 0) / 60)  # longer in the distance: hardly visible there
         if garden_at < z + 4 < 60:
             end = z + length
             paint = functools.partial(_paint_garden, canvas, rng, side * line, max(z, 1.0), end, rng.choice(foliage))
@@ -83,7 +83,7 @@ class House:
 
     def __init__(self, canvas: Canvas, rng: Random, side: int, line: float, z0: float, z1: float) -> None:
         self.canvas, self.side = canvas, side
-        self.rng = Random(rng.getrandbits(32))  # its own: what is too small to paint must not change what follows
+        self.rng = Random(rng.getrandbits(32))  # its own: a house too small to paint must not change later ones
         self.x, self.z0, self.z1 = side * line, max(z0, 1.0), z1
         self.storeys = rng.choice((2, 2, 3, 3, 4))
         self.height = STOREY * self.storeys + 0.6
@@ -114,7 +114,7 @@ class House:
         self.canvas.fill([(x, y0, self.z0), (x, y1, self.z0), (x, y1, self.z1), (x, y0, self.z1)], ink)
 
     def _end_wall(self, ink: Ink, ridge: float) -> None:
-        """The wall that faces the camera; its bulk is hidden where the next house is as high."""
+        """The wall that faces the camera; a next house of the same height hides most of it."""
         x, far, z = self.x, self.x + self.side * self.depth, self.z0
         middle: Point3 = ((x + far) / 2, self.height + ridge, z)
         self.canvas.fill([(x, 0, z), (x, self.height, z), middle, (far, self.height, z), (far, 0, z)], ink)
@@ -159,7 +159,7 @@ class House:
             self.canvas.fill_all(self._panes(centres, (0.04, 1.5)), self.ink(trim, 0.9 * shade))
 
     def _panes(self, centres: np.ndarray, size: tuple[float, float], lift: float = 0.0) -> np.ndarray:
-        """Quads ``(N, 4, 3)`` on the front around the bottom centres ``(z, y)``; half the width, whole height."""
+        """Quads ``(N, 4, 3)`` on the front, by bottom centres ``(z, y)``, half the width and the full height."""
         half, tall = size
         corners = np.array([(-half, lift), (-half, tall + lift), (half, tall + lift), (half, lift)])
         quads = np.empty((len(centres), 4, 3))

@@ -1,4 +1,4 @@
-"""The composition of a street scene: what stands where, painted from far to near."""
+"""The composition of a street scene: places things and paints them from far to near."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.data.streets.canvas import CIRCLE, END, SHIFT, VOID, Camera, Canvas, Co
 
 MIN_SIDE = 32  # pixels; in a smaller picture most things are below a pixel
 BONNET = (40, 52, 74)
-POST = (0.16, 0.12, 3.0)  # width, length and height of what casts its shadow
+POST = (0.16, 0.12, 3.0)  # width, length and height of the box that casts its shadow
 Paint = Callable[..., None]
 
 
@@ -52,7 +52,7 @@ class Scene:
 
     def __init__(self, rng: Random, size: tuple[int, int]) -> None:
         self.rng = rng
-        self.drive = rng.choice((-1, 1))  # the side of the road that one drives on
+        self.drive = rng.choice((-1, 1))  # the side of the road on which cars drive
         self.kerb = rng.uniform(3.4, 4.6)
         self.line = self.kerb + rng.uniform(2.6, 4.0)
         height, width = size
@@ -68,10 +68,10 @@ class Scene:
         self.shadows: list[np.ndarray] = []
 
     def put(self, paint: Paint, x: float, z: float, box: tuple[float, float, float] | None, *args: object) -> None:
-        """Lets a thing be painted, and darkens its footprint and that moved along the light.
+        """Adds a thing to paint, and its shadow: its footprint, and the footprint moved along the light.
 
         Args:
-            box: width, length and height of what casts the shadow; None: too little.
+            box: width, length and height of the box that casts the shadow; None: no shadow.
         """
         self.things.append((z, functools.partial(paint, self.canvas, self.rng, x, z, *args)))
         if box is not None:
@@ -144,10 +144,10 @@ class Scene:
             side, z = -side, z + rng.uniform(2, 7)
 
     def paint_shadows(self) -> None:
-        """Darkens the ground, in one go: nothing stands on it yet."""
+        """Darkens the ground under all shadows at once, before any thing is painted."""
         canvas = self.canvas
         sx, _ = canvas.light.slant
-        if sx:  # the houses that the light comes over
+        if sx:  # the houses on the side of the sun
             line = math.copysign(self.line, -sx)
             reach = line + math.copysign(min(9 * abs(sx), self.line + 0.4 * self.kerb), sx)
             self.shadows.append(canvas.corners([(line, 0, 1), (reach, 0, 1), (reach, 0, END), (line, 0, END)]))

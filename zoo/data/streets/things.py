@@ -1,4 +1,4 @@
-"""What stands in a street. Each function paints one thing at ``x``, ``z`` of the world, in metres."""
+"""Things that stand in a street. Each function paints one thing at ``x``, ``z`` of the world, in metres."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ YELLOW = (250, 204, 32)
 
 
 def _crown(seed: int, sun: int) -> np.ndarray:
-    """Centre and radius of ten blobs in each of four layers, ever nearer to the sun; the crown is the unit circle."""
+    """Centre and radius of ten blobs in each of four layers, from shade to sun; the crown is the unit circle."""
     rng = Random(seed)
     layers = []
     for k, spread in enumerate((0.86, 0.78, 0.68, 0.6)):
@@ -62,7 +62,7 @@ def leaves(t: Upright, rng: Random, foliage: Colour, centre: Point2, radii: Poin
     blob = min(rx, ry)
     size = blob * t.metre
     slant = t.canvas.light.slant[0]
-    # drawn before what depends on the size: every size shows the same street
+    # random numbers first, then the check of the size: every size shows the same street
     crown = rng.choice(CROWNS)[(slant < 0) - (slant > 0)]
     if abs(t.u - t.canvas.width / 2) > t.canvas.width / 2 + 2 * rx * t.metre:
         return  # out of the picture
@@ -165,7 +165,7 @@ def _slats(canvas: Canvas, x: float, z0: float, z1: float, height: float, ink: I
 
 
 def railing(canvas: Canvas, _: Random, x: float, z: float, length: float) -> None:
-    """A panel of guard rail at the kerb: bars that one can look through."""
+    """A panel of guard rail at the kerb: bars with gaps between them."""
     panel = [(x, 0.08, z), (x, 1.1, z), (x, 1.1, z + length), (x, 0.08, z + length)]
     ink = canvas.ink((70, 96, 88), FENCE, z)
     canvas.veil(canvas.corners(panel), ink, 0.65)
@@ -176,7 +176,7 @@ def railing(canvas: Canvas, _: Random, x: float, z: float, length: float) -> Non
 
 
 def litter_bin(canvas: Canvas, rng: Random, x: float, z: float) -> None:
-    """A litter bin or a post box: nothing that has a class."""
+    """A litter bin or a post box: things without a class."""
     b = Upright(canvas, x, z, VOID)
     colour = rng.choice(BINS)
     wide, tall = rng.uniform(0.28, 0.36), rng.uniform(0.95, 1.4)

@@ -1,4 +1,4 @@
-"""Who moves in a street. Each function paints one of them at ``x``, ``z`` of the world, in metres."""
+"""People and vehicles in a street. Each function paints one at ``x``, ``z`` of the world, in metres."""
 
 from __future__ import annotations
 

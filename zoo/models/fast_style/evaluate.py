@@ -1,4 +1,4 @@
-"""The protocol of fast style's figures: the loss it was trained with, against optimising that on the same picture."""
+"""The protocol of fast style's figures: its training loss, compared with optimising that loss on the same picture."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from zoo.pictures.images import open_rgb
 from zoo.pictures.tensors import to_array, to_tensor
 
 CONTENT, NETWORK = "the content itself", "network"
-NOT_OF_THE_LOSS = {"channels", "blocks", "optimizer", "lr_scheduler", "log_pictures_every"}  # of the module
-SIDE = 512  # of the picture that the cost is counted for
-TIMED, PASSES = 3, 5  # pictures whose seconds are measured, and passes of the network
-TOLERANCE = 0.03  # of the ratio: with other kernels L-BFGS goes other ways, on one picture by 3 % at 50 iterations
+NOT_OF_THE_LOSS = {"channels", "blocks", "optimizer", "lr_scheduler", "log_pictures_every"}  # arguments
+SIDE = 512  # side in pixels of the picture for which the cost is counted
+TIMED, PASSES = 3, 5  # pictures that are timed, and timed passes of the network on each
+TOLERANCE = 0.03  # of the ratio: other kernels lead L-BFGS elsewhere, on one picture by 3 % at 50 iterations
 
 
 def evaluate(
@@ -51,29 +51,30 @@ def evaluate(
     photographs: Count = 10,
     reference: Path | None = None,
 ) -> Results:
-    """Measures the network's loss as a share of what L-BFGS has reached after so many iterations on the same picture.
+    """Measures the network's loss as a share of the loss that L-BFGS reaches on the same picture.
 
-    The loss is that of the recipe, in float32, of pictures clipped to 0..1. An iteration of L-BFGS is one evaluation of
-    loss and gradient, and the best of the pictures that it went through counts; whether it clips on the way, too, is
-    tried on the first picture, and the better way taken. Shares are means over the pictures.
+    The loss is the recipe's, in float32, on pictures clipped to 0..1. An iteration of L-BFGS is one evaluation of loss
+    and gradient; after each number of iterations, the best picture so far counts. Whether L-BFGS also clips on the way
+    is tried on the first picture, and the better way is taken. Shares are means over the pictures.
 
     Args:
         net: the network.
-        data: of which the pictures of test are used, whole, where the network was trained on squares.
-        context: whose recipe says what the loss is.
+        data: the data; the test pictures are used whole, while the network was trained on squares.
+        context: gives the recipe, which defines the loss.
         vgg: weights of the loss network VGG-16 instead of the recipe's: "timm", or the path of a safetensors file
         style: style picture instead of the recipe's
-        sizes: pixels that the pictures' longer side is brought to, a measurement each
-        iterations: iterations of L-BFGS; or of each size, instead of sizes: '{256: [50, 100, 500], 512: [50]}'
+        sizes: longer sides in pixels to which the pictures are resized; each size is measured
+        iterations: numbers of L-BFGS iterations; or a mapping from sizes to them, instead of sizes:
+            '{256: [50, 100, 500], 512: [50]}'
         start: picture that L-BFGS starts from
-        photographs: number of pictures, at most
-        reference: JSON file that keeps what L-BFGS reached, which takes hours: what is there is not computed again;
-            seconds are always measured anew, side by side
+        photographs: largest number of pictures
+        reference: JSON file that caches the scores of L-BFGS, which take hours to compute; seconds are always measured
+            again, side by side
     """
     work = dict(iterations) if isinstance(iterations, Mapping) else dict.fromkeys(sizes, iterations)
     numbers = [photographs, *work, *chain(*work.values())]
     if not work or not all(work.values()) or min(numbers) < 1:
-        raise ZooError("sizes, iterations and photographs are 1 or more")
+        raise ZooError("sizes, iterations and photographs must be 1 or more")
     keep_freed_memory()
     contents = held_out(data, photographs)
     criterion, identity = loss_of(context.recipe, vgg=vgg, style=style)
@@ -100,14 +101,14 @@ def evaluate(
 def measure(
     net: FastStyle, descent: Descent, reference: Reference, pictures: Sequence[Tensor], counts: Sequence[int]
 ) -> tuple[list[dict[str, Scores]], list[dict[str, float]]]:
-    """The network beside L-BFGS after so many iterations: scores of each picture, and seconds of the first ones.
+    """Compares the network with L-BFGS: scores of each picture, and seconds of the first pictures.
 
     Args:
         net: the network.
         descent: L-BFGS on the same loss.
-        reference: keeps what that reached.
+        reference: cache of the scores of L-BFGS.
         pictures: contents ``(1, 3, H, W)`` in 0..1.
-        counts: of iterations.
+        counts: numbers of iterations.
     """
     scores, seconds = list[dict[str, Scores]](), list[dict[str, float]]()
     with bars() as shown:
@@ -124,11 +125,11 @@ def measure(
 
 
 def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLoss, dict[str, Any]]:
-    """The loss that a recipe's network was trained with, and what tells it from any other.
+    """The loss that a recipe's network was trained with, and the values that identify it.
 
     Args:
-        recipe: of whose model those arguments are taken that matter to the loss.
-        instead: of the recipe's arguments, unless None.
+        recipe: recipe, whose model arguments define the loss.
+        instead: values that replace the recipe's arguments, unless None.
     """
     given = {**recipe["model"].get("init_args", {}), **{name: value for name, value in instead.items() if value}}
     module = FastStyleModule(**{name: value for name, value in given.items() if name not in NOT_OF_THE_LOSS})
@@ -143,21 +144,21 @@ def loss_of(recipe: Mapping[str, Any], **instead: Any) -> tuple[StyleTransferLos
 
 
 def held_out(data: PictureCrops, most: int) -> list[Image.Image]:
-    """The first of the test pictures, whole; of drawn scenes the squares."""
+    """The first test pictures: whole photographs, or squares of drawn scenes."""
     if data.root is None:
         return [Image.fromarray(square) for square in data.kept("test")[:most]]
     return [open_rgb(path) for path in data.some("test")[:most]]
 
 
 def brought_to(picture: Image.Image, size: int) -> Tensor:
-    """``(1, 3, H, W)`` in 0..1, whose longer side is ``size``."""
+    """A picture resized to a longer side of ``size`` pixels: ``(1, 3, H, W)`` in 0..1."""
     width, height = (max(1, round(side * size / max(picture.size))) for side in picture.size)
     return to_tensor(picture.resize((width, height), Image.Resampling.BICUBIC))[None]
 
 
 @torch.inference_mode()
 def own_scores(net: FastStyle, criterion: StyleTransferLoss, content: Tensor) -> dict[str, Scores]:
-    """Scores of a picture ``(1, 3, H, W)`` itself and of what the network makes of it."""
+    """Scores of a picture ``(1, 3, H, W)`` itself and of the network's result."""
     targets = criterion.targets(content)
     made = torch.from_numpy(net.engine(content.cpu().numpy())[0]).to(content.device)
     return {CONTENT: score(criterion, content, targets), NETWORK: score(criterion, made, targets)}
@@ -165,7 +166,7 @@ def own_scores(net: FastStyle, criterion: StyleTransferLoss, content: Tensor) ->
 
 @torch.inference_mode()
 def seconds_of(net: FastStyle, content: Tensor) -> float:
-    """Of a pass, the mean of some after one that finds its memory."""
+    """Mean seconds of a pass of the network, after a warm-up pass."""
     engine, x = net.engine, content.cpu().numpy()
     engine(x)
     began = time.perf_counter()
@@ -175,7 +176,7 @@ def seconds_of(net: FastStyle, content: Tensor) -> float:
 
 
 def claims(data: str, protocol: str, scores: Sequence[Mapping[str, Scores]]) -> list[Figure]:
-    """The network's loss divided by that of each count of iterations, in the mean over the pictures."""
+    """The network's loss divided by the loss of each number of iterations, the mean over the pictures."""
     others = [name for name in scores[0] if name not in (CONTENT, NETWORK)]
     shares = (fmean(ratio(each[NETWORK]["loss"], each[name]["loss"]) for each in scores) for name in others)
     found = [(f"loss / {name}", share, TOLERANCE) for name, share in zip(others, shares, strict=True)]
@@ -183,7 +184,7 @@ def claims(data: str, protocol: str, scores: Sequence[Mapping[str, Scores]]) -> 
 
 
 def comparison(title: str, scores: Sequence[Mapping[str, Scores]], seconds: Sequence[Mapping[str, float]]) -> Table:
-    """Means over the pictures of the loss and its terms, and over those that were timed of the seconds."""
+    """Means of the loss and its terms over the pictures, and of the seconds over the timed pictures."""
     rows: dict[str, dict[str, float | None]] = {}
     own = fmean(each[NETWORK] for each in seconds)
     for name in scores[0]:

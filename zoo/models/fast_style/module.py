@@ -1,4 +1,4 @@
-"""How fast style learns: one style, from any pictures."""
+"""The training of fast style: one style, from any pictures."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
-ROWS = 4  # of a sheet of validation pictures
+ROWS = 4  # rows on a sheet of validation pictures
 CONTENT_LAYERS = {"relu2_2": 1.0}
 STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
-WAY_OUT = "zoo fit takes such a file as --model.style FILE, zoo evaluate as --style FILE"
+WAY_OUT = "give a style picture to zoo fit by --model.style FILE, to zoo evaluate by --style FILE"
 
 
 class FastStyleModule(Learner):
     """Trains :class:`FastStyle` for one style by :class:`zoo.nn.losses.style_transfer.StyleTransferLoss`.
 
     Logs the loss and its terms ``content``, ``style`` and ``tv``, in training as ``train/...`` and after validation and
-    test as means over the pictures. The smallest ``val/loss`` makes the best checkpoint.
+    test as means over the pictures. The smallest ``val/loss`` selects the best checkpoint.
 
     Args:
-        channels: of the first layer; see :class:`FastStyle`.
-        blocks: residual blocks.
+        channels: number of channels of the first layer; see :class:`FastStyle`.
+        blocks: number of residual blocks.
         style: picture whose style is learnt; None: a pattern that the program draws.
-        style_size: the style's shorter side is brought to this many pixels; larger makes larger strokes.
-        content_layers: of VGG-16, by the paper's names, with their weights in the content term; None: its relu2_2.
-        style_layers: likewise of the style term; None: the paper's relu1_2, relu2_2, relu3_3 and relu4_3.
-        content_weight: of the content term.
-        style_weight: of the style term.
-        tv_weight: of the total variation.
+        style_size: shorter side of the resized style picture in pixels; a larger size makes larger strokes.
+        content_layers: layers of VGG-16, by the paper's names, with their weights in the content term; None: relu2_2.
+        style_layers: the same for the style term; None: the paper's relu1_2, relu2_2, relu3_3 and relu4_3.
+        content_weight: weight of the content term.
+        style_weight: weight of the style term.
+        tv_weight: weight of the total variation.
         vgg: "timm", or the path of a safetensors file with VGG-16. None: random weights, which show colours and
             roughness but no shapes, for a try without any download.
         optimizer: makes the optimiser.
@@ -108,7 +108,7 @@ class FastStyleModule(Learner):
         return f"Loss on {self.split}: {TOLD.format(**self.found())}"
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Leaves out a step whose gradient is not finite, and counts these.
+        """Skips steps whose gradient is not finite, and counts them.
 
         A blank part of a picture has no variance, and every instance norm multiplies its gradient by 300.
         """
@@ -121,4 +121,4 @@ class FastStyleModule(Learner):
 
     def on_train_end(self) -> None:
         if self.left_out:
-            print(f"{self.left_out} of {self.steps} steps were left out: their gradient was not finite")  # noqa: T201
+            print(f"{self.left_out} of {self.steps} steps were skipped: their gradient was not finite")  # noqa: T201

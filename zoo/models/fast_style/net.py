@@ -14,8 +14,8 @@ from zoo.models.base import Model
 from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
 from zoo.nn.squash import squashed
 
-STRIDE = 4  # of the deepest features
-SMALLEST = 8  # pixels of a side that the deepest layers can reflect
+STRIDE = 4  # stride of the deepest features
+SMALLEST = 8  # least side in pixels that the deepest layers can pad by reflection
 
 
 class FastStyle(Model):
@@ -24,20 +24,20 @@ class FastStyle(Model):
     Input: RGB in 0..1, ``(B, 3, H, W)``, any size. Output: the same shape; it may leave 0..1 by 5 %, and is not
     clipped, so that a loss sees it.
 
-    9x9 convolution, two of stride 2, five residual blocks, two steps of upsampling, 9x9 convolution to RGB, scaled
-    tanh. Deviations from the paper:
+    The layers: a 9x9 convolution, two convolutions of stride 2, five residual blocks, two upsampling steps, a 9x9
+    convolution to RGB, and a scaled tanh. Deviations from the paper:
 
     - Instance norm instead of batch norm (https://arxiv.org/abs/1607.08022).
-    - Three quarters of its channels: 24, 48 and 96; ``channels=32`` is the paper's width.
-    - Every convolution pads by reflection, so that no border is drawn; the paper reflects 40 pixels first, and pads by
-      zeros then.
-    - A step of upsampling is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
+    - Three quarters of the paper's channels: 24, 48 and 96; ``channels=32`` is the paper's width.
+    - Every convolution pads by reflection, so that no border becomes visible; the paper first reflects 40 pixels, and
+      then pads by zeros.
+    - An upsampling step is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
       overlap draws a checkerboard (https://distill.pub/2016/deconv-checkerboard).
-    - The tanh spans 0..1 and 5 % of it on each side, so that black and white can be reached.
+    - The tanh spans 0..1 and 5 % more on each side, so that black and white can be reached.
 
     Args:
-        channels: of the first layer; twice and four times as many follow.
-        blocks: residual blocks.
+        channels: number of channels of the first layer; deeper layers have twice and four times as many.
+        blocks: number of residual blocks.
     """
 
     outputs = ("picture",)
@@ -45,7 +45,7 @@ class FastStyle(Model):
     def __init__(self, channels: Width = 24, blocks: Depth = 5) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:
-            raise ZooError(f"channels and blocks are 1 or more, not {channels} and {blocks}")
+            raise ZooError(f"channels and blocks must be 1 or more, not {channels} and {blocks}")
         self.channels, self.blocks = channels, blocks
         self.layers = nn.Sequential(
             *normalized(ReflectConv2d(3, channels, 9)),
@@ -71,12 +71,12 @@ class FastStyle(Model):
 
 
 def lacking(side: int) -> int:
-    """Pixels that a side is short of what the strides and the deepest reflection take."""
+    """Pixels to add to a side for the strides and for the deepest padding by reflection."""
     return max(-side % STRIDE, SMALLEST - side)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and what went in, with nothing after the addition."""
+    """Two 3x3 convolutions added to their input, without an activation after the addition."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -88,5 +88,5 @@ class ResidualBlock(nn.Module):
 
 
 def normalized(conv: nn.Conv2d) -> list[nn.Module]:
-    """A convolution and what follows it; it has no bias, which the norm would take away again."""
+    """A convolution without bias, which the norm would cancel, then instance norm and ReLU."""
     return [conv, InstanceNorm(conv.out_channels), nn.ReLU(inplace=True)]

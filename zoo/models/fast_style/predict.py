@@ -1,4 +1,4 @@
-"""From what people have to a picture in the style that a network has learnt, in bounded memory."""
+"""From any picture to a picture in the style that a network has learnt, in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Stylizer:
 
     Args:
         engine: computes the network.
-        channels: of the network's first layer, by which memory is estimated.
+        channels: number of channels of the network's first layer, from which memory is estimated.
     """
 
     engine: Engine
     channels: Width
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
-        """What the engine takes and gives."""
+        """Shapes of the engine's input and output."""
         return (batch, 3, height, width), (batch, 3, height, width)
 
     def predict(
@@ -51,12 +51,12 @@ class Stylizer:
                 these, or a tensor ``(B, 3, H, W)``, gives a list.
             strength: share of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
             preserve_color: keep the colours of the picture, and take only the luminance of the result
-            tile: rows of the picture that are computed at a time, which changes the result by at most a level of 8
-                bits; "auto" takes what suits memory, None the whole. Engines other than torch's compute the whole only
-            progress: called after each part of the work with how many are done, and of how many.
+            tile: number of rows computed at a time, which changes the result by at most one 8-bit level; "auto" chooses
+                it by the free memory, None takes the whole picture. Engines other than torch's only take the whole
+            progress: called after each part of the work with the number of finished parts and their total.
 
         Raises:
-            ZooError: a picture that cannot be read, arguments out of range, or too little memory.
+            ZooError: a picture cannot be read, arguments are out of range, or there is too little memory.
         """
         check_strength(strength)
 
@@ -85,8 +85,8 @@ class Stylizer:
     def _restyle(
         self, content: Image.Image, tile: int | Literal["auto"] | None, progress: Callable[[int, int], None] | None
     ) -> Image.Image:
-        """What the network makes of an RGB picture: whole, or by strips where that is too large."""
-        by_strips = hasattr(self.engine, "net")  # through the layers of the network one by one
+        """Styles an RGB picture by the network: whole, or by strips where the whole is too large."""
+        by_strips = hasattr(self.engine, "net")  # which needs the layers of the network one by one
         rows = rows_at_a_time(self.engine.device, self.channels, content.size, tile, by_strips)
         if rows is not None:
             net = network_of(self.engine, "a picture by strips, as --tile asks for,")

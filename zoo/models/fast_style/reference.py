@@ -1,4 +1,4 @@
-"""What L-BFGS reaches on a picture by the loss that a network was trained with: the yardstick of fast style."""
+"""The scores that L-BFGS reaches on a picture with a network's training loss: the baseline of fast style."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from zoo.nn.losses.style_transfer import StyleTransferLoss
 Scores: TypeAlias = "dict[str, float]"  # the loss and its terms
 Start: TypeAlias = Literal["noise", "content"]
 
-SEED = 0  # of the noise
-TIMED = 3  # iterations
-TRIED = 50  # likewise
+SEED = 0  # seed of the noise
+TIMED = 3  # iterations that are timed
+TRIED = 50  # iterations after which the ways of clipping are compared
 
 
 def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor]) -> Scores:
@@ -35,7 +35,7 @@ def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tens
 
 
 def begin(content: Tensor, start: Start) -> Tensor:
-    """The content, or noise of its shape, the same on every device."""
+    """The picture to start from: the content, or noise of its shape, the same on every device."""
     if start == "content":
         return content
     return torch.rand(content.shape, generator=torch.Generator().manual_seed(SEED)).to(content)
@@ -43,13 +43,13 @@ def begin(content: Tensor, start: Start) -> Tensor:
 
 @dataclass(frozen=True)
 class Descent:
-    """L-BFGS on the loss of pictures, in float32: after 500 iterations bfloat16 is behind.
+    """L-BFGS on the loss of a picture, in float32: bfloat16 reaches less in 500 iterations.
 
     Args:
         criterion: the loss.
-        start: what is descended from.
-        clip: whether the loss clips the picture, too, so that none of its values is driven out of 0..1; else only what
-            is scored is clipped.
+        start: picture that the descent starts from.
+        clip: whether the loss also clips the picture, so that no value is driven out of 0..1; else only the scored
+            picture is clipped.
     """
 
     criterion: StyleTransferLoss
@@ -68,18 +68,18 @@ class Descent:
     def reach(
         self, content: Tensor, iterations: Sequence[int], tick: Callable[[], object] = lambda: None
     ) -> dict[int, Scores]:
-        """Scores of the best clipped picture so far after so many iterations, by their numbers.
+        """Scores of the best clipped picture so far, by the number of iterations.
 
         Args:
             content: ``(1, 3, H, W)`` in 0..1.
-            iterations: after which it is scored.
+            iterations: numbers of iterations after which the picture is scored.
             tick: called after every iteration.
         """
         targets, picture = self.criterion.targets(content), begin(content, self.start)
         best, smallest = picture, math.inf
         reached: dict[int, Scores] = {}
         for step in self.steps(content, max(iterations)):
-            if step.loss < smallest:  # that of the picture before
+            if step.loss < smallest:  # the loss of the picture before this step
                 smallest, best = step.loss, picture
             picture = step.picture
             if step.number in iterations:
@@ -89,7 +89,7 @@ class Descent:
         return reached
 
     def seconds_an_iteration(self, content: Tensor) -> float:
-        """The mean of some after two others, which find memory and begin the history."""
+        """Mean seconds of an iteration, after two that allocate memory and begin the history."""
         steps = self.steps(content, 2 + TIMED)
         next(steps), next(steps)
         began = time.perf_counter()
@@ -102,23 +102,23 @@ class Descent:
 
 
 def better_descent(criterion: StyleTransferLoss, content: Tensor, start: Start) -> Descent:
-    """Which gets further, with or without clipping on the way, by trying both: the yardstick is not to be a weak one.
+    """The better descent, with or without clipping on the way, found by trying both: the baseline must not be weak.
 
-    It depends on the loss. One that asks for much contrast drives values far out of 0..1, where clipping them in the
-    end undoes what was reached; with one that does not, from noise, clipping on the way slows the descent down.
+    The better way depends on the loss. A loss that asks for much contrast drives values far out of 0..1, and clipping
+    them only at the end undoes the gain. With other losses, clipping on the way slows a descent from noise down.
     """
     ways = (Descent(criterion, start, clip) for clip in (False, True))
     return min(ways, key=lambda way: way.reach(content, [TRIED])[TRIED]["loss"])
 
 
 class Reference:
-    """What a :class:`Descent` reached, kept in a file: it takes hours, and does not depend on the network.
+    """The scores of a :class:`Descent`, cached in a file: they take hours, and do not depend on the network.
 
-    Several evaluations may share the file: each adds to what the others have put there.
+    Several evaluations may share the file: each adds its scores to the others'.
 
     Args:
-        path: of a JSON file, which need not exist; None: nothing is kept.
-        objective: what identifies the loss, such as its weights and the digest of its style.
+        path: path of a JSON file, which need not exist; None: no file is written.
+        objective: values that identify the loss, such as its weights and the digest of its style.
 
     Raises:
         ZooError: the file holds something else, or its folder does not exist.
@@ -130,12 +130,12 @@ class Reference:
         self.kept: dict[str, Scores] = {}
         if path and not path.parent.is_dir():
             raise ZooError(f"{path}: no such folder")
-        self._keep({})  # what cannot be written is found out now, not after hours
+        self._keep({})  # a file that cannot be written fails now, not after hours
 
     def __call__(
         self, descent: Descent, content: Tensor, iterations: Sequence[int], tick: Callable[[], object] = lambda: None
     ) -> dict[int, Scores]:
-        """As :meth:`Descent.reach`, which is asked only for what is not kept yet."""
+        """As :meth:`Descent.reach`, which computes only the scores that are not cached yet."""
         keys = {number: self._key(descent, content, number) for number in iterations}
         self.kept |= self._read()
         if missing := [number for number, key in keys.items() if key not in self.kept]:
@@ -144,7 +144,7 @@ class Reference:
         return {number: self.kept[key] for number, key in keys.items()}
 
     def _keep(self, found: dict[str, Scores]) -> None:
-        """Adds to what is kept, and to what others have kept meanwhile."""
+        """Adds scores to the cache, and to the scores that others have written meanwhile."""
         self.kept |= found
         if self.path is None:
             return
@@ -153,15 +153,15 @@ class Reference:
             replace(self.path, json.dumps(self.kept, indent=1) + "\n")
 
     def _read(self) -> dict[str, Scores]:
-        """What is in the file."""
+        """The scores in the file."""
         kept = read_json(self.path) if self.path and self.path.exists() else {}
         for entry in kept.values():
             if not isinstance(entry, dict) or not {"loss", "content", "style", "tv"} <= entry.keys():
-                raise ZooError(f"{self.path}: holds something else than what L-BFGS reached; name a new file")
+                raise ZooError(f"{self.path}: is not a file of L-BFGS scores; name a new file")
         return kept
 
     def _key(self, descent: Descent, content: Tensor, number: int) -> str:
-        """Of all that the result depends on."""
+        """Key of scores in the file: a digest of everything that they depend on."""
         way = {"iterations": number, "start": descent.start, "clip": descent.clip, "shape": list(content.shape)}
         found = hashlib.sha256(json.dumps({**self.objective, **way}, sort_keys=True).encode())
         found.update(content.cpu().numpy().tobytes())

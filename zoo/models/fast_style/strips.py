@@ -1,8 +1,8 @@
-"""A large picture through the network in a fraction of the memory, with the result of the whole.
+"""Styles a large picture in a fraction of the memory, with the same result as the whole picture.
 
-An instance norm needs the statistics of all of the picture, so that tiles that are styled one after the other disagree.
-Here every layer is done with, strip of rows by strip, before the next one begins. Features are kept between layers only
-at half and a quarter of the resolution; those of the full one, which are large and cheap, are computed twice.
+An instance norm needs the statistics of the whole picture, so tiles that are styled one after the other would disagree.
+Here each layer processes all strips of rows before the next layer begins. Features are kept between layers only at half
+and a quarter of the resolution. Features at full resolution, which are large and cheap, are computed twice.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def stylize_by_strips(
     """Styles an RGB picture.
 
     Args:
-        net: brought to eval mode meanwhile.
-        rows: of a strip.
-        progress: called after each layer with how many are done, and of how many.
+        net: the network, which is in eval mode meanwhile.
+        rows: number of rows of a strip.
+        progress: called after each layer with the number of finished layers and their total.
     """
     right, below = map(lacking, picture.size)
     pixels = np.pad(np.asarray(picture), ((0, below), (0, right), (0, 0)), "edge")
@@ -58,18 +58,18 @@ def stylize_by_strips(
 
 
 class Strips:
-    """What the layers so far make of a picture, of which a strip is computed at a time.
+    """The output of the layers so far for a picture, computed a strip at a time.
 
     Args:
-        read: gives rows of what is kept: of the picture, and later of features.
-        height: of the picture, a multiple of STRIDE.
-        rows: of the picture that make a strip, a multiple of STRIDE.
-        stride: pixels of the picture between two rows of what is kept.
+        read: returns rows of the kept input: of the picture, and later of features.
+        height: height of the picture, a multiple of STRIDE.
+        rows: rows of the picture in a strip, a multiple of STRIDE.
+        stride: distance of two rows of the kept input, in pixels of the picture.
     """
 
     def __init__(self, read: Rows, height: int, rows: int, stride: int = 1) -> None:
         self.read, self.height, self.rows, self.stride = read, height, rows, stride
-        self.pending: list[Callable[[Tensor], Tensor]] = []  # layers after what is kept
+        self.pending: list[Callable[[Tensor], Tensor]] = []  # layers after the kept input
 
     def append(self, layer: nn.Module) -> None:
         if isinstance(layer, InstanceNorm):
@@ -91,7 +91,7 @@ class Strips:
             yield stride, top // stride, y[:, :, (top - first) // stride : (bottom - first) // stride]
 
     def kept_outputs(self) -> Iterator[tuple[int, Tensor]]:
-        """Likewise, and keeps them where they are smaller than the picture."""
+        """Strips of the output with their first rows; keeps them where they are smaller than the picture."""
         kept: Tensor | None = None
         for stride, top, y in self.outputs():
             if kept is None and stride > 1:

@@ -1,4 +1,4 @@
-"""The protocol of HomographyNet's figures, and how other methods fare on the same pairs."""
+"""The protocol of HomographyNet's figures, and a comparison with other methods on the same pairs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from zoo.pictures.geometry import NET_SIZE, net_scaling
 
 ONE, ONE_LOOK = "network, 1 pass", "network, 1 look"
 TWO, THREE, POLISHED = "network, 2 passes", "network, 3 passes", "network, 3 passes + ECC"
-CLAIMS = (  # metric, method, score, tolerance: other kernels round differently, and tip a few pairs over
+CLAIMS = (  # metric, method, score, tolerance: other kernels round differently, which flips a few pairs
     ("MACE, 1 look", ONE_LOOK, "mean", 0.02),
     ("MACE, 1 pass", ONE, "mean", 0.02),
     ("MACE, 3 passes", THREE, "mean", 0.02),
@@ -62,26 +62,27 @@ def evaluate(
     real: Path | None = None,
     sheet: Path | None = None,
 ) -> Results:
-    """Measures the network, and what is done without one, on the test pairs of the data, in pixels of their patches.
+    """Measures the network, and methods without one, on the test pairs of the data, in pixels of their patches.
 
-    A pair for which a method has no estimate counts with the error of the identity; one that throws a corner further
-    than a side of the patch is none, as anybody sees without the truth. Failures are the share of these pairs and of
-    those whose error is no smaller than the identity's. Classical methods see grey patches. In the other order, b to a,
-    methods are asked where b lies in a, and the inverse of their answer is measured, at the corners of a too. Where the
-    data follow Protocol B, the network is measured under Protocol A too, and on pairs that were changed, a to b.
+    A pair for which a method has no estimate counts with the error of the identity. An estimate that moves a corner
+    further than a side of the patch counts as none, since anybody sees without the truth that it is wrong. Failures are
+    the share of pairs without an estimate, or with an error no smaller than the identity's. Classical methods see grey
+    patches. In the other order, methods estimate b to a, and the inverse of their estimate is measured, at the corners
+    of a too. Where the data follow Protocol B, the network is measured under Protocol A too, and on changed pairs,
+    a to b.
 
     Args:
         net: the network.
-        data: only the pairs of test are used.
-        context: which says what the data are called.
-        real: folder of real pairs, NAME.csv with NAMEA.jpg and NAMEB.jpg, to be measured as well
-        sheet: PNG to write, of the real pairs with what each method says about them
+        data: the data; only the test pairs are used.
+        context: gives the name of the data.
+        real: folder of real pairs to measure as well: NAME.csv with NAMEA.jpg and NAMEB.jpg
+        sheet: PNG to write: the real pairs with the estimate of each method
     """
     if data.grey is not (net.channels == 1):
         raise ZooError(f"the network's pictures have {net.channels} channels, but data.grey is {data.grey}")
     real_pairs = pairs_to_show(real, sheet)
     every, trial = methods(net), Trial.of(data, context)
-    with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
+    with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # the cores work on different pairs instead
         times = {name: ms_a_pair(method, trial.pairs[:TIMED_PAIRS]) for name, method in every.items()}
         figures, tables = both_orders(trial, every, CLAIMS, POLISHED, times, hasattr(net.engine, "net"))
         digests = {"test": data.digest("test")}
@@ -108,7 +109,7 @@ def evaluate(
 
 
 def methods(net: HomographyNet) -> dict[str, Method]:
-    """What is compared. The pictures of a pair may differ in size."""
+    """The methods to compare. The pictures of a pair may differ in size."""
     aligner = Aligner(net.engine, **net.facts())
     three = remembered(partial(look, aligner, 3))
     return {
@@ -124,7 +125,7 @@ def methods(net: HomographyNet) -> dict[str, Method]:
 def look(aligner: Aligner, passes: int, pairs: Sequence[Pair], *, both_ways: bool = True) -> list[Matrix]:
     """The network's estimates at the pictures' own sizes.
 
-    ``predict`` looks both ways, and then asks whether anything moved at all.
+    ``predict`` always looks both ways, and then also checks whether anything moved at all.
     """
     estimate = aligner.estimate_both_ways if both_ways else aligner.estimate
     found: list[Matrix] = []
@@ -139,7 +140,7 @@ def look(aligner: Aligner, passes: int, pairs: Sequence[Pair], *, both_ways: boo
 
 
 def under_protocol_a(data: HomographyPairs) -> HomographyPairs:
-    """The same pictures, enlarged where they are below 640x480."""
+    """The same pictures under Protocol A, enlarged where they are below 640x480."""
     return HomographyPairs(
         data.root, protocol="A", grey=data.grey, test_pairs=data.counts["test"], held_out=data.held_out, num_workers=0
     )

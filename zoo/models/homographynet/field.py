@@ -1,4 +1,4 @@
-"""From the displacement of each cell of a picture to the homography that fits it best, in NumPy as in torch."""
+"""From the displacement of each cell of a picture to the homography that fits best, in NumPy or torch."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ import numpy as np
 
 from zoo.pictures.geometry import NET_SIZE
 
-CELLS = 16  # of a side
-ROUNDS = 5  # of reweighting
-DOUBTFUL = 2.0  # times its scale by which a cell is off, to count a quarter
-RIDGE = 1e-5  # of the weights: pulls towards the identity what nothing decides
-LEAST, MOST = 1e-2, 1e3  # pixels: scales that are told apart
-FARTHEST = 8.0 * NET_SIZE  # pixels by which a cell moves at most
+CELLS = 16  # cells per side
+ROUNDS = 5  # rounds of reweighting
+DOUBTFUL = 2.0  # error of a cell, in units of its scale, that quarters its weight
+RIDGE = 1e-5  # share of the weights: pulls towards the identity where cells decide nothing
+LEAST, MOST = 1e-2, 1e3  # pixels: range to which scales are clipped
+FARTHEST = 8.0 * NET_SIZE  # largest displacement of a cell, in pixels
 HALF = NET_SIZE / 2  # pixels, the unit of the equations
 
 
 def cell_centers() -> np.ndarray:
-    """The middles of the cells, row by row: ``(256, 2)`` in pixels, x before y."""
+    """The centres of the cells, row by row: ``(256, 2)`` in pixels, x before y."""
     along = (np.arange(CELLS) + 0.5) * (NET_SIZE / CELLS) - 0.5
     return np.stack(np.meshgrid(along, along), -1).reshape(-1, 2)
 
 
 def corner_offsets(field: Any, cells: Any, corners: Any, xp: Any = np) -> Any:
-    """By how much the four corners move under the homography that explains a field best, ``(B, 4, 2)`` in pixels.
+    """Displacements of the four corners under the homography that fits a field best, ``(B, 4, 2)`` in pixels.
 
     Iteratively reweighted least squares: a cell's weight falls with the scale of the error that the network expects,
-    and with how far off the cell turned out to be (Geman and McClure, 1987).
+    and with the error that the cell turns out to have (Geman and McClure, 1987).
 
     Args:
-        field: ``(B, 3, 16, 16)``: how far the middle of each cell moves in x and y, and the scale of the error, in
-            pixels.
-        cells: the middles of the cells, ``(256, 2)``.
-        corners: of the picture, ``(4, 2)``.
-        xp: numpy or torch, whatever the arrays are of.
+        field: ``(B, 3, 16, 16)``: displacement of each cell's centre in x and y, and the scale of its error, in pixels.
+        cells: centres of the cells, ``(256, 2)``.
+        corners: corners of the picture, ``(4, 2)``.
+        xp: numpy or torch, the library of the arrays.
     """
     flat = field.reshape(field.shape[0], 3, -1)
     moves, scale = flat[:, :2].clip(-FARTHEST, FARTHEST) / HALF, flat[:, 2].clip(LEAST, MOST) / HALF
@@ -52,7 +51,7 @@ def corner_offsets(field: Any, cells: Any, corners: Any, xp: Any = np) -> Any:
 
 
 def moved(offsets: Any, points: Any, corners: Any, xp: Any = np) -> Any:
-    """Where homographies that move the corners by offsets ``(B, 4, 2)`` take points ``(N, 2)``: ``(B, N, 2)``."""
+    """Points ``(N, 2)`` mapped by homographies that move the corners by offsets ``(B, 4, 2)``: ``(B, N, 2)``."""
     x, y = unit(corners)
     u, v = x + offsets[..., 0] / HALF, y + offsets[..., 1] / HALF
     at_u, at_v, _ = project(homography(x, y, u, v, 1 + 0 * u, xp, ridge=0.0), *unit(points))
@@ -60,28 +59,28 @@ def moved(offsets: Any, points: Any, corners: Any, xp: Any = np) -> Any:
 
 
 def unit(points: Any) -> tuple[Any, Any]:
-    """X and y of points ``(N, 2)`` in pixels, about -1..1."""
+    """X and y of points ``(N, 2)`` in pixels, scaled to about -1..1."""
     return tuple((points[:, i] - (HALF - 0.5)) / HALF for i in (0, 1))
 
 
 def project(h: Any, x: Any, y: Any) -> tuple[Any, Any, Any]:
-    """Where homographies ``(B, 8)`` take points ``(N,)``, and the denominators, all ``(B, N)``."""
+    """Points ``(N,)`` mapped by homographies ``(B, 8)``, and the denominators, all ``(B, N)``."""
     denominator = (h[:, 6:7] * x + h[:, 7:8] * y + 1).clip(1e-2)
     u = (h[:, 0:1] * x + h[:, 1:2] * y + h[:, 2:3]) / denominator
     return u, (h[:, 3:4] * x + h[:, 4:5] * y + h[:, 5:6]) / denominator, denominator
 
 
 def homography(x: Any, y: Any, u: Any, v: Any, weight: Any, xp: Any = np, ridge: float = RIDGE) -> Any:
-    """The first eight entries of homographies, of which the ninth is 1, that take points (x, y) nearest to (u, v).
+    """The first eight entries of homographies that map points (x, y) nearest to (u, v); the ninth entry is 1.
 
-    By linear least squares, of the equations multiplied by the denominators.
+    They solve a linear least-squares problem: the equations are multiplied by the denominators.
 
     Args:
-        x: ``(N,)``, about -1..1.
-        y: ``(N,)``.
-        u: ``(B, N)``.
-        v: ``(B, N)``.
-        weight: of each point, ``(B, N)``.
+        x: x of the points, ``(N,)``, about -1..1.
+        y: y of the points, ``(N,)``.
+        u: x of the mapped points, ``(B, N)``.
+        v: y of the mapped points, ``(B, N)``.
+        weight: weight of each point, ``(B, N)``.
         xp: numpy or torch.
         ridge: weight of the identity, as a share of all weights.
 

@@ -1,4 +1,4 @@
-"""The layers of HomographyNet: the paper's, SqueezeNet's, and what compares the cells of two pictures."""
+"""The layers of HomographyNet: the paper's, SqueezeNet's, and layers that compare the cells of two pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.models.homographynet.field import CELLS
 
-UNIT, SMALLEST = 8.0, 0.05  # pixels of a field: what its layers count in, and the least scale of an error
+UNIT, SMALLEST = 8.0, 0.05  # pixels of a field: unit of the last layer, and least scale of an error
 
 
 class Fire(nn.Module):
@@ -33,10 +33,10 @@ class Fire(nn.Module):
 
 
 class Correlation(nn.Module):
-    """How well each cell of a agrees with the cells of b around its place.
+    """How well each cell of a agrees with the cells of b around the same place.
 
     ``(2B, C, n, n)`` -> ``(B, (2r+1)^2, n, n)``; the pictures of a pair follow each other in the batch. Agreement is
-    the cosine between the cells' features, times ``scale``; cells outside b agree with nothing, 0.
+    the cosine between the cells' features, times ``scale``; it is 0 for cells outside b.
     """
 
     def __init__(self, cells: int, radius: int, scale: float = 4.0) -> None:
@@ -62,7 +62,7 @@ def neighbours(cells: int, radius: int) -> Tensor:
 
 
 def correlating_layers(channels: int, outputs: int) -> nn.Sequential:
-    """Each picture by itself to 16x16 cells, then what their comparison says."""
+    """Layers that take each picture by itself to 16x16 cells, and then compare the cells."""
     radius = 4  # cells of 8 pixels: the 32 that the corners move by
     together = nn.Sequential(
         conv_block((2 * radius + 1) ** 2, 128, 1),
@@ -76,7 +76,7 @@ def correlating_layers(channels: int, outputs: int) -> nn.Sequential:
 
 
 def alone(channels: int) -> nn.Sequential:
-    """Each picture of a pair by itself: ``(B, 2C, 128, 128)`` -> ``(2B, 64, 16, 16)``."""
+    """Layers for each picture of a pair by itself: ``(B, 2C, 128, 128)`` -> ``(2B, 64, 16, 16)``."""
     return nn.Sequential(
         Apart(channels),
         conv_block(channels, 32, 8, stride=4, padding=2),
@@ -90,7 +90,7 @@ def alone(channels: int) -> nn.Sequential:
 
 
 def in_full_precision(x: Tensor) -> AbstractContextManager[Any]:
-    """No autocast on the device of a tensor, where there is any."""
+    """Disables autocast on the device of a tensor, where it is enabled."""
     if torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return nullcontext()
@@ -99,7 +99,7 @@ def in_full_precision(x: Tensor) -> AbstractContextManager[Any]:
 class FieldLayers(nn.Module):
     """``(B, 2C, 128, 128)`` -> ``(B, 3, 16, 16)``: displacement of each cell in x and y, and the scale of its error.
 
-    The comparison of the cells and what a shows there go through a U-Net.
+    A U-Net takes the comparison of the cells and the features of a.
     """
 
     RADIUS = 5  # cells of 8 pixels
@@ -124,13 +124,13 @@ class FieldLayers(nn.Module):
         coarse = F.interpolate(self.coarse(middle), scale_factor=2.0)
         middle = F.interpolate(self.middle_again(torch.cat((coarse, middle), 1)), scale_factor=2.0)
         fine = self.fine_again(torch.cat((middle, fine), 1))
-        with in_full_precision(fine):  # bfloat16 knows 32 pixels to a quarter
+        with in_full_precision(fine):  # bfloat16 resolves 32 pixels only to a quarter
             raw = self.last(fine.to(self.last.weight.dtype))
         return torch.cat((raw[:, :2] * UNIT, SMALLEST + UNIT * F.softplus(raw[:, 2:])), 1)
 
 
 class Apart(nn.Module):
-    """``(B, 2C, H, W)`` -> ``(2B, C, H, W)``."""
+    """Separates the pictures of pairs: ``(B, 2C, H, W)`` -> ``(2B, C, H, W)``."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -160,12 +160,12 @@ def squeeze_layers(channels: int, outputs: int) -> nn.Sequential:
 
 
 def dense_layers(n: int, kept: int, outputs: int) -> list[nn.Module]:
-    """From 8x8 cells to numbers; SqueezeNet's mean over the cells would forget where they are."""
+    """From 8x8 cells to outputs; SqueezeNet's mean over the cells would lose their positions."""
     return [conv_block(n, kept, 1), nn.Flatten(), nn.Linear(64 * kept, 128), nn.ReLU(), nn.Linear(128, outputs)]
 
 
 def paper_layers(channels: int, outputs: int) -> nn.Sequential:
-    """The paper's figure: eight 3x3 convolutions, a pool after each pair but the last, two dense layers."""
+    """The paper's network: eight 3x3 convolutions, pooling after each pair but the last, two dense layers."""
     widths = (2 * channels, 64, 64, 64, 64, 128, 128, 128, 128)
     layers: list[nn.Module] = []
     for i, (n, m) in enumerate(pairwise(widths)):

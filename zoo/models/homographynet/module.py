@@ -1,4 +1,4 @@
-"""How HomographyNet learns."""
+"""The training of HomographyNet."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
 TRUTH, ESTIMATE = (40, 90, 255), (255, 40, 40)
-MARGIN = 40  # pixels around b of a sheet, since the corners of a may lie outside
+MARGIN = 40  # pixels around b on a sheet, since the corners of a may lie outside
 
 
 class HomographyNetModule(Learner):
     """Trains :class:`HomographyNet` on pairs whose homography is known.
 
-    Logs ``train/loss``, and after validation and test ``MACE``, the mean average corner error of one look in pixels of
-    the 128x128 patches that the network sees.
+    Logs ``train/loss``, and after validation and test ``MACE``, the mean average corner error of one look (one call
+    of the network, a to b) in pixels of its 128x128 patches.
 
     Args:
         backbone: "squeeze" or "vgg"; see :class:`HomographyNet`.
-        head: "regression", or "classification", which learns by cross entropy with the two bins beside the truth,
-            weighted such that their mean is the truth, or "field", which learns where each cell lies, and how far off
-            it will be, by the likelihood of Laplace's distribution.
+        head: "regression", "classification" or "field". "classification" learns by cross entropy with the two bins
+            beside the truth, weighted such that their mean is the truth. "field" learns the displacement of each cell,
+            and the scale of its error, by the likelihood of Laplace's distribution.
         fusion: "stack", "correlation" or None.
         channels: 1 for grey pictures, 3 for RGB.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
-        loss: of the regression: "smooth_l1", the mean over offsets in pixels, or "l2", the paper's, in units of the
-            largest offset.
+        loss: loss of the regression head: "smooth_l1", the mean over offsets in pixels, or "l2", the paper's, in units
+            of the largest offset.
         log_pictures_every: epochs between two sheets of validation pairs, in TensorBoard and in the run folder.
     """
 
     learns_from = HomographyPairs
     net: HomographyNet
-    monitor = ("val/MACE", "min")  # what the best checkpoint is chosen by
+    monitor = ("val/MACE", "min")  # selects the best checkpoint
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class HomographyNetModule(Learner):
         return loss
 
     def loss(self, raw: Tensor, offsets: Tensor) -> Tensor:
-        """Loss of what the last layer says about offsets ``(B, 4, 2)`` in pixels."""
+        """Loss of the last layer's output, given the true offsets ``(B, 4, 2)`` in pixels."""
         if self.net.head == "classification":
             return soft_cross_entropy(raw, offsets.flatten(1), self.net.centers)
         if self.net.head == "field":
@@ -105,8 +105,8 @@ def soft_cross_entropy(logits: Tensor, values: Tensor, centers: Tensor) -> Tenso
 
     Args:
         logits: ``(B, N, bins)``.
-        values: ``(B, N)``; beyond the outermost centres they count as these.
-        centers: of the bins, evenly spaced, ``(bins,)``.
+        values: ``(B, N)``; values beyond the outermost centres are clamped to them.
+        centers: evenly spaced centres of the bins, ``(bins,)``.
     """
     place = ((values - centers[0]) / (centers[1] - centers[0])).clamp(0, len(centers) - 1)
     weights = (1 - (place[..., None] - torch.arange(len(centers), device=values.device)).abs()).clamp(min=0)
@@ -120,9 +120,9 @@ def field_loss(field: Tensor, offsets: Tensor, cells: Tensor, corners: Tensor) -
 
     Args:
         field: ``(B, 3, 16, 16)`` in pixels, see :meth:`HomographyNet.raw`.
-        offsets: of the corners, ``(B, 4, 2)`` in pixels.
-        cells: their middles, ``(256, 2)``.
-        corners: of the picture, ``(4, 2)``.
+        offsets: offsets of the corners, ``(B, 4, 2)`` in pixels.
+        cells: centres of the cells, ``(256, 2)``.
+        corners: corners of the picture, ``(4, 2)``.
     """
     truth = moved(offsets, cells, corners, torch) - cells
     moves, scale = field[:, :2].flatten(2).transpose(1, 2), field[:, 2].flatten(1)
@@ -136,9 +136,9 @@ def corner_sheet(pairs: Tensor, offsets: Tensor, estimates: Tensor, rows: int = 
 
     Args:
         pairs: ``(B, 2, 128, 128)`` or ``(B, 6, 128, 128)`` in 0..1.
-        offsets: true ones ``(B, 4, 2)`` in pixels.
-        estimates: likewise.
-        rows: pairs that are shown, at most.
+        offsets: true offsets ``(B, 4, 2)`` in pixels.
+        estimates: estimated offsets ``(B, 4, 2)`` in pixels.
+        rows: largest number of pairs that are shown.
     """
     channels = pairs.shape[1] // 2
     errors = corner_error(estimates, offsets)
@@ -154,13 +154,13 @@ def corner_sheet(pairs: Tensor, offsets: Tensor, estimates: Tensor, rows: int = 
 def draw_corners(
     picture: np.ndarray, quads: list[tuple[np.ndarray, tuple[int, int, int]]], text: str = "", scale: int = 2
 ) -> np.ndarray:
-    """Quadrilaterals over a picture with a margin, enlarged: ``(H, W, 3)`` uint8.
+    """Draws quadrilaterals over a picture with a margin, enlarged: ``(H, W, 3)`` uint8.
 
     Args:
         picture: ``(H, W, 3)`` uint8.
         quads: corners ``(4, 2)`` in the picture's pixels, and their colour.
-        text: for the upper left.
-        scale: of the result.
+        text: text in the upper left corner.
+        scale: factor by which the picture is enlarged.
     """
     padded = Image.fromarray(np.pad(picture, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0))))
     image = padded.resize((padded.width * scale, padded.height * scale))

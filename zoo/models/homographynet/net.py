@@ -26,8 +26,9 @@ HEADS = ("regression", "classification", "field")
 class HomographyNet(Model):
     """Deep image homography estimation (DeTone et al., 2016, https://arxiv.org/abs/1606.03798).
 
-    Input: pairs of grey pictures in 0..1, ``(B, 2, 128, 128)``, a before b. Output ``(B, 4, 2)``: where the corners of
-    a (upper left, upper right, lower right, lower left; x before y) lie in b, less where they lie in a, in pixels.
+    Input: pairs of grey pictures in 0..1, ``(B, 2, 128, 128)``, a before b. Output ``(B, 4, 2)``: positions of the
+    corners of a (upper left, upper right, lower right, lower left; x before y) in b minus their positions in a, in
+    pixels.
 
     Deviations from the paper:
 
@@ -38,16 +39,16 @@ class HomographyNet(Model):
       (https://arxiv.org/abs/1504.06852), instead of the two pictures as channels of one.
     - The mean and the deviation of each picture are normalised away, and with them brightness and contrast.
     - The classification head gives the expected value over the bins, not the middle of the likeliest.
-    - The paper warps its second patch, here it is the first: so the corners are those of a in b.
+    - The paper warps its second patch. Here the first patch is warped, so the outputs are corners of a in b.
 
     Args:
-        backbone: "vgg" is the paper's, of 34.19 M parameters with the regression head.
-        head: "regression" to eight numbers, "classification" to 21 bins for each of them, or "field": how far each of
-            16x16 cells moves, and the scale of the error, to which a homography is fitted, as in Perspective Fields
-            (Zeng et al., ACCV 2018); with fusion "correlation" only.
-        fusion: "stack" or "correlation"; None is the backbone's own, "stack" for "vgg".
+        backbone: "squeeze", or "vgg", the paper's backbone: 34.19 M parameters with the regression head.
+        head: "regression" to eight numbers, "classification" to 21 bins for each of them, or "field": displacement of
+            each of 16x16 cells and the scale of its error, to which a homography is fitted, as in Perspective Fields
+            (Zeng et al., ACCV 2018). "field" needs fusion "correlation".
+        fusion: "stack" or "correlation"; None: the backbone's default, which is "stack" for "vgg".
         channels: 1 for grey pictures, 3 for RGB: ``(B, 6, 128, 128)``.
-        max_offset: the largest offset that the bins reach, and the unit of the regression, in pixels.
+        max_offset: largest offset that the bins reach, and unit of the regression, in pixels.
     """
 
     any_size = False
@@ -64,7 +65,7 @@ class HomographyNet(Model):
         super().__init__()
         self.head, self.channels, self.max_offset = head, channels, max_offset
         if channels not in (1, 3):
-            raise ZooError(f"channels are 1 of grey pictures or 3 of RGB, not {channels}")
+            raise ZooError(f"channels must be 1 for grey pictures or 3 for RGB, not {channels}")
         if head not in HEADS:
             raise ZooError(f"head is one of {', '.join(HEADS)}, not {head!r}")
         outputs = 8 if head == "regression" else 8 * self.BINS
@@ -91,18 +92,20 @@ class HomographyNet(Model):
         return self.offsets(self.raw(pairs))
 
     def raw(self, pairs: Tensor) -> Tensor:
-        """What the last layer says: ``(B, 8)``, logits ``(B, 8, 21)`` of the classification head, or the field.
+        """Output of the last layer: ``(B, 8)``, logits ``(B, 8, 21)`` of the classification head, or the field.
 
-        A field is ``(B, 3, 16, 16)``: how far each cell's middle moves in x and y, and the error's scale, in pixels.
+        A field is ``(B, 3, 16, 16)``: displacement of each cell's centre in x and y, and scale of its error, in pixels.
         """
         if pairs.shape[1:] != (2 * self.channels, NET_SIZE, NET_SIZE):
             want = (2 * self.channels, NET_SIZE, NET_SIZE)
-            raise ZooError(f"pairs are (B, {', '.join(map(str, want))}), not {tuple(pairs.shape)}; predict takes any")
+            raise ZooError(
+                f"pairs must be (B, {', '.join(map(str, want))}), not {tuple(pairs.shape)}; predict takes any pictures"
+            )
         raw = self.layers(standardize(pairs, self.channels))
         return raw.reshape(-1, 8, self.BINS) if self.head == "classification" else raw
 
     def offsets(self, raw: Tensor) -> Tensor:
-        """Offsets in pixels ``(B, 4, 2)`` from what :meth:`raw` gives."""
+        """Offsets in pixels ``(B, 4, 2)`` from the output of :meth:`raw`."""
         if self.head == "regression":
             return raw.reshape(-1, 4, 2) * self.max_offset
         if self.head == "field":
@@ -128,7 +131,7 @@ class HomographyNet(Model):
 
 
 def standardize(pairs: Tensor, channels: int = 1) -> Tensor:
-    """Each picture of each pair with mean 0 and deviation 1; one without contrast becomes 0, not noise."""
+    """Each picture normalised to mean 0 and deviation 1; a picture without contrast becomes 0, not noise."""
     pictures = pairs.reshape(-1, 2, channels, *pairs.shape[-2:])
     mean = pictures.mean((2, 3, 4), keepdim=True)
     variance = (pictures - mean).square().mean((2, 3, 4), keepdim=True)
@@ -136,14 +139,14 @@ def standardize(pairs: Tensor, channels: int = 1) -> Tensor:
 
 
 def spread(logits: Tensor, centers: Tensor) -> Tensor:
-    """How far the distributions over bins reach, ``(B,)`` pixels: root mean square of their corners' deviation.
+    """Spread of the distributions over bins, ``(B,)`` pixels: root mean square of the corners' deviation.
 
-    Less the variance that the two bins beside the mean alone would have, since these are what a network that is sure
-    of a value between their centres is taught to answer.
+    The variance that the two bins beside the mean alone would have is subtracted: a network that is sure of a value
+    between their centres is trained to answer these two bins.
 
     Args:
         logits: ``(B, 8, bins)``.
-        centers: of the bins, evenly spaced, ``(bins,)``.
+        centers: evenly spaced centres of the bins, ``(bins,)``.
     """
     share = logits.softmax(-1)
     mean = (share * centers).sum(-1, keepdim=True)

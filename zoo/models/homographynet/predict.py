@@ -1,4 +1,4 @@
-"""From two pictures to a homography: what the network is shown, how often, and what its answers make."""
+"""From two pictures to a homography: the network's inputs, passes, and the composition of its answers."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from zoo.pictures.geometry import (
 from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
-CONTRAST = 1 / 255  # standard deviation below which a picture shows nothing
-OVERLAP = 0.1  # share of either picture that the other shows, from which on their correlation says something
-SAME = 0.9  # correlation of pictures that agree
-# Pixels of 128x128 left to correct that halve the confidence. Of fields, the lost ones had 1.4 and more, most that hold
-# 0.6 and less; the other heads are less exact.
+CONTRAST = 1 / 255  # standard deviation below which a picture counts as blank
+OVERLAP = 0.1  # least share of either picture that the other shows for a meaningful correlation
+SAME = 0.9  # least correlation of pictures that agree
+# Correction left, in pixels of 128x128, that halves the confidence. For lost pairs, fields had 1.4 and more left; for
+# most correct ones, 0.6 and less. The other heads are less exact.
 DOUBTFUL, DOUBTFUL_FIELD = 3.0, 1.0
-AREA = 1.0  # square pixels of 128x128 that a triangle of three corners exceeds
+AREA = 1.0  # square pixels of 128x128: least area of a triangle of three corners
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the network says about B pairs, in pixels of 128x128.
+    """The network's estimates for B pairs, in pixels of 128x128.
 
     Args:
-        matrix: from the pixels of a to those of b, ``(B, 3, 3)`` float64 with 1 in the lower right.
-        residual: ``(B,)`` float64. What was left to correct before the last look: the mean length of the offsets that
-            it gave, in pixels. With the classification head the root of its square plus the square of the spread
-            (:func:`zoo.models.homographynet.net.spread`), of a field the lower quartile of its scales.
-        valid: ``(B,)`` bool: both pictures show something, and the first look gave a convex quadrilateral.
+        matrix: homographies from the pixels of a to the pixels of b, ``(B, 3, 3)`` float64 with 1 in the lower right.
+        residual: correction left before the last look, ``(B,)`` float64: the mean length of the offsets of that look,
+            in pixels. With the classification head it is the root of the sum of its square and the square of the spread
+            (:func:`zoo.models.homographynet.net.spread`); with a field the lower quartile of the scales is the spread.
+        valid: whether both pictures show something and the first look gave a convex quadrilateral, ``(B,)`` bool.
     """
 
     matrix: np.ndarray
@@ -52,7 +52,7 @@ class Estimate:
     valid: np.ndarray
 
     def part(self, which: slice) -> Estimate:
-        """Of some of the pairs."""
+        """The estimates for some of the pairs."""
         return Estimate(self.matrix[which], self.residual[which], self.valid[which])
 
 
@@ -72,22 +72,22 @@ class Aligner:
     field: bool = False
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
-        """What the engine takes and gives."""
+        """Shapes of the engine's input and outputs."""
         taken = batch, 2 * self.channels, NET_SIZE, NET_SIZE
         return (taken, (batch, 3, CELLS, CELLS)) if self.field else (taken, (batch, 4, 2), (batch,))
 
     def predict(self, a: Picture, b: Picture, *, passes: Count = 3, refine: Literal["ecc"] | None = None) -> Homography:
-        """The homography from the pixels of a to those of b, pictures of any two sizes.
+        """The homography from the pixels of a to the pixels of b; a and b may have any sizes.
 
-        The network looks from a to b and from b to a, and the answer under which the pictures agree better is kept.
-        Where they agree as they are, and better than under the estimate, nothing has moved.
+        The network looks from a to b and from b to a. The answer under which the pictures agree better is kept. Where
+        the pictures agree as they are, and better than under the answer, the result is that nothing has moved.
 
         Args:
             a: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``.
-            b: likewise.
-            passes: number of passes, each a call of the network in either order; later ones estimate what is left
-            refine: "ecc" refines the estimate with OpenCV's ECC; where that diverges, the estimate stays and
-                ``refined`` of the result says so
+            b: the second picture, of the same kinds.
+            passes: number of passes, each a call of the network in either order; later passes refine the estimate
+            refine: "ecc" refines the estimate with OpenCV's ECC; where ECC diverges, the estimate stays, and
+                ``refined`` of the result is false
         """
         if refine not in (None, "ecc"):
             raise ZooError(f'refine is "ecc" or None, not {refine!r}')
@@ -116,7 +116,7 @@ class Aligner:
 
         Args:
             pairs: ``(B, 2C, 128, 128)`` float32 in 0..1.
-            passes: calls of the network of either, 1 or more.
+            passes: calls of the network in each order, 1 or more.
         """
         a, b = np.split(pairs, 2, 1)
         both = self.estimate(np.concatenate((pairs, np.concatenate((b, a), 1))), passes)
@@ -124,7 +124,7 @@ class Aligner:
         inverse = np.linalg.inv(back.matrix)
         with np.errstate(divide="ignore", invalid="ignore"):
             inverse /= inverse[:, 2:, 2:]
-        known = back.valid & np.isfinite(inverse).all((1, 2))  # corners of a detail's whole lie anywhere
+        known = back.valid & np.isfinite(inverse).all((1, 2))  # where b shows a detail of a, corners of a lie anywhere
         better = known & ~there.valid
         for i in np.flatnonzero(known & there.valid):
             greys = as_greys(pairs[i])
@@ -136,7 +136,7 @@ class Aligner:
         )
 
     def _confidence(self, pair: np.ndarray, matrix: np.ndarray) -> float:
-        """From what the network would still correct of an estimate, in pixels of 128x128: the mean of both orders."""
+        """Confidence from the network's correction of an estimate, in pixels of 128x128: the mean of both orders."""
         a, b = np.split(pair, 2, 1)
         starts = np.stack((matrix, np.linalg.inv(matrix)))
         left = self.estimate(np.concatenate((pair, np.concatenate((b, a), 1))), start=starts).residual
@@ -144,17 +144,17 @@ class Aligner:
         return float(1 / (1 + (np.nan_to_num(left, nan=np.inf).mean() / doubtful) ** 2))
 
     def estimate(self, pairs: np.ndarray, passes: int = 1, start: np.ndarray | None = None) -> Estimate:
-        """Looks at a batch of pairs as often as ``passes`` says, from the second time on at what the first left.
+        """Looks ``passes`` times at a batch of pairs; each later look corrects the estimate so far.
 
-        Later looks see b warped by the estimate so far, H, and H @ R follows H where R is their answer. Where that is
-        no convex quadrilateral, H stays.
+        Later looks see b warped by the estimate so far, H. If their answer is R, H @ R follows H. Where the moved
+        corners form no convex quadrilateral, H stays.
 
         Args:
             pairs: ``(B, 2C, 128, 128)`` float32 in 0..1.
             passes: calls of the network, 1 or more.
-            start: estimates ``(B, 3, 3)`` to go on from.
+            start: estimates ``(B, 3, 3)`` to start from; None: the identity.
         """
-        check_count("passes", passes, "are 1 or more")
+        check_count("passes", passes, "must be 1 or more")
         a, b = np.split(pairs, 2, 1)
         corners = corner_points(NET_SIZE)
         matrix = np.broadcast_to(np.eye(3), (len(pairs), 3, 3)) if start is None else start
@@ -172,9 +172,9 @@ class Aligner:
         return Estimate(matrix, residual, valid)
 
     def _answer(self, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Offsets ``(B, 4, 2)`` of one look, and the residual ``(B,)`` that they speak of; see :class:`Estimate`.
+        """Offsets ``(B, 4, 2)`` of one look, and the residual ``(B,)``; see :class:`Estimate`.
 
-        What is infinite becomes NaN, which everything goes through without a word.
+        Infinite values become NaN, which later steps pass on without a warning.
         """
         outputs = (output.astype(np.float64) for output in self.engine(pairs))
         offsets, *spreads = (np.where(np.isfinite(output), output, np.nan) for output in outputs)
@@ -185,9 +185,9 @@ class Aligner:
 
 
 def fitted(field: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Offsets ``(B, 4, 2)`` by fields ``(B, 3, 16, 16)``, and the lower quartile of the cells' scales, ``(B,)``.
+    """Offsets ``(B, 4, 2)`` from fields ``(B, 3, 16, 16)``, and the lower quartile of the cells' scales, ``(B,)``.
 
-    Cells with a number that is NaN do not count; where most are such, all is NaN.
+    Cells with a NaN do not count. Where most cells have one, all results are NaN.
     """
     known = ~np.isnan(field).any(1, keepdims=True)
     counted = np.where(known, field, np.array([0.0, 0.0, MOST]).reshape(3, 1, 1))
@@ -198,7 +198,7 @@ def fitted(field: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def shows_something(pictures: np.ndarray) -> np.ndarray:
-    """``(B, C, H, W)`` -> ``(B,)`` bool."""
+    """Whether pictures are not blank: ``(B, C, H, W)`` -> ``(B,)`` bool."""
     return np.asarray(pictures.reshape(*pictures.shape[:2], -1).std(-1, ddof=1).max(-1) > CONTRAST)
 
 
@@ -209,7 +209,7 @@ def nothing_moved(pair: np.ndarray, matrix: np.ndarray) -> bool:
 
 
 def agreement(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
-    """How well grey pictures correlate as seen from either, in the mean; -1 where they hardly overlap."""
+    """Mean correlation of grey pictures, as seen from either one; -1 where they hardly overlap."""
     seen = correlation(a, b, matrix, OVERLAP) + correlation(b, a, np.linalg.inv(matrix), OVERLAP)
     return -1.0 if np.isnan(seen) else seen / 2
 
@@ -227,7 +227,7 @@ def to_input(picture: np.ndarray, channels: int) -> np.ndarray:
 
     Args:
         picture: ``(H, W, 3)`` uint8, or ``(H, W)`` for one channel.
-        channels: of the network, 1 or 3.
+        channels: channels of the network, 1 or 3.
     """
     image = Image.fromarray(to_grey(picture) if channels == 1 else picture)
     small = np.asarray(image.resize((NET_SIZE, NET_SIZE), Image.Resampling.BILINEAR))

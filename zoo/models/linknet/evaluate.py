@@ -17,9 +17,9 @@ TOLERANCE = 0.002  # other kernels round differently
 
 
 def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
-    """Measures whole splits at the pictures' own size, single scale, float32, void left out."""
+    """Measures whole splits at the pictures' own size and at a single scale, in float32, without void pixels."""
     if tuple(net.labels) != data.labels.names:
-        raise ZooError(f"the network's classes are {net.labels}, those of the data {data.labels.names}")
+        raise ZooError(f"the network has the classes {net.labels}, but the data have {data.labels.names}")
     name, protocol = type(data).__name__, type(data).__name__
     if isinstance(data, SegmentationFolder):
         name, protocol = context.name_of(data.pictures), ""

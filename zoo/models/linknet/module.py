@@ -1,4 +1,4 @@
-"""How LinkNet learns."""
+"""The training of LinkNet."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class LinkNetModule(Learner):
         encoder: name of a timm model.
         encoder_weights: ``"timm"``, the path of a safetensors file, or None; see :class:`LinkNet`.
         stem_skip: whether the head sees the stride-2 feature.
-        input_scale: how many times as large the encoder sees the picture, in quarters.
+        input_scale: factor by which the picture is enlarged for the encoder, 1 to 4 in steps of 0.25.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
         encoder_lr: learning rate of the encoder as a share of the decoder's.
         class_weighting: p in the class weights 1 / log(c + p): each class's share of the labelled training pixels
-            ("frequency", the paper), its pixels over those of the largest class ("max", the paper's code), or no
+            ("frequency", the paper), its pixels relative to the largest class ("max", the paper's code), or no
             weights ("none").
         class_weight_c: c in these weights.
         jaccard: weight of the soft Jaccard loss that is added to the cross entropy.
@@ -52,7 +52,7 @@ class LinkNetModule(Learner):
 
     learns_from = SegmentationData
     net: LinkNet
-    monitor = ("val/mIoU", "max")  # what the best checkpoint is chosen by
+    monitor = ("val/mIoU", "max")  # selects the best checkpoint
 
     def __init__(
         self,
@@ -73,10 +73,10 @@ class LinkNetModule(Learner):
         if labels is None:
             raise ZooError("LinkNetModule learns from data with labels, such as zoo.data.SegmentationFolder")
         if class_weight_c <= 1:
-            raise ZooError(f"model.class_weight_c is more than 1, not {class_weight_c}")
+            raise ZooError(f"model.class_weight_c must be more than 1, not {class_weight_c}")
         for name, value in {"jaccard": jaccard, "encoder_lr": encoder_lr}.items():
             if value < 0:
-                raise ZooError(f"model.{name} is 0 or more, not {value}")
+                raise ZooError(f"model.{name} must be 0 or more, not {value}")
         self.labels = labels
         self.optimizer, self.lr_scheduler, self.encoder_lr = optimizer, lr_scheduler, encoder_lr
         self.class_weighting, self.class_weight_c, self.jaccard = class_weighting, class_weight_c, jaccard
@@ -111,7 +111,7 @@ class LinkNetModule(Learner):
         if self.class_weights is not None:
             self.class_weights = self.class_weights.to(logits.device)
         loss = F.cross_entropy(logits, masks, self.class_weights, ignore_index=NO_CLASS if ignore is None else ignore)
-        if ignore is not None:  # or a batch of nothing but void would make the mean NaN, and with it every weight
+        if ignore is not None:  # a batch of void only would make the mean NaN, and with it every weight
             loss = torch.where((masks != ignore).any(), loss, 0.0)
         if self.jaccard:
             loss = loss + self.jaccard * soft_jaccard_loss(logits, masks, ignore)
@@ -146,7 +146,7 @@ def class_weights(pixels: Tensor, weighting: str, c: float) -> Tensor:
     The scale keeps the loss, and so the learning rate, comparable whatever c and p are.
 
     Args:
-        pixels: of each class in the training annotations ``(C,)``.
+        pixels: number of pixels of each class in the training annotations ``(C,)``.
         weighting: "frequency" for p = pixels / their sum, "max" for p = pixels / their maximum.
     """
     frequency = pixels / pixels.sum()
@@ -163,7 +163,7 @@ def segmentation_sheet(
     Args:
         pictures: ``(B, 3, H, W)`` in 0..1.
         masks: class ids ``(B, H, W)``.
-        predictions: likewise.
+        predictions: predicted class ids ``(B, H, W)``.
     """
     lines = []
     for picture, mask, prediction in zip(pictures[:rows], masks.cpu().numpy(), predictions.cpu().numpy(), strict=False):

@@ -20,8 +20,8 @@ from zoo.nn.pretrained import timm_file
 from zoo.nn.resize import BilinearResize
 from zoo.pictures.sheets import distinct_colors
 
-WAY_OUT = "give a file by --model.encoder_weights FILE.safetensors, or start at random by null"
-STRIDE = 32  # of the deepest feature, in what the encoder sees
+WAY_OUT = "give --model.encoder_weights FILE.safetensors, or null for a random start"
+STRIDE = 32  # stride of the deepest feature, in pixels of the encoder's input
 HALO = 128  # pixels beyond which the picture hardly matters
 PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
 
@@ -33,13 +33,13 @@ class LinkNet(Model):
 
     Deviations from the paper:
 
-    - Any timm encoder with features at strides 4 to 32. Where its widths are not those of ResNet-18, a 1x1
-      convolution brings each feature to them, so that the decoder is the same one whatever the encoder.
+    - Any timm encoder with features at strides 4 to 32. Where its widths differ from ResNet-18's, a 1x1
+      convolution brings each feature to ResNet-18's width, so that the decoder is the same for every encoder.
     - ``stem_skip`` adds the encoder's stride-2 feature in the head; off, as in the paper, by default.
-    - Encoders with TensorFlow's "same" padding get the symmetric one (:func:`pad_symmetrically`).
-    - What is upsampled is cropped to the size of its skip, so that no size needs padding.
-    - ``input_scale`` enlarges the picture before the encoder, and brings the logits back to its size: thin things then
-      cover more of the encoder's cells. 1, as in the paper, by default.
+    - Encoders with TensorFlow's "same" padding get symmetric padding (:func:`pad_symmetrically`).
+    - Upsampled features are cropped to the size of their skip, so that no input size needs padding.
+    - ``input_scale`` enlarges the picture before the encoder, and reduces the logits to the picture's size again: thin
+      objects then cover more of the encoder's cells. By default it is 1, as in the paper.
 
     Args:
         num_classes: channels of the output.
@@ -47,9 +47,9 @@ class LinkNet(Model):
         encoder_weights: ``"timm"`` for timm's own pretrained weights, the path of a safetensors file with timm's
             names, or None for a random start.
         stem_skip: whether the head sees the stride-2 feature.
-        labels: names of the classes, for what ``predict`` returns.
-        palette: one RGB colour (0..255) a class, likewise.
-        input_scale: how many times as large the encoder sees the picture, in quarters.
+        labels: names of the classes, for the results of ``predict``.
+        palette: one RGB colour (0..255) per class, for the results of ``predict``.
+        input_scale: factor by which the picture is enlarged for the encoder, 1 to 4 in steps of 0.25.
     """
 
     outputs = ("logits",)
@@ -66,7 +66,7 @@ class LinkNet(Model):
     ) -> None:
         super().__init__()
         if not 1 <= input_scale <= 4 or 4 * input_scale % 1:
-            raise ZooError(f"input_scale is 1 to 4 in quarters, such as 1.5, not {input_scale}")
+            raise ZooError(f"input_scale must be 1 to 4 in steps of 0.25, such as 1.5, not {input_scale}")
         self.mean: Tensor
         self.std: Tensor
         self.labels = tuple(labels or (f"class {i}" for i in range(num_classes)))
@@ -156,7 +156,7 @@ def create_encoder(name: str, weights: str | None) -> Any:
 
 
 def _own_file(file: str, name: str) -> str:
-    """The file, if it holds weights of the encoder: of any other timm would take nothing and say little."""
+    """The file, if it holds weights of the encoder: timm would ignore any other file almost silently."""
     if not file.endswith(".safetensors"):
         raise ZooError(f'encoder_weights is "timm", the path of a .safetensors file or null, not {file!r}')
     if not Path(file).is_file():
@@ -169,15 +169,15 @@ def _own_file(file: str, name: str) -> str:
     with torch.device("meta"):
         own = dict(timm.create_model(name).named_parameters())
     if not stored & own.keys():
-        raise ZooError(f"{file}: none of its tensors belongs to {name}, as {next(iter(own))} does")
+        raise ZooError(f"{file}: holds no tensor of {name}, such as {next(iter(own))}")
     return file
 
 
 def pad_symmetrically(encoder: nn.Module) -> nn.Module:
     """Gives convolutions with TensorFlow's "same" padding the usual symmetric one.
 
-    With stride 2 that moves the grid they sample by one pixel, and away from the border changes nothing else, so
-    pretrained weights stay valid. It makes the grid independent of the picture's size and spares a copy of its input.
+    With stride 2 this moves the sampled grid by one pixel, and changes nothing else away from the border, so pretrained
+    weights stay valid. The grid becomes independent of the picture's size, and no copy of the input is needed.
     """
     for conv in encoder.modules():
         if isinstance(conv, Conv2dSame):

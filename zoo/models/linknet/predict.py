@@ -1,4 +1,4 @@
-"""From pictures to masks: batches, large pictures by tiles, and the result people get."""
+"""From pictures to masks: batches, tiles of large pictures, and results."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from zoo.pictures.sheets import colorize
 from zoo.pictures.tiling import Window, tiles, within
 
 Label = Annotated[str, Form(is_line, "of one short line")]
-LEAST = 0.005  # share of a class that a caption names
-STRIDE = 32  # of the deepest feature
+LEAST = 0.005  # least share of a class that a caption names
+STRIDE = 32  # stride of the deepest feature
 
 
 @dataclass(frozen=True, eq=False)
 class Segmentation(Shown):
-    """What a picture shows, pixel by pixel.
+    """The classes that a picture shows, pixel by pixel.
 
     Args:
         mask: class ids ``(H, W)`` uint8, at the picture's own size.
         labels: names of the classes.
-        palette: one RGB colour a class.
-        picture: what was segmented, ``(H, W, 3)`` uint8.
-        probabilities: ``(classes, H, W)`` float16 where they were asked for, else None.
+        palette: one RGB colour per class.
+        picture: the segmented picture, ``(H, W, 3)`` uint8.
+        probabilities: probabilities of the classes, ``(classes, H, W)`` float16; None unless they were asked for.
     """
 
     mask: np.ndarray = field(repr=False)
@@ -47,7 +47,7 @@ class Segmentation(Shown):
     probabilities: np.ndarray | None = field(default=None, repr=False)
 
     def colored(self) -> Image.Image:
-        """The mask as a palette picture: its values are the class ids, its colours those of the palette."""
+        """The mask as a palette picture: its values are the class ids, its colours the palette's."""
         image = Image.fromarray(self.mask, mode="P")
         image.putpalette(np.asarray(self.palette, np.uint8).tobytes())
         return image
@@ -93,9 +93,9 @@ class Segmenter:
     Args:
         engine: computes the network.
         labels: names of the classes.
-        palette: one RGB colour (0..255) a class.
-        stride: pixels after which the network's grid repeats itself: tiles that start at its multiples see that of the
-            whole picture.
+        palette: one RGB colour (0..255) per class.
+        stride: pixels after which the network's grid repeats itself: tiles that start at its multiples have the grid of
+            the whole picture.
     """
 
     engine: Engine
@@ -108,7 +108,7 @@ class Segmenter:
             raise ZooError(f"there are {len(self.labels)} labels, but {len(self.palette)} colours")
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
-        """What the engine takes and gives."""
+        """Shapes of the engine's input and output."""
         return (batch, 3, height, width), (batch, len(self.labels), height, width)
 
     def predict(
@@ -126,22 +126,22 @@ class Segmenter:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or tensor ``(3, H, W)``; a list of these, or a
                 tensor ``(B, 3, H, W)``, gives a list.
             probabilities: keep the probability of each class in the result
-            tile: side of a tile in pixels; larger pictures are segmented by tiles, so that memory stays bounded; "auto"
-                is 1024
-            overlap: pixels that neighbouring tiles share, each decides up to the middle of it; by default 256, or a
-                quarter of a smaller tile
-            batch_size: equally large pictures that are segmented at a time; more suit a GPU
+            tile: tile size in pixels; larger pictures are segmented by tiles, so that memory stays bounded; "auto" is
+                1024
+            overlap: overlap of neighbouring tiles in pixels; each tile decides up to the middle of it. By default 256,
+                or a quarter of a smaller tile
+            batch_size: number of equally large pictures segmented at a time; larger batches suit a GPU
 
         Raises:
-            ZooError: a picture that cannot be read, no such tile, or an overlap that leaves too little of it.
+            ZooError: a picture cannot be read, the tile size is invalid, or the overlap leaves too little of a tile.
         """
         tile = 1024 if tile == "auto" else tile
         least = 2 * self.stride
         check_count("tile", tile, f'is a number of pixels from {least} on or "auto"', least=least)
         overlap = min(256, tile // 4) if overlap is None else overlap
-        wanted = f"of tiles of {tile} pixels is from 0 to {tile - self.stride}"
+        wanted = f"of tiles of {tile} pixels must be 0 to {tile - self.stride}"
         check_count("overlap", overlap, wanted, least=0, most=tile - self.stride)
-        check_count("batch_size", batch_size, "is 1 or more")
+        check_count("batch_size", batch_size, "must be 1 or more")
         cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=self.stride)
 
         def segment(pictures: list[Picture]) -> list[Segmentation]:
@@ -169,7 +169,7 @@ class Segmenter:
 
 
 def likeliest(logits: np.ndarray) -> np.ndarray:
-    """The class of the largest of ``(B, classes, H, W)``: ``(B, H, W)`` uint8. NumPy's argmax takes longer."""
+    """The class with the largest of ``(B, classes, H, W)``: ``(B, H, W)`` uint8. NumPy's argmax takes longer."""
     best, classes = logits[:, 0].copy(), np.zeros(logits[:, 0].shape, np.uint8)
     for number in range(1, logits.shape[1]):
         larger = logits[:, number] > best
@@ -185,7 +185,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _batches(pictures: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
-    """Runs of equally large pictures, at most so many at a time."""
+    """Batches of successive pictures of the same size, at most ``size`` pictures each."""
     for _, run in groupby(pictures, key=lambda picture: picture.shape):
         while batch := list(islice(run, size)):
             yield batch

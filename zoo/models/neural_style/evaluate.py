@@ -1,4 +1,4 @@
-"""The protocol of neural style's figures: what coarse to fine and bfloat16 do to loss, picture and time."""
+"""The protocol of neural style's figures: the effect of coarse to fine and bfloat16 on loss, picture and time."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from zoo.pictures.stylized import as_content
 from zoo.pictures.tensors import to_array, to_tensor
 
 DEFAULT, FLOAT32, ONE_SIZE = "as it is", "float32", "one size"
-SAME_TIME = "one size, as long as it takes"  # as the first
-MOVED = "float32, content moved by 1e-4"  # of the range at most: what a difference of pictures tells nothing of
-SHARE_TOLERANCE, PSNR_TOLERANCE = 0.05, 3.0  # L-BFGS goes other ways with other kernels
+SAME_TIME = "one size, as long as it takes"  # as DEFAULT takes
+MOVED = "float32, content moved by 1e-4"  # of the range, at most: shows which picture difference means nothing
+SHARE_TOLERANCE, PSNR_TOLERANCE = 0.05, 3.0  # other kernels lead L-BFGS elsewhere
 
 
 @dataclass
 class Made:
-    """A picture and what it took.
+    """A picture, and the iterations and seconds that it took.
 
     Args:
         picture: ``(1, 3, H, W)`` in 0..1.
-        iterations: that made it.
-        seconds: likewise.
+        iterations: number of iterations.
+        seconds: seconds that these iterations took.
     """
 
     picture: Tensor
@@ -51,17 +51,17 @@ class Made:
 def evaluate(
     net: NeuralStyle, data: StylePair, context: Context, *, vgg: str = "timm", iterations: Count = 100
 ) -> Results:
-    """Styles one pair as it is, in float32 throughout, that again with a content that hardly differs, and at one size.
+    """Styles one pair in four ways: as it is, in float32, in float32 with a hardly different content, and at one size.
 
-    Losses are those of the clipped picture at its full size, in float32. Where bfloat16 is not native the first two are
-    the same.
+    Losses are computed from the clipped picture at its full size, in float32. Where bfloat16 is not native, the first
+    two ways are the same.
 
     Args:
         net: the settings.
         data: content and styles.
-        context: not asked.
+        context: not used.
         vgg: weights of the loss network: "timm", or the path of a safetensors file
-        iterations: iterations of each picture
+        iterations: number of iterations of each picture
     """
     keep_freed_memory()
     device = net.get_buffer("place").device
@@ -87,7 +87,7 @@ def evaluate(
 
 
 def pictures(objective: Objective, iterations: int, bfloat16: bool) -> dict[str, Made]:
-    """By what differs in the way they are made; the net's own choices stay as they are otherwise."""
+    """Pictures by the way they are made; all other settings are the net's own."""
     net, content, found = objective.net, objective.content, {}
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(0)).to(content)
     moved = (content + 1e-4 * (2 * noise - 1)).clamp(0, 1)
@@ -102,11 +102,11 @@ def pictures(objective: Objective, iterations: int, bfloat16: bool) -> dict[str,
 
 
 def run(objective: Objective, iterations: int, bfloat16: bool) -> Any:
-    """The picture after each iteration. Targets are computed before the clock starts, as they are only once."""
+    """The picture after each iteration. Targets are computed once, before the clock starts."""
     start, (height, width) = objective.net.start, objective.content.shape[2:]
     for stage in plan(height, width, iterations, objective.net.coarse_to_fine):
         objective.at(stage.size)
-    for _ in optimize(objective, 2 if iterations > 1 else 1, start, 0, bfloat16):  # finds its memory
+    for _ in optimize(objective, 2 if iterations > 1 else 1, start, 0, bfloat16):  # warms up
         pass
     began = time.perf_counter()
     for step in optimize(objective, iterations, start, 0, bfloat16):
@@ -121,12 +121,12 @@ def score(objective: Objective, picture: Tensor) -> dict[str, float]:
 
 
 def psnr_of(one: Made, other: Made) -> float:
-    """In dB over RGB; infinite where they are the same."""
+    """PSNR of two pictures in dB over RGB; infinite where they are the same."""
     return float(psnr(one.picture, other.picture, crop=0, channels="rgb", quantize=False))
 
 
 def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], data: str) -> list[Figure]:
-    """How much of the others' losses is left, and how far bfloat16 and next to nothing move the picture."""
+    """Figures: loss as a share of the other ways', and change of the picture by bfloat16 and by a tiny change."""
     own = scores[DEFAULT]["loss"]
     values = [
         ("loss / one size's", ratio(own, scores[ONE_SIZE]["loss"]), SHARE_TOLERANCE),
@@ -138,7 +138,7 @@ def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], 
 
 
 def comparison(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]]) -> Table:
-    """Loss, its terms, iterations and seconds of each."""
+    """Loss, its terms, iterations and seconds of each picture."""
     rows = {
         name: {
             **{term: round(value, 4) for term, value in scores[name].items()},

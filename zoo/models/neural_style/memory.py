@@ -1,4 +1,4 @@
-"""How much memory an optimisation takes, told before it starts."""
+"""The memory that an optimisation takes, estimated before it starts."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from zoo.base import memory
 from zoo.nn.descent import HISTORY
 from zoo.nn.vgg import WIDTHS, VGGFeatures
 
-PLANES = 3 * (2 * HISTORY + 16)  # values a pixel: the history of L-BFGS, the picture, its gradient and copies
-GRADIENT = 4  # times the first layer: what is in flight when its gradient is computed
+PLANES = 3 * (2 * HISTORY + 16)  # values per pixel: the history of L-BFGS, the picture, its gradient and copies
+GRADIENT = 4  # outputs of the first layer that are in memory while its gradient is computed
 FIXED = 200e6  # bytes of the convolutions' workspace
 
 
 def check_memory(features: VGGFeatures, height: int, width: int, device: torch.device) -> float:
-    """Estimates the memory that an optimisation takes, in bytes, and refuses what would not fit into what is free.
+    """Estimates the memory that an optimisation takes, in bytes, and refuses more than is free.
 
     Raises:
-        ZooError: with the size that would fit.
+        ZooError: too little memory is free; the message names a size that fits.
     """
     need = needed_bytes(features, height, width)
     share = min(max(memory.free_bytes(device) - FIXED, 0) / (need - FIXED), 1)

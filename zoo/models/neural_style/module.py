@@ -1,4 +1,4 @@
-"""Neural style as a training whose one parameter is the picture."""
+"""Neural style as a training; the picture is its only parameter."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from zoo.pictures.tensors import to_array, to_tensor
 class NeuralStyleModule(Learner):
     """Optimises a picture by the steps of :meth:`NeuralStyle.predict`; a step of the trainer is an iteration.
 
-    Logs ``train/loss``, at the size of the stage, and after every epoch ``val/loss`` with its terms ``content``,
-    ``style`` and ``tv``, those of the clipped picture at its full size. Leaves the picture after every epoch in
-    ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The picture is that of the epoch with
-    the smallest ``val/loss``, where ``predict`` returns the best that the last size went through.
+    Logs ``train/loss`` at the size of the stage. After every epoch it logs ``val/loss`` with its terms ``content``,
+    ``style`` and ``tv``, computed from the clipped picture at its full size. It writes the picture after every epoch
+    into ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The final picture comes from the
+    epoch with the smallest ``val/loss``, while ``predict`` returns the best picture of the last size.
 
-    Arguments down to ``coarse_to_fine`` are those of :class:`NeuralStyle`; how many iterations there are is said by the
-    trainer, by ``max_steps`` or by epochs.
+    Arguments down to ``coarse_to_fine`` are described at :class:`NeuralStyle`. The trainer sets the number of
+    iterations, by ``max_steps`` or by epochs.
 
     Args:
         vgg: "timm", or the path of a safetensors file with VGG. None: random weights, which show colours but hardly
@@ -102,7 +102,7 @@ class NeuralStyleModule(Learner):
         if not 0 < count <= MOST_ITERATIONS:
             most = f"{MOST_ITERATIONS:,} at most"
             raise ZooError(
-                f"neural style is told how many iterations there are, such as by --trainer.max_steps 300, {most}"
+                f"neural style needs the number of iterations, {most}: give --trainer.max_steps 300, for example"
             )
         return int(count)
 
@@ -112,7 +112,7 @@ class NeuralStyleModule(Learner):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         if self.global_step and self.global_step == self._stage().first:
             self.picture.data.clamp_(0, 1)
-            self.trainer.optimizers[0].state.clear()  # what it knows is of another loss
+            self.trainer.optimizers[0].state.clear()  # its history belongs to another loss
 
     def _stage(self) -> Stage:
         return next((stage for stage in self.stages if self.global_step < stage.end), self.stages[-1])
@@ -137,15 +137,15 @@ class NeuralStyleModule(Learner):
         return Image.fromarray(to_array(self.picture[0]))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["losses"] = self.losses[: self.global_step]  # an interrupt may have cost a step its end
+        checkpoint["losses"] = self.losses[: self.global_step]  # an interrupted step left a loss too many
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         losses = checkpoint.get("losses", ())
-        if len(losses) > len(self.losses):  # the best after the fit has not the last ones
+        if len(losses) > len(self.losses):  # the best, loaded after the fit, lacks the last losses
             self.losses = list(losses)
 
     def leave_results(self, run: Path) -> dict[str, Path]:
-        """Writes the picture, those on the way to it and the losses into the run folder; returns what to tell of."""
+        """Writes the picture, a strip of the epochs and the losses into the run folder; returns the file to name."""
         picture = self.picture[0].detach().cpu().numpy()
         made = finish(picture, self.source, self.alpha, preserve_color=self.preserve_color)
         save_png(made.picture, run / "picture.png")

@@ -1,4 +1,4 @@
-"""Neural style: not a network that was trained, but an optimiser over the features of one."""
+"""Neural style: not a trained network, but an optimisation over a network's features."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from zoo.nn.vgg import VGGFeatures
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
-SMALLEST = 32  # pixels of a side below which a picture is refused
+SMALLEST = 32  # pixels: pictures with a smaller side are refused
 
 
 class NeuralStyle(Model):
     """The content of one picture in the style of another (Gatys et al., 2015, https://arxiv.org/abs/1508.06576).
 
-    The result is what minimises :class:`StyleTransferLoss` over VGG, by gradient descent on
-    its pixels. There is nothing to train: this holds the settings, no parameters, and no VGG.
+    The result minimises :class:`StyleTransferLoss` over VGG, by gradient descent on its pixels. There is nothing to
+    train: this class holds the settings, no parameters, and no VGG.
 
     Deviations from the paper:
 
     - It starts from the content, not from noise: after as many iterations the loss is lower and the content is clearer.
-    - A large picture is optimised at half its size first, and that at half again, down to 300 pixels: the loss gets
-      lower and the time shorter. ``coarse_to_fine=False`` is the paper's.
-    - VGG-16, which all of the zoo takes as a loss network, has the paper's layers too; ``depth=19`` is the paper's.
+    - A large picture is optimised at half its size first, which is itself optimised at half that size first, and so on
+      down to 300 pixels: the loss gets lower and the time shorter. ``coarse_to_fine=False`` is the paper's way.
+    - The loss network is VGG-16, as in all of the zoo. It has the paper's layers too; ``depth=19`` is the paper's VGG.
     - Each style layer's term is divided by the squared norm of its target, so that weights mean the same for every
-      style and size; a total variation keeps the grain of VGG's gradient down.
+      style and size. A total variation term reduces the grain of VGG's gradient.
 
     Args:
-        content_layers: of VGG with their weights in the content term; None: the paper's conv4_2.
-        style_layers: likewise of the style term; None: the paper's conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1.
-        content_weight: of the content term; smaller is more of the style.
-        style_weight: of the style term.
-        tv_weight: of the total variation; larger is smoother.
+        content_layers: layers of VGG with their weights in the content term; None: the paper's conv4_2.
+        style_layers: the same for the style term; None: the paper's conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1.
+        content_weight: weight of the content term; a smaller weight gives more of the style.
+        style_weight: weight of the style term.
+        tv_weight: weight of the total variation; a larger weight is smoother.
         pooling: "average", the paper's, or "max", with which VGG was trained.
-        depth: of VGG, 16 or 19.
-        start: "content", "noise" or "style", the first of several.
+        depth: depth of VGG, 16 or 19.
+        start: picture that the optimiser starts from: "content", "noise" or "style", the first of several styles.
         optimizer: "lbfgs" or "adam".
-        lr: its rate; None: 1 of L-BFGS and 0.02 of Adam.
-        iterations: evaluations of loss and gradient, of all sizes together.
-        size: pixels of the result's longer side, at most; pictures are never enlarged.
+        lr: learning rate; None: 1 for L-BFGS and 0.02 for Adam.
+        iterations: number of evaluations of loss and gradient, over all sizes together.
+        size: largest longer side of the result in pixels; pictures are never enlarged.
         coarse_to_fine: whether large pictures are optimised at smaller sizes first.
     """
 
@@ -73,21 +73,21 @@ class NeuralStyle(Model):
         self.pooling, self.depth, self.start = pooling, depth, start
         self.optimizer, self.lr = optimizer, lr
         if optimizer not in LEARNING_RATES:
-            raise ZooError(f'the optimiser is "lbfgs" or "adam", not {optimizer!r}')
+            raise ZooError(f'the optimiser must be "lbfgs" or "adam", not {optimizer!r}')
         if start not in ("content", "noise", "style"):
-            raise ZooError(f"the start is content, noise or style, not {start!r}")
+            raise ZooError(f"the start must be content, noise or style, not {start!r}")
         check_count("iterations", iterations)
         check_count("size", size)
         self.iterations, self.size, self.coarse_to_fine = iterations, size, coarse_to_fine
         self.register_buffer("place", torch.empty(0), persistent=False)  # on the device where predictions are made
 
     def loss_network(self, weights: str | Path | None) -> VGGFeatures:
-        """VGG up to the deepest layer that has a weight; ``weights`` as it takes them."""
+        """VGG up to the deepest layer that has a weight; ``weights`` as :class:`VGGFeatures` takes them."""
         return VGGFeatures(list({**self.style_layers, **self.content_layers}), self.depth, weights, self.pooling)
 
     def changed(self, **changes: Any) -> NeuralStyle:
-        """The same with other settings, of which None changes nothing."""
+        """A copy with other settings; None keeps a setting."""
         given = {name: value for name, value in changes.items() if value is not None}
         if given.get("optimizer", self.optimizer) != self.optimizer:
-            given["lr"] = None  # the rate of one is none of the other
+            given["lr"] = None  # one optimiser's rate does not suit the other
         return NeuralStyle(**{**{name: getattr(self, name) for name in signature(NeuralStyle).parameters}, **given})

@@ -1,4 +1,4 @@
-"""What a picture is optimised for, coarse to fine: the loss of the whole at one size after the other."""
+"""The objective of a picture, coarse to fine: the loss of the whole picture at one size after the other."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.images import Picture
 
 COARSEST = 300  # pixels of the longer side: larger ones are optimised at half the size first
-LEAST = 64  # pixels of the shorter side of what is halved
-LAST = 1 / 3  # share of the iterations that a size gets of those that are left to it and to smaller ones
+LEAST = 64  # least shorter side in pixels of a size that is halved
+LAST = 1 / 3  # share that a size gets of the iterations left for it and for smaller sizes
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Stage:
 
     Args:
         size: height and width.
-        first: iteration, from 0.
-        end: that after the last.
+        first: first iteration, from 0.
+        end: iteration after the last.
     """
 
     size: tuple[int, int]
@@ -52,15 +52,15 @@ def plan(height: int, width: int, iterations: int, coarse_to_fine: bool) -> list
 class Objective:
     """The loss of a picture by a content and styles, at any size up to that of the content.
 
-    The picture always has its full size; a smaller one is made of it where the loss is computed. So the gradient of a
-    coarse stage changes only what is coarse, nothing is enlarged between stages, and checkpoints have one shape.
+    The picture always has its full size, and is reduced where the loss is computed. So the gradient of a coarse stage
+    changes only coarse structure, nothing is enlarged between stages, and checkpoints have one shape.
 
     Args:
         net: the settings.
-        features: on the device of the pictures.
+        features: the loss network, on the device of the pictures.
         content: ``(1, 3, H, W)`` in 0..1.
-        styles: pictures, read anew at each size. None: a pattern that the program draws.
-        blend: share of each of several styles; None: the same of each.
+        styles: style pictures, read again at each size. None: a pattern that the program draws.
+        blend: share of each of several styles; None: equal shares.
     """
 
     net: NeuralStyle
@@ -91,7 +91,7 @@ class Objective:
         return criterion.terms(at_size(picture, size), targets)
 
     def at(self, size: tuple[int, int]) -> tuple[StyleTransferLoss, dict[str, Tensor]]:
-        """Criterion and content features at a size, in float32, computed once."""
+        """Criterion and content features at a size, in float32, cached."""
         if size not in self._made:
             device = self.features.mean.device
             with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):

@@ -1,4 +1,4 @@
-"""From what people have to a picture in a style."""
+"""From any picture to a picture in a style."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Painter:
     """Styles pictures by optimisation, which needs gradients, and so torch's engine.
 
     Args:
-        engine: torch's, whose network holds the settings and is where this is computed.
+        engine: torch's engine, whose network holds the settings and lies on the device of the computation.
     """
 
     engine: Engine
@@ -64,27 +64,26 @@ class Painter:
         Args:
             content: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
                 these, or a tensor ``(B, 3, H, W)``, gives a list. Transparency is kept.
-            style: picture whose style is taken, or several, whose styles are blended; the shorter side is brought to
-                that of the result
+            style: style picture, or several whose styles are blended; each is resized to the shorter side of the result
             vgg: weights of the loss network: "timm", or the path of a safetensors file with timm's names. None takes
                 random ones, which show colours but hardly shapes
-            blend: share of each of several styles, in any unit; by default the same of each
+            blend: share of each of several styles, in any unit; by default equal shares
             strength: share of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
             preserve_color: keep the colours of the picture, and take only the luminance of the result
-            size: pixels of the result's longer side, at most; pictures are never enlarged
-            iterations: evaluations of loss and gradient, of all sizes together
+            size: largest longer side of the result in pixels; pictures are never enlarged
+            iterations: number of evaluations of loss and gradient, over all sizes together
             start: picture that the optimiser starts from: content, noise, or the first style
-            content_weight: weight of the content term; smaller is more of the style
+            content_weight: weight of the content term; a smaller weight gives more of the style
             pooling: pooling of the loss network: average, the paper's, or max
             optimizer: lbfgs or adam, each with its own learning rate
             seed: seed of the noise, and of random weights, from 0 to 2**63 - 1
-            preview_every: iterations between two pictures on the way, which the result keeps
-            preview: called with each of these when it is made, and with the number of the iteration.
-            progress: called after each iteration with how many are done, and of how many.
+            preview_every: iterations between two previews, which the result keeps
+            preview: called with the number of the iteration and each preview when it is made.
+            progress: called after each iteration with the number of finished iterations and their total.
 
         Raises:
-            ZooError: pictures that cannot be read, are too small or too long, arguments out of range, weights of VGG
-                that are not there, or too little memory.
+            ZooError: a picture cannot be read, is too small or too long, arguments are out of range, weights of VGG are
+                missing, or there is too little memory.
         """
         net: NeuralStyle = network_of(self.engine, "neural style, which is an optimisation,")
         chosen = {"size": size, "iterations": iterations, "start": start, "content_weight": content_weight}
@@ -109,9 +108,9 @@ class Painter:
 
 
 def seeded_network(net: NeuralStyle, vgg: str | Path | None, seed: int) -> VGGFeatures:
-    """The loss network, whose weights the seed decides where they are random; other random numbers stay as they are."""
+    """The loss network; the seed sets its weights where they are random, and no other random numbers."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ZooError(f"seed is a number from 0 to 2**63 - 1, not {seed!r}")
+        raise ZooError(f"seed must be a number from 0 to 2**63 - 1, not {seed!r}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return net.loss_network(vgg)
@@ -128,7 +127,7 @@ def paint_at_size(
     """Paints a picture at the size of the settings, on the device of the features; see :meth:`Painter.predict`.
 
     Raises:
-        ZooError: too small a picture, or too little memory.
+        ZooError: the picture is too small, or there is too little memory.
     """
     colors, device = shrink(content, net.size), features.mean.device
     check_memory(features, colors.height, colors.width, device)
@@ -144,7 +143,7 @@ def watch(
     preview: Callable[[int, Image.Image], None] | None,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[np.ndarray, dict[int, Image.Image], tuple[float, ...]]:
-    """The last picture ``(3, H, W)``, pictures on the way by their iteration, and the losses of all."""
+    """The last picture ``(3, H, W)``, the previews by iteration, and the losses of all iterations."""
     previews, losses = dict[int, Image.Image](), list[float]()
     for step in steps:
         losses.append(step.loss)
@@ -158,10 +157,10 @@ def watch(
 
 
 def shrink(picture: Image.Image, size: int) -> Image.Image:
-    """At most ``size`` pixels on the longer side, by antialiased bicubic interpolation.
+    """A picture reduced to at most ``size`` pixels on the longer side, by antialiased bicubic interpolation.
 
     Raises:
-        ZooError: a side is too short then.
+        ZooError: a side becomes too short.
     """
     factor = min(1.0, size / max(picture.size))
     width, height = (max(1, round(side * factor)) for side in picture.size)
@@ -176,16 +175,15 @@ def shrink(picture: Image.Image, size: int) -> Image.Image:
 def optimize(
     objective: Objective, iterations: int, start: str, seed: int, bfloat16: bool | None = None, best_last: bool = True
 ) -> Iterator[Step]:
-    """Changes a picture, stage by stage, until it has the style.
+    """Optimises a picture towards the style, stage by stage.
 
     Args:
-        objective: on the device where this is computed.
-        iterations: of all stages together.
-        start: "content", "noise" or "style".
-        seed: of the noise, which is the same on every device.
-        bfloat16: whether VGG computes in it; None: where that is native.
-        best_last: whether the picture of the last step is the best that the last stage went through, instead of what
-            that step made.
+        objective: the objective, on the device of the computation.
+        iterations: number of iterations of all stages together.
+        start: picture to start from: "content", "noise" or "style".
+        seed: seed of the noise, which is the same on every device.
+        bfloat16: whether VGG computes in bfloat16; None: where bfloat16 is native.
+        best_last: whether the last step gives the best picture of the last stage, instead of its own.
     """
     net, (height, width), device = objective.net, objective.content.shape[2:], objective.content.device
     stages = plan(height, width, iterations, net.coarse_to_fine)
@@ -201,10 +199,10 @@ def optimize(
 
         count, best, smallest = stage.end - stage.first, picture, math.inf
         for step in descend(picture, loss, count, optimizer=net.optimizer, lr=net.lr):
-            if step.loss < smallest:  # that of the picture before
+            if step.loss < smallest:  # the loss of the picture before this step
                 smallest, best = step.loss, picture
             picture = step.picture
-            if best_last and stage.first + step.number == iterations:  # which no further one would judge
+            if best_last and stage.first + step.number == iterations:  # no further step evaluates its loss
                 with torch.no_grad():
                     picture = picture if float(loss(picture)) <= smallest else best.clamp(0, 1)
             yield replace(step, picture=picture, number=stage.first + step.number)

@@ -1,4 +1,4 @@
-"""A picture in a style, and how it came about."""
+"""A picture in a style, with previews and losses of its optimisation."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from zoo.pictures.results import on_white, save_png
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.stylized import Stylized
 
-SHOWN = 6  # pictures of a strip at most
-WIDTH = 240  # pixels of each
+SHOWN = 6  # largest number of pictures on a strip
+WIDTH = 240  # width of each picture in pixels
 
 
 @dataclass(frozen=True, eq=False)
 class Painting(Stylized):
-    """A picture in a style, with pictures on the way to it.
+    """A picture in a style, with previews of its optimisation.
 
     Args:
-        previews: by the number of their iteration.
-        losses: of all iterations; those of smaller sizes cannot be compared with those of larger ones.
+        previews: previews by the number of their iteration.
+        losses: losses of all iterations; losses at different sizes cannot be compared.
     """
 
     previews: dict[int, Image.Image] = field(default_factory=dict, repr=False)
     losses: tuple[float, ...] = field(default=(), repr=False)
 
     def strip(self) -> Image.Image:
-        """The content, pictures on the way, and the result, beside each other."""
+        """The content, the previews and the result, side by side."""
         return strip_of([("content", self.content), *((str(n), p) for n, p in self.previews.items())], self.picture)
 
     def save(self, destination: str | Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The protocol of the figures of super resolution, and how bicubic interpolation and other weights fare by it."""
+"""The protocol of super resolution's figures, and a comparison with bicubic interpolation and other weights."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ Truths: TypeAlias = "Sequence[tuple[str, np.ndarray]]"  # name and (H, W, 3) uin
 
 BICUBIC, NETWORK, ENSEMBLE = "bicubic", "network", "network, self-ensemble"
 PIXEL = "perceptual_sr_pixel"  # the weights that others are compared with
-LAYERS = ("relu2_2", "relu3_3")  # of VGG-16
-CONDITIONS = {"": None, ", JPEG 75": 75, ", JPEG 40": 40}  # of low pictures: the quality of JPEG that they go through
-PERIODS = {2: (2,), 3: (3,), 4: (2, 4)}  # of a grid, in pixels, by scale
+LAYERS = ("relu2_2", "relu3_3")  # layers of VGG-16
+CONDITIONS = {"": None, ", JPEG 75": 75, ", JPEG 40": 40}  # JPEG quality of the low pictures; None: no JPEG
+PERIODS = {2: (2,), 3: (3,), 4: (2, 4)}  # periods of a grid in pixels, by scale
 GRID = "grid"
 TOLERANCES = {"PSNR Y": 0.02, "SSIM Y": 0.001, "LPIPS": 0.002, GRID: 0.02}  # other kernels round differently
 SHARE_TOLERANCE = 0.01  # and other VGG-16 weights are a little different
-WIDTH, HEIGHT = 320, 240  # of the picture that the cost is counted for
+WIDTH, HEIGHT = 320, 240  # size of the picture for which the cost is counted
 
 
 def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *, vgg: str = "timm") -> Results:
     """Measures whole pictures of each benchmark of the data in float32, beside bicubic interpolation and other weights.
 
-    Low pictures are made by bicubic interpolation without blur, whatever was trained on, and then once more go through
-    JPEG of quality 75 and 40. PSNR and SSIM are those of :mod:`zoo.nn.metrics.super_resolution`; features, LPIPS
-    and grid (:func:`zoo.nn.metrics.artefacts.periodic_energy` over that of the truth, the median over the pictures) are
-    those of results rounded to 8 bits, of the whole picture.
+    Low pictures are made by bicubic interpolation without blur, whatever the network was trained on. They are measured
+    as they are, and compressed by JPEG of quality 75 and 40. :mod:`zoo.nn.metrics.super_resolution` defines PSNR and
+    SSIM. Features, LPIPS and grid are computed from whole results rounded to 8 bits; grid is
+    :func:`zoo.nn.metrics.artefacts.periodic_energy` relative to the truth's, the median over the pictures.
 
     Args:
         net: the network.
-        data: of which the test pictures are used.
-        context: whose other networks are compared.
+        data: the data; only the test pictures are used.
+        context: gives the other networks to compare.
         vgg: weights of the loss network VGG-16: "timm", or the path of a safetensors file
 
     Raises:
-        ZooError: the data are of another scale.
+        ZooError: the data have another scale than the network.
     """
     if data.scale != net.scale:
-        raise ZooError(f"the network enlarges by {net.scale} and the data by {data.scale}: --data.scale {net.scale}")
+        raise ZooError(f"the network enlarges by {net.scale}, the data by {data.scale}; give --data.scale {net.scale}")
     lpips = LPIPS(vgg).to(next(net.parameters()).device)
     every = methods(net, context.others())
     figures, benchmarks = list[Figure](), data.benchmark_folders["test"]
@@ -82,7 +82,7 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
 
 
 def methods(net: PerceptualSR, others: Mapping[str, Model]) -> dict[str, Method]:
-    """What is compared: other networks where they enlarge by the same factor."""
+    """The methods to compare; other networks only where they enlarge by the same factor."""
     same = {name: other for name, other in others.items() if getattr(other, "scale", None) == net.scale}
     return {
         BICUBIC: partial(enlarge, scale=net.scale),
@@ -93,7 +93,7 @@ def methods(net: PerceptualSR, others: Mapping[str, Model]) -> dict[str, Method]
 
 
 def upscaled(net: Model, low: np.ndarray, **options: bool) -> np.ndarray:
-    """A whole picture ``(H, W, 3)`` at once, on the network's device: ``(sH, sW, 3)`` uint8."""
+    """Enlarges a whole picture ``(H, W, 3)`` at once, on the network's device: ``(sH, sW, 3)`` uint8."""
     return np.asarray(net.predict(low, tile=None, **options))
 
 
@@ -136,7 +136,7 @@ def perceived(
 
 
 def features_of(lpips: LPIPS, picture: Tensor) -> dict[str, Tensor]:
-    """By VGG-16, in bfloat16 where that is native, which is faster; LPIPS differs by a tenth of its tolerance."""
+    """Features of VGG-16, in bfloat16 where it is native: faster, and LPIPS differs by a tenth of its tolerance."""
     with torch.autocast(picture.device.type, torch.bfloat16, enabled=native_bfloat16(picture.device)):
         return lpips.vgg(picture)
 
@@ -146,7 +146,7 @@ def _summary(each: Sequence[Scores]) -> Scores:
 
 
 def claims(data: str, protocol: str, scores: Mapping[str, Scores], condition: str = "") -> list[Figure]:
-    """Figures of the network: quality, and the shares of others' distances that are left."""
+    """Figures of the network: quality, and its feature distances as shares of the others' distances."""
     own = scores[NETWORK]
     values = [(score + condition, own[score], tolerance) for score, tolerance in TOLERANCES.items() if score in own]
     values += [

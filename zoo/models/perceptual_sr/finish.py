@@ -1,15 +1,15 @@
-"""What a picture has beside the colours that a network enlarges: transparency, distribution of values, profile."""
+"""Properties of a picture that no network enlarges: transparency, histogram, colour profile."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
 
-STRIP = 256  # rows of a picture that are changed at once
+STRIP = 256  # rows of a picture that are changed at a time
 
 
 def complete(enlarged: Image.Image, source: Image.Image, match_histogram: bool) -> None:
-    """Gives the enlarged colours what else the source has: transparency, distribution of values, profile."""
+    """Gives the enlarged colours the source's transparency, colour profile and, if asked for, histogram."""
     if source.mode.endswith("A"):
         enlarged.putalpha(source.getchannel("A").resize(enlarged.size, Image.Resampling.BICUBIC))
     if match_histogram:
@@ -19,10 +19,11 @@ def complete(enlarged: Image.Image, source: Image.Image, match_histogram: bool) 
 
 
 def spread_colors(picture: Image.Image) -> Image.Image:
-    """The colours of a transparent picture, L or RGB; where nothing is seen, those of what is seen nearby.
+    """The colours of a transparent picture, L or RGB; wholly transparent pixels take colours of visible ones nearby.
 
-    What is stored there, mostly black, would darken the edges. What is nearby is told by the picture at half the size,
-    whose gaps are filled in the same way (push and pull, Gortler et al., 1996, https://doi.org/10.1145/237170.237200).
+    The colours stored there, mostly black, would darken the edges. Nearby colours come from the picture at half the
+    size, whose gaps are filled in the same way (push and pull, Gortler et al., 1996,
+    https://doi.org/10.1145/237170.237200).
     """
     colors = picture.convert(picture.mode[:-1])
     seen = picture.getchannel("A").point([0] + 255 * [255])
@@ -38,11 +39,10 @@ def spread_colors(picture: Image.Image) -> Image.Image:
 
 
 def _match_histogram(picture: Image.Image, reference: Image.Image) -> None:
-    """Gives each channel but transparency, in place, the distribution of values that it has in the reference.
+    """Matches the histogram of each channel but transparency, in place, to the reference's.
 
-    Pixels that are wholly transparent do not count.
-    A value becomes that of the reference with the same quantile, interpolated and rounded down, as
-    ``skimage.exposure.match_histograms`` does it.
+    Wholly transparent pixels do not count. A value becomes the reference's value of the same quantile, interpolated and
+    rounded down, as ``skimage.exposure.match_histograms`` does it.
     """
     channels = picture.getbands()
     own, wanted = (_histograms(image) for image in (picture, reference))
@@ -55,12 +55,12 @@ def _match_histogram(picture: Image.Image, reference: Image.Image) -> None:
         reference_quantiles = reference_counts[values].cumsum() / reference_counts.sum()
         matched = np.interp(quantiles, reference_quantiles, values).astype(int)
         tables += list(range(256)) if channel == "A" else matched.tolist()
-    for top in range(0, picture.height, STRIP):  # a table makes a copy
+    for top in range(0, picture.height, STRIP):  # applying a table makes a copy
         box = (0, top, picture.width, min(top + STRIP, picture.height))
         picture.paste(picture.crop(box).point(tables), box)
 
 
 def _histograms(picture: Image.Image) -> np.ndarray:
-    """Counts of the values of each channel, ``(C, 256)``, without pixels that are wholly transparent."""
+    """Counts of the values of each channel, ``(C, 256)``, without wholly transparent pixels."""
     mask = picture.getchannel("A") if picture.mode.endswith("A") else None
     return np.reshape(picture.histogram(mask), (-1, 256))

@@ -12,10 +12,10 @@ SCALES = {3 * scale**2: scale for scale in (2, 3, 4)}  # by the channels of the 
 
 
 def arguments_of(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any] | None:
-    """Arguments of :class:`zoo.models.perceptual_sr.net.PerceptualSR`; None of tensors of another network.
+    """Arguments of :class:`zoo.models.perceptual_sr.net.PerceptualSR`; None for tensors of another network.
 
     Args:
-        shapes: of the tensors in a file, by their names.
+        shapes: shapes of the tensors in a file, by their names.
     """
     biases = sum(name.endswith(".bias") for name in shapes)  # one a convolution
     first, last = (shapes.get(f"body.{i}.bias", ()) for i in (0, 2 * biases - 2))

@@ -1,4 +1,4 @@
-"""How super resolution learns: by pixels, by the features of a loss network, or both."""
+"""The training of super resolution: by pixels, by the features of a loss network, or by both."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from zoo.pictures.tensors import to_array
 
 Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, sH, sW)
 BEST_PSNR = 100.0  # dB
-SMALLEST_CROP = 16  # pixels: what VGG-16 needs
-ROWS = 4  # of a sheet of validation pictures
-SHOWN = 320, 240  # pixels of the truth that a cell shows, at natural size
+SMALLEST_CROP = 16  # least side in pixels that VGG-16 takes
+ROWS = 4  # rows on a sheet of validation pictures
+SHOWN = 320, 240  # width and height in pixels of the truth that a cell shows, not resized
 PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
@@ -42,7 +42,7 @@ class Weights:
     """Weights of the losses, 0 or more.
 
     Raises:
-        ZooError: less, or nothing to learn.
+        ZooError: a weight is below 0, or pixel, features and lpips are all 0.
     """
 
     pixel: float
@@ -54,9 +54,9 @@ class Weights:
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) < 0:
-            raise ZooError("model: weights of losses are 0 or more")
+            raise ZooError("model: weights of losses must be 0 or more")
         if self.pixel + self.features + self.lpips <= 0:
-            raise ZooError("model: pixel_weight, feature_weight or lpips_weight is more than 0")
+            raise ZooError("model: pixel_weight, feature_weight or lpips_weight must be more than 0")
 
     def perceived(self) -> list[str]:
         """Names of the losses by a loss network that have a weight."""
@@ -68,27 +68,28 @@ class PerceptualSRModule(Learner):
 
     Logs ``train/loss``, and after validation and test ``PSNR`` in dB and ``SSIM``, both of the luma, with ``bicubic``,
     the PSNR of bicubic interpolation, beside them; with a feature loss also ``features``, that loss, and with LPIPS
-    ``lpips``. The smallest of these, or else the largest PSNR, makes the best checkpoint.
+    ``lpips``. The smallest ``features``, or without it the smallest ``lpips``, or without both the largest PSNR selects
+    the best checkpoint.
 
     Args:
         network: "compact" or "paper"; see :class:`PerceptualSR`.
-        scale: how much larger pictures become, 2 to 4; ``data.scale`` must be the same.
-        channels: of the trunk; None is the network's default.
-        blocks: of the trunk; None is the network's default.
+        scale: factor by which pictures are enlarged, 2 to 4; ``data.scale`` must be the same.
+        channels: number of channels of the trunk; None: the network's default.
+        blocks: number of blocks of the trunk; None: the network's default.
         pixel_loss: "l1" or "l2", mean over values in 0..1.
-        pixel_weight: of the pixel loss.
-        feature_weight: of the feature reconstruction loss (Johnson et al., equation 2).
-        feature_layers: of VGG-16, by the paper's names, with their weights in the feature loss.
-        feature_pooling: "average", or "max" as VGG-16 has it, whose gradients favour one pixel of four, and so grids.
-        feature_crop: side of the part of predictions, at a random place, that features and LPIPS are computed of in
+        pixel_weight: weight of the pixel loss.
+        feature_weight: weight of the feature reconstruction loss (Johnson et al., equation 2).
+        feature_layers: layers of VGG-16, by the paper's names, with their weights in the feature loss.
+        feature_pooling: "average", or "max" as in VGG-16; gradients of "max" favour one pixel of four, and so grids.
+        feature_crop: side in pixels of the random crop of predictions from which features and LPIPS are computed in
             training; None: all but up to three pixels at two borders, so that poolings meet every alignment.
         vgg: "timm", or the path of a safetensors file with VGG-16; not needed without features and LPIPS.
-        lpips_weight: of LPIPS (:class:`zoo.nn.metrics.lpips.LPIPS`), as a loss.
-        lpips_layers: of VGG-16 that it looks at; the deeper ones cost most, and add little.
-        grid_weight: of :func:`zoo.nn.losses.grid.grid_loss`, without which features draw grids.
-        tv_weight: of the total variation.
-        adversarial_weight: of the adversarial loss (:mod:`zoo.nn.losses.adversarial`), on parts as ``feature_crop``
-            says; more than 0 trains a discriminator beside the network.
+        lpips_weight: weight of LPIPS (:class:`zoo.nn.metrics.lpips.LPIPS`), as a loss.
+        lpips_layers: layers of VGG-16 that LPIPS compares; the deeper layers cost most, and add little.
+        grid_weight: weight of :func:`zoo.nn.losses.grid.grid_loss`, without which the feature loss draws grids.
+        tv_weight: weight of the total variation.
+        adversarial_weight: weight of the adversarial loss (:mod:`zoo.nn.losses.adversarial`), on crops as set by
+            ``feature_crop``; more than 0 trains a discriminator beside the network.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
         log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
@@ -132,7 +133,7 @@ class PerceptualSRModule(Learner):
         layers = feature_layers or {"relu2_2": 1.0}
         features = weights.features and FeatureLoss(VGGFeatures(list(layers), 16, vgg, feature_pooling), layers)
         lpips = weights.lpips and LPIPS(vgg, lpips_layers, "average")
-        # No modules of this one: nothing of them is averaged, sent to other devices or saved.
+        # Not registered as submodules, so that they are not averaged, sent to other devices or saved.
         self.__dict__ |= {"feature_loss": features or None, "lpips": lpips or None}
         self.monitor = (f"val/{weights.perceived()[0]}", "min") if weights.perceived() else ("val/PSNR", "max")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
@@ -179,7 +180,7 @@ class PerceptualSRModule(Learner):
         return loss
 
     def part(self, *pictures: Tensor) -> list[Tensor]:
-        """The same part of pictures ``(B, 3, H, W)``, at a random place in training; all of them else."""
+        """The same random crop of pictures ``(B, 3, H, W)`` in training; else the whole pictures."""
         if not self.training:
             return list(pictures)
         sides = pictures[0].shape[-2:]
@@ -202,13 +203,13 @@ class PerceptualSRModule(Learner):
 
     @staticmethod
     def psnr(prediction: Tensor, truth: Tensor) -> Tensor:
-        """That of each picture, 100 dB at most: a blank one is reproduced exactly, and infinite would be every mean."""
+        """PSNR of each picture, at most 100 dB: a blank one, reproduced exactly, would make every mean infinite."""
         return psnr(prediction, truth).clamp(max=BEST_PSNR)
 
     def end_epoch(self) -> str:
         self.pictures(self, lambda: upscaling_sheet(self.shown))
         self.shown = []
-        return "PSNR on {}: {PSNR:.2f} dB, of bicubic {bicubic:.2f}; SSIM {SSIM:.4f}".format(self.split, **self.found())
+        return "PSNR on {}: {PSNR:.2f} dB, bicubic {bicubic:.2f} dB; SSIM {SSIM:.4f}".format(self.split, **self.found())
 
 
 def upscaling_sheet(rows: Sequence[Tensors]) -> Image.Image:
@@ -225,6 +226,6 @@ def upscaling_sheet(rows: Sequence[Tensors]) -> Image.Image:
 
 
 def middle(picture: np.ndarray, width: int, height: int) -> np.ndarray:
-    """The middle of a picture ``(H, W, 3)``, at most this large."""
+    """The middle of a picture ``(H, W, 3)``, at most this wide and high."""
     top, left = max(0, (picture.shape[0] - height) // 2), max(0, (picture.shape[1] - width) // 2)
     return picture[top : top + height, left : left + width]

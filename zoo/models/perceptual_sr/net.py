@@ -15,7 +15,7 @@ from zoo.models.base import Model
 from zoo.nn.squash import squashed
 
 DEFAULTS = {"compact": (64, 15), "paper": (64, 4)}  # channels and blocks
-SLOPE = 0.2  # of PReLUs, where they are negative
+SLOPE = 0.2  # slope of PReLUs for negative values
 
 
 class PerceptualSR(Model):
@@ -31,9 +31,10 @@ class PerceptualSR(Model):
 
     Args:
         network: "compact" or "paper".
-        scale: s, 2 to 4; the paper's doubles the size in steps and has no 3.
-        channels: of the trunk; None: 64.
-        blocks: convolutions between the first and the last of "compact", residual blocks of "paper"; None: 15 and 4.
+        scale: factor s, 2 to 4; the paper's network doubles the size in steps and has no 3.
+        channels: number of channels of the trunk; None: 64.
+        blocks: number of convolutions between the first and the last of "compact", or of residual blocks of "paper";
+            None: 15 and 4.
     """
 
     outputs = ("picture",)
@@ -53,7 +54,7 @@ class PerceptualSR(Model):
         usual = DEFAULTS[network]
         width, depth = usual[0] if channels is None else channels, usual[1] if blocks is None else blocks
         if width < 1 or depth < 1:
-            raise ZooError(f"channels and blocks are 1 or more, not {width} and {depth}")
+            raise ZooError(f"channels and blocks must be 1 or more, not {width} and {depth}")
         self.network, self.scale = network, scale
         self.body = Paper(scale, width, depth) if network == "paper" else Compact(scale, width, depth)
         self.to(memory_format=torch.channels_last)
@@ -63,7 +64,7 @@ class PerceptualSR(Model):
 
     @property
     def reach(self) -> int:
-        """How far a pixel of the input is seen, in pixels of the input: the radius of the receptive field."""
+        """Radius of the receptive field, in pixels of the input."""
         return self.body.reach
 
     @property
@@ -72,9 +73,9 @@ class PerceptualSR(Model):
 
     @property
     def bytes_a_pixel(self) -> int:
-        """Float32 memory by pixels of the input: the largest feature maps, and ten of what comes out.
+        """Bytes per pixel of the input, in float32: the largest feature maps, and ten times the output.
 
-        ``python tests/benchmarks/upscale_memory.py`` prints it beside what is measured.
+        ``python tests/benchmarks/upscale_memory.py`` prints it beside the measured memory.
         """
         return 4 * (self.body.floats_a_pixel + 10 * 3 * self.scale**2)
 
@@ -85,13 +86,13 @@ class PerceptualSR(Model):
 class Compact(nn.Sequential):
     """The compact network of Real-ESRGAN (SRVGGNetCompact; Wang et al., 2021, https://arxiv.org/abs/2107.10833).
 
-    3x3 convolutions and PReLUs at the low resolution, one after the other; the last one makes s x s pixels of each,
-    which are added to the picture enlarged by nearest neighbour. Its tensors bear the names that programs such as
-    ComfyUI and chaiNNer know: they open the weights as they are.
+    3x3 convolutions and PReLUs follow each other at the low resolution. The last convolution makes s x s pixels of each
+    pixel, which are added to the picture enlarged by nearest neighbour. The tensors have the names that programs such
+    as ComfyUI and chaiNNer know, so these programs open the weights as they are.
 
-    It starts as the identity, so that depth costs no training: each convolution adds little to what went in. All s x s
-    pixels start from the same weights, so that there is no grid to be unlearnt. Slopes stay as they start, which
-    saves time, see :class:`Slopes`.
+    The network starts as the identity, so that depth costs no training: each convolution adds little to its input. All
+    s x s pixels start from the same weights, so that there is no grid to unlearn. Slopes are not trained, which saves
+    time; see :class:`Slopes`.
     """
 
     def __init__(self, scale: int, channels: int, blocks: int) -> None:
@@ -117,7 +118,7 @@ class Compact(nn.Sequential):
 
 
 class Slopes(nn.PReLU):
-    """PReLU that does not learn; where all slopes are one, as in the zoo's weights, it is computed as LeakyReLU.
+    """PReLU with fixed slopes; where all slopes are equal, as in the zoo's weights, it is computed as LeakyReLU.
 
     LeakyReLU is many times as fast in training on CPUs, in bfloat16 with channels last. Slopes are compared when a
     state is loaded, and must not be changed otherwise.
@@ -148,7 +149,7 @@ def near_identity(channels: int) -> nn.Conv2d:
 
 @torch.no_grad()
 def alike(channels: int, scale: int) -> nn.Conv2d:
-    """The last convolution, which gives the s x s pixels of each color one by one."""
+    """The last convolution, which starts with the same weights for all s x s pixels of a colour."""
     layer = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
     for tensor in (layer.weight, layer.bias):
         tensor.copy_(tensor[:: scale**2].repeat_interleave(scale**2, 0) / 10)  # type: ignore[index, union-attr]
@@ -158,12 +159,12 @@ def alike(channels: int, scale: int) -> nn.Conv2d:
 class Paper(nn.Module):
     """The paper's image transformation network.
 
-    9x9 convolution to 64 channels, four residual blocks with batch norm, a step of upsampling for each doubling, 9x9
-    convolution to RGB, scaled tanh. Its deviations:
+    The layers: a 9x9 convolution to 64 channels, four residual blocks with batch norm, an upsampling step for each
+    doubling, a 9x9 convolution to RGB, and a scaled tanh. Deviations from the paper:
 
-    - A step of upsampling is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
+    - An upsampling step is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
       overlap draws a checkerboard (https://distill.pub/2016/deconv-checkerboard).
-    - The tanh spans 0..1 and 5 % of it on each side, not 0..255, so that black and white can be reached.
+    - The tanh spans 0..1 and 5 % more on each side, not 0..255, so that black and white can be reached.
     """
 
     def __init__(self, scale: int, channels: int, blocks: int) -> None:
@@ -187,7 +188,7 @@ class Paper(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions and what went in, with nothing after the addition."""
+    """Two 3x3 convolutions added to their input, without an activation after the addition."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -198,7 +199,7 @@ class ResidualBlock(nn.Module):
 
 
 class Upsampling(nn.Sequential):
-    """Twice the size."""
+    """Upsampling to twice the size."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(nn.Upsample(scale_factor=2), normed_conv(channels), nn.ReLU(inplace=True))
@@ -209,6 +210,6 @@ def normed_conv(channels: int) -> nn.Module:
 
 
 def edge_conv(inputs: int, outputs: int, norm: bool = False) -> nn.Module:
-    """9x9, with the values of the border beyond it."""
+    """A 9x9 convolution, padded by repeating the border."""
     layer = nn.Conv2d(inputs, outputs, 9, padding=4, padding_mode="replicate", bias=not norm)
     return nn.Sequential(layer, nn.BatchNorm2d(outputs)) if norm else layer

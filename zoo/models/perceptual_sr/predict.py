@@ -1,4 +1,4 @@
-"""From what people have to a picture several times as large: part by part, in bounded memory."""
+"""From any picture to a picture several times as large: tile by tile, in bounded memory."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from zoo.models.perceptual_sr.result import Upscaled
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_picture, to_pixels
 from zoo.pictures.tiling import Window, tiles, within
 
-# Bytes for one part: its surroundings then cost a third of the time. Twice as much took half as long again: glibc gives
-# blocks of 32 MiB and more, which feature maps then are, back to the system and has to get them anew each time.
+# Bytes for one tile: its halo then costs a third of the time. Twice as much took half as long again: feature maps then
+# have 32 MiB and more, and glibc gives such blocks back to the system and has to allocate them again each time.
 BUDGET = 256 * 2**20
-SMALLEST = 16  # pixels of a part: below that it is nearly all surroundings
-BEYOND = 2  # pixels around a part that matter where its result is made smaller
-LARGE = 50_000_000  # pixels from which on one is asked first
-PATCH = 96  # side of the part by which the time is told
+SMALLEST = 16  # pixels: a smaller tile would be nearly all halo
+BEYOND = 2  # pixels around a tile that matter where its result is reduced
+LARGE = 50_000_000  # pixels from which on the user has to confirm
+PATCH = 96  # side in pixels of the patch from which the time is estimated
 Size: TypeAlias = tuple[int, int]  # width and height in pixels
 
 
@@ -36,7 +36,7 @@ class Options:
     """How a picture is enlarged: see :meth:`Upscaler.predict`."""
 
     scale: int
-    side: int = 0  # the longer one of the result, in pixels, at most; 0: any
+    side: int = 0  # largest longer side of the result, in pixels; 0: any
     tile: int | Literal["auto"] | None = "auto"
     self_ensemble: bool = False
     match_histogram: bool = False
@@ -50,7 +50,7 @@ class Upscaler:
     Args:
         engine: computes the network.
         reach: the radius of the network's receptive field, in pixels of the input.
-        bytes_a_pixel: of memory that the network takes, by pixels of the input.
+        bytes_a_pixel: bytes of memory that the network takes per pixel of the input.
         scale: factor s of width and height.
     """
 
@@ -60,7 +60,7 @@ class Upscaler:
     scale: Annotated[int, Interval(ge=2, le=4)] = 4
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
-        """What the engine takes and gives."""
+        """Shapes of the engine's input and output."""
         return (batch, 3, height, width), (batch, 3, self.scale * height, self.scale * width)
 
     def predict(
@@ -82,25 +82,25 @@ class Upscaler:
         Args:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
                 these, or a tensor ``(B, 3, H, W)``, gives a list.
-            scale: factor of width and height, from 2 to the network's own, which is the default; a smaller one reduces
-                the network's result
-            max_side: longer side of the result in pixels, at most
+            scale: factor of width and height, from 2 to the network's own, which is the default; a smaller factor
+                reduces the network's result
+            max_side: largest longer side of the result in pixels
             self_ensemble: average the results of the eight symmetries of the picture: more PSNR, eight times as long
-            match_histogram: give each channel of the result the distribution of values that it has in the picture,
-                the paper's post-processing
-            tile: side of a tile in pixels of the picture; the result is that of the whole picture. "auto" takes what
-                fits into memory, None the whole
-            yes: enlarge pictures of 50 megapixels and more too
-            progress: called after each part with how many are done, and of how many.
+            match_histogram: match the histogram of each channel of the result to the picture's, the paper's
+                post-processing
+            tile: tile size in pixels of the picture, which does not change the result; "auto" takes a size that fits
+                into memory, None the whole picture
+            yes: also enlarge pictures of 50 megapixels and more
+            progress: called after each tile with the number of finished tiles and their total.
 
         Raises:
-            ZooError: a picture that cannot be read, an impossible scale, side or tile, too little memory, or a picture
-                of 50 megapixels without ``yes``.
+            ZooError: a picture cannot be read, the scale, side or tile is impossible, there is too little memory, or a
+                picture has 50 megapixels or more without ``yes``.
         """
         if tile not in ("auto", None):
             check_count("tile", tile, 'is a number of pixels from 1 on, "auto" or None')
         if scale is not None:
-            wanted = f"is 2 to {self.scale}, which is the factor of these weights" if self.scale > 2 else "is 2 here"
+            wanted = f"must be 2 to {self.scale}, the factor of these weights" if self.scale > 2 else "must be 2 here"
             check_count("scale", scale, wanted, least=2, most=self.scale)
         if max_side is not None:
             check_count("max_side", max_side, "is a number of pixels from 1 on")
@@ -108,7 +108,7 @@ class Upscaler:
 
         def upscale(one: Picture) -> Upscaled:
             with naming(one):
-                with running_out("memory ran out when it was converted; cut the picture into parts"):
+                with running_out("memory ran out when the picture was converted; cut it into parts"):
                     source, notes = to_picture(one)
                 if not source.width or not source.height:
                     raise ZooError(f"the picture is empty ({source.width}x{source.height})")
@@ -120,18 +120,18 @@ class Upscaler:
         return one_or_many(picture, lambda many: [upscale(one) for one in many])
 
     def _fitted(self, size: Size, options: Options) -> Options:
-        """With the smallest factor that gives the longer side that is wanted."""
+        """The options with the smallest factor that gives the wanted longer side."""
         if not options.side:
             return options
         if options.side <= max(size):
-            raise ZooError(f"it is {size[0]}x{size[1]} already; max_side must be more than {max(size)}")
+            raise ZooError(f"the picture is {size[0]}x{size[1]} already; max_side must be more than {max(size)}")
         enough = min(options.scale, max(2, math.ceil(options.side / max(size))))
         return replace(options, scale=enough, side=0 if enough * max(size) <= options.side else options.side)
 
     def _expected(self, size: Size, options: Options) -> str:
-        """Says what enlarging a picture of many pixels takes."""
+        """A message that says how much time and memory a large picture takes."""
         patch = np.zeros((1, 3, PATCH, PATCH), np.float32)
-        self.engine(patch)  # the first time is longer
+        self.engine(patch)  # the first call takes longer
         start = time.perf_counter()
         self.engine(patch)
         seconds = (time.perf_counter() - start) * size[0] * size[1] / PATCH**2 * (8 if options.self_ensemble else 1)
@@ -139,11 +139,11 @@ class Upscaler:
         width, height = (max(1, round(factor * side)) for side in size)
         return (
             f"{size[0]}x{size[1]} pixels become {width}x{height}, in about {max(1, round(seconds / 60))} min and "
-            f"{4 * width * height / 1e9:.1f} GB of memory: --yes, or yes=True, does it"
+            f"{4 * width * height / 1e9:.1f} GB of memory; confirm by --yes or yes=True"
         )
 
     def _upscale(self, source: Image.Image, options: Options) -> Image.Image:
-        copies = 1 if not options.side else 4 if source.mode.endswith("A") else 2  # by reducing it to a longest side
+        copies = 1 if not options.side else 4 if source.mode.endswith("A") else 2  # in memory while it is reduced
         side = self.tile_side(source, options.tile, options.scale, copies)
         size = (options.scale * source.width, options.scale * source.height)
         too_large = f"memory ran out for a result of {size[0]}x{size[1]} pixels; cut the picture into parts"
@@ -151,8 +151,8 @@ class Upscaler:
             colors = spread_colors(source) if source.mode.endswith("A") else source
             enlarged = Image.new(source.mode, size)
         smaller = min(side, max(source.size)) // 2
-        way_out = f"give smaller ones, by --tile {smaller} or tile={smaller}" if smaller else "free some memory"
-        with running_out(f"memory ran out by parts of {side} pixels; {way_out}"):
+        way_out = f"give smaller tiles, by --tile {smaller} or tile={smaller}" if smaller else "free some memory"
+        with running_out(f"memory ran out with tiles of {side} pixels; {way_out}"):
             self._enlarge(colors, enlarged, side, options)
         with running_out(too_large):
             if options.side:
@@ -164,16 +164,16 @@ class Upscaler:
     def tile_side(
         self, source: Image.Image, tile: int | Literal["auto"] | None, scale: int | None = None, copies: int = 1
     ) -> int:
-        """The side of parts, in pixels of the source, that fit into memory beside the result.
+        """The tile size, in pixels of the source, that fits into memory beside the result.
 
         Args:
-            source: what is enlarged.
-            tile: the side; "auto": what fits; None: the whole picture.
-            scale: of the result; None: the network's own.
-            copies: of the result that are in memory at a time.
+            source: picture to enlarge.
+            tile: tile size; "auto": a size that fits; None: the whole picture.
+            scale: factor of the result; None: the network's own.
+            copies: copies of the result that are in memory at a time.
 
         Raises:
-            ZooError: too little memory.
+            ZooError: there is too little memory.
         """
         scale = scale or self.scale
         device, result = self.engine.device, copies * result_bytes(source, scale)
@@ -185,23 +185,23 @@ class Upscaler:
         if self.part_bytes(source.size, whole) > budget:
             fitting = max(math.isqrt(int(budget) // self.part_bytes((1, 1), 1)) - 2 * self.halo, SMALLEST)
         side = fitting if tile == "auto" else int(tile or whole)
-        way_out = f"give smaller parts, by --tile {fitting} or tile={fitting}"
+        way_out = f"give smaller tiles, by --tile {fitting} or tile={fitting}"
         need = self.part_bytes(source.size, side)
-        memory.refuse_beyond(f"{task}, by parts of {side}:", [(result, "cpu"), (need, device)], way_out)
+        memory.refuse_beyond(f"{task}, with tiles of {side}:", [(result, "cpu"), (need, device)], way_out)
         return side
 
     @property
     def halo(self) -> int:
-        """Pixels around a part that matter to it: to the network, and to making its result smaller."""
+        """Pixels around a tile that influence its result: through the network, and through reducing it."""
         return self.reach + BEYOND
 
     def part_bytes(self, size: Size, side: int) -> int:
-        """Memory of a part with its surroundings, of a picture of this width and height."""
+        """Bytes of memory of a tile with its halo, for a picture of this width and height."""
         width, height = (min(side + 2 * self.halo, whole) for whole in size)
         return width * height * max(self.bytes_a_pixel, 4 * 3 * self.scale**2)  # as floats the result alone takes that
 
     def _enlarge(self, source: Image.Image, enlarged: Image.Image, side: int, options: Options) -> None:
-        """Fills the enlarged picture, which is the only thing here that grows with its size."""
+        """Fills the enlarged picture tile by tile; nothing else here grows with its size."""
         parts = list(tiles(source.height, source.width, side + 2 * self.halo, self.halo))
         for done, (seen, kept) in enumerate(parts, 1):
             _, rows, columns = seen
@@ -213,12 +213,12 @@ class Upscaler:
                 options.progress(done, len(parts))
 
     def _once(self, part: np.ndarray) -> np.ndarray:
-        """``(3, H, W)`` -> ``(3, sH, sW)``, float."""
+        """One call of the network: ``(3, H, W)`` -> ``(3, sH, sW)``, float."""
         (y,) = self.engine(part[None])
         return np.asarray(y[0])
 
     def _ensemble(self, part: np.ndarray) -> np.ndarray:
-        """The mean of what the network makes of the part turned and mirrored, turned and mirrored back."""
+        """The mean of the network's results for the tile rotated and mirrored, each transformed back."""
         total = np.zeros((3, *(self.scale * side for side in part.shape[1:])), np.float32)
         for turns in range(4):
             turned = np.rot90(part, turns, (1, 2))
@@ -228,7 +228,7 @@ class Upscaler:
         return total / 8
 
     def _part(self, pixels: np.ndarray, kept: Window, seen: Window, scale: int) -> Image.Image:
-        """What is kept of a part that the network has enlarged, ``(sH, sW, 3)``, at a scale of at most s."""
+        """The kept window of an enlarged tile ``(sH, sW, 3)``, at a scale of at most s."""
         _, rows, columns = within(kept, seen)
         inner = (columns.start, rows.start, columns.stop, rows.stop)
         if scale == self.scale:
@@ -244,6 +244,6 @@ class Upscaler:
 
 
 def result_bytes(source: Image.Image, scale: int) -> int:
-    """What the enlarged picture takes: Pillow holds a pixel in one byte where it is L, else in four."""
+    """Bytes of the enlarged picture: Pillow holds a pixel of mode L in one byte, others in four."""
     bytes_ = {"L": 1, "RGB": 4}.get(source.mode, 4 + 1)  # transparency is enlarged by itself
     return source.width * source.height * scale**2 * bytes_

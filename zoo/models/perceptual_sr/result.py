@@ -1,4 +1,4 @@
-"""An enlarged picture, and what is done with it."""
+"""An enlarged picture, its comparison with bicubic interpolation, and its files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from PIL import Image
 from zoo.pictures.results import PictureResult, on_white, png_source
 from zoo.pictures.sheets import contact_sheet
 
-SHOWN = (480, 360)  # pixels of the result, width and height, that a comparison shows at most
+SHOWN = (480, 360)  # largest width and height of the result in a comparison, in pixels
 IN_NOTEBOOK = (800, 600)
-# The upper picture is as wide as one drags it, without any script, which notebooks of others may not run.
+# A user drags the width of the upper picture. No script is needed, which other people's notebooks may not run.
 BEFORE_AFTER = (
     '<figure><div style="position:relative;width:{width}px;max-width:100%"><img style="width:{width}px;max-width:none" '
     'src="{after}" alt="enlarged by the network"><div style="position:absolute;top:0;left:0;width:50%;height:100%;'
@@ -29,8 +29,8 @@ class Upscaled(PictureResult):
 
     Args:
         picture: RGB, or L where the source is grey, with an A where it is transparent.
-        source: what was enlarged, of the same mode.
-        notes: what a user should know of, such as "16 bits a channel became 8".
+        source: picture that was enlarged, of the same mode.
+        notes: lines that a user should know, such as "16 bits a channel became 8".
     """
 
     picture: Image.Image
@@ -39,19 +39,19 @@ class Upscaled(PictureResult):
 
     @property
     def factor(self) -> float:
-        """How much wider and higher it is, to two decimals."""
+        """Factor of width and height, to two decimals."""
         return round(max(self.size) / max(self.source.size), 2)
 
     def bicubic(self) -> Image.Image:
-        """What Pillow's bicubic interpolation makes of the source."""
+        """The source enlarged by Pillow's bicubic interpolation."""
         return self.source.resize(self.size, Image.Resampling.BICUBIC)
 
     def middle(self, width: int, height: int) -> tuple[Image.Image, Image.Image]:
         """The middle of :meth:`bicubic` and of the picture, RGB, pixel by pixel, transparent parts on white.
 
         Args:
-            width: in pixels of the picture, at most.
-            height: in pixels of the picture, at most.
+            width: largest width in pixels of the picture.
+            height: largest height in pixels of the picture.
         """
         width, height = min(width, self.picture.width), min(height, self.picture.height)
         left, top = (self.picture.width - width) // 2, (self.picture.height - height) // 2
@@ -62,16 +62,16 @@ class Upscaled(PictureResult):
         return on_white(bicubic), on_white(self.picture.crop(box))
 
     def compare(self) -> Image.Image:
-        """The middle of the picture beside that of :meth:`bicubic`; pixels of small pictures become squares."""
+        """The middle of the picture beside the middle of :meth:`bicubic`; pixels of small pictures become squares."""
         cells = self.middle(*SHOWN)
         zoom = max(1, min(side // own for side, own in zip(SHOWN, cells[0].size, strict=True)))
         large = [np.asarray(cell.resize((zoom * cell.width, zoom * cell.height), 0)) for cell in cells]
         return contact_sheet([large], ("bicubic", "network"), width=large[0].shape[1])
 
     def caption(self) -> str:
-        """A line of text for below it."""
+        """A line of text to show below the picture."""
         size = f"{self.source.width}x{self.source.height} to {self.picture.width}x{self.picture.height}"
-        return "; ".join((size, "left of the line bicubic interpolation: drag its lower end", *self.notes))
+        return "; ".join((size, "bicubic interpolation left of the line: drag the lower end of the line", *self.notes))
 
     def _repr_html_(self) -> str:
         before, after = self.middle(*IN_NOTEBOOK)

@@ -1,4 +1,4 @@
-"""The protocol of XFeat's figures, and how other methods fare on the same pairs."""
+"""The protocol of XFeat's figures, and a comparison with other methods on the same pairs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from zoo.pictures.classical import to_grey
 from zoo.pictures.images import open_rgb
 
 PLAIN, POLISHED = "network", "network + ECC"
-CLAIMS = (  # metric, method, score, tolerance: other kernels round differently, and tip a few pairs over
+CLAIMS = (  # metric, method, score, tolerance: other kernels round differently, which flips a few pairs
     ("share < 3 px", PLAIN, "< 3 px", 0.02),
     ("failures", PLAIN, "failures", 0.01),
     ("median error + ECC", POLISHED, "median", 0.02),
@@ -52,7 +52,7 @@ MEAN = ("mean error", PLAIN, "mean")  # a lost pair of Protocol C costs more
 CHANGES = ("blur, sigma 2 px", "noise, sigma 20 of 255", "JPEG, quality 10", "occlusion of 20 %")
 WHEN_CHANGED = {"network": PLAIN, "+ ECC": POLISHED, "SIFT": SIFT}
 CHANGED_PAIRS, TIMED_PAIRS = 100, 20
-SOLVED = 5.0  # pixels, below which a real pair is
+SOLVED = 5.0  # pixels: a real pair with a smaller error is solved
 
 
 def evaluate(
@@ -64,20 +64,20 @@ def evaluate(
     sheet: Path | None = None,
     pairs: Count = 200,
 ) -> Results:
-    """Measures the network, and what is done without one, on pairs of pictures of the test split of the data.
+    """Measures the network, and methods without one, on pairs made from pictures of the test split.
 
-    Under Protocol C (:mod:`zoo.data.wide_pairs`) errors are the mean over points that both pictures show, under
-    Protocol B of 128x128 (:mod:`zoo.data.pairs`) the mean over the corners. A pair for which a method has no estimate
-    counts with the error of the identity. Failures are the fraction of these pairs and of pairs whose error is no
-    smaller than that of the identity. In the other order, b to a, methods are asked where b lies in a, and the inverse
-    of their answer is measured, in pixels of b too.
+    Errors under Protocol C (:mod:`zoo.data.wide_pairs`) are means over the points that both pictures show. Errors under
+    Protocol B of 128x128 (:mod:`zoo.data.pairs`) are means over the corners. A pair for which a method has no estimate
+    counts with the error of the identity. Failures are the share of pairs without an estimate, or with an error no
+    smaller than the identity's. In the other order, methods estimate b to a, and the inverse of their estimate is
+    measured, in pixels of b too.
 
     Args:
         net: the network.
-        data: only pictures of test are used.
-        context: which says what the data are called.
-        real: folder of real pairs, NAME.csv with NAMEA.jpg and NAMEB.jpg, to be measured as well
-        sheet: PNG to write, of the real pairs with what each method says about them
+        data: the data; only pictures of the test split are used.
+        context: gives the name of the data.
+        real: folder of real pairs to measure as well: NAME.csv with NAMEA.jpg and NAMEB.jpg
+        sheet: PNG to write: the real pairs with the estimate of each method
         pairs: number of pairs of each protocol
     """
     real_pairs = pairs_to_show(real, sheet)
@@ -85,7 +85,7 @@ def evaluate(
     wide = wide_trial(data, source, pairs)
     small = HomographyPairs(data.root, test_pairs=pairs, held_out=data.held_out, num_workers=0)
     near = Trial(source, "Protocol B", *small.held_out_pairs("test"))
-    with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # pairs go to the cores instead
+    with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # the cores work on different pairs instead
         times = {name: ms_a_pair(method, wide.pairs[:TIMED_PAIRS]) for name, method in every.items()}
         by_torch = hasattr(net.engine, "net")
         figures, tables = both_orders(wide, every, (*CLAIMS, (*MEAN, 1.0)), POLISHED, times, by_torch)
@@ -109,7 +109,7 @@ def evaluate(
 
 
 def methods(net: XFeat) -> dict[str, Method]:
-    """What is compared. The pictures of a pair may differ in size."""
+    """The methods to compare. The pictures of a pair may differ in size."""
     matcher, classical = Matcher(net.engine), without_network()
     found = remembered(partial(look, matcher))
     return {
@@ -124,7 +124,7 @@ def look(matcher: Matcher, pairs: Sequence[Pair]) -> list[Matrix]:
 
 
 def wide_trial(data: Views, source: str, count: int) -> WideTrial:
-    """Pairs of Protocol C of the pictures of test, in grey."""
+    """Pairs of Protocol C, in grey, made from the pictures of the test split."""
     if data.root:
         pictures = [fit(open_rgb(path).convert("L"), *PICTURE) for path in data.some("test")]
     else:
@@ -144,7 +144,7 @@ def digest(wide: Sequence[WidePair]) -> str:
 
 
 def solved(pairs: Sequence[RealPair], found: Sequence[Estimates], folder: Path | None) -> list[Figure]:
-    """How many real pairs the network with ECC brings within 5 pixels, as a fraction."""
+    """Share of the real pairs on which the error of the network with ECC is below 5 pixels."""
     matrices = [of[POLISHED] for of in found]
     errors = [np.inf if matrix is None else pair.error(matrix) for pair, matrix in zip(pairs, matrices, strict=True)]
     share = float(np.mean(np.array(errors) < SOLVED))

@@ -1,4 +1,4 @@
-"""From what the network says about cells to keypoints with descriptors."""
+"""From the network's outputs for cells to keypoints with descriptors."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 
 from zoo.engines import Engine
 
-CELL, DESCRIPTOR = 8, 64  # pixels of a side of what has one descriptor, and its numbers
-PEAK = 0.001  # probability from which on a pixel may be a keypoint: blurred pictures have none above 0.05
-WINDOW = 5  # pixels of a side, of which a keypoint is the likeliest
+CELL, DESCRIPTOR = 8, 64  # side in pixels of a cell, and length of its descriptor
+PEAK = 0.001  # least probability of a keypoint: blurred pictures have none above 0.05
+WINDOW = 5  # side in pixels of the window for non-maximum suppression
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What one picture shows, the most reliable first.
+    """Keypoints of a picture with their descriptors, the most reliable first.
 
     Args:
         points: ``(N, 2)`` float32, x and y in pixels; a pixel's centre has whole coordinates.
         scores: ``(N,)`` float32 in 0..1.
         descriptors: ``(N, 64)`` float32 of unit length; two of the same point have a dot product near 1.
-        pixel: length in the picture's pixels of one of the pixels that the network saw.
+        pixel: side of a pixel of the network's input, in pixels of the picture.
     """
 
     points: np.ndarray
@@ -37,7 +37,7 @@ def find(engine: Engine, picture: np.ndarray, most: int) -> Features:
     Args:
         engine: computes the network.
         picture: grey, ``(H, W)`` uint8.
-        most: keypoints at most.
+        most: largest number of keypoints.
     """
     x = picture[None, None].astype(np.float32) / np.float32(255)
     descriptors, logits, reliability = (output[0].astype(np.float32) for output in engine(x))
@@ -54,7 +54,7 @@ def find(engine: Engine, picture: np.ndarray, most: int) -> Features:
 
 
 def heat_map(logits: np.ndarray) -> np.ndarray:
-    """Probability of each pixel to be a keypoint, ``(8h, 8w)``, of logits ``(65, h, w)``."""
+    """Probability of each pixel to be a keypoint, ``(8h, 8w)``, from logits ``(65, h, w)``."""
     raised = np.exp(logits - logits.max(0))
     pixels = raised[:-1] / raised.sum(0)
     height, width = pixels.shape[1:]
@@ -63,7 +63,7 @@ def heat_map(logits: np.ndarray) -> np.ndarray:
 
 
 def subpixel(heat: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Points moved to the middle of the probability in the 3x3 pixels around them, ``(N, 2)``."""
+    """Points ``(N, 2)`` moved to the centroid of the probability in the 3x3 pixels around them."""
     padded_heat = np.pad(heat, 1)
     x, y = points.astype(int).T
     around = {(i, j): padded_heat[y + 1 + i, x + 1 + j] for i in (-1, 0, 1) for j in (-1, 0, 1)}
@@ -74,7 +74,7 @@ def subpixel(heat: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def sampled(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """What maps ``(C, h, w)`` of cells say at points in pixels, bilinearly: ``(N, C)``."""
+    """Values of maps ``(C, h, w)`` of cells at points in pixels, interpolated bilinearly: ``(N, C)``."""
     height, width = maps.shape[1:]
     x = np.clip((points[:, 0] + 0.5) / CELL - 0.5, 0, width - 1)
     y = np.clip((points[:, 1] + 0.5) / CELL - 0.5, 0, height - 1)
@@ -87,7 +87,7 @@ def sampled(maps: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def moved(features: Features, matrix: np.ndarray) -> Features:
-    """Features whose points lie elsewhere, by an affine map."""
+    """Features whose points are transformed by an affine map."""
     points = features.points @ matrix[:2, :2].T + matrix[:2, 2]
     pixel = float(abs(np.linalg.det(matrix[:2, :2])) ** 0.5)
     return Features(points.astype(np.float32), features.scores, features.descriptors, pixel)

@@ -1,4 +1,4 @@
-"""How XFeat learns: from views of single pictures, between which every correspondence is known."""
+"""The training of XFeat on views of single pictures, between which every correspondence is known."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from zoo.nn.learning import Learner, PictureLog
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
-TEMPERATURE = 20.0  # what similarities are multiplied by before softmax
-CLOSE = 10.0  # pixels: another point nearer than this is no wrong answer
-ROWS, LINES = 4, 40  # of a sheet of validation pairs: pairs, and matches of each
+TEMPERATURE = 20.0  # factor of the similarities before softmax
+CLOSE = 10.0  # pixels: a point nearer than this to the right one does not count as wrong
+ROWS, LINES = 4, 40  # pairs on a sheet of validation pairs, and matches drawn for each
 RIGHT, WRONG = (60, 200, 90), (255, 40, 40)
 
 
@@ -28,15 +28,15 @@ class XFeatModule(Learner):
 
     Descriptors learn by dual softmax over the correspondences of a pair, keypoints by cross entropy with corners that
     OpenCV finds in the undisturbed view, and reliability by binary cross entropy with the probability that the softmax
-    gives the right correspondence.
+    gives to the right correspondence.
 
-    Logs ``train/loss``, and after validation and test ``matched``, the fraction of correspondences whose descriptors
-    are each other's nearest, and ``corners``, the fraction of keypoints at the right pixel of their cell.
+    Logs ``train/loss``, and after validation and test ``matched``, the share of correspondences whose descriptors
+    are each other's nearest, and ``corners``, the share of keypoints at the right pixel of their cell.
 
     Args:
-        width: of the network; see :class:`XFeat`.
-        keypoint_weight: of the loss of the keypoints.
-        reliability_weight: of the loss of the reliability.
+        width: factor of the network's channels; see :class:`XFeat`.
+        keypoint_weight: weight of the keypoint loss.
+        reliability_weight: weight of the reliability loss.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
         log_pictures_every: epochs between two sheets of validation pairs, in TensorBoard and in the run folder.
@@ -70,7 +70,7 @@ class XFeatModule(Learner):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         descriptors, keypoints, reliability = self(batch.views)
-        with torch.autocast(self.device.type, enabled=False):  # bfloat16 knows cosines near 1 to 1/256
+        with torch.autocast(self.device.type, enabled=False):  # bfloat16 resolves cosines near 1 only to 1/256
             agreement = similarities(descriptors, batch.points)
         matching, sure = dual_softmax(agreement, batch.counts)
         corners = F.cross_entropy(keypoints, batch.keypoints)
@@ -101,7 +101,7 @@ class XFeatModule(Learner):
 def similarities(descriptors: Tensor, points: Tensor) -> Tensor:
     """Cosines between the descriptors of each pair's points in a and in b, ``(B, N, N)``.
 
-    A wrong pair whose point lies within 10 pixels of the right one, in a or in b, gets -1: it is no wrong answer.
+    A wrong pair whose point lies within 10 pixels of the right one, in a or in b, gets -1: it does not count as wrong.
     """
     a, b = F.normalize(at_points(descriptors, points), dim=-1)
     cosines = torch.bmm(a, b.transpose(1, 2))
@@ -112,7 +112,7 @@ def similarities(descriptors: Tensor, points: Tensor) -> Tensor:
 
 
 def at_points(maps: Tensor, points: Tensor) -> Tensor:
-    """What maps ``(2B, C, h, w)`` of cells say at the points in a and in b, bilinearly: ``(2, B, N, C)``."""
+    """Values of maps ``(2B, C, h, w)`` of cells at points in a and b, interpolated bilinearly: ``(2, B, N, C)``."""
     size = torch.tensor(maps.shape[:1:-1], device=maps.device) * CELL  # width and height in pixels
     places = (2 * torch.cat((points[..., :2], points[..., 2:])) + 1) / size - 1
     found = F.grid_sample(maps, places[:, None], padding_mode="border", align_corners=False)[:, :, 0]
@@ -122,8 +122,8 @@ def at_points(maps: Tensor, points: Tensor) -> Tensor:
 def dual_softmax(agreement: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
     """Loss of similarities ``(B, N, N)`` whose diagonal is right, and the probability of each right answer that counts.
 
-    Softmax over the points of b for each of a, and the reverse. Only the first ``counts`` points of a pair count, the
-    others not as wrong answers either.
+    The softmax goes over the points of b for each point of a, and the reverse. Only the first ``counts`` points of a
+    pair count; the other points do not count as wrong answers either.
     """
     counting = counted(agreement, counts)
     logits = agreement.masked_fill(~(counting[:, None] & counting[:, :, None]), -1.0) * TEMPERATURE
@@ -132,7 +132,7 @@ def dual_softmax(agreement: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def counted(points: Tensor, counts: Tensor) -> Tensor:
-    """Which of N points of each pair, ``(B, N, ...)``, are no repetitions: ``(B, N)`` bool."""
+    """Which of the N points of each pair, ``(B, N, ...)``, are not repetitions: ``(B, N)`` bool."""
     return torch.arange(points.shape[1], device=points.device) < counts[:, None]
 
 

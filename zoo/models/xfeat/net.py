@@ -15,7 +15,7 @@ from zoo.models.base import Model
 from zoo.models.xfeat.features import CELL, Features
 from zoo.models.xfeat.predict import Matcher
 
-STRIDE = 32  # pixels of a side of a cell of the coarsest features
+STRIDE = 32  # side in pixels of a cell of the coarsest features
 
 
 class XFeat(Model):
@@ -26,16 +26,16 @@ class XFeat(Model):
 
     - ``descriptors`` ``(B, 64, h, w)``, not of unit length;
     - ``keypoints`` ``(B, 65, h, w)``: logits of the cell's pixels, row by row, and of "no keypoint here";
-    - ``reliability`` ``(B, 1, h, w)``: logit of that the descriptor finds its counterpart.
+    - ``reliability`` ``(B, 1, h, w)``: logit that the descriptor finds its counterpart.
 
     Deviations from the paper:
 
     - There is no matching by the dense map, and so no head that corrects positions within cells: keypoints have
       positions of their own.
-    - Keypoints and reliability end as logits; what reads them applies softmax and sigmoid.
+    - Keypoints and reliability are logits; the code that reads them applies softmax and sigmoid.
 
     Args:
-        width: multiplies the channels of the paper; descriptors keep 64.
+        width: factor of the paper's numbers of channels; descriptors keep 64.
     """
 
     outputs = ("descriptors", "keypoints", "reliability")
@@ -61,7 +61,7 @@ class XFeat(Model):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if x.dim() != 4 or x.shape[1] != 1:
-            raise ZooError(f"pictures are (B, 1, H, W), not {tuple(x.shape)}; predict takes any")
+            raise ZooError(f"pictures must be (B, 1, H, W), not {tuple(x.shape)}; predict takes any pictures")
         height, width = ((side + CELL - 1) // CELL for side in x.shape[2:])  # ONNX rounds quotients to zero
         x = padded(standardize(x))
         quarter = self.quarter(self.shallow(x) + self.skip(x))
@@ -93,14 +93,14 @@ def unshuffled(x: Tensor) -> Tensor:
 
 
 def standardize(pictures: Tensor) -> Tensor:
-    """Each picture with mean 0 and deviation 1; one without contrast becomes 0, not noise."""
+    """Pictures normalised to mean 0 and deviation 1; a picture without contrast becomes 0, not noise."""
     mean = pictures.mean(3, keepdim=True).mean(2, keepdim=True)  # rows first: more exact in float32
     variance = (pictures - mean).square().mean(3, keepdim=True).mean(2, keepdim=True)
     return (pictures - mean) * torch.rsqrt(variance + 1e-4)
 
 
 def padded(x: Tensor) -> Tensor:
-    """With the edge repeated to the right and below, to multiples of 32 pixels."""
+    """Pictures padded to multiples of 32 pixels by repeating the edge to the right and below."""
     return F.pad(x, (0, -x.shape[3] % STRIDE, 0, -x.shape[2] % STRIDE), mode="replicate")
 
 

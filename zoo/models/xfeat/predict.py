@@ -1,4 +1,4 @@
-"""From two pictures to a homography by features that match: positions, descriptors, matches, and what agrees."""
+"""From two pictures to a homography: features, matches, and the homography that most matches agree with."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from zoo.pictures.geometry import resizing, transform_points
 from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
-AGREE = 0.6  # cosine of descriptors, from which on they match
-LEAST = 384  # pixels of the longer side that smaller pictures are enlarged to
-NEAR = 3.0  # pixels of what the network sees that an inlier is off at most
-ENOUGH = 40  # inliers with which no further way to look at the pictures is tried
-PLENTY = 100  # inliers with which one picture is not warped to the other, to look again
-FEWEST = 15  # inliers of a homography
-ROUGH = 7  # inliers of one that is only tried
-ITERATIONS = 10_000  # of MAGSAC at most
-SURE = 25.0  # inliers that give a confidence of a half: pictures of different things seldom have as many
+AGREE = 0.6  # least cosine of two descriptors that match
+LEAST = 384  # pixels of the longer side to which smaller pictures are enlarged
+NEAR = 3.0  # largest error of an inlier, in pixels of the network's input
+ENOUGH = 40  # inliers from which on no further rotation or size is tried
+PLENTY = 100  # inliers from which on no second pass with a warped picture is made
+FEWEST = 15  # least number of inliers of a valid homography
+ROUGH = 7  # least number of inliers of a candidate
+ITERATIONS = 10_000  # largest number of MAGSAC iterations
+SURE = 25.0  # inliers with which the confidence is a half: pictures of different things seldom have as many
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What one way to look at two pictures gives, in pixels of the pictures themselves.
+    """The result of one attempt to align two pictures, in pixels of the pictures themselves.
 
     Args:
-        matrix: ``(3, 3)``, or None.
-        matches: ``(K, 4)``, x and y in a, x and y in b.
-        inliers: ``(K,)`` bool.
+        matrix: homography ``(3, 3)``, or None.
+        matches: matched points ``(K, 4)``: x and y in a, x and y in b.
+        inliers: whether each match is an inlier, ``(K,)`` bool.
     """
 
     matrix: np.ndarray | None
@@ -62,7 +62,7 @@ class Matcher:
     engine: Engine
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
-        """What the engine takes and gives."""
+        """Shapes of the engine's input and outputs."""
         cells = -(-height // CELL), -(-width // CELL)
         kinds = (DESCRIPTOR, CELL**2 + 1, 1)
         return (batch, 1, height, width), *((batch, channels, *cells) for channels in kinds)
@@ -76,18 +76,18 @@ class Matcher:
         max_side: Count = 1024,
         keypoints: Count = 2048,
     ) -> Homography:
-        """The homography from the pixels of a to those of b, pictures of any two sizes.
+        """The homography from the pixels of a to the pixels of b; a and b may have any sizes.
 
-        Where few matches agree, a is tried turned by right angles too, and both pictures at half their size.
+        Where few matches agree, a rotated by right angles is tried too, and each picture at half its size.
 
         Args:
             a: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``.
             b: the second picture, of the same kinds.
-            refine: "ecc" refines the estimate with OpenCV's ECC; where that diverges, the estimate stays and
-                ``refined`` of the result says so
-            max_side: pixels of the longer side that larger pictures are reduced to; smaller than 384 are enlarged to
-                that, or to ``max_side`` where it is less
-            keypoints: most keypoints of a picture
+            refine: "ecc" refines the estimate with OpenCV's ECC; where ECC diverges, the estimate stays, and
+                ``refined`` of the result is false
+            max_side: longer side in pixels to which larger pictures are reduced; pictures below 384 pixels are enlarged
+                to 384, or to ``max_side`` where it is less
+            keypoints: largest number of keypoints of a picture
         """
         if refine not in (None, "ecc"):
             raise ZooError(f'refine is "ecc" or None, not {refine!r}')
@@ -112,15 +112,15 @@ class Matcher:
         """Keypoints of a picture, with scores and descriptors.
 
         Args:
-            picture: of the kinds that :meth:`predict` takes. Points are in its own pixels.
-            max_side: pixels of the longer side that a larger picture is reduced to
-            keypoints: most keypoints of the picture
+            picture: a picture of the kinds that :meth:`predict` takes. Points are in its own pixels.
+            max_side: longer side in pixels to which a larger picture is reduced
+            keypoints: largest number of keypoints of the picture
         """
         check_options(max_side, keypoints)
         return self._seen(to_grey(read(picture)), max_side, most=keypoints)
 
     def align(self, a: np.ndarray, b: np.ndarray, max_side: int = 1024, keypoints: int = 2048) -> Found:
-        """What agrees best, of grey pictures ``(H, W)`` uint8."""
+        """The best result for grey pictures ``(H, W)`` uint8."""
         best = Found(None, np.zeros((0, 4)), np.zeros(0, bool))
         for seen_a, seen_b in self._looks(a, b, max_side, keypoints):
             found = agreeing(seen_a, seen_b, a.shape, b.shape)
@@ -134,7 +134,7 @@ class Matcher:
         return best
 
     def _again(self, a: np.ndarray, b: np.ndarray, matrix: np.ndarray, max_side: int, most: int) -> Found:
-        """What agrees once the finer of two pictures is warped to the other: both show things alike then."""
+        """The result of a second pass with the finer picture warped to the other, so that both look alike."""
         (small_a, to_a), (small_b, to_b) = resized(a, max_side), resized(b, max_side)
         onto = to_b @ matrix @ np.linalg.inv(to_a)
         if magnification(onto, small_a.shape) <= 1:
@@ -144,7 +144,7 @@ class Matcher:
         return agreeing(moved(seen_a, np.linalg.inv(to_a)), moved(seen_b, np.linalg.inv(to_b)), a.shape, b.shape)
 
     def _warped(self, fine: np.ndarray, coarse: np.ndarray, matrix: np.ndarray, most: int) -> Features:
-        """Features, in the pixels of the finer picture, of what it shows when it is warped to the coarser one."""
+        """Features of the finer picture warped to the coarser one, in pixels of the finer picture."""
         less, to_less = resized(fine, max(1, round(max(fine.shape) * min(1.0, magnification(matrix, fine.shape)))))
         size, onto = coarse.shape[1::-1], matrix @ np.linalg.inv(to_less)
         there = cv2.erode(cv2.warpPerspective(np.ones_like(less), onto, size), np.ones((CELL, CELL), np.uint8))
@@ -155,13 +155,13 @@ class Matcher:
         return Features(points.astype(np.float32), found.scores[inside], found.descriptors[inside])
 
     def _mirrored(self, a: np.ndarray, b: np.ndarray, max_side: int, most: int) -> int:
-        """Inliers of a in the mirror: more than without are of a mirrored picture, which no camera takes."""
+        """Inliers with a mirrored: more than without mean a mirrored picture, which no camera takes."""
         seen_b, flipped = self._seen(b, max_side, most=most), (a[:, ::-1], a[::-1])
         looks = (self._seen(np.ascontiguousarray(each), max_side, most=most) for each in flipped)
         return max(agreeing(seen_a, seen_b, a.shape, b.shape).count for seen_a in looks)
 
     def _looks(self, a: np.ndarray, b: np.ndarray, max_side: int, most: int) -> Iterator[tuple[Features, Features]]:
-        """Features of both pictures: as they are, a turned, then each at half its size, which shows it from afar."""
+        """Features of both pictures: as they are, a rotated, then each at half its size, as if seen from afar."""
         see = partial(self._seen, most=most)
         first, second = see(a, max_side), see(b, max_side)
         yield first, second
@@ -172,7 +172,7 @@ class Matcher:
         yield first, half_b
 
     def _seen(self, picture: np.ndarray, max_side: int, *, most: int, turn: int | None = None) -> Features:
-        """Features of a picture that is reduced and turned, in its own pixels."""
+        """Features of a picture that is resized and rotated first, in pixels of the original."""
         small, to_small = resized(picture, max_side)
         if turn is not None:
             to_small = turning(turn, *small.shape) @ to_small
@@ -208,13 +208,13 @@ def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[
 
 
 def breadth(points: np.ndarray) -> float:
-    """How far points ``(N, 2)`` scatter across the line that fits them best: the standard deviation."""
+    """Standard deviation of points ``(N, 2)`` across the line that fits them best."""
     across = np.linalg.svd(points - points.mean(0), compute_uv=False)[-1]
     return float(across / len(points) ** 0.5)
 
 
 def matched(a: Features, b: Features) -> np.ndarray:
-    """Points of a and b whose descriptors are each other's nearest and much alike, ``(K, 4)`` float64."""
+    """Points of a and b whose descriptors are each other's nearest and similar, ``(K, 4)`` float64."""
     if not (len(a.points) and len(b.points)):
         return np.zeros((0, 4))
     cosines = a.descriptors @ b.descriptors.T
@@ -225,9 +225,10 @@ def matched(a: Features, b: Features) -> np.ndarray:
 
 
 def resized(picture: np.ndarray, max_side: int) -> tuple[np.ndarray, np.ndarray]:
-    """A picture whose longer side has 384 to ``max_side`` pixels, or that many where it is less; the map to its pixels.
+    """A picture resized to a longer side of 384 to ``max_side`` pixels, and the matrix to its pixels.
 
-    Small pictures are enlarged, because keypoints are about as exact in pixels at any size.
+    Where ``max_side`` is below 384, the longer side has ``max_side`` pixels. Small pictures are enlarged,
+    because keypoints are about as exact in pixels at any size.
     """
     longer = max(picture.shape)
     scale = min(max_side, max(longer, LEAST)) / longer
@@ -239,7 +240,7 @@ def resized(picture: np.ndarray, max_side: int) -> tuple[np.ndarray, np.ndarray]
 
 
 def turning(turn: int, height: int, width: int) -> np.ndarray:
-    """Where the pixels of a picture lie once it is turned."""
+    """Matrix from the pixels of a picture to the pixels of the rotated picture."""
     right, bottom = width - 1.0, height - 1.0
     if turn == cv2.ROTATE_90_CLOCKWISE:
         return np.array([[0, -1, bottom], [1, 0, 0], [0, 0, 1.0]])

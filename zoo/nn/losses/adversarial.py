@@ -1,4 +1,4 @@
-"""An adversarial loss: a second network learns to tell predictions from truths, and the first one to deceive it."""
+"""An adversarial loss: a discriminator learns to tell predictions from truths, the network to deceive it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class Discriminator(nn.Module):
-    """Scores how real the parts of pictures look, each of some 30 x 30 pixels, as logits.
+    """Scores how real patches of pictures look, each of about 30 x 30 pixels, as logits.
 
-    Convolutions at the full size, at half and at a quarter of it, with spectral norm (Miyato et al., 2018,
-    https://arxiv.org/abs/1802.05957) but for the first and the last.
+    Convolutions at the full size, half of it and a quarter of it, all but the first and the last with spectral norm
+    (Miyato et al., 2018, https://arxiv.org/abs/1802.05957).
 
     Args:
-        channels: at the full size, twice as many at each smaller one.
+        channels: number of channels at the full size; twice as many at each smaller size.
     """
 
     def __init__(self, channels: int = 32) -> None:
@@ -31,16 +31,16 @@ class Discriminator(nn.Module):
 
 
 def relativistic_losses(discriminator: nn.Module, prediction: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """What the predicting network minimises, and what the discriminator does: two scalars.
+    """The loss of the predicting network and the loss of the discriminator: two scalars.
 
-    Relativistic average losses (Jolicoeur-Martineau, 2018, https://arxiv.org/abs/1807.00734), as ESRGAN has them: the
-    truth shall score more than predictions do in the mean, and the other way round. Each network gets the gradient of
-    its own loss only, so that one optimiser minimises their sum.
+    Relativistic average losses (Jolicoeur-Martineau, 2018, https://arxiv.org/abs/1807.00734), as in ESRGAN: truths
+    should score higher than the mean of predictions, and predictions lower than the mean of truths. Each network gets
+    the gradient of its own loss only, so that one optimiser can minimise the sum.
 
     Args:
-        discriminator: such as :class:`Discriminator`.
+        discriminator: network that scores pictures, such as :class:`Discriminator`.
         prediction: RGB in 0..1, ``(B, 3, H, W)``.
-        truth: of the same shape.
+        truth: RGB in 0..1, of the same shape.
     """
     frozen = {name: parameter.detach() for name, parameter in discriminator.named_parameters()}
     deceiving = functional_call(discriminator, frozen, (prediction,))
@@ -49,7 +49,7 @@ def relativistic_losses(discriminator: nn.Module, prediction: Tensor, truth: Ten
 
 
 def _told_apart(more: Tensor, less: Tensor) -> Tensor:
-    """How far scores are from being more than others: log 2 where they are alike."""
+    """The loss of ``more`` scoring higher than ``less``: log 2 if they are equal."""
     return (F.softplus(less.mean() - more).mean() + F.softplus(less - more.mean()).mean()) / 2
 
 

@@ -17,7 +17,7 @@ from zoo.base.text import did_you_mean
 def feature_reconstruction_loss(features: Tensor, target: Tensor) -> Tensor:
     """Squared distance per value, equation 2: ``(B, C, H, W)`` twice -> mean over the batch, a scalar.
 
-    A target ``(1, C, H, W)`` is that of the whole batch.
+    A target ``(1, C, H, W)`` applies to the whole batch.
     """
     return (_at_least_float32(features) - _at_least_float32(target)).square().mean()
 
@@ -25,7 +25,7 @@ def feature_reconstruction_loss(features: Tensor, target: Tensor) -> Tensor:
 def gram_matrix(features: Tensor) -> Tensor:
     """Products of the channels, equation 3: ``(B, C, H, W)`` -> ``(B, C, C)``, divided by ``C * H * W``.
 
-    In float32 at least, also under autocast: the sums are over thousands of pixels.
+    Computed at least in float32, also under autocast, since the sums are over thousands of pixels.
     """
     channels, height, width = features.shape[1:]
     pixels = features.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last in memory
@@ -36,7 +36,7 @@ def gram_matrix(features: Tensor) -> Tensor:
 class _Products(torch.autograd.Function):
     """``x^T x`` of ``(B, N, C)``.
 
-    Autograd would keep float32 copies and multiply twice for the gradient, which is ``x (g + g^T)``; here it has the
+    Autograd would keep float32 copies and multiply twice for the gradient ``x (g + g^T)``; here the gradient has the
     precision and the layout of ``x``.
     """
 
@@ -58,9 +58,8 @@ def style_loss(features: Tensor, target_gram: Tensor, normalize: bool = False) -
 
     Args:
         features: ``(B, C, H, W)``.
-        target_gram: ``(C, C)`` or ``(1, C, C)`` for the whole batch, or ``(B, C, C)``; the pictures they come from
-            may have any size.
-        normalize: whether it is divided by the squared norm of the target, unless that is 0.
+        target_gram: ``(C, C)`` or ``(1, C, C)`` for the whole batch, or ``(B, C, C)``; from pictures of any size.
+        normalize: whether the loss is divided by the squared norm of the target, unless the norm is 0.
     """
     squared = (gram_matrix(features) - target_gram).square().sum((-2, -1))
     if normalize:
@@ -72,8 +71,8 @@ def style_loss(features: Tensor, target_gram: Tensor, normalize: bool = False) -
 def total_variation(pictures: Tensor) -> Tensor:
     """Roughness of pictures ``(B, C, H, W)``, a scalar that does not depend on their size.
 
-    The squared difference of a value from its right neighbour, in the mean over all values that have one, plus the
-    same of the lower neighbour. (The paper's regulariser; other definitions take sums, absolute values or roots.)
+    The mean squared difference of a value from its right neighbour, over all values that have one, plus the same for
+    the lower neighbour. (The paper's regulariser; other definitions use sums, absolute values or roots.)
     """
     pictures = _at_least_float32(pictures)
     differences = pictures.diff(dim=-1), pictures.diff(dim=-2)
@@ -86,7 +85,7 @@ class FeatureLoss(nn.Module):
 
     Args:
         vgg: :class:`zoo.nn.vgg.VGGFeatures`, or another module that has ``layers`` and returns features by their name.
-        weights: of layers; None: 1 for each that ``vgg`` returns.
+        weights: weights of the layers; None: 1 for each layer that ``vgg`` returns.
     """
 
     def __init__(self, vgg: nn.Module, weights: Mapping[str, float] | None = None) -> None:
@@ -100,7 +99,7 @@ class FeatureLoss(nn.Module):
         return self.of_features(self.vgg(prediction), truth)
 
     def of_features(self, features: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """The loss of what ``vgg`` returned, for those who need the features for another loss too."""
+        """The loss from given features of ``vgg``, for callers that use the features in another loss too."""
         terms = (w * feature_reconstruction_loss(features[layer], target[layer]) for layer, w in self.weights.items())
         return torch.stack(list(terms)).sum()
 
@@ -109,16 +108,16 @@ class StyleLoss(nn.Module):
     """Weighted sum of :func:`style_loss` over layers.
 
     Args:
-        vgg: as :class:`FeatureLoss` has it.
-        style: picture ``(1, 3, H, W)`` whose style all predictions shall have, or one for each of a batch; or a list
-            of such, of any sizes, whose Gram matrices are mixed. They are computed here, once, and are no part of the
-            state dict.
-        weights: of layers; None: 1 for each that ``vgg`` returns.
+        vgg: loss network, as in :class:`FeatureLoss`.
+        style: style picture ``(1, 3, H, W)`` for all predictions, or one for each prediction of a batch; or a list of
+            such pictures of any sizes, whose Gram matrices are mixed. The Gram matrices are computed here, once, and
+            are not part of the state dict.
+        weights: weights of the layers; None: 1 for each layer that ``vgg`` returns.
         normalize: whether each layer's term is divided by the squared norm of its target, so that layers weigh alike.
-        blend: share of each of several styles, in any unit; None: the same of each.
+        blend: weight of each of several styles, on any scale; None: equal weights.
 
     Raises:
-        ZooError: other layers, or another number of shares, none of which may be negative nor all 0.
+        ZooError: unknown layers, a wrong number of blend weights, negative blend weights, or only zeros.
     """
 
     def __init__(
@@ -135,7 +134,7 @@ class StyleLoss(nn.Module):
         shares = [1.0] * len(styles) if blend is None else list(blend)
         if len(shares) != len(styles) or not all(share >= 0 for share in shares) or not 0 < sum(shares) < math.inf:
             raise ZooError(
-                f"blend needs a share for each style, {len(styles)} here, 0 or more and not all of them 0; not {shares}"
+                f"blend needs one weight for each of the {len(styles)} styles, 0 or more and not all 0, not {shares}"
             )
         for one, share in zip(styles, shares, strict=True):
             with torch.no_grad():
@@ -152,7 +151,7 @@ class StyleLoss(nn.Module):
         return self.of_features(self.vgg(prediction))
 
     def of_features(self, features: Mapping[str, Tensor]) -> Tensor:
-        """The loss of what ``vgg`` returned, for those who need the features for another loss too."""
+        """The loss from given features of ``vgg``, for callers that use the features in another loss too."""
         terms = [
             weight * style_loss(features[layer], getattr(self, f"gram_{layer}"), self.normalize)
             for layer, weight in self.weights.items()
@@ -164,9 +163,9 @@ def _layer_weights(vgg: Any, weights: Mapping[str, float] | None) -> dict[str, f
     layers = tuple(vgg.layers)
     for layer in weights or ():
         if layer not in layers:
-            raise ZooError(f"a weight for {layer!r}, which is none of {', '.join(layers)}{did_you_mean(layer, layers)}")
+            raise ZooError(f"cannot weight {layer!r}: the layers are {', '.join(layers)}{did_you_mean(layer, layers)}")
     if weights is not None and not weights:
-        raise ZooError(f"no layer has a weight; there are {', '.join(layers)}")
+        raise ZooError(f"no layer has a weight; the layers are {', '.join(layers)}")
     return dict.fromkeys(layers, 1.0) if weights is None else dict(weights)
 
 

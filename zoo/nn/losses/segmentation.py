@@ -11,11 +11,11 @@ def soft_jaccard_loss(logits: Tensor, target: Tensor, ignore_index: int | None) 
 
     Args:
         logits: ``(B, C, H, W)``.
-        target: class ids ``(B, H, W)``; pixels of ``ignore_index`` count nowhere; None: all count.
+        target: class ids ``(B, H, W)``; pixels of ``ignore_index`` are ignored; None: all pixels count.
     """
     classes = logits.shape[1]
     labelled = (torch.ones_like(target) if ignore_index is None else target != ignore_index).to(logits.dtype)
-    ids = target.clamp(max=classes - 1)  # void gets some class here and no weight below
+    ids = target.clamp(max=classes - 1)  # void gets any class here and weight 0 below
     probabilities = logits.softmax(1)
     hits = probabilities.gather(1, ids[:, None])[:, 0] * labelled
     zeros = hits.new_zeros(classes)

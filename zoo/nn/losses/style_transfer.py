@@ -1,4 +1,4 @@
-"""What a picture in the style of another loses: the objective of neural style, by optimisation or by a network."""
+"""The loss of neural style, for optimisation of a picture and for training of a network."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.nn.losses.perceptual import FeatureLoss, StyleLoss, total_variation
 
-TOLD = "{loss:.4f} (content {content:.4f}, style {style:.4f}, tv {tv:.4f})"  # of terms
+TOLD = "{loss:.4f} (content {content:.4f}, style {style:.4f}, tv {tv:.4f})"  # format of the terms
 
 
 class StyleTransferLoss(nn.Module):
-    """Weighted sum of content, style and roughness (Johnson et al., 2016, https://arxiv.org/abs/1603.08155).
+    """Weighted sum of content, style and total variation (Johnson et al., 2016, https://arxiv.org/abs/1603.08155).
 
-    The content term is the mean squared distance of features, the style term that of Gram matrices, each layer divided
-    by the squared norm of its target: weights mean the same at every size of the picture and for every style.
+    The content term is the mean squared distance of features. The style term is the squared distance of Gram matrices,
+    each layer divided by the squared norm of its target. Weights mean the same at every size and for every style.
 
     Args:
         vgg: :class:`zoo.nn.vgg.VGGFeatures` with all layers that have a weight below.
         style: picture ``(1, 3, H, W)`` in 0..1, or several, of any sizes.
         content_layers: weights of layers in the content term.
         style_layers: weights of layers in the style term.
-        content_weight: of the content term.
-        style_weight: of the style term.
-        tv_weight: of the total variation.
-        blend: share of each of several styles; None: the same of each.
+        content_weight: weight of the content term.
+        style_weight: weight of the style term.
+        tv_weight: weight of the total variation.
+        blend: weight of each of several styles; None: equal weights.
 
     Raises:
-        ZooError: negative weights, layers that ``vgg`` has not, or a style too small for it.
+        ZooError: negative weights, layers that ``vgg`` lacks, or a style too small for it.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class StyleTransferLoss(nn.Module):
 
     @torch.no_grad()
     def targets(self, content: Tensor) -> dict[str, Tensor]:
-        """Features of the content ``(B, 3, H, W)``, computed no deeper than its term needs."""
+        """Features of the content ``(B, 3, H, W)``, computed only as deep as its term needs."""
         return self.vgg(content, tuple(self.content.weights))
 
     def terms(self, picture: Tensor, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -68,5 +68,5 @@ class StyleTransferLoss(nn.Module):
         return {"loss": content + style + tv, "content": content, "style": style, "tv": tv}
 
     def forward(self, picture: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
-        """The loss of pictures ``(B, 3, H, W)``, by what :meth:`targets` made of their contents."""
+        """The loss of pictures ``(B, 3, H, W)``, with the features of their contents from :meth:`targets`."""
         return self.terms(picture, targets)["loss"]

@@ -1,4 +1,4 @@
-"""How strongly a picture is covered by a grid, which PSNR and feature distances hardly notice and eyes do."""
+"""Measures grids in pictures, which eyes notice but PSNR and feature distances hardly do."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 from zoo.base.errors import ZooError
 from zoo.nn.metrics.super_resolution import luma
 
-ROUNDING = 1 / 12  # power of what rounding to 8 bits adds, in levels squared: without it a blank picture would be 0 / 0
-PEAK = 1  # bins on each side that belong to a frequency: the window is as wide
-NEAR, FAR = 3, 8  # first bin of the neighbouring band on each side, and by what the length is divided for its last
-SMALLEST = 64  # pixels of a side: below that there are no neighbours
+ROUNDING = 1 / 12  # noise power of rounding to 8 bits, in levels squared: avoids 0 / 0 for a blank picture
+PEAK = 1  # bins on each side of a frequency that the window smears it over
+NEAR, FAR = 3, 8  # first bin of the neighbouring band on each side; divisor of the length that gives its last bin
+SMALLEST = 64  # minimum side in pixels: smaller pictures have no neighbouring bins
 
 
 def periodic_energy(picture: Tensor, truth: Tensor | None = None, periods: Sequence[int] = (2, 4)) -> Tensor:
-    """Power at the frequencies of a grid over that of their neighbours: RGB in 0..1 ``(B, 3, H, W)`` -> ``(B,)``.
+    """Power at a grid's frequencies relative to neighbouring frequencies: RGB in 0..1 ``(B, 3, H, W)`` -> ``(B,)``.
 
-    That of the differences of neighbouring pixels' luma, along rows and along columns, by a Hann window; the largest
-    over both directions and all periods. Photographs have about 1, pictures with a grid many times as much.
+    The power is of the luma differences of neighbouring pixels, along rows and along columns, with a Hann window. The
+    result is the maximum over both directions and all periods: about 1 for photographs, many times that with a grid.
 
     Args:
-        picture: values outside 0..1 are clipped, nothing is rounded.
-        truth: of the same shape, by whose own the result is divided; None: it stands as it is.
-        periods: of the grid, in pixels; a network that enlarges by n may draw one of n pixels and of its divisors.
+        picture: pictures; values outside 0..1 are clipped, nothing is rounded.
+        truth: truths of the same shape; the result is divided by their relative power. None: no division.
+        periods: periods of the grid in pixels; a network that enlarges by n may draw grids of n and of its divisors.
 
     Raises:
         ZooError: a side has fewer than 64 pixels.
@@ -34,7 +34,7 @@ def periodic_energy(picture: Tensor, truth: Tensor | None = None, periods: Seque
         raise ValueError(f"pictures are (B, 3, H, W), not {tuple(picture.shape)}")
     if min(picture.shape[-2:]) < SMALLEST:
         size = f"{picture.shape[-1]}x{picture.shape[-2]}"
-        raise ZooError(f"a picture of {size} is too small to be searched for a grid: {SMALLEST} pixels a side at least")
+        raise ZooError(f"a picture of {size} is too small to be searched for a grid: each side needs {SMALLEST} pixels")
     energy = _largest_ratio(picture, periods)
     return energy if truth is None else energy / _largest_ratio(truth, periods)
 
@@ -48,7 +48,7 @@ def _largest_ratio(picture: Tensor, periods: Sequence[int]) -> Tensor:
 def _power(lines: Tensor, period: int) -> Tensor:
     """Mean power of the differences along the lines ``(B, N, L)``: ``(B, 1 + L' / 2)`` for a multiple L' of the period.
 
-    In levels squared: white noise of deviation 1 has 1 in each bin.
+    The unit is levels squared: white noise of deviation 1 has power 1 in each bin.
     """
     differences = lines.diff(dim=-1)
     length = differences.shape[-1] // (2 * period) * (2 * period)

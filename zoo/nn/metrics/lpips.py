@@ -1,4 +1,4 @@
-"""LPIPS, a distance of pictures that agrees with what people see better than PSNR does."""
+"""LPIPS, a distance of pictures that agrees with human perception better than PSNR."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ EPSILON = 1e-8
 class LPIPS(nn.Module):
     """Learned perceptual image patch similarity (Zhang et al., 2018, https://arxiv.org/abs/1801.03924), on VGG-16.
 
-    Features of each layer are brought to unit length at every pixel; their squared differences are weighted by channel
-    with the weights that the authors fitted to what people see, version 0.1, as torchmetrics ships them. 0: alike.
+    Features of each layer are normalised to unit length at every pixel. Their squared differences are weighted by
+    channel, with the authors' weights fitted to human judgements, version 0.1, as in torchmetrics. 0: identical.
 
-    As a loss it may look at fewer layers, and pool by averages: gradients of max pooling favour one pixel of four.
+    A loss may use fewer layers and average pooling: gradients of max pooling favour one pixel of four.
 
     Args:
-        vgg: weights of VGG-16, see :class:`zoo.nn.vgg.VGGFeatures`. The published weights of the channels belong to
-            ImageNet's VGG-16; with others the distance is a little different.
-        layers: of ``LAYERS``.
-        pooling: of VGG-16, "max" as published, or "average".
+        vgg: weights of VGG-16, see :class:`zoo.nn.vgg.VGGFeatures`. The published channel weights belong to ImageNet's
+            VGG-16; with other weights the distance is slightly different.
+        layers: some of ``LAYERS``.
+        pooling: pooling of VGG-16, "max" as published, or "average".
 
     Raises:
-        ZooError: weights that are not there or do not fit.
+        ZooError: weights that are missing or do not fit.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class LPIPS(nn.Module):
         return self.of_features(self.vgg(prediction), self.vgg(target))
 
     def of_features(self, features: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> Tensor:
-        """The distance by features of the layers, where they are needed for something else too."""
+        """The distance from given features of the layers, for callers that also need the features."""
         terms = []
         for layer in self.layers:
             difference = (_unit(features[layer].float()) - _unit(target[layer].float())).square()
@@ -74,4 +74,4 @@ def _published() -> dict[str, Tensor]:
             tensors = torch.load(stream, map_location="cpu", weights_only=True)
         return {layer: tensors[f"lin{i}.model.1.weight"] for i, layer in enumerate(LAYERS)}
     except (OSError, KeyError) as error:
-        raise ZooError(f"LPIPS: torchmetrics has no weights of it here ({error}); install torchmetrics anew") from None
+        raise ZooError(f"LPIPS: its weights are missing from torchmetrics ({error}); reinstall torchmetrics") from None

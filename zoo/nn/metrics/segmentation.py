@@ -11,14 +11,14 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 @dataclass(frozen=True)
 class SegmentationScores:
-    """Shares in 0..1, by the protocol of Long et al. (2015, https://arxiv.org/abs/1411.4038).
+    """Scores in 0..1, by the protocol of Long et al. (2015, https://arxiv.org/abs/1411.4038).
 
     Args:
-        iou: intersection over union of each class, float64 ``(classes,)``; NaN for a class that neither annotation
-            nor prediction has.
+        iou: intersection over union of each class, float64 ``(classes,)``; NaN for a class that is neither
+            in the annotation nor in the prediction.
         miou: mean of the IoU over the classes that occur.
         mean_accuracy: mean class accuracy (recall) over the classes that the annotation has.
-        pixel_accuracy: share of labelled pixels that are right.
+        pixel_accuracy: fraction of the labelled pixels that are right.
     """
 
     iou: Tensor
@@ -28,9 +28,9 @@ class SegmentationScores:
 
 
 def confusion_matrix(classes: int, ignore_index: int | None) -> MulticlassConfusionMatrix:
-    """Counts pixels over a split and over ranks, void left out if there is one; :func:`segmentation_scores` takes it.
+    """Counts pixels over a split and over ranks, without void, for :func:`segmentation_scores`.
 
-    The arguments of every update are not validated: that sorts all pixels and takes longer than the network.
+    Arguments of updates are not validated: validation sorts all pixels and takes longer than the network.
     """
     return MulticlassConfusionMatrix(classes, ignore_index=ignore_index, validate_args=False)
 
@@ -49,7 +49,7 @@ def segmentation_scores(confusion: Tensor) -> SegmentationScores:
 
 
 def iou_table(scores: SegmentationScores, names: Sequence[str], title: str) -> str:
-    """The scores as aligned text: one line a class, then the means."""
+    """The scores as aligned text: one line per class, then the means."""
     rows = [*zip(names, scores.iou.tolist(), strict=True)]
     rows += [("mIoU", scores.miou), ("mean accuracy", scores.mean_accuracy), ("pixel accuracy", scores.pixel_accuracy)]
     width = max(len(name) for name, _ in rows)

@@ -1,8 +1,8 @@
-"""PSNR and SSIM by the protocol of super resolution, and distance in a loss network.
+"""PSNR and SSIM by the protocol of super resolution, and the feature distance in a loss network.
 
-The protocol: results are rounded to 8 bits, compared in the Y channel of ITU-R BT.601 in float64, without ``scale``
-pixels at each border; the figure of a data set is the mean over its pictures. Bicubic interpolation x4 (Pillow's, down
-and up) has 28.42 dB on Set5 by it.
+The protocol: results are rounded to 8 bits and compared in the Y channel of ITU-R BT.601 in float64, without ``scale``
+pixels at each border. The figure of a data set is the mean over its pictures. By this protocol, bicubic interpolation
+x4 (Pillow's, down and up) has 28.42 dB on Set5.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def psnr(
 ) -> Tensor:
     """Peak signal-to-noise ratio of each picture: RGB in 0..1 ``(B, 3, H, W)`` twice -> dB ``(B,)``, float64.
 
-    Against a peak of 255. Identical pictures have infinity.
+    The peak is 255. Identical pictures have infinity.
 
     Args:
-        prediction: may leave 0..1; rounding clips it.
-        target: of the same size.
+        prediction: predictions; values may leave 0..1, rounding clips them.
+        target: targets of the same size.
         crop: pixels at each border that do not count.
-        channels: "y" for the luma, "rgb" for the squared error over all three.
+        channels: "y" for the luma, "rgb" for the squared error over all three channels.
         quantize: whether both are rounded to 8 bits first.
 
     Raises:
-        ZooError: nothing is left within the crop.
+        ZooError: the crop leaves nothing.
     """
     a, b = _comparable(prediction, target, crop, channels, quantize, least=1)
     return 10 * torch.log10(255**2 / (a - b).square().mean((1, 2, 3)))
@@ -54,8 +54,8 @@ def ssim(
 ) -> Tensor:
     """Structural similarity of each picture (Wang et al., 2004): arguments of :func:`psnr` -> -1..1 ``(B,)``, float64.
 
-    11x11 Gaussian window of sigma 1.5 where it lies within the picture, biased covariance, K1 0.01, K2 0.03; that of
-    "rgb" is the mean over the channels.
+    11x11 Gaussian window of sigma 1.5 where it lies within the picture, biased covariance, K1 0.01, K2 0.03. For "rgb"
+    it is the mean over the channels.
 
     Raises:
         ZooError: the window does not fit within the crop.
@@ -73,8 +73,8 @@ def feature_distance(features: Mapping[str, Tensor], truth: Mapping[str, Tensor]
     """Mean squared difference of features (Johnson et al., 2016, equation 2) of each picture, ``(B,)`` by layer.
 
     Args:
-        features: what :class:`zoo.nn.vgg.VGGFeatures` gives of predictions, ``(B, C, h, w)`` of each layer.
-        truth: likewise of targets; nothing is cropped, and what leaves 0..1 is not clipped.
+        features: features of predictions from :class:`zoo.nn.vgg.VGGFeatures`, ``(B, C, h, w)`` for each layer.
+        truth: features of targets, in the same form. Nothing is cropped, and values outside 0..1 are not clipped.
     """
     return {layer: (features[layer].float() - truth[layer].float()).square().mean((1, 2, 3)) for layer in features}
 
@@ -82,7 +82,7 @@ def feature_distance(features: Mapping[str, Tensor], truth: Mapping[str, Tensor]
 def _comparable(
     prediction: Tensor, target: Tensor, crop: int, channels: Channels, quantize: bool, least: int
 ) -> tuple[Tensor, Tensor]:
-    """Both as float64 in 0..255, ``(B, 1 or 3, H, W)``, cropped."""
+    """Prediction and target as float64 in 0..255, ``(B, 1 or 3, H, W)``, cropped."""
     _check(prediction, target)
     if channels not in ("y", "rgb") or crop < 0:
         raise ValueError(f'channels are "y" or "rgb" and crop 0 or more, not {channels!r} and {crop}')
@@ -108,7 +108,7 @@ def _values(pictures: Tensor, channels: Channels, quantize: bool) -> Tensor:
 
 
 def _double(pictures: Tensor) -> Tensor:
-    return pictures.to("cpu" if pictures.device.type == "mps" else pictures.device, torch.float64)  # MPS has none
+    return pictures.to("cpu" if pictures.device.type == "mps" else pictures.device, torch.float64)  # MPS lacks float64
 
 
 def _blur(x: Tensor) -> Tensor:
