@@ -1,1 +1,1 @@
-from hub_client import cold, hub, use_hub  # noqa: F401  fixtures
+from hub_client import cold, hub, me, mirror, running_mirror, use_hub  # noqa: F401  fixtures

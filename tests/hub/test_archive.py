@@ -111,8 +111,8 @@ def test_damage_is_named(bundle: Path, cache: Path):
     [
         (None, r"digests\.json is missing"),
         (b"[]", "does not list its files"),
-        (b"{", "does not name"),
-        (b"{}", "does not name"),
+        (b"{", "does not list"),
+        (b"{}", "does not list"),
     ],
 )
 def test_digests_that_are_none(bundle: Path, digests: bytes | None, message: str):

@@ -229,7 +229,7 @@ HOSTILE_RECIPES = {
     "address": ("data: {class_path: zoo.data.CamVid, init_args: {root: 'http://a/b'}}", "leads out of"),
     "aliases": ("a: &a [1]\ndata: *a", "not YAML"),
     "python": ("data: !!python/object/apply:os.system [ls]", "not YAML"),
-    "none": ("[]", "no mapping"),
+    "none": ("[]", "not a mapping"),
     "no data": ("data: 5", "recipe.yaml: data: "),
     "no class": ("data: {class_path: 3}", "recipe.yaml: data.class_path: "),
     "no arguments": ("data: {class_path: zoo.data.StreetScenes, init_args: [1]}", "recipe.yaml: data.init_args: "),

@@ -118,7 +118,7 @@ def test_errors(photographs: Path, tmp_path: Path):
     ):
         with pytest.raises(ZooError, match=message):
             crops(photographs, **changed)
-    with pytest.raises(ZooError, match=r"data\.extra: without data\.root"):
+    with pytest.raises(ZooError, match=r"data\.extra needs data\.root"):
         crops(None, extra=[photographs])
     with pytest.raises(ZooError, match="no such folder"):
         crops(tmp_path / "nowhere").setup("fit")

@@ -325,7 +325,7 @@ PICTURE, ANSWER = np.zeros((1, 3, 48, 64), np.uint8), np.ones((1, 11, 48, 64), n
         ({"golden": packed(input=PICTURE, output=ANSWER, step=[1, 2])}, "golden in its metadata is damaged"),
         ({"golden": packed(input=PICTURE, output=ANSWER, step=7)}, "the output has the shape"),
         ({"golden": packed(input=PICTURE, output=ANSWER[:, :3])}, "the output has the shape"),
-        ({"golden": packed(input=PICTURE, output=np.nan * ANSWER)}, "off by nan %"),
+        ({"golden": packed(input=PICTURE, output=np.nan * ANSWER)}, "differs by nan %"),
         ({"golden_tolerance": "much"}, "golden_tolerance in its metadata must be above 0"),
         ({"golden_tolerance": "nan"}, "golden_tolerance in its metadata must be above 0"),
         ({"golden_tolerance": "1e9"}, "golden_tolerance in its metadata must be above 0"),
@@ -544,7 +544,7 @@ def test_memory_of_a_whole_picture_is_refused_with_the_way_out(folder: Path, mon
     assert np.abs(by_strips - np.asarray(other.predict(CAT))).max() <= 1
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 0.9 * whole)
     for tile in ("auto", None):
-        with pytest.raises(ZooError, match=r"^161x121 pixels: needs .* torch's engine, which computes it by strips"):
+        with pytest.raises(ZooError, match=r"^161x121 pixels: needs .* torch's engine, which computes strips"):
             other.predict(CAT, tile=tile)
 
 

@@ -141,7 +141,7 @@ def test_the_file_must_be_the_one_described(net: nn.Module, config: dict, tmp_pa
     ("tensors", "message"),
     [
         ({"input": torch.zeros(1, 3, 4, 4, dtype=torch.uint8)}, "not a picture of 3 x 48 x 64"),
-        ({"input": torch.zeros(1, 3, 48, 64, dtype=torch.int8)}, "no picture of 3 x 48 x 64 in uint8"),
+        ({"input": torch.zeros(1, 3, 48, 64, dtype=torch.int8)}, "not a picture of 3 x 48 x 64 in uint8"),
         ({"input": torch.zeros(0, 3, 48, 64, dtype=torch.uint8)}, "not a picture of 3 x 48 x 64"),
         ({"output": torch.zeros(1, 11, 48, 64, dtype=torch.uint8)}, "an input and an output in float16 or float32"),
         (

@@ -219,7 +219,7 @@ def test_large_pictures_are_told_of(net):
         ({"content": "missing.jpg"}, "missing.jpg: no such file"),
         ({"style": "missing.jpg"}, "missing.jpg: no such file"),
         ({"vgg": "missing.safetensors"}, r"missing.safetensors: no such file[^\n]*\n.*--vgg FILE.*vgg=FILE"),
-        ({"style": []}, "each style, 0 here"),
+        ({"style": []}, "each of the 0 styles"),
         ({"style": np.zeros((40, 400, 3), np.uint8)}, "the style: 400x40 pixels; a style is at most 8 times as long"),
     ],
 )

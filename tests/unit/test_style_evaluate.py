@@ -460,7 +460,7 @@ def test_a_part_may_be_measured(installed: Path, arguments: list[str], tmp_path:
 @pytest.mark.parametrize(
     ("option", "messages"),
     [
-        ("", ["elsewhere/painting.jpg: no such file", "zoo evaluate as --style FILE"]),
+        ("", ["elsewhere/painting.jpg: no such file", "zoo evaluate by --style FILE"]),
         ("--vgg=none.safetensors", ["none.safetensors: no such file", "--vgg FILE.safetensors"]),
         ("--sizes=[0]", ["--sizes must be whole numbers from 1 on, not '0'"]),
         ("--photographs=0", ["--photographs must be a whole number from 1 on, not '0'"]),

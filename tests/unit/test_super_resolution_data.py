@@ -194,7 +194,7 @@ def test_says_what_is_missing(photographs: Path, tmp_path: Path):
         pairs_of(photographs, crop=288).kept("train")
     with pytest.raises(ZooError, match=r"Set5: no such folder\nhttps://github.com/jbhuang0604/SelfExSR"):
         pairs_of(photographs, test=[tmp_path / "Set5"]).benchmarks()
-    with pytest.raises(ZooError, match=r"data\.extra: without data\.root"):
+    with pytest.raises(ZooError, match=r"data\.extra needs data\.root"):
         SuperResolutionPairs(extra=[photographs])
     with pytest.raises(ZooError, match=r"overlaps data\.root"):
         pairs_of(photographs, extra=[photographs.parent])

@@ -24,14 +24,14 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
-    """The error for a name that does not exist, with the nearest one and the list."""
+    """The error for a name that does not exist, with the nearest one and the list, of two lines at most."""
     known = sorted(set(names))
-    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {listing(known) or 'none'}")
+    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {listing(known, 2) or 'none'}")
 
 
-def listing(names: Iterable[str]) -> str:
-    """Names in few lines, as long as terminals are wide nowadays."""
-    return textwrap.fill(", ".join(names), LINE)
+def listing(names: Iterable[str], most: int | None = None) -> str:
+    """Names in few lines, as long as terminals are wide nowadays; in at most so many lines."""
+    return textwrap.fill(", ".join(names), LINE, max_lines=most, placeholder=" ...")
 
 
 def printable(text: str, keep: str = "") -> str:
