@@ -47,7 +47,7 @@ def unannotated(text: str) -> str:
         if not depth:
             end = i
             break
-    return before + rest[:comma] + unannotated(rest[end + 1 :])
+    return before + unannotated(rest[:comma]) + unannotated(rest[end + 1 :])
 
 
 def setup(app: object) -> None:

@@ -23,6 +23,7 @@ from zoo.cards.card import Card, read_card
 from zoo.cards.overview import models_table, peers_table
 from zoo.cards.tables import markdown
 from zoo.commands.main import VERBS, main
+from zoo.training import recipes
 
 GENERATED = ("models", "recipes", "commands", "api")  # folders, made anew each time
 MODELED = ("predict", "evaluate")  # verbs with options of their own for each architecture
@@ -47,17 +48,22 @@ def write(docs: Path) -> None:
     for card in cards:
         write_model(card, docs / "models")
     _index(docs / "models", "Models", models_table("", ".md"), [card.name for card in cards])
-    recipes = sorted(path for place in folders("recipes") for path in place.glob("*.yaml"))
-    for path in recipes:
+    paths = sorted(path for place in folders("recipes") for path in place.glob("*.yaml"))
+    for path in paths:
         _save(docs / "recipes" / f"{path.stem}.md", recipe_page(path, {card.name for card in cards}))
-    rows = [(f"[{path.stem}]({path.stem}.md)", recipe_title(path)) for path in recipes]
-    _index(docs / "recipes", "Recipes", markdown(("recipe", "what it trains"), rows), [path.stem for path in recipes])
+    rows = [(f"[{path.stem}]({path.stem}.md)", recipe_title(path)) for path in paths]
+    _index(docs / "recipes", "Recipes", markdown(("recipe", "what it trains"), rows), [path.stem for path in paths])
     for verb in VERBS:
         _save(docs / "commands" / f"{verb}.md", command_page(verb))
     rows = [(f"[zoo {verb}]({verb}.md)", text) for verb, (text, _) in VERBS.items()]
     _index(docs / "commands", "Commands", markdown(("command", "what it does"), rows), list(VERBS))
     modules = write_modules(docs / "api")
-    _index(docs / "api", "Python", "What is not listed here may change without notice.", modules)
+    _index(
+        docs / "api",
+        "Python",
+        "All modules with their public classes and functions. `zoo.load` and `zoo.list_models` are the stable interface.",
+        modules,
+    )
     _save(docs / "leaderboards.md", leaderboards(cards))
 
 
@@ -87,7 +93,7 @@ def facts(card: Card) -> str:
         ("commercial use", front.commercial_use(card.front)),
         ("data", card.front.get("data_license", "")),
         ("paper", f"<{declared.paper}>" if declared else ""),
-        ("recipe", f"[{card.name}](../recipes/{card.name}.md)"),
+        ("recipe", f"[{card.name}](../recipes/{card.name}.md)" if card.name in recipes.names() else ""),
     ]
     return markdown(("", ""), rows)
 
@@ -100,14 +106,16 @@ def relinked(text: str, name: str) -> str:
 
 
 def recipe_title(path: Path) -> str:
-    """The first sentence of a recipe's header."""
+    """The first paragraph of a recipe's header."""
     lines = [line.lstrip("# ").rstrip() for line in path.read_text().split("\n#\n")[0].splitlines()]
     return " ".join(lines).rstrip(".")
 
 
 def recipe_page(path: Path, cards: Iterable[str]) -> str:
     """A recipe with its header as a table."""
-    header, _, body = path.read_text().partition("\nseed_everything")
+    lines = path.read_text().splitlines()
+    end = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    header, body = "\n".join(lines[:end]), "\n".join(lines[end:])
     fields: list[list[str]] = []
     for line in header.split("\n#\n", 1)[-1].splitlines():
         text = line.removeprefix("#")
@@ -122,7 +130,7 @@ def recipe_page(path: Path, cards: Iterable[str]) -> str:
             f"{recipe_title(path)}. {card}",
             f"```\nzoo fit --recipe {path.name}\n```",
             markdown(("", ""), [[key, _linked(value)] for key, value in fields]),
-            f"```yaml\nseed_everything{body.rstrip()}\n```",
+            f"```yaml\n{body.strip()}\n```",
         ]
     )
 
@@ -153,7 +161,10 @@ def _help(*words: str) -> str:
             main([*words, "--help"])
     finally:
         os.environ.pop("COLUMNS") if columns is None else os.environ.update(COLUMNS=columns)
-    return f"```text\n{output.getvalue().strip()}\n```"
+    text = output.getvalue().strip()
+    if not text.startswith("usage:"):
+        raise RuntimeError(f"zoo {' '.join(words)} --help prints no usage")
+    return f"```text\n{text}\n```"
 
 
 def write_modules(folder: Path) -> list[str]:
@@ -195,8 +206,7 @@ def leaderboards(cards: list[Card]) -> str:
         parts += _ranking(members)
         for card in members:
             tables = [each for each in card.results.tables if each.columns[0] in METHODS]
-            if tables or card.results.speed:
-                parts += [f"### {card.name}", f"`{card.results.command}`"]
+            parts += [f"### {card.name}", f"`{card.results.command}`"]
             parts += [f"{each.title}:\n\n{markdown(each.columns, each.rows)}" for each in tables[:1]]
             if card.results.speed:
                 rows = [[each.what, f"{each.ms:.1f}", each.machine] for each in card.results.speed]

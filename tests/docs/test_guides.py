@@ -1,4 +1,4 @@
-"""Guides and README: every block of Python and every command in them is run, on data in miniature."""
+"""Guides: every block of Python and every command in a block of `sh` is run, on data in miniature."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gallery import Gallery
+from loopback import Answer, Loopback, Request
 from standin import StandIn
 from zoo.commands import main
 
@@ -31,16 +31,27 @@ def brief(words: list[str]) -> list[str]:
     """A command of a guide as one that takes seconds."""
     line = shlex.join(words)
     if words[0] == "fit":
-        kept = [word for i, word in enumerate(words) if "max_epochs" not in (word, words[i - 1])]
         if "--resume" in words:
-            return [*kept, "--trainer.max_epochs=2"]
+            return [*words, "--trainer.max_epochs=2"]
         added = ["--trainer.max_epochs=1", *BRIEF, "--data.num_workers=0", "--data.batch_size=2"]
-        return [*kept, *added, *(each for key, options in SMALLER.items() if key in line for each in options)]
+        return [*words, *added, *(each for key, options in SMALLER.items() if key in line for each in options)]
     if words[:2] == ["predict", "neural_style"]:
         return [*words, "--vgg", "null"]
     if words[0] == "collect":
         return [*words, "--allow-private", "--delay", "0"]
     return words
+
+
+class Photographs(Loopback):
+    """Serves the pictures of a folder by their names."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def answer(self, request: Request) -> Answer:
+        path = self.folder / request.path.rpartition("/")[2]
+        return Answer(200, {"Content-Type": "image/jpeg"}, path.read_bytes()) if path.is_file() else Answer(404)
 
 
 @pytest.fixture
@@ -55,8 +66,9 @@ def folder(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub:
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
 def test_every_block_of_a_guide_runs(path: Path, folder: Path):
     spoken: dict[str, object] = {}
-    with Gallery() as gallery:
-        (folder / "addresses.csv").write_text("url\n" + "\n".join(f"{gallery.endpoint}/fine/{i}.jpg" for i in range(4)))
+    with Photographs(folder / "photos") as server:
+        listed = [f"{server.endpoint}/{path.name}" for path in sorted((folder / "photos").iterdir())]
+        (folder / "addresses.csv").write_text("\n".join(["url", *listed]))
         for language, block in BLOCK.findall(path.read_text()):
             if language == "python":
                 exec(compile(block, path.name, "exec"), spoken)

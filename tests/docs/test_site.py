@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -21,10 +22,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built without a network, in an environment of its own."""
+    """Built from a copy of the sources, since several processes may build at a time."""
     folder = tmp_path_factory.mktemp("site")
+    generated = ("_build", "models", "recipes", "commands", "api", "leaderboards.md")
+    shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns(*generated))
+    for name in ("CHANGELOG.md", "README.md"):
+        shutil.copy(ROOT / name, folder)
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(folder / "doctrees")]
-    done = subprocess.run([*command, str(ROOT / "docs"), str(folder / "html")], capture_output=True, text=True)
+    done = subprocess.run([*command, str(folder / "docs"), str(folder / "html")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "html"
 
@@ -81,3 +86,16 @@ def test_figures_of_written_pages_come_from_cards():
     measured = re.compile(r"\d(?:\.\d+)? ?(?:dB|px|mIoU|ms)\b|mIoU (?:of )?\d")
     for path in [ROOT / "docs" / "index.md", *(ROOT / "docs" / "guides").glob("*.md")]:
         assert not measured.search(path.read_text()), path.name
+
+
+def test_pages_of_commands_and_recipes_are_whole(site: Path):
+    for verb in VERBS:
+        assert "usage: zoo" in (site / "commands" / f"{verb}.html").read_text(), verb
+    assert "onnx|openvino|torch" in (site / "commands" / "index.html").read_text()
+    page = (site / "recipes" / "linknet_streets.html").read_text()
+    assert "zoo fit --recipe linknet_streets.yaml" in page
+    assert "seed_everything" in page
+
+
+def test_the_changelog_holds_no_placeholder():
+    assert not re.search(r"^- [A-Z]+$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

@@ -127,7 +127,7 @@ def test_several_styles_and_preserved_colours(here: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--data.blend=[1, 2]"], "data.blend needs one weight for each of the 1 styles"),
+        (["--data.blend=[1, 2]"], "data.blend needs a weight for each style, 1 in all"),
         (["--data.every=0"], "data.every is 1 or more"),
         (["--data.content=missing.png"], "missing.png: no such file"),
         (["--data.style=missing.png"], "missing.png: no such file"),

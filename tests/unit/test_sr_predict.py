@@ -497,7 +497,7 @@ def test_the_mean_over_eight_symmetries(net: PerceptualSR, cat: np.ndarray):
 
 def test_fifty_megapixels_are_asked_about(net: PerceptualSR, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("zoo.models.perceptual_sr.predict.LARGE", 45 * 67)
-    said = r"67x45 pixels become 134x90, in about \d+ min and 0\.0 GB of memory; confirm by --yes or yes=True"
+    said = r"67x45 pixels become 134x90, in about \d+ min and 0\.0 GB of memory; confirm with --yes or yes=True"
     with pytest.raises(ZooError, match=said):
         net.predict(cat, scale=2)
     assert net.predict(cat, yes=True).size == (268, 180)

@@ -18,7 +18,7 @@ from zoo.hub import layout
 from zoo.models.evaluation import Count, Line
 
 LARGEST = 10**6  # largest number in the arguments of data
-PIXELS = 4096  # and largest one in pixels
+PIXELS = 4096  # largest number of an argument in pixels
 OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # a URL, a drive, a way up
 FRONT_MATTER = 64 << 10  # characters
 Kind = TypeVar("Kind")

@@ -59,7 +59,7 @@ def headline(card: Card) -> str:
         return str(card.figures[0]) if card.figures else ""
     try:
         return str(text).format_map(figures)
-    except (AttributeError, KeyError, IndexError, ValueError) as error:
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ZooError(f"{card.name}: headline names a figure that its results lack: {error}") from None
 
 

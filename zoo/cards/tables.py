@@ -95,4 +95,5 @@ def macs_text(macs: Mapping[str, float]) -> str:
 def markdown(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """A table of Markdown."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(cell_text, line))} |" for line in lines)
+    texts = ([cell_text(cell).replace("|", r"\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in texts)

@@ -28,7 +28,7 @@ from zoo.hub.errors import redact
 WINDOW = 4096  # addresses that may be ahead of the first unsettled one
 THREADS = 8  # threads that decode and wait for the disk
 HOPS = 10
-LOWEST_RATE = 0.02  # least share of addresses that are assumed to give a picture near a limit
+LOWEST_RATE = 0.02  # lowest success rate that is assumed when a limit on pictures is near
 TOO_MUCH = 10  # addresses in a row given up because the host is busy, after which the host is given up
 UNREACHABLE = 8  # failed connections in a row, after which a host is given up
 SYNC = 10.0  # seconds from one sync of the ledger to the next

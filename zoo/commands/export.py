@@ -84,7 +84,7 @@ def _parser() -> Parser:
     parser.add_argument("-o", "--output", metavar="DIR", help="folder of the files (default: exports/MODEL)")
     parser.add_argument("--size", metavar="HxW", help="fixed height and width of the input (default: any)")
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="number format (default: fp32)")
-    parser.add_argument("--calibrate", nargs="+", type=Path, default=[], metavar="PICTURES", help="pictures int8 needs")
+    parser.add_argument("--calibrate", nargs="+", type=Path, default=[], metavar="PICTURES", help="to calibrate int8")
     parser.add_argument(
         "--check", nargs="+", type=Path, default=[], metavar="PICTURES",
         help="pictures to compare outputs on (default: drawn street scenes)",

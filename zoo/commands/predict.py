@@ -251,7 +251,7 @@ def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
     parser.add_argument("--engine", choices=ENGINES, help="engine of the network; by default torch, or the file's own")
     parser.add_argument("--device", help="device, such as cpu or cuda; by default the GPU if torch finds one")
-    parser.add_argument("--overwrite", action="store_true", help="replace also files that this command did not make")
+    parser.add_argument("--overwrite", action="store_true", help="also replace files that this command did not make")
 
 
 def _parser(model: str, declared: Architecture) -> OptionParser:

@@ -73,13 +73,13 @@ class Verdict:
         return HOLDS if _near(claim, figure) else f"OUT of ±{claim.tolerance}"
 
     def _is_of_other_data(self, figure: Figure) -> bool:
-        """Whether its data differ, and a figure of the same data is out of tolerance or names them otherwise."""
+        """Whether its data differ, and a figure of the same data is out of tolerance or gives them another name."""
         own, pairs = self._differing_of(figure), product(self.claimed.figures, self.measured.figures)
         same = ((claim, other) for claim, other in pairs if claim.key == other.key and own & self._differing_of(other))
         return any(not _near(claim, other) or claim.data != other.data for claim, other in same)
 
     def _differing_of(self, figure: Figure) -> set[str]:
-        """Data of a figure that differ: named like its split or its protocol, or like no figure's."""
+        """Names of the differing data of a figure: names that are not the split or protocol of another figure."""
         own = {figure.split, figure.protocol}
         others = {name for each in self.measured.figures for name in (each.split, each.protocol)} - own
         return {name for name in self.differing if name not in others and not name.startswith(LOSS_NETWORK)}

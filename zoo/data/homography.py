@@ -53,7 +53,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         size: width and height of the resized pictures in pixels; None: the protocol's.
         patch: side of the patches in pixels; None: the protocol's.
         perturbation: maximum movement of a corner in x and in y, in pixels; None: the protocol's.
-        jitter: maximum distance of the patch from the middle of the picture, in pixels; None: it lies anywhere.
+        jitter: maximum shift of the patch from the middle of the picture, in pixels of x and of y; None: any.
         grey: whether pictures are converted to grey; otherwise pairs are ``(B, 6, 128, 128)``.
         later: fraction of the training pairs that look as in a second pass: a first estimate has warped b, little is
             left to correct, and the edge of b is repeated beyond its border.

@@ -81,7 +81,7 @@ class Protocol:
         height: height of the pictures.
         patch: side of the patches.
         perturbation: maximum movement of a corner in x and in y.
-        jitter: maximum distance of the patch from the middle of the picture; None: it lies anywhere.
+        jitter: maximum shift of the patch from the middle of the picture, in x and in y; None: it lies anywhere.
     """
 
     width: int = 320

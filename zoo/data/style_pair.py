@@ -21,9 +21,9 @@ class StylePair(LightningDataModule):
         content: content picture. None: a street scene drawn by the program.
         style: style picture, or several, which are blended. None: a pattern drawn by the program.
         blend: weight of each of several styles, on any scale; None: equal weights.
-        every: iterations per epoch; a preview and a checkpoint follow each epoch. A run of ``max_steps`` takes the
-            nearest divisor of it that is not below half of this, so that it ends with an epoch. A prime number of
-            steps is one epoch.
+        every: iterations per epoch; a preview and a checkpoint follow each epoch. With ``max_steps`` it is the divisor
+            of ``max_steps`` that is nearest to ``every`` and at least half of it, so that the run ends with an epoch.
+            If ``max_steps`` is prime, the whole run is one epoch.
     """
 
     training_only: ClassVar[frozenset[str]] = frozenset({"every"})
@@ -40,8 +40,10 @@ class StylePair(LightningDataModule):
         if every < 1:
             raise ZooError(f"data.every is 1 or more, not {every}")
         paths = style if isinstance(style, list) else [style]
-        if not paths or (blend is not None and len(blend) != len(paths)):
-            raise ZooError(f"data.blend needs one weight for each of the {len(paths)} styles (1 or more), not {blend}")
+        if not paths:
+            raise ZooError("data.style needs at least one picture")
+        if blend is not None and len(blend) != len(paths):
+            raise ZooError(f"data.blend needs a weight for each style, {len(paths)} in all, not {blend}")
         self.content: Picture = (
             Image.fromarray(draw_streets("test", 1, (240, 320))[0][0]) if content is None else content
         )

@@ -1,4 +1,4 @@
-"""Reads metadata and shapes of an ONNX file, and refuses files that the zoo did not export, before a runtime reads it.
+"""Reads metadata and shapes of ONNX files, and refuses files that the zoo did not export before a runtime reads them.
 
 The format is protobuf. Only the parts that are needed are read, so that neither onnx nor torch need to be installed.
 Field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).

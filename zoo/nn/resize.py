@@ -43,14 +43,14 @@ class BicubicUpsample(nn.Module):
 class BilinearResize(nn.Module):
     """Bilinear interpolation by p / d, with pixel centres in the middle of pixels.
 
-    ``(B, C, H, W)`` becomes ``(B, C, p * H / d, p * W / d)``. Sides that are no multiple of d are first padded to one
-    with the values of the border; crop the result for less. The result equals ``F.interpolate`` with
+    ``(B, C, H, W)`` becomes ``(B, C, p * H / d, p * W / d)``. Sides are first padded to a multiple
+    of d by repeating the border; crop the result to the exact size. The result equals ``F.interpolate`` with
     ``mode="bilinear"``: one convolution with fixed weights maps d x d pixels and their neighbours to p x p pixels.
     Runtimes multiply coordinates by a ratio such as 2 / 3, each with its own rounding, and are off by 5e-4 at the far
     end of a large picture. Enlarging is always in float32.
 
     Args:
-        p: pixels of a side that each d pixels become.
+        p: pixels into which each d pixels of a side turn.
         d: pixels of a side that become p pixels; p and d have no common divisor.
         channels: number C of channels.
     """

@@ -15,7 +15,7 @@ from PIL import Image
 from zoo.pictures.geometry import corner_points, is_convex, resizing, transform_points
 
 MATCH_RATIO = 0.8  # Lowe's ratio: distance to the nearest descriptor over distance to the next
-LONG_SIDE = 640  # most pixels of ECC's pictures: its time grows with the area, its accuracy hardly
+LONG_SIDE = 640  # longest side in pixels of ECC's pictures: its time grows with the area, its accuracy hardly
 FILTERS = (15, 5, 3)  # sizes of ECC's Gaussian filters in pixels, coarse to fine, odd
 ITERATIONS, EPSILON = 50, 1e-4  # limits of ECC for each filter
 

@@ -29,8 +29,8 @@ from zoo.pictures.images import Picture, name_of
 CONTRAST = 1 / 255  # standard deviation below which a picture counts as blank
 OVERLAP = 0.1  # least share of either picture that the other shows for a meaningful correlation
 SAME = 0.9  # least correlation of pictures that agree
-# Correction left, in pixels of 128x128, that halves the confidence. For lost pairs, fields had 1.4 and more left; for
-# most correct ones, 0.6 and less. The other heads are less exact.
+# Correction left, in pixels of 128x128, that halves the confidence. Fields had 1.4 or more left for lost pairs, and
+# 0.6 or less for most correct ones. The other heads are less exact.
 DOUBTFUL, DOUBTFUL_FIELD = 3.0, 1.0
 AREA = 1.0  # square pixels of 128x128: least area of a triangle of three corners
 

@@ -28,8 +28,8 @@ class NeuralStyle(Model):
     Deviations from the paper:
 
     - It starts from the content, not from noise: after as many iterations the loss is lower and the content is clearer.
-    - A large picture is optimised at half its size first, which is itself optimised at half that size first, and so on
-      down to 300 pixels: the loss gets lower and the time shorter. ``coarse_to_fine=False`` is the paper's way.
+    - A large picture is optimised at half its size first, before that at a quarter, and so on down to 300 pixels: the
+      loss gets lower and the time shorter. ``coarse_to_fine=False`` is the paper's way.
     - The loss network is VGG-16, as in all of the zoo. It has the paper's layers too; ``depth=19`` is the paper's VGG.
     - Each style layer's term is divided by the squared norm of its target, so that weights mean the same for every
       style and size. A total variation term reduces the grain of VGG's gradient.

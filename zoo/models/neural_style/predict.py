@@ -64,7 +64,7 @@ class Painter:
         Args:
             content: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
                 these, or a tensor ``(B, 3, H, W)``, gives a list. Transparency is kept.
-            style: style picture, or several whose styles are blended; each is resized to the shorter side of the result
+            style: style picture, or several whose styles are blended; each is resized to the result's shorter side
             vgg: weights of the loss network: "timm", or the path of a safetensors file with timm's names. None takes
                 random ones, which show colours but hardly shapes
             blend: share of each of several styles, in any unit; by default equal shares

@@ -66,10 +66,10 @@ class Weights:
 class PerceptualSRModule(Learner):
     """Trains :class:`PerceptualSR` by the sum of losses, each with its weight.
 
-    Logs ``train/loss``, and after validation and test ``PSNR`` in dB and ``SSIM``, both of the luma, with ``bicubic``,
-    the PSNR of bicubic interpolation, beside them; with a feature loss also ``features``, that loss, and with LPIPS
-    ``lpips``. The smallest ``features``, or without it the smallest ``lpips``, or without both the largest PSNR selects
-    the best checkpoint.
+    Logs ``train/loss``, which includes ``train/discriminator``, the loss of the discriminator, where there is one.
+    After validation and test it logs ``PSNR`` in dB and ``SSIM``, both of the luma, and ``bicubic``, the PSNR of
+    bicubic interpolation; with a feature loss also ``features``, that loss, and with LPIPS ``lpips``. The smallest
+    ``features``, or without it the smallest ``lpips``, or without both the largest PSNR selects the best checkpoint.
 
     Args:
         network: "compact" or "paper"; see :class:`PerceptualSR`.

@@ -139,7 +139,7 @@ class Upscaler:
         width, height = (max(1, round(factor * side)) for side in size)
         return (
             f"{size[0]}x{size[1]} pixels become {width}x{height}, in about {max(1, round(seconds / 60))} min and "
-            f"{4 * width * height / 1e9:.1f} GB of memory; confirm by --yes or yes=True"
+            f"{4 * width * height / 1e9:.1f} GB of memory; confirm with --yes or yes=True"
         )
 
     def _upscale(self, source: Image.Image, options: Options) -> Image.Image:

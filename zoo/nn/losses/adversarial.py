@@ -9,7 +9,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class Discriminator(nn.Module):
-    """Scores how real patches of pictures look, each of about 30 x 30 pixels, as logits.
+    """Scores how real patches of pictures look, each of 32 x 32 pixels, as logits.
 
     Convolutions at the full size, half of it and a quarter of it, all but the first and the last with spectral norm
     (Miyato et al., 2018, https://arxiv.org/abs/1802.05957).
