@@ -27,13 +27,8 @@ from zoo.training import recipes
 
 GENERATED = ("models", "recipes", "commands", "api")  # folders, made anew each time
 MODELED = ("predict", "evaluate")  # verbs with options of their own for each architecture
-SHOWN = (
-    "samples",
-    "splits",
-    "sources.csv",
-    "parity.json",
-    "recipe.yaml",
-)  # files of a card that its page shows or links to
+# Files of a card that its page shows or links to.
+SHOWN = ("samples", "splits", "sources.csv", "parity.json", "recipe.yaml")
 PACKAGES = ("zoo.models", "zoo.data", "zoo.nn", "zoo.pictures", "zoo.engines")
 WIDTH = "100"  # columns of the help
 METHODS = ("method", "picture")  # first columns of tables that compare methods
@@ -58,12 +53,7 @@ def write(docs: Path) -> None:
     rows = [(f"[zoo {verb}]({verb}.md)", text) for verb, (text, _) in VERBS.items()]
     _index(docs / "commands", "Commands", markdown(("command", "what it does"), rows), list(VERBS))
     modules = write_modules(docs / "api")
-    _index(
-        docs / "api",
-        "Python",
-        "All modules with their public classes and functions. `zoo.load` and `zoo.list_models` are the stable interface.",
-        modules,
-    )
+    _index(docs / "api", "Python", "All modules with their public classes and functions.", modules)
     _save(docs / "leaderboards.md", leaderboards(cards))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from zoo.base.errors import ZooError
 
+LISTS = {"model": "zoo list", "recipe": "zoo fit"}  # what lists all names
 LINE = 200  # characters of a line of names
 
 
@@ -26,12 +27,14 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 def unknown(what: str, name: str, names: Iterable[str]) -> ZooError:
     """The error for a name that does not exist, with the nearest one and the list, of two lines at most."""
     known = sorted(set(names))
-    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {listing(known, 2) or 'none'}")
+    rest = f" ... ({LISTS[what]} shows all)" if what in LISTS else " ..."
+    listed = textwrap.fill(", ".join(known), LINE, max_lines=2, placeholder=rest)
+    return ZooError(f"no {what} {name!r}{did_you_mean(name, known)}\nthere are: {listed or 'none'}")
 
 
-def listing(names: Iterable[str], most: int | None = None) -> str:
-    """Names in few lines, as long as terminals are wide nowadays; in at most so many lines."""
-    return textwrap.fill(", ".join(names), LINE, max_lines=most, placeholder=" ...")
+def listing(names: Iterable[str]) -> str:
+    """Names in few lines, as long as terminals are wide nowadays."""
+    return textwrap.fill(", ".join(names), LINE)
 
 
 def printable(text: str, keep: str = "") -> str:
