@@ -90,3 +90,17 @@ def test_one_optimizer_trains_both():
     assert PerceptualSRModule(channels=8, blocks=1).discriminator is None
     with pytest.raises(ZooError, match="weights of losses must be 0 or more"):
         PerceptualSRModule(adversarial_weight=-0.1)
+
+
+def test_a_step_minimises_both_losses(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(
+        "zoo.models.perceptual_sr.module.relativistic_losses", lambda *_: (torch.tensor(3.0), torch.tensor(0.25))
+    )
+    torch.manual_seed(0)
+    low, truth = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 32, 32)
+    module = PerceptualSRModule(channels=8, blocks=1, adversarial_weight=0.1)
+    logged: dict[str, float] = {}
+    monkeypatch.setattr(module, "log", lambda name, value, **_: logged.update({name: float(value)}))
+    loss = module.training_step((low, truth), 0)
+    assert loss.item() == pytest.approx(module.loss(module(low), truth).item() + 0.1 * 3 + 0.25, rel=1e-5)
+    assert logged == {"train/discriminator": 0.25, "train/loss": pytest.approx(loss.item())}
