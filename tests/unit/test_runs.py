@@ -405,9 +405,8 @@ SMALL = [
     [
         *((recipe, []) for recipe in MINIATURES),
         ("linknet_streets", ["--trainer.max_steps=15"]),
-        ("perceptual_sr_streets", ["--model.adversarial_weight=0.1"]),
     ],
-    ids=[*MINIATURES, "by steps", "adversarial"],
+    ids=[*MINIATURES, "by steps"],
 )
 def test_a_recipe_that_is_interrupted_ten_times_leaves_the_weights_of_the_whole_run(
     place: Path, recipe: str, more: list[str]

@@ -36,6 +36,7 @@ CARDS = {
     "homographynet_photos": "homographynet",
     "homographynet_photos_classification": "homographynet",
     "perceptual_sr_photo": "perceptual_sr",
+    "perceptual_sr_photo_x2": "perceptual_sr",
     "perceptual_sr_pixel": "perceptual_sr",
     "fast_style_wave": "fast_style",
 }

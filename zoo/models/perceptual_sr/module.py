@@ -12,14 +12,12 @@ import torch.nn.functional as F
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from PIL import Image
 from torch import Tensor
-from torch.optim import Optimizer
 
 from zoo.base.errors import ZooError
 from zoo.data.low_resolution import enlarge
 from zoo.data.super_resolution import SuperResolutionPairs
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.learning import Learner, PictureLog
-from zoo.nn.losses.adversarial import Discriminator, relativistic_losses
 from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.perceptual import FeatureLoss, total_variation
 from zoo.nn.metrics.lpips import LPIPS
@@ -50,7 +48,6 @@ class Weights:
     lpips: float
     grid: float
     tv: float
-    adversarial: float
 
     def __post_init__(self) -> None:
         if min(vars(self).values()) < 0:
@@ -66,10 +63,10 @@ class Weights:
 class PerceptualSRModule(Learner):
     """Trains :class:`PerceptualSR` by the sum of losses, each with its weight.
 
-    Logs ``train/loss``, which includes ``train/discriminator``, the loss of the discriminator, where there is one.
-    After validation and test it logs ``PSNR`` in dB and ``SSIM``, both of the luma, and ``bicubic``, the PSNR of
-    bicubic interpolation; with a feature loss also ``features``, that loss, and with LPIPS ``lpips``. The smallest
-    ``features``, or without it the smallest ``lpips``, or without both the largest PSNR selects the best checkpoint.
+    Logs ``train/loss``, and after validation and test ``PSNR`` in dB and ``SSIM``, both of the luma, and ``bicubic``,
+    the PSNR of bicubic interpolation; with a feature loss also ``features``, that loss, and with LPIPS ``lpips``. The
+    smallest ``features``, or without it the smallest ``lpips``, or without both the largest PSNR selects the best
+    checkpoint.
 
     Args:
         network: "compact" or "paper"; see :class:`PerceptualSR`.
@@ -88,8 +85,6 @@ class PerceptualSRModule(Learner):
         lpips_layers: layers of VGG-16 that LPIPS compares; the deeper layers cost most, and add little.
         grid_weight: weight of :func:`zoo.nn.losses.grid.grid_loss`, without which the feature loss draws grids.
         tv_weight: weight of the total variation.
-        adversarial_weight: weight of the adversarial loss (:mod:`zoo.nn.losses.adversarial`), on crops as set by
-            ``feature_crop``; more than 0 trains a discriminator beside the network.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
         log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
@@ -117,18 +112,16 @@ class PerceptualSRModule(Learner):
         lpips_layers: Sequence[str] = ("relu1_2", "relu2_2", "relu3_3"),
         grid_weight: float = 0.0,
         tv_weight: float = 0.0,
-        adversarial_weight: float = 0.0,
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         log_pictures_every: int = 5,
     ) -> None:
-        weights = Weights(pixel_weight, feature_weight, lpips_weight, grid_weight, tv_weight, adversarial_weight)
+        weights = Weights(pixel_weight, feature_weight, lpips_weight, grid_weight, tv_weight)
         super().__init__("PSNR", "SSIM", "bicubic", *weights.perceived())
         if feature_crop is not None and feature_crop < SMALLEST_CROP:
             raise ZooError(f"model.feature_crop is {SMALLEST_CROP} or more, not {feature_crop}")
         self.arguments = {"network": network, "scale": scale, "channels": channels, "blocks": blocks}
         self.net = PerceptualSR(**self.arguments)
-        self.discriminator = Discriminator() if adversarial_weight else None
         self.weights, self.pixel_loss, self.feature_crop = weights, PIXEL_LOSSES[pixel_loss], feature_crop
         layers = feature_layers or {"relu2_2": 1.0}
         features = weights.features and FeatureLoss(VGGFeatures(list(layers), 16, vgg, feature_pooling), layers)
@@ -153,21 +146,12 @@ class PerceptualSRModule(Learner):
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         low, truth = batch
-        prediction = self(low)
-        loss = self.loss(prediction, truth)
-        if self.discriminator is not None:
-            deceiving, own = relativistic_losses(self.discriminator, *self.part(prediction, truth))
-            loss = loss + self.weights.adversarial * deceiving + own
-            self.log("train/discriminator", own, prog_bar=True)
+        loss = self.loss(self(low), truth)
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
-    def make_optimizer(self) -> Optimizer:
-        discriminator = [] if self.discriminator is None else self.discriminator.parameters()
-        return self.optimizer([*self.net.parameters(), *discriminator])
-
     def loss(self, prediction: Tensor, truth: Tensor) -> Tensor:
-        """The weighted sum of all but the adversarial loss, for pictures ``(B, 3, H, W)`` in 0..1."""
+        """The weighted sum for pictures ``(B, 3, H, W)`` in 0..1."""
         loss = self.weights.pixel * self.pixel_loss(prediction, truth)
         if self.feature_loss is not None:
             loss = loss + self.weights.features * self.feature_loss(*self.part(prediction, truth))
