@@ -296,23 +296,26 @@ def test_the_low_picture_is_the_protocol_s():
     assert np.abs(make_low(truth, 4, blur=1.0).astype(int) - low).max() > 1
 
 
-@pytest.mark.parametrize(("card", "most"), [("perceptual_sr_photo", 4), ("perceptual_sr_pixel", 1)])
+@pytest.mark.parametrize(
+    ("card", "most"), [("perceptual_sr_photo", 4), ("perceptual_sr_photo_x2", 4), ("perceptual_sr_pixel", 1)]
+)
 def test_published_weights_draw_no_border(card: str, most: int):
     """What is beyond the border is zero for the trunk, which PSNR, that leaves the border out, would not notice."""
     net = load(card)
+    scale = net.scale
     for level in (0, 60, 128, 255):
         blank = np.asarray(net.predict(np.full((24, 30, 3), level, np.uint8))).astype(int)
         assert np.abs(blank - level).max() <= most, level
     truth = data.astronaut()
-    error = (np.asarray(net.predict(make_low(truth, 4))).astype(float) - truth) ** 2
+    error = (np.asarray(net.predict(make_low(truth, scale))).astype(float) - truth) ** 2
     border = np.ones(truth.shape[:2], bool)
     border[4:-4, 4:-4] = False
-    bicubic = (enlarge(make_low(truth, 4), 4).astype(float) - truth) ** 2
+    bicubic = (enlarge(make_low(truth, scale), scale).astype(float) - truth) ** 2
     gain_inside, gain_border = (bicubic[part].mean() / error[part].mean() for part in (~border, border))
     assert gain_border > 0.85 * gain_inside
 
 
-@pytest.mark.parametrize("card", ["perceptual_sr_photo", "perceptual_sr_pixel"])
+@pytest.mark.parametrize("card", ["perceptual_sr_photo", "perceptual_sr_photo_x2", "perceptual_sr_pixel"])
 def test_published_weights_draw_no_grid(card: str):
     """None on a photograph, and on a slope, which rounding hides from PSNR, none of a level: what nobody sees."""
     net, truth = load(card), data.astronaut()

@@ -79,6 +79,20 @@ def test_progress_counts_the_parts(net: PerceptualSR, cat: np.ndarray):
     assert calls == [(1, 1)]
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_grey_pictures_stored_in_colour_stay_grey(net: PerceptualSR, cat: np.ndarray, mode: str):
+    grey = Image.fromarray(cat).convert("L")
+    result = net.predict(grey.convert(mode), tile=40).picture
+    assert result.mode == mode
+    red, green, blue = np.moveaxis(np.asarray(result)[..., :3], -1, 0)
+    assert np.array_equal(red, green)
+    assert np.array_equal(red, blue)
+    assert np.array_equal(red, np.asarray(net.predict(grey, tile=40).picture))
+    one = np.asarray(grey.convert("RGB")).copy()
+    one[3, 4, 0] ^= 1  # a colour, however faint
+    assert np.ptp(np.asarray(net.predict(one)), axis=2).max() > 1
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_grey_and_transparency_are_kept(net: PerceptualSR, cat: np.ndarray, mode: str):
     rgba = Image.fromarray(np.dstack([cat, cat[..., 0]]))

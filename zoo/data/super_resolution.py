@@ -72,7 +72,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         largest: maximum longer side of these pictures after that, in pixels.
         levels: number of sizes at which each training picture is kept, each 1 / sqrt(2) of the previous one and no
             smaller than the crops. Large photographs have softer details than pictures that people enlarge.
-        grey_fraction: fraction of the training pairs converted to grey; with 0, networks tint grey pictures.
+        grey_fraction: fraction of the training pairs that are converted to grey.
         min_detail: minimum detail that downscaling must lose (:func:`zoo.data.low_resolution.detail`), in 8-bit levels;
             pictures of ``root`` and ``extra`` below it are skipped as blurred or blank.
         train_pairs: number of training pairs per epoch.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 STRIP = 256  # rows of a picture that are changed at a time
 
@@ -16,6 +16,14 @@ def complete(enlarged: Image.Image, source: Image.Image, match_histogram: bool) 
         _match_histogram(enlarged, source)
     if "icc_profile" in source.info:
         enlarged.info["icc_profile"] = source.info["icc_profile"]
+
+
+def is_grey(picture: Image.Image) -> bool:
+    """Whether no pixel of a picture, L or RGB, has a colour: networks would tint it slightly."""
+    if picture.mode == "L":
+        return True
+    red, *others = picture.split()
+    return all(ImageChops.difference(red, other).getbbox() is None for other in others)
 
 
 def spread_colors(picture: Image.Image) -> Image.Image:

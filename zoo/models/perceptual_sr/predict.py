@@ -16,7 +16,7 @@ from zoo.base.bounds import Count, Interval, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.engines import Engine, Shapes
-from zoo.models.perceptual_sr.finish import complete, spread_colors
+from zoo.models.perceptual_sr.finish import complete, is_grey, spread_colors
 from zoo.models.perceptual_sr.result import Upscaled
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_picture, to_pixels
 from zoo.pictures.tiling import Window, tiles, within
@@ -41,6 +41,7 @@ class Options:
     self_ensemble: bool = False
     match_histogram: bool = False
     progress: Callable[[int, int], None] | None = None
+    grey: bool = False  # whether the result has no colours
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Upscaler:
     ) -> Any:
         """Enlarges a picture of any size: an :class:`Upscaled`, or a list of them for a list or a batch.
 
-        Grey pictures stay grey, and transparency is kept, enlarged by bicubic interpolation.
+        Grey pictures stay grey, also those stored in colour. Transparency is kept, enlarged by bicubic interpolation.
 
         Args:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
@@ -153,7 +154,7 @@ class Upscaler:
         smaller = min(side, max(source.size)) // 2
         way_out = f"give smaller tiles, by --tile {smaller} or tile={smaller}" if smaller else "free some memory"
         with running_out(f"memory ran out with tiles of {side} pixels; {way_out}"):
-            self._enlarge(colors, enlarged, side, options)
+            self._enlarge(colors, enlarged, side, replace(options, grey=is_grey(colors)))
         with running_out(too_large):
             if options.side:
                 share = options.side / max(size)
@@ -207,7 +208,7 @@ class Upscaler:
             _, rows, columns = seen
             part = to_floats(source.crop((columns.start, rows.start, columns.stop, rows.stop)))
             pixels = to_pixels(self._ensemble(part) if options.self_ensemble else self._once(part))
-            made = self._part(pixels, kept, seen, options.scale).convert(enlarged.mode)
+            made = self._part(pixels, kept, seen, options.scale).convert("L" if options.grey else enlarged.mode)
             enlarged.paste(made, (options.scale * kept[2].start, options.scale * kept[1].start))
             if options.progress is not None:
                 options.progress(done, len(parts))
