@@ -28,9 +28,16 @@ from zoo.models.base import Model
 CARDS = Path(__file__).parents[2] / "cards"
 SHAPES = {
     "linknet_camvid": (1, 3, 360, 480),
-    "perceptual_sr": (1, 3, 240, 320),
+    "linknet_camvid_fine": (1, 3, 360, 480),
+    "perceptual_sr_photo": (1, 3, 240, 320),
+    "perceptual_sr_pixel": (1, 3, 240, 320),
+    "perceptual_sr_photo_x2": (1, 3, 240, 320),
     "fast_style_starry": (1, 3, 384, 512),
+    "fast_style_wave": (1, 3, 384, 512),
+    "homographynet_free": (1, 2, 128, 128),
     "homographynet_photos": (1, 2, 128, 128),
+    "homographynet_photos_classification": (1, 2, 128, 128),
+    "xfeat_free": (1, 1, 480, 640),
 }
 PAUSE = 0.1  # s, after which the threads of the engine before no longer spin
 TURN = 0.3  # s that an engine computes in a turn, about
