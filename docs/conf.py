@@ -18,13 +18,10 @@ version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
-myst_enable_extensions = ["colon_fence"]
 autodoc_inherit_docstrings = False  # Lightning's refer to its own pages
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": False}
 napoleon_use_ivar = True  # attributes of a class are not documented a second time
-nitpicky = False
-copybutton_exclude = ".linenos, .gp"
 
 html_theme = "furo"
 html_title = f"zoo {version}"

@@ -12,7 +12,6 @@ import os
 import pkgutil
 import re
 import shutil
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -79,7 +78,7 @@ def facts(card: Card) -> str:
         ("input", declared.input if declared else ""),
         ("parameters", f"{count:,}" if count else "none"),
         ("size of the weights", card.size),
-        ("licence of the weights", card.front.get("license_name") or card.front.get("license", "")),
+        ("licence of the weights", front.license_text(card.front)),
         ("commercial use", front.commercial_use(card.front)),
         ("data", card.front.get("data_license", "")),
         ("paper", f"<{declared.paper}>" if declared else ""),
@@ -132,7 +131,7 @@ def _linked(text: str) -> str:
 
 def command_page(verb: str) -> str:
     """What ``--help`` of a verb says, and of a model's own options."""
-    parts = [f"# zoo {verb}", f"{_sentence(VERBS[verb][0])}", _help(verb)]
+    parts = [f"# zoo {verb}", _sentence(VERBS[verb][0]), _help(verb)]
     if verb in MODELED:
         for name in architectures():
             parts += [f"## zoo {verb} {name}", _help(verb, name)]
@@ -192,8 +191,7 @@ def leaderboards(cards: list[Card]) -> str:
     parts = ["# Leaderboards", "Every figure is measured by the command beside it. Fewer ms are faster."]
     parts += ["## Beside others", peers_table("models/", ".md")]
     for task, members in sorted(tasks.items()):
-        parts.append(f"## {task[:1].upper()}{task[1:]}")
-        parts += _ranking(members)
+        parts += [f"## {task[:1].upper()}{task[1:]}", _ranking(members)]
         for card in members:
             tables = [each for each in card.results.tables if each.columns[0] in METHODS]
             parts += [f"### {card.name}", f"`{card.results.command}`"]
@@ -204,7 +202,7 @@ def leaderboards(cards: list[Card]) -> str:
     return "\n\n".join(parts)
 
 
-def _ranking(cards: list[Card]) -> list[str]:
+def _ranking(cards: list[Card]) -> str:
     """The main figure of each benchmark, by card."""
     mains: dict[str, dict[str, float]] = defaultdict(dict)
     for card in cards:
@@ -217,7 +215,7 @@ def _ranking(cards: list[Card]) -> list[str]:
     rows = [
         [f"[{card.name}](models/{card.name}.md)", *(mains[head].get(card.name) for head in heads)] for card in cards
     ]
-    return [markdown(("model", *heads), rows)]
+    return markdown(("model", *heads), rows)
 
 
 def _index(folder: Path, title: str, body: str, names: list[str]) -> None:
@@ -227,7 +225,3 @@ def _index(folder: Path, title: str, body: str, names: list[str]) -> None:
 
 def _save(path: Path, text: str) -> None:
     path.write_text(f"{text.rstrip()}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))
