@@ -23,7 +23,10 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "show-inheritance": False}
 napoleon_use_ivar = True  # attributes of a class are not documented a second time
 
+smartquotes = False  # which would make one dash of the two that options begin with
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_title = f"zoo {version}"
 html_show_sourcelink = False
 html_show_copyright = False

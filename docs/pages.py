@@ -78,7 +78,7 @@ def facts(card: Card) -> str:
         ("input", declared.input if declared else ""),
         ("parameters", f"{count:,}" if count else "none"),
         ("size of the weights", card.size),
-        ("licence of the weights", front.license_text(card.front)),
+        ("licence of the weights", _linked(front.license_text(card.front))),
         ("commercial use", front.commercial_use(card.front)),
         ("data", card.front.get("data_license", "")),
         ("paper", f"<{declared.paper}>" if declared else ""),

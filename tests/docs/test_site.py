@@ -95,6 +95,7 @@ def test_pages_of_commands_and_recipes_are_whole(site: Path):
     page = re.sub(r"<[^>]+>", "", (site / "recipes" / "linknet_streets.html").read_text())
     assert "zoo fit --recipe linknet_streets.yaml" in page
     assert "seed_everything" in page
+    assert "--model.optimizer.lr 6e-4" in (site / "recipes" / "perceptual_sr_pixel.html").read_text()
 
 
 def test_the_changelog_holds_no_placeholder():
