@@ -1,4 +1,4 @@
-"""Makes networks faster on CPUs: memory, depthwise convolutions, instance norm and padding with channels last.
+"""Makes networks faster on CPUs: memory, depthwise convolutions, and padding with channels last.
 
 Each docstring names the measurement that justifies it. On other devices, and in an exported or compiled network,
 torch's own layers compute.
@@ -67,87 +67,6 @@ def _leave_autocast(conv: nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch
 def _return_to_autocast(conv: nn.Module, _inputs: Any, _output: torch.Tensor) -> None:
     if getattr(conv, AUTOCAST_WAS_ON):
         torch.set_autocast_enabled("cpu", True)
-
-
-class InstanceNorm(nn.InstanceNorm2d):
-    """Normalises each channel of each picture, then scales and shifts it (https://arxiv.org/abs/1607.08022).
-
-    Args:
-        channels: number C of channels of input and output ``(B, C, H, W)``; the output has channels last in memory.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, affine=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if tracing():
-            return self.row_by_row(x)
-        if x.device.type != "cpu":
-            # torch's own layer returns channels first, and convolutions after it would then cost more than this copy
-            return super().forward(x).contiguous(memory_format=LAST)
-        # Batch norm of one picture computes the same, and its CPU kernel supports channels last. The kernel of instance
-        # norm does not (https://github.com/pytorch/pytorch/pull/194616): it is slow, as measured by
-        # tests/benchmarks/fast_style_speed.py, and its gradients of one picture are wrong.
-        x = x.contiguous(memory_format=LAST)
-        pictures = [_Normalized.apply(one, self.weight, self.bias, self.eps) for one in torch.split(x, 1)]
-        return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
-
-    def row_by_row(self, x: Tensor) -> Tensor:
-        """The same, for runtimes: statistics of each row of pixels first, then of the rows.
-
-        Runtimes add up in float32: at 512x384 pixels ONNX's own norm is off by 1e-4 in ONNX Runtime, by 1e-3 in
-        OpenVINO and by 8e-3 in OpenCV 4. OpenVINO would fuse two sums that directly follow each other.
-        """
-        row = x.mean(3, keepdim=True)
-        mean = row.mean(2, keepdim=True)
-        variance = ((x - row).square().mean(3, keepdim=True) + (row - mean).square()).mean(2, keepdim=True)
-        return self.normalize(x, mean.flatten(1), variance.flatten(1))
-
-    def normalize(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
-        """Normalises by given statistics ``(B, C)``, such as the statistics of the whole picture if x is a tile."""
-        scale = self.weight * torch.rsqrt(variance + self.eps).to(x)
-        shift = self.bias - mean.to(x) * scale
-        return torch.addcmul(shift[..., None, None], x, scale[..., None, None])
-
-
-class _Normalized(torch.autograd.Function):
-    """One picture ``(1, C, H, W)``, channels last, normalised by its own :func:`statistics`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        mean, variance = (each.to(weight) for each in statistics(x))
-        ctx.eps = eps
-        ctx.save_for_backward(x, weight, mean, torch.rsqrt(variance + eps))
-        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, mean, scale = ctx.saved_tensors
-        gradient, wanted = gradient.contiguous(memory_format=LAST), list(ctx.needs_input_grad[:3])
-        backward = torch.ops.aten.native_batch_norm_backward
-        return *backward(gradient, x, weight, None, None, mean, scale, True, ctx.eps, wanted), None
-
-
-def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of the channels of one picture ``(1, C, H, W)``, channels last: float32 ``(C,)``.
-
-    Computed by batch norm's kernel, which adds pixel after pixel and so is off by 2e-3 after 1024x1024 pixels. Here it
-    gets each column of pixels as a channel, and the statistics of the columns are then combined.
-    """
-    _, channels, height, width = x.shape
-    columns = x.permute(0, 2, 3, 1).reshape(height, width * channels)
-    precise = torch.zeros(width * channels, dtype=torch.promote_types(x.dtype, torch.float32))  # not 16 bits like x
-    mean, variance = torch.batch_norm_update_stats(columns, precise, precise.clone(), 0.0)
-    mean, variance = mean.view(width, channels), variance.view(width, channels)
-    between, center = torch.var_mean(mean, 0, correction=0)
-    return center, variance.mean(0) + between
-
-
-def sums(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums of the values and of their squares, each ``(B, C)``, of x ``(B, C, H, W)``."""
-    pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # no copy where channels are last
-    return pixels.sum(1), pixels.square().sum(1)
 
 
 class ReflectConv2d(nn.Conv2d):

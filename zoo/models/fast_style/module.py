@@ -1,10 +1,12 @@
-"""The training of fast style: one style, from any pictures."""
+"""The training of fast style: one or many styles, from any pictures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from torch import Tensor
 from torch.nn.utils import get_total_norm
@@ -20,27 +22,35 @@ from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
-ROWS = 4  # rows on a sheet of validation pictures
-CONTENT_LAYERS = {"relu2_2": 1.0}
-STYLE_LAYERS = {"relu1_2": 1.0, "relu2_2": 1.0, "relu3_3": 1.0, "relu4_3": 1.0}
-WAY_OUT = "give a style picture to zoo fit by --model.style FILE, to zoo evaluate by --style FILE"
+ROWS = 3  # rows on a sheet of validation pictures
+CONTENT_LAYERS = {"relu4_2": 1.0}
+STYLE_LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
+PATTERN = "pattern"  # name of the style that the program draws
+WAY_OUT = "give style pictures to zoo fit by --model.styles '{NAME: FILE}', to zoo evaluate by --styles '{NAME: FILE}'"
 
 
 class FastStyleModule(Learner):
-    """Trains :class:`FastStyle` for one style by :class:`zoo.nn.losses.style_transfer.StyleTransferLoss`.
+    """Trains :class:`FastStyle` for some styles by :class:`zoo.nn.losses.style_transfer.StyleTransferLoss`.
 
-    Logs the loss and its terms ``content``, ``style`` and ``tv``, in training as ``train/...`` and after validation and
-    test as means over the pictures. The smallest ``val/loss`` selects the best checkpoint.
+    Every picture of a batch is painted in several styles, so that the features of its content are computed once.
+
+    Logs the loss and its terms ``content``, ``style``, ``color`` and ``tv``, in training as ``train/...`` and after
+    validation and test as means over the pictures, each in one style after the other. The smallest ``val/loss`` selects
+    the best checkpoint.
 
     Args:
         channels: number of channels of the first layer; see :class:`FastStyle`.
         blocks: number of residual blocks.
-        style: picture whose style is learnt; None: a pattern that the program draws.
-        style_size: shorter side of the resized style picture in pixels; a larger size makes larger strokes.
-        content_layers: layers of VGG-16, by the paper's names, with their weights in the content term; None: relu2_2.
-        style_layers: the same for the style term; None: the paper's relu1_2, relu2_2, relu3_3 and relu4_3.
+        styles: pictures whose styles are learnt, by the names that users will choose them by; None: a pattern that the
+            program draws.
+        style_size: shorter side of the resized style pictures in pixels; a larger size makes larger strokes.
+        style_sizes: sizes of single styles, by their names, instead of ``style_size``.
+        styles_per_picture: number of styles in which each picture of a batch is painted.
+        content_layers: layers of VGG-16, by the paper's names, with their weights in the content term; None: relu4_2.
+        style_layers: the same for the style term; None: the first layer of each block.
         content_weight: weight of the content term.
         style_weight: weight of the style term.
+        color_weight: weight of the colour term.
         tv_weight: weight of the total variation.
         vgg: "timm", or the path of a safetensors file with VGG-16. None: random weights, which show colours and
             roughness but no shapes, for a try without any download.
@@ -50,62 +60,94 @@ class FastStyleModule(Learner):
     """
 
     learns_from = PictureCrops
+    net: FastStyle
 
     def __init__(
         self,
         channels: int = 24,
         blocks: int = 5,
-        style: Path | None = None,
-        style_size: int = 256,
+        styles: dict[str, Path] | None = None,
+        style_size: int = 448,
+        style_sizes: dict[str, int] | None = None,
+        styles_per_picture: int = 2,
         content_layers: dict[str, float] | None = None,
         style_layers: dict[str, float] | None = None,
-        content_weight: float = 0.01,
+        content_weight: float = 0.4,
         style_weight: float = 1.0,
-        tv_weight: float = 0.0,
+        color_weight: float = 100.0,
+        tv_weight: float = 15.0,
         vgg: str | None = "timm",
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         log_pictures_every: int = 1,
     ) -> None:
-        super().__init__("content", "style", "tv", "loss")
-        self.arguments = {"channels": channels, "blocks": blocks}
-        self.net = FastStyle(channels, blocks)
+        super().__init__("content", "style", "color", "tv", "loss")
+        pictures = read_styles(styles, style_size, style_sizes or {})
+        if styles_per_picture < 1:
+            raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
+        self.arguments = {"styles": list(pictures), "channels": channels, "blocks": blocks}
+        self.net = FastStyle(list(pictures), channels, blocks)
+        self.styles_per_picture = min(styles_per_picture, len(pictures))
         content_layers = CONTENT_LAYERS if content_layers is None else content_layers
         style_layers = STYLE_LAYERS if style_layers is None else style_layers
-        features = VGGFeatures(list({**style_layers, **content_layers}), weights=vgg)
-        try:
-            self.style = read_style(style, style_size)
-        except ZooError as error:
-            raise ZooError(f"{error}\n{WAY_OUT}") from error
         self.criterion = StyleTransferLoss(
-            features, self.style, content_layers=content_layers, style_layers=style_layers,
-            content_weight=content_weight, style_weight=style_weight, tv_weight=tv_weight,
+            VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average"),
+            list(pictures.values()), content_layers=content_layers, style_layers=style_layers,
+            content_weight=content_weight, style_weight=style_weight, color_weight=color_weight, tv_weight=tv_weight,
         )  # fmt: skip
         self.monitor = ("val/loss", "min")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
-        self.shown: list[tuple[Tensor, Tensor]] = []
+        self.shown: list[list[Tensor]] = []
         self.steps = self.left_out = 0
 
+    def forward(self, x: Tensor, mix: Tensor | None = None) -> Tensor:
+        return self.net(self.as_weights(x), None if mix is None else self.as_weights(mix)).float()
+
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        terms = self.criterion.terms(self(batch), self.criterion.targets(batch))
+        mix = self.drawn_styles(len(batch))
+        each = self.styles_per_picture
+        targets = {layer: f.repeat_interleave(each, 0) for layer, f in self.criterion.targets(batch).items()}
+        terms = self.criterion.terms(self(batch.repeat_interleave(each, 0), mix), targets, mix)
         loss = terms.pop("loss")
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         return loss
 
+    def drawn_styles(self, pictures: int) -> Tensor:
+        """Weights ``(pictures * styles_per_picture, S)`` of this step's styles, which follow from step and rank."""
+        generator = torch.Generator().manual_seed(self.global_step * self.trainer.world_size + self.global_rank)
+        count = len(self.net.styles)
+        orders = [torch.randperm(count, generator=generator)[: self.styles_per_picture] for _ in range(pictures)]
+        return F.one_hot(torch.cat(orders), count).float().to(self.device)
+
+    def one_style(self, number: int) -> Tensor:
+        """Weights ``(1, S)`` of one style; numbers beyond the last begin again."""
+        count = len(self.net.styles)
+        return F.one_hot(torch.tensor([number % count]), count).float().to(self.device)
+
     def validation_step(self, batch: Tensor, batch_idx: int) -> Tensor:
-        picture = self(batch)
-        self.log_means(self.criterion.terms(picture, self.criterion.targets(batch)))
+        mix = self.one_style(batch_idx).expand(len(batch), -1)
+        picture = self(batch, mix)
+        self.log_means(self.criterion.terms(picture, self.criterion.targets(batch), mix))
         if batch_idx < ROWS:
-            self.shown.append((batch[0], picture[0]))
+            painted = [self(batch[:1], self.one_style(number))[0] for number in range(len(self.net.styles))]
+            self.shown.append([batch[0], *painted])
         return picture
 
     def end_epoch(self) -> str:
-        rows = [[to_array(one) for one in pair] for pair in self.shown]
-        self.pictures(self, lambda: contact_sheet(rows, ("content", "result"), width=self.shown[0][0].shape[-1]))
+        rows = [[to_array(one) for one in row] for row in self.shown]
+        titles = ("content", *self.net.styles)
+        self.pictures(self, lambda: contact_sheet(rows, titles, width=self.shown[0][0].shape[-1]))
         self.shown = []
         return f"Loss on {self.split}: {TOLD.format(**self.found())}"
+
+    def make_optimizer(self) -> Optimizer:
+        """The vectors of the styles are no matrices, whatever their shape: Muon takes them by its fallback."""
+        vectors = self.net.style_parameters()
+        own = {id(vector) for vector in vectors}
+        trunk = [parameter for parameter in self.net.parameters() if id(parameter) not in own]
+        return self.optimizer([{"params": trunk}, {"params": vectors, "use_fallback": True}])
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Skips steps whose gradient is not finite, and counts them.
@@ -122,3 +164,18 @@ class FastStyleModule(Learner):
     def on_train_end(self) -> None:
         if self.left_out:
             print(f"{self.left_out} of {self.steps} steps were skipped: their gradient was not finite")  # noqa: T201
+
+
+def read_styles(styles: Mapping[str, Path] | None, size: int, sizes: Mapping[str, int]) -> dict[str, Tensor]:
+    """Style pictures by their names, each ``(1, 3, H, W)`` with its size as the shorter side.
+
+    Raises:
+        ZooError: a picture cannot be read or is too small, or a size belongs to no style.
+    """
+    files = {PATTERN: None} if not styles else dict(styles)
+    if unknown := sorted(sizes.keys() - files.keys()):
+        raise ZooError(f"model.style_sizes: there is no style {unknown[0]!r}; the styles are {', '.join(files)}")
+    try:
+        return {name: read_style(file, sizes.get(name, size)) for name, file in files.items()}
+    except ZooError as error:
+        raise ZooError(f"{error}\n{WAY_OUT}") from error

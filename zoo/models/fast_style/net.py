@@ -1,7 +1,8 @@
-"""The image transformation network of fast neural style: a picture in the style it was trained for."""
+"""The network of fast neural style: a picture in one of the styles it was trained for, or in a blend of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,82 +12,141 @@ from torch import Tensor, nn
 from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
-from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
+from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d
+from zoo.nn.instance_norm import ConditionalInstanceNorm
 from zoo.nn.squash import squashed
 
 STRIDE = 4  # stride of the deepest features
-SMALLEST = 8  # least side in pixels that the deepest layers can pad by reflection
+MIN_SIDE = 8  # least side in pixels that the deepest layers can pad by reflection
 
 
 class FastStyle(Model):
-    """A picture in one style, in one pass (Johnson et al., 2016, https://arxiv.org/abs/1603.08155).
+    """A picture in one style or a blend, in one pass: one trunk, two vectors a layer and style.
 
-    Input: RGB in 0..1, ``(B, 3, H, W)``, any size. Output: the same shape; it may leave 0..1 by 5 %, and is not
-    clipped, so that a loss sees it.
+    Papers: Johnson et al., 2016 (https://arxiv.org/abs/1603.08155) and Dumoulin et al., 2017
+    (https://arxiv.org/abs/1610.07629).
+
+    Input: RGB in 0..1, ``(B, 3, H, W)``, any size, and the weights of the styles, ``(B, S)``, whose sum is 1; without
+    them the first style. Output: the same shape; it may leave 0..1 by 5 %, and is not clipped, so that a loss sees it.
 
     The layers: a 9x9 convolution, two convolutions of stride 2, five residual blocks, two upsampling steps, a 9x9
-    convolution to RGB, and a scaled tanh. Deviations from the paper:
+    convolution to RGB, and a scaled tanh. Deviations from the papers:
 
-    - Instance norm instead of batch norm (https://arxiv.org/abs/1607.08022).
+    - Instance norm instead of batch norm (https://arxiv.org/abs/1607.08022), conditioned on the style.
+    - The last upsampling step is scaled and shifted by the style, but not normalised: right before the output the norm
+      would draw blobs, whose only use is to move its statistics.
     - Three quarters of the paper's channels: 24, 48 and 96; ``channels=32`` is the paper's width.
-    - Every convolution pads by reflection, so that no border becomes visible; the paper first reflects 40 pixels, and
-      then pads by zeros.
+    - Every convolution pads by reflection, so that no border becomes visible.
     - An upsampling step is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
       overlap draws a checkerboard (https://distill.pub/2016/deconv-checkerboard).
     - The tanh spans 0..1 and 5 % more on each side, so that black and white can be reached.
 
     Args:
+        styles: names of the styles, in the order of their vectors.
         channels: number of channels of the first layer; deeper layers have twice and four times as many.
         blocks: number of residual blocks.
     """
 
     outputs = ("picture",)
 
-    def __init__(self, channels: Width = 24, blocks: Depth = 5) -> None:
+    def __init__(self, styles: Sequence[str] = ("style",), channels: Width = 24, blocks: Depth = 5) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:
             raise ZooError(f"channels and blocks must be 1 or more, not {channels} and {blocks}")
-        self.channels, self.blocks = channels, blocks
-        self.layers = nn.Sequential(
+        self.styles, self.channels, self.blocks = check_names(styles), channels, blocks
+        count = len(self.styles)
+
+        def normalized(conv: nn.Conv2d) -> list[nn.Module]:
+            return [conv, ConditionalInstanceNorm(conv.out_channels, count), nn.ReLU(inplace=True)]
+
+        self.layers = nn.ModuleList([
             *normalized(ReflectConv2d(3, channels, 9)),
             *normalized(ReflectConv2d(channels, 2 * channels, 3, stride=2)),
             *normalized(ReflectConv2d(2 * channels, 4 * channels, 3, stride=2)),
-            *(ResidualBlock(4 * channels) for _ in range(blocks)),
+            *(ResidualBlock(4 * channels, count) for _ in range(blocks)),
             *normalized(UpsampledConv2d(4 * channels, 2 * channels)),
-            *normalized(UpsampledConv2d(2 * channels, channels)),
+            UpsampledConv2d(2 * channels, channels),
+            StyleScale(channels, count),
+            nn.ReLU(inplace=True),
             BlockConv2d(channels, 3, 9, bias=True),
-        )
+        ])  # fmt: skip
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mix: Tensor | None = None) -> Tensor:
         height, width = x.shape[2:]
         right, below = lacking(width), lacking(height)
         if right or below:
             x = F.pad(x, (0, right, 0, below), "replicate")
-        y = self.layers(x - 0.5)[..., :height, :width]
-        return squashed(y)
+        y = through(self.layers, x - 0.5, self.first(x) if mix is None else mix)
+        return squashed(y[..., :height, :width])
+
+    def first(self, x: Tensor) -> Tensor:
+        """Weights ``(B, S)`` of the first style for pictures ``(B, 3, H, W)``."""
+        weights = x.new_zeros(len(self.styles))
+        weights[0] = 1
+        return weights.expand(x.shape[0], -1)
+
+    def style_parameters(self) -> list[nn.Parameter]:
+        """The vectors of the styles, each ``(S, C)``; all other parameters are the trunk's."""
+        layers = (layer for layer in self.modules() if isinstance(layer, (ConditionalInstanceNorm, StyleScale)))
+        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
 
     def facts(self) -> dict[str, Any]:
-        return {"channels": self.channels}
+        return {"styles": self.styles, "channels": self.channels}
+
+
+def check_names(styles: Sequence[str]) -> tuple[str, ...]:
+    """Names of styles.
+
+    Raises:
+        ZooError: there are none, one occurs twice, or one is not a name.
+    """
+    names = tuple(styles)
+    if isinstance(styles, str) or not names or len(set(names)) != len(names):
+        raise ZooError(f"styles must be one or more different names, not {styles!r}")
+    for name in names:
+        if not (isinstance(name, str) and name.isascii() and name.replace("_", "a").isalnum() and len(name) <= 40):
+            raise ZooError(f"a style's name has up to 40 letters, digits and underscores, unlike {name!r}")
+    return names
 
 
 def lacking(side: int) -> int:
     """Pixels to add to a side for the strides and for the deepest padding by reflection."""
-    return max(-side % STRIDE, SMALLEST - side)
+    return max(-side % STRIDE, MIN_SIDE - side)
+
+
+def through(layers: Iterable[nn.Module], x: Tensor, mix: Tensor) -> Tensor:
+    """Passes x through layers, of which some depend on the weights of the styles ``(B, S)``."""
+    for layer in layers:
+        x = layer(x, mix) if isinstance(layer, (ConditionalInstanceNorm, StyleScale, ResidualBlock)) else layer(x)
+    return x
 
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions added to their input, without an activation after the addition."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, styles: int) -> None:
         super().__init__()
-        first, second = ReflectConv2d(channels, channels, 3), ReflectConv2d(channels, channels, 3)
-        self.layers = nn.Sequential(*normalized(first), second, InstanceNorm(channels))
+        self.layers = nn.ModuleList([
+            ReflectConv2d(channels, channels, 3),
+            ConditionalInstanceNorm(channels, styles),
+            nn.ReLU(inplace=True),
+            ReflectConv2d(channels, channels, 3),
+            ConditionalInstanceNorm(channels, styles),
+        ])  # fmt: skip
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        return x + through(self.layers, x, mix)
 
 
-def normalized(conv: nn.Conv2d) -> list[nn.Module]:
-    """A convolution without bias, which the norm would cancel, then instance norm and ReLU."""
-    return [conv, InstanceNorm(conv.out_channels), nn.ReLU(inplace=True)]
+class StyleScale(nn.Module):
+    """Scales and shifts channels ``(B, C, H, W)`` by the style, without normalising them."""
+
+    def __init__(self, channels: int, styles: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(styles, channels))
+        self.bias = nn.Parameter(torch.zeros(styles, channels))
+
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)  # convolutions after it would be slow otherwise
+        return torch.addcmul((mix @ self.bias)[..., None, None], x, (mix @ self.weight)[..., None, None])
