@@ -21,7 +21,7 @@ from zoo.data.style import draw_pattern
 from zoo.pictures.sheets import contact_sheet
 
 LONG, CELL = 320, 300  # pixels of a result's longer side, and of a cell of a sheet
-MOST = 300_000  # bytes of a file
+MAX_BYTES = 300_000  # bytes of a file
 
 
 def main() -> None:
@@ -54,7 +54,7 @@ def save(picture: Image.Image, path: Path) -> None:
     for quality in range(92, 40, -4):
         content = io.BytesIO()
         picture.save(content, "JPEG", quality=quality)
-        if content.tell() <= MOST:
+        if content.tell() <= MAX_BYTES:
             break
     replace(path, content.getvalue())
 

@@ -30,7 +30,7 @@ from zoo.pictures.images import open_rgb
 from zoo.pictures.sheets import contact_sheet
 
 SIDE = 192  # of a part in pixels of the truth
-MOST = 12  # pictures of a folder
+MAX_PICTURES = 12  # pictures of a folder
 PARTS = {  # left and top, pixels of the truth
     "face": ("astronaut", 150, 40),
     "letters": ("astronaut", 60, 300),
@@ -58,7 +58,7 @@ def photograph(name: str) -> np.ndarray:
 
 def own(folder: Path) -> Iterator[tuple[np.ndarray, int, int]]:
     """The pictures of a folder, each with the part of which bicubic interpolation loses most."""
-    for path in find_pictures(folder)[:MOST]:
+    for path in find_pictures(folder)[:MAX_PICTURES]:
         truth = crop_to_multiple(np.asarray(open_rgb(path)), 4)
         if min(truth.shape[:2]) >= SIDE:
             lost = np.square(truth.astype(np.float32) - enlarge(make_low(truth, 4), 4)).mean(2)
@@ -160,7 +160,7 @@ def main() -> None:
     methods, scale = networks(options.card)
     pictures = list(own(options.root) if options.root else published())
     if not pictures:
-        raise ZooError(f"{options.root}: the first {MOST} pictures are smaller than {SIDE} pixels")
+        raise ZooError(f"{options.root}: the first {MAX_PICTURES} pictures are smaller than {SIDE} pixels")
     out = options.out or options.card / "samples"
     out.mkdir(parents=True, exist_ok=True)
     save(crops(methods, scale, pictures), out / "crops.jpg")

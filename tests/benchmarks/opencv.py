@@ -3,7 +3,7 @@
 python tests/benchmarks/opencv.py [--python FOLDER/bin/python ...] [--exporters torchscript dynamo] [--precision fp16]
 
 This interpreter's OpenCV comes first; others need no more than NumPy and another opencv-python-headless. A cell is the
-share of equal pixels of LinkNet's mask; else the largest difference from torch, of pictures in 0..1 or in pixels of
+fraction of equal pixels of LinkNet's mask; else the largest difference from torch, of pictures in 0..1 or in pixels of
 128x128. Files of a fixed size are asked for one picture, those of any size for pictures of five sizes and a batch.
 """
 

@@ -68,7 +68,7 @@ def draw_pictures(folder: Path) -> Path:
 
 def main(folder: Path, rounds: int) -> None:
     data = SuperResolutionPairs(
-        folder, crop=CROP, min_detail=0, train_pairs=PAIRS, batch_size=BATCH, num_workers=0
+        folder, crop=CROP, min_detail=0, pairs_per_epoch=PAIRS, batch_size=BATCH, num_workers=0
     )  # fmt: skip
     start = time.perf_counter()
     count = len(data.kept("train"))

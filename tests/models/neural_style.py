@@ -35,7 +35,7 @@ def miniature(recipe: dict, folder: Path) -> list[str]:
     Image.fromarray(CONTENT).save(folder / "content.png")
     Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")
     given = [f"--data.content={folder / 'content.png'}", f"--data.style={folder / 'style.png'}"]
-    return [*given, "--data.every=1", "--model.size=40", "--model.vgg=null"]
+    return [*given, "--data.preview_every=1", "--model.size=40", "--model.vgg=null"]
 
 
 def test_holds_the_papers_settings():

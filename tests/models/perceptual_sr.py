@@ -53,14 +53,14 @@ def batch() -> tuple[Tensor, Tensor]:
 
 def miniature(recipe: dict, folder: Path) -> list[str]:
     """Arguments that make two steps of a recipe a matter of seconds, on data of their own in ``folder``."""
-    arguments = ["--data.crop=32", "--data.batch_size=2", "--data.train_pairs=4", "--data.num_workers=0"]
+    arguments = ["--data.crop=32", "--data.batch_size=2", "--data.pairs_per_epoch=4", "--data.num_workers=0"]
     if "root" in recipe["data"]["init_args"]:
         for part, photograph in (("pictures", data.astronaut()), ("extra", data.coffee())):
             (folder / part).mkdir(parents=True)
             for i, y in enumerate(range(0, 360, 30)):
                 Image.fromarray(photograph[y : y + 120, y : y + 160]).save(folder / part / f"{i}.png")
         extra = folder / "extra"
-        arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.held_out=0.3"]
+        arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.val_fraction=0.3"]
     if recipe["model"]["init_args"].keys() & {"feature_weight", "lpips_weight"}:
         arguments += [f"--model.vgg={random_vgg(folder)}"]
     return arguments

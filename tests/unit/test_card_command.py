@@ -282,7 +282,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / part).mkdir(exist_ok=True)
             Image.fromarray(array).save(folder / part / f"{number}.{suffix}")
     (folder / "classes.txt").write_text("\n".join(CAMVID.names))
-    data = {"pictures": "p", "masks": "m", "classes": ["classes.txt"], "ignore_index": 11, "val_share": 0.3}
+    data = {"pictures": "p", "masks": "m", "classes": ["classes.txt"], "ignore_index": 11, "val_fraction": 0.3}
     data |= {"batch_size": 2, "num_workers": 0, "augment": {"crop": [48, 64]}}
     model = {"class_path": "zoo.models.linknet.module.LinkNetModule"}
     model["init_args"] = {"encoder": "test_resnet", "encoder_weights": None}

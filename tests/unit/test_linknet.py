@@ -208,12 +208,12 @@ def test_palette_picture_holds_the_ids(net: LinkNet, array: np.ndarray, tmp_path
     assert np.array_equal(np.array(result.overlay(1)), palette[result.mask])
 
 
-def test_shares_of_the_classes(net: LinkNet, array: np.ndarray):
+def test_fractions_of_the_classes(net: LinkNet, array: np.ndarray):
     result = net.predict(array)
-    shares = result.shares()
-    assert sum(shares.values()) == pytest.approx(1)
-    assert list(shares.values()) == sorted(shares.values(), reverse=True)
-    assert all(share == (result.mask == CAMVID.names.index(name)).mean() for name, share in shares.items())
+    fractions = result.fractions()
+    assert sum(fractions.values()) == pytest.approx(1)
+    assert list(fractions.values()) == sorted(fractions.values(), reverse=True)
+    assert all(fraction == (result.mask == CAMVID.names.index(name)).mean() for name, fraction in fractions.items())
 
 
 def test_sheet_marks_errors_and_leaves_out_void():

@@ -68,7 +68,7 @@ def test_style_targets_are_made_once_for_each_size(net, monkeypatch):
 
     monkeypatch.setattr(objective, "StyleTransferLoss", Counted)
     monkeypatch.setattr(objective, "COARSEST", 60)
-    monkeypatch.setattr(objective, "LEAST", 50)
+    monkeypatch.setattr(objective, "MIN_HALVED", 50)
     painted(net, iterations=7, size=80)
     assert len(made) == 2
 

@@ -124,10 +124,10 @@ ENDLESS = (
     "devices",
     "num_nodes",
     "strategy",
-    "train_pairs",
+    "pairs_per_epoch",
     "val_pairs",
-    "train_crops",
-    "held_out",
+    "crops_per_epoch",
+    "val_fraction",
 )  # of a right value, long
 UNFIT = (".devices", ".num_nodes", ".strategy", "--debug")  # processes are started; a traceback is printed
 RIGHT = {  # right lines of each verb, and how often one is drawn
@@ -159,7 +159,7 @@ class Draw(random.Random):
 
     def line(self) -> list[str]:
         """A verb and its arguments."""
-        verb = self.choices(list(RIGHT), [share for share, _ in RIGHT.values()])[0]
+        verb = self.choices(list(RIGHT), [weight for weight, _ in RIGHT.values()])[0]
         words = [verb, *self.choice(RIGHT[verb][1]).split()]
         for _ in range(self.choice((1, 1, 1, 1, 2, 2, 3))):
             words = self.changed(words, verb)

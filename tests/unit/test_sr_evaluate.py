@@ -242,7 +242,7 @@ def test_results_are_what_a_card_holds(folder: Path, vgg_file: Path):
 
 def test_pictures_that_were_held_out_bear_the_name_of_their_folder(folder: Path, vgg_file: Path):
     """Or the one that their author gives them; neither says anything of how they are measured."""
-    data = SuperResolutionPairs(folder, held_out=0.49)
+    data = SuperResolutionPairs(folder, val_fraction=0.49)
     data.benchmarks = lambda: {f"{folder.name} test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
     for context, name in ((Context(), folder.name), (Context(data="mine"), "mine")):
         measured = evaluate(tiny(), data, context, vgg=str(vgg_file))
@@ -269,7 +269,7 @@ def test_the_data_of_a_folder_are_known_whatever_it_is_called(folder: Path, vgg_
     shutil.copytree(folder, tmp_path / "elsewhere")
     digests = []
     for root in (folder, tmp_path / "elsewhere"):
-        data = SuperResolutionPairs(root, held_out=0.49)
+        data = SuperResolutionPairs(root, val_fraction=0.49)
         data.benchmarks = lambda: {"photos test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
         digests.append(evaluate(tiny(), data, Context(), vgg=str(vgg_file)).data_digest)
     assert digests[0] == digests[1]

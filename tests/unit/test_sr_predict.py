@@ -18,7 +18,7 @@ from skimage.exposure import match_histograms
 
 from zoo.base.errors import ZooError
 from zoo.models.perceptual_sr.net import PerceptualSR
-from zoo.models.perceptual_sr.predict import BUDGET, SMALLEST, Upscaler
+from zoo.models.perceptual_sr.predict import BUDGET, MIN_TILE, Upscaler
 
 MODES = {
     "1": "L", "L": "L", "I;16": "L", "LA": "LA", "RGB": "RGB", "P": "RGB", "CMYK": "RGB", "RGBA": "RGBA", "PA": "RGBA",
@@ -258,7 +258,7 @@ def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray,
         side = own.tile_side(picture, "auto")
         room = min(BUDGET, (free - 3000 * 2000 * 64) / 2)
         need = (side + 2 * own.halo) ** 2 * net.bytes_a_pixel
-        assert need <= room < 1.1 * need or side == SMALLEST
+        assert need <= room < 1.1 * need or side == MIN_TILE
         sides.append(side)
     assert sides[0] > sides[2] > sides[1]
     assert own.tile_side(Image.fromarray(cat), "auto") == 67

@@ -31,7 +31,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def pairs_of(photographs: Path, **options) -> SuperResolutionPairs:
-    options = {"crop": 32, "batch_size": 4, "train_pairs": 8, "held_out": 0.2, "num_workers": 0, **options}
+    options = {"crop": 32, "batch_size": 4, "pairs_per_epoch": 8, "val_fraction": 0.2, "num_workers": 0, **options}
     return SuperResolutionPairs(photographs, **options)
 
 
@@ -115,7 +115,7 @@ def test_held_out_pictures_are_whole(photographs: Path):
     ((name, pictures),) = pairs.benchmarks("test").items()
     assert name == "photographs test"
     assert [stem for stem, _ in pictures] == [path.stem for path in pairs.names("test")]
-    assert len(pairs_of(photographs, held_out=0.4, held_out_pictures=1).names("val")) == 1
+    assert len(pairs_of(photographs, val_fraction=0.4, held_out_pictures=1).names("val")) == 1
 
 
 def test_benchmarks_are_folders_as_they_are(photographs: Path, tmp_path: Path):
@@ -154,11 +154,11 @@ def test_what_cannot_be_trained_on_is_skipped_and_counted(photographs: Path, cap
 
 def test_what_cannot_be_measured_is_skipped_and_counted_too(photographs: Path, capsys: pytest.CaptureFixture[str]):
     """One of each kind falls to val, which would end in an error or an infinite PSNR."""
-    val = [path.name for path in pairs_of(photographs, held_out=0.45).names("val")]
+    val = [path.name for path in pairs_of(photographs, val_fraction=0.45).names("val")]
     Image.new("RGB", (100, 100), "white").save(photographs / val[0])
     (photographs / val[1]).write_bytes(b"torn")
     Image.fromarray(data.coffee()[:3, :3]).save(photographs / val[2])
-    pairs = pairs_of(photographs, held_out=0.45)
+    pairs = pairs_of(photographs, val_fraction=0.45)
     assert len(pairs.val_dataloader()) == len(val) - 3
     assert f"val: 3 of {len(val)} pictures skipped (" in capsys.readouterr().err
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_measured_is_skipped_and_counted_too(photographs: Path, c
         ({"photo_noise": (-1.0, 1.0)}, "data.photo_noise"),
         ({"photo_jpeg": (30.0, 101.0)}, "data.photo_jpeg"),
         ({"batch_size": 0}, "data.batch_size"),
-        ({"held_out": 0.5}, "held_out"),
+        ({"val_fraction": 0.5}, "val_fraction"),
         ({"shrink": 1.5}, "data.shrink"),
         ({"blur": -1.0}, "blur"),
     ],
@@ -207,7 +207,7 @@ def test_says_what_is_missing(photographs: Path, tmp_path: Path):
 
 
 def test_without_a_folder_streets_are_drawn():
-    pairs = SuperResolutionPairs(crop=64, batch_size=2, train_pairs=4, num_workers=0)
+    pairs = SuperResolutionPairs(crop=64, batch_size=2, pairs_per_epoch=4, num_workers=0)
     ((name, pictures),) = pairs.benchmarks("test").items()
     assert name == "streets test"
     assert {truth.shape for _, truth in pictures} == {(360, 480, 3)}
@@ -215,8 +215,8 @@ def test_without_a_folder_streets_are_drawn():
 
 
 def test_pictures_to_train_on_are_kept_at_several_sizes(photographs: Path):
-    pairs = pairs_of(photographs, levels=3, held_out=0.4)
-    once = len(pairs_of(photographs, held_out=0.4).kept("train"))
+    pairs = pairs_of(photographs, levels=3, val_fraction=0.4)
+    once = len(pairs_of(photographs, val_fraction=0.4).kept("train"))
     shapes = [pair.truth.shape[:2] for pair in pairs.kept("train")]
     assert shapes == once * [(120, 160)] + once * [(84, 112)] + once * [(60, 80)]
     assert {pair.truth.shape[:2] for pair in pairs.kept("val")} == {(120, 160)}
@@ -278,14 +278,14 @@ def test_jpeg_is_that_of_other_programs(tmp_path: Path):
 
 
 def test_photo_pairs_to_train_on_are_degraded_parts(photographs: Path):
-    pairs = pairs_of(photographs, degradation="photo", batch_size=16, train_pairs=16)
+    pairs = pairs_of(photographs, degradation="photo", batch_size=16, pairs_per_epoch=16)
     low, truth = next(iter(pairs.train_dataloader()))
     assert (low.shape, truth.shape) == ((16, 3, 8, 8), (16, 3, 32, 32))
     own = torch.nn.functional.interpolate(truth.float(), scale_factor=0.25, mode="area").flatten(1)
     distance = torch.cdist(low.flatten(1).float(), own)
     assert (distance.argmin(1) == torch.arange(16)).float().mean() > 0.8  # its own truth is the nearest
     assert not torch.equal(
-        low, pairs_of(photographs, batch_size=16, train_pairs=16).batch_maker()(np.random.default_rng(0))[0]
+        low, pairs_of(photographs, batch_size=16, pairs_per_epoch=16).batch_maker()(np.random.default_rng(0))[0]
     )
 
 
@@ -313,10 +313,10 @@ def test_pairs_of_other_scales(photographs: Path, scale: int):
 
 def test_blank_pictures_are_skipped_however_low_pictures_are_made(photographs: Path):
     """Noise and JPEG are no detail of theirs."""
-    val = [path.name for path in pairs_of(photographs, held_out=0.45).names("val")]
+    val = [path.name for path in pairs_of(photographs, val_fraction=0.45).names("val")]
     Image.new("RGB", (100, 100), "white").save(photographs / val[0])
     for degradation in ("bicubic", "photo"):
-        pairs = pairs_of(photographs, held_out=0.45, degradation=degradation, photo_noise=(8.0, 10.0))
+        pairs = pairs_of(photographs, val_fraction=0.45, degradation=degradation, photo_noise=(8.0, 10.0))
         assert len(pairs.kept("val")) == len(val) - 1
 
 
@@ -333,7 +333,9 @@ def test_a_kernel_has_the_deviation_that_was_asked_for():
 @pytest.mark.parametrize("degradation", ["bicubic", "photo"])
 def test_a_fraction_of_the_pairs_is_grey(photographs: Path, degradation: str):
     def drawn(fraction: float) -> tuple[Tensor, Tensor]:
-        pairs = pairs_of(photographs, degradation=degradation, batch_size=32, train_pairs=32, grey_fraction=fraction)
+        pairs = pairs_of(
+            photographs, degradation=degradation, batch_size=32, pairs_per_epoch=32, grey_fraction=fraction
+        )
         return pairs.batch_maker()(np.random.default_rng(0))
 
     def grey(pictures: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ from zoo.models.xfeat.net import XFeat
 from zoo.models.xfeat.predict import (
     AGREE,
     ENOUGH,
-    LEAST,
+    MIN_LONG_SIDE,
     ROUGH,
     TURNS,
     Found,
@@ -155,9 +155,9 @@ def test_a_reduced_picture_keeps_its_proportions():
     )
     assert resized(picture, 801)[0] is picture
     assert resized(noise(20_000, 200), 64)[0].shape == (64, 1)
-    assert resized(noise(100, 40), 1024)[0].shape == (LEAST, round(0.4 * LEAST))
+    assert resized(noise(100, 40), 1024)[0].shape == (MIN_LONG_SIDE, round(0.4 * MIN_LONG_SIDE))
     assert resized(noise(100, 40), 200)[0].shape == (200, 80)
-    assert resized(noise(1, 1), 1024)[0].shape == (LEAST, LEAST)
+    assert resized(noise(1, 1), 1024)[0].shape == (MIN_LONG_SIDE, MIN_LONG_SIDE)
 
 
 def test_matches_are_mutual_and_alike():
@@ -283,7 +283,7 @@ def test_no_further_look_where_the_first_is_enough():
 def test_small_pictures_are_enlarged_first():
     engine, scene = Cells(), noise(144, 136)
     found = Matcher(engine).predict(scene[:128, :128], scene[16:, 8:])
-    assert engine.seen[:2] == [(LEAST, LEAST)] * 2
+    assert engine.seen[:2] == [(MIN_LONG_SIDE, MIN_LONG_SIDE)] * 2
     assert off(found, shift(-8, -16)) < 0.1
 
 

@@ -39,7 +39,7 @@ Iterations = Annotated[int, Interval(ge=1, le=MOST_ITERATIONS)]  # of it: an hou
 Weight = Annotated[float, Interval(ge=0, le=1e6)]  # of a term of a loss
 Rate = Annotated[float, Interval(gt=0, le=1e3)]  # of learning
 Count = Annotated[int, Interval(ge=1)]
-Share = Annotated[float, Interval(ge=0, le=1)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
 
 
 def check_count(

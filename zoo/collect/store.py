@@ -214,7 +214,7 @@ class Store:
 
     def _destination(self, record: dict[str, Any]) -> dict[str, Any]:
         """Split and file of a picture."""
-        split = split_of(_arrived(record), self.options.held_out) if self.options.held_out else None
+        split = split_of(_arrived(record), self.options.val_fraction) if self.options.val_fraction else None
         label = self._folders.of(record["label"]) if record.get("label") else None
         name = picture_name(record["final_url"], record["digest"], SUFFIXES[record["type"].upper()])
         return {"split": split, "file": "/".join(part for part in (split, label, name) if part)}
@@ -239,7 +239,7 @@ class Store:
 
     def finish(self) -> None:
         """Completes the folder; call it when no picture is pending."""
-        if self.options.held_out and self.kept:
+        if self.options.val_fraction and self.kept:
             for split in SPLITS:
                 (self.folder / split).mkdir(exist_ok=True)
         self.ledger.compact()

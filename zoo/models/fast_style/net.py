@@ -15,7 +15,7 @@ from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
 from zoo.nn.squash import squashed
 
 STRIDE = 4  # stride of the deepest features
-SMALLEST = 8  # least side in pixels that the deepest layers can pad by reflection
+MIN_SIDE = 8  # least side in pixels that the deepest layers can pad by reflection
 
 
 class FastStyle(Model):
@@ -72,7 +72,7 @@ class FastStyle(Model):
 
 def lacking(side: int) -> int:
     """Pixels to add to a side for the strides and for the deepest padding by reflection."""
-    return max(-side % STRIDE, SMALLEST - side)
+    return max(-side % STRIDE, MIN_SIDE - side)
 
 
 class ResidualBlock(nn.Module):

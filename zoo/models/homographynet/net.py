@@ -148,9 +148,9 @@ def spread(logits: Tensor, centers: Tensor) -> Tensor:
         logits: ``(B, 8, bins)``.
         centers: evenly spaced centres of the bins, ``(bins,)``.
     """
-    share = logits.softmax(-1)
-    mean = (share * centers).sum(-1, keepdim=True)
-    variance = (share * (centers - mean).square()).sum(-1)
+    probability = logits.softmax(-1)
+    mean = (probability * centers).sum(-1, keepdim=True)
+    variance = (probability * (centers - mean).square()).sum(-1)
     step = centers[1] - centers[0]
     place = (mean[..., 0] - centers[0]) / step
     place = place - place.floor()  # torch's frac cannot be exported
