@@ -34,7 +34,7 @@ from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
 LONG = 512  # pixels of a photograph's longer side
-CELL, NARROW = 340, 220  # of a cell of a sheet, and of a strip
+CELL, NARROW = 340, 220  # width of a cell of a sheet, and of a strip
 MAX_BYTES = 300_000  # bytes of a file
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
@@ -76,7 +76,7 @@ def texture(recipe: dict, vgg: str | None, style: Path) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """As JPEG, as good as fits."""
+    """Writes a JPEG of the best quality that fits."""
     for quality in range(92, 50, -4):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality)

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """As a JPEG of at most so many bytes."""
+    """Writes a JPEG of at most ``MAX_BYTES``."""
     for quality in range(92, 40, -4):
         content = io.BytesIO()
         picture.save(content, "JPEG", quality=quality)

@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SIZE = (240, 320)  # of the files of fixed size
+SIZE = (240, 320)  # size of the files of fixed size
 SIZES = ((1, *SIZE), (1, 100, 101), (1, 33, 500), (1, 320, 240), (2, 64, 97), (1, 7, 9))
 PAPER = "linknet, ResNet-18"  # as in the paper, with random weights
 

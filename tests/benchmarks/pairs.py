@@ -40,7 +40,7 @@ def ours(seed: int, second_pass: float = 0.0, photometric: float = 0.0) -> None:
 
 
 def whole(seed: int) -> None:
-    """As most who train on such pairs write it; the truth comes for free."""
+    """The code that most write who train on such pairs; the truth comes for free."""
     rng, size = np.random.default_rng(seed), PROTOCOL.patch
     for _ in range(BATCHES):
         pairs = np.empty((BATCH, 2, size, size), np.uint8)

@@ -27,7 +27,7 @@ OURS, FLOAT, USUAL = "ours", "ours, and to float in 0..1", "open the file, crop,
 
 
 class UsualPairs(Dataset):
-    """As most who train on such pairs write it."""
+    """The code that most write who train on such pairs."""
 
     def __init__(self, folder: Path) -> None:
         self.paths = [path for path in find_pictures(folder) if min(Image.open(path).size) >= CROP]

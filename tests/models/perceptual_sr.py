@@ -192,7 +192,7 @@ def test_refuses_what_it_cannot_be():
     with pytest.raises(ZooError, match="1 or more"):
         PerceptualSR(blocks=0)
     for network, scale in (("compact", 5), ("paper", 3)):
-        with pytest.raises(ZooError, match=f"scale is 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}"):
+        with pytest.raises(ZooError, match=f"scale must be 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}"):
             PerceptualSR(network, scale)
     with pytest.raises(ZooError, match="pixel_weight, feature_weight or lpips_weight must be more than 0"):
         PerceptualSRModule(pixel_weight=0)
@@ -255,7 +255,7 @@ def test_the_loss_network_meets_every_alignment_in_training(tmp_path: Path):
     assert {part.shape for each in parts for part in each} == {(1, 1, 16, 16)}
     assert {each[0][0, 0, 0, 0].item() for each in parts} == {20.0 * y + x for y in range(3) for x in range(5)}
     assert module.part(x[..., :12, :])[0].shape == (1, 1, 12, 16)
-    with pytest.raises(ZooError, match="feature_crop is 16 or more, not 8"):
+    with pytest.raises(ZooError, match="feature_crop must be 16 or more, not 8"):
         PerceptualSRModule(feature_crop=8)
 
 

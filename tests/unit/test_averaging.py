@@ -46,7 +46,7 @@ def test_in_a_long_training_the_decay_is_the_one_that_was_asked_for():
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])
 def test_a_decay_that_cannot_be(decay: float):
-    with pytest.raises(ZooError, match="decay is 0 or more and less than 1"):
+    with pytest.raises(ZooError, match="decay must be 0 or more and less than 1"):
         WarmupEMA(decay)
 
 

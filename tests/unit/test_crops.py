@@ -111,7 +111,7 @@ def test_what_cannot_be_used_is_skipped_and_named(photographs: Path, capsys: pyt
 
 def test_errors(photographs: Path, tmp_path: Path):
     for changed, message in (
-        ({"crop": 65}, r"data\.crop is 1 to data\.size pixels \(64\), not 65"),
+        ({"crop": 65}, r"data\.crop must be 1 to data\.size pixels \(64\), not 65"),
         ({"batch_size": 0}, "1 or more"),
         ({"val_fraction": 0.5}, r"data\.val_fraction must be between 0 and 0\.5, not 0\.5"),
         ({"extra": [photographs.parent]}, r"overlaps data\.root"),

@@ -144,7 +144,7 @@ def test_one_rank_says_what_is_skipped(kind: type, tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind not in (StylePair, SegmentationFolder)])
 @pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("num_workers", -1)])
 def test_numbers_that_cannot_be(kind: type, name: str, value: int):
-    with pytest.raises(ZooError, match=rf"^data\.{name} is \d or more, not {value}$"):
+    with pytest.raises(ZooError, match=rf"^data\.{name} must be \d or more, not {value}$"):
         kind(**{name: value})
 
 

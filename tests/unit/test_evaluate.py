@@ -188,7 +188,7 @@ def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.Captur
         (["linknet", "--data.batch_size", "2"], "linknet_camvid has no option --data.batch_size"),  # of training only
         (["linknet", "--data.val"], "--data.val: expected one argument"),
         (["linknet", "--data.val", "many"], "--data.val must be a whole number, not 'many'\n"),
-        (["linknet", "--data.val", "0"], "data.val is 1 or more, not 0"),
+        (["linknet", "--data.val", "0"], "data.val must be 1 or more, not 0"),
         (["linknet", "--data.size", "64", "wide"], "--data.size must be whole numbers, not '"),
         (["linknet", "--device", "abacus"], "device 'abacus'"),
         (["--data.val", "2", "linknet"], "name the model before --data.val: zoo evaluate MODEL [options]\n"),
@@ -535,7 +535,7 @@ def test_a_card_of_own_data_is_measured_wherever_they_lie(
     said = "zoo: error: data/masks: no such folder\npass yours: --data.masks FOLDER\n"
     assert capsys.readouterr().err == said
     assert main.main(["evaluate", "mine", "--data.pictures=q", "--data.masks=m"]) == 2
-    assert capsys.readouterr().err == "zoo: error: q: no such folder\n"  # which is the user's own
+    assert capsys.readouterr().err == "zoo: error: q: no such folder\npass yours: --data.pictures FOLDER\n"
     folders = ["--data.pictures", str(own_data / "p"), "--data.masks=m"]
     assert main.main(["evaluate", "mine", *folders, "--write"]) == 0
     assert check_card(own_data / "mine") == []

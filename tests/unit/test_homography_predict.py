@@ -375,7 +375,9 @@ def test_everything_people_have_is_the_same_picture(tmp_path: Path, pair: tuple[
         align(Oracle(np.eye(3)), a, np.zeros((5, 0, 3), np.uint8))
 
 
-@pytest.mark.parametrize(("options", "message"), [({"passes": 0}, "passes"), ({"refine": "icp"}, 'refine is "ecc"')])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"passes": 0}, "passes"), ({"refine": "icp"}, 'refine must be "ecc"')]
+)
 def test_options_that_mean_nothing(pair: tuple[np.ndarray, np.ndarray], options: dict, message: str):
     with pytest.raises(ZooError, match=message):
         align(Oracle(np.eye(3)), *pair, **options)

@@ -58,8 +58,8 @@ def test_encoder_weights_from_a_file_arrive(tmp_path: Path):
     ("encoder", "weights", "message"),
     [
         ("test_resnet", "none.safetensors", r"none\.safetensors: no such file.*--model\.encoder_weights FILE"),
-        ("test_resnet", "encoder.pth", r"encoder_weights is \"timm\".*not 'encoder\.pth'"),
-        ("test_resnet", "imagenet", r"encoder_weights is \"timm\".*not 'imagenet'"),
+        ("test_resnet", "encoder.pth", r"encoder_weights must be \"timm\".*not 'encoder\.pth'"),
+        ("test_resnet", "imagenet", r"encoder_weights must be \"timm\".*not 'imagenet'"),
         ("resnet81", None, r"no encoder 'resnet81'; did you mean resnet\d+"),
     ],
 )

@@ -155,7 +155,7 @@ def test_ids_of_16_bits_do_not_wrap_around(tmp_path: Path):
 
 @pytest.mark.parametrize("ignore_index", [-1, -100, 256, 1000])
 def test_an_id_of_void_that_no_mask_can_have_is_refused(tmp_path: Path, ignore_index: int):
-    with pytest.raises(ZooError, match=rf"^data\.ignore_index is 0 to 255, or null .*, not {ignore_index}$"):
+    with pytest.raises(ZooError, match=rf"^data\.ignore_index must be 0 to 255, or null .*, not {ignore_index}$"):
         SegmentationFolder(tmp_path, tmp_path, ["road", "sky"], ignore_index)
 
 
@@ -511,7 +511,7 @@ def test_classes_that_are_none(tmp_path: Path, classes: list[str], message: str)
 
 
 def test_folders_that_lack_something(tmp_path: Path):
-    with pytest.raises(ZooError, match=r"pictures: no such folder"):
+    with pytest.raises(ZooError, match=r"pictures: no such folder\npass yours: --data\.pictures FOLDER$"):
         folder_data(tmp_path, val_fraction=0.0).pairs("train")
     for name in ("pictures", "masks"):
         (tmp_path / name).mkdir()
@@ -655,7 +655,7 @@ def test_more_in_a_batch_than_pictures():
 
 
 def test_scenes_that_are_too_small():
-    with pytest.raises(ZooError, match=r"^data\.size: height and width are 32 pixels or more, not \[64, 0\]$"):
+    with pytest.raises(ZooError, match=r"^data\.size: height and width must be 32 pixels or more, not \[64, 0\]$"):
         StreetScenes((64, 0))
 
 

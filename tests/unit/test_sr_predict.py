@@ -241,7 +241,7 @@ def test_networks_of_other_precision(cat: np.ndarray, dtype: torch.dtype):
 
 @pytest.mark.parametrize("tile", [0, -3, 1.5, "all", True, np.int64(0)])
 def test_what_is_no_tile(net: PerceptualSR, cat: np.ndarray, tile: object):
-    message = f'tile is a number of pixels from 1 on, "auto" or None, not {tile!r}'
+    message = f'tile must be a number of pixels from 1 on, "auto" or None, not {tile!r}'
     with pytest.raises(ZooError, match=f"{re.escape(message)}$"):
         net.predict(cat, tile=tile)
 
@@ -478,7 +478,7 @@ def test_a_longest_side_is_kept(net: PerceptualSR, cat: np.ndarray, tmp_path: Pa
         ({"scale": 1}, "scale must be 2 to 4, the factor of these weights, not 1"),
         ({"scale": 5}, "scale must be 2 to 4, the factor of these weights, not 5"),
         ({"scale": 2.5}, "not 2.5"),
-        ({"max_side": 0}, "max_side is a number of pixels from 1 on, not 0"),
+        ({"max_side": 0}, "max_side must be a number of pixels from 1 on, not 0"),
     ],
 )
 def test_what_is_no_scale(net: PerceptualSR, cat: np.ndarray, options: dict, said: str):

@@ -166,13 +166,13 @@ def test_what_cannot_be_measured_is_skipped_and_counted_too(photographs: Path, c
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"crop": 30}, "data.crop is a multiple of 4, not 30"),
+        ({"crop": 30}, "data.crop must be a multiple of 4, not 30"),
         ({"crop": 0}, "data.crop"),
-        ({"scale": 3}, "data.crop is a multiple of 3, not 32"),
-        ({"scale": 5}, "data.scale is 2, 3 or 4, not 5"),
+        ({"scale": 3}, "data.crop must be a multiple of 3, not 32"),
+        ({"scale": 5}, "data.scale must be 2, 3 or 4, not 5"),
         ({"levels": 0}, "data.levels"),
-        ({"photo_passes": 0}, "data.photo_passes is 1..9, not 0"),
-        ({"photo_blur": (0.5, 0.1)}, r"data.photo_blur is a range \[LEAST, MOST\] within 0..3, not \[0.5, 0.1\]"),
+        ({"photo_passes": 0}, "data.photo_passes must be 1..9, not 0"),
+        ({"photo_blur": (0.5, 0.1)}, r"data.photo_blur must be a range \[LOW, HIGH\] within 0..3, not \[0.5, 0.1\]"),
         ({"photo_resize": (0.0, 1.0)}, "data.photo_resize"),
         ({"photo_noise": (-1.0, 1.0)}, "data.photo_noise"),
         ({"photo_jpeg": (30.0, 101.0)}, "data.photo_jpeg"),
@@ -188,17 +188,19 @@ def test_refuses_what_makes_no_sense(photographs: Path, options: dict, said: str
 
 
 def test_says_what_is_missing(photographs: Path, tmp_path: Path):
-    with pytest.raises(ZooError, match="no such folder"):
+    with pytest.raises(ZooError, match=r"nowhere: no such folder\npass yours: --data\.root FOLDER$"):
         pairs_of(tmp_path / "nowhere").kept("train")
     with pytest.raises(ZooError, match=r"none of \d+ pictures of train can be used"):
         pairs_of(photographs, crop=288).kept("train")
-    with pytest.raises(ZooError, match=r"Set5: no such folder\nhttps://github.com/jbhuang0604/SelfExSR"):
+    with pytest.raises(
+        ZooError, match=r"Set5: no such folder\nhttps://github.com/jbhuang0604/SelfExSR.*\n.*--data\.test '\[FOLDER"
+    ):
         pairs_of(photographs, test=[tmp_path / "Set5"]).benchmarks()
     with pytest.raises(ZooError, match=r"data\.extra needs data\.root"):
         SuperResolutionPairs(extra=[photographs])
     with pytest.raises(ZooError, match=r"overlaps data\.root"):
         pairs_of(photographs, extra=[photographs.parent])
-    with pytest.raises(ZooError, match=r"data\.crop is at most 360 "):
+    with pytest.raises(ZooError, match=r"data\.crop must be at most 360 "):
         SuperResolutionPairs(crop=400)
     (tmp_path / "tiny").mkdir()
     Image.fromarray(data.coffee()[:40, :200]).save(tmp_path / "tiny" / "a.png")
@@ -349,5 +351,5 @@ def test_a_fraction_of_the_pairs_is_grey(photographs: Path, degradation: str):
     assert torch.equal(grey(low), grey(truth))
     assert 3 <= grey(low).sum() <= 16
     assert not grey(drawn(0.0)[1]).any()
-    with pytest.raises(ZooError, match=r"data.grey_fraction is in 0..1, not 1.5"):
+    with pytest.raises(ZooError, match=r"data.grey_fraction must be in 0..1, not 1.5"):
         drawn(1.5)

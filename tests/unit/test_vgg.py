@@ -269,7 +269,7 @@ def test_half_precision_and_strangers_in_a_file(few: dict[str, Tensor], tmp_path
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 1, 32, 32), (2, 4, 32, 32)])
 def test_only_rgb(shape: tuple[int, ...]):
-    with pytest.raises(ValueError, match=r"pictures are \(B, 3, H, W\)"):
+    with pytest.raises(ValueError, match=r"pictures must be \(B, 3, H, W\)"):
         VGGFeatures(SHALLOW, weights=None)(torch.zeros(shape))
 
 

@@ -321,10 +321,10 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"side": 60}, "data.side is a multiple of 32, 64 or more, not 60"),
-        ({"side": 32}, "data.side is a multiple of 32, 64 or more, not 32"),
-        ({"side": 256, "largest": 255}, r"data.largest is data.side \(256\) or more, not 255"),
-        ({"points": 23}, "data.points are 24 or more, not 23"),
+        ({"side": 60}, "data.side must be a multiple of 32, 64 or more, not 60"),
+        ({"side": 32}, "data.side must be a multiple of 32, 64 or more, not 32"),
+        ({"side": 256, "largest": 255}, r"data.largest must be data.side \(256\) or more, not 255"),
+        ({"points": 23}, "data.points must be 24 or more, not 23"),
         ({"photometric": 1.1}, "photometric 0 to 1"),
         ({"photometric": float("nan")}, "photometric 0 to 1"),
         ({"tilt": 0.5}, "tilt below 0.5"),
@@ -332,9 +332,9 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path):
         ({"turn": 181.0}, "turn 0 to 180"),
         ({"zoom": 0.5}, "zoom 1 to 8"),
         ({"zoom": float("inf")}, "zoom 1 to 8"),
-        ({"val_pairs": 0}, "data.val_pairs is 1 or more, not 0"),
-        ({"pairs_per_epoch": 0}, "data.pairs_per_epoch is 1 or more"),
-        ({"batch_size": 0}, "data.batch_size is 1 or more"),
+        ({"val_pairs": 0}, "data.val_pairs must be 1 or more, not 0"),
+        ({"pairs_per_epoch": 0}, "data.pairs_per_epoch must be 1 or more"),
+        ({"batch_size": 0}, "data.batch_size must be 1 or more"),
         ({"val_fraction": 0.5}, "data.val_fraction must be between 0 and 0.5"),
     ],
 )

@@ -89,7 +89,7 @@ class Store:
         self.backlog = Backlog(folder / BACKLOG)
         self.ledger = Ledger(folder / "ledger.jsonl")
         self.done: set[int] = set()  # addresses that the ledger accounts for
-        self.failed: set[int] = set()  # of these, addresses for which a retry may succeed
+        self.failed: set[int] = set()  # those addresses for which a retry may succeed
         self.missing = 0  # pictures of the ledger that are not in the folder
         self._files: list[str] = []
         self._digests: dict[str, int] = {}

@@ -153,7 +153,9 @@ def _asking(data: Mapping[str, Any]) -> Iterator[None]:
         if not any(str(error).startswith(f"{path}: no such") for path in missing.values()):
             raise
         kind = "FOLDER" if "no such folder" in str(error) else "FILE"
-        raise ZooError(f"{error}\npass yours: {' '.join(f'--data.{key} {kind}' for key in missing)}") from error
+        raise ZooError(
+            f"{first_line(error)}\npass yours: {' '.join(f'--data.{key} {kind}' for key in missing)}"
+        ) from error
 
 
 def called_by(datasets: Any) -> str:

@@ -105,7 +105,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
     if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_DEVICES):
         return USER_ERROR, f"error: {error.filename or 'a file or device that is used'}: {error.strerror}"
-    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of Path.resolve before Python 3.13
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Path.resolve, before Python 3.13
         return USER_ERROR, f"error: {error}"
     told = f"bug: {type(error).__name__}: {first_line(error)}"
     return BUG, f"{told}\nrun the same with --debug to see where, and please report it"

@@ -62,7 +62,7 @@ class PictureCrops(PictureData[np.ndarray]):
         counts = {"crops_per_epoch": crops_per_epoch, "held_out_pictures": held_out_pictures}
         super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if not 1 <= crop <= size:
-            raise ZooError(f"data.crop is 1 to data.size pixels ({size}), not {crop}")
+            raise ZooError(f"data.crop must be 1 to data.size pixels ({size}), not {crop}")
         self.epoch, self.held_out_pictures = crops_per_epoch, held_out_pictures
         self.size, self.crop = size, crop
         self.smallest, self.shape = crop, (size, size, 3)

@@ -15,7 +15,7 @@ from zoo.base.tables import lines
 from zoo.data.labels import LabelMap
 from zoo.data.layout import pictures_of
 from zoo.data.masks import Pair, pair_up
-from zoo.data.pictures import say_once
+from zoo.data.pictures import check_folder, say_once
 from zoo.data.sampling import replicas
 from zoo.data.segmentation import Sample, SegmentationData, from_255_to_1, read_samples
 from zoo.data.transforms import Augment
@@ -87,8 +87,9 @@ class SegmentationFolder(SegmentationData):
         """The pictures of a split with their masks, in the order of their names.
 
         Raises:
-            ZooError: the split has no pictures, or a mask is missing.
+            ZooError: no such folder, the split has no pictures, or a mask is missing.
         """
+        check_folder(self.pictures, "pictures")
         if found := pair_up(pictures_of(self.pictures, split, self.val_fraction), self.pictures, self.masks):
             return found
         raise ZooError(

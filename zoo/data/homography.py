@@ -122,7 +122,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         self.shape = (self.protocol.height, self.protocol.width, *(() if grey else (3,)))
         self.grey, self.make_on = grey, make_on
         if tiles < 1:
-            raise ZooError(f"data.tiles is 1 or more, not {tiles}")
+            raise ZooError(f"data.tiles must be 1 or more, not {tiles}")
         self.tiles = tiles
         self._options = dict[str, Any](
             protocol=self.protocol, count=batch_size, fractions=Fractions(second_pass, photometric, wide, swapped)

@@ -19,7 +19,7 @@ from zoo.base.memory import refuse_beyond
 from zoo.base.splits import Split
 from zoo.data.layout import pictures_of
 from zoo.data.module import DataModule, Kept, TrainingBatches, batches_loader
-from zoo.data.pictures import find_pictures
+from zoo.data.pictures import check_folder, find_pictures
 from zoo.data.sampling import replicas
 from zoo.data.streets import draw_streets
 from zoo.pictures.images import open_rgb
@@ -103,9 +103,12 @@ class PictureData(DataModule[Kept]):
         """The pictures of a split, first of ``root``, then of ``extra``; an empty list if scenes are drawn."""
         if self.root is None:
             return []
+        check_folder(self.root, "root")
         names = pictures_of(self.root, split, self.val_fraction)
         if split != "train":
             return names[: self.held_out_pictures]
+        for folder in self.extra:
+            check_folder(folder, "extra", "'[FOLDER, ...]'")
         return names + [path for folder in self.extra for path in find_pictures(folder)]
 
     def some(self, split: Split) -> list[Path]:

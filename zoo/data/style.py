@@ -30,7 +30,7 @@ def read_style(picture: Picture | None, size: int) -> Tensor:
             wide.
     """
     if size < MIN_SIDE:
-        raise ZooError(f"the size of a style is {MIN_SIDE} pixels or more, not {size}")
+        raise ZooError(f"the size of a style must be {MIN_SIDE} pixels or more, not {size}")
     source = Image.fromarray(draw_pattern()) if picture is None else on_white(to_picture(picture)[0])
     name = str(picture) if isinstance(picture, (str, Path)) else "the style"
     if min(source.size) < MIN_SIDE:

@@ -129,15 +129,15 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
     def _check(self) -> None:
         """Refuses invalid arguments."""
         if self.scale not in SCALES:
-            raise ZooError(f"data.scale is 2, 3 or 4, not {self.scale}")
+            raise ZooError(f"data.scale must be 2, 3 or 4, not {self.scale}")
         if self.crop < self.scale or self.crop % self.scale:
-            raise ZooError(f"data.crop is a multiple of {self.scale}, not {self.crop}")
+            raise ZooError(f"data.crop must be a multiple of {self.scale}, not {self.crop}")
         if not (0 < self.shrink <= 1 and self.blur >= 0 and self.min_detail >= 0):
-            raise ZooError("data.shrink is in 0..1, blur and min_detail are 0 or more")
+            raise ZooError("data.shrink must be in 0..1, blur and min_detail 0 or more")
         if not 0 <= self.grey_fraction <= 1:
-            raise ZooError(f"data.grey_fraction is in 0..1, not {self.grey_fraction}")
+            raise ZooError(f"data.grey_fraction must be in 0..1, not {self.grey_fraction}")
         if self.root is None and self.crop > (most := min(self.street_size)):
-            raise ZooError(f"data.crop is at most {most} without data.root, where street scenes are drawn")
+            raise ZooError(f"data.crop must be at most {most} without data.root, where street scenes are drawn")
 
     def load(self, split: Split) -> list[Pair]:
         pairs = super().load(split)
@@ -191,7 +191,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         if folders := self.benchmark_folders[split]:
             names = ends_apart(folders)
             return {
-                name: [(p.stem, truth_of(p, self.scale)) for p in benchmark_files(folder)]
+                name: [(p.stem, truth_of(p, self.scale)) for p in benchmark_files(folder, split)]
                 for name, folder in zip(names, folders, strict=True)
             }
         source = ends_apart([self.root])[0] if self.root else "streets"
@@ -283,9 +283,9 @@ def as_tensor(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(pictures).movedim(-1, -3)
 
 
-def benchmark_files(folder: Path) -> list[Path]:
+def benchmark_files(folder: Path, split: Split) -> list[Path]:
     if not folder.is_dir():
-        raise ZooError(f"{folder}: no such folder\n{SOURCE}; or give other folders: --data.test '[FOLDER, ...]'")
+        raise ZooError(f"{folder}: no such folder\n{SOURCE}\npass yours: --data.{split} '[FOLDER, ...]'")
     return find_pictures(folder)
 
 

@@ -16,7 +16,7 @@ from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, matrix_fro
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
 LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 FIRST_PASS_ERROR = 0.375  # maximum error of a corner after a first pass, in perturbations: 12 pixels of 32
-WIDER, TURN, ZOOM = 1.25, 15.0, 1.25  # of wide pairs: perturbations, degrees, factor
+WIDER, TURN, ZOOM = 1.25, 15.0, 1.25  # limits of wide pairs: perturbations, degrees, factor
 OTHER_REACH = 2.0  # maximum movement of the corners of swapped pairs, in perturbations
 
 
@@ -31,7 +31,7 @@ class Fractions:
 
     def __post_init__(self) -> None:
         if not all(0 <= fraction <= 1 for fraction in vars(self).values()):
-            raise ZooError(f"{', '.join(f'data.{name}' for name in vars(self))} are fractions, 0 to 1")
+            raise ZooError(f"{', '.join(f'data.{name}' for name in vars(self))} must be fractions, 0 to 1")
 
 
 PLAIN = Fractions()

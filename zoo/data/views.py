@@ -128,11 +128,11 @@ class Views(PictureData[list[Picture]]):
         counts = {"pairs_per_epoch": pairs_per_epoch, "val_pairs": val_pairs, "test_pairs": test_pairs}
         super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if side < 64 or side % 32:
-            raise ZooError(f"data.side is a multiple of 32, 64 or more, not {side}")
+            raise ZooError(f"data.side must be a multiple of 32, 64 or more, not {side}")
         if largest < side:
-            raise ZooError(f"data.largest is data.side ({side}) or more, not {largest}")
+            raise ZooError(f"data.largest must be data.side ({side}) or more, not {largest}")
         if points < MIN_POINTS:
-            raise ZooError(f"data.points are {MIN_POINTS} or more, not {points}")
+            raise ZooError(f"data.points must be {MIN_POINTS} or more, not {points}")
         if not (0 <= photometric <= 1 and 0 <= tilt < 0.5 and 0 <= shift < 1 and 0 <= turn <= 180 and 1 <= zoom <= 8):
             bounds = "photometric 0 to 1, tilt below 0.5, shift below 1, turn 0 to 180, zoom 1 to 8"
             raise ZooError(f"data: an argument is out of its bounds: {bounds}")
@@ -251,7 +251,7 @@ def shared_points(rng: np.random.Generator, matrix: np.ndarray, side: int) -> np
 
 def seen(picture: Picture, matrix: np.ndarray, side: int) -> np.ndarray:
     """A view ``(side, side)`` of a picture, mirrored at its edges; ``matrix`` maps to pixels of its full size."""
-    pixels = max(magnification(matrix, (side, side)), 1.0)  # of the picture, per pixel of the view
+    pixels = max(magnification(matrix, (side, side)), 1.0)  # pixels of the picture per pixel of the view
     level = int(np.clip(np.floor(np.log2(pixels) + 0.5), 0, len(picture) - 1))
     to_level = np.diag([0.5**level, 0.5**level, 1.0])  # pyrDown keeps every other pixel, also if a side is odd
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

@@ -19,7 +19,7 @@ from zoo.nn.mode import counted, tracing
 
 CHANNELS_LAST = torch.channels_last
 AUTOCAST_WAS_ON = "_zoo_autocast_was_on"
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
 MAX_INT = 2**31 - 1
 
 

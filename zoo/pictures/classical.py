@@ -111,7 +111,7 @@ def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray, least: float =
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, a.shape[1::-1]
     seen = cv2.warpPerspective(b, matrix, size, flags=flags)
     reached = cv2.warpPerspective(np.full_like(b, 255), matrix, size, flags=flags) == 255
-    if reached.sum() < max(2, least * reached.size):  # of fewer than two nothing varies
+    if reached.sum() < max(2, least * reached.size):  # among fewer than two nothing varies
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.corrcoef(a[reached], seen[reached])[0, 1])

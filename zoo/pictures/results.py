@@ -64,7 +64,7 @@ def save_as(picture: Image.Image, path: Path) -> list[Path]:
     try:
         with replacing(path) as temporary:
             picture.save(temporary, format_, quality=95)  # if the format has one
-    except (OSError, ValueError) as error:  # of the format: no transparency, or sides too long
+    except (OSError, ValueError) as error:  # limits of the format: no transparency, or sides too long
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ZooError(f"{path}: {error}; save it as .png") from None

@@ -16,7 +16,7 @@ from zoo.pictures.sheets import contact_sheet
 
 SHOWN_SIDE = 640  # pixels of the longer side of each picture of a comparison
 STRIP = 256  # rows of a picture that are mixed at once
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of R, G and B: Y of YIQ and of ITU-R BT.601
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # weights of R, G and B: Y of YIQ and of ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ UNHELPFUL = (  # warnings that users cannot act on
     "LightningCLI's args parameter",
     "does not have many workers",
     "The number of training batches",
-    "exists and is not empty",  # of a run that is resumed
+    "exists and is not empty",  # folder of a resumed run
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
 

@@ -90,7 +90,7 @@ class Aligner:
                 ``refined`` of the result is false
         """
         if refine not in (None, "ecc"):
-            raise ZooError(f'refine is "ecc" or None, not {refine!r}')
+            raise ZooError(f'refine must be "ecc" or None, not {refine!r}')
         pictures = read(a), read(b)
         start = time.perf_counter()
         pair = np.concatenate([to_input(picture, self.channels) for picture in pictures])[None]

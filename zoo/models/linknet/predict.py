@@ -139,7 +139,7 @@ class Segmenter:
         """
         tile = 1024 if tile == "auto" else tile
         least = 2 * self.stride
-        check_count("tile", tile, f'is a number of pixels from {least} on or "auto"', least=least)
+        check_count("tile", tile, f'must be a number of pixels from {least} on or "auto"', least=least)
         overlap = min(256, tile // 4) if overlap is None else overlap
         wanted = f"of tiles of {tile} pixels must be 0 to {tile - self.stride}"
         check_count("overlap", overlap, wanted, least=0, most=tile - self.stride)

@@ -119,7 +119,7 @@ class PerceptualSRModule(Learner):
         weights = Weights(pixel_weight, feature_weight, lpips_weight, grid_weight, tv_weight)
         super().__init__("PSNR", "SSIM", "bicubic", *weights.perceived())
         if feature_crop is not None and feature_crop < MIN_CROP:
-            raise ZooError(f"model.feature_crop is {MIN_CROP} or more, not {feature_crop}")
+            raise ZooError(f"model.feature_crop must be {MIN_CROP} or more, not {feature_crop}")
         self.arguments = {"network": network, "scale": scale, "channels": channels, "blocks": blocks}
         self.net = PerceptualSR(**self.arguments)
         self.weights, self.pixel_loss, self.feature_crop = weights, PIXEL_LOSSES[pixel_loss], feature_crop

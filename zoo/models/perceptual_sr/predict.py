@@ -99,12 +99,12 @@ class Upscaler:
                 picture has 50 megapixels or more without ``yes``.
         """
         if tile not in ("auto", None):
-            check_count("tile", tile, 'is a number of pixels from 1 on, "auto" or None')
+            check_count("tile", tile, 'must be a number of pixels from 1 on, "auto" or None')
         if scale is not None:
             wanted = f"must be 2 to {self.scale}, the factor of these weights" if self.scale > 2 else "must be 2 here"
             check_count("scale", scale, wanted, least=2, most=self.scale)
         if max_side is not None:
-            check_count("max_side", max_side, "is a number of pixels from 1 on")
+            check_count("max_side", max_side, "must be a number of pixels from 1 on")
         options = Options(int(scale or self.scale), int(max_side or 0), tile, self_ensemble, match_histogram, progress)
 
         def upscale(one: Picture) -> Upscaled:

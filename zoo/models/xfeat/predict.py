@@ -90,7 +90,7 @@ class Matcher:
             keypoints: largest number of keypoints of a picture
         """
         if refine not in (None, "ecc"):
-            raise ZooError(f'refine is "ecc" or None, not {refine!r}')
+            raise ZooError(f'refine must be "ecc" or None, not {refine!r}')
         check_options(max_side, keypoints)
         pictures = read(a), read(b)
         start = time.perf_counter()

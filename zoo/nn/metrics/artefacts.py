@@ -31,7 +31,7 @@ def periodic_energy(picture: Tensor, truth: Tensor | None = None, periods: Seque
         ZooError: a side has fewer than 64 pixels.
     """
     if picture.ndim != 4 or picture.shape[1] != 3 or (truth is not None and truth.shape != picture.shape):
-        raise ValueError(f"pictures are (B, 3, H, W), not {tuple(picture.shape)}")
+        raise ValueError(f"pictures must be (B, 3, H, W), not {tuple(picture.shape)}")
     if min(picture.shape[-2:]) < MIN_SIDE:
         size = f"{picture.shape[-1]}x{picture.shape[-2]}"
         raise ZooError(f"a picture of {size} is too small to be searched for a grid: each side needs {MIN_SIDE} pixels")
