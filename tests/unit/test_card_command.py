@@ -420,7 +420,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("field", FIELDS)
 def test_each_empty_field_is_named(place: Path, run: Path, idle: None, field: str):
     told = [word for key, value in FIELDS.items() if key != field for word in (key, value)]
-    refused(place, f"would leave fields empty; give {field}$", run, "--name", "other", *told)
+    refused(place, f"the card has empty fields; give {field}$", run, "--name", "other", *told)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_each_empty_field_is_named(place: Path, run: Path, idle: None, field: st
     [
         (["--name", "Mine"], "--name 'Mine': small letters"),
         (["--name", "../mine"], "--name"),
-        (["--name", "a", "--license", "apache"], "knows no 'apache'; did you mean apache-2.0"),
+        (["--name", "a", "--license", "apache"], "has no licence 'apache'; did you mean apache-2.0"),
         (["--name", "a", "--license", "other"], "give --license-name"),
         (["--name", "a", "--data-license", "one\ntwo"], "--data-license must be one line"),
         (["--name", "a", "--description", "a\udcff"], "--description: not a text in UTF-8"),

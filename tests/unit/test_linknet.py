@@ -333,8 +333,14 @@ def test_the_overlap_follows_the_tile(tile: int, overlap: int):
         (128, 200, "overlap of tiles of 128 pixels must be 0 to 96, not 200"),
         (64, 33, "overlap of tiles of 64 pixels must be 0 to 32, not 33"),
         (128, -1, "overlap of tiles of 128 pixels must be 0 to 96, not -1"),
-        *((tile, None, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (63, 3, -5, None)),
-        *((tile, 0, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (64.5, "all", True)),
+        *(
+            (tile, None, f'tile must be a number of pixels from 64 on or "auto", not {tile!r}')
+            for tile in (63, 3, -5, None)
+        ),
+        *(
+            (tile, 0, f'tile must be a number of pixels from 64 on or "auto", not {tile!r}')
+            for tile in (64.5, "all", True)
+        ),
     ],
 )
 def test_a_tile_that_cannot_be_is_refused_with_the_real_range(tile: Any, overlap: int | None, told: str):

@@ -293,7 +293,7 @@ def test_pictures_of_a_batch_are_measured_each():
 def test_what_is_too_small_for_a_grid_is_refused():
     with pytest.raises(ZooError, match="a picture of 80x63 is too small to be searched for a grid"):
         periodic_energy(torch.zeros(1, 3, 63, 80))
-    with pytest.raises(ValueError, match="pictures are"):
+    with pytest.raises(ValueError, match="pictures must be"):
         periodic_energy(torch.zeros(1, 1, 80, 80))
 
 
