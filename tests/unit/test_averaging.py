@@ -35,7 +35,7 @@ def test_is_the_formula():
 
 
 def test_the_average_of_a_short_training_is_not_that_of_its_start():
-    """Of 30 steps a constant decay of 0.997 would keep 92 % of the first."""
+    """After 30 steps a constant decay of 0.997 would keep 92 % of the first."""
     assert averaged(0.997, [0.0] + [1.0] * 29)[-1] > 0.999
 
 

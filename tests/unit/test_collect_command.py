@@ -200,7 +200,7 @@ def test_a_name_that_comes_to_mean_a_private_address_is_not_asked(
 
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[float, float]]]:
-    """Of each request to a host: how long it was overdue, and how long the next one has to wait, in seconds."""
+    """The requests to each host: how long it was overdue, and how long the next one has to wait, in seconds."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     start = Host.start
 

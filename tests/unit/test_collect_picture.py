@@ -49,7 +49,7 @@ def distance(one: Picture, other: Picture) -> int:
 
 
 def png(width: int, height: int, data: bytes = b"") -> bytes:
-    """Of grey pixels, with whatever the header claims."""
+    """A PNG of grey pixels, with whatever the header claims."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))

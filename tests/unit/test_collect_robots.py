@@ -68,7 +68,7 @@ def read(site: Loopback, retries: int = 3, **options: object) -> tuple[Host, flo
         ("user-AGENT: *\r\ndisallow: /a # there\r\n", ["/b"], ["/a"]),
         ("\nUser-agent: other\nDisallow: /\n", ["/a"], []),
         ("User-agent: other\nUser-agent: *\nDisallow: /a\n", ["/b"], ["/a"]),
-        ("Disallow: /a", ["/a"], []),  # of nobody
+        ("Disallow: /a", ["/a"], []),  # for nobody
         ("User-agent: *\nDisallow: /%7Eme\nDisallow: /caf%C3%A9", ["/me"], ["/~me/a", "/café"]),
         ("User-agent: *\nDisallow: /*?session", ["/a?b"], ["/a?session=1"]),
         ("<html>User-agent: *\nDisallow: /</html>", ["/a"], []),

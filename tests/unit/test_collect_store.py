@@ -47,7 +47,7 @@ def take(store: Store, number: int, content: bytes | None = None, **fields: Any)
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Of the pictures."""
+    """The pictures' files and their content."""
     found = (path for path in folder.rglob("*") if path.is_file() and ".collect" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name != "ledger.jsonl"}
 

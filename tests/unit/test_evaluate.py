@@ -185,7 +185,7 @@ def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.Captur
         (["linknet_camvit"], "no model 'linknet_camvit'; did you mean linknet_camvid"),
         (["linknet", "--data.vall=2"], "linknet_camvid has no option --data.vall; did you mean --data.val?\n"),
         (["linknet", "--val", "2"], "linknet_camvid has no option --val; did you mean --data.val?\n"),
-        (["linknet", "--data.batch_size", "2"], "linknet_camvid has no option --data.batch_size"),  # of training only
+        (["linknet", "--data.batch_size", "2"], "linknet_camvid has no option --data.batch_size"),  # for training only
         (["linknet", "--data.val"], "--data.val: expected one argument"),
         (["linknet", "--data.val", "many"], "--data.val must be a whole number, not 'many'\n"),
         (["linknet", "--data.val", "0"], "data.val must be 1 or more, not 0"),

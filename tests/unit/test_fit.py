@@ -56,7 +56,7 @@ trainer:
     - class_path: zoo.nn.averaging.WarmupEMA
       init_args: {decay: 0.9}
 """
-STEPS = 4  # of an epoch
+STEPS = 4  # steps of an epoch
 SIGNAL = """\
 import os
 import signal

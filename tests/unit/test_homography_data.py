@@ -451,7 +451,7 @@ def test_large_training_pictures_are_cut_into_pieces_too(tmp_path: Path, channel
     whole = HomographyPairs(tmp_path, grey=not channels, num_workers=0).kept("train")
     assert np.array_equal(train[[0, -1]], whole)
     upper = np.asarray(Image.fromarray(noisy).convert("RGB" if channels else "L").crop((20, 0, 340, 240)))
-    assert np.array_equal(train[5], upper)  # of 1000x720 the middle 960x720, pixel by pixel
+    assert np.array_equal(train[5], upper)  # the middle 960x720 of 1000x720, pixel by pixel
     assert next(iter(data.train_dataloader()))[0].shape[1:] == (6 if channels else 2, 128, 128)
 
 

@@ -112,7 +112,7 @@ def data(request: pytest.FixtureRequest) -> HomographyPairs:
 def test_held_out_pairs_are_what_their_description_says(data: HomographyPairs, split: str, s: int):
     pairs, offsets = data.held_out_pairs(split)
     pictures, protocol = data.kept(split), data.protocol
-    for i in (0, 51):  # of 50 pictures: the second shows picture 1
+    for i in (0, 51):  # there are 50 pictures: the second shows picture 1
         left, top, moves = geometry(s, i, protocol)
         assert offsets[i].tolist() == moves
         picture = pictures[i % 50].tolist()

@@ -23,7 +23,7 @@ SCHEDULE = """\
       class_path: zoo.nn.schedule.WarmupPolyLR
 data:
 """
-STEPS = 4  # of an epoch
+STEPS = 4  # steps of an epoch
 SIGNAL = """\
 import os
 import signal
@@ -384,7 +384,7 @@ def test_a_run_that_is_killed_before_its_first_checkpoint_begins_anew(place: Pat
     assert_same_weights(run, place / "runs" / "whole" / "version_0")
 
 
-MINIATURES = {  # of each recipe: an epoch of five small steps
+MINIATURES = {  # options of each recipe: an epoch of five small steps
     "linknet_streets": [
         "--model.encoder=test_resnet", "--data.size=[64,64]", "--data.train=10", "--data.val=2", "--data.batch_size=2",
         "--data.augment.crop=[48,64]",

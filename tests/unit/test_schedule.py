@@ -16,7 +16,7 @@ def optimizer() -> SGD:
 
 
 def rates(scheduler: WarmupPolyLR, steps: int) -> list[list[float]]:
-    """Of every group, at each of the next steps."""
+    """The rates of every group, at each of the next steps."""
     seen = []
     for _ in range(steps):
         seen.append([group["lr"] for group in scheduler.optimizer.param_groups])

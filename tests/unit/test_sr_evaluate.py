@@ -117,7 +117,7 @@ def off_by(truths: list[tuple[str, np.ndarray]], levels: list[int]):
 
 
 def test_scores_are_means_over_the_pictures(truths: list[tuple[str, np.ndarray]]):
-    """Of dB, not of squared errors."""
+    """The mean is of dB, not of squared errors."""
     found = [measure({"told": off_by(truths, levels)}, truths, 4, Cheap())[""]["told"] for levels in ([1, 1], [1, 10])]
     assert found[1]["PSNR Y"] == pytest.approx(found[0]["PSNR Y"] - 10)
     assert found[1]["relu2_2"] == pytest.approx((1 + 100) / 2 / 255**2, rel=1e-4)
@@ -151,7 +151,7 @@ def test_a_network_that_adds_nothing_fares_like_nearest_neighbour(truths: list[t
 
 
 def test_low_pictures_go_through_jpeg(truths: list[tuple[str, np.ndarray]], lpips: LPIPS):
-    """Of the quality that is said; what only adds to the network is not measured once more."""
+    """Their JPEG has the stated quality; what only adds to the network is not measured once more."""
     found = measure(methods(tiny(), {}), truths, 4, lpips)
     assert list(found) == ["", ", JPEG 75", ", JPEG 40"]
     assert list(found[", JPEG 40"]) == [BICUBIC, NETWORK]

@@ -370,7 +370,7 @@ def test_memory_that_runs_out_by_saving_is_said(
 ):
     result = net.predict(cat)
     monkeypatch.setattr(*place, out_of_memory)
-    if (name, place[1]) != ("a.png", "crop"):  # of the comparison
+    if (name, place[1]) != ("a.png", "crop"):  # files of the comparison
         with pytest.raises(ZooError, match=f"{name}: memory ran out while saving it$"):
             result.save(tmp_path / name)
         assert not list(tmp_path.iterdir())

@@ -68,7 +68,7 @@ def test_batches_are_parts_that_belong_together(photographs: Path):
 
 
 def test_each_place_and_each_turn_is_drawn():
-    """Of pictures of two sizes, each as often, with its number; the values are the places."""
+    """Pictures of two sizes are drawn as often, each with its number; the values are the places."""
     lows = [np.zeros((h, w, 3), np.uint8) for h, w in ((3, 4), (5, 2))]
     for number, low in enumerate(lows):
         rows, columns = np.mgrid[: low.shape[0], : low.shape[1]]
@@ -80,8 +80,8 @@ def test_each_place_and_each_turn_is_drawn():
     upper_left = [(n, *batch[i, 1:].amin((1, 2)).tolist()) for i, (n, _, _) in enumerate(corners)]
     counts = {place: upper_left.count(place) for place in set(upper_left)}
     assert set(counts) == {(0, y, x) for y in range(2) for x in range(3)} | {(1, y, 0) for y in range(4)}
-    assert min(counts[place] for place in counts if place[0] == 0) > 120  # of 1000 / 6 that are expected
-    assert min(counts[place] for place in counts if place[0] == 1) > 200  # of 1000 / 4
+    assert min(counts[place] for place in counts if place[0] == 0) > 120  # 1000 / 6 are expected
+    assert min(counts[place] for place in counts if place[0] == 1) > 200  # 1000 / 4 are expected
 
 
 def test_turns_are_the_symmetries_of_a_square():

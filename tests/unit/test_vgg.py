@@ -114,7 +114,7 @@ def test_the_published_weights_on_a_photograph(real_data: Path, photograph: Tens
     file = real_data / "weights" / "vgg16_features.safetensors"
     features = VGGFeatures(["relu1_2", "relu2_2", "relu3_3", "relu4_3"], weights=file)(photograph)
     agree(features, of_timm(16, file, photograph))
-    assert all(feature.dtype == torch.float32 for feature in features.values())  # of a file in float16
+    assert all(feature.dtype == torch.float32 for feature in features.values())  # the file is in float16
 
 
 @pytest.mark.parametrize("layers", [("relu3_1", "relu1_1", "pool2"), ("conv1_1", "relu1_1", "conv1_2")])

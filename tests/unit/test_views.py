@@ -71,7 +71,7 @@ def at(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(601, 803), (1185, 1599), (333, 1100), (129, 70)])
 def test_points_of_a_pair_show_the_same_place(shape: tuple[int, int]):
-    """Of sides that are no multiples of two, and for every level of detail."""
+    """The sides are no multiples of two; every level of detail is tried."""
     across, down = ramps(*shape)
     chance, used = rng(), set()
     for _ in range(40):

@@ -311,7 +311,7 @@ def test_the_best_of_several_looks_is_kept(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("max_side", [1024, 192, 96])
 def test_answers_are_in_the_pictures_own_pixels(max_side: int):
-    scene = cv2.resize(noise(112, 96), (384, 448), interpolation=cv2.INTER_NEAREST)  # of blocks of 4x4
+    scene = cv2.resize(noise(112, 96), (384, 448), interpolation=cv2.INTER_NEAREST)  # blocks of 4x4
     found = align(scene[:384], scene[64:], max_side=max_side)
     assert off(found, shift(0, -64)) < 0.05
 
@@ -366,7 +366,7 @@ def test_one_picture_twice_has_not_moved():
 
 
 def test_a_long_strip_is_identified_or_refused():
-    """Of 20,000x200 pixels the network sees 1024x10: whose cells lie in a row."""
+    """The network sees 20,000x200 pixels as 1024x10, whose cells lie in a row."""
     strip = noise(200, 20_000)
     found = align(strip, strip)
     assert not found.valid or off(found, np.eye(3)) < 20
