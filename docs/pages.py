@@ -27,7 +27,7 @@ from zoo.training import recipes
 GENERATED = ("models", "recipes", "commands", "api")  # folders, made anew each time
 MODELED = ("predict", "evaluate")  # verbs with options of their own for each architecture
 # Files of a card that its page shows or links to.
-SHOWN = ("samples", "splits", "sources.csv", "parity.json", "recipe.yaml")
+LINKED = ("samples", "splits", "sources.csv", "parity.json", "recipe.yaml")
 PACKAGES = ("zoo.models", "zoo.data", "zoo.nn", "zoo.pictures", "zoo.engines")
 WIDTH = "100"  # columns of the help
 METHODS = ("method", "picture")  # first columns of tables that compare methods
@@ -58,7 +58,7 @@ def write(docs: Path) -> None:
 
 def write_model(card: Card, folder: Path) -> None:
     """Writes the page of a card, and copies the files that it shows."""
-    for name in SHOWN:
+    for name in LINKED:
         if (source := card.folder / name).is_dir():
             shutil.copytree(source, folder / card.name / name)
         elif source.is_file():
@@ -91,7 +91,7 @@ def relinked(text: str, name: str) -> str:
     """The text of a card whose relative links lead to the site's files."""
     text = re.sub(r"\]\(\.\./(\w+)/README\.md\)", r"](\1.md)", text)
     text = re.sub(r"\]\(\.\./(?=\w+/)", "](", text)
-    return re.sub(rf"\]\((?=(?:{'|'.join(map(re.escape, SHOWN))})\b)", f"]({name}/", text)
+    return re.sub(rf"\]\((?=(?:{'|'.join(map(re.escape, LINKED))})\b)", f"]({name}/", text)
 
 
 def recipe_title(path: Path) -> str:

@@ -34,8 +34,8 @@ from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
 LONG = 512  # pixels of a photograph's longer side
-SHOWN, NARROW = 340, 220  # of a cell of a sheet, and of a strip
-MOST = 300_000  # bytes of a file
+CELL, NARROW = 340, 220  # width of a cell of a sheet, and of a strip
+MAX_BYTES = 300_000  # bytes of a file
 PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
 TEXTURE, ITERATIONS = 256, 400
@@ -55,13 +55,13 @@ def shrunk(picture: Image.Image) -> np.ndarray:
 def results(net: FastStyle, pictures: list[np.ndarray]) -> Image.Image:
     """A row a picture."""
     rows = [[picture, np.asarray(net.predict(picture))] for picture in pictures]
-    return contact_sheet(rows, ("content", "result"), width=SHOWN)
+    return contact_sheet(rows, ("content", "result"), width=CELL)
 
 
 def strengths(net: FastStyle, picture: np.ndarray) -> Image.Image:
-    cells = [picture, *(np.asarray(net.predict(picture, strength=share)) for share in STRENGTHS)]
+    cells = [picture, *(np.asarray(net.predict(picture, strength=strength)) for strength in STRENGTHS)]
     cells.append(np.asarray(net.predict(picture, preserve_color=True)))
-    titles = ("content", *(f"strength {share:g}" for share in STRENGTHS), "preserve_color")
+    titles = ("content", *(f"strength {strength:g}" for strength in STRENGTHS), "preserve_color")
     return contact_sheet([cells], titles, width=NARROW)
 
 
@@ -76,11 +76,11 @@ def texture(recipe: dict, vgg: str | None, style: Path) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """As JPEG, as good as fits."""
+    """Writes a JPEG of the best quality that fits."""
     for quality in range(92, 50, -4):
         buffer = io.BytesIO()
         picture.save(buffer, "JPEG", quality=quality)
-        if buffer.tell() <= MOST:
+        if buffer.tell() <= MAX_BYTES:
             break
     replace(path, buffer.getvalue())
 

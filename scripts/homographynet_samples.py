@@ -30,7 +30,7 @@ from zoo.pictures.sheets import contact_sheet
 EACH = 3  # good, median and worst pairs
 WIDTH = 240  # pixels of a cell of the sheet
 STREET = 2
-MOVES = ((90, -60), (-70, 50), (60, 75), (-40, -80))  # of the corners of b.jpg to those of a.jpg, pixels
+MOVES = ((90, -60), (-70, 50), (60, 75), (-40, -80))  # from the corners of b.jpg to those of a.jpg, pixels
 
 
 def sheet(net: HomographyNet, data: HomographyPairs) -> Image.Image:
@@ -54,7 +54,7 @@ def sheet(net: HomographyNet, data: HomographyPairs) -> Image.Image:
 
 
 def captioned(cell: np.ndarray, text: str) -> np.ndarray:
-    """At the sheet's size, so that the text stays legible."""
+    """The picture at the sheet's size, so that the text stays legible."""
     image = Image.fromarray(cell).resize((WIDTH, WIDTH))
     ImageDraw.Draw(image).text((6, 4), text, fill="white", font_size=14)
     return np.asarray(image)

@@ -21,7 +21,7 @@ from zoo.data.style import draw_pattern
 from zoo.pictures.sheets import contact_sheet
 
 LONG, CELL = 320, 300  # pixels of a result's longer side, and of a cell of a sheet
-MOST = 300_000  # bytes of a file
+MAX_BYTES = 300_000  # bytes of a file
 
 
 def main() -> None:
@@ -50,11 +50,11 @@ def main() -> None:
 
 
 def save(picture: Image.Image, path: Path) -> None:
-    """As a JPEG of at most so many bytes."""
+    """Writes a JPEG of at most ``MAX_BYTES``."""
     for quality in range(92, 40, -4):
         content = io.BytesIO()
         picture.save(content, "JPEG", quality=quality)
-        if content.tell() <= MOST:
+        if content.tell() <= MAX_BYTES:
             break
     replace(path, content.getvalue())
 

@@ -29,8 +29,8 @@ from zoo.models.perceptual_sr.evaluate import Method, upscaled
 from zoo.pictures.images import open_rgb
 from zoo.pictures.sheets import contact_sheet
 
-SIDE = 192  # of a part in pixels of the truth
-MOST = 12  # pictures of a folder
+SIDE = 192  # side of a part, in pixels of the truth
+MAX_PICTURES = 12  # pictures of a folder
 PARTS = {  # left and top, pixels of the truth
     "face": ("astronaut", 150, 40),
     "letters": ("astronaut", 60, 300),
@@ -40,7 +40,7 @@ PARTS = {  # left and top, pixels of the truth
     "handwriting": ("text", 100, 0),
 }
 LOW = 80, 60  # width and height of an everyday picture
-QUALITY = 50  # of its JPEG
+QUALITY = 50  # quality of its JPEG
 
 
 def published() -> Iterator[tuple[np.ndarray, int, int]]:
@@ -58,11 +58,11 @@ def photograph(name: str) -> np.ndarray:
 
 def own(folder: Path) -> Iterator[tuple[np.ndarray, int, int]]:
     """The pictures of a folder, each with the part of which bicubic interpolation loses most."""
-    for path in find_pictures(folder)[:MOST]:
+    for path in find_pictures(folder)[:MAX_PICTURES]:
         truth = crop_to_multiple(np.asarray(open_rgb(path)), 4)
         if min(truth.shape[:2]) >= SIDE:
             lost = np.square(truth.astype(np.float32) - enlarge(make_low(truth, 4), 4)).mean(2)
-            sums = cv2.boxFilter(lost, -1, (SIDE, SIDE), anchor=(0, 0))  # of what lies right of and below each pixel
+            sums = cv2.boxFilter(lost, -1, (SIDE, SIDE), anchor=(0, 0))  # sums right of and below each pixel
             inside = sums[: truth.shape[0] - SIDE + 1, : truth.shape[1] - SIDE + 1]
             top, left = np.unravel_index(inside.argmax(), inside.shape)
             yield truth, int(left), int(top)
@@ -89,7 +89,7 @@ def everyday(methods: dict[str, Method]) -> Image.Image:
 
 
 def part(name: str, factor: int, left: int, top: int) -> np.ndarray:
-    """Of a photograph made smaller."""
+    """A part of a photograph that was made smaller."""
     picture = photograph(name)[..., :3]
     small = resize(picture, picture.shape[1] // factor, picture.shape[0] // factor)
     return small[top : top + LOW[1], left : left + LOW[0]]
@@ -143,7 +143,7 @@ def networks(card: Path) -> tuple[dict[str, Method], int]:
 
 
 def save(sheet: Image.Image, path: Path) -> None:
-    """As JPEG that keeps colours at full resolution: a fourth of a PNG, and no difference that one would see."""
+    """Writes a JPEG that keeps colours at full resolution: a fourth of a PNG, and no difference that one would see."""
     sheet.save(path, quality=93, subsampling=0)
 
 
@@ -160,7 +160,7 @@ def main() -> None:
     methods, scale = networks(options.card)
     pictures = list(own(options.root) if options.root else published())
     if not pictures:
-        raise ZooError(f"{options.root}: the first {MOST} pictures are smaller than {SIDE} pixels")
+        raise ZooError(f"{options.root}: the first {MAX_PICTURES} pictures are smaller than {SIDE} pixels")
     out = options.out or options.card / "samples"
     out.mkdir(parents=True, exist_ok=True)
     save(crops(methods, scale, pictures), out / "crops.jpg")

@@ -26,7 +26,7 @@ def street() -> list[Image.Image]:
 
 
 def mosaic() -> list[Image.Image]:
-    """Of two parts of a photograph, one of which was turned and darkened."""
+    """Panorama of two parts of a photograph, one of which was turned and darkened."""
     photograph = Image.fromarray(data.astronaut())
     left = photograph.crop((0, 70, 330, 400))
     right = ImageEnhance.Brightness(photograph.rotate(14, Image.Resampling.BICUBIC).crop((170, 110, 480, 420))).enhance(

@@ -22,7 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-MOST = 60e6  # bytes of a wheel, and of an sdist
+MAX_BYTES = 60e6  # bytes of a wheel, and of an sdist
 REPLAY = "import zoo\nfor name in zoo.list_models():\n    zoo.load(name, check=True)\n    print(name)"
 UV = (sys.executable, "-m", "uv")
 
@@ -56,8 +56,8 @@ def built(folder: Path) -> Iterator[str]:
         return
     yield from run("twine check", sys.executable, "-m", "twine", "check", "--strict", *map(str, files))
     for path in files:
-        if path.stat().st_size > MOST:
-            yield f"{path.name} has {path.stat().st_size / 1e6:.0f} MB, more than {MOST / 1e6:.0f}"
+        if path.stat().st_size > MAX_BYTES:
+            yield f"{path.name} has {path.stat().st_size / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}"
         for part in ("LICENSE", "linknet_camvid/model.safetensors", "linknet_camvid.yaml"):
             if not any(name.endswith(part) for name in names(path)):
                 yield f"{path.name} has no {part}"

@@ -26,7 +26,7 @@ from zoo.pictures.homography import Homography
 from zoo.pictures.sheets import contact_sheet
 
 STREETS = (2, 3, 4, 7)  # numbers of the scenes
-SHOWN = 60  # inliers that are drawn
+MAX_LINES = 60  # inliers that are drawn
 LINE = (90, 220, 120)
 
 
@@ -67,7 +67,7 @@ def side_by_side(result: Homography) -> np.ndarray:
     a = cv2.resize(result.a, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:height]
     both = np.ascontiguousarray(np.concatenate((a, result.b), 1))
     inliers = np.zeros((0, 4)) if result.matches is None else result.matches[result.inliers]
-    for x, y, u, v in inliers[:: max(1, len(inliers) // SHOWN)]:
+    for x, y, u, v in inliers[:: max(1, len(inliers) // MAX_LINES)]:
         ends = (round(x * scale), round(y * scale)), (round(u) + a.shape[1], round(v))
         cv2.line(both, *ends, LINE, max(1, height // 400), cv2.LINE_AA)
     return both

@@ -117,7 +117,7 @@ class Loopback:
         self.requests: list[Request] = []
         self.lock = threading.Lock()
         self.stopping = threading.Event()
-        self.errors: list[Exception] = []  # of the server itself
+        self.errors: list[Exception] = []  # errors of the server itself
         self._planned: list[_Planned] = []
         self._running = contextlib.ExitStack()
         self.endpoint = ""

@@ -82,7 +82,7 @@ class Repo:
     branches: dict[str, list[Commit]] = field(default_factory=dict)  # oldest commit first
 
     def commit(self, revision: str) -> Commit:
-        """Of a branch, a commit's id, or seven of its digits or more."""
+        """The commit of a branch, of a commit's id, or of seven of its digits or more."""
         if revision in self.branches:
             return self.branches[revision][-1]
         found = {one.id: one for one in itertools.chain(*self.branches.values()) if one.id.startswith(revision)}

@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("--img2dataset", metavar="COMMAND")
     parser.add_argument("--pictures", type=int, default=5000)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--processes", type=int, default=1, help="of img2dataset, which share the connections")
+    parser.add_argument("--processes", type=int, default=1, help="img2dataset processes, which share the connections")
     parser.add_argument("--size", type=int, nargs=2, default=(500, 375))
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()

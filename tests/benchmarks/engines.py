@@ -41,7 +41,7 @@ SHAPES = {
 }
 PAUSE = 0.1  # s, after which the threads of the engine before no longer spin
 TURN = 0.3  # s that an engine computes in a turn, about
-FIRST = "float32, as loaded"  # of torch: what the others are compared with
+FIRST = "float32, as loaded"  # torch's: what the others are compared with
 
 Compute = Callable[[np.ndarray], tuple[np.ndarray, ...]]
 
@@ -86,7 +86,7 @@ def compiled(net: Model) -> Compute:
 
 
 def seconds(compute: Compute, x: np.ndarray) -> float:
-    """Of one call, in one turn."""
+    """Time of one call, in one turn."""
     time.sleep(PAUSE)
     start = time.perf_counter()
     compute(x)
@@ -110,7 +110,7 @@ def measure(card: str, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cards", nargs="*", default=[*SHAPES], metavar="CARD", help=f"of {', '.join(SHAPES)}")
+    parser.add_argument("cards", nargs="*", default=[*SHAPES], metavar="CARD", help=f"cards, of {', '.join(SHAPES)}")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--write", action="store_true", help="put the figures on the cards")

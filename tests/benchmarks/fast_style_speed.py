@@ -24,7 +24,7 @@ from zoo.nn.cpu import InstanceNorm, UpsampledConv2d
 
 SIZES = ("256x256", "512x512", "1920x1080")
 WIDTHS = (16, 24, 32)
-ROWS = 64  # of a strip
+ROWS = 64  # rows of a strip
 
 
 def plain(net: FastStyle) -> nn.Module:

@@ -148,8 +148,8 @@ def compare(net: NeuralStyle, features: VGGFeatures, content: Tensor, style: Ima
         print(f"{name:16} {blocks * BLOCK / took:6.3f} iterations/s at {size[1]}x{size[0]}")
     print(f"ratio            {spent['straightforward'] / spent['zoo']:6.2f}")
     stages = plan(*size, 300, net.coarse_to_fine)
-    share = sum((s.end - s.first) / 300 * s.size[0] * s.size[1] / (size[0] * size[1]) for s in stages)
-    planned = max(3, int(spent["straightforward"] / (spent["zoo"] / (blocks * BLOCK) * share)))
+    fraction = sum((s.end - s.first) / 300 * s.size[0] * s.size[1] / (size[0] * size[1]) for s in stages)
+    planned = max(3, int(spent["straightforward"] / (spent["zoo"] / (blocks * BLOCK) * fraction)))
     start = time.perf_counter()
     *_, last = optimize(Objective(net, features, content, [style]), planned, "content", 0)
     took = time.perf_counter() - start

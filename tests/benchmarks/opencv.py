@@ -3,7 +3,7 @@
 python tests/benchmarks/opencv.py [--python FOLDER/bin/python ...] [--exporters torchscript dynamo] [--precision fp16]
 
 This interpreter's OpenCV comes first; others need no more than NumPy and another opencv-python-headless. A cell is the
-share of equal pixels of LinkNet's mask; else the largest difference from torch, of pictures in 0..1 or in pixels of
+fraction of equal pixels of LinkNet's mask; else the largest difference from torch, of pictures in 0..1 or in pixels of
 128x128. Files of a fixed size are asked for one picture, those of any size for pictures of five sizes and a batch.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SIZE = (240, 320)  # of the files of fixed size
+SIZE = (240, 320)  # size of the files of fixed size
 SIZES = ((1, *SIZE), (1, 100, 101), (1, 33, 500), (1, 320, 240), (2, 64, 97), (1, 7, 9))
 PAPER = "linknet, ResNet-18"  # as in the paper, with random weights
 

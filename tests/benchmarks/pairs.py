@@ -20,7 +20,7 @@ from zoo.data import HomographyPairs
 from zoo.data.device_pairs import as_pictures, device_batch
 from zoo.data.homography import training_batch
 from zoo.data.pairs import PROTOCOLS
-from zoo.data.training_pairs import Shares, draw
+from zoo.data.training_pairs import Fractions, draw
 from zoo.pictures.geometry import corner_points
 
 try:
@@ -33,14 +33,14 @@ PROTOCOL = PROTOCOLS["B"]
 OURS, WHOLE = "ours, one process", "cv2.warpPerspective of the whole picture, then a crop, one process"
 
 
-def ours(seed: int, later: float = 0.0, photometric: float = 0.0) -> None:
+def ours(seed: int, second_pass: float = 0.0, photometric: float = 0.0) -> None:
     rng = np.random.default_rng(seed)
     for _ in range(BATCHES):
-        training_batch(rng, pictures, BATCH, PROTOCOL, Shares(later, photometric))
+        training_batch(rng, pictures, BATCH, PROTOCOL, Fractions(second_pass, photometric))
 
 
 def whole(seed: int) -> None:
-    """As most who train on such pairs write it; the truth comes for free."""
+    """The code that most write who train on such pairs; the truth comes for free."""
     rng, size = np.random.default_rng(seed), PROTOCOL.patch
     for _ in range(BATCHES):
         pairs = np.empty((BATCH, 2, size, size), np.uint8)
@@ -81,7 +81,7 @@ def contenders(pool: multiprocessing.pool.Pool) -> dict[str, tuple[Callable[[int
         OURS: (ours, 1),
         WHOLE: (whole, 1),
         "ours, two processes": (lambda seed: pool.map(ours, [2 * seed, 2 * seed + 1], chunksize=1), 2),
-        "ours, a quarter of a later pass": (lambda seed: ours(seed, 0.25), 1),
+        "ours, a quarter of a second pass": (lambda seed: ours(seed, 0.25), 1),
         "ours, and a quarter photometric": (lambda seed: ours(seed, 0.25, 0.25), 1),
         f"ours on the device, CPU with {torch.get_num_threads()} threads": (batched, 1),
     }

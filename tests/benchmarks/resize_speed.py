@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from zoo.nn.cpu import LAST, conv_to_pixels
+from zoo.nn.cpu import CHANNELS_LAST, conv_to_pixels
 from zoo.nn.resize import BilinearResize
 
 ROUNDS = 40
@@ -45,8 +45,8 @@ NAMES = (
 
 @torch.inference_mode()
 def main() -> None:
-    picture = torch.rand(1, 3, HEIGHT, WIDTH).to(memory_format=LAST)
-    logits = torch.rand(1, 11, *LARGER).to(memory_format=LAST)
+    picture = torch.rand(1, 3, HEIGHT, WIDTH).to(memory_format=CHANNELS_LAST)
+    logits = torch.rand(1, 11, *LARGER).to(memory_format=CHANNELS_LAST)
     resizes = BilinearResize(3, 2, 3), BilinearResize(2, 3, 11)
     best = dict.fromkeys(NAMES, float("inf"))
     for _ in range(ROUNDS):

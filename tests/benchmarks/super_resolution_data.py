@@ -27,7 +27,7 @@ OURS, FLOAT, USUAL = "ours", "ours, and to float in 0..1", "open the file, crop,
 
 
 class UsualPairs(Dataset):
-    """As most who train on such pairs write it."""
+    """The code that most write who train on such pairs."""
 
     def __init__(self, folder: Path) -> None:
         self.paths = [path for path in find_pictures(folder) if min(Image.open(path).size) >= CROP]
@@ -68,7 +68,7 @@ def draw_pictures(folder: Path) -> Path:
 
 def main(folder: Path, rounds: int) -> None:
     data = SuperResolutionPairs(
-        folder, crop=CROP, min_detail=0, train_pairs=PAIRS, batch_size=BATCH, num_workers=0
+        folder, crop=CROP, min_detail=0, pairs_per_epoch=PAIRS, batch_size=BATCH, num_workers=0
     )  # fmt: skip
     start = time.perf_counter()
     count = len(data.kept("train"))

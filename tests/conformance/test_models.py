@@ -16,7 +16,7 @@ from zoo.base.registry import architectures, import_object
 from zoo.models.base import Model
 from zoo.models.evaluation import Results
 
-TASKS = {  # of computer vision, in the Hub's words: https://huggingface.co/tasks
+TASKS = {  # tasks of computer vision, in the Hub's words: https://huggingface.co/tasks
     "depth-estimation", "image-classification", "image-feature-extraction", "image-segmentation", "image-to-image",
     "image-to-text", "image-to-video", "keypoint-detection", "mask-generation", "object-detection", "text-to-image",
     "unconditional-image-generation", "video-classification", "zero-shot-image-classification",

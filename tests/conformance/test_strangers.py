@@ -21,8 +21,8 @@ from zoo.base.registry import architectures, import_object
 from zoo.cards import network, weights
 from zoo.cards.network import build
 
-SEED, DRAWN = 20, 150  # of the mutations of several arguments at once, and how many
-SECONDS = 20  # of one of them, at most, on a busy machine
+SEED, DRAWN = 20, 150  # seed and number of the mutations of several arguments at once
+SECONDS = 20  # at most for one of them, on a busy machine
 NAMES = [
     "timm",
     "vgg",

@@ -90,7 +90,7 @@ def test_a_size_that_is_a_lie(bundle: Path, cache: Path):
     with zipfile.ZipFile(bundle, "a", zipfile.ZIP_DEFLATED) as packed:
         packed.writestr("README.md", bytes(100_000))
     content = bytearray(bundle.read_bytes())
-    for place in (content.find(b"README.md") - 8, content.rfind(b"README.md") - 22):  # of the two headers
+    for place in (content.find(b"README.md") - 8, content.rfind(b"README.md") - 22):  # places in the two headers
         assert struct.unpack_from("<I", content, place)[0] == 100_000
         struct.pack_into("<I", content, place, 10)
     bundle.write_bytes(content)

@@ -34,7 +34,8 @@ REPO = "me/tiny"
 @pytest.fixture(scope="session")
 def plain(tiny_linknet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete card of the tiny LinkNet, without exports."""
-    source, without = locate.find("linknet_camvid").folder, shutil.ignore_patterns("parity.json")  # of other weights
+    source = locate.find("linknet_camvid").folder
+    without = shutil.ignore_patterns("parity.json")  # which describes other weights
     folder = shutil.copytree(source, tmp_path_factory.mktemp("plain") / "tiny", ignore=without)
     old = read_json(folder / "config.json")
     entries = {name: old[name] for name in ("recipe", "data", "input")}

@@ -27,7 +27,7 @@ from zoo.commands import main
 from zoo.hub import layout, locate
 from zoo.models.fast_style.net import FastStyle
 
-CASES = 5000  # of each of the two kinds
+CASES = 5000  # cases of each of the two kinds
 MEMORY = 300 << 10  # KiB that all cases together may add to the peak
 
 NET = {"architecture": "fast_style", "arguments": {"channels": 2, "blocks": 1}}
@@ -242,7 +242,7 @@ HOSTILE_RECIPES = {
     "texts in a list": (recipe("StreetScenes", size=["64", "5000"]), "more than 4,096"),
     "list in a text": (recipe("StreetScenes", size="[64, 5000]"), "more than 4,096"),
     "endless": (recipe("StreetScenes", size=[float("inf"), 1]), "--data.size must be whole numbers, not "),
-    "endless text": (recipe("PictureCrops", held_out=".inf"), "--data.held_out must be a number, not "),
+    "endless text": (recipe("PictureCrops", val_fraction=".inf"), "--data.val_fraction must be a number, not "),
     "place in a text": (recipe("StylePair", style="[a, /etc]"), "'/etc' leads out of"),
     "name that is no list": (recipe("StylePair", style="# a\n- /etc"), "cannot be measured by this recipe: "),
     "aliases in a text": (recipe("StylePair", style="[&a /etc, *a]"), "'/etc' leads out of"),

@@ -56,11 +56,11 @@ def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], 
         root = pictures(folder / "pictures", (330, 260))
         return [
             f"--data.root={root}",
-            "--data.held_out=0.3",
+            "--data.val_fraction=0.3",
             "--data.test_pairs=10",
         ]
     if architecture == "xfeat":
-        return [f"--data.root={pictures(folder / 'pictures', (330, 260))}", "--data.held_out=0.3", "--pairs=3"]
+        return [f"--data.root={pictures(folder / 'pictures', (330, 260))}", "--data.val_fraction=0.3", "--pairs=3"]
     if architecture == "perceptual_sr":
         return [f"--data.test=[{pictures(folder / 'Two', (160, 120))}]", f"--vgg={vgg}"]
     Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")
@@ -69,7 +69,7 @@ def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], 
         given = [f"--data.content={folder / 'content.png'}", f"--data.style={folder / 'style.png'}"]
         return [*given, f"--vgg={vgg}", "--iterations=2"]
     root = pictures(folder / "pictures")
-    given = [f"--data.root={root}", "--data.held_out=0.3", f"--style={folder / 'style.png'}"]
+    given = [f"--data.root={root}", "--data.val_fraction=0.3", f"--style={folder / 'style.png'}"]
     return [*given, f"--vgg={vgg}", "--sizes=[32]", "--iterations=[2]", "--photographs=2"]
 
 

@@ -45,7 +45,7 @@ def batch() -> Tensor:
 
 def miniature(recipe: dict, folder: Path) -> list[str]:
     """Arguments that make two steps of a recipe a matter of seconds, on data of their own in ``folder``."""
-    arguments = ["--data.crop=32", "--data.size=40", "--data.batch_size=2", "--data.train_crops=4"]
+    arguments = ["--data.crop=32", "--data.size=40", "--data.batch_size=2", "--data.crops_per_epoch=4"]
     arguments += ["--data.num_workers=0", "--model.style_size=32"]
     if "root" in recipe["data"]["init_args"]:
         for part, photograph in (("pictures", data.astronaut()), ("extra", data.coffee())):
@@ -53,7 +53,7 @@ def miniature(recipe: dict, folder: Path) -> list[str]:
             for i, y in enumerate(range(0, 360, 30)):
                 Image.fromarray(photograph[y : y + 40, y : y + 60]).save(folder / part / f"{i}.png")
         extra = folder / "extra"
-        arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.held_out=0.3"]
+        arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.val_fraction=0.3"]
     if recipe["model"]["init_args"].get("style"):
         Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")
         arguments += [f"--model.style={folder / 'style.png'}", f"--model.vgg={random_vgg(folder)}"]

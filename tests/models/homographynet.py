@@ -51,7 +51,7 @@ def photograph(seed: int = 0, size: tuple[int, int] = (320, 240)) -> np.ndarray:
 
 def miniature(recipe: dict, folder: Path) -> list[str]:
     """Arguments that make two steps of a recipe a matter of seconds, on data of their own in ``folder``."""
-    arguments = ["--data.batch_size=2", "--data.train_pairs=4", "--data.val_pairs=3", "--data.num_workers=0"]
+    arguments = ["--data.batch_size=2", "--data.pairs_per_epoch=4", "--data.val_pairs=3", "--data.num_workers=0"]
     if "root" not in recipe["data"]["init_args"]:
         return arguments
     for part in ("pictures", "extra"):
@@ -62,7 +62,7 @@ def miniature(recipe: dict, folder: Path) -> list[str]:
         *arguments,
         f"--data.root={folder / 'pictures'}",
         f"--data.extra=[{folder / 'extra'}]",
-        "--data.held_out=0.3",
+        "--data.val_fraction=0.3",
     ]
 
 

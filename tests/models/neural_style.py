@@ -35,7 +35,7 @@ def miniature(recipe: dict, folder: Path) -> list[str]:
     Image.fromarray(CONTENT).save(folder / "content.png")
     Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")
     given = [f"--data.content={folder / 'content.png'}", f"--data.style={folder / 'style.png'}"]
-    return [*given, "--data.every=1", "--model.size=40", "--model.vgg=null"]
+    return [*given, "--data.preview_every=1", "--model.size=40", "--model.vgg=null"]
 
 
 def test_holds_the_papers_settings():
@@ -113,8 +113,8 @@ def test_the_picture_takes_the_style_and_keeps_the_content(one_thread: None):
     [
         ({"start": "black"}, "content, noise or style, not 'black'"),
         ({"optimizer": "sgd"}, '"lbfgs" or "adam"'),
-        ({"iterations": 0}, "iterations is a number from 1 on"),
-        ({"size": -1}, "size is a number from 1 on"),
+        ({"iterations": 0}, "iterations must be a whole number from 1 on"),
+        ({"size": -1}, "size must be a whole number from 1 on"),
         ({"pooling": "mean"}, 'pooling "max" or "average"'),
         ({"content_weight": -1.0}, "are 0 or more"),
         ({"content_weight": math.nan}, "are 0 or more"),

@@ -53,14 +53,14 @@ def batch() -> tuple[Tensor, Tensor]:
 
 def miniature(recipe: dict, folder: Path) -> list[str]:
     """Arguments that make two steps of a recipe a matter of seconds, on data of their own in ``folder``."""
-    arguments = ["--data.crop=32", "--data.batch_size=2", "--data.train_pairs=4", "--data.num_workers=0"]
+    arguments = ["--data.crop=32", "--data.batch_size=2", "--data.pairs_per_epoch=4", "--data.num_workers=0"]
     if "root" in recipe["data"]["init_args"]:
         for part, photograph in (("pictures", data.astronaut()), ("extra", data.coffee())):
             (folder / part).mkdir(parents=True)
             for i, y in enumerate(range(0, 360, 30)):
                 Image.fromarray(photograph[y : y + 120, y : y + 160]).save(folder / part / f"{i}.png")
         extra = folder / "extra"
-        arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.held_out=0.3"]
+        arguments += [f"--data.root={folder / 'pictures'}", f"--data.extra=[{extra}]", "--data.val_fraction=0.3"]
     if recipe["model"]["init_args"].keys() & {"feature_weight", "lpips_weight"}:
         arguments += [f"--model.vgg={random_vgg(folder)}"]
     return arguments
@@ -192,7 +192,7 @@ def test_refuses_what_it_cannot_be():
     with pytest.raises(ZooError, match="1 or more"):
         PerceptualSR(blocks=0)
     for network, scale in (("compact", 5), ("paper", 3)):
-        with pytest.raises(ZooError, match=f"scale is 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}"):
+        with pytest.raises(ZooError, match=f"scale must be 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}"):
             PerceptualSR(network, scale)
     with pytest.raises(ZooError, match="pixel_weight, feature_weight or lpips_weight must be more than 0"):
         PerceptualSRModule(pixel_weight=0)
@@ -255,7 +255,7 @@ def test_the_loss_network_meets_every_alignment_in_training(tmp_path: Path):
     assert {part.shape for each in parts for part in each} == {(1, 1, 16, 16)}
     assert {each[0][0, 0, 0, 0].item() for each in parts} == {20.0 * y + x for y in range(3) for x in range(5)}
     assert module.part(x[..., :12, :])[0].shape == (1, 1, 12, 16)
-    with pytest.raises(ZooError, match="feature_crop is 16 or more, not 8"):
+    with pytest.raises(ZooError, match="feature_crop must be 16 or more, not 8"):
         PerceptualSRModule(feature_crop=8)
 
 

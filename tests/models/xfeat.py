@@ -49,7 +49,7 @@ def miniature(recipe: dict, folder: Path) -> list[str]:
         for i, y in enumerate(range(0, 240, 20)):
             Image.fromarray(photograph[y : y + 140, y : y + 180]).save(folder / part / f"{i}.png")
     root, extra = f"--data.root={folder / 'pictures'}", f"--data.extra=[{folder / 'extra'}]"
-    return [*arguments, root, extra, "--data.held_out=0.3"]
+    return [*arguments, root, extra, "--data.val_fraction=0.3"]
 
 
 def count(net: nn.Module) -> int:

@@ -35,7 +35,7 @@ def test_is_the_formula():
 
 
 def test_the_average_of_a_short_training_is_not_that_of_its_start():
-    """Of 30 steps a constant decay of 0.997 would keep 92 % of the first."""
+    """After 30 steps a constant decay of 0.997 would keep 92 % of the first."""
     assert averaged(0.997, [0.0] + [1.0] * 29)[-1] > 0.999
 
 
@@ -46,7 +46,7 @@ def test_in_a_long_training_the_decay_is_the_one_that_was_asked_for():
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0])
 def test_a_decay_that_cannot_be(decay: float):
-    with pytest.raises(ZooError, match="decay is 0 or more and less than 1"):
+    with pytest.raises(ZooError, match="decay must be 0 or more and less than 1"):
         WarmupEMA(decay)
 
 

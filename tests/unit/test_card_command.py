@@ -282,7 +282,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / part).mkdir(exist_ok=True)
             Image.fromarray(array).save(folder / part / f"{number}.{suffix}")
     (folder / "classes.txt").write_text("\n".join(CAMVID.names))
-    data = {"pictures": "p", "masks": "m", "classes": ["classes.txt"], "ignore_index": 11, "val_share": 0.3}
+    data = {"pictures": "p", "masks": "m", "classes": ["classes.txt"], "ignore_index": 11, "val_fraction": 0.3}
     data |= {"batch_size": 2, "num_workers": 0, "augment": {"crop": [48, 64]}}
     model = {"class_path": "zoo.models.linknet.module.LinkNetModule"}
     model["init_args"] = {"encoder": "test_resnet", "encoder_weights": None}
@@ -420,7 +420,7 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("field", FIELDS)
 def test_each_empty_field_is_named(place: Path, run: Path, idle: None, field: str):
     told = [word for key, value in FIELDS.items() if key != field for word in (key, value)]
-    refused(place, f"would leave fields empty; give {field}$", run, "--name", "other", *told)
+    refused(place, f"the card has empty fields; give {field}$", run, "--name", "other", *told)
 
 
 @pytest.mark.parametrize(
@@ -428,7 +428,7 @@ def test_each_empty_field_is_named(place: Path, run: Path, idle: None, field: st
     [
         (["--name", "Mine"], "--name 'Mine': small letters"),
         (["--name", "../mine"], "--name"),
-        (["--name", "a", "--license", "apache"], "knows no 'apache'; did you mean apache-2.0"),
+        (["--name", "a", "--license", "apache"], "has no licence 'apache'; did you mean apache-2.0"),
         (["--name", "a", "--license", "other"], "give --license-name"),
         (["--name", "a", "--data-license", "one\ntwo"], "--data-license must be one line"),
         (["--name", "a", "--description", "a\udcff"], "--description: not a text in UTF-8"),

@@ -21,7 +21,7 @@ def test_it_is_of_the_file_that_is_written(tiny_linknet: Path, tmp_path: Path, m
     def spoiled(content, *others):
         model = onnx.load_model_from_string(content)
         for each in model.graph.initializer:
-            if len(each.dims) == 4:  # of a convolution
+            if len(each.dims) == 4:  # weights of a convolution
                 each.CopyFrom(numpy_helper.from_array(2 * numpy_helper.to_array(each), each.name))
         return describe(model.SerializeToString(), *others)
 

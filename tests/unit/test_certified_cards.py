@@ -154,7 +154,7 @@ def test_a_card_without_exports_shows_none(card: Path):
 
 
 def test_columns_that_nothing_has_are_left_out(exported: Path):
-    """Of a network without a mask, on a machine without the data."""
+    """The network has no mask, the machine no data."""
     bare = OnRuntime([Compared("1x3x360x480", 3e-6, 1e-7)], [])
     _, table, words, _ = of_exports([certified(exported, "net.onnx", runtimes={"onnxruntime 1.32.0": bare})])
     assert "Largest difference" in words

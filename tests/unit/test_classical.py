@@ -124,7 +124,7 @@ def test_usable_is_what_keeps_a_picture_in_shape_and_place():
 
 def test_they_are_as_strong_as_they_are_known_to_be(real_data: Path):
     """On photographs under Protocol B: median corner error below what was measured with others' settings."""
-    pairs, offsets = HomographyPairs(real_data / "photos", test_pairs=30, held_out=0.2).held_out_pairs("test")
+    pairs, offsets = HomographyPairs(real_data / "photos", test_pairs=30, val_fraction=0.2).held_out_pairs("test")
     corners = corner_points(128)
 
     def errors(method: Callable) -> np.ndarray:

@@ -313,7 +313,7 @@ def streets(tmp_path: Path, mini_recipe: str) -> list[str]:
     return [
         "fit", "--recipe", f"{STREETS}.yaml", "--data.class_path=zoo.data.SegmentationFolder",
         f"--data.pictures={STREETS}/pictures", f"--data.masks={STREETS}/masks", "--data.classes=[Straße, 道路]",
-        "--data.val_share=0.25", "--data.batch_size=2", "--data.num_workers=0",
+        "--data.val_fraction=0.25", "--data.batch_size=2", "--data.num_workers=0",
     ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ def page(*names: str, next: object = None) -> Page:  # noqa: A002
 
 
 def names(backlog: Backlog) -> list[str]:
-    """Of all that are there so far."""
+    """The names of all addresses so far."""
     found = []
     for address in backlog:
         if address is None:
@@ -69,7 +69,7 @@ def test_an_address_that_is_named_again_is_left_out(path):
     backlog.close()
     backlog = Backlog(path)
     backlog.add("other", page("b", "c", "a"))
-    assert (len(backlog), backlog.repeated) == (3, 2)  # of this run
+    assert (len(backlog), backlog.repeated) == (3, 2)  # counts of this run
     assert names(backlog) == ["a", "b", "c"]
     backlog.close()
 

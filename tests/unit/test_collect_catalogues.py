@@ -295,7 +295,7 @@ def test_a_catalogue_that_repeats_itself_comes_to_an_end(name):
     api = Asked(answer)
     read = pages(f"{name}:cats", api)
     assert len(urls(read)) == 1
-    assert len(api.urls) == 6  # of which five brought nothing new
+    assert len(api.urls) == 6  # five of them brought nothing new
     assert read[-1].next is None
 
 

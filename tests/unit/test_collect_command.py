@@ -200,7 +200,7 @@ def test_a_name_that_comes_to_mean_a_private_address_is_not_asked(
 
 @pytest.fixture
 def starts(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[tuple[float, float]]]:
-    """Of each request to a host: how long it was overdue, and how long the next one has to wait, in seconds."""
+    """The requests to each host: how long it was overdue, and how long the next one has to wait, in seconds."""
     found: dict[str, list[tuple[float, float]]] = defaultdict(list)
     start = Host.start
 
@@ -461,7 +461,7 @@ def test_one_process_at_a_time(gallery: Gallery, tmp_path: Path, capsys):
         (["list.txt", "-o", "new", "--max-pixels", "9" * 400], "--max-pixels must be between 1 and"),
         (["list.txt", "-o", "new", "--near", "inf"], "argument --near: must be a whole number or off, not 'inf'"),
         (["list.txt", "-o", "new", "--max-aspect", "nan"], "--max-aspect must be at least 1, not nan"),
-        (["list.txt", "-o", "new", "--held-out", "nan"], "--held-out must be between 0 and 0.49, not nan"),
+        (["list.txt", "-o", "new", "--val-fraction", "nan"], "--val-fraction must be between 0 and 0.49, not nan"),
         (["list.txt", "-o", "new", "--delay", "1e999"], "--delay must be between 0 and 3600, not inf"),
         (["list.txt", "-o", "full"], "full: neither empty nor a collection"),
         (["list.txt", "-o", "list.txt"], "list.txt: a file, not a folder"),
@@ -517,7 +517,13 @@ def test_help_needs_no_extra():
     done = hidden([*PACKAGES, "torch", "PIL", "numpy"], "--help")
     assert done.returncode == 0
     assert done.stderr == ""
-    for words in ("--held-out SHARE", "parallel connections (32)", "(32M)", "(50,000,000)", "retries per address (3)"):
+    for words in (
+        "--val-fraction FRACTION",
+        "parallel connections (32)",
+        "(32M)",
+        "(50,000,000)",
+        "retries per address (3)",
+    ):
         assert words in done.stdout
 
 
@@ -569,7 +575,10 @@ def test_every_recipe_of_pictures_takes_a_collection(gallery: Gallery, tmp_path:
     from zoo.data import HomographyPairs, PictureCrops, SuperResolutionPairs
 
     out = tmp_path / "out"
-    assert collect(listed(tmp_path / "list.txt", *fine(gallery, *range(60))), "-o", out, *QUICK, "--held-out", 0.2) == 0
+    assert (
+        collect(listed(tmp_path / "list.txt", *fine(gallery, *range(60))), "-o", out, *QUICK, "--val-fraction", 0.2)
+        == 0
+    )
     by_split = dict.fromkeys(("train", "val", "test"), 0)
     for record in ledger(out):
         by_split[record["split"]] += 1

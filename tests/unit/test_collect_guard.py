@@ -22,7 +22,7 @@ PRIVATE = {
     "IPv4-compatible": ["::127.0.0.1", "::10.0.0.1"],
     "IPv4-translated": ["::ffff:0:127.0.0.1", "::ffff:0:8.8.8.8"],
     "6to4": ["2002:7f00:1::", "2002:a00:1::1", "2002:a9fe:a9fe::"],
-    "Teredo": ["2001:0:7f00:1::", "2001:0:808:808:0:0:80ff:fffe"],  # of its server, of its client
+    "Teredo": ["2001:0:7f00:1::", "2001:0:808:808:0:0:80ff:fffe"],  # its server's, its client's
     "NAT64": ["64:ff9b::7f00:1", "64:ff9b::10.0.0.1", "64:ff9b:1::7f00:1", "64:ff9b:1::808:808"],
 }
 

@@ -186,7 +186,7 @@ def test_a_host_slower_than_the_slowest_stays_so():
     assert run(work) >= 100
 
 
-@pytest.mark.parametrize("passed", range(6))  # of the loop, from the event to the end of the wait for it
+@pytest.mark.parametrize("passed", range(6))  # turns of the loop, from the event to the end of the wait for it
 def test_who_waits_can_be_cancelled_at_any_moment(passed):
     async def work() -> bool:
         hosts = made(per_host=1)

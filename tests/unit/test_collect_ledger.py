@@ -51,7 +51,7 @@ def test_what_is_written_is_read(path):
 def test_a_line_is_on_its_way_as_soon_as_it_is_written(path):
     ledger = Ledger(path)
     ledger.append(record("https://example.org/"))
-    assert len(facts(path)) == 1  # of another reader, while it is open
+    assert len(facts(path)) == 1  # for another reader, while it is open
     ledger.close()
 
 

@@ -29,8 +29,8 @@ from zoo.collect.options import Options, SourceOptions, read_settings, size, wri
         ("max_aspect", 0.5),
         ("near", -1),
         ("near", 64),
-        ("held_out", 0.5),
-        ("held_out", -0.1),
+        ("val_fraction", 0.5),
+        ("val_fraction", -0.1),
     ],
 )
 def test_a_value_out_of_its_range_is_told_by_the_name_of_its_option(name, value):
@@ -52,7 +52,7 @@ def test_what_is_no_size_is_refused(text):
 
 
 def test_limits_that_may_be_off():
-    assert Options(limit=None, max_side=None, near=None, held_out=0, delay=0, retries=0).near is None
+    assert Options(limit=None, max_side=None, near=None, val_fraction=0, delay=0, retries=0).near is None
 
 
 def test_a_server_is_told_who_asks():

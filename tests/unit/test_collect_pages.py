@@ -26,7 +26,7 @@ async def no_api(url: str, parameters: Mapping[str, str], headers: Mapping[str, 
 
 
 def addresses(path: Path, text: str | bytes, **options: Any) -> list[Address]:
-    """Of a page with this text."""
+    """The addresses in a page with this text."""
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return list(open_source(SourceOptions(str(path), **options), no_api))
 
@@ -284,7 +284,7 @@ def test_a_page_that_is_too_large_is_refused(page):
 @pytest.mark.parametrize("bit", ["<!--", "<a ", "<![", "</", "<a b='", "<script></s", "<img srcset='a 1x,", "<?", "&#"])
 @pytest.mark.parametrize("end", ["", ">"])
 def test_broken_pages_take_no_longer_than_whole_ones(page, bit, end, monkeypatch):
-    """Of what is never closed the end is looked for once, and not again for each bit of it."""
+    """The end of what is never closed is looked for once, and not again for each bit of it."""
     ends: list[int] = []
     for name in ("starttag", "endtag", "comment", "pi", "html_declaration", "bogus_comment"):
         parse = getattr(Markup, f"parse_{name}")

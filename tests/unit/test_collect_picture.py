@@ -49,7 +49,7 @@ def distance(one: Picture, other: Picture) -> int:
 
 
 def png(width: int, height: int, data: bytes = b"") -> bytes:
-    """Of grey pixels, with whatever the header claims."""
+    """A PNG of grey pixels, with whatever the header claims."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -162,11 +162,11 @@ def test_other_types_that_pillow_knows_are_not_decoded(format_):
 
 
 @pytest.mark.parametrize("format_", SUFFIXES)
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
-def test_a_picture_that_was_cut_is_refused(format_, share):
+@pytest.mark.parametrize("fraction", [0.02, 0.5, 0.97])
+def test_a_picture_that_was_cut_is_refused(format_, fraction):
     content = encoded(scene(), format_)
     with pytest.raises(RejectedError, match="damaged"):
-        look(content[: max(16, int(len(content) * share))])
+        look(content[: max(16, int(len(content) * fraction))])
 
 
 def test_a_large_jpeg_is_decoded_to_its_end_although_it_is_shrunk():

@@ -282,7 +282,7 @@ def test_pictures_that_are_gone_or_damaged_are_shown_as_such(tmp_path):
     (tmp_path / "1.jpg").write_bytes((tmp_path / "1.jpg").read_bytes()[:700])
     (tmp_path / "2.jpg").write_bytes(b"")
     (tmp_path / "3.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    picture(tmp_path / "4.jpg", format="GIF", mode="L", color=9)  # of no format that is collected
+    picture(tmp_path / "4.jpg", format="GIF", mode="L", color=9)  # no format that is collected
     page = seen(tmp_path, *map(line, range(6)))
     assert len(page.all("img")) == 1
     assert page.words.count("damaged") == 4
@@ -367,7 +367,7 @@ def test_a_long_text_is_cut(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_ledger(tmp_path):
-    """Of 20,000 addresses, what is shown is kept, and 9 bytes of each."""
+    """What is shown of 20,000 addresses is kept, and 9 bytes of each."""
     write(tmp_path, *(failure(number, reason="z" * 190, label=f"l{number}") for number in range(20_000)))
     size = (tmp_path / "ledger.jsonl").stat().st_size
     tracemalloc.start()

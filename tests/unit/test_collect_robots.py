@@ -11,7 +11,7 @@ from zoo.collect import hosts as module
 from zoo.collect.fetch import Client, parse
 from zoo.collect.hosts import Host, Hosts
 from zoo.collect.options import Options
-from zoo.collect.robots import LARGEST, Rules, read_rules
+from zoo.collect.robots import MAX_BYTES, Rules, read_rules
 
 SITE = "https://example.org"
 
@@ -68,7 +68,7 @@ def read(site: Loopback, retries: int = 3, **options: object) -> tuple[Host, flo
         ("user-AGENT: *\r\ndisallow: /a # there\r\n", ["/b"], ["/a"]),
         ("\nUser-agent: other\nDisallow: /\n", ["/a"], []),
         ("User-agent: other\nUser-agent: *\nDisallow: /a\n", ["/b"], ["/a"]),
-        ("Disallow: /a", ["/a"], []),  # of nobody
+        ("Disallow: /a", ["/a"], []),  # for nobody
         ("User-agent: *\nDisallow: /%7Eme\nDisallow: /caf%C3%A9", ["/me"], ["/~me/a", "/café"]),
         ("User-agent: *\nDisallow: /*?session", ["/a?b"], ["/a?session=1"]),
         ("<html>User-agent: *\nDisallow: /</html>", ["/a"], []),
@@ -240,7 +240,7 @@ def test_a_host_that_is_not_there_is_closed_after_the_retries():
 
 def test_a_large_file_is_read_as_far_as_the_standard_demands(site):
     end = b"\nDisallow: /late\n"
-    site.robots = b"User-agent: *\nDisallow: /early\n" + b"# " + b"x" * LARGEST + end
+    site.robots = b"User-agent: *\nDisallow: /early\n" + b"# " + b"x" * MAX_BYTES + end
     host, _ = read(site)
     assert host.allows is not None
     assert not host.allows(f"{site.endpoint}/early")

@@ -12,7 +12,7 @@ from zoo.collect.ledger import key_of, read
 from zoo.collect.options import Options
 from zoo.collect.store import SPILL, Looks, Store
 
-ALL = Options(held_out=0)  # nothing but the labels' folders
+ALL = Options(val_fraction=0)  # nothing but the labels' folders
 
 
 def arrival(number: int, content: bytes | None = None, **fields: Any) -> tuple[dict[str, Any], bytes]:
@@ -47,7 +47,7 @@ def take(store: Store, number: int, content: bytes | None = None, **fields: Any)
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """Of the pictures."""
+    """The pictures' files and their content."""
     found = (path for path in folder.rglob("*") if path.is_file() and ".collect" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.name != "ledger.jsonl"}
 
@@ -125,22 +125,22 @@ def test_the_same_picture_turned_upright_is_a_duplicate(folder):
 
 
 def test_what_looks_the_same_is_a_near_duplicate(folder):
-    with Store(folder, Options(near=6, held_out=0)) as store:
+    with Store(folder, Options(near=6, val_fraction=0)) as store:
         first = take(store, 1, phash="00000000000000ff")
         near = take(store, 2, phash="000000000000c0f0")  # 4 + 2 of 64 bits
         far = take(store, 3, phash="000000000001c0f0")
         assert (near["status"], near["of"]) == ("near_duplicate", first["file"])
         assert far["status"] == "saved"
         assert store.kept == 2
-    with Store(folder, Options(near=None, held_out=0)) as store:
+    with Store(folder, Options(near=None, val_fraction=0)) as store:
         assert take(store, 4, phash="00000000000000ff")["status"] == "saved"
-    with Store(folder, Options(near=0, held_out=0)) as store:
+    with Store(folder, Options(near=0, val_fraction=0)) as store:
         assert take(store, 5, phash="00000000000000fe")["status"] == "saved"
         assert take(store, 6, phash="00000000000000ff")["of"] == first["file"]  # the first of equally near ones
 
 
 def test_what_has_no_look_is_like_nothing(folder):
-    with Store(folder, Options(near=32, held_out=0)) as store:
+    with Store(folder, Options(near=32, val_fraction=0)) as store:
         assert [take(store, number, phash=None)["status"] for number in range(3)] == ["saved"] * 3
 
 

@@ -15,7 +15,7 @@ from zoo.nn.mode import counting
 
 
 @pytest.mark.parametrize(
-    ("make", "count"),  # of 4 channels of 16x16 pixels
+    ("make", "count"),  # counted on 4 channels of 16x16 pixels
     [
         (lambda: ReflectConv2d(4, 8, 3, stride=2), 3 * 3 * 4 * 8 * 8 * 8),
         (lambda: BlockConv2d(4, 3, 9, bias=True), 9 * 9 * 4 * 3 * 16 * 16),

@@ -26,7 +26,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def crops(root: Path | None, **changed: object) -> PictureCrops:
-    options: dict = {"size": 64, "crop": 48, "train_crops": 12, "held_out": 0.2, "num_workers": 0}
+    options: dict = {"size": 64, "crop": 48, "crops_per_epoch": 12, "val_fraction": 0.2, "num_workers": 0}
     return PictureCrops(root, **{**options, **changed})
 
 
@@ -92,7 +92,7 @@ def test_val_and_test_are_whole_squares(photographs: Path):
 
 
 def test_streets_are_drawn_without_a_folder():
-    made = crops(None, train_crops=4)
+    made = crops(None, crops_per_epoch=4)
     (batch,) = batches(made)
     assert batch.float().std() > 20
     assert len(list(made.val_dataloader())) == 10
@@ -111,9 +111,9 @@ def test_what_cannot_be_used_is_skipped_and_named(photographs: Path, capsys: pyt
 
 def test_errors(photographs: Path, tmp_path: Path):
     for changed, message in (
-        ({"crop": 65}, r"data\.crop is 1 to data\.size pixels \(64\), not 65"),
+        ({"crop": 65}, r"data\.crop must be 1 to data\.size pixels \(64\), not 65"),
         ({"batch_size": 0}, "1 or more"),
-        ({"held_out": 0.5}, r"data\.held_out is between 0 and 0\.5, not 0\.5"),
+        ({"val_fraction": 0.5}, r"data\.val_fraction must be between 0 and 0\.5, not 0\.5"),
         ({"extra": [photographs.parent]}, r"overlaps data\.root"),
     ):
         with pytest.raises(ZooError, match=message):
@@ -128,4 +128,4 @@ def test_errors(photographs: Path, tmp_path: Path):
     one.mkdir()
     Image.fromarray(data.coffee()[:90, :90]).save(one / "coffee.png")
     with pytest.raises(ZooError, match="the test split gets none of its pictures"):
-        crops(one, held_out=0.01).test_dataloader()
+        crops(one, val_fraction=0.01).test_dataloader()

@@ -39,7 +39,7 @@ OTHER_TRAINING = {
     "augment": Augment(crop=(32, 32), photometric=False),
     "batch_size": 3,
     "crop": 48,
-    "later": 1.0,
+    "second_pass": 1.0,
     "grey_fraction": 0.5,
     "levels": 2,
     "make_on": "cpu",
@@ -47,8 +47,8 @@ OTHER_TRAINING = {
     "photometric": 1.0,
     "seed": 7,
     "train": 3,
-    "train_crops": 5,
-    "train_pairs": 5,
+    "crops_per_epoch": 5,
+    "pairs_per_epoch": 5,
 }  # arguments and what they are not by default
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -69,7 +69,7 @@ def small(kind: type, root: Path, **changed: object) -> LightningDataModule:
         PictureCrops: {"size": 64, "crop": 32},
         SuperResolutionPairs: {"crop": 64},
     }[kind]
-    return kind(**{"root": root, "num_workers": 0, "held_out": 0.2, **options, **changed})
+    return kind(**{"root": root, "num_workers": 0, "val_fraction": 0.2, **options, **changed})
 
 
 def held_out_pictures_of(data: LightningDataModule) -> str:
@@ -135,7 +135,7 @@ def test_one_rank_says_what_is_skipped(kind: type, tmp_path: Path, monkeypatch: 
     (tmp_path / "torn.png").write_bytes(b"torn")
     for rank, said in ((0, 1), (1, 0)):
         monkeypatch.setattr("zoo.data.picture_data.replicas", lambda rank=rank: {"num_replicas": 2, "rank": rank})
-        data = small(kind, tmp_path, held_out=1e-9)
+        data = small(kind, tmp_path, val_fraction=1e-9)
         for _ in range(2):
             data.kept("train")
         assert capsys.readouterr().err.count("train: 1 of 5 pictures skipped (1 broken); ") == said
@@ -144,7 +144,7 @@ def test_one_rank_says_what_is_skipped(kind: type, tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind not in (StylePair, SegmentationFolder)])
 @pytest.mark.parametrize(("name", "value"), [("batch_size", 0), ("num_workers", -1)])
 def test_numbers_that_cannot_be(kind: type, name: str, value: int):
-    with pytest.raises(ZooError, match=rf"^data\.{name} is \d or more, not {value}$"):
+    with pytest.raises(ZooError, match=rf"^data\.{name} must be \d or more, not {value}$"):
         kind(**{name: value})
 
 

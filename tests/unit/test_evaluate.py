@@ -185,10 +185,10 @@ def test_a_card_without_figures_is_measured(claimed: Path, capsys: pytest.Captur
         (["linknet_camvit"], "no model 'linknet_camvit'; did you mean linknet_camvid"),
         (["linknet", "--data.vall=2"], "linknet_camvid has no option --data.vall; did you mean --data.val?\n"),
         (["linknet", "--val", "2"], "linknet_camvid has no option --val; did you mean --data.val?\n"),
-        (["linknet", "--data.batch_size", "2"], "linknet_camvid has no option --data.batch_size"),  # of training only
+        (["linknet", "--data.batch_size", "2"], "linknet_camvid has no option --data.batch_size"),  # for training only
         (["linknet", "--data.val"], "--data.val: expected one argument"),
         (["linknet", "--data.val", "many"], "--data.val must be a whole number, not 'many'\n"),
-        (["linknet", "--data.val", "0"], "data.val is 1 or more, not 0"),
+        (["linknet", "--data.val", "0"], "data.val must be 1 or more, not 0"),
         (["linknet", "--data.size", "64", "wide"], "--data.size must be whole numbers, not '"),
         (["linknet", "--device", "abacus"], "device 'abacus'"),
         (["--data.val", "2", "linknet"], "name the model before --data.val: zoo evaluate MODEL [options]\n"),
@@ -427,7 +427,7 @@ def test_data_are_called_as_the_card_does_unless_the_command_names_a_folder(
 @pytest.mark.parametrize("datasets", [None, "abc", [], [3], {"a": 1}])
 def test_what_is_no_list_of_data_sets_is_no_name(datasets: object):
     assert evaluate.called_by(datasets) == ""
-    assert evaluate.called_by(["a" * 2000, "b"]) == "a" * evaluate.LONGEST
+    assert evaluate.called_by(["a" * 2000, "b"]) == "a" * evaluate.MAX_NAME
 
 
 def claim(card: Path, **changed: object) -> Path:
@@ -514,7 +514,7 @@ def own_data(claimed: Path, tmp_path: Path) -> Path:
     """A folder with a card that was trained on own data, which lie elsewhere, and the pictures and masks."""
     card = claimed.rename(tmp_path / "mine")
     given = {"pictures": "data/pictures", "masks": "data/masks", "classes": list(CAMVID.names), "ignore_index": 11}
-    given |= {"val_share": 0.3, "batch_size": 2, "augment": {"crop": [64, 64]}}
+    given |= {"val_fraction": 0.3, "batch_size": 2, "augment": {"crop": [64, 64]}}
     data = {"class_path": "zoo.data.SegmentationFolder", "init_args": given}
     (card / "recipe.yaml").write_text(yaml.safe_dump({"data": data}))
     for number in range(12):
@@ -535,13 +535,13 @@ def test_a_card_of_own_data_is_measured_wherever_they_lie(
     said = "zoo: error: data/masks: no such folder\npass yours: --data.masks FOLDER\n"
     assert capsys.readouterr().err == said
     assert main.main(["evaluate", "mine", "--data.pictures=q", "--data.masks=m"]) == 2
-    assert capsys.readouterr().err == "zoo: error: q: no such folder\n"  # which is the user's own
+    assert capsys.readouterr().err == "zoo: error: q: no such folder\npass yours: --data.pictures FOLDER\n"
     folders = ["--data.pictures", str(own_data / "p"), "--data.masks=m"]
     assert main.main(["evaluate", "mine", *folders, "--write"]) == 0
     assert check_card(own_data / "mine") == []
     content = results(own_data / "mine")
     assert content["command"] == "zoo evaluate mine --data.pictures p --data.masks=m --write"
-    data = SegmentationFolder(own_data / "p", own_data / "m", list(CAMVID.names), 11, val_share=0.3)
+    data = SegmentationFolder(own_data / "p", own_data / "m", list(CAMVID.names), 11, val_fraction=0.3)
     assert content["data_digest"] == {split: data.digest(split) for split in ("test", "val")}
     assert {(figure["data"], figure["split"]) for figure in content["figures"]} == {
         *(("camvid", split) for split in ("test", "val"))

@@ -39,7 +39,7 @@ from zoo.models.fast_style import evaluate as styles
 from zoo.models.homographynet import evaluate as homographies
 from zoo.models.perceptual_sr import evaluate as sr
 
-CAT = photographs.chelsea()[60:181, 100:261]  # of odd sides
+CAT = photographs.chelsea()[60:181, 100:261]  # odd sides
 CARDS = [name for name in card_names() if read_card(name).architecture.example]
 TINY = {
     "linknet": {"num_classes": 11, "encoder": "test_resnet", "labels": CAMVID.names, "palette": CAMVID.palette},
@@ -349,7 +349,7 @@ def test_as_it_is_a_file_is_taken(folder: Path):
 
 DEEP = "[" * 100_000
 COLORS = [list(color) for color in CAMVID.palette]
-LIES: list[tuple[str, dict[str, Any], str]] = [  # of which file, what it says, and what is said of that
+LIES: list[tuple[str, dict[str, Any], str]] = [  # a file's model, what it says, and the error
     ("linknet", {"architecture": "resnet"}, "no architecture 'resnet'"),
     ("linknet", {"architecture": "neural_style"}, "neural_style has no forward pass"),
     ("linknet", {"architecture": "perceptual_sr"}, "facts are labels, palette, stride, not reach, bytes_a_pixel"),

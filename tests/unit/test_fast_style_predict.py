@@ -167,7 +167,7 @@ def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
 
 
 def test_strips_are_used(net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(memory, "SHARE", 0)
+    monkeypatch.setattr(memory, "FREE_FRACTION", 0)
     monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
     assert net.predict(cat).size == (67, 91)
     assert net.predict_frame(cat).shape == (91, 67, 3)

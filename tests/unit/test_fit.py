@@ -56,7 +56,7 @@ trainer:
     - class_path: zoo.nn.averaging.WarmupEMA
       init_args: {decay: 0.9}
 """
-STEPS = 4  # of an epoch
+STEPS = 4  # steps of an epoch
 SIGNAL = """\
 import os
 import signal
@@ -374,8 +374,8 @@ def own(tmp_path: Path) -> list[str]:
     (tmp_path / "mini.yaml").write_text(RECIPE)
     return [
         "--data.class_path=zoo.data.SegmentationFolder", f"--data.pictures={tmp_path / 'pictures'}",
-        f"--data.masks={tmp_path / 'masks'}", f"--data.classes=[{tmp_path / 'classes.txt'}]", "--data.val_share=0.25",
-        "--data.batch_size=4", "--data.num_workers=0",
+        f"--data.masks={tmp_path / 'masks'}", f"--data.classes=[{tmp_path / 'classes.txt'}]",
+        "--data.val_fraction=0.25", "--data.batch_size=4", "--data.num_workers=0",
     ]  # fmt: skip
 
 

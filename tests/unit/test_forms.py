@@ -132,7 +132,7 @@ def check_arguments(**arguments: object) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        {"root": "data/own", "held_out": 0.1, "extra": ["a", Path("b/c..d")]},
+        {"root": "data/own", "val_fraction": 0.1, "extra": ["a", Path("b/c..d")]},
         {"size": 4096, "count": 10**6, "names": ["sky", "2nd", "[a", "99-1"]},
         {"size": (4096, 2), "root": None, "augment": {"crop": [4, 4]}},
     ],

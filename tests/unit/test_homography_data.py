@@ -20,7 +20,7 @@ from zoo.data.homography import training_batch
 from zoo.data.pairs import PROTOCOLS, Protocol
 from zoo.data.pictures import fit
 from zoo.data.sampling import EpochSampler
-from zoo.data.training_pairs import Shares, draw_training
+from zoo.data.training_pairs import Fractions, draw_training
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
 SPLITS = ("train", "val", "test")
@@ -40,11 +40,11 @@ def write_pictures(folder: Path, count: int, first: int = 0, size: tuple[int, in
 def small(root: Path | None, **options) -> HomographyPairs:
     """Pictures of 64x48 and patches of 24 pixels of them."""
     sizes = {"size": (64, 48), "patch": 24, "perturbation": 6, "batch_size": 3, "num_workers": 0}
-    return HomographyPairs(root, **{**sizes, "train_pairs": 12, "val_pairs": 5, "test_pairs": 5, **options})
+    return HomographyPairs(root, **{**sizes, "pairs_per_epoch": 12, "val_pairs": 5, "test_pairs": 5, **options})
 
 
 def streets(**options) -> HomographyPairs:
-    data = HomographyPairs(**{"train_pairs": 12, "val_pairs": 5, "batch_size": 3, "num_workers": 0, **options})
+    data = HomographyPairs(**{"pairs_per_epoch": 12, "val_pairs": 5, "batch_size": 3, "num_workers": 0, **options})
     channels = () if data.grey else (3,)
     shape = (5, data.protocol.height, data.protocol.width, *channels)
     for split in ("train", "val"):  # noise is drawn faster than streets
@@ -91,11 +91,11 @@ def test_b_shows_at_the_moved_place_what_a_shows(protocol: Protocol, channels: t
     assert min(wrong) > 2 * max(errors)  # two pixels are seen
 
 
-@pytest.mark.parametrize("shares", [Shares(swapped=1.0), Shares(wide=1.0), Shares(wide=1.0, swapped=1.0)])
+@pytest.mark.parametrize("fractions", [Fractions(swapped=1.0), Fractions(wide=1.0), Fractions(wide=1.0, swapped=1.0)])
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_so_do_pairs_in_the_other_order_and_wide_ones(protocol: Protocol, shares: Shares):
+def test_so_do_pairs_in_the_other_order_and_wide_ones(protocol: Protocol, fractions: Fractions):
     """Where b reaches; a patch that was warped is blurred by that, which is seen in either."""
-    pairs, offsets = training_batch(rng(), smooth(protocol), 12, protocol, shares)
+    pairs, offsets = training_batch(rng(), smooth(protocol), 12, protocol, fractions)
     everywhere = np.ones((128, 128), np.float32)
     for pair, offset in zip(pairs, offsets, strict=True):
         a, b = pair.astype(np.float32)
@@ -115,11 +115,11 @@ def warped_by(picture: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
-def test_so_do_pairs_of_a_later_pass(protocol: Protocol):
+def test_so_do_pairs_of_a_second_pass(protocol: Protocol):
     """But where b ended and its edge is repeated."""
     pictures = smooth(protocol)
-    drawn = draw_training(rng(), len(pictures), 12, protocol, Shares(later=1.0))
-    pairs, offsets = training_batch(rng(), pictures, 12, protocol, Shares(later=1.0))
+    drawn = draw_training(rng(), len(pictures), 12, protocol, Fractions(second_pass=1.0))
+    pairs, offsets = training_batch(rng(), pictures, 12, protocol, Fractions(second_pass=1.0))
     assert np.array_equal(offsets, drawn.offsets)
     seen = [shown_by_b(estimate) for estimate in drawn.estimates]
     for pair, offset, known in zip(pairs, offsets, seen, strict=True):
@@ -141,7 +141,9 @@ def shown_by_b(estimate: np.ndarray) -> np.ndarray:
 
 def test_photometric_differences_move_nothing():
     protocol = PROTOCOLS["B"]
-    plain, changed = (training_batch(rng(), smooth(protocol), 8, protocol, Shares(0.5, share)) for share in (0.0, 1.0))
+    plain, changed = (
+        training_batch(rng(), smooth(protocol), 8, protocol, Fractions(0.5, fraction)) for fraction in (0.0, 1.0)
+    )
     assert np.array_equal(plain[1], changed[1])
     assert (plain[0] != changed[0]).mean((1, 2, 3)).min() > 0.1
 
@@ -149,19 +151,21 @@ def test_photometric_differences_move_nothing():
 # On the device: OpenCV rounds what it interpolates, the device does not
 
 
-@pytest.mark.parametrize("shares", [Shares(), Shares(later=1.0), Shares(0.5, wide=0.5, swapped=0.5)])
+@pytest.mark.parametrize("fractions", [Fractions(), Fractions(second_pass=1.0), Fractions(0.5, wide=0.5, swapped=0.5)])
 @pytest.mark.parametrize("channels", [(), (3,)], ids=["grey", "RGB"])
 @pytest.mark.parametrize(("protocol", "roundings"), [("A", 2), ("B", 1)])
-def test_the_device_makes_the_same_pairs(protocol: str, roundings: int, channels: tuple[int, ...], shares: Shares):
+def test_the_device_makes_the_same_pairs(
+    protocol: str, roundings: int, channels: tuple[int, ...], fractions: Fractions
+):
     """Within 0.5 grey levels a rounding, and 0.1 for the interpolation: 1/32 pixel before OpenCV 5, exact since."""
     sizes = PROTOCOLS[protocol]
     pictures = smooth(sizes, channels)
-    expected, offsets = training_batch(rng(3), pictures, 6, sizes, shares)
-    pairs, same = device_batch(rng(3), as_pictures(pictures, torch.device("cpu")), 6, sizes, shares)
+    expected, offsets = training_batch(rng(3), pictures, 6, sizes, fractions)
+    pairs, same = device_batch(rng(3), as_pictures(pictures, torch.device("cpu")), 6, sizes, fractions)
     assert torch.equal(torch.from_numpy(offsets), same)
     assert pairs.dtype == torch.float32
     error = (pairs - torch.from_numpy(expected)).abs()
-    roundings += shares.later > 0
+    roundings += fractions.second_pass > 0
     assert error.mean() < 0.25 * roundings + 0.1
     assert error.max() < 0.5 * roundings + (0.1 if int(cv2.__version__.split(".")[0]) >= 5 else 2.0)
 
@@ -178,7 +182,7 @@ def test_the_device_makes_the_same_pairs_of_noise():
 
 
 def test_batches_from_the_device_are_those_from_the_cpu():
-    there, here = (streets(make_on=place, later=0.5) for place in ("device", "cpu"))
+    there, here = (streets(make_on=place, second_pass=0.5) for place in ("device", "cpu"))
     for on_device, on_cpu in zip(epoch(there, 2), epoch(here, 2), strict=True):
         assert torch.equal(on_device[1], on_cpu[1])
         assert (on_device[0] - on_cpu[0]).abs().mean() < 1.5 / 255
@@ -203,10 +207,10 @@ class Listener(LightningModule):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_lightning_hands_over_what_the_device_makes():
-    data, listener = streets(make_on="device", later=0.5), Listener()
+    data, listener = streets(make_on="device", second_pass=0.5), Listener()
     quiet = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     Trainer(max_epochs=2, accelerator="cpu", limit_val_batches=0, **quiet).fit(listener, data)
-    other = streets(make_on="device", later=0.5)
+    other = streets(make_on="device", second_pass=0.5)
     assert same(listener.batches, epoch(other, 0) + epoch(other, 1))
 
 
@@ -218,11 +222,13 @@ def test_the_device_repeats_itself(photometric: float):
     assert not same(first, later)
 
 
-def test_photometric_differences_on_the_device_meet_their_share():
+def test_photometric_differences_on_the_device_meet_their_fraction():
     protocol = PROTOCOLS["B"]
     pictures = as_pictures(smooth(protocol), torch.device("cpu"))
-    drawn = draw_training(rng(), 4, 20, protocol, Shares(photometric=0.5))
-    plain, changed = (device_batch(rng(), pictures, 20, protocol, Shares(photometric=share))[0] for share in (0.0, 0.5))
+    drawn = draw_training(rng(), 4, 20, protocol, Fractions(photometric=0.5))
+    plain, changed = (
+        device_batch(rng(), pictures, 20, protocol, Fractions(photometric=fraction))[0] for fraction in (0.0, 0.5)
+    )
     differs = (plain != changed).flatten(1).any(1).numpy()
     assert not differs[~drawn.unlike].any()
     assert differs[drawn.unlike].mean() > 0.8
@@ -249,10 +255,10 @@ def same(one: list, other: list) -> bool:
 
 
 def test_an_epoch_depends_on_its_number_alone():
-    data = streets(later=0.5, photometric=0.5)
+    data = streets(second_pass=0.5, photometric=0.5)
     first = [epoch(data, number) for number in range(3)]
     assert len(first[0]) == 4
-    assert same(epoch(streets(later=0.5, photometric=0.5), 2), first[2])  # as in a resumed run
+    assert same(epoch(streets(second_pass=0.5, photometric=0.5), 2), first[2])  # as in a resumed run
     assert not same(first[0], first[1])
     batches = [batch for part in first for batch in part]
     assert len({batch[0].numpy().tobytes() for batch in batches}) == 12
@@ -264,7 +270,7 @@ def test_a_seed_is_another_training():
 
 
 def test_workers_change_nothing():
-    assert same(epoch(streets(num_workers=2, later=0.5), 1), epoch(streets(later=0.5), 1))
+    assert same(epoch(streets(num_workers=2, second_pass=0.5), 1), epoch(streets(second_pass=0.5), 1))
 
 
 def test_ranks_get_different_batches():
@@ -305,7 +311,7 @@ def test_batches_are_floats_between_0_and_1(grey: bool):
 
 def test_new_pictures_move_no_other_to_another_split(tmp_path: Path):
     write_pictures(tmp_path / "a", 60)
-    data = small(tmp_path, held_out=0.2)
+    data = small(tmp_path, val_fraction=0.2)
     before = {split: data.names(split) for split in SPLITS}
     assert sum(map(len, before.values())) == 60
     assert all(len(part) >= 4 for part in before.values())
@@ -320,14 +326,14 @@ def test_new_pictures_move_no_other_to_another_split(tmp_path: Path):
 def test_folders_named_as_splits_are_the_splits(tmp_path: Path):
     write_pictures(tmp_path / "train" / "cat", 5)
     write_pictures(tmp_path / "val", 3)
-    data = small(tmp_path, held_out=0.2)
+    data = small(tmp_path, val_fraction=0.2)
     names = {split: [path.relative_to(tmp_path).parts[0] for path in data.names(split)] for split in ("train", "val")}
     assert names == {"train": ["train"] * 5, "val": ["val"] * 3}
     with pytest.raises(ZooError, match=r"has the folders train and val, but no folder test\n"):
         data.names("test")
 
 
-def test_splits_are_shares():
+def test_splits_are_fractions():
     splits = [split_of(f"folder/{number}", 0.1) for number in range(4000)]
     assert splits.count("val") / 4000 == pytest.approx(0.1, abs=0.02)
     assert splits.count("test") / 4000 == pytest.approx(0.1, abs=0.02)
@@ -336,7 +342,7 @@ def test_splits_are_shares():
 def test_further_folders_are_trained_on_alone(tmp_path: Path):
     write_pictures(tmp_path / "own", 40)
     write_pictures(tmp_path / "more", 40)
-    alone, more = (small(tmp_path / "own", extra=extra, held_out=0.2) for extra in ([], [tmp_path / "more"]))
+    alone, more = (small(tmp_path / "own", extra=extra, val_fraction=0.2) for extra in ([], [tmp_path / "more"]))
     for split in ("val", "test"):
         assert more.names(split) == alone.names(split)
     added = set(more.names("train")) - set(alone.names("train"))
@@ -358,7 +364,7 @@ def test_held_out_pairs_go_through_the_pictures_in_the_order_of_their_paths(tmp_
         (tmp_path / "000.png").rename(tmp_path / name)
     names = [path.relative_to(tmp_path).as_posix() for split in SPLITS for path in small(tmp_path).names(split)]
     assert sorted(names) == ["B.png", "a/10.png", "a/2.png", "b.png"]
-    train = [path.relative_to(tmp_path).as_posix() for path in small(tmp_path, held_out=1e-9).names("train")]
+    train = [path.relative_to(tmp_path).as_posix() for path in small(tmp_path, val_fraction=1e-9).names("train")]
     assert train == sorted(names)
 
 
@@ -369,7 +375,7 @@ def test_useless_pictures_are_skipped_and_counted(tmp_path: Path, capsys: pytest
     whole = (tmp_path / "000.png").read_bytes()
     (tmp_path / "001.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "002.png").write_text("no picture")
-    data = small(tmp_path, held_out=1e-9)
+    data = small(tmp_path, val_fraction=1e-9)
     assert data.kept("train").shape == (5, 48, 64)
     assert capsys.readouterr().err.startswith("train: 3 of 8 pictures skipped (2 broken, 1 small); ")
     assert len(epoch(data, 0)) == 4
@@ -380,11 +386,11 @@ def test_an_error_where_no_picture_is_left(tmp_path: Path):
     with pytest.raises(
         ZooError, match=r"none of 3 pictures of train can be used; .*000\.png: 23x100 is smaller than 24"
     ):
-        small(tmp_path, held_out=1e-9).setup("fit")
+        small(tmp_path, val_fraction=1e-9).setup("fit")
 
 
 def test_folders_that_lack_something(tmp_path: Path):
-    with pytest.raises(ZooError, match="nowhere: no such folder"):
+    with pytest.raises(ZooError, match=r"nowhere: no such folder\npass yours: --data\.root FOLDER$"):
         small(tmp_path / "nowhere").setup("fit")
     (tmp_path / "notes.txt").write_text("no picture")
     with pytest.raises(ZooError, match=r"no pictures \(\.apng"):
@@ -392,15 +398,15 @@ def test_folders_that_lack_something(tmp_path: Path):
     write_pictures(tmp_path / "own", 1)
     with pytest.raises(ZooError, match=r"own: the (train|val) split gets none of its pictures: add pictures"):
         small(tmp_path / "own").setup("fit")
-    with pytest.raises(ZooError, match="missing: no such folder"):
+    with pytest.raises(ZooError, match=r"missing: no such folder\npass yours: --data\.extra '\[FOLDER, \.\.\.\]'$"):
         small(tmp_path / "own", extra=[tmp_path / "missing"]).names("train")
 
 
 def test_a_folder_that_moved_has_the_same_pairs(tmp_path: Path):
     write_pictures(tmp_path / "one", 20)
-    before = small(tmp_path / "one", held_out=0.3).digest("test")
+    before = small(tmp_path / "one", val_fraction=0.3).digest("test")
     shutil.move(tmp_path / "one", tmp_path / "other")
-    assert small(tmp_path / "other", held_out=0.3).digest("test") == before
+    assert small(tmp_path / "other", val_fraction=0.3).digest("test") == before
 
 
 # How they are read
@@ -414,7 +420,7 @@ def test_pictures_of_any_kind(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 8
     turned.save(tmp_path / "turned.png", exif=exif)
-    pictures = small(tmp_path, held_out=1e-9).kept("train")
+    pictures = small(tmp_path, val_fraction=1e-9).kept("train")
     assert len(pictures) == 5
     for picture in pictures:
         assert np.abs(picture.astype(int) - ramp).max() <= 4
@@ -422,7 +428,7 @@ def test_pictures_of_any_kind(tmp_path: Path):
 
 def test_more_pictures_than_memory_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write_pictures(tmp_path, 1)
-    data = HomographyPairs(tmp_path, size=(40_000, 20_000), held_out=1e-9)
+    data = HomographyPairs(tmp_path, size=(40_000, 20_000), val_fraction=1e-9)
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda _: 0.5e9)
     with pytest.raises(ZooError, match=r"pictures of 40000x20000 pixels: needs 0\.8 GB of memory and 0\.5 GB are free"):
         data.kept("train")
@@ -445,7 +451,7 @@ def test_large_training_pictures_are_cut_into_pieces_too(tmp_path: Path, channel
     whole = HomographyPairs(tmp_path, grey=not channels, num_workers=0).kept("train")
     assert np.array_equal(train[[0, -1]], whole)
     upper = np.asarray(Image.fromarray(noisy).convert("RGB" if channels else "L").crop((20, 0, 340, 240)))
-    assert np.array_equal(train[5], upper)  # of 1000x720 the middle 960x720, pixel by pixel
+    assert np.array_equal(train[5], upper)  # the middle 960x720 of 1000x720, pixel by pixel
     assert next(iter(data.train_dataloader()))[0].shape[1:] == (6 if channels else 2, 128, 128)
 
 
@@ -472,14 +478,14 @@ def test_the_middle_of_another_aspect():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"protocol": "C"}, "is one of A, B, not 'C'"),
+        ({"protocol": "C"}, "must be one of A, B, not 'C'"),
         ({"batch_size": 0}, "1 or more"),
         ({"val_pairs": 0}, "1 or more"),
-        ({"later": 1.5}, "fractions"),
+        ({"second_pass": 1.5}, "fractions"),
         ({"wide": -0.1}, "fractions"),
         ({"swapped": 2.0}, "fractions"),
-        ({"tiles": 0}, "tiles is 1 or more, not 0"),
-        ({"held_out": 0.5}, "held_out"),
+        ({"tiles": 0}, "tiles must be 1 or more, not 0"),
+        ({"val_fraction": 0.5}, "val_fraction"),
         ({"patch": 300}, "needs pictures of at least 364x364"),
     ],
 )
@@ -505,5 +511,5 @@ def test_real_photographs(real_data: Path):
 
 
 def test_pairs_that_do_not_move_teach_nothing():
-    with pytest.raises(ZooError, match="perturbation is 1 or more"):
+    with pytest.raises(ZooError, match="perturbation must be 1 or more"):
         HomographyPairs(perturbation=0)

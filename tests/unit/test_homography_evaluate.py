@@ -104,7 +104,7 @@ def test_a_pair_without_an_estimate_is_not_solved_however_little_moved():
 
 
 def test_scores():
-    """Of five pairs: exact, good, fair, without an estimate, and worse than doing nothing."""
+    """Scores of five pairs: exact, good, fair, without an estimate, and worse than doing nothing."""
     errors, still = np.array([0.0, 0.5, 2.0, np.nan, 30.0]), np.array([20.0, 20, 20, 10, 25])
     assert scores(errors, still) == {
         "mean": 8.5,  # (0 + 0.5 + 2 + 10 + 30) / 5
@@ -197,7 +197,7 @@ def test_tables_hold_every_method_and_change(measured: Results, net: HomographyN
 
 
 def test_the_other_order_is_measured_at_the_same_corners(trial: Trial):
-    """Of a method that is right from a to b alone, and from b to a beside the truth by 3 and 4 pixels of b."""
+    """The method is right from a to b alone, and from b to a beside the truth by 3 and 4 pixels of b."""
     known = {id(pair[0]): matrix for pair, matrix in zip(trial.pairs, truth(trial), strict=True)}
     beside = np.array([[1, 0, 3], [0, 1, 4], [0, 0, 1.0]])
 

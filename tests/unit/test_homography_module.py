@@ -38,7 +38,9 @@ def test_network_and_data_must_agree_on_grey(channels: int, grey: bool):
 @pytest.mark.parametrize("head", ["regression", "classification", "field"])
 def test_learns_in_colour_and_leaves_a_sheet(head: str, folder: Path, tmp_path: Path):
     module = HomographyNetModule(head=head, channels=3)
-    data = HomographyPairs(folder, grey=False, batch_size=2, train_pairs=4, val_pairs=3, held_out=0.3, num_workers=0)
+    data = HomographyPairs(
+        folder, grey=False, batch_size=2, pairs_per_epoch=4, val_pairs=3, val_fraction=0.3, num_workers=0
+    )
     trainer = Trainer(
         max_epochs=1, accelerator="cpu", logger=TensorBoardLogger(tmp_path), enable_progress_bar=False,
         enable_model_summary=False, enable_checkpointing=False, log_every_n_steps=1,
@@ -53,7 +55,7 @@ def test_measures_what_it_logs(folder: Path, capsys: pytest.CaptureFixture[str])
     module = HomographyNetModule()
     torch.nn.init.zeros_(module.net.layers[-1].weight)
     torch.nn.init.zeros_(module.net.layers[-1].bias)
-    data = HomographyPairs(folder, val_pairs=5, held_out=0.3, num_workers=0)
+    data = HomographyPairs(folder, val_pairs=5, val_fraction=0.3, num_workers=0)
     trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False)
     (metrics,) = trainer.validate(module, data, verbose=False)
     _, offsets = data.held_out_pairs("val")

@@ -20,7 +20,7 @@ from zoo.models.homographynet.predict import Aligner, agreement
 from zoo.pictures.geometry import corner_points, net_scaling, transform_points
 from zoo.pictures.homography import Homography
 
-MATRIX = np.array([[1.3, 0.12, 18.0], [-0.09, 1.22, 21.0], [1.5e-4, -1e-4, 1.0]])  # of pictures 200x150 to 320x240
+MATRIX = np.array([[1.3, 0.12, 18.0], [-0.09, 1.22, 21.0], [1.5e-4, -1e-4, 1.0]])  # maps pictures 200x150 to 320x240
 CORNERS = corner_points(128)
 
 
@@ -203,7 +203,7 @@ def test_both_orders_give_the_same_with_the_same_confidence():
 
 
 def test_the_order_that_the_pictures_agree_with_is_kept(pair: tuple[np.ndarray, np.ndarray]):
-    """Of an engine that is right from b to a alone, and says nonsense, mirrored or not, from a to b."""
+    """The engine is right from b to a alone, and says nonsense, mirrored or not, from a to b."""
     right = np.linalg.inv(in_net_pixels(MATRIX))
     for nonsense in (np.array([[9.0, 0], [-8, 5], [3, -9], [0, 8]]), FLIPPED):
 
@@ -375,7 +375,9 @@ def test_everything_people_have_is_the_same_picture(tmp_path: Path, pair: tuple[
         align(Oracle(np.eye(3)), a, np.zeros((5, 0, 3), np.uint8))
 
 
-@pytest.mark.parametrize(("options", "message"), [({"passes": 0}, "passes"), ({"refine": "icp"}, 'refine is "ecc"')])
+@pytest.mark.parametrize(
+    ("options", "message"), [({"passes": 0}, "passes"), ({"refine": "icp"}, 'refine must be "ecc"')]
+)
 def test_options_that_mean_nothing(pair: tuple[np.ndarray, np.ndarray], options: dict, message: str):
     with pytest.raises(ZooError, match=message):
         align(Oracle(np.eye(3)), *pair, **options)
@@ -426,7 +428,7 @@ def test_the_overlay_shows_inliers_without_a_crowd():
     changed = (np.asarray(drawn) != np.asarray(plain.overlay())).any(2)
     np.testing.assert_allclose(np.asarray(drawn)[40, 32], [255, 220, 0], atol=30)  # from 30, where a shows it, to 38
     np.testing.assert_allclose(np.asarray(drawn)[40, 41], [0, 230, 255], atol=60)
-    assert not changed[40, 43]  # of the circle around the third
+    assert not changed[40, 43]  # the circle around the third
     assert changed[50, 53]
     assert not changed[60:].any()
     assert cv2.connectedComponents(changed.astype(np.uint8))[0] == 3  # with the background

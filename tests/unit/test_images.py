@@ -112,11 +112,11 @@ def test_what_is_no_picture_is_refused(picture: object, message: str):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
-@pytest.mark.parametrize("share", [0.3, 0.7])
-def test_a_truncated_picture_names_itself(array: np.ndarray, tmp_path: Path, suffix: str, share: float):
+@pytest.mark.parametrize("fraction", [0.3, 0.7])
+def test_a_truncated_picture_names_itself(array: np.ndarray, tmp_path: Path, suffix: str, fraction: float):
     path = tmp_path / f"street{suffix}"
     Image.fromarray(array.repeat(8, 0).repeat(8, 1)).save(path)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
     with pytest.raises(ZooError, match=rf"street\{suffix}: damaged picture"):
         open_rgb(path)
 

@@ -182,7 +182,7 @@ def test_weights_of_other_classes_are_not_measured(place: Path, capsys: pytest.C
     recipe = yaml.safe_load((place / "mini.yaml").read_text())
     recipe["data"] = {
         "class_path": "zoo.data.SegmentationFolder",
-        "init_args": {"pictures": "pictures", "masks": "masks", "classes": ["sky", "road"], "val_share": 0.3},
+        "init_args": {"pictures": "pictures", "masks": "masks", "classes": ["sky", "road"], "val_fraction": 0.3},
     }
     recipe["data"]["init_args"]["batch_size"] = 2
     (place / "mini.yaml").write_text(yaml.safe_dump(recipe))

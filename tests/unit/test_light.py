@@ -127,7 +127,7 @@ def test_a_stranger_s_recipe_is_not_blamed_for_what_is_not_installed(tmp_path: P
         ("PIL.Image", "pillow"),
         ("huggingface_hub", "huggingface_hub"),
         ("nowhere", None),
-        ("onnx", None),  # of an extra, which is asked for by its name
+        ("onnx", None),  # part of an extra, which is asked for by its name
         (None, None),
     ],
 )

@@ -58,8 +58,8 @@ def test_encoder_weights_from_a_file_arrive(tmp_path: Path):
     ("encoder", "weights", "message"),
     [
         ("test_resnet", "none.safetensors", r"none\.safetensors: no such file.*--model\.encoder_weights FILE"),
-        ("test_resnet", "encoder.pth", r"encoder_weights is \"timm\".*not 'encoder\.pth'"),
-        ("test_resnet", "imagenet", r"encoder_weights is \"timm\".*not 'imagenet'"),
+        ("test_resnet", "encoder.pth", r"encoder_weights must be \"timm\".*not 'encoder\.pth'"),
+        ("test_resnet", "imagenet", r"encoder_weights must be \"timm\".*not 'imagenet'"),
         ("resnet81", None, r"no encoder 'resnet81'; did you mean resnet\d+"),
     ],
 )
@@ -208,12 +208,12 @@ def test_palette_picture_holds_the_ids(net: LinkNet, array: np.ndarray, tmp_path
     assert np.array_equal(np.array(result.overlay(1)), palette[result.mask])
 
 
-def test_shares_of_the_classes(net: LinkNet, array: np.ndarray):
+def test_fractions_of_the_classes(net: LinkNet, array: np.ndarray):
     result = net.predict(array)
-    shares = result.shares()
-    assert sum(shares.values()) == pytest.approx(1)
-    assert list(shares.values()) == sorted(shares.values(), reverse=True)
-    assert all(share == (result.mask == CAMVID.names.index(name)).mean() for name, share in shares.items())
+    fractions = result.fractions()
+    assert sum(fractions.values()) == pytest.approx(1)
+    assert list(fractions.values()) == sorted(fractions.values(), reverse=True)
+    assert all(fraction == (result.mask == CAMVID.names.index(name)).mean() for name, fraction in fractions.items())
 
 
 def test_sheet_marks_errors_and_leaves_out_void():
@@ -333,8 +333,14 @@ def test_the_overlap_follows_the_tile(tile: int, overlap: int):
         (128, 200, "overlap of tiles of 128 pixels must be 0 to 96, not 200"),
         (64, 33, "overlap of tiles of 64 pixels must be 0 to 32, not 33"),
         (128, -1, "overlap of tiles of 128 pixels must be 0 to 96, not -1"),
-        *((tile, None, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (63, 3, -5, None)),
-        *((tile, 0, f'tile is a number of pixels from 64 on or "auto", not {tile!r}') for tile in (64.5, "all", True)),
+        *(
+            (tile, None, f'tile must be a number of pixels from 64 on or "auto", not {tile!r}')
+            for tile in (63, 3, -5, None)
+        ),
+        *(
+            (tile, 0, f'tile must be a number of pixels from 64 on or "auto", not {tile!r}')
+            for tile in (64.5, "all", True)
+        ),
     ],
 )
 def test_a_tile_that_cannot_be_is_refused_with_the_real_range(tile: Any, overlap: int | None, told: str):

@@ -62,7 +62,7 @@ def test_a_card_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    """Of ``zoo fit``, as far as it is looked at here."""
+    """A run of ``zoo fit``, as far as these tests look at it."""
     run = tmp_path / "linknet_streets" / "version_3"
     for name in ("model/config.json", "model/model.safetensors", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
         (run / name).parent.mkdir(parents=True, exist_ok=True)

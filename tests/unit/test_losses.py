@@ -68,8 +68,8 @@ def test_void_pixels_change_neither_loss_nor_gradient():
 @pytest.mark.parametrize("weighting", ["frequency", "max"])
 def test_class_weights_by_hand(weighting: str, c: float):
     pixels = np.array([70_000.0, 20_000, 9_000, 900, 100])
-    share = pixels / (pixels.sum() if weighting == "frequency" else pixels.max())
-    by_hand = 1 / np.log(c + share)
+    fraction = pixels / (pixels.sum() if weighting == "frequency" else pixels.max())
+    by_hand = 1 / np.log(c + fraction)
     by_hand /= (by_hand * pixels).sum() / pixels.sum()  # a mean of 1 over the pixels
     weights = class_weights(torch.from_numpy(pixels), weighting, c)
     assert weights.dtype == torch.float32

@@ -68,7 +68,7 @@ def test_style_targets_are_made_once_for_each_size(net, monkeypatch):
 
     monkeypatch.setattr(objective, "StyleTransferLoss", Counted)
     monkeypatch.setattr(objective, "COARSEST", 60)
-    monkeypatch.setattr(objective, "LEAST", 50)
+    monkeypatch.setattr(objective, "MIN_HALVED", 50)
     painted(net, iterations=7, size=80)
     assert len(made) == 2
 
@@ -209,9 +209,9 @@ def test_large_pictures_are_told_of(net):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"iterations": 0}, "iterations is a number from 1 on, not 0"),
-        ({"size": 0}, "size is a number from 1 on"),
-        ({"preview_every": 0}, "preview_every is a number from 1 on"),
+        ({"iterations": 0}, "iterations must be a whole number from 1 on, not 0"),
+        ({"size": 0}, "size must be a whole number from 1 on"),
+        ({"preview_every": 0}, "preview_every must be a whole number from 1 on"),
         ({"seed": -1}, r"seed must be a number from 0 to 2\*\*63 - 1, not -1"),
         ({"seed": 10**30}, r"seed must be a number from 0 to 2\*\*63 - 1"),
         ({"start": "grey"}, "content, noise or style, not 'grey'"),

@@ -46,7 +46,7 @@ def seeded(monkeypatch: pytest.MonkeyPatch) -> None:
     features = VGGFeatures(["relu1_1", "relu2_1"], weights=None, pooling="average")
     monkeypatch.setattr(NeuralStyle, "loss_network", lambda *_: features)
     monkeypatch.setattr(objective, "COARSEST", 60)
-    monkeypatch.setattr(objective, "LEAST", 20)
+    monkeypatch.setattr(objective, "MIN_HALVED", 20)
 
 
 def test_results_are_what_a_card_holds(pair: StylePair, seeded: None):

@@ -26,7 +26,7 @@ OPTIONS = [
     "--model.style_layers={relu1_1: 1.0, relu2_1: 1.0}",
     "--model.size=80",
     "--model.vgg=null",
-    "--data.every=3",
+    "--data.preview_every=3",
     f"--trainer.max_steps={STEPS}",
     "--trainer.accelerator=cpu",
     "--trainer.precision=32-true",
@@ -37,7 +37,7 @@ OPTIONS = [
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with pictures, where a picture of 80 pixels has two stages."""
     monkeypatch.setattr(objective, "COARSEST", 50)
-    monkeypatch.setattr(objective, "LEAST", 50)
+    monkeypatch.setattr(objective, "MIN_HALVED", 50)
     monkeypatch.chdir(tmp_path)
     Image.fromarray(data.chelsea()[50:130, 100:200]).save("cat.png")
     Image.fromarray(draw_pattern(48, 64)).save("style.png")
@@ -128,7 +128,7 @@ def test_several_styles_and_preserved_colours(here: Path):
     ("options", "message"),
     [
         (["--data.blend=[1, 2]"], "data.blend needs a weight for each style, 1 in all"),
-        (["--data.every=0"], "data.every is 1 or more"),
+        (["--data.preview_every=0"], "data.preview_every must be 1 or more"),
         (["--data.content=missing.png"], "missing.png: no such file"),
         (["--data.style=missing.png"], "missing.png: no such file"),
         (["--model.vgg=missing.safetensors"], "--model.vgg FILE.safetensors"),
@@ -150,10 +150,10 @@ def test_learns_from_a_pair_only():
 
 
 @pytest.mark.parametrize(
-    ("steps", "every", "expected"),
+    ("steps", "preview_every", "expected"),
     [(300, 25, 25), (50, 20, 25), (97, 20, 97), (2, 25, 2), (634, 25, 317), (-1, 25, 25)],
 )
-def test_the_last_iteration_ends_an_epoch(steps: int, every: int, expected: int):
-    pair = StylePair(every=every)
+def test_the_last_iteration_ends_an_epoch(steps: int, preview_every: int, expected: int):
+    pair = StylePair(preview_every=preview_every)
     pair.trainer = SimpleNamespace(max_steps=steps)
     assert len(pair.train_dataloader()) == expected

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from zoo.base.bounds import Count, Pixels, Share
+from zoo.base.bounds import Count, Fraction, Pixels
 from zoo.base.errors import ZooError
 from zoo.commands.options import OptionParser, options_of
 
@@ -18,7 +18,7 @@ def work(
     net: Any,
     *,
     times: Count = 3,
-    share: Share = 1.0,
+    fraction: Fraction = 1.0,
     tile: int | Literal["auto"] = "auto",
     way: Literal["near", "far"] | None = None,
     sizes: Sequence[int] = (256, 512),
@@ -36,7 +36,7 @@ def work(
     Args:
         net: what works.
         times: how often
-        share: of the whole
+        fraction: of the whole
         tile: side, or ``auto``
         sizes: pixels, 100 % of them
         picture: by default the first
@@ -53,7 +53,7 @@ def parser() -> OptionParser:
 def test_what_a_command_line_can_give_is_an_option():
     names = {option.name: option for option in options_of(work, ["net"])}
     assert (
-        " ".join(names) == "times share tile way sizes counts words style_file keep scale picture"
+        " ".join(names) == "times fraction tile way sizes counts words style_file keep scale picture"
     )  # and neither other
     assert names["style_file"].flag == "--style-file"
     assert options_of(work, ["net"], "data")[7].flag == "--data.style_file"
@@ -64,7 +64,7 @@ def test_what_a_command_line_can_give_is_an_option():
     ("argv", "values"),
     [
         ("", {"times": 3, "tile": "auto", "sizes": (256, 512), "keep": False}),
-        ("--times 4 --share=0.5 --keep --way far", {"times": 4, "share": 0.5, "keep": True, "way": "far"}),
+        ("--times 4 --fraction=0.5 --keep --way far", {"times": 4, "fraction": 0.5, "keep": True, "way": "far"}),
         ("--tile 64 --sizes 8", {"tile": 64, "sizes": [8]}),
         ("--sizes 8 16 --times 2", {"sizes": [8, 16], "times": 2}),
         ("--sizes [8,16]", {"sizes": [8, 16]}),
@@ -88,8 +88,8 @@ def test_values_are_of_the_type_of_the_argument(parser: OptionParser, argv: str,
         ("--times 0", "--times must be a whole number from 1 on, not '0'"),
         ("--times many", "--times must be a whole number from 1 on, not 'many'"),
         ("--times", "--times: expected one argument"),
-        ("--share 3", "--share must be a number from 0 to 1, not '3'"),
-        ("--share -1", "--share must be a number from 0 to 1, not '-1'"),
+        ("--fraction 3", "--fraction must be a number from 0 to 1, not '3'"),
+        ("--fraction -1", "--fraction must be a number from 0 to 1, not '-1'"),
         ("--tile big", "--tile must be a whole number or auto, not 'big'"),
         ("--way up", "--way must be near, far or null, not 'up'"),
         ("--keep=fp16", "--keep takes no value, not 'fp16'"),

@@ -21,7 +21,7 @@ from zoo.data.pairs import (
     splitmix64,
     to_net_size,
 )
-from zoo.data.training_pairs import Shares, draw, draw_training
+from zoo.data.training_pairs import Fractions, draw, draw_training
 from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, matrix_from_corners, net_scaling, transform_points
 
 SMALL_BUT_WILD = Protocol(60, 50, 12, 15)  # half of its quadrilaterals are not convex
@@ -112,7 +112,7 @@ def data(request: pytest.FixtureRequest) -> HomographyPairs:
 def test_held_out_pairs_are_what_their_description_says(data: HomographyPairs, split: str, s: int):
     pairs, offsets = data.held_out_pairs(split)
     pictures, protocol = data.kept(split), data.protocol
-    for i in (0, 51):  # of 50 pictures: the second shows picture 1
+    for i in (0, 51):  # there are 50 pictures: the second shows picture 1
         left, top, moves = geometry(s, i, protocol)
         assert offsets[i].tolist() == moves
         picture = pictures[i % 50].tolist()
@@ -209,20 +209,20 @@ def test_identity_scores_what_the_metric_says():
 
 
 def test_a_first_pass_leaves_less_than_there_was():
-    drawn = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], Shares(later=1.0))
-    assert drawn.later.mean() > 0.98
-    assert np.abs(drawn.offsets[drawn.later]).max() <= 32
+    drawn = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], Fractions(second_pass=1.0))
+    assert drawn.second_pass.mean() > 0.98
+    assert np.abs(drawn.offsets[drawn.second_pass]).max() <= 32
     distance = np.linalg.norm(drawn.offsets, axis=-1).mean(1)
-    assert np.median(distance[drawn.later]) < 8
-    again = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], Shares(later=0.25, photometric=0.5))
-    assert again.later.mean() == pytest.approx(0.25, abs=0.02)
+    assert np.median(distance[drawn.second_pass]) < 8
+    again = draw_training(rng(), 10, 20_000, PROTOCOLS["B"], Fractions(second_pass=0.25, photometric=0.5))
+    assert again.second_pass.mean() == pytest.approx(0.25, abs=0.02)
     assert again.unlike.mean() == pytest.approx(0.5, abs=0.02)
     assert np.array_equal(again.places, drawn.places)
 
 
 def test_pairs_in_the_other_order_are_the_inverse():
     there = draw_training(rng(), 10, 2000, PROTOCOLS["B"])
-    back = draw_training(rng(), 10, 2000, PROTOCOLS["B"], Shares(swapped=1.0))
+    back = draw_training(rng(), 10, 2000, PROTOCOLS["B"], Fractions(swapped=1.0))
     assert not there.swapped.any()
     assert 0.7 < back.swapped.mean() < 0.95
     assert np.abs(back.offsets[back.swapped]).max() <= 64
@@ -235,7 +235,7 @@ def test_pairs_in_the_other_order_are_the_inverse():
 
 @pytest.mark.parametrize("protocol", [PROTOCOLS["A"], PROTOCOLS["B"], Protocol(320, 240, 128, 32, 8)])
 def test_wide_pairs_are_turned_and_zoomed_and_lie_in_the_picture(protocol: Protocol):
-    drawn = draw_training(rng(), 10, 5000, protocol, Shares(wide=1.0))
+    drawn = draw_training(rng(), 10, 5000, protocol, Fractions(wide=1.0))
     corners = corner_points(protocol.patch)
     quads = transform_points(drawn.matrices, corners)
     assert quads.min() >= -1e-9

@@ -109,7 +109,7 @@ def test_a_panorama_has_bounds():
 
 
 def test_strips_leave_no_seams(monkeypatch: pytest.MonkeyPatch):
-    """Of some a picture is not part at all, and where it is, its box alone is warped."""
+    """Some strips lack a picture, and where it is, its box alone is warped."""
     whole = np.asarray(panorama(links(4)).picture).astype(int)
     monkeypatch.setattr(mosaic, "STRIP", 7)
     assert np.abs(np.asarray(panorama(links(4)).picture) - whole).max() <= 1

@@ -189,7 +189,7 @@ def test_one_pass_serves_both_losses(vgg: VGGFeatures, pictures: Tensor, style: 
 
 
 def test_normalized_layers_weigh_alike(vgg: VGGFeatures, style: Tensor):
-    """Of a black Gram matrix each layer is off by its own norm."""
+    """Each layer is off from a black Gram matrix by its own norm."""
     looks = StyleLoss(vgg, style, normalize=True)
     nothing = {name: torch.zeros_like(feature) for name, feature in vgg(style).items()}
     assert looks.of_features(nothing).item() == pytest.approx(len(WEIGHTS), rel=1e-5)

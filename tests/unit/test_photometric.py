@@ -88,16 +88,16 @@ def test_jpeg_loses_more_at_lower_quality():
     assert losses[0] < 1.5
 
 
-@pytest.mark.parametrize("share", [0.05, 0.1, 0.4, 0.8, 1.0])
-def test_occlusion_covers_its_share(share: float):
+@pytest.mark.parametrize("fraction", [0.05, 0.1, 0.4, 0.8, 1.0])
+def test_occlusion_covers_its_fraction(fraction: float):
     chance, corners = rng(), []
     for _ in range(100):
-        marked = occlude(np.full((120, 160), 256, np.uint16), share, chance) < 256
+        marked = occlude(np.full((120, 160), 256, np.uint16), fraction, chance) < 256
         rows, columns = (np.flatnonzero(marked.any(axis)) for axis in (1, 0))
-        assert marked.mean() == pytest.approx(share, rel=0.05)
+        assert marked.mean() == pytest.approx(fraction, rel=0.05)
         assert marked.sum() == len(rows) * len(columns)  # one rectangle
         corners.append((rows[0], columns[0]))
-    assert share == 1.0 or len(set(corners)) > 10
+    assert fraction == 1.0 or len(set(corners)) > 10
 
 
 def test_patches_differ_as_often_as_they_should(monkeypatch: pytest.MonkeyPatch):
@@ -156,10 +156,10 @@ def test_jpeg_of_a_batch(quality: int):
 
 def test_occlusion_of_a_batch():
     count = 50
-    share, x, y = (torch.from_numpy(rng(i).uniform(0.05, 1, count)).float().view(-1, 1, 1, 1) for i in range(3))
+    fraction, x, y = (torch.from_numpy(rng(i).uniform(0.05, 1, count)).float().view(-1, 1, 1, 1) for i in range(3))
     aspect = torch.from_numpy(np.exp(rng(3).uniform(-0.5, 0.5, count))).float().view(-1, 1, 1, 1)
-    marked = device_pairs.occlude(torch.zeros(count, 1, 128, 128), share, aspect, x, y, torch.ones(count, 1, 1, 1))
-    assert torch.allclose(marked.mean((1, 2, 3)), share.flatten(), rtol=0.05)
+    marked = device_pairs.occlude(torch.zeros(count, 1, 128, 128), fraction, aspect, x, y, torch.ones(count, 1, 1, 1))
+    assert torch.allclose(marked.mean((1, 2, 3)), fraction.flatten(), rtol=0.05)
     for one in marked[:, 0].bool():
         assert one.sum() == one.any(0).sum() * one.any(1).sum()
 

@@ -33,7 +33,7 @@ from zoo.cards import weights
 from zoo.commands import completion, main
 from zoo.training import recipes
 
-SEED, GROUPS, LINES = 33, 10, 10  # of the suite: 100 lines, of which two once ended as bugs
+SEED, GROUPS, LINES = 33, 10, 10  # those of the suite: 100 lines, of which two once ended as bugs
 RECIPE = """\
 seed_everything: 1
 model:
@@ -105,7 +105,7 @@ WORDS = {  # what some of them take besides numbers, or seem to
     "callbacks": lightning.pytorch.callbacks, "logger": lightning.pytorch.loggers, "plugins": lightning.pytorch.plugins,
     "optimizer": torch.optim, "lr_scheduler": torch.optim.lr_scheduler,
 }  # fmt: skip
-DAMAGES = 24  # of each kind of file that is damaged at random
+DAMAGES = 24  # damages of each kind of file that is damaged at random
 NESTED = (
     "model.optimizer.lr", "model.optimizer.class_path", "model.optimizer.init_args.lr", "model.lr_scheduler.power",
     "model.lr_scheduler.warmup", "model.lr_scheduler.total_steps", "model.lr_scheduler.class_path",
@@ -124,11 +124,11 @@ ENDLESS = (
     "devices",
     "num_nodes",
     "strategy",
-    "train_pairs",
+    "pairs_per_epoch",
     "val_pairs",
-    "train_crops",
-    "held_out",
-)  # of a right value, long
+    "crops_per_epoch",
+    "val_fraction",
+)  # a right value takes long
 UNFIT = (".devices", ".num_nodes", ".strategy", "--debug")  # processes are started; a traceback is printed
 RIGHT = {  # right lines of each verb, and how often one is drawn
     "fit": (40, ["--recipe mini.yaml", "--recipe mini.yaml", "--recipe mini.yaml --weights models/linknet",
@@ -159,7 +159,7 @@ class Draw(random.Random):
 
     def line(self) -> list[str]:
         """A verb and its arguments."""
-        verb = self.choices(list(RIGHT), [share for share, _ in RIGHT.values()])[0]
+        verb = self.choices(list(RIGHT), [weight for weight, _ in RIGHT.values()])[0]
         words = [verb, *self.choice(RIGHT[verb][1]).split()]
         for _ in range(self.choice((1, 1, 1, 1, 2, 2, 3))):
             words = self.changed(words, verb)
@@ -322,7 +322,7 @@ def run(line: list[str], folder: Path) -> tuple[Any, str, str]:
         patch.chdir(folder)
         try:
             code: Any = main.main(line)
-        except SystemExit as stop:  # of help
+        except SystemExit as stop:  # help ends so
             code = stop.code or 0
     return code, output.getvalue(), errors.getvalue()
 
@@ -357,7 +357,7 @@ def message_faults(told: str) -> list[str]:
     lines = told.splitlines()
     starts = [index for index, line in enumerate(lines) if line.startswith("zoo: ")]
     error = next((index for index in reversed(starts) if lines[index].startswith("zoo: error: ")), None)
-    if error is None:  # of predict, which tells of each picture
+    if error is None:  # predict tells about each picture
         return [] if starts[:1] == [0] else ["says no error"]
     lines = lines[error:]
     found = [f"an error of {len(lines)} lines"] if len(lines) > 3 else []

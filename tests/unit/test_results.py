@@ -20,7 +20,7 @@ from zoo.models.linknet.predict import Segmentation
 from zoo.models.neural_style.result import Painting
 from zoo.models.perceptual_sr.result import Upscaled
 from zoo.pictures.homography import Homography
-from zoo.pictures.results import SHOWN, Shown
+from zoo.pictures.results import SHOWN_SIDE, Shown
 from zoo.pictures.stylized import Stylized
 
 CAT = data.chelsea()[100:145, 120:187]
@@ -127,7 +127,7 @@ def test_plain_values_are_json(case: tuple[object, list[str]]):
 def test_shows_itself(case: tuple[object, list[str]]):
     result, _ = case
     width, height = shown_size(result._repr_png_())
-    assert 0 < max(width, height) <= SHOWN
+    assert 0 < max(width, height) <= SHOWN_SIDE
     figure = result._repr_html_()
     assert figure.count("<") == (10 if isinstance(result, Upscaled) else 5)  # nothing of the caption is markup
     assert base64.b64encode(result._repr_png_()).decode() in figure or isinstance(
@@ -151,7 +151,7 @@ def test_results_are_compared_as_things(case: tuple[object, list[str]]):
             lambda: segmentation(True),
             {
                 "size": [67, 45],
-                "shares": {"eye & nose": (CAT[..., 0] > 110).mean(), "<fur>": (CAT[..., 0] <= 110).mean()},
+                "fractions": {"eye & nose": (CAT[..., 0] > 110).mean(), "<fur>": (CAT[..., 0] <= 110).mean()},
             },
         ),
         (upscaled, {"size": [268, 180], "mode": "RGB", "notes": ["16 bits a channel became 8"]}),
@@ -216,7 +216,7 @@ def test_a_caption_names_what_can_be_seen():
     mask[:60], mask[99, :49] = 1, 2
     result = Segmentation(mask, ("sky", "road", "pole"), ((0, 0, 0),) * 3, np.zeros((100, 100, 3), np.uint8))
     assert result.caption() == "road 60%, sky 40%"
-    assert result.shares()["pole"] == 0.0049
+    assert result.fractions()["pole"] == 0.0049
 
 
 @pytest.mark.parametrize(

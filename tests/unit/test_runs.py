@@ -23,7 +23,7 @@ SCHEDULE = """\
       class_path: zoo.nn.schedule.WarmupPolyLR
 data:
 """
-STEPS = 4  # of an epoch
+STEPS = 4  # steps of an epoch
 SIGNAL = """\
 import os
 import signal
@@ -163,7 +163,7 @@ def test_a_resume_knows_the_folders_of_the_first_start(place: Path, monkeypatch:
         mask.paste(1, (0, 0, 32, 64))
         mask.save(place / "masks" / f"{number}.png")
     (place / "names.txt").write_text("sky\nroad\n")
-    data = ["--data.pictures=pictures", "--data.masks=masks", "--data.classes=[names.txt]", "--data.val_share=0.3"]
+    data = ["--data.pictures=pictures", "--data.masks=masks", "--data.classes=[names.txt]", "--data.val_fraction=0.3"]
     fit("--recipe", "mini.yaml", "--data=zoo.data.SegmentationFolder", *data, "--data.batch_size=4")
     run = place / "runs" / "mini" / "version_0"
     known = yaml.safe_load((run / "config.yaml").read_text())["data"]["init_args"]
@@ -384,14 +384,15 @@ def test_a_run_that_is_killed_before_its_first_checkpoint_begins_anew(place: Pat
     assert_same_weights(run, place / "runs" / "whole" / "version_0")
 
 
-MINIATURES = {  # of each recipe: an epoch of five small steps
+MINIATURES = {  # options of each recipe: an epoch of five small steps
     "linknet_streets": [
         "--model.encoder=test_resnet", "--data.size=[64,64]", "--data.train=10", "--data.val=2", "--data.batch_size=2",
         "--data.augment.crop=[48,64]",
     ],
-    "homographynet_streets": ["--data.train_pairs=20", "--data.batch_size=4"],
-    "perceptual_sr_streets": ["--data.train_pairs=20", "--data.crop=32", "--data.batch_size=4", "--model.channels=8"],
-    "fast_style_streets": ["--data.train_crops=20", "--data.crop=32", "--data.size=64"],
+    "homographynet_streets": ["--data.pairs_per_epoch=20", "--data.batch_size=4"],
+    "perceptual_sr_streets": ["--data.pairs_per_epoch=20", "--data.crop=32", "--data.batch_size=4",
+                              "--model.channels=8"],
+    "fast_style_streets": ["--data.crops_per_epoch=20", "--data.crop=32", "--data.size=64"],
 }  # fmt: skip
 SMALL = [
     "--trainer.max_epochs=3", "--trainer.limit_val_batches=1", "--trainer.accelerator=cpu",

@@ -16,7 +16,7 @@ def optimizer() -> SGD:
 
 
 def rates(scheduler: WarmupPolyLR, steps: int) -> list[list[float]]:
-    """Of every group, at each of the next steps."""
+    """The rates of every group, at each of the next steps."""
     seen = []
     for _ in range(steps):
         seen.append([group["lr"] for group in scheduler.optimizer.param_groups])
@@ -88,5 +88,5 @@ def test_the_state_says_nothing_of_the_length_of_the_run():
 
 @pytest.mark.parametrize("wrong", [{"power": -1}, {"warmup": -0.1}, {"warmup": 1.5}])
 def test_refuses_what_is_out_of_range(wrong: dict):
-    with pytest.raises(ZooError, match=r"power is 0 or more, warmup in 0\.\.1"):
+    with pytest.raises(ZooError, match=r"power must be 0 or more, warmup in 0\.\.1"):
         WarmupPolyLR(optimizer(), **wrong)

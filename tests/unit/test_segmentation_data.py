@@ -64,7 +64,7 @@ def test_reads_a_sample(tmp_path: Path):
     assert np.array_equal(read, mask)
 
 
-def test_a_value_outside_of_the_label_map_is_named_with_its_share(tmp_path: Path):
+def test_a_value_outside_of_the_label_map_is_named_with_its_fraction(tmp_path: Path):
     mask = np.zeros((10, 10), np.uint8)
     mask[:3, 0], mask[4, 4] = 7, 9
     with pytest.raises(ZooError, match=r"masks/a\.png: value 7 \(3\.0% of its pixels\).*are 0\.\.2, 255 is ignored"):
@@ -155,7 +155,7 @@ def test_ids_of_16_bits_do_not_wrap_around(tmp_path: Path):
 
 @pytest.mark.parametrize("ignore_index", [-1, -100, 256, 1000])
 def test_an_id_of_void_that_no_mask_can_have_is_refused(tmp_path: Path, ignore_index: int):
-    with pytest.raises(ZooError, match=rf"^data\.ignore_index is 0 to 255, or null .*, not {ignore_index}$"):
+    with pytest.raises(ZooError, match=rf"^data\.ignore_index must be 0 to 255, or null .*, not {ignore_index}$"):
         SegmentationFolder(tmp_path, tmp_path, ["road", "sky"], ignore_index)
 
 
@@ -182,7 +182,7 @@ def test_without_void_what_lies_beyond_a_picture_is_mirrored():
 def test_a_class_may_be_ignored(tmp_path: Path):
     """And then has no share of the pixels that classes are weighted by."""
     write_folder(tmp_path, 4)
-    data = folder_data(tmp_path, val_share=0.0, ignore_index=0)
+    data = folder_data(tmp_path, val_fraction=0.0, ignore_index=0)
     masks = np.concatenate([mask.ravel() for _, mask in data.kept("train")])
     assert data.class_pixels().tolist() == [0, (masks == 1).sum(), (masks == 2).sum()]
 
@@ -269,7 +269,7 @@ def test_pictures_and_masks_in_one_folder(tmp_path: Path):
         picture.with_suffix(".mask").rename(picture)
     (tmp_path / "link").symlink_to(tmp_path / "pictures")
     for masks in ("pictures", "link"):
-        data = SegmentationFolder(tmp_path / "pictures", tmp_path / masks, list(LABELS.names), val_share=0.2)
+        data = SegmentationFolder(tmp_path / "pictures", tmp_path / masks, list(LABELS.names), val_fraction=0.2)
         found = [pair for split in ("train", "val", "test") for pair in data.pairs(split)]
         assert {picture.suffix for picture, _ in found} == {".jpg"}
         assert {mask.suffix for _, mask in found} == {".png"}
@@ -280,7 +280,7 @@ def test_a_picture_that_would_be_its_own_mask_is_refused(tmp_path: Path):
     write_folder(tmp_path, 4)
     pictures = tmp_path / "pictures"
     Image.open(pictures / "000.png").save(pictures / "000.jpg")
-    data = SegmentationFolder(pictures, pictures, list(LABELS.names), val_share=0.0)
+    data = SegmentationFolder(pictures, pictures, list(LABELS.names), val_fraction=0.0)
     with pytest.raises(ZooError, match=r"001\.png would be its own mask, as would 3 of 4 pictures\nput pictures and"):
         data.pairs("train")
 
@@ -297,7 +297,7 @@ def test_masks_beside_their_pictures_are_told_at_once_what_to_be_called(tmp_path
 def test_missing_masks_are_counted_in_the_whole_set(tmp_path: Path):
     """And a split is used where only those of another one are missing."""
     write_folder(tmp_path, 30)
-    data = folder_data(tmp_path, val_share=0.25)
+    data = folder_data(tmp_path, val_fraction=0.25)
     for name in names(data, "test"):
         (tmp_path / "masks" / name).unlink()
     count = len(data.pairs("train") + data.pairs("val"))
@@ -309,7 +309,7 @@ def test_missing_masks_are_counted_in_the_whole_set(tmp_path: Path):
 def test_masks_without_a_picture_are_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Those of pictures of any split have one."""
     write_folder(tmp_path, 30)
-    data = folder_data(tmp_path, val_share=0.25)
+    data = folder_data(tmp_path, val_fraction=0.25)
     for split in ("train", "val", "test"):
         data.pairs(split)
     assert capsys.readouterr().err == ""
@@ -323,7 +323,7 @@ def test_masks_without_a_picture_are_told_once(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_fit_tells_how_many_pictures_it_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_folder(tmp_path, 40)
-    data = folder_data(tmp_path, val_share=0.25, batch_size=4)
+    data = folder_data(tmp_path, val_fraction=0.25, batch_size=4)
     data.setup("test")
     assert capsys.readouterr().err == ""
     data.setup("fit")
@@ -352,7 +352,7 @@ def test_batches_that_leave_out_a_quarter_are_told(
 
 def test_files_that_cannot_be_used_are_counted(tmp_path: Path):
     write_folder(tmp_path, 8)
-    data = folder_data(tmp_path, val_share=0.0)
+    data = folder_data(tmp_path, val_fraction=0.0)
     (tmp_path / "pictures/001.png").write_bytes(b"")
     with pytest.raises(ZooError, match=r"001\.png: an empty file$"):
         data.kept("train")
@@ -368,20 +368,20 @@ def test_reading_ends_where_nothing_can_be_used(tmp_path: Path, monkeypatch: pyt
     for path in (tmp_path / "masks").iterdir():
         path.write_bytes(b"")
     with pytest.raises(ZooError, match=r"000\.png: an empty file \(and at least 2 more\)$"):
-        folder_data(tmp_path, val_share=0.0).kept("train")
+        folder_data(tmp_path, val_fraction=0.0).kept("train")
 
 
 def test_masks_in_a_folder_inside_that_of_the_pictures(tmp_path: Path):
     write_folder(tmp_path, 4)
     (tmp_path / "masks").rename(tmp_path / "pictures" / "masks")
-    data = SegmentationFolder(tmp_path / "pictures", tmp_path / "pictures/masks", list(LABELS.names), val_share=0.0)
+    data = SegmentationFolder(tmp_path / "pictures", tmp_path / "pictures/masks", list(LABELS.names), val_fraction=0.0)
     assert [picture.parent.name for picture, _ in data.pairs("train")] == ["pictures"] * 4
 
 
 def test_pictures_in_a_folder_inside_that_of_the_masks(tmp_path: Path):
     write_folder(tmp_path, 4)
     (tmp_path / "pictures").rename(tmp_path / "masks" / "pictures")
-    data = SegmentationFolder(tmp_path / "masks/pictures", tmp_path / "masks", list(LABELS.names), val_share=0.0)
+    data = SegmentationFolder(tmp_path / "masks/pictures", tmp_path / "masks", list(LABELS.names), val_fraction=0.0)
     assert [mask.parent.name for _, mask in data.pairs("train")] == ["masks"] * 4
 
 
@@ -404,14 +404,14 @@ def test_a_mask_that_is_called_otherwise_is_named(tmp_path: Path, name: str, mes
     (tmp_path / "masks" / name).parent.mkdir(exist_ok=True)
     mask.rename(tmp_path / "masks" / name)
     with pytest.raises(ZooError, match=message) as caught:
-        folder_data(tmp_path, val_share=0.0).pairs("train")
+        folder_data(tmp_path, val_fraction=0.0).pairs("train")
     assert name == "labels.tif" or "masks/00.png: no such mask (1 of 1 are missing); " in str(caught.value)
 
 
 def test_a_suffix_in_capitals_is_one(tmp_path: Path):
     _, mask = write(tmp_path, np.zeros((4, 4), np.uint8), "00")
     mask.rename(mask.with_suffix(".PNG"))
-    assert paths(folder_data(tmp_path, val_share=0.0), "train") == [("pictures/00.png", "masks/00.PNG")]
+    assert paths(folder_data(tmp_path, val_fraction=0.0), "train") == [("pictures/00.png", "masks/00.PNG")]
 
 
 def test_splits_of_the_pictures_without_splits_of_the_masks(tmp_path: Path):
@@ -426,7 +426,7 @@ def test_no_masks_at_all(tmp_path: Path):
     _, mask = write(tmp_path, np.zeros((4, 4), np.uint8))
     mask.unlink()
     with pytest.raises(ZooError, match=r"masks: no masks \(\.png files\)$"):
-        folder_data(tmp_path, val_share=0.0).pairs("train")
+        folder_data(tmp_path, val_fraction=0.0).pairs("train")
 
 
 def test_matches_pictures_of_any_format_in_subfolders(tmp_path: Path):
@@ -434,7 +434,7 @@ def test_matches_pictures_of_any_format_in_subfolders(tmp_path: Path):
     write_folder(tmp_path, 1, first=1, suffix=".JPG")
     write(tmp_path, np.zeros((4, 4), np.uint8), "sub/a")
     (tmp_path / "pictures" / "notes.txt").write_text("no picture")
-    assert paths(folder_data(tmp_path, val_share=0.0), "train") == [
+    assert paths(folder_data(tmp_path, val_fraction=0.0), "train") == [
         ("pictures/000.png", "masks/000.png"), ("pictures/001.JPG", "masks/001.png"),
         ("pictures/sub/a.png", "masks/sub/a.png"),
     ]  # fmt: skip
@@ -442,7 +442,7 @@ def test_matches_pictures_of_any_format_in_subfolders(tmp_path: Path):
 
 def test_new_pictures_move_no_other_to_another_split(tmp_path: Path):
     write_folder(tmp_path, 60)
-    data = folder_data(tmp_path, val_share=0.2)
+    data = folder_data(tmp_path, val_fraction=0.2)
     before = {split: names(data, split) for split in ("train", "val", "test")}
     assert sum(map(len, before.values())) == 60
     assert all(len(part) >= 4 for part in before.values())
@@ -455,7 +455,7 @@ def test_new_pictures_move_no_other_to_another_split(tmp_path: Path):
 
 def test_loads_its_splits(tmp_path: Path):
     write_folder(tmp_path, 40)
-    data = folder_data(tmp_path, val_share=0.25)
+    data = folder_data(tmp_path, val_fraction=0.25)
     for split in ("train", "val", "test"):
         assert len(data.kept(split)) == len(names(data, split))
 
@@ -511,23 +511,23 @@ def test_classes_that_are_none(tmp_path: Path, classes: list[str], message: str)
 
 
 def test_folders_that_lack_something(tmp_path: Path):
-    with pytest.raises(ZooError, match=r"pictures: no such folder"):
-        folder_data(tmp_path, val_share=0.0).pairs("train")
+    with pytest.raises(ZooError, match=r"pictures: no such folder\npass yours: --data\.pictures FOLDER$"):
+        folder_data(tmp_path, val_fraction=0.0).pairs("train")
     for name in ("pictures", "masks"):
         (tmp_path / name).mkdir()
     with pytest.raises(ZooError, match=r"pictures: no pictures \(\.apng"):
-        folder_data(tmp_path, val_share=0.0).pairs("train")
+        folder_data(tmp_path, val_fraction=0.0).pairs("train")
     write_folder(tmp_path, 3)
     (tmp_path / "masks" / "001.png").unlink()
     with pytest.raises(ZooError, match=r"masks/001\.png: no such mask \(1 of 3 are missing\)"):
-        folder_data(tmp_path, val_share=0.0).pairs("train")
+        folder_data(tmp_path, val_fraction=0.0).pairs("train")
 
 
 def test_an_empty_split_is_named(tmp_path: Path):
     write_folder(tmp_path, 3)
-    data = folder_data(tmp_path, val_share=0.0)
+    data = folder_data(tmp_path, val_fraction=0.0)
     with pytest.raises(
-        ZooError, match=r"pictures: the val split gets none of its pictures: add pictures, change data\.val_share"
+        ZooError, match=r"pictures: the val split gets none of its pictures: add pictures, change data\.val_fraction"
     ):
         data.setup("fit")
 
@@ -624,7 +624,7 @@ def test_pictures_of_different_sizes_are_evaluated_one_by_one(tmp_path: Path):
     write_folder(tmp_path, 20)
     for number in range(20, 40):
         write(tmp_path, np.zeros((10, 12), np.uint8), f"{number:03d}")
-    batches = list(folder_data(tmp_path, val_share=0.3).val_dataloader())
+    batches = list(folder_data(tmp_path, val_fraction=0.3).val_dataloader())
     assert {masks.shape[1:] for _, masks in batches} == {(16, 20), (10, 12)}
 
 
@@ -655,7 +655,7 @@ def test_more_in_a_batch_than_pictures():
 
 
 def test_scenes_that_are_too_small():
-    with pytest.raises(ZooError, match=r"^data\.size: height and width are 32 pixels or more, not \[64, 0\]$"):
+    with pytest.raises(ZooError, match=r"^data\.size: height and width must be 32 pixels or more, not \[64, 0\]$"):
         StreetScenes((64, 0))
 
 
@@ -675,9 +675,9 @@ def test_the_sample_of_camvid(real_data: Path):
         for picture, mask in data.kept(split):
             assert picture.shape == (360, 480, 3)
             assert mask.shape == (360, 480)
-    share = data.class_pixels() / data.class_pixels().sum()
-    assert (share > 0).all()
-    assert share[3] > 0.2  # road
+    fraction = data.class_pixels() / data.class_pixels().sum()
+    assert (fraction > 0).all()
+    assert fraction[3] > 0.2  # road
     sky = np.concatenate([picture[mask == 0] for picture, mask in data.kept("train")])
     assert sky.mean() > 150
 
@@ -708,7 +708,9 @@ def test_masks_of_0_and_255_are_refused(tmp_path: Path):
     with pytest.raises(ZooError, match=r"no training mask shows 'crack', class 1; the masks hold 0, 255") as caught:
         data.kept("train")
     *_, code = str(caught.value).splitlines()
-    every = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"], None, val_share=0.0)
+    every = SegmentationFolder(
+        tmp_path / "pictures", tmp_path / "masks", ["background", "crack"], None, val_fraction=0.0
+    )
     with pytest.raises(
         ZooError, match=r"value 255 .* no value is ignored \(and 19 more\)\nif 255 means 'crack', convert it to 1"
     ):
@@ -721,7 +723,7 @@ def test_masks_of_0_and_255_are_refused(tmp_path: Path):
 
 def test_a_class_that_is_absent_from_masks_without_255_has_no_such_way_out(tmp_path: Path):
     write(tmp_path, np.zeros((4, 4), np.uint8))
-    data = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"], val_share=0.0)
+    data = SegmentationFolder(tmp_path / "pictures", tmp_path / "masks", ["background", "crack"], val_fraction=0.0)
     with pytest.raises(ZooError, match=r"the masks hold 0, and 255 is ignored$"):
         data.kept("train")
 

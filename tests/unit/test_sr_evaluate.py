@@ -117,7 +117,7 @@ def off_by(truths: list[tuple[str, np.ndarray]], levels: list[int]):
 
 
 def test_scores_are_means_over_the_pictures(truths: list[tuple[str, np.ndarray]]):
-    """Of dB, not of squared errors."""
+    """The mean is of dB, not of squared errors."""
     found = [measure({"told": off_by(truths, levels)}, truths, 4, Cheap())[""]["told"] for levels in ([1, 1], [1, 10])]
     assert found[1]["PSNR Y"] == pytest.approx(found[0]["PSNR Y"] - 10)
     assert found[1]["relu2_2"] == pytest.approx((1 + 100) / 2 / 255**2, rel=1e-4)
@@ -151,7 +151,7 @@ def test_a_network_that_adds_nothing_fares_like_nearest_neighbour(truths: list[t
 
 
 def test_low_pictures_go_through_jpeg(truths: list[tuple[str, np.ndarray]], lpips: LPIPS):
-    """Of the quality that is said; what only adds to the network is not measured once more."""
+    """Their JPEG has the stated quality; what only adds to the network is not measured once more."""
     found = measure(methods(tiny(), {}), truths, 4, lpips)
     assert list(found) == ["", ", JPEG 75", ", JPEG 40"]
     assert list(found[", JPEG 40"]) == [BICUBIC, NETWORK]
@@ -242,7 +242,7 @@ def test_results_are_what_a_card_holds(folder: Path, vgg_file: Path):
 
 def test_pictures_that_were_held_out_bear_the_name_of_their_folder(folder: Path, vgg_file: Path):
     """Or the one that their author gives them; neither says anything of how they are measured."""
-    data = SuperResolutionPairs(folder, held_out=0.49)
+    data = SuperResolutionPairs(folder, val_fraction=0.49)
     data.benchmarks = lambda: {f"{folder.name} test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
     for context, name in ((Context(), folder.name), (Context(data="mine"), "mine")):
         measured = evaluate(tiny(), data, context, vgg=str(vgg_file))
@@ -269,7 +269,7 @@ def test_the_data_of_a_folder_are_known_whatever_it_is_called(folder: Path, vgg_
     shutil.copytree(folder, tmp_path / "elsewhere")
     digests = []
     for root in (folder, tmp_path / "elsewhere"):
-        data = SuperResolutionPairs(root, held_out=0.49)
+        data = SuperResolutionPairs(root, val_fraction=0.49)
         data.benchmarks = lambda: {"photos test": SuperResolutionPairs(test=[folder]).benchmarks()["Two"]}
         digests.append(evaluate(tiny(), data, Context(), vgg=str(vgg_file)).data_digest)
     assert digests[0] == digests[1]

@@ -206,7 +206,7 @@ def test_the_smallest_that_will_do():
 @pytest.mark.parametrize("shape", [(1, 3, 30, 31), (1, 1, 30, 30), (3, 30, 30), (2, 3, 30, 30)])
 def test_refuses_other_shapes(shape: tuple[int, ...]):
     for compare in (psnr, ssim):
-        with pytest.raises(ValueError, match=r"pictures are \(B, 3, H, W\)"):
+        with pytest.raises(ValueError, match=r"pictures must be \(B, 3, H, W\)"):
             compare(torch.zeros(shape), torch.zeros(1, 3, 30, 30))
 
 
@@ -293,7 +293,7 @@ def test_pictures_of_a_batch_are_measured_each():
 def test_what_is_too_small_for_a_grid_is_refused():
     with pytest.raises(ZooError, match="a picture of 80x63 is too small to be searched for a grid"):
         periodic_energy(torch.zeros(1, 3, 63, 80))
-    with pytest.raises(ValueError, match="pictures are"):
+    with pytest.raises(ValueError, match="pictures must be"):
         periodic_energy(torch.zeros(1, 1, 80, 80))
 
 

@@ -18,7 +18,7 @@ from skimage.exposure import match_histograms
 
 from zoo.base.errors import ZooError
 from zoo.models.perceptual_sr.net import PerceptualSR
-from zoo.models.perceptual_sr.predict import BUDGET, SMALLEST, Upscaler
+from zoo.models.perceptual_sr.predict import BUDGET, MIN_TILE, Upscaler
 
 MODES = {
     "1": "L", "L": "L", "I;16": "L", "LA": "LA", "RGB": "RGB", "P": "RGB", "CMYK": "RGB", "RGBA": "RGBA", "PA": "RGBA",
@@ -241,7 +241,7 @@ def test_networks_of_other_precision(cat: np.ndarray, dtype: torch.dtype):
 
 @pytest.mark.parametrize("tile", [0, -3, 1.5, "all", True, np.int64(0)])
 def test_what_is_no_tile(net: PerceptualSR, cat: np.ndarray, tile: object):
-    message = f'tile is a number of pixels from 1 on, "auto" or None, not {tile!r}'
+    message = f'tile must be a number of pixels from 1 on, "auto" or None, not {tile!r}'
     with pytest.raises(ZooError, match=f"{re.escape(message)}$"):
         net.predict(cat, tile=tile)
 
@@ -258,7 +258,7 @@ def test_parts_are_as_large_as_memory_allows(net: PerceptualSR, cat: np.ndarray,
         side = own.tile_side(picture, "auto")
         room = min(BUDGET, (free - 3000 * 2000 * 64) / 2)
         need = (side + 2 * own.halo) ** 2 * net.bytes_a_pixel
-        assert need <= room < 1.1 * need or side == SMALLEST
+        assert need <= room < 1.1 * need or side == MIN_TILE
         sides.append(side)
     assert sides[0] > sides[2] > sides[1]
     assert own.tile_side(Image.fromarray(cat), "auto") == 67
@@ -370,7 +370,7 @@ def test_memory_that_runs_out_by_saving_is_said(
 ):
     result = net.predict(cat)
     monkeypatch.setattr(*place, out_of_memory)
-    if (name, place[1]) != ("a.png", "crop"):  # of the comparison
+    if (name, place[1]) != ("a.png", "crop"):  # files of the comparison
         with pytest.raises(ZooError, match=f"{name}: memory ran out while saving it$"):
             result.save(tmp_path / name)
         assert not list(tmp_path.iterdir())
@@ -478,7 +478,7 @@ def test_a_longest_side_is_kept(net: PerceptualSR, cat: np.ndarray, tmp_path: Pa
         ({"scale": 1}, "scale must be 2 to 4, the factor of these weights, not 1"),
         ({"scale": 5}, "scale must be 2 to 4, the factor of these weights, not 5"),
         ({"scale": 2.5}, "not 2.5"),
-        ({"max_side": 0}, "max_side is a number of pixels from 1 on, not 0"),
+        ({"max_side": 0}, "max_side must be a number of pixels from 1 on, not 0"),
     ],
 )
 def test_what_is_no_scale(net: PerceptualSR, cat: np.ndarray, options: dict, said: str):

@@ -103,15 +103,15 @@ def test_seeds_differ_clearly(scenes):
 
 @pytest.mark.parametrize("cls", range(11))
 def test_every_class_is_large_enough_in_most_scenes(scenes, cls):
-    shares = np.array([(mask == cls).mean() for _, mask in scenes])
-    assert (shares > 0.002).mean() >= (0.8 if cls == FENCE else 0.9)
+    fractions = np.array([(mask == cls).mean() for _, mask in scenes])
+    assert (fractions > 0.002).mean() >= (0.8 if cls == FENCE else 0.9)
 
 
 def test_void_is_there_but_small(scenes):
-    shares = np.array([(mask == CAMVID.ignore_index).mean() for _, mask in scenes])
-    assert (shares > 0).mean() > 0.4
-    assert shares.mean() < 0.04
-    assert shares.max() < 0.12
+    fractions = np.array([(mask == CAMVID.ignore_index).mean() for _, mask in scenes])
+    assert (fractions > 0).mean() > 0.4
+    assert fractions.mean() < 0.04
+    assert fractions.max() < 0.12
 
 
 def test_nothing_is_thinner_than_two_pixels_at_240x320(scenes):

@@ -71,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     for i in range(24):
         Image.fromarray(photographs.chelsea()[10 * i : 10 * i + 48, 120:184]).save(folder / f"{i:02}.png")
-    for path in PictureCrops(folder, held_out=0.2).names("train"):
+    for path in PictureCrops(folder, val_fraction=0.2).names("train"):
         path.write_text("no picture")
     return folder
 
@@ -218,7 +218,7 @@ def test_a_network_as_good_as_the_optimiser(folder: Path, recipe: dict, one_thre
             *_, last = descend(begin(content, "noise"), lambda y: criterion(y, targets), 4)
         return last.picture
 
-    data = PictureCrops(folder, held_out=0.2)
+    data = PictureCrops(folder, val_fraction=0.2)
     measured = evaluate(Told(optimum), data, Context(recipe), sizes=[32], iterations=[4], photographs=2)
     assert values(measured) == {"loss / L-BFGS(4)": 1.0}
     assert measured.figures[0].data == folder.name
@@ -258,7 +258,7 @@ def test_pictures_are_whole_and_as_long_as_said():
 
 
 def test_results_are_what_a_card_holds(folder: Path, context: Context, capsys: pytest.CaptureFixture):
-    data, net = PictureCrops(folder, held_out=0.2), tiny().train()
+    data, net = PictureCrops(folder, val_fraction=0.2), tiny().train()
     measured = evaluate(net, data, context, sizes=[24, 32], iterations=[3, 1], photographs=2)
     assert net.training
     assert check(Results, json.loads(measured.to_json()), "measured") == measured
@@ -278,7 +278,7 @@ def test_results_are_what_a_card_holds(folder: Path, context: Context, capsys: p
 
 def test_only_what_was_held_out_is_measured(folder: Path, context: Context):
     """The rest of the folder is no pictures at all."""
-    data = PictureCrops(folder, held_out=0.2)
+    data = PictureCrops(folder, val_fraction=0.2)
     paths = data.names("test")[:2]
     assert len(paths) == 2
     pictures = [np.asarray(Image.open(path)) for path in paths]
@@ -286,7 +286,7 @@ def test_only_what_was_held_out_is_measured(folder: Path, context: Context):
     measured = evaluate(tiny(), data, context, sizes=[32], iterations=[1], photographs=2)
     assert measured.data_digest["test"] == digest(pictures)
     with pytest.raises(ZooError, match=r"the test split gets none of its pictures"):
-        held_out(PictureCrops(folder, held_out=1e-9), 2)
+        held_out(PictureCrops(folder, val_fraction=1e-9), 2)
 
 
 def test_without_a_folder_scenes_are_measured(context: Context):
@@ -303,7 +303,7 @@ def test_the_loss_is_told_from_any_other(recipe: dict, vgg_file: Path, folder: P
     identities = [json.dumps(loss_of(each)[1]) for each in (recipe, recipe, *others)]
     assert identities[0] == identities[1]
     assert len(set(identities)) == 5
-    with_style = loss_of(recipe, style=PictureCrops(folder, held_out=0.2).names("test")[0])[1]
+    with_style = loss_of(recipe, style=PictureCrops(folder, val_fraction=0.2).names("test")[0])[1]
     assert with_style["digests"]["style"] != loss_of(recipe)[1]["digests"]["style"]
 
 
@@ -393,7 +393,7 @@ def test_another_file_is_no_reference(tmp_path: Path):
 )
 def test_refuses_what_measures_nothing(folder: Path, context: Context, wrong: dict):
     with pytest.raises(ZooError, match="1 or more"):
-        evaluate(tiny(), PictureCrops(folder, held_out=0.2), context, **{**FAST, **wrong})
+        evaluate(tiny(), PictureCrops(folder, val_fraction=0.2), context, **{**FAST, **wrong})
 
 
 @pytest.fixture
@@ -404,7 +404,10 @@ def installed(card: Path, folder: Path, vgg_file: Path) -> Path:
     weights.save(tiny(), made, "fast_style", TINY, dtype="float32", **entries)
     shutil.copy(card / "README.md", made / "README.md")
     model = {"init_args": {**LOSS, "style": "elsewhere/painting.jpg", "lr_scheduler": {"class_path": "x"}}}
-    data = {"class_path": "zoo.data.PictureCrops", "init_args": {"root": str(folder), "held_out": 0.2, "batch_size": 1}}
+    data = {
+        "class_path": "zoo.data.PictureCrops",
+        "init_args": {"root": str(folder), "val_fraction": 0.2, "batch_size": 1},
+    }
     (made / "recipe.yaml").write_text(yaml.safe_dump({"model": model, "data": data}))
     return made
 

@@ -31,7 +31,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def pairs_of(photographs: Path, **options) -> SuperResolutionPairs:
-    options = {"crop": 32, "batch_size": 4, "train_pairs": 8, "held_out": 0.2, "num_workers": 0, **options}
+    options = {"crop": 32, "batch_size": 4, "pairs_per_epoch": 8, "val_fraction": 0.2, "num_workers": 0, **options}
     return SuperResolutionPairs(photographs, **options)
 
 
@@ -68,7 +68,7 @@ def test_batches_are_parts_that_belong_together(photographs: Path):
 
 
 def test_each_place_and_each_turn_is_drawn():
-    """Of pictures of two sizes, each as often, with its number; the values are the places."""
+    """Pictures of two sizes are drawn as often, each with its number; the values are the places."""
     lows = [np.zeros((h, w, 3), np.uint8) for h, w in ((3, 4), (5, 2))]
     for number, low in enumerate(lows):
         rows, columns = np.mgrid[: low.shape[0], : low.shape[1]]
@@ -80,8 +80,8 @@ def test_each_place_and_each_turn_is_drawn():
     upper_left = [(n, *batch[i, 1:].amin((1, 2)).tolist()) for i, (n, _, _) in enumerate(corners)]
     counts = {place: upper_left.count(place) for place in set(upper_left)}
     assert set(counts) == {(0, y, x) for y in range(2) for x in range(3)} | {(1, y, 0) for y in range(4)}
-    assert min(counts[place] for place in counts if place[0] == 0) > 120  # of 1000 / 6 that are expected
-    assert min(counts[place] for place in counts if place[0] == 1) > 200  # of 1000 / 4
+    assert min(counts[place] for place in counts if place[0] == 0) > 120  # 1000 / 6 are expected
+    assert min(counts[place] for place in counts if place[0] == 1) > 200  # 1000 / 4 are expected
 
 
 def test_turns_are_the_symmetries_of_a_square():
@@ -115,7 +115,7 @@ def test_held_out_pictures_are_whole(photographs: Path):
     ((name, pictures),) = pairs.benchmarks("test").items()
     assert name == "photographs test"
     assert [stem for stem, _ in pictures] == [path.stem for path in pairs.names("test")]
-    assert len(pairs_of(photographs, held_out=0.4, held_out_pictures=1).names("val")) == 1
+    assert len(pairs_of(photographs, val_fraction=0.4, held_out_pictures=1).names("val")) == 1
 
 
 def test_benchmarks_are_folders_as_they_are(photographs: Path, tmp_path: Path):
@@ -154,11 +154,11 @@ def test_what_cannot_be_trained_on_is_skipped_and_counted(photographs: Path, cap
 
 def test_what_cannot_be_measured_is_skipped_and_counted_too(photographs: Path, capsys: pytest.CaptureFixture[str]):
     """One of each kind falls to val, which would end in an error or an infinite PSNR."""
-    val = [path.name for path in pairs_of(photographs, held_out=0.45).names("val")]
+    val = [path.name for path in pairs_of(photographs, val_fraction=0.45).names("val")]
     Image.new("RGB", (100, 100), "white").save(photographs / val[0])
     (photographs / val[1]).write_bytes(b"torn")
     Image.fromarray(data.coffee()[:3, :3]).save(photographs / val[2])
-    pairs = pairs_of(photographs, held_out=0.45)
+    pairs = pairs_of(photographs, val_fraction=0.45)
     assert len(pairs.val_dataloader()) == len(val) - 3
     assert f"val: 3 of {len(val)} pictures skipped (" in capsys.readouterr().err
 
@@ -166,18 +166,18 @@ def test_what_cannot_be_measured_is_skipped_and_counted_too(photographs: Path, c
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"crop": 30}, "data.crop is a multiple of 4, not 30"),
+        ({"crop": 30}, "data.crop must be a multiple of 4, not 30"),
         ({"crop": 0}, "data.crop"),
-        ({"scale": 3}, "data.crop is a multiple of 3, not 32"),
-        ({"scale": 5}, "data.scale is 2, 3 or 4, not 5"),
+        ({"scale": 3}, "data.crop must be a multiple of 3, not 32"),
+        ({"scale": 5}, "data.scale must be 2, 3 or 4, not 5"),
         ({"levels": 0}, "data.levels"),
-        ({"photo_passes": 0}, "data.photo_passes is 1..9, not 0"),
-        ({"photo_blur": (0.5, 0.1)}, r"data.photo_blur is a range \[LEAST, MOST\] within 0..3, not \[0.5, 0.1\]"),
+        ({"photo_passes": 0}, "data.photo_passes must be 1..9, not 0"),
+        ({"photo_blur": (0.5, 0.1)}, r"data.photo_blur must be a range \[LOW, HIGH\] within 0..3, not \[0.5, 0.1\]"),
         ({"photo_resize": (0.0, 1.0)}, "data.photo_resize"),
         ({"photo_noise": (-1.0, 1.0)}, "data.photo_noise"),
         ({"photo_jpeg": (30.0, 101.0)}, "data.photo_jpeg"),
         ({"batch_size": 0}, "data.batch_size"),
-        ({"held_out": 0.5}, "held_out"),
+        ({"val_fraction": 0.5}, "val_fraction"),
         ({"shrink": 1.5}, "data.shrink"),
         ({"blur": -1.0}, "blur"),
     ],
@@ -188,17 +188,19 @@ def test_refuses_what_makes_no_sense(photographs: Path, options: dict, said: str
 
 
 def test_says_what_is_missing(photographs: Path, tmp_path: Path):
-    with pytest.raises(ZooError, match="no such folder"):
+    with pytest.raises(ZooError, match=r"nowhere: no such folder\npass yours: --data\.root FOLDER$"):
         pairs_of(tmp_path / "nowhere").kept("train")
     with pytest.raises(ZooError, match=r"none of \d+ pictures of train can be used"):
         pairs_of(photographs, crop=288).kept("train")
-    with pytest.raises(ZooError, match=r"Set5: no such folder\nhttps://github.com/jbhuang0604/SelfExSR"):
+    with pytest.raises(
+        ZooError, match=r"Set5: no such folder\nhttps://github.com/jbhuang0604/SelfExSR.*\n.*--data\.test '\[FOLDER"
+    ):
         pairs_of(photographs, test=[tmp_path / "Set5"]).benchmarks()
     with pytest.raises(ZooError, match=r"data\.extra needs data\.root"):
         SuperResolutionPairs(extra=[photographs])
     with pytest.raises(ZooError, match=r"overlaps data\.root"):
         pairs_of(photographs, extra=[photographs.parent])
-    with pytest.raises(ZooError, match=r"data\.crop is at most 360 "):
+    with pytest.raises(ZooError, match=r"data\.crop must be at most 360 "):
         SuperResolutionPairs(crop=400)
     (tmp_path / "tiny").mkdir()
     Image.fromarray(data.coffee()[:40, :200]).save(tmp_path / "tiny" / "a.png")
@@ -207,7 +209,7 @@ def test_says_what_is_missing(photographs: Path, tmp_path: Path):
 
 
 def test_without_a_folder_streets_are_drawn():
-    pairs = SuperResolutionPairs(crop=64, batch_size=2, train_pairs=4, num_workers=0)
+    pairs = SuperResolutionPairs(crop=64, batch_size=2, pairs_per_epoch=4, num_workers=0)
     ((name, pictures),) = pairs.benchmarks("test").items()
     assert name == "streets test"
     assert {truth.shape for _, truth in pictures} == {(360, 480, 3)}
@@ -215,8 +217,8 @@ def test_without_a_folder_streets_are_drawn():
 
 
 def test_pictures_to_train_on_are_kept_at_several_sizes(photographs: Path):
-    pairs = pairs_of(photographs, levels=3, held_out=0.4)
-    once = len(pairs_of(photographs, held_out=0.4).kept("train"))
+    pairs = pairs_of(photographs, levels=3, val_fraction=0.4)
+    once = len(pairs_of(photographs, val_fraction=0.4).kept("train"))
     shapes = [pair.truth.shape[:2] for pair in pairs.kept("train")]
     assert shapes == once * [(120, 160)] + once * [(84, 112)] + once * [(60, 80)]
     assert {pair.truth.shape[:2] for pair in pairs.kept("val")} == {(120, 160)}
@@ -278,14 +280,14 @@ def test_jpeg_is_that_of_other_programs(tmp_path: Path):
 
 
 def test_photo_pairs_to_train_on_are_degraded_parts(photographs: Path):
-    pairs = pairs_of(photographs, degradation="photo", batch_size=16, train_pairs=16)
+    pairs = pairs_of(photographs, degradation="photo", batch_size=16, pairs_per_epoch=16)
     low, truth = next(iter(pairs.train_dataloader()))
     assert (low.shape, truth.shape) == ((16, 3, 8, 8), (16, 3, 32, 32))
     own = torch.nn.functional.interpolate(truth.float(), scale_factor=0.25, mode="area").flatten(1)
     distance = torch.cdist(low.flatten(1).float(), own)
     assert (distance.argmin(1) == torch.arange(16)).float().mean() > 0.8  # its own truth is the nearest
     assert not torch.equal(
-        low, pairs_of(photographs, batch_size=16, train_pairs=16).batch_maker()(np.random.default_rng(0))[0]
+        low, pairs_of(photographs, batch_size=16, pairs_per_epoch=16).batch_maker()(np.random.default_rng(0))[0]
     )
 
 
@@ -313,10 +315,10 @@ def test_pairs_of_other_scales(photographs: Path, scale: int):
 
 def test_blank_pictures_are_skipped_however_low_pictures_are_made(photographs: Path):
     """Noise and JPEG are no detail of theirs."""
-    val = [path.name for path in pairs_of(photographs, held_out=0.45).names("val")]
+    val = [path.name for path in pairs_of(photographs, val_fraction=0.45).names("val")]
     Image.new("RGB", (100, 100), "white").save(photographs / val[0])
     for degradation in ("bicubic", "photo"):
-        pairs = pairs_of(photographs, held_out=0.45, degradation=degradation, photo_noise=(8.0, 10.0))
+        pairs = pairs_of(photographs, val_fraction=0.45, degradation=degradation, photo_noise=(8.0, 10.0))
         assert len(pairs.kept("val")) == len(val) - 1
 
 
@@ -333,7 +335,9 @@ def test_a_kernel_has_the_deviation_that_was_asked_for():
 @pytest.mark.parametrize("degradation", ["bicubic", "photo"])
 def test_a_fraction_of_the_pairs_is_grey(photographs: Path, degradation: str):
     def drawn(fraction: float) -> tuple[Tensor, Tensor]:
-        pairs = pairs_of(photographs, degradation=degradation, batch_size=32, train_pairs=32, grey_fraction=fraction)
+        pairs = pairs_of(
+            photographs, degradation=degradation, batch_size=32, pairs_per_epoch=32, grey_fraction=fraction
+        )
         return pairs.batch_maker()(np.random.default_rng(0))
 
     def grey(pictures: Tensor) -> Tensor:
@@ -347,5 +351,5 @@ def test_a_fraction_of_the_pairs_is_grey(photographs: Path, degradation: str):
     assert torch.equal(grey(low), grey(truth))
     assert 3 <= grey(low).sum() <= 16
     assert not grey(drawn(0.0)[1]).any()
-    with pytest.raises(ZooError, match=r"data.grey_fraction is in 0..1, not 1.5"):
+    with pytest.raises(ZooError, match=r"data.grey_fraction must be in 0..1, not 1.5"):
         drawn(1.5)

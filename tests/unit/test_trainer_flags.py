@@ -135,8 +135,8 @@ WRONG = {  # and a part of what is said
     "sync_batchnorm=nonsense": "sync_batchnorm.*true",
     "reload_dataloaders_every_n_epochs=-1": "reload_dataloaders_every_n_epochs",
     "default_root_dir=mini.yaml": "mini.yaml",
-    "data.seed=-1": "data.seed is 0",
-    "data.seed=99999999999": "data.seed is 0",
+    "data.seed=-1": "data.seed must be 0",
+    "data.seed=99999999999": "data.seed must be 0",
     "max_epoch=1": "did you mean --trainer.max_epochs",
 }
 

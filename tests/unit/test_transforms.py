@@ -76,14 +76,14 @@ def train_of(transform: RandomScaleCrop):
 
 
 def test_focus_shows_the_rare_class(mask: np.ndarray):
-    def share(focus_p: float) -> float:
+    def fraction(focus_p: float) -> float:
         transform = train_transform((48, 48), (1.0, 2.0), photometric=False, focus=("rare",), focus_p=focus_p)
         shown = [(ids == RARE).any() for _, ids in crops(mask, transform, 200)]
         return float(np.mean(shown))
 
-    assert share(1.0) == 1.0
-    assert share(0.0) < 0.3
-    assert 0.4 < share(0.5) < 0.75
+    assert fraction(1.0) == 1.0
+    assert fraction(0.0) < 0.3
+    assert 0.4 < fraction(0.5) < 0.75
 
 
 def test_focus_on_a_class_that_is_not_there_crops_anywhere(mask: np.ndarray):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from zoo.base.bounds import Byte, Count, Interval, Pixels, Share
+from zoo.base.bounds import Byte, Count, Fraction, Interval, Pixels
 from zoo.base.typed import Form, Longest, UnfitError, plain, read, wanted
 
 ODD: list[Any] = [
@@ -22,9 +22,9 @@ ODD: list[Any] = [
     [], [1], ["a"], [1, 2], [True], [[1]], [None], [1, "a"], {}, {"a": 1}, {"1": 1}, {"a": None}, {"a": {"b": []}},
 ]  # fmt: skip
 KINDS: list[Any] = [
-    bool, int, float, str, None, Count, Share, Pixels, int | None, bool | int | float, int | Literal["auto"] | None,
+    bool, int, float, str, None, Count, Fraction, Pixels, int | None, bool | int | float, int | Literal["auto"] | None,
     Literal["a", "b"], Literal[1, 3], list[int], Sequence[int], list[Byte], tuple[int, int], tuple[int, ...],
-    Sequence[Sequence[Byte]] | None, dict[str, float], Mapping[str, Share] | None, list[str | int | None],
+    Sequence[Sequence[Byte]] | None, dict[str, float], Mapping[str, Fraction] | None, list[str | int | None],
     dict[int, int], list[list[int]], dict[str, dict[str, list[int]]],
 ]  # fmt: skip
 STRICTER = [(float, repr(10**400)), (Literal[1, 3], "True")]  # which pydantic takes for infinity and for 1
@@ -90,7 +90,7 @@ def test_any_json_is_read_or_refused(value: Any):
     [
         (int, True, "must be a whole number, not True"),
         (Count, 0, "must be a whole number from 1 on, not 0"),
-        (Share, float("nan"), "must be a number from 0 to 1, not nan"),
+        (Fraction, float("nan"), "must be a number from 0 to 1, not nan"),
         (float, 10**400, "must be a number, not 1000"),
         (list[Byte], [1, 256], "1: must be a whole number from 0 to 255, not 256"),
         (tuple[int, int], [1, 2, 3], r"must be whole numbers, not \[1, 2, 3\]"),
@@ -153,7 +153,8 @@ def test_words_spell_values(kind: Any, word: str, value: Any):
     [
         (int, "8.5"), (int, "x"), (float, "nan"), (float, "inf"), (bool, "1"), (Count, "0"), (Sequence[int], "8"),
         (Sequence[int], "[1"), (int, "9" * 5000), (Sequence[int], "[" * 5000), (None, "x"),
-        (Sequence[float], "[.nan]"), (Sequence[float], "[-.inf]"), (Sequence[Byte], f"[0x{'f' * 5000}]"), (Share, "-1"),
+        (Sequence[float], "[.nan]"), (Sequence[float], "[-.inf]"), (Sequence[Byte], f"[0x{'f' * 5000}]"),
+        (Fraction, "-1"),
     ],
 )  # fmt: skip
 def test_words_that_spell_none_are_refused(kind: Any, word: str):

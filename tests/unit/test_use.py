@@ -41,7 +41,7 @@ CARDS = {
     "fast_style_wave": "fast_style",
 }
 FIXED = (96, 128)  # height and width
-RUNTIMES = ("onnxruntime", "OpenCV")  # of the Python programs, in the order of the text
+RUNTIMES = ("onnxruntime", "OpenCV")  # those of the Python programs, in the order of the text
 RESULTS = {"linknet": "mask.png", "perceptual_sr": "large.png", "fast_style": "styled.png"}
 IMAGES = [card for card, architecture in CARDS.items() if architecture in RESULTS]
 PAIRS = [card for card, architecture in CARDS.items() if architecture == "homographynet"]

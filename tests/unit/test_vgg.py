@@ -114,7 +114,7 @@ def test_the_published_weights_on_a_photograph(real_data: Path, photograph: Tens
     file = real_data / "weights" / "vgg16_features.safetensors"
     features = VGGFeatures(["relu1_2", "relu2_2", "relu3_3", "relu4_3"], weights=file)(photograph)
     agree(features, of_timm(16, file, photograph))
-    assert all(feature.dtype == torch.float32 for feature in features.values())  # of a file in float16
+    assert all(feature.dtype == torch.float32 for feature in features.values())  # the file is in float16
 
 
 @pytest.mark.parametrize("layers", [("relu3_1", "relu1_1", "pool2"), ("conv1_1", "relu1_1", "conv1_2")])
@@ -269,7 +269,7 @@ def test_half_precision_and_strangers_in_a_file(few: dict[str, Tensor], tmp_path
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 1, 32, 32), (2, 4, 32, 32)])
 def test_only_rgb(shape: tuple[int, ...]):
-    with pytest.raises(ValueError, match=r"pictures are \(B, 3, H, W\)"):
+    with pytest.raises(ValueError, match=r"pictures must be \(B, 3, H, W\)"):
         VGGFeatures(SHALLOW, weights=None)(torch.zeros(shape))
 
 

@@ -14,7 +14,19 @@ from skimage import data as photographs
 
 from zoo.base.errors import ZooError
 from zoo.data import photometric, views
-from zoo.data.views import CELL, LEAST, NONE, Batch, Range, Views, corner_labels, draw_maps, draw_pair, labelled, seen
+from zoo.data.views import (
+    CELL,
+    MIN_POINTS,
+    NONE,
+    Batch,
+    Range,
+    Views,
+    corner_labels,
+    draw_maps,
+    draw_pair,
+    labelled,
+    seen,
+)
 from zoo.pictures.classical import magnification
 from zoo.pictures.geometry import is_convex, matrix_from_corners, transform_points
 
@@ -47,7 +59,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def small(root: Path | None = None, **options: object) -> Views:
-    defaults = {"side": 64, "points": 60, "largest": 400, "val_pairs": 3, "test_pairs": 2, "held_out": 0.3}
+    defaults = {"side": 64, "points": 60, "largest": 400, "val_pairs": 3, "test_pairs": 2, "val_fraction": 0.3}
     return Views(root, **{**defaults, "pairs_per_epoch": 8, "batch_size": 2, "num_workers": 0, **options})
 
 
@@ -59,7 +71,7 @@ def at(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(601, 803), (1185, 1599), (333, 1100), (129, 70)])
 def test_points_of_a_pair_show_the_same_place(shape: tuple[int, int]):
-    """Of sides that are no multiples of two, and for every level of detail."""
+    """The sides are no multiples of two; every level of detail is tried."""
     across, down = ramps(*shape)
     chance, used = rng(), set()
     for _ in range(40):
@@ -96,7 +108,7 @@ def test_photographs_look_alike_at_the_points():
 def test_points_are_spread_and_within():
     for seed in range(20):
         _, maps, points = draw_pair(rng(seed), [levels(photographs.camera())], PLAIN)
-        assert len(points) >= LEAST
+        assert len(points) >= MIN_POINTS
         assert points.min() >= views.EDGE
         assert points.max() <= PLAIN.side - 1 - views.EDGE
         assert len(np.unique(points[:, :2] // CELL, axis=0)) == len(points)  # one in a cell of a
@@ -136,7 +148,7 @@ def test_a_batch_is_what_its_description_says():
     assert keypoints.min() >= 0
     assert keypoints.max() <= NONE
     for mine, different in zip(points, counts, strict=True):
-        assert LEAST <= different <= how.points
+        assert MIN_POINTS <= different <= how.points
         assert len(np.unique(mine, axis=0)) == different
         assert np.array_equal(mine, mine[np.arange(how.points) % different])
 
@@ -268,14 +280,14 @@ def test_streets_are_drawn_without_a_folder(monkeypatch: pytest.MonkeyPatch):
 def test_small_pictures_and_extremes_give_pairs(shape: tuple[int, int], how: Range):
     picture = levels(rng().integers(0, 256, shape, dtype=np.uint8))
     for batch in (views.views_batch(rng(seed), [picture], 1, how) for seed in range(3)):
-        assert batch[2].min() >= LEAST
+        assert batch[2].min() >= MIN_POINTS
         assert np.isfinite(batch[1]).all()
 
 
 def test_a_blank_picture_gives_pairs_without_keypoints():
     _, _, counts, keypoints = views.views_batch(rng(), [levels(np.full((200, 300), 90, np.uint8))], 2, PLAIN)
     assert (keypoints == NONE).all()
-    assert counts.min() >= LEAST
+    assert counts.min() >= MIN_POINTS
 
 
 def test_pictures_that_are_too_narrow_are_skipped_and_told(folder: Path, capsys: pytest.CaptureFixture[str]):
@@ -309,10 +321,10 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"side": 60}, "data.side is a multiple of 32, 64 or more, not 60"),
-        ({"side": 32}, "data.side is a multiple of 32, 64 or more, not 32"),
-        ({"side": 256, "largest": 255}, r"data.largest is data.side \(256\) or more, not 255"),
-        ({"points": 23}, "data.points are 24 or more, not 23"),
+        ({"side": 60}, "data.side must be a multiple of 32, 64 or more, not 60"),
+        ({"side": 32}, "data.side must be a multiple of 32, 64 or more, not 32"),
+        ({"side": 256, "largest": 255}, r"data.largest must be data.side \(256\) or more, not 255"),
+        ({"points": 23}, "data.points must be 24 or more, not 23"),
         ({"photometric": 1.1}, "photometric 0 to 1"),
         ({"photometric": float("nan")}, "photometric 0 to 1"),
         ({"tilt": 0.5}, "tilt below 0.5"),
@@ -320,10 +332,10 @@ def test_folders_without_usable_pictures_are_refused(tmp_path: Path):
         ({"turn": 181.0}, "turn 0 to 180"),
         ({"zoom": 0.5}, "zoom 1 to 8"),
         ({"zoom": float("inf")}, "zoom 1 to 8"),
-        ({"val_pairs": 0}, "data.val_pairs is 1 or more, not 0"),
-        ({"pairs_per_epoch": 0}, "data.pairs_per_epoch is 1 or more"),
-        ({"batch_size": 0}, "data.batch_size is 1 or more"),
-        ({"held_out": 0.5}, "data.held_out is between 0 and 0.5"),
+        ({"val_pairs": 0}, "data.val_pairs must be 1 or more, not 0"),
+        ({"pairs_per_epoch": 0}, "data.pairs_per_epoch must be 1 or more"),
+        ({"batch_size": 0}, "data.batch_size must be 1 or more"),
+        ({"val_fraction": 0.5}, "data.val_fraction must be between 0 and 0.5"),
     ],
 )
 def test_options_out_of_bounds_are_refused(options: dict, told: str):

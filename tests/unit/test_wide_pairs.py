@@ -29,7 +29,7 @@ def number(s: int, i: int, k: int, lowest: int, values: int) -> int:
 
 
 def area(p: tuple[int, int], q: tuple[int, int], r: tuple[int, int]) -> float:
-    """Of a triangle, positive where its corners go clockwise on the screen."""
+    """The area of a triangle, positive where its corners go clockwise on the screen."""
     return ((q[0] - p[0]) * (r[1] - q[1]) - (q[1] - p[1]) * (r[0] - q[0])) / 2
 
 
@@ -99,7 +99,7 @@ def test_the_pairs_never_change(noise: np.ndarray):
 
 
 def test_points_of_a_are_taken_to_what_b_shows():
-    """Of a picture whose values tell a place's x and y."""
+    """The picture's values tell a place's x and y."""
     y, x = np.mgrid[: PICTURE[1], : PICTURE[0]]
     picture = np.stack((x // 8, y // 6, np.zeros_like(x)), -1).astype(np.uint8)
     for i in range(3):

@@ -35,15 +35,15 @@ Depth = Annotated[int, Interval(ge=1, le=256)]  # layers
 Enlargement = Annotated[float, Interval(ge=1, le=4)]  # scale of a picture inside a network
 Pixels = Annotated[float, Interval(gt=0, le=4096)]
 Side = Annotated[int, Interval(ge=1, le=1024)]  # pixels of a picture that is optimised
-Iterations = Annotated[int, Interval(ge=1, le=MOST_ITERATIONS)]  # of it: an hour of two cores at the largest side
-Weight = Annotated[float, Interval(ge=0, le=1e6)]  # of a term of a loss
-Rate = Annotated[float, Interval(gt=0, le=1e3)]  # of learning
+Iterations = Annotated[int, Interval(ge=1, le=MOST_ITERATIONS)]  # an hour on two cores at the largest side
+Weight = Annotated[float, Interval(ge=0, le=1e6)]  # weight of a term of a loss
+Rate = Annotated[float, Interval(gt=0, le=1e3)]  # learning rate
 Count = Annotated[int, Interval(ge=1)]
-Share = Annotated[float, Interval(ge=0, le=1)]
+Fraction = Annotated[float, Interval(ge=0, le=1)]
 
 
 def check_count(
-    name: str, value: Any, wanted: str = "is a number from 1 on", *, least: int = 1, most: float = math.inf
+    name: str, value: Any, wanted: str = "must be a whole number from 1 on", *, least: int = 1, most: float = math.inf
 ) -> None:
     """Refuses a value that is not a whole number in a range, by default from 1 on; Python does not check this.
 

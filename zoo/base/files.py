@@ -61,7 +61,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_bytes(), object_pairs_hook=_once)
     except FileNotFoundError:
         raise ZooError(f"{path}: no such file") from None
-    except (ValueError, RecursionError) as error:  # of JSON, of UTF-8, of nesting
+    except (ValueError, RecursionError) as error:  # errors of JSON, UTF-8 or nesting
         raise ZooError(f"{path}: not JSON: {error}") from None
     if not isinstance(content, dict):
         raise ZooError(f"{path}: holds a {type(content).__name__}, not an object")

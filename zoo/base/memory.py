@@ -39,17 +39,17 @@ def refuse_beyond(task: str, needs: Sequence[Need], way_out: str) -> None:
         raise ZooError(f"{task} needs {need} of memory and {free} are free; {way_out}")
 
 
-def fits(needs: Sequence[Need], share: float) -> bool:
-    """Whether needs take at most this share of the free memory; needs of one device add up."""
-    return _lack(needs, share) is None
+def fits(needs: Sequence[Need], fraction: float) -> bool:
+    """Whether needs take at most this fraction of the free memory; needs of one device add up."""
+    return _lack(needs, fraction) is None
 
 
-def _lack(needs: Sequence[Need], share: float) -> tuple[float, float] | None:
+def _lack(needs: Sequence[Need], fraction: float) -> tuple[float, float] | None:
     """The need and the free bytes of the first device that has too few."""
     taken: dict[str, float] = {}
     for need, device in needs:
         total = taken[str(device)] = taken.get(str(device), 0) + need
-        if total > share * (free := free_bytes(device)):
+        if total > fraction * (free := free_bytes(device)):
             return total, free
     return None
 

@@ -85,6 +85,6 @@ def _shortened(text: str, into: str) -> str:
     if not (text.startswith(("~", "file:")) or path.is_absolute() or ".." in path.parts):
         return text
     here, full = Path.cwd(), _full(given)
-    if full.is_relative_to(here) and not str(expanded(given)).startswith("~"):  # of a user who does not exist
+    if full.is_relative_to(here) and not str(expanded(given)).startswith("~"):  # ~NAME of a user who does not exist
         return full.relative_to(here).as_posix()
     return PurePath(into, path.name).as_posix() if path.name and not path.name.startswith(("~", "..")) else "data"

@@ -94,7 +94,7 @@ def read(kind: Any, value: Any, *, words: bool = False, closed: bool = False, pl
 
     Args:
         kind: the type.
-        value: of JSON or YAML.
+        value: value from JSON or YAML.
         words: whether a text may spell what it stands for, as on a command line: "8", "null", "[8, 16]".
         closed: whether to refuse keys that are not fields of a dataclass; else they are left out.
         place: where the value stands.

@@ -1,4 +1,4 @@
-"""The README of a new card, from what the author says about the model."""
+"""README of a new card, made from the author's description of the model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEMPLATE = """\
 
 {description}
 
-The network is {title} ([paper]({paper})). Input: {input}.
+Network: {title} ([paper]({paper})). Input: {input}.
 
 ```python
 from zoo import load
@@ -56,29 +56,30 @@ zoo predict {reference} {usage} -o out/
 
 ## Training
 
-`zoo fit --recipe recipe.yaml`, with the recipe beside this card; these are the weights of epoch {epoch}, after {steps}
-steps.
+`zoo fit --recipe recipe.yaml` trains the model; the recipe is in this folder. The weights are from epoch {epoch}, step
+{steps}.
 
 ## Licence
 
-The code is Apache-2.0. The weights: {license}. The data: {data_license}.{sources}
-`commercial_use` in the front matter of this file says whether the weights may be used commercially.
+Code: Apache-2.0. Weights: {license}. Data: {data_license}.{sources}
+May the weights be used commercially? See `commercial_use` at the top of this file.
 """
 
 
 @dataclass(frozen=True)
 class About:
-    """What only the author of a model can say.
+    """Facts about a model that only its author knows.
 
     Args:
         license: licence of the weights, an id of the Hub.
         license_name: name of an "other" licence.
         license_link: address of its text.
-        data_license: one line on the terms of the data that the weights come from.
-        commercial_use: use of the weights, one of :data:`zoo.cards.front.USES`; default: what the card says.
+        data_license: one line on the licence of the training data.
+        commercial_use: whether commercial use of the weights is allowed, one of :data:`zoo.cards.front.USES`; default:
+            the value of the card.
         datasets: names of the training data, or ids on the Hub.
-        description: a paragraph for the README: what the model is for.
-        limits: a paragraph: where it fails.
+        description: paragraph of the README on the purpose of the model.
+        limits: paragraph of the README on where the model fails.
         samples: paths of pictures to show with their results in a new README; default: the last validation pictures of
             the run.
     """
@@ -101,7 +102,7 @@ class About:
         """Front matter: given values, before those of an existing card, before those of the architecture."""
         words = (architecture.task, name.replace("_", "-"))
         own = {"license": self.license, "data_license": self.data_license, "datasets": list(self.datasets)}
-        if any(value and value != card.get(key) for key, value in own.items()):  # the card describes others
+        if any(value and value != card.get(key) for key, value in own.items()):  # the card describes other weights
             card = {key: value for key, value in card.items() if key != "commercial_use"}
         given = {
             **{key: getattr(self, key) for key in TEXTS},
@@ -120,11 +121,11 @@ def add_about_options(parser: Any) -> None:
     """Adds the options that describe a card."""
     parser.add_argument("--license", default="", help="licence of the weights: an id of the Hub, such as cc-by-nc-4.0")
     parser.add_argument("--license-name", default="", help="name of a licence 'other'")
-    parser.add_argument("--license-link", default="", metavar="URL")
-    parser.add_argument("--data-license", default="", metavar="TEXT", help="terms of the data in one line")
+    parser.add_argument("--license-link", default="", metavar="URL", help="address of the licence's text")
+    parser.add_argument("--data-license", default="", metavar="TEXT", help="licence of the training data, in one line")
     parser.add_argument(
         "--commercial-use", default="", choices=USES,
-        help="whether the weights may be used commercially (default: what the card says, or else unclear)",
+        help="whether the weights may be used commercially (default: the card's value, or else unclear)",
     )  # fmt: skip
     parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="training data of the model")
     parser.add_argument("--description", default="", metavar="TEXT", help="what the model is for (new README)")
@@ -133,7 +134,7 @@ def add_about_options(parser: Any) -> None:
 
 
 def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
-    """Refuses to leave a field of a card empty.
+    """Refuses empty fields of a card.
 
     Args:
         about: the given values.
@@ -154,11 +155,11 @@ def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:
         needed.append("license_name")
     missing = ["--" + key.replace("_", "-") for key in needed if not known.get(key)]
     if missing:
-        raise ZooError(f"the card would leave fields empty; give {', '.join(missing)}")
+        raise ZooError(f"the card has empty fields; give {', '.join(missing)}")
     _check_texts(known)
     if known["license"] not in LICENSES:
         near = did_you_mean(known["license"], LICENSES)
-        raise ZooError(f"--license: the Hub knows no {known['license']!r}{near}; 'other' needs --license-name")
+        raise ZooError(f"--license: the Hub has no licence {known['license']!r}{near}; 'other' needs --license-name")
 
 
 def _check_texts(known: Mapping[str, Any]) -> None:
@@ -177,7 +178,7 @@ def _check_texts(known: Mapping[str, Any]) -> None:
 
 
 def write_readme(about: About, architecture: Architecture, **known: Any) -> str:
-    """The text below the front matter.
+    """Text of the README below its front matter.
 
     Args:
         about: values, all of them given.

@@ -17,8 +17,8 @@ from zoo.base.typed import NOT_YAML, Form, UnfitError, read
 from zoo.hub import layout
 from zoo.models.evaluation import Count, Line
 
-LARGEST = 10**6  # largest number in the arguments of data
-PIXELS = 4096  # largest number of an argument in pixels
+MAX_NUMBER = 10**6  # largest number in the arguments of data
+MAX_PIXELS = 4096  # largest number of an argument in pixels
 OUTWARD = re.compile(r"[~/\\]|[A-Za-z][\w+.-]*:\S|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)  # a URL, a drive, a way up
 FRONT_MATTER = 64 << 10  # characters
 Kind = TypeVar("Kind")
@@ -134,7 +134,7 @@ def check_reach(recipe: Mapping[str, Any], arguments: Mapping[str, Any], sizes: 
                 "if you want that, pass it yourself: --data.KEY PATH"
             )
     for name, value in arguments.items():
-        most = PIXELS if name in sizes else LARGEST
+        most = MAX_PIXELS if name in sizes else MAX_NUMBER
         if not all(leaf <= most for leaf in _leaves(value) if isinstance(leaf, (int, float))):  # NaN too
             raise ZooError(
                 f"{where}: refused, data.{name!s:.100} is {value!r:.100}, more than {most:,}\n"

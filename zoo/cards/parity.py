@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from zoo.base.bounds import Interval, Share
+from zoo.base.bounds import Fraction, Interval
 from zoo.base.files import read_json, replace
 from zoo.cards.forms import Digest, check
 from zoo.models.evaluation import Finite, Line, Texts
@@ -25,13 +25,13 @@ class Compared:
         what: name of the input, such as "1x3x360x480".
         largest: largest difference of two numbers, over all outputs.
         mean: mean difference.
-        equal: share of the mask's pixels that have the same class; None if there is no mask.
+        equal: fraction of the mask's pixels that have the same class; None if there is no mask.
     """
 
     what: Line
     largest: Difference
     mean: Difference
-    equal: Share | None = None
+    equal: Fraction | None = None
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,6 @@ def read(metadata: Mapping[str, str], where: str) -> tuple[np.ndarray, np.ndarra
             raise ValueError
         if len(size) != 2 or not 0 < min(*size, step) <= max(size) <= SIDE:
             raise ValueError
-    except Exception as error:  # of zip, zlib or NumPy, for a stranger's bytes
+    except Exception as error:  # errors of zip, zlib or NumPy, for a stranger's bytes
         raise ZooError(f"{where}: refused, golden in its metadata is damaged") from error
     return enlarged(picture, size), output, step

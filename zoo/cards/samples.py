@@ -10,7 +10,7 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 
-LARGEST = 1200  # pixels of a side
+MAX_SIDE = 1200  # pixels of a side
 
 
 def last_sheet(checkpoint: Path, samples: Sequence[str | Path]) -> Path | None:
@@ -46,6 +46,6 @@ def _shrink(source: Path, path: Path) -> str:
 
     path.parent.mkdir(exist_ok=True)
     small = open_rgb(source)
-    small.thumbnail((LARGEST, LARGEST))
+    small.thumbnail((MAX_SIDE, MAX_SIDE))
     small.save(path, quality=88)
     return path.name

@@ -20,8 +20,8 @@ from zoo.hub import layout, locate
 FILE = "sources.csv"
 INNER = ("file", "path")  # columns of paths, in the folder of pictures and in the repository
 HELD_OUT = ("val", "test")  # arguments of data, whose folders are not trained on
-LONGEST = 1000  # most characters of a cell
-SHOWN = 5  # most repositories or licences in a summary
+MAX_CELL = 1000  # most characters of a cell
+MAX_NAMES = 5  # most repositories or licences in a summary
 Rows: TypeAlias = list[dict[str, str]]
 
 
@@ -77,8 +77,8 @@ def _problem(head: Sequence[str], cells: Sequence[str]) -> str:
     if len(cells) != len(head):
         return f"has {len(cells)} cells, and there are {len(head)} columns"
     for name, cell in zip(head, cells, strict=True):
-        if len(cell) > LONGEST or not cell.isprintable():
-            return f"{name!r:.60} is not a text of one line with at most {LONGEST} characters"
+        if len(cell) > MAX_CELL or not cell.isprintable():
+            return f"{name!r:.60} is not a text of one line with at most {MAX_CELL} characters"
         if name in INNER and OUTWARD.match(cell):
             return f"{cell!r:.100} leads out of the folder"
     return "" if cells[head.index("file")] else "names no file"
@@ -99,6 +99,6 @@ def summary(rows: Rows) -> str:
     parts = [f"{len(rows):,} picture{'' if len(rows) == 1 else 's'}"]
     for word, names in (("of", ("repository",)), ("under", ("license", "licence"))):
         counted = Counter(row[name] for row in rows for name in names if row.get(name))
-        told = [f"{count:,} {word} {name}" for name, count in counted.most_common(SHOWN)]
-        parts += [", ".join(told + ["..."] * (len(counted) > SHOWN))] if told else []
+        told = [f"{count:,} {word} {name}" for name, count in counted.most_common(MAX_NAMES)]
+        parts += [", ".join(told + ["..."] * (len(counted) > MAX_NAMES))] if told else []
     return "; ".join(parts)

@@ -37,5 +37,5 @@ def read(path: Path, entry: Mapping[str, Any] | None = None, restoring: str = RE
     content = path.read_bytes() if entry is None else verified(path, entry, restoring)
     try:
         return safetensors.torch.load(content)
-    except Exception as error:  # of the parser, or of torch for a number type that it lacks
+    except Exception as error:  # errors of the parser, or of torch for a number type that it lacks
         raise ZooError(f"{path}: refused, not a whole safetensors file: {first_line(error)}") from error

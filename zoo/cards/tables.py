@@ -53,16 +53,16 @@ def of_exports(certificates: Iterable[Certificate]) -> list[str]:
 
 def _row(file: str, runtime: str, found: OnRuntime) -> list[Cell]:
     """A line of the table; None for what was not compared."""
-    shares = [each.equal for each in found.pictures if each.equal is not None]
+    fractions = [each.equal for each in found.pictures if each.equal is not None]
     largest = f"{max(each.largest for each in found.pictures):.1e}" if found.pictures else None
     figure = found.figures[0] if found.figures else None
     compared = [figure.name, figure.torch, figure.engine] if figure else [None] * 3
-    return [file, runtime, largest, _percent(min(shares)) if shares else None, *compared]
+    return [file, runtime, largest, _percent(min(fractions)) if fractions else None, *compared]
 
 
-def _percent(share: float) -> str:
-    """A share in percent, rounded down: 100 % means all pixels."""
-    return f"{math.floor(round(share * 1e6, 2) / 100) / 100:.2f} %"
+def _percent(fraction: float) -> str:
+    """A fraction in percent, rounded down: 100 % means all pixels."""
+    return f"{math.floor(round(fraction * 1e6, 2) / 100) / 100:.2f} %"
 
 
 def _origins(certificates: Iterable[Certificate]) -> str:

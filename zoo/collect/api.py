@@ -17,9 +17,9 @@ from zoo.collect.hosts import PATIENCE, Hosts, backoff
 from zoo.collect.options import Options
 from zoo.collect.trouble import FetchError
 
-LARGEST = 1 << 20  # bytes of an answer
+MAX_ANSWER = 1 << 20  # bytes of an answer
 PACE = 1.0  # seconds between requests, as Openverse asks of anonymous users
-LATER = {"maxlag", "ratelimited"}  # codes of a busy MediaWiki, sent under status 200
+BUSY = {"maxlag", "ratelimited"}  # codes of a busy MediaWiki, sent under status 200
 LAG = 5.0  # seconds to wait then, by MediaWiki's documentation
 
 
@@ -52,7 +52,7 @@ async def _ask(
     parsed = parse(url).update_query(dict(parameters))
     with hosts.of(parsed) as host:
         async with hosts.turn(host):
-            content = await client.read(parsed, LARGEST, headers=headers)
+            content = await client.read(parsed, MAX_ANSWER, headers=headers)
     if isinstance(content, Redirect):
         raise FetchError("moved; give the new address by --endpoint")
     try:
@@ -60,6 +60,6 @@ async def _ask(
     except (ValueError, RecursionError):
         raise FetchError("the answer is not JSON") from None
     match answer:
-        case {"error": {"code": str(code)}} if code in LATER:
+        case {"error": {"code": str(code)}} if code in BUSY:
             raise FetchError(f"the server says {code}", again=True, wait=LAG)
     return answer

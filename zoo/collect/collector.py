@@ -39,7 +39,7 @@ class Visit:
     """What has become of an address so far."""
 
     address: Address
-    url: str = ""  # of the last request, or of one that was not allowed
+    url: str = ""  # address of the last request, or of one that was not allowed
     requests: int = 0
     given_up: str | None = None  # why the picture itself was given up for its thumbnail
 

@@ -21,7 +21,7 @@ from zoo.collect.options import Options
 from zoo.collect.picture import HEAD, refuse_kind
 from zoo.collect.trouble import CONNECT, SILENCE, FetchError, RejectedError, told
 
-LONGEST = 8192  # characters of an address
+MAX_ADDRESS = 8192  # characters of an address
 REDIRECTS = {301, 302, 303, 307, 308}
 BUSY = {429, 503}
 TRY_AGAIN = {408, 425, 429}  # and 5xx
@@ -38,8 +38,8 @@ def parse(url: str) -> URL:
     Raises:
         FetchError: the form may not be requested.
     """
-    if len(url) > LONGEST:
-        raise FetchError(f"longer than {LONGEST} characters", "blocked")
+    if len(url) > MAX_ADDRESS:
+        raise FetchError(f"longer than {MAX_ADDRESS} characters", "blocked")
     try:
         parsed = URL(url)
         host, port = parsed.host, parsed.port

@@ -35,7 +35,7 @@ from zoo.collect.guard import PRIVATE
 
 KEPT = ("saved", "thumbnail")
 FAILURES = ("rejected", "forbidden", "blocked", "failed")
-FIELDS = (  # of every line, in this order; null where there is nothing to say
+FIELDS = (  # fields of every line, in this order; null where there is nothing to say
     *("url", "status", "reason", "file", "split", "of", "final_url", "bytes", "digest", "type", "size", "phash"),
     *("label", "license", "creator", "page", "thumbnail", "arrived", "requests", "time"),
 )

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from pathvalidate import sanitize_filename
 
-LONGEST = 60  # bytes of UTF-8; the whole name stays below the 143 that an encrypted home folder allows
+MAX_NAME = 60  # bytes of UTF-8; the whole name stays below the 143 that an encrypted home folder allows
 OWN = ("ledger.jsonl", "report.html")  # files of a collection beside the folders of its labels
 _DEVICES = {"CON", "PRN", "AUX", "NUL", "CLOCK$", "CONIN$", "CONOUT$"}  # reserved by Windows, with any suffix
 _DEVICES |= {f"{port}{number}" for port in ("COM", "LPT") for number in range(10)}
@@ -35,7 +35,7 @@ def safe(text: str) -> str:
     text = unicodedata.normalize("NFC", text.encode(errors="replace").decode())  # lone surrogates become "?"
     text = "".join(letter if letter.isprintable() else "_" for letter in text)
     text = sanitize_filename(text, "_", platform="universal", max_len=255)
-    text = text.encode()[:LONGEST].decode(errors="ignore")
+    text = text.encode()[:MAX_NAME].decode(errors="ignore")
     text = text.strip(" ._-~")
     device = unicodedata.normalize("NFKC", text.partition(".")[0]).strip().upper() in _DEVICES
     return f"_{text}" if device else text

@@ -74,7 +74,9 @@ class Options:
     max_bytes: int = _option(32 << 20, KEPT, "largest file accepted, such as 500K or 20M", "N", size, 1, 1 << 30)
     near: int | None = _option(6, KEPT, "near duplicates differ in at most BITS of 64; or off", "BITS", bits, 0, 32)
     upright: bool = _option(False, KEPT, "apply the EXIF orientation; the file is then encoded again")
-    held_out: float = _option(0.1, KEPT, "share for val and for test, by digest; 0: no splits", "SHARE", float, 0, 0.49)
+    val_fraction: float = _option(
+        0.1, KEPT, "fraction for val and for test, by digest; 0: no splits", "FRACTION", float, 0, 0.49
+    )
     contact: str | None = _option(None, POLITE, "your e-mail or page, sent to every server (ZOO_CONTACT)", "TEXT")
     connections: int = _option(32, POLITE, "parallel connections", "N", int, 1, 1024)
     per_host: int = _option(4, POLITE, "parallel connections to one host", "N", int, 1, 1024)

@@ -26,7 +26,7 @@ DECODED = 150 << 20  # bytes of pixels in memory at a time, of all threads
 WEBP = 16  # bytes per pixel that libwebp and Pillow take together
 SCANS = 100  # scans of a JPEG, at most; encoders make about ten
 TURNED = range(2, 9)  # values of EXIF's orientation that turn or mirror a picture
-FLAT = 8  # of 255: with less contrast a perceptual hash cannot tell pictures apart
+FLAT = 8  # contrast out of 255: with less a perceptual hash cannot tell pictures apart
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",

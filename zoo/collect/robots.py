@@ -9,7 +9,7 @@ from zoo.collect.hosts import PATIENCE, Host, Hosts, backoff
 from zoo.collect.trouble import FetchError
 
 TOKEN = "lightning-zoo"  # noqa: S105  # the product that rules may name
-LARGEST = 500 << 10  # bytes read of a robots.txt, the least that RFC 9309 demands
+MAX_BYTES = 500 << 10  # bytes read of a robots.txt, the least that RFC 9309 demands
 HOPS = 5
 
 
@@ -66,7 +66,7 @@ async def _read(client: Client, hosts: Hosts, host: Host) -> str:
         parsed = parse(url)
         with hosts.of(parsed) as asked:
             async with hosts.turn(asked):
-                content = await client.read(parsed, LARGEST, cut=True)
+                content = await client.read(parsed, MAX_BYTES, cut=True)
         if not isinstance(content, Redirect):
             return content.decode("utf-8-sig", errors="replace")
         url = content.url

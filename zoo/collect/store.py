@@ -89,7 +89,7 @@ class Store:
         self.backlog = Backlog(folder / BACKLOG)
         self.ledger = Ledger(folder / "ledger.jsonl")
         self.done: set[int] = set()  # addresses that the ledger accounts for
-        self.failed: set[int] = set()  # of these, addresses for which a retry may succeed
+        self.failed: set[int] = set()  # those addresses for which a retry may succeed
         self.missing = 0  # pictures of the ledger that are not in the folder
         self._files: list[str] = []
         self._digests: dict[str, int] = {}
@@ -214,7 +214,7 @@ class Store:
 
     def _destination(self, record: dict[str, Any]) -> dict[str, Any]:
         """Split and file of a picture."""
-        split = split_of(_arrived(record), self.options.held_out) if self.options.held_out else None
+        split = split_of(_arrived(record), self.options.val_fraction) if self.options.val_fraction else None
         label = self._folders.of(record["label"]) if record.get("label") else None
         name = picture_name(record["final_url"], record["digest"], SUFFIXES[record["type"].upper()])
         return {"split": split, "file": "/".join(part for part in (split, label, name) if part)}
@@ -239,7 +239,7 @@ class Store:
 
     def finish(self) -> None:
         """Completes the folder; call it when no picture is pending."""
-        if self.options.held_out and self.kept:
+        if self.options.val_fraction and self.kept:
             for split in SPLITS:
                 (self.folder / split).mkdir(exist_ok=True)
         self.ledger.compact()

@@ -20,7 +20,7 @@ class FetchError(Exception):
     """There is no picture to use."""
 
     reason: str  # in words
-    status: str = "failed"  # of the address in the ledger, if no retry follows
+    status: str = "failed"  # status of the address in the ledger, if no retry follows
     _: KW_ONLY
     again: bool = False  # whether a retry may help
     wait: float | None = None  # seconds that the server asks for; None: nothing said

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from zoo.models.base import Model
 
 PACKAGES = ("torch", "timm", "lightning", "numpy", "opencv-python-headless", "pillow")  # figures depend on them
-LONGEST = 100  # characters of a data set's name, at most
+MAX_NAME = 100  # characters of a data set's name, at most
 PACKAGE = Path(__file__).resolve().parents[1]
 DESCRIPTION = """Measures the figures that a card claims, and says whether they still hold. Exit code: 0 if every claim
 was measured and holds, or was written; 1 if one does not hold; 3 if none is refuted, but not all were compared."""
@@ -153,13 +153,15 @@ def _asking(data: Mapping[str, Any]) -> Iterator[None]:
         if not any(str(error).startswith(f"{path}: no such") for path in missing.values()):
             raise
         kind = "FOLDER" if "no such folder" in str(error) else "FILE"
-        raise ZooError(f"{error}\npass yours: {' '.join(f'--data.{key} {kind}' for key in missing)}") from error
+        raise ZooError(
+            f"{first_line(error)}\npass yours: {' '.join(f'--data.{key} {kind}' for key in missing)}"
+        ) from error
 
 
 def called_by(datasets: Any) -> str:
     """The name of an author's own data: a card's first data set; empty if the field, free to write, holds no name."""
     first = datasets[0] if datasets and isinstance(datasets, (list, tuple)) else ""
-    return first[:LONGEST] if isinstance(first, str) else ""
+    return first[:MAX_NAME] if isinstance(first, str) else ""
 
 
 def recipe_of(source: locate.Source) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from zoo.pictures.images import SUFFIXES
 
 Inputs: TypeAlias = tuple[Path, ...]  # the pictures of one prediction
 Failure: TypeAlias = tuple[str, str]  # what failed, and why
-TABLES = {".csv", ".tsv"}  # of groups of pictures
+TABLES = {".csv", ".tsv"}  # tables of groups of pictures
 VIDEOS = video.SUFFIXES  # for models that take them
 
 
@@ -25,7 +25,7 @@ def destinations(found: Iterable[tuple[Path, Inputs]]) -> Iterator[tuple[Path, I
     """The path for the results of each prediction: the proposed name, or with a number added if that name is taken."""
     taken: set[Path] = set()
     for stem, inputs in found:
-        while stem.suffix.lower() in SUFFIXES:  # of photo.jpg.png: save would take photo.jpg for a file to write
+        while stem.suffix.lower() in SUFFIXES:  # photo.jpg.png: save would take photo.jpg for a file to write
             stem = stem.with_suffix("")
         destination, count = stem, 1
         while destination in taken:  # a/street.jpg and b/street.jpg, or street.jpg and street.png

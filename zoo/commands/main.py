@@ -24,7 +24,7 @@ BUG = 70  # EX_SOFTWARE of sysexits.h; 1 is the verdict of `zoo evaluate`
 INTERRUPTED = 130  # as a shell reports SIGINT
 BROKEN_PIPE = 141  # as a shell reports SIGPIPE
 OF_DEVICES = (errno.EIO, errno.ESTALE, errno.ENXIO, errno.ENODEV)  # the system names no file for these
-LONGEST = 300  # characters of a message's first line, which repeats what was given
+MAX_LINE = 300  # characters of a message's first line, which repeats what was given
 
 VERBS = {  # what each does, and the function in zoo.commands that is imported when it is called
     "fit": ("train: zoo fit --recipe NAME", "fit:main"),
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(printable(redact(traceback.format_exc()), keep="\n"), file=sys.stderr)  # noqa: T201
             code, text = _explain(error)
             first, newline, way_out = printable(f"zoo: {redact(text)}", keep="\n").partition("\n")
-            print(shortened(first, LONGEST) + newline + way_out, file=sys.stderr)  # noqa: T201
+            print(shortened(first, MAX_LINE) + newline + way_out, file=sys.stderr)  # noqa: T201
         return code or _judge(output)
 
 
@@ -105,7 +105,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
             return USER_ERROR, f"error: no space left on {cause.filename or 'the device that is written to'}"
     if isinstance(error, OSError) and (error.filename is not None or error.errno in OF_DEVICES):
         return USER_ERROR, f"error: {error.filename or 'a file or device that is used'}: {error.strerror}"
-    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # of Path.resolve before Python 3.13
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # Path.resolve, before Python 3.13
         return USER_ERROR, f"error: {error}"
     told = f"bug: {type(error).__name__}: {first_line(error)}"
     return BUG, f"{told}\nrun the same with --debug to see where, and please report it"

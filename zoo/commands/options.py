@@ -211,7 +211,7 @@ def _with_default(text: str, default: Any) -> str:
 
 
 def _metavar(option: Option) -> str:
-    """Such as ``N|auto`` for a number or a word, and ``{lbfgs,adam}`` for words only."""
+    """The placeholder of a value, such as ``N|auto`` for a number or a word, and ``{lbfgs,adam}`` for words only."""
     kinds = parts(option.type)
     words = [str(word) for part in kinds if typing.get_origin(part) is Literal for word in typing.get_args(part)]
     others = [word for part in kinds if typing.get_origin(part) is not Literal for word in names(part)]

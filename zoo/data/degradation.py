@@ -53,12 +53,12 @@ class Degradation:
 
     def __post_init__(self) -> None:
         if not 1 <= self.passes <= 9:
-            raise ZooError(f"data.photo_passes is 1..9, not {self.passes}")
+            raise ZooError(f"data.photo_passes must be 1..9, not {self.passes}")
         for name, (low, high) in self.ranges().items():
             least, most = LIMITS[name]
             if not least <= low <= high <= most:
                 given = f"not [{low:g}, {high:g}]"
-                raise ZooError(f"data.photo_{name} is a range [LEAST, MOST] within {least:g}..{most:g}, {given}")
+                raise ZooError(f"data.photo_{name} must be a range [LOW, HIGH] within {least:g}..{most:g}, {given}")
 
     def ranges(self) -> dict[str, Range]:
         """The four ranges by their names."""

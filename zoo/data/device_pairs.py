@@ -16,8 +16,8 @@ from torch import Tensor
 
 from zoo.data import photometric as ph
 from zoo.data.pairs import Protocol
-from zoo.data.training_pairs import PLAIN, Shares, draw_training
-from zoo.pictures.geometry import NET_SIZE, SMALLEST
+from zoo.data.training_pairs import PLAIN, Fractions, draw_training
+from zoo.pictures.geometry import MIN_DENOMINATOR, NET_SIZE
 
 
 def as_pictures(pictures: np.ndarray, device: torch.device) -> Tensor:
@@ -36,7 +36,7 @@ def device_batch(
     pictures: Tensor,
     count: int,
     protocol: Protocol,
-    shares: Shares = PLAIN,
+    fractions: Fractions = PLAIN,
 ) -> tuple[Tensor, Tensor]:
     """Random pairs, on the device of the pictures.
 
@@ -45,12 +45,12 @@ def device_batch(
         pictures: ``(N, C, H, W)`` uint8 at the protocol's size.
         count: number of pairs.
         protocol: sizes of pictures and patches; the side of the patches is a multiple of 128.
-        shares: fractions of the kinds of pairs.
+        fractions: fractions of the kinds of pairs.
 
     Returns:
         Pairs ``(B, 2 * C, 128, 128)`` float32 in 0..255, not rounded, and offsets ``(B, 4, 2)`` float32.
     """
-    drawn = draw_training(rng, len(pictures), count, protocol, shares)
+    drawn = draw_training(rng, len(pictures), count, protocol, fractions)
     moved = partial(_moved, device=pictures.device)
     chosen, size = moved(drawn.chosen), protocol.patch
     a = warp(pictures[chosen].float(), moved(drawn.matrices), size, size)
@@ -63,7 +63,7 @@ def device_batch(
     if (other := np.flatnonzero(drawn.swapped)).size:
         which = moved(other)
         patches[:, which] = patches[:, which].flip(0)
-    if (again := np.flatnonzero(drawn.later)).size:
+    if (again := np.flatnonzero(drawn.second_pass)).size:
         which = moved(again)
         patches[1, which] = warp(patches[1, which], moved(drawn.estimates[again]), NET_SIZE, NET_SIZE)
     return patches.transpose(0, 1).flatten(1, 2), moved(drawn.offsets)
@@ -75,7 +75,7 @@ def warp(pictures: Tensor, matrices: Tensor, width: int, height: int) -> Tensor:
     rows = matrices[..., None, None]  # (B, 3, 3, 1, 1)
     moved = rows[:, :, 0] * x + (rows[:, :, 1] * y[:, None] + rows[:, :, 2])  # (B, 3, height, width)
     below = moved[:, 2:]
-    below = torch.where(below.abs() < SMALLEST, torch.full_like(below, SMALLEST), below)
+    below = torch.where(below.abs() < MIN_DENOMINATOR, torch.full_like(below, MIN_DENOMINATOR), below)
     size = matrices.new_tensor([pictures.shape[-1], pictures.shape[-2]]).view(2, 1, 1)
     grid = moved[:, :2] * (2 / size) / below + (1 / size - 1)
     return F.grid_sample(pictures, grid.permute(0, 2, 3, 1), padding_mode="border", align_corners=False)
@@ -106,9 +106,9 @@ def differ(patches: Tensor, rng: np.random.Generator) -> Tensor:
     patches = torch.where(has, light(patches, contrast, brightness), patches)
     sigma, has = drawn("blur", ph.BLUR)
     patches = torch.where(has, blur(patches, sigma), patches)
-    share, aspect, x, y, has = drawn("occlude", ph.OCCLUSION, ph.LOG_ASPECT, (0, 1), (0, 1))
+    fraction, aspect, x, y, has = drawn("occlude", ph.OCCLUSION, ph.LOG_ASPECT, (0, 1), (0, 1))
     value = _moved(rng.integers(0, 256, (count, channels, 1, 1)), device).float()
-    patches = torch.where(has, occlude(patches, share, aspect.exp(), x, y, value), patches)
+    patches = torch.where(has, occlude(patches, fraction, aspect.exp(), x, y, value), patches)
     sigma, has = drawn("noise", ph.NOISE)
     patches = torch.where(has, noise(patches, sigma, grain), patches)
     quality, has = drawn("jpeg", ph.QUALITY)
@@ -136,15 +136,15 @@ def blur(patches: Tensor, sigma: Tensor) -> Tensor:
     return F.conv2d(rows, kernel[:, None, :, None], groups=len(kernel)).reshape(-1, channels, *patches.shape[-2:])
 
 
-def occlude(patches: Tensor, share: Tensor, aspect: Tensor, x: Tensor, y: Tensor, value: Tensor) -> Tensor:
+def occlude(patches: Tensor, fraction: Tensor, aspect: Tensor, x: Tensor, y: Tensor, value: Tensor) -> Tensor:
     """Covers each patch with a rectangle of ``value``.
 
-    ``share`` is its fraction of the area, ``aspect`` its height relative to a rectangle with the patch's proportions,
+    ``fraction`` is its part of the area, ``aspect`` its height relative to a rectangle with the patch's proportions,
     ``x`` and ``y`` in 0..1 its position between the edges: all ``(B, 1, 1, 1)``.
     """
     height, width = patches.shape[-2:]
-    h = (height * (share.sqrt() * aspect).clamp(share, torch.ones_like(share))).round()
-    w = (height * width * share / h).round()
+    h = (height * (fraction.sqrt() * aspect).clamp(fraction, torch.ones_like(fraction))).round()
+    w = (height * width * fraction / h).round()
     top, left = ((height - h + 1) * y).floor(), ((width - w + 1) * x).floor()
     rows = torch.arange(height, device=patches.device)[:, None]
     columns = torch.arange(width, device=patches.device)

@@ -15,7 +15,7 @@ from zoo.base.tables import lines
 from zoo.data.labels import LabelMap
 from zoo.data.layout import pictures_of
 from zoo.data.masks import Pair, pair_up
-from zoo.data.pictures import say_once
+from zoo.data.pictures import check_folder, say_once
 from zoo.data.sampling import replicas
 from zoo.data.segmentation import Sample, SegmentationData, from_255_to_1, read_samples
 from zoo.data.transforms import Augment
@@ -33,8 +33,8 @@ class SegmentationFolder(SegmentationData):
         masks: folder of masks, ``masks/a/b.png`` for ``pictures/a/b.jpg``; may be the folder of the pictures.
         classes: names of the classes in the order of their ids, or the path of a text file with one name per line.
         ignore_index: id of pixels that count neither in the loss nor in the metric, 0 to 255; None: every pixel counts.
-        val_share: fraction of the pictures for val, and the same fraction for test, if there are no subfolders train,
-            val and test.
+        val_fraction: fraction of the pictures for val, and the same fraction for test, if there are no subfolders
+            train, val and test.
         batch_size: training samples per step and device.
         num_workers: number of processes that augment; None: chosen by the number of cores.
         augment: augmentation of the training samples.
@@ -47,7 +47,7 @@ class SegmentationFolder(SegmentationData):
         masks: Path,
         classes: list[str] | str,
         ignore_index: int | None = 255,
-        val_share: float = 0.15,
+        val_fraction: float = 0.15,
         batch_size: int = 8,
         num_workers: int | None = None,
         augment: Augment | None = None,
@@ -56,7 +56,7 @@ class SegmentationFolder(SegmentationData):
         names = _class_names(classes)
         labels = LabelMap(names, tuple(distinct_colors(len(names))), ignore_index)
         super().__init__(labels, batch_size, num_workers, augment, seed)
-        self.pictures, self.masks, self.val_share = Path(pictures), Path(masks), val_share
+        self.pictures, self.masks, self.val_fraction = Path(pictures), Path(masks), val_fraction
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -87,12 +87,13 @@ class SegmentationFolder(SegmentationData):
         """The pictures of a split with their masks, in the order of their names.
 
         Raises:
-            ZooError: the split has no pictures, or a mask is missing.
+            ZooError: no such folder, the split has no pictures, or a mask is missing.
         """
-        if found := pair_up(pictures_of(self.pictures, split, self.val_share), self.pictures, self.masks):
+        check_folder(self.pictures, "pictures")
+        if found := pair_up(pictures_of(self.pictures, split, self.val_fraction), self.pictures, self.masks):
             return found
         raise ZooError(
-            f"{self.pictures}: the {split} split gets none of its pictures: add pictures, change data.val_share,\n"
+            f"{self.pictures}: the {split} split gets none of its pictures: add pictures, change data.val_fraction,\n"
             "or put pictures and masks into folders train, val and test"
         )
 

@@ -31,7 +31,7 @@ from zoo.data.pairs import (
 from zoo.data.photometric import differ
 from zoo.data.picture_data import PictureData
 from zoo.data.pictures import fit, size_of
-from zoo.data.training_pairs import PLAIN, Batch, Shares, as_later_pass, draw_training, warped_pair
+from zoo.data.training_pairs import PLAIN, Batch, Fractions, as_second_pass, draw_training, warped_pair
 from zoo.pictures.geometry import NET_SIZE, corner_points, matrix_from_corners
 
 CELL, FLAT = 16, 4.0  # side of a cell in pixels; deviation in 1/255 from which a cell has texture
@@ -55,8 +55,8 @@ class HomographyPairs(PictureData[np.ndarray]):
         perturbation: maximum movement of a corner in x and in y, in pixels; None: the protocol's.
         jitter: maximum shift of the patch from the middle of the picture, in pixels of x and of y; None: any.
         grey: whether pictures are converted to grey; otherwise pairs are ``(B, 6, 128, 128)``.
-        later: fraction of the training pairs that look as in a second pass: a first estimate has warped b, little is
-            left to correct, and the edge of b is repeated beyond its border.
+        second_pass: fraction of the training pairs that look as in a second pass: a first estimate has warped b, little
+            is left to correct, and the edge of b is repeated beyond its border.
         photometric: fraction of the training pairs whose patches also differ in light, blur, noise, JPEG and occlusion.
         wide: fraction of the training pairs whose corners move by up to 1.25 perturbations; these pairs are also
             rotated by up to 15 degrees and zoomed by up to 1.25.
@@ -64,10 +64,10 @@ class HomographyPairs(PictureData[np.ndarray]):
             more than 2 perturbations.
         tiles: largest n: each training picture is also cut into n x n tiles of the protocol's size, for each n from 2
             on that its size allows. Tiles without texture are left out; each tile is drawn as often as a picture.
-        train_pairs: number of training pairs per epoch.
+        pairs_per_epoch: number of training pairs per epoch.
         val_pairs: number of validation pairs.
         test_pairs: number of test pairs.
-        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
+        val_fraction: fraction of the pictures of ``root`` for val, and the same fraction for test.
         batch_size: training pairs per step and device.
         num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
         seed: random seed of the training pairs.
@@ -77,8 +77,8 @@ class HomographyPairs(PictureData[np.ndarray]):
     """
 
     training_only = PictureData.training_only | {
-        "train_pairs",
-        "later",
+        "pairs_per_epoch",
+        "second_pass",
         "photometric",
         "wide",
         "swapped",
@@ -98,34 +98,34 @@ class HomographyPairs(PictureData[np.ndarray]):
         perturbation: int | None = None,
         jitter: int | None = None,
         grey: bool = True,
-        later: float = 0.25,
+        second_pass: float = 0.25,
         photometric: float = 0.0,
         wide: float = 0.0,
         swapped: float = 0.0,
         tiles: int = 1,
-        train_pairs: int = 25_600,
+        pairs_per_epoch: int = 25_600,
         val_pairs: int = 500,
         test_pairs: int = 1000,
-        held_out: float = 0.1,
+        val_fraction: float = 0.1,
         batch_size: int = 64,
         num_workers: int | None = None,
         seed: int = 0,
         make_on: Literal["auto", "cpu", "device"] = "auto",
     ) -> None:
-        counts = {"train_pairs": train_pairs, "val_pairs": val_pairs, "test_pairs": test_pairs}
-        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
+        counts = {"pairs_per_epoch": pairs_per_epoch, "val_pairs": val_pairs, "test_pairs": test_pairs}
+        super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         self.protocol = protocol_of(protocol, size, patch, perturbation, jitter)
         if make_on == "device" and not can_make(self.protocol):
             raise ZooError(f"data.make_on: patches of {self.protocol.patch} pixels can only be made on the CPU")
-        self.epoch, self.counts = train_pairs, {"val": val_pairs, "test": test_pairs}
+        self.epoch, self.counts = pairs_per_epoch, {"val": val_pairs, "test": test_pairs}
         self.smallest = self.protocol.patch
         self.shape = (self.protocol.height, self.protocol.width, *(() if grey else (3,)))
         self.grey, self.make_on = grey, make_on
         if tiles < 1:
-            raise ZooError(f"data.tiles is 1 or more, not {tiles}")
+            raise ZooError(f"data.tiles must be 1 or more, not {tiles}")
         self.tiles = tiles
         self._options = dict[str, Any](
-            protocol=self.protocol, count=batch_size, shares=Shares(later, photometric, wide, swapped)
+            protocol=self.protocol, count=batch_size, fractions=Fractions(second_pass, photometric, wide, swapped)
         )
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:
@@ -181,7 +181,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         if not self._makes_on_device():
             return super().train_dataloader()
         self._on_device = as_pictures(self.kept("train"), self._device())
-        return batches_loader(TrainingBatches(self.batches(), self.seed, _later), 0, self.start())
+        return batches_loader(TrainingBatches(self.batches(), self.seed, _generator), 0, self.start())
 
     def _device(self) -> torch.device:
         return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
@@ -208,7 +208,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         return as_floats(pairs), offsets
 
 
-def _later(rng: np.random.Generator) -> np.random.Generator:
+def _generator(rng: np.random.Generator) -> np.random.Generator:
     """The random generator of a batch that is made on the device."""
     return rng
 
@@ -218,7 +218,7 @@ def training_batch(
     pictures: np.ndarray,
     count: int,
     protocol: Protocol,
-    shares: Shares = PLAIN,
+    fractions: Fractions = PLAIN,
 ) -> Batch:
     """Random pairs; see :class:`HomographyPairs`.
 
@@ -227,9 +227,9 @@ def training_batch(
         pictures: ``(N, H, W)`` or ``(N, H, W, 3)`` uint8 at the protocol's size.
         count: number of pairs.
         protocol: sizes of pictures and patches.
-        shares: fractions of the kinds of pairs.
+        fractions: fractions of the kinds of pairs.
     """
-    drawn = draw_training(rng, len(pictures), count, protocol, shares)
+    drawn = draw_training(rng, len(pictures), count, protocol, fractions)
     channels = 1 if pictures.ndim == 3 else 3
     pairs = np.empty((count, 2 * channels, NET_SIZE, NET_SIZE), np.uint8)
     for i, (picture, place) in enumerate(zip(drawn.chosen.tolist(), drawn.places.tolist(), strict=True)):
@@ -239,8 +239,8 @@ def training_batch(
             a, b = differ(a, rng), differ(b, rng)
         if drawn.swapped[i]:
             a, b = b, a
-        if drawn.later[i]:
-            b = as_later_pass(b, drawn.estimates[i])
+        if drawn.second_pass[i]:
+            b = as_second_pass(b, drawn.estimates[i])
         pairs[i] = as_input(a, b)
     return pairs, drawn.offsets
 

@@ -32,7 +32,7 @@ class LabelMap:
             raise ZooError(f"data.classes: a mask has the ids 0..{IDS - 1}, so {len(self.names)} classes are too many")
         if self.ignore_index is not None and not 0 <= self.ignore_index < IDS:
             raise ZooError(
-                f"data.ignore_index is 0 to {IDS - 1}, or null if every pixel counts, not {self.ignore_index}"
+                f"data.ignore_index must be 0 to {IDS - 1}, or null if every pixel counts, not {self.ignore_index}"
             )
         if self.ignore_index == len(self.names) - 1 == IDS - 1:
             raise ZooError(

@@ -21,7 +21,7 @@ def split_folders(root: Path) -> dict[Split, Path]:
     return {split: folders[named[split]] for split in SPLITS if split in named}
 
 
-def pictures_of(root: Path, split: Split, share: float) -> list[Path]:
+def pictures_of(root: Path, split: Split, fraction: float) -> list[Path]:
     """The pictures of a split; the list may be empty.
 
     If a root has two or three of the folders train, val and test (or valid, validation and so on), they are the splits.
@@ -30,7 +30,7 @@ def pictures_of(root: Path, split: Split, share: float) -> list[Path]:
     Args:
         root: folder of pictures.
         split: the requested split.
-        share: fraction of the pictures for val, and the same fraction for test, if there are no such folders.
+        fraction: fraction of the pictures for val, and the same fraction for test, if there are no such folders.
 
     Raises:
         ZooError: no pictures; or only one folder has the name of a split, so that a picture could come to another split
@@ -46,7 +46,7 @@ def pictures_of(root: Path, split: Split, share: float) -> list[Path]:
     found = find_pictures(root)
     for name, folder in laid_out.items():
         _refuse_half(root, name, folder, found)
-    return [path for path in found if split_of(key_of(path, root), share) == split]
+    return [path for path in found if split_of(key_of(path, root), fraction) == split]
 
 
 def key_of(path: Path, root: Path) -> str:

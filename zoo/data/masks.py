@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from zoo.base.errors import ZooError
-from zoo.data.pictures import say_once
+from zoo.data.pictures import check_folder, say_once
 from zoo.pictures.folders import find
 from zoo.pictures.images import FORMATS, ORIENTATION, SIDEWAYS, opened, upright_rgb
 
@@ -33,8 +33,7 @@ def pair_up(pictures: Sequence[Path], root: Path, masks: Path) -> list[Pair]:
     Raises:
         ZooError: no such folder, missing masks, or a picture that would be its own mask.
     """
-    if not masks.is_dir():
-        raise ZooError(f"{masks}: no such folder")
+    check_folder(masks, "masks")
     pairs, wanted = _all_pairs(pictures, root, masks), set(pictures)
     if root.resolve() == masks.resolve():
         _refuse_own_masks(pairs, wanted, root, masks)
@@ -161,7 +160,7 @@ def _read_ids(path: Path) -> tuple[np.ndarray, int | None]:
         turn = file.getexif().get(ORIENTATION)
         upright = ImageOps.exif_transpose(file)
         ids = _grey(upright) if upright.mode in COLORS else np.array(upright)
-    if ids.min() < 0 or ids.max() > 255:  # of 16 or 32 bits
+    if ids.min() < 0 or ids.max() > 255:  # a mask of 16 or 32 bits
         raise ZooError(f"{path}: values {ids.min()}..{ids.max()} are outside the class ids 0..255")
     return ids.astype(np.uint8), turn
 

@@ -18,7 +18,7 @@ from zoo.base.splits import Split
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 
 LAST_SEED = 2**32 - 1  # largest seed of NumPy and of Lightning
-MOST = 2**31 - 1  # maximum of every count: some counters have 32 bits
+MAX_COUNT = 2**31 - 1  # maximum of every count: some counters have 32 bits
 Kept = TypeVar("Kept", bound=Sized)
 NEEDED: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("val",), "test": ("test",)}
 
@@ -44,11 +44,13 @@ class DataModule(LightningDataModule, Generic[Kept]):
     def __init__(self, batch_size: int, num_workers: int | None, seed: int, **counts: int) -> None:
         super().__init__()
         for name, count in {"batch_size": batch_size, **counts}.items():
-            if not 1 <= count <= MOST:
-                raise ZooError(f"data.{name} is {'1 or more' if count < 1 else f'at most {MOST:,}'}, not {count}")
-        check_count("data.seed", seed, f"is 0..{LAST_SEED}", least=0, most=LAST_SEED)
+            if not 1 <= count <= MAX_COUNT:
+                raise ZooError(
+                    f"data.{name} must be {'1 or more' if count < 1 else f'at most {MAX_COUNT:,}'}, not {count}"
+                )
+        check_count("data.seed", seed, f"must be 0..{LAST_SEED}", least=0, most=LAST_SEED)
         if num_workers is not None and num_workers < 0:
-            raise ZooError(f"data.num_workers is 0 or more, not {num_workers}")
+            raise ZooError(f"data.num_workers must be 0 or more, not {num_workers}")
         self.batch_size, self.seed = batch_size, seed
         self.num_workers = default_workers() if num_workers is None else num_workers
         self._kept: dict[str, Kept] = {}

@@ -92,7 +92,7 @@ class Protocol:
 
     def __post_init__(self) -> None:
         if self.patch < 2 or self.perturbation < 0 or (self.jitter or 0) < 0:
-            raise ZooError("data.patch is 2 pixels or more, data.perturbation and data.jitter 0 or more")
+            raise ZooError("data.patch must be 2 pixels or more, data.perturbation and data.jitter 0 or more")
         need = self.patch + 2 * self.perturbation
         if min(self.width, self.height) < need:
             raise ZooError(
@@ -145,12 +145,12 @@ def protocol_of(
         ZooError: no such protocol, impossible sizes, or corners that do not move.
     """
     if name not in PROTOCOLS:
-        raise ZooError(f"data.protocol is one of {', '.join(PROTOCOLS)}, not {name!r}")
+        raise ZooError(f"data.protocol must be one of {', '.join(PROTOCOLS)}, not {name!r}")
     width, height = size or (None, None)
     given = {"width": width, "height": height, "patch": patch, "perturbation": perturbation, "jitter": jitter}
     protocol = replace(PROTOCOLS[name], **{key: value for key, value in given.items() if value is not None})
     if not protocol.perturbation:
-        raise ZooError("data.perturbation is 1 or more: with 0 there is nothing to learn")
+        raise ZooError("data.perturbation must be 1 or more: with 0 there is nothing to learn")
     return protocol
 
 

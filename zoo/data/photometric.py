@@ -39,12 +39,12 @@ def jpeg(patch: np.ndarray, quality: int) -> np.ndarray:
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED))
 
 
-def occlude(patch: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Covers ``share`` of the area with a rectangle at a random place, of one random colour."""
+def occlude(patch: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:
+    """Covers ``fraction`` of the area with a rectangle at a random place, of one random colour."""
     height, width = patch.shape[:2]
-    relative = np.clip(np.sqrt(share) * np.exp(rng.uniform(*LOG_ASPECT)), share, 1.0)
+    relative = np.clip(np.sqrt(fraction) * np.exp(rng.uniform(*LOG_ASPECT)), fraction, 1.0)
     h = max(round(height * relative), 1)
-    w = int(np.clip(round(height * width * share / h), 1, width))
+    w = int(np.clip(round(height * width * fraction / h), 1, width))
     y, x = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
     patch = patch.copy()
     patch[y : y + h, x : x + w] = rng.integers(0, 256, patch.shape[2:])

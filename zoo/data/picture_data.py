@@ -19,7 +19,7 @@ from zoo.base.memory import refuse_beyond
 from zoo.base.splits import Split
 from zoo.data.layout import pictures_of
 from zoo.data.module import DataModule, Kept, TrainingBatches, batches_loader
-from zoo.data.pictures import find_pictures
+from zoo.data.pictures import check_folder, find_pictures
 from zoo.data.sampling import replicas
 from zoo.data.streets import draw_streets
 from zoo.pictures.images import open_rgb
@@ -48,13 +48,13 @@ class PictureData(DataModule[Kept]):
         root: folder of pictures; a picture stays in its split when others are added
             (:func:`zoo.data.layout.pictures_of`). None: street scenes are drawn.
         extra: folders of further training pictures, never used for validation or test.
-        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test, unless it has folders
-            for them.
+        val_fraction: fraction of the pictures of ``root`` for val, and the same fraction for test, unless it has
+            folders for them.
         options: arguments of :class:`DataModule`.
 
     Raises:
         ZooError: a folder of ``extra`` contains ``root`` or lies in it, so that pictures of val and test would be
-            trained on; or ``held_out`` is not between 0 and 0.5.
+            trained on; or ``val_fraction`` is not between 0 and 0.5.
     """
 
     training_only = DataModule.training_only | {"extra"}
@@ -65,11 +65,12 @@ class PictureData(DataModule[Kept]):
     smallest: int = 1
     shape: tuple[int, ...] | None = None
 
-    def __init__(self, root: Path | None, extra: list[Path] | None, held_out: float, **options: Any) -> None:
+    def __init__(self, root: Path | None, extra: list[Path] | None, val_fraction: float, **options: Any) -> None:
         super().__init__(**options)
-        self.root, self.extra, self.held_out = Path(root) if root else None, [Path(f) for f in extra or ()], held_out
-        if not 0 < held_out < 0.5:
-            raise ZooError(f"data.held_out is between 0 and 0.5, not {held_out}")
+        self.root, self.extra = Path(root) if root else None, [Path(f) for f in extra or ()]
+        self.val_fraction = val_fraction
+        if not 0 < val_fraction < 0.5:
+            raise ZooError(f"data.val_fraction must be between 0 and 0.5, not {val_fraction}")
         for folder in self.extra:
             if self.root is None:
                 raise ZooError("data.extra needs data.root: without it, street scenes are drawn")
@@ -102,9 +103,12 @@ class PictureData(DataModule[Kept]):
         """The pictures of a split, first of ``root``, then of ``extra``; an empty list if scenes are drawn."""
         if self.root is None:
             return []
-        names = pictures_of(self.root, split, self.held_out)
+        check_folder(self.root, "root")
+        names = pictures_of(self.root, split, self.val_fraction)
         if split != "train":
             return names[: self.held_out_pictures]
+        for folder in self.extra:
+            check_folder(folder, "extra", "'[FOLDER, ...]'")
         return names + [path for folder in self.extra for path in find_pictures(folder)]
 
     def some(self, split: Split) -> list[Path]:
@@ -112,7 +116,7 @@ class PictureData(DataModule[Kept]):
         if found := self.names(split):
             return found
         raise ZooError(
-            f"{self.root}: the {split} split gets none of its pictures: add pictures, change data.held_out,\n"
+            f"{self.root}: the {split} split gets none of its pictures: add pictures, change data.val_fraction,\n"
             "or put pictures into folders train, val and test"
         )
 

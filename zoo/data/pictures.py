@@ -42,6 +42,22 @@ def find_pictures(folder: Path) -> list[Path]:
     return found.pictures
 
 
+def check_folder(folder: Path, key: str, value: str = "FOLDER") -> None:
+    """Refuses a folder that does not exist.
+
+    Args:
+        folder: folder of a DataModule.
+        key: argument of the DataModule that names it.
+        value: value of this argument, in a user's words.
+
+    Raises:
+        ZooError: names the folder, and the option that gives another.
+    """
+    if not folder.is_dir():
+        problem = "not a folder" if folder.exists() else "no such folder"
+        raise ZooError(f"{folder}: {problem}\npass yours: --data.{key} {value}")
+
+
 def size_of(path: Path) -> tuple[int, int]:
     """Width and height of a picture as it is shown, from the header of its file; (0, 0) if it cannot be read."""
     try:

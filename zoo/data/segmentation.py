@@ -157,10 +157,10 @@ def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample
         counts[labels.ignore_index] = 0
     if counts.any():
         value = int(counts.argmax())
-        share = counts[value] / mask.size
+        fraction = counts[value] / mask.size
         void = "no value is ignored" if labels.ignore_index is None else f"{labels.ignore_index} is ignored"
         raise ZooError(
-            f"{mask_path}: value {value} ({share:.1%} of its pixels) is no class; "
+            f"{mask_path}: value {value} ({fraction:.1%} of its pixels) is no class; "
             f"classes are 0..{len(labels) - 1}, {void}{from_255_to_1(np.unique(mask), labels)}"
         )
     return picture, mask

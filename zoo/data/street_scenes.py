@@ -37,7 +37,7 @@ class StreetScenes(SegmentationData):
     ) -> None:
         super().__init__(CAMVID, batch_size, num_workers, augment, seed, train=train, val=val)
         if min(size) < MIN_SIDE:
-            raise ZooError(f"data.size: height and width are {MIN_SIDE} pixels or more, not {list(size)}")
+            raise ZooError(f"data.size: height and width must be {MIN_SIDE} pixels or more, not {list(size)}")
         self.size = size
         self.counts = {"train": train, "val": val, "test": val}
 

@@ -13,8 +13,8 @@ from zoo.pictures.images import Picture, to_picture
 from zoo.pictures.results import on_white
 from zoo.pictures.tensors import to_tensor
 
-SMALLEST = 32  # minimum side in pixels: smaller pictures show no style
-LONGEST = 8  # maximum ratio of the sides: memory grows with the longer side
+MIN_SIDE = 32  # minimum side in pixels: smaller pictures show no style
+MAX_ASPECT = 8  # maximum ratio of the sides: memory grows with the longer side
 COLORS = ((24, 42, 92), (48, 96, 160), (236, 190, 64), (246, 236, 210), (196, 72, 40))
 
 
@@ -29,15 +29,17 @@ def read_style(picture: Picture | None, size: int) -> Tensor:
         ZooError: the picture cannot be read, is too small to show a style, or is more than eight times as long as
             wide.
     """
-    if size < SMALLEST:
-        raise ZooError(f"the size of a style is {SMALLEST} pixels or more, not {size}")
+    if size < MIN_SIDE:
+        raise ZooError(f"the size of a style must be {MIN_SIDE} pixels or more, not {size}")
     source = Image.fromarray(draw_pattern()) if picture is None else on_white(to_picture(picture)[0])
     name = str(picture) if isinstance(picture, (str, Path)) else "the style"
-    if min(source.size) < SMALLEST:
-        raise ZooError(f"{name}: {source.width}x{source.height} pixels show no style; each side needs {SMALLEST}")
-    if max(source.size) > LONGEST * min(source.size):
+    if min(source.size) < MIN_SIDE:
+        raise ZooError(f"{name}: {source.width}x{source.height} pixels show no style; each side needs {MIN_SIDE}")
+    if max(source.size) > MAX_ASPECT * min(source.size):
         shape = f"{source.width}x{source.height}"
-        raise ZooError(f"{name}: {shape} pixels; a style is at most {LONGEST} times as long as wide, crop the picture")
+        raise ZooError(
+            f"{name}: {shape} pixels; a style is at most {MAX_ASPECT} times as long as wide, crop the picture"
+        )
     factor = size / min(source.size)
     width, height = (max(size, round(side * factor)) for side in source.size)
     return to_tensor(source.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))[None]

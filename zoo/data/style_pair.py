@@ -21,12 +21,12 @@ class StylePair(LightningDataModule):
         content: content picture. None: a street scene drawn by the program.
         style: style picture, or several, which are blended. None: a pattern drawn by the program.
         blend: weight of each of several styles, on any scale; None: equal weights.
-        every: iterations per epoch; a preview and a checkpoint follow each epoch. With ``max_steps`` it is the divisor
-            of ``max_steps`` that is nearest to ``every`` and at least half of it, so that the run ends with an epoch.
-            If ``max_steps`` is prime, the whole run is one epoch.
+        preview_every: iterations per epoch; a preview and a checkpoint follow each epoch. With ``max_steps`` an epoch
+            has the divisor of ``max_steps`` that is nearest to ``preview_every`` and at least half of it, so that the
+            run ends with an epoch. If ``max_steps`` is prime, the whole run is one epoch.
     """
 
-    training_only: ClassVar[frozenset[str]] = frozenset({"every"})
+    training_only: ClassVar[frozenset[str]] = frozenset({"preview_every"})
     sizes: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
@@ -34,11 +34,11 @@ class StylePair(LightningDataModule):
         content: Path | None = None,
         style: Path | list[Path] | None = None,
         blend: list[float] | None = None,
-        every: int = 25,
+        preview_every: int = 25,
     ) -> None:
         super().__init__()
-        if every < 1:
-            raise ZooError(f"data.every is 1 or more, not {every}")
+        if preview_every < 1:
+            raise ZooError(f"data.preview_every must be 1 or more, not {preview_every}")
         paths = style if isinstance(style, list) else [style]
         if not paths:
             raise ZooError("data.style needs at least one picture")
@@ -48,18 +48,18 @@ class StylePair(LightningDataModule):
             Image.fromarray(draw_streets("test", 1, (240, 320))[0][0]) if content is None else content
         )
         self.styles: list[Path | None] = list(paths)
-        self.blend, self.every = blend, every
+        self.blend, self.preview_every = blend, preview_every
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(range(self._epoch()), batch_size=None)  # type: ignore[arg-type]
 
     def _epoch(self) -> int:
-        """The divisor of the number of iterations that is nearest to ``every``: the last iteration ends an epoch."""
+        """The divisor of the number of iterations nearest to ``preview_every``: the last iteration ends an epoch."""
         steps = self.trainer.max_steps if self.trainer else -1
         if steps < 1:
-            return self.every
-        divisors = [n for n in range(1, steps + 1) if steps % n == 0 and 2 * n >= min(self.every, steps)]
-        return min(divisors, key=lambda n: max(n / self.every, self.every / n))
+            return self.preview_every
+        divisors = [n for n in range(1, steps + 1) if steps % n == 0 and 2 * n >= min(self.preview_every, steps)]
+        return min(divisors, key=lambda n: max(n / self.preview_every, self.preview_every / n))
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(range(1), batch_size=None)  # type: ignore[arg-type]

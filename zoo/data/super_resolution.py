@@ -27,7 +27,7 @@ from zoo.data.picture_data import PictureData, UnusableError
 from zoo.data.pictures import find_pictures
 from zoo.pictures.images import open_rgb
 
-SMALLEST = 64  # minimum side in pixels for val and test: metrics leave a border out and slide a window
+MIN_EVAL_SIDE = 64  # minimum side in pixels for val and test: metrics leave a border out and slide a window
 ALIGNMENTS = 8  # pixels of a JPEG block: low-resolution crops begin anywhere in a block
 SCALES = (2, 3, 4)
 SOURCE = "https://github.com/jbhuang0604/SelfExSR has Set5, Set14 and BSD100, their truths are data/*/*SRF_4/*_HR.png"
@@ -75,15 +75,15 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         grey_fraction: fraction of the training pairs that are converted to grey.
         min_detail: minimum detail that downscaling must lose (:func:`zoo.data.low_resolution.detail`), in 8-bit levels;
             pictures of ``root`` and ``extra`` below it are skipped as blurred or blank.
-        train_pairs: number of training pairs per epoch.
-        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
+        pairs_per_epoch: number of training pairs per epoch.
+        val_fraction: fraction of the pictures of ``root`` for val, and the same fraction for test.
         held_out_pictures: maximum number of pictures of val, and of test.
         batch_size: training pairs per step and device.
         num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
         seed: random seed of the training pairs.
     """
 
-    training_only = PictureData.training_only | {"train_pairs", "crop", "levels", "grey_fraction"}
+    training_only = PictureData.training_only | {"pairs_per_epoch", "crop", "levels", "grey_fraction"}
     sizes = frozenset({"crop", "largest"})
     streets: ClassVar = {"train": 120, "val": 10, "test": 20}
     street_size = (360, 480)
@@ -108,19 +108,19 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         levels: int = 1,
         grey_fraction: float = 0.0,
         min_detail: float = 1.0,
-        train_pairs: int = 16_000,
-        held_out: float = 0.05,
+        pairs_per_epoch: int = 16_000,
+        val_fraction: float = 0.05,
         held_out_pictures: int = 50,
         batch_size: int = 16,
         num_workers: int | None = None,
         seed: int = 0,
     ) -> None:
-        counts = {"train_pairs": train_pairs, "held_out_pictures": held_out_pictures}
+        counts = {"pairs_per_epoch": pairs_per_epoch, "held_out_pictures": held_out_pictures}
         counts |= {"largest": largest, "levels": levels}
-        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
+        super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         photo = Degradation(photo_passes, photo_blur, photo_resize, photo_noise, photo_jpeg)
         self.scale, self.photo = scale, photo if degradation == "photo" else None
-        self.epoch, self.held_out_pictures = train_pairs, held_out_pictures
+        self.epoch, self.held_out_pictures = pairs_per_epoch, held_out_pictures
         self.benchmark_folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
         self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
         self.levels, self.grey_fraction = levels, grey_fraction
@@ -129,15 +129,15 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
     def _check(self) -> None:
         """Refuses invalid arguments."""
         if self.scale not in SCALES:
-            raise ZooError(f"data.scale is 2, 3 or 4, not {self.scale}")
+            raise ZooError(f"data.scale must be 2, 3 or 4, not {self.scale}")
         if self.crop < self.scale or self.crop % self.scale:
-            raise ZooError(f"data.crop is a multiple of {self.scale}, not {self.crop}")
+            raise ZooError(f"data.crop must be a multiple of {self.scale}, not {self.crop}")
         if not (0 < self.shrink <= 1 and self.blur >= 0 and self.min_detail >= 0):
-            raise ZooError("data.shrink is in 0..1, blur and min_detail are 0 or more")
+            raise ZooError("data.shrink must be in 0..1, blur and min_detail 0 or more")
         if not 0 <= self.grey_fraction <= 1:
-            raise ZooError(f"data.grey_fraction is in 0..1, not {self.grey_fraction}")
+            raise ZooError(f"data.grey_fraction must be in 0..1, not {self.grey_fraction}")
         if self.root is None and self.crop > (most := min(self.street_size)):
-            raise ZooError(f"data.crop is at most {most} without data.root, where street scenes are drawn")
+            raise ZooError(f"data.crop must be at most {most} without data.root, where street scenes are drawn")
 
     def load(self, split: Split) -> list[Pair]:
         pairs = super().load(split)
@@ -154,7 +154,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         """A pair of the whole picture; a picture of a folder is first downscaled by ``shrink`` and ``largest``."""
         if self.root is None:
             return self.pair_of(np.array(picture), name, split)
-        smaller, least = self._shrunk(picture), self.crop if split == "train" else SMALLEST
+        smaller, least = self._shrunk(picture), self.crop if split == "train" else MIN_EVAL_SIDE
         if min(smaller.shape[:2]) < least:
             size = f"{smaller.shape[1]}x{smaller.shape[0]}"
             raise UnusableError("small", f"{name}: used at {size}, which is smaller than {least} pixels")
@@ -191,7 +191,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         if folders := self.benchmark_folders[split]:
             names = ends_apart(folders)
             return {
-                name: [(p.stem, truth_of(p, self.scale)) for p in benchmark_files(folder)]
+                name: [(p.stem, truth_of(p, self.scale)) for p in benchmark_files(folder, split)]
                 for name, folder in zip(names, folders, strict=True)
             }
         source = ends_apart([self.root])[0] if self.root else "streets"
@@ -283,15 +283,17 @@ def as_tensor(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(pictures).movedim(-1, -3)
 
 
-def benchmark_files(folder: Path) -> list[Path]:
+def benchmark_files(folder: Path, split: Split) -> list[Path]:
     if not folder.is_dir():
-        raise ZooError(f"{folder}: no such folder\n{SOURCE}; or give other folders: --data.test '[FOLDER, ...]'")
+        raise ZooError(f"{folder}: no such folder\n{SOURCE}\npass yours: --data.{split} '[FOLDER, ...]'")
     return find_pictures(folder)
 
 
 def truth_of(path: Path, scale: int) -> np.ndarray:
     """A picture of a benchmark, unchanged but for the crop to multiples of the scale."""
     truth = np.ascontiguousarray(crop_to_multiple(np.array(open_rgb(path)), scale))
-    if min(truth.shape[:2]) < SMALLEST:
-        raise ZooError(f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to measure: a side needs {SMALLEST}")
+    if min(truth.shape[:2]) < MIN_EVAL_SIDE:
+        raise ZooError(
+            f"{path}: {truth.shape[1]}x{truth.shape[0]} is too small to measure: a side needs {MIN_EVAL_SIDE}"
+        )
     return truth

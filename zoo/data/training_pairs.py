@@ -15,26 +15,26 @@ from zoo.pictures.geometry import NET_SIZE, corner_points, is_convex, matrix_fro
 
 Batch: TypeAlias = tuple[np.ndarray, np.ndarray]  # pairs (B, 2 * channels, 128, 128) uint8, offsets (B, 4, 2) float32
 LINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-LATER_ERROR = 0.375  # maximum error of a corner after a first pass, in perturbations: 12 pixels of 32
-WIDER, TURN, ZOOM = 1.25, 15.0, 1.25  # of wide pairs: perturbations, degrees, factor
+FIRST_PASS_ERROR = 0.375  # maximum error of a corner after a first pass, in perturbations: 12 pixels of 32
+WIDER, TURN, ZOOM = 1.25, 15.0, 1.25  # limits of wide pairs: perturbations, degrees, factor
 OTHER_REACH = 2.0  # maximum movement of the corners of swapped pairs, in perturbations
 
 
 @dataclass(frozen=True)
-class Shares:
+class Fractions:
     """Fractions of the kinds of training pairs, 0 to 1: see :class:`zoo.data.homography.HomographyPairs`."""
 
-    later: float = 0.0
+    second_pass: float = 0.0
     photometric: float = 0.0
     wide: float = 0.0
     swapped: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(0 <= share <= 1 for share in vars(self).values()):
-            raise ZooError(f"{', '.join(f'data.{name}' for name in vars(self))} are fractions, 0 to 1")
+        if not all(0 <= fraction <= 1 for fraction in vars(self).values()):
+            raise ZooError(f"{', '.join(f'data.{name}' for name in vars(self))} must be fractions, 0 to 1")
 
 
-PLAIN = Shares()
+PLAIN = Fractions()
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Drawn:
     places: np.ndarray  # left and top of the cropped patch, (B, 2)
     matrices: np.ndarray  # from pixels of the warped patch to pixels of the picture, (B, 3, 3)
     swapped: np.ndarray  # whether the cropped patch is a instead of b, (B,)
-    later: np.ndarray  # whether the pair looks as in a second pass, (B,)
-    estimates: np.ndarray  # the first pass's homography at the networks' 128 pixels, (B, 3, 3); unused if not later
+    second_pass: np.ndarray  # whether the pair looks as in a second pass, (B,)
+    estimates: np.ndarray  # the first pass's homography at 128 pixels, (B, 3, 3); unused if there was none
     unlike: np.ndarray  # whether the patches differ photometrically, (B,)
     offsets: np.ndarray  # target offsets of a network, (B, 4, 2) float32
 
@@ -63,7 +63,7 @@ def draw(rng: np.random.Generator, count: int, protocol: Protocol) -> tuple[np.n
 
 
 def draw_training(
-    rng: np.random.Generator, pictures: int, count: int, protocol: Protocol, shares: Shares = PLAIN
+    rng: np.random.Generator, pictures: int, count: int, protocol: Protocol, fractions: Fractions = PLAIN
 ) -> Drawn:
     """Draws ``count`` pairs of pictures 0 to ``pictures`` - 1.
 
@@ -72,16 +72,16 @@ def draw_training(
     chosen = rng.integers(0, pictures, count)
     places, moves = draw(rng, count, protocol)
     corners = corner_points(protocol.patch) + moves.astype(np.float64)
-    if shares.wide and (wide := np.flatnonzero(rng.random(count) < shares.wide)).size:
+    if fractions.wide and (wide := np.flatnonzero(rng.random(count) < fractions.wide)).size:
         places[wide], corners[wide] = _draw_wide(rng, len(wide), protocol)
     matrices = matrix_from_corners(corners, protocol.patch)
     offsets, swapped = net_offsets(matrices, protocol.patch), np.zeros(count, bool)
     reach = protocol.perturbation * NET_SIZE / protocol.patch
-    if shares.swapped:
+    if fractions.swapped:
         other = net_offsets(np.linalg.inv(matrices), protocol.patch)
-        swapped = (rng.random(count) < shares.swapped) & (np.abs(other) <= OTHER_REACH * reach).all((1, 2))
+        swapped = (rng.random(count) < fractions.swapped) & (np.abs(other) <= OTHER_REACH * reach).all((1, 2))
         offsets[swapped] = other[swapped]
-    again, unlike = rng.random(count) < shares.later, rng.random(count) < shares.photometric
+    again, unlike = rng.random(count) < fractions.second_pass, rng.random(count) < fractions.photometric
     estimates = np.zeros((count, 3, 3))
     if again.any():
         estimates[again], offsets[again], again[again] = _draw_first_pass(rng, offsets[again], reach)
@@ -117,7 +117,7 @@ def _draw_first_pass(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimates, the offsets that remain after them, and whether the remaining offsets are small enough."""
     corners, count = corner_points(NET_SIZE), len(offsets)
-    errors = rng.uniform(-1, 1, (count, 4, 2)) * rng.uniform(0, LATER_ERROR * reach, (count, 1, 1))
+    errors = rng.uniform(-1, 1, (count, 4, 2)) * rng.uniform(0, FIRST_PASS_ERROR * reach, (count, 1, 1))
     estimated = corners + offsets + errors
     estimates = matrix_from_corners(estimated, NET_SIZE)
     left = transform_points(np.linalg.inv(estimates), corners + offsets) - corners
@@ -134,6 +134,6 @@ def warped_pair(
     return cv2.warpPerspective(picture, matrix, (size, size), flags=LINEAR), b
 
 
-def as_later_pass(b: np.ndarray, estimate: np.ndarray) -> np.ndarray:
+def as_second_pass(b: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """Patch b as a second pass sees it: pixel p shows b at ``estimate @ p``, the edge of b repeated beyond it."""
     return cv2.warpPerspective(b, estimate, b.shape[1::-1], flags=LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -109,7 +109,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         if not all(1 <= side <= MAX_CROP for side in self.crop):
-            raise ZooError(f"data.augment.crop: height and width are 1 to {MAX_CROP} pixels, not {list(self.crop)}")
+            raise ZooError(f"data.augment.crop: height and width must be 1 to {MAX_CROP} pixels, not {list(self.crop)}")
         if not 0.1 <= self.scale[0] <= self.scale[1] <= 10:
             raise ZooError(f"data.augment.scale: a range from 0.1 or more to 10 or less, not {list(self.scale)}")
 

@@ -26,10 +26,10 @@ from zoo.pictures.geometry import corner_points, is_convex, matrix_from_corners,
 CELL = 8  # side in pixels of the cells in which keypoints are labelled
 NONE = CELL**2  # label of a cell without a keypoint
 EDGE = 4  # minimum distance of a correspondence from the edge, in pixels
-LEAST = 24  # minimum number of correspondences of a pair
+MIN_POINTS = 24  # minimum number of correspondences of a pair
 CORNER = 0.02  # minimum response of a keypoint, relative to the strongest corner
 NEAR = 5  # side in pixels of the window in which a keypoint must be the strongest
-SEEN = {kind: share for kind, share in PROBABILITIES.items() if kind != "occlude"}  # changes that keep a view's corners
+SEEN = {kind: p for kind, p in PROBABILITIES.items() if kind != "occlude"}  # changes that keep a view's corners
 Picture = list[np.ndarray]  # grey, each half the size of the one before
 
 
@@ -93,7 +93,7 @@ class Views(PictureData[list[Picture]]):
         pairs_per_epoch: number of training pairs per epoch.
         val_pairs: number of validation pairs.
         test_pairs: number of test pairs.
-        held_out: fraction of the pictures of ``root`` for val, and the same fraction for test.
+        val_fraction: fraction of the pictures of ``root`` for val, and the same fraction for test.
         batch_size: training pairs per step and device.
         num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
         seed: random seed of the training pairs.
@@ -120,19 +120,19 @@ class Views(PictureData[list[Picture]]):
         pairs_per_epoch: int = 24_000,
         val_pairs: int = 200,
         test_pairs: int = 400,
-        held_out: float = 0.1,
+        val_fraction: float = 0.1,
         batch_size: int = 12,
         num_workers: int | None = None,
         seed: int = 0,
     ) -> None:
         counts = {"pairs_per_epoch": pairs_per_epoch, "val_pairs": val_pairs, "test_pairs": test_pairs}
-        super().__init__(root, extra, held_out, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
+        super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if side < 64 or side % 32:
-            raise ZooError(f"data.side is a multiple of 32, 64 or more, not {side}")
+            raise ZooError(f"data.side must be a multiple of 32, 64 or more, not {side}")
         if largest < side:
-            raise ZooError(f"data.largest is data.side ({side}) or more, not {largest}")
-        if points < LEAST:
-            raise ZooError(f"data.points are {LEAST} or more, not {points}")
+            raise ZooError(f"data.largest must be data.side ({side}) or more, not {largest}")
+        if points < MIN_POINTS:
+            raise ZooError(f"data.points must be {MIN_POINTS} or more, not {points}")
         if not (0 <= photometric <= 1 and 0 <= tilt < 0.5 and 0 <= shift < 1 and 0 <= turn <= 180 and 1 <= zoom <= 8):
             bounds = "photometric 0 to 1, tilt below 0.5, shift below 1, turn 0 to 180, zoom 1 to 8"
             raise ZooError(f"data: an argument is out of its bounds: {bounds}")
@@ -206,7 +206,7 @@ def draw_pair(
         if maps is None:
             continue
         found = shared_points(rng, np.linalg.inv(maps[1]) @ maps[0], how.side)
-        if len(found) >= LEAST:
+        if len(found) >= MIN_POINTS:
             return picture, maps, found
 
 
@@ -251,7 +251,7 @@ def shared_points(rng: np.random.Generator, matrix: np.ndarray, side: int) -> np
 
 def seen(picture: Picture, matrix: np.ndarray, side: int) -> np.ndarray:
     """A view ``(side, side)`` of a picture, mirrored at its edges; ``matrix`` maps to pixels of its full size."""
-    pixels = max(magnification(matrix, (side, side)), 1.0)  # of the picture, per pixel of the view
+    pixels = max(magnification(matrix, (side, side)), 1.0)  # pixels of the picture per pixel of the view
     level = int(np.clip(np.floor(np.log2(pixels) + 0.5), 0, len(picture) - 1))
     to_level = np.diag([0.5**level, 0.5**level, 1.0])  # pyrDown keeps every other pixel, also if a side is odd
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP

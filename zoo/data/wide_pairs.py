@@ -32,7 +32,7 @@ from zoo.data.pairs import sample, splitmix64
 from zoo.data.photometric import light
 from zoo.pictures.geometry import corner_points, is_convex, matrix_from_corners, transform_points
 
-WIDTH, HEIGHT = 640, 480  # of the views
+WIDTH, HEIGHT = 640, 480  # size of the views
 PICTURE = 1920, 1440  # width and height of the picture
 LOWEST = np.array([480, 330, -100, -45, -96, -96, *[-160] * 8, 60, -40])
 VALUES = np.array([321, 301, 201, 91, 193, 193, *[321] * 8, 81, 81], np.uint64)

@@ -12,7 +12,7 @@ from zoo.base.text import first_line, printable, shortened, unknown
 if TYPE_CHECKING:
     import numpy as np
 
-Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # of the input and of each output, for one size
+Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # shapes of the input and of each output, for one size
 ENGINES = ("torch", "onnx", "openvino", "opencv")
 # Engines that run a file: class, module, package to install.
 _FILES = {
@@ -67,7 +67,7 @@ def open_engine(kind: str, content: bytes | tuple[bytes, bytes], outputs: Sequen
         kind: one of :data:`ENGINES` but torch.
         content: an ONNX file; for OpenVINO also ``(xml, bin)``.
         outputs: names of the outputs to compute, in the order of the results.
-        device: as the engine names it.
+        device: name of the device, as the engine has it.
 
     Raises:
         ZooError: the engine does not exist or is not installed, refuses the file, or lacks the device.

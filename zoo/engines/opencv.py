@@ -42,7 +42,7 @@ class OpenCVEngine(FileEngine):
             )
         with told(self.name, "read the export"), silent():
             self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
-        self._lock = Lock()  # of its one input
+        self._lock = Lock()  # guards its one input
 
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
         names = list(self.graph.outputs)  # OpenCV 5 wants them all to be named

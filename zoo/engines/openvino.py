@@ -48,7 +48,7 @@ class OpenVinoEngine(FileEngine):
                 if not result.output(0).names & set(outputs):
                     model.remove_result(result)
             self._compiled = core.compile_model(model, _plugin(kind, number, device), _settings(kind))
-        self._lock = Lock()  # of its one request
+        self._lock = Lock()  # guards its one request
 
     def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
         with self._lock:

@@ -75,7 +75,7 @@ def device_of(name: str, runtime: str, there: Mapping[str, bool], packages: Mapp
     """Kind and number of a device.
 
     Args:
-        name: such as "cpu", "cuda" or "cuda:1".
+        name: name of a device, such as "cpu", "cuda" or "cuda:1".
         runtime: its name, for errors.
         there: available kinds of devices, and whether they have numbers.
         packages: what to install for kinds that may not be available.

@@ -35,8 +35,8 @@ RUNTIMES = {
 }  # the first must agree with torch
 # The largest allowed difference of outputs; outputs with an RMS above 1 are divided by it. Rounding the weights to the
 # 11 bits of fp16 changes the cards' outputs by 5e-3.
-LARGEST = {"fp32": 1e-4, "fp16": 2e-2}
-EQUAL = {"fp32": 0.9999, "fp16": 0.99}  # least share of equal pixels of a mask; near ties fall either way
+MAX_DIFFERENCE = {"fp32": 1e-4, "fp16": 2e-2}
+MIN_EQUAL = {"fp32": 0.9999, "fp16": 0.99}  # least fraction of equal pixels of a mask; near ties fall either way
 STRANGE = 2.0  # allowed mean difference of another int8 runtime, as a multiple of ONNX Runtime's
 COST = 0.01  # most that int8 may change the card's first figure, relative
 ROUNDING = 1.5e-4  # allowed difference of figures, which have four decimals: the last may fall either way
@@ -102,8 +102,8 @@ class Reference:
             min(float((a == b).mean()) for a, b in masks) if masks else None,
         )
 
-    def share(self, compared: Sequence[Compared]) -> float | None:
-        """The share of equal pixels over all masks; None if there is no mask."""
+    def equal(self, compared: Sequence[Compared]) -> float | None:
+        """The fraction of equal pixels over all masks; None if there is no mask."""
         sized = [(x.x.size, each.equal) for x, each in zip(self.inputs, compared, strict=True)]
         known = [(size, equal) for size, equal in sized if equal is not None]
         return sum(size * equal for size, equal in known) / sum(size for size, _ in known) if known else None
@@ -126,7 +126,7 @@ class Found:
         fault: how its outputs differ from torch's, or why it cannot read the file although it must.
         parting: where its outputs begin to differ.
         pictures: differences for each input.
-        equal: share of equal pixels over all masks; None if there is no mask.
+        equal: fraction of equal pixels over all masks; None if there is no mask.
         figures: figures of the card.
     """
 
@@ -180,12 +180,12 @@ def unlike(found: Found, precision: str, scale: float) -> str:
     """
     if found.cannot or precision == "int8":
         return ""
-    allowed = LARGEST[precision] * scale
+    allowed = MAX_DIFFERENCE[precision] * scale
     if not found.largest <= allowed:  # NaN too
         bad = next(each for each in found.pictures if not each.largest <= allowed)
         return f"its output for {bad.what} is off by {bad.largest:.2g}, more than {allowed:.2g}"
-    if found.equal is not None and found.equal < EQUAL[precision]:
-        return f"{found.equal:.3%} of the mask's pixels are equal, fewer than {EQUAL[precision]:.2%}"
+    if found.equal is not None and found.equal < MIN_EQUAL[precision]:
+        return f"{found.equal:.3%} of the mask's pixels are equal, fewer than {MIN_EQUAL[precision]:.2%}"
     return ""
 
 
@@ -213,7 +213,7 @@ def _examined(kind: str, name: str, make: Opener, reference: Reference) -> Found
     found = Found(kind, name)
     try:
         found.pictures = reference.compare(make(kind, reference.names))
-        found.equal = reference.share(found.pictures)
+        found.equal = reference.equal(found.pictures)
     except ZooError as error:
         found.cannot = first_line(error)
     return found
@@ -258,9 +258,9 @@ def refuse_cost(name: str, figure: Measured) -> None:
     Raises:
         UnlikeError: the change is above :data:`COST`.
     """
-    if (share := cost(figure)) > COST:
+    if (loss := cost(figure)) > COST:
         values = f"{figure.name} is {figure.engine:.4f}, in float32 {figure.torch:.4f}"
-        raise UnlikeError(f"{name}: not exported: int8 costs {share:.1%}, more than {COST:.0%}: {values}", forced=True)
+        raise UnlikeError(f"{name}: not exported: int8 costs {loss:.1%}, more than {COST:.0%}: {values}", forced=True)
 
 
 def cost(figure: Measured) -> float:

@@ -97,7 +97,7 @@ def openvino_files(content: bytes, half: bool) -> File:
         path = Path(folder, "model.xml")
         openvino.save_model(model, path, compress_to_fp16=half)
         xml, weights = path.read_bytes(), path.with_suffix(".bin").read_bytes()
-    digest = graph_sha256(content)  # of the ONNX model
+    digest = graph_sha256(content)  # digest of the ONNX model
     return File({".xml": xml.replace(digest.encode(), ir_sha256(xml, weights).encode()), ".bin": weights})
 
 
@@ -154,7 +154,7 @@ class Foreign:
 
         try:
             self._run = ModelLoader("cpu").load_from_state_dict(safetensors.torch.load(content)).model.float()
-        except Exception as error:  # of its loaders, whose errors are many
+        except Exception as error:  # its loaders raise many kinds
             raise ZooError(f"spandrel cannot read it: {first_line(error)}") from error
 
     @torch.no_grad()
@@ -178,6 +178,6 @@ class Program:
     def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
         try:
             found = self._run(torch.from_numpy(x))
-        except Exception as error:  # of its guards, whose classes are many
+        except Exception as error:  # its guards raise many kinds
             raise ZooError(f"torch cannot compute {'x'.join(map(str, x.shape))}: {first_line(error)}") from error
         return tuple(found[place].float().contiguous().numpy() for place in self._places)

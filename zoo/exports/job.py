@@ -142,7 +142,7 @@ def finished(subject: Subject, graph: bytes, entries: Mapping[str, str]) -> File
     """The requested file, made from the graph in float32."""
     settings, content = subject.settings, graph
     if settings.precision == "int8":
-        shown = pictures.opened(settings.calibrate, pictures.MOST)
+        shown = pictures.opened(settings.calibrate, pictures.MAX_PICTURES)
         content = quantize.quantized(graph, [each.x for each in subject.inputs(shown, len(shown))[: len(shown)]])
     if settings.precision == "fp16" and settings.to == "onnx":
         content = formats.halved(graph)

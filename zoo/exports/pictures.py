@@ -20,7 +20,7 @@ from zoo.pictures.images import open_rgb
 
 SCENES = 2  # drawn street scenes
 ODD, WIDE, SMALL = (100, 101), (33, 500), (66, 94)  # height and width
-MOST = 300  # most pictures to calibrate int8 with
+MAX_PICTURES = 300  # most pictures to calibrate int8 with
 MODES = {1: "L", 3: "RGB"}  # by channels
 NAME = 60  # characters
 

@@ -15,7 +15,7 @@ from zoo.base.registry import Architecture
 KINDS = ("onnx", "openvino", "torch", "spandrel")
 PRECISIONS = ("fp32", "fp16", "int8")
 SUFFIXES = {"onnx": (".onnx",), "openvino": (".xml", ".bin"), "torch": (".pt2",), "spandrel": (".safetensors",)}
-SMALLEST, LARGEST = 8, 8192  # pixels of a side
+MIN_SIDE, MAX_SIDE = 8, 8192  # pixels of a side
 NEEDED = {  # extra and modules that write and compare each kind
     "onnx": ("export", ("onnx", "onnxruntime", "onnxscript")),
     "openvino": ("export,openvino", ("onnx", "onnxruntime", "onnxscript", "openvino")),
@@ -92,8 +92,8 @@ class Settings:
             return
         if only is not None and self.size != only:
             raise ZooError(f"--size {self.size[0]}x{self.size[1]}: {name} takes {only[0]}x{only[1]} only")
-        if not all(SMALLEST <= side <= LARGEST for side in self.size):
-            raise ZooError(f"--size {self.size[0]}x{self.size[1]}: sides must be {SMALLEST} to {LARGEST} pixels")
+        if not all(MIN_SIDE <= side <= MAX_SIDE for side in self.size):
+            raise ZooError(f"--size {self.size[0]}x{self.size[1]}: sides must be {MIN_SIDE} to {MAX_SIDE} pixels")
 
 
 def parse_size(text: str) -> Size:

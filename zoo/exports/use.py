@@ -15,7 +15,7 @@ from zoo.exports.settings import Size
 
 FILE = "USE.md"
 OWN = "USE*.md"  # templates that lie beside an architecture's network
-PLACE = re.compile(r"@(\w+)@")  # of a value in a template
+PLACE = re.compile(r"@(\w+)@")  # place of a value in a template
 FOR = re.compile(r"<!-- for: (.+) -->\n+")  # in a template's first line: the facts that it is written for
 PART = re.compile(r"^(?=# `)", re.MULTILINE)  # where the part of a file begins
 OPENCV = re.compile(r"^## [^\n]*OpenCV\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)  # a section of programs for it

@@ -20,12 +20,12 @@ _KINDS = {
 }
 DESCRIBED = (".safetensors", ".onnx", ".xml", ".bin")  # suffixes of files that config.json must name
 EXPORTED = (".onnx", ".xml", ".bin", "parity.json", "USE.md")  # endings of exports and of files that describe them
-LONGEST = 200  # most characters of a name
+MAX_NAME = 200  # most characters of a name
 
 
 def limit(name: str) -> int | None:
     """The most bytes of a file of this name; None for a name that does not belong in a model's folder."""
-    if len(name) > LONGEST:
+    if len(name) > MAX_NAME:
         return None
     return next((size for kind, size in _KINDS.items() if re.fullmatch(kind, name, re.ASCII)), None)
 

@@ -23,7 +23,7 @@ from zoo.pictures.sheets import contact_sheet
 
 Method: TypeAlias = Callable[[Sequence[tuple[np.ndarray, np.ndarray]]], "list[np.ndarray | None]"]
 Estimates: TypeAlias = Mapping[str, "np.ndarray | None"]  # matrix from pixels of a to pixels of b, by method
-SHOWN = 320  # width of a picture on a sheet, in pixels
+SHOWN_WIDTH = 320  # width of a picture on a sheet, in pixels
 COLUMNS = ("xA", "yA", "xB", "yB")
 
 
@@ -135,12 +135,12 @@ def save_sheet(path: Path, pairs: Sequence[RealPair], found: Sequence[Estimates]
                 overlay = Homography(onto, 1.0, True, None, None, 0.0, a, b).overlay()
                 row.append(labelled(overlay, f"{pair.error(matrix):.2f} px"))
         rows.append(row)
-    save_png(contact_sheet(rows, ("a", "b", *found[0]), SHOWN), path)
+    save_png(contact_sheet(rows, ("a", "b", *found[0]), SHOWN_WIDTH), path)
 
 
 def small(picture: np.ndarray) -> np.ndarray:
     """A picture resized to its width on a sheet."""
-    size = SHOWN, max(1, round(picture.shape[0] * SHOWN / picture.shape[1]))
+    size = SHOWN_WIDTH, max(1, round(picture.shape[0] * SHOWN_WIDTH / picture.shape[1]))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 

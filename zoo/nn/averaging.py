@@ -26,7 +26,7 @@ class WarmupEMA(WeightAveraging):
 
     def __init__(self, decay: float = 0.999) -> None:
         if not 0 <= decay < 1:
-            raise ZooError(f"WarmupEMA: decay is 0 or more and less than 1, not {decay}")
+            raise ZooError(f"WarmupEMA: decay must be 0 or more and less than 1, not {decay}")
         super().__init__(multi_avg_fn=partial(_average, decay=decay))
 
 

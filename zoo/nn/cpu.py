@@ -17,10 +17,10 @@ from torch.autograd.function import once_differentiable
 
 from zoo.nn.mode import counted, tracing
 
-LAST = torch.channels_last
+CHANNELS_LAST = torch.channels_last
 AUTOCAST_WAS_ON = "_zoo_autocast_was_on"
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
-LARGEST = 2**31 - 1
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
+MAX_INT = 2**31 - 1
 
 
 def keep_freed_memory() -> None:
@@ -36,8 +36,8 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
-    mallopt(M_MMAP_THRESHOLD, LARGEST)
-    mallopt(M_TRIM_THRESHOLD, LARGEST)
+    mallopt(M_MMAP_THRESHOLD, MAX_INT)
+    mallopt(M_TRIM_THRESHOLD, MAX_INT)
 
 
 def keep_depthwise_float32(module: nn.Module) -> None:
@@ -105,7 +105,7 @@ class BlockConv2d(ReflectConv2d):
             return super().forward(x)
         places = range(self.BLOCK)
         shifted = [F.pad(self.weight, (j, self.BLOCK - 1 - j, i, self.BLOCK - 1 - i)) for i in places for j in places]
-        kernel = torch.stack(shifted, 1).flatten(0, 1).contiguous(memory_format=LAST)
+        kernel = torch.stack(shifted, 1).flatten(0, 1).contiguous(memory_format=CHANNELS_LAST)
         y = F.conv2d(_Reflected.apply(x, self.kernel_size[0] // 2), kernel, stride=self.BLOCK)
         y = F.pixel_shuffle(y, self.BLOCK)
         return y if self.bias is None else y + self.bias[:, None, None]
@@ -135,7 +135,7 @@ class UpsampledConv2d(nn.Conv2d):
         taps = self.taps.to(self.weight)
         kernel = torch.einsum("oiyx,pay,qbx->opqiab", self.weight, taps, taps).reshape(4 * outputs, inputs, 2, 2)
         x = F.pad(x, (1, 1, 1, 1), "replicate")  # equals reflection of the upsampled picture
-        y = F.pixel_shuffle(F.conv2d(x, kernel.contiguous(memory_format=LAST)), 2)
+        y = F.pixel_shuffle(F.conv2d(x, kernel.contiguous(memory_format=CHANNELS_LAST)), 2)
         return y[:, :, 1:-1, 1:-1]
 
 
@@ -150,7 +150,7 @@ def conv_to_pixels(x: Tensor, kernel: Tensor, scale: int, bias: Tensor | None = 
     places, channels = scale * scale, kernel.shape[0] // scale**2
     kernel = kernel.reshape(channels, places, *kernel.shape[1:]).transpose(0, 1).flatten(0, 1)
     bias = None if bias is None else bias.reshape(channels, places).T.flatten()
-    y = F.conv2d(x, kernel.contiguous(memory_format=LAST), bias, stride).permute(0, 2, 3, 1)
+    y = F.conv2d(x, kernel.contiguous(memory_format=CHANNELS_LAST), bias, stride).permute(0, 2, 3, 1)
     batch, height, width, _ = y.shape
     rows = y.reshape(batch, height, width, scale, scale * channels).transpose(2, 3)
     return rows.reshape(batch, scale * height, scale * width, channels).permute(0, 3, 1, 2)
@@ -160,7 +160,7 @@ def reflected(x: Tensor, margin: int) -> Tensor:
     """Pads ``(B, C, H, W)`` by ``margin`` reflected pixels on each side, faster than torch with channels last."""
     batch, channels, height, width = x.shape
     size = (batch, channels, height + 2 * margin, width + 2 * margin)
-    y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=LAST)
+    y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=CHANNELS_LAST)
     rows = y[:, :, margin : margin + height]
     rows[..., margin : margin + width] = x
     rows[..., :margin] = x[..., 1 : margin + 1].flip(3)
@@ -182,10 +182,10 @@ class _Reflected(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         margin, (height, width) = ctx.margin, (side - 2 * ctx.margin for side in gradient.shape[2:])
-        rows = gradient[:, :, margin : margin + height].clone(memory_format=LAST)
+        rows = gradient[:, :, margin : margin + height].clone(memory_format=CHANNELS_LAST)
         rows[:, :, 1 : margin + 1] += gradient[:, :, :margin].flip(2)
         rows[:, :, height - margin - 1 : height - 1] += gradient[:, :, margin + height :].flip(2)
-        own = rows[..., margin : margin + width].clone(memory_format=LAST)
+        own = rows[..., margin : margin + width].clone(memory_format=CHANNELS_LAST)
         own[..., 1 : margin + 1] += rows[..., :margin].flip(3)
         own[..., width - margin - 1 : width - 1] += rows[..., margin + width :].flip(3)
         return own, None

@@ -101,7 +101,7 @@ def make_optimizer(picture: nn.Parameter, name: str, lr: float | None = None) ->
         ZooError: another name, or a learning rate that is not above 0.
     """
     if name not in LEARNING_RATES or not (lr is None or 0 < lr < math.inf):
-        raise ZooError(f'the optimiser is "lbfgs" or "adam" with a rate above 0, not {name!r} with {lr}')
+        raise ZooError(f'the optimiser must be "lbfgs" or "adam" with a rate above 0, not {name!r} with {lr}')
     rate = LEARNING_RATES[name] if lr is None else lr
     return PictureLBFGS([picture], rate) if name == "lbfgs" else Adam([picture], rate)
 

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from zoo.nn.mode import tracing
 
-LAST = torch.channels_last
+CHANNELS_LAST = torch.channels_last
 
 
 class ConditionalInstanceNorm(nn.Module):
@@ -39,11 +39,11 @@ class ConditionalInstanceNorm(nn.Module):
         if x.device.type != "cpu":
             # torch's own layer returns channels first, and convolutions after it would then cost more than this copy
             y = F.instance_norm(x, eps=self.eps)
-            return torch.addcmul(bias[..., None, None], y, weight[..., None, None]).contiguous(memory_format=LAST)
+            return torch.addcmul(bias[..., None, None], y, weight[..., None, None]).contiguous(memory_format=CHANNELS_LAST)
         # Batch norm of one picture computes the same, and its CPU kernel supports channels last. The kernel of instance
         # norm does not (https://github.com/pytorch/pytorch/pull/194616): it is slow, as measured by
         # tests/benchmarks/fast_style_speed.py, and its gradients of one picture are wrong.
-        x = x.contiguous(memory_format=LAST)
+        x = x.contiguous(memory_format=CHANNELS_LAST)
         weight, bias = weight.float(), bias.float()
         parts = zip(torch.split(x, 1), weight, bias, strict=True)
         pictures = [_Normalized.apply(one, scale, shift, self.eps) for one, scale, shift in parts]
@@ -87,7 +87,7 @@ class _Normalized(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, mean, scale = ctx.saved_tensors
-        gradient, wanted = gradient.contiguous(memory_format=LAST), list(ctx.needs_input_grad[:3])
+        gradient, wanted = gradient.contiguous(memory_format=CHANNELS_LAST), list(ctx.needs_input_grad[:3])
         backward = torch.ops.aten.native_batch_norm_backward
         return *backward(gradient, x, weight, None, None, mean, scale, True, ctx.eps, wanted), None
 

@@ -46,11 +46,11 @@ class PictureLog:
     """Sheets of validation pictures, in TensorBoard and in the run folder.
 
     Args:
-        every: epochs between two sheets of a fit; a separate validation or test gets one sheet.
+        every_n_epochs: epochs between two sheets of a fit; a separate validation or test gets one sheet.
     """
 
-    def __init__(self, every: int) -> None:
-        self.every, self.next = every, 0
+    def __init__(self, every_n_epochs: int) -> None:
+        self.every_n_epochs, self.next = every_n_epochs, 0
 
     def __call__(self, module: LightningModule, draw: Callable[[], Image.Image]) -> None:
         """Calls ``draw`` and saves its sheet if one is due."""
@@ -60,7 +60,7 @@ class PictureLog:
         folder = RunFolder.of(trainer)
         if too_early or folder is None or not trainer.is_global_zero:
             return
-        self.next = epoch + self.every
+        self.next = epoch + self.every_n_epochs
         sheet = draw()
         name = f"epoch_{epoch:03d}" if fitting else "test" if trainer.testing else "val"
         path = Path(folder) / "pictures" / f"{name}.png"

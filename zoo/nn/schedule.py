@@ -32,7 +32,7 @@ class WarmupPolyLR(LRScheduler):
         self, optimizer: Optimizer, total_steps: int | None = None, warmup: float = 0.05, power: float = 0.9
     ) -> None:
         if power < 0 or not 0 <= warmup <= 1:
-            raise ZooError(f"WarmupPolyLR: power is 0 or more, warmup in 0..1, not {power} and {warmup}")
+            raise ZooError(f"WarmupPolyLR: power must be 0 or more, warmup in 0..1, not {power} and {warmup}")
         self.total_steps, self.warmup, self.power = total_steps, warmup, power
         self.told, self.ahead = total_steps is not None, 0
         super().__init__(optimizer)

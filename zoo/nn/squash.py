@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 OVERSHOOT = 0.05  # margin by which a squashed value may leave 0..1, so that black and white can be reached
-LARGEST = 20.0  # beyond it tanh is 1 in float32 anyway, and from 44 on OpenCV's tanh overflows
+MAX_INPUT = 20.0  # beyond it tanh is 1 in float32 anyway, and from 44 on OpenCV's tanh overflows
 
 
 def squashed(y: Tensor) -> Tensor:
     """Maps the output of a last layer to 0..1 and slightly beyond, by tanh."""
-    return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y.clamp(-LARGEST, LARGEST))) / 2
+    return (1 + (1 + 2 * OVERSHOOT) * torch.tanh(y.clamp(-MAX_INPUT, MAX_INPUT))) / 2

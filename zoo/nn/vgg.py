@@ -106,7 +106,7 @@ class VGGFeatures(nn.Module):
 
     def _check(self, x: Tensor, computed: Sequence[str]) -> None:
         if x.ndim != 4 or x.shape[1] != 3:
-            raise ValueError(f"pictures are (B, 3, H, W), not {tuple(x.shape)}")
+            raise ValueError(f"pictures must be (B, 3, H, W), not {tuple(x.shape)}")
         least = 2 ** sum(name.startswith("pool") for name in computed)
         height, width = x.shape[-2:]
         if min(height, width) < least:
@@ -144,7 +144,7 @@ def _find(weights: str | Path, depth: int) -> Path:
         return Path(timm_file(f"vgg{depth}.tv_in1k", way_out))
     path = Path(weights)
     if path.suffix != ".safetensors":
-        raise ZooError(f'weights of VGG are "timm", the path of a .safetensors file or null, not {str(weights)!r}')
+        raise ZooError(f'weights of VGG must be "timm", the path of a .safetensors file or null, not {str(weights)!r}')
     if not path.is_file():
         raise ZooError(f'{path}: no such file; give the weights of VGG-{depth} with timm\'s names, or "timm"')
     return path

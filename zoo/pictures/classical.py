@@ -46,7 +46,7 @@ def ecc(a: np.ndarray, b: np.ndarray, *, start: np.ndarray | None = None, reach:
         a: first picture.
         b: second picture.
         start: a homography to start from; None takes a to the size of b.
-        reach: largest mean shift of a's corners from the start, as a share of b's long side.
+        reach: largest mean shift of a's corners from the start, as a fraction of b's long side.
     """
     if start is None:
         start = resizing(a.shape, b.shape)
@@ -106,12 +106,12 @@ def _near(matrix: np.ndarray, a: Sequence[int], b: Sequence[int]) -> bool:
 def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray, least: float = 0.0) -> float:
     """Correlation coefficient of a and of b warped to a, in the part of a that b covers.
 
-    It is NaN if nothing varies there, or if b covers less of a than the share ``least``.
+    It is NaN if nothing varies there, or if b covers less of a than the fraction ``least``.
     """
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, a.shape[1::-1]
     seen = cv2.warpPerspective(b, matrix, size, flags=flags)
     reached = cv2.warpPerspective(np.full_like(b, 255), matrix, size, flags=flags) == 255
-    if reached.sum() < max(2, least * reached.size):  # of fewer than two nothing varies
+    if reached.sum() < max(2, least * reached.size):  # among fewer than two nothing varies
         return float("nan")
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.corrcoef(a[reached], seen[reached])[0, 1])

@@ -12,7 +12,7 @@ from zoo.base.errors import ZooError
 from zoo.base.text import printable
 from zoo.pictures.images import SUFFIXES
 
-SHOWN = 5  # kinds of files that are named
+MAX_KINDS = 5  # kinds of files that are named
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ class Found:
         """How many files of other kinds there are, such as "3 files of other kinds (2 .txt, 1 .json)"; else empty."""
         if not (count := self.others.total()):
             return ""
-        kinds = [f"{many} {printable(suffix) or 'without a suffix'}" for suffix, many in self.others.most_common(SHOWN)]
-        kinds += ["..."] * (len(self.others) > SHOWN)
+        kinds = [
+            f"{many} {printable(suffix) or 'without a suffix'}" for suffix, many in self.others.most_common(MAX_KINDS)
+        ]
+        kinds += ["..."] * (len(self.others) > MAX_KINDS)
         return f"{count} file{'s' * (count > 1)} of other kinds ({', '.join(kinds)})"
 
 

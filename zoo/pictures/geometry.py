@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 NET_SIZE = 128  # side in pixels of the homography networks' inputs
-SMALLEST = 1e-6  # smallest denominator: keeps results of degenerate quadrilaterals finite
+MIN_DENOMINATOR = 1e-6  # smallest denominator: keeps results of degenerate quadrilaterals finite
 
 
 def corner_points(width: float, height: float | None = None) -> np.ndarray:
@@ -124,4 +124,4 @@ def _split(place: np.ndarray, side: int, dtype: np.dtype) -> tuple[np.ndarray, n
 
 
 def _away_from_zero(value: np.ndarray) -> np.ndarray:
-    return np.where(np.abs(value) < SMALLEST, SMALLEST, value)
+    return np.where(np.abs(value) < MIN_DENOMINATOR, MIN_DENOMINATOR, value)

@@ -15,7 +15,7 @@ from PIL import Image
 from zoo.base.errors import ZooError
 from zoo.pictures.geometry import corner_points, transform_points
 from zoo.pictures.images import Picture, to_picture
-from zoo.pictures.mosaic import MOST, canvas, mosaic, warped
+from zoo.pictures.mosaic import MAX_PIXELS, canvas, mosaic, warped
 from zoo.pictures.results import Shown, save_json, save_pngs
 
 OUTLINE = (255, 40, 40)
@@ -122,7 +122,7 @@ class Homography(Shown):
         a: Picture | None = None,
         b: Picture | None = None,
         blend: Literal["feather", "over"] = "feather",
-        max_pixels: int = MOST,
+        max_pixels: int = MAX_PIXELS,
     ) -> Image.Image:
         """Both pictures in one, in the frame of b, large enough for both and black where neither reaches.
 

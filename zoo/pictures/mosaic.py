@@ -12,8 +12,8 @@ from zoo.base.errors import ZooError
 from zoo.pictures.geometry import corner_points, transform_points
 
 STRIP = 256  # rows of a mosaic that are blended at once: their float copies bound the memory
-LONGEST = 32_766  # pixels of a side that OpenCV can warp
-MOST = 100_000_000  # most pixels of a mosaic by default
+MAX_SIDE = 32_766  # pixels of a side that OpenCV can warp
+MAX_PIXELS = 100_000_000  # most pixels of a mosaic by default
 
 
 class Canvas(NamedTuple):
@@ -25,7 +25,7 @@ class Canvas(NamedTuple):
     height: int
 
 
-def canvas(shapes: Sequence[Sequence[int]], matrices: Sequence[np.ndarray], max_pixels: int = MOST) -> Canvas:
+def canvas(shapes: Sequence[Sequence[int]], matrices: Sequence[np.ndarray], max_pixels: int = MAX_PIXELS) -> Canvas:
     """The smallest canvas that holds pictures of these shapes, height first, under homographies into the frame.
 
     Raises:
@@ -40,10 +40,10 @@ def canvas(shapes: Sequence[Sequence[int]], matrices: Sequence[np.ndarray], max_
     boxes = [_box(*each) for each in zip(shapes, matrices, strict=True)]
     (left, top), (right, bottom) = np.min(boxes, 0)[0].tolist(), np.max(boxes, 0)[1].tolist()
     width, height = right - left + 1, bottom - top + 1
-    if width * height > max_pixels or max(width, height) > LONGEST:
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
         raise ZooError(
             f"the mosaic would have {width:,.0f}x{height:,.0f} pixels, and {max_pixels:,} are allowed, with sides up "
-            f"to {LONGEST:,}; resize the pictures first, use fewer, or another order"
+            f"to {MAX_SIDE:,}; resize the pictures first, use fewer, or another order"
         )
     return Canvas(int(left), int(top), int(width), int(height))
 
@@ -115,8 +115,8 @@ def _blend(strip: np.ndarray, pictures: Sequence[np.ndarray], maps: list[np.ndar
         weight = tent(*picture.shape[:2])
         if blend == "over":
             weight = np.full_like(weight, 1e-6**number)
-        share = warped(weight, there, total[part].shape)[..., None]
-        mixed[part] += share * warped(picture, there, total[part].shape, border=cv2.BORDER_REPLICATE)
-        total[part] += share
+        part_weight = warped(weight, there, total[part].shape)[..., None]
+        mixed[part] += part_weight * warped(picture, there, total[part].shape, border=cv2.BORDER_REPLICATE)
+        total[part] += part_weight
     np.rint(mixed / np.maximum(total, 1e-12), out=mixed)
     strip[:] = mixed

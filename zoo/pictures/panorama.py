@@ -13,7 +13,7 @@ from PIL import Image
 from zoo.base.errors import ZooError
 from zoo.pictures.homography import Homography, normalized
 from zoo.pictures.images import SUFFIXES
-from zoo.pictures.mosaic import MOST, Canvas, canvas, mosaic
+from zoo.pictures.mosaic import MAX_PIXELS, Canvas, canvas, mosaic
 from zoo.pictures.results import Shown, save_as, save_json
 
 
@@ -64,7 +64,7 @@ class Panorama(Shown):
         }
 
 
-def panorama(results: Iterable[Homography], max_pixels: int = MOST) -> Panorama:
+def panorama(results: Iterable[Homography], max_pixels: int = MAX_PIXELS) -> Panorama:
     """Makes a panorama from homographies of each picture to the next; a note says if one is not trusted.
 
     Args:

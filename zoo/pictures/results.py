@@ -18,7 +18,7 @@ from zoo.base.files import replace, replacing
 from zoo.base.memory import running_out
 from zoo.pictures.images import SUFFIXES
 
-SHOWN = 1024  # most pixels of the longer side in a notebook
+SHOWN_SIDE = 1024  # most pixels of the longer side in a notebook
 
 
 def save_png(image: Image.Image, path: Path) -> None:
@@ -64,7 +64,7 @@ def save_as(picture: Image.Image, path: Path) -> list[Path]:
     try:
         with replacing(path) as temporary:
             picture.save(temporary, format_, quality=95)  # if the format has one
-    except (OSError, ValueError) as error:  # of the format: no transparency, or sides too long
+    except (OSError, ValueError) as error:  # limits of the format: no transparency, or sides too long
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise ZooError(f"{path}: {error}; save it as .png") from None
@@ -102,7 +102,7 @@ class Shown:
 
     def _repr_png_(self) -> bytes:
         picture, buffer = self.shown(), io.BytesIO()
-        factor = min(1.0, SHOWN / max(picture.size))
+        factor = min(1.0, SHOWN_SIDE / max(picture.size))
         width, height = (max(1, round(side * factor)) for side in picture.size)
         small = picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0)
         small.save(buffer, "PNG", compress_level=4)

@@ -14,9 +14,9 @@ from zoo.pictures.images import Picture, to_floats, to_picture, to_pixels
 from zoo.pictures.results import PictureResult, on_white
 from zoo.pictures.sheets import contact_sheet
 
-SHOWN = 640  # pixels of the longer side of each picture of a comparison
+SHOWN_SIDE = 640  # pixels of the longer side of each picture of a comparison
 STRIP = 256  # rows of a picture that are mixed at once
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # of R, G and B: Y of YIQ and of ITU-R BT.601
+LUMA = np.array((0.299, 0.587, 0.114), np.float32)  # weights of R, G and B: Y of YIQ and of ITU-R BT.601
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +35,7 @@ class Stylized(PictureResult):
 
     def compare(self) -> Image.Image:
         """The content beside the picture, transparent parts on white."""
-        factor = SHOWN / max(self.size)
+        factor = SHOWN_SIDE / max(self.size)
         width, height = (max(1, round(factor * side)) for side in self.size)
         kind = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BICUBIC  # small ones: pixels as squares
         cells = [np.asarray(on_white(one.resize((width, height), kind))) for one in (self.content, self.picture)]
@@ -93,7 +93,7 @@ def finish(
         picture: ``(3, H, W)`` in about 0..1, clipped here, or RGB.
         content: RGB; resized to the picture if the sizes differ.
         alpha: transparency of the content, which the result gets.
-        strength: share of the result in the mix with the content, from 0 (content) to 1 (result).
+        strength: fraction of the result in the mix with the content, from 0 (content) to 1 (result).
         preserve_color: see :func:`mix`.
         notes: see :class:`Stylized`.
     """
@@ -126,7 +126,7 @@ def mix(result: np.ndarray, content: np.ndarray, *, strength: float = 1.0, prese
     Args:
         result: picture in the style.
         content: the original.
-        strength: share of the result.
+        strength: fraction of the result.
         preserve_color: whether to take only luminance from the result, and colours from the content: the luminance-only
             transfer of Gatys et al., 2016 (https://arxiv.org/abs/1606.05897), in YIQ.
     """

@@ -29,8 +29,8 @@ SUFFIXES = frozenset(
     {".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".webm", ".wmv"}
 )
 SLACK = 0.98  # headers may count a frame or two too many
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # of sound, by the number of channels
-QUALITY = {"crf": "18"}  # of x264: hardly distinguishable from the given frames
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # layouts of sound, by the number of channels
+QUALITY = {"crf": "18"}  # quality of x264: hardly distinguishable from the given frames
 BT709, BT601 = 1, 5  # matrices from RGB to luma and chroma, by swscale's numbers
 MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}  # H.273's, which mark frames -> swscale's
 
@@ -109,7 +109,7 @@ def _ends_early(video: VideoStream, writer: _Writer, damaged: int) -> list[str]:
 def _seconds(video: VideoStream) -> float:
     """Duration of the pictures (sound may be longer); 0 if the header does not say."""
     try:
-        hours, minutes, seconds = video.metadata["DURATION"].split(":")  # of Matroska and WebM
+        hours, minutes, seconds = video.metadata["DURATION"].split(":")  # tag of Matroska and WebM
         return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
     except (KeyError, ValueError):
         return float((video.duration or 0) * (video.time_base or 0))
@@ -127,9 +127,9 @@ class _Writer:
         self.stream.width, self.stream.height = width + width % 2, height + height % 2
         self.stream.pix_fmt = "yuv420p"
         context: Any = self.stream.codec_context
-        context.time_base = video.time_base  # of the times of frames, which need not come at a constant rate
+        context.time_base = video.time_base  # unit of the times of frames, which need not come at a constant rate
         context.colorspace = context.color_primaries = context.color_trc = BT709
-        if aspect := video.sample_aspect_ratio:  # of a pixel
+        if aspect := video.sample_aspect_ratio:  # aspect of a pixel
             context.sample_aspect_ratio = 1 / aspect if round(first.rotation / 90) % 2 else aspect
         if (width, height) != (self.stream.width, self.stream.height):
             self.notes.append(

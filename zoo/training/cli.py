@@ -23,11 +23,11 @@ from zoo.training import folder, slurm
 from zoo.training.checkpoints import Described, Done, RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import MARK, import_class
-from zoo.training.refusals import LONGEST, check_numbers, check_processes, check_strategy, explained
+from zoo.training.refusals import MAX_MESSAGE, check_numbers, check_processes, check_strategy, explained
 from zoo.training.values import absolute, plain
 
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
-SHOWN = 10  # names of layers in a line
+MAX_LAYERS = 10  # names of layers in a line
 PRECISIONS = ("None", "32", "32-true", "64", "64-true", "16", "16-mixed", "bf16", "bf16-mixed")
 
 
@@ -87,7 +87,7 @@ class ZooCLI(LightningCLI):
             raise
 
     def _go_on(self, run: Path | None) -> None:
-        if run and (last := run / folder.LAST).is_file():
+        if run and (last := run / folder.LAST_CHECKPOINT).is_file():
             self.checkpoint = str(last)
 
     def trainer_arguments(self) -> dict[str, Any]:
@@ -113,8 +113,8 @@ class ZooCLI(LightningCLI):
         new = weights.load_matching(net, source)
         if new and self.verb != "fit":
             raise ZooError(f"cannot {self.verb}: {new[0]} is missing from {source}, or has another shape")
-        more = [f"and {len(new) - SHOWN} more"] if len(new) > SHOWN else []
-        say(f"Weights of {source}; re-initialised: {', '.join([*new[:SHOWN], *more]) or 'nothing'}")
+        more = [f"and {len(new) - MAX_LAYERS} more"] if len(new) > MAX_LAYERS else []
+        say(f"Weights of {source}; re-initialised: {', '.join([*new[:MAX_LAYERS], *more]) or 'nothing'}")
         if Path(source).suffix != ".safetensors":
             self._check_labels(weights.ModelFiles.find(source).config, source)
 
@@ -126,9 +126,9 @@ class ZooCLI(LightningCLI):
             return
         told = f"{source} was trained for the classes {', '.join(known)}, but the data have {', '.join(own)}"
         if self.verb != "fit" or self.checkpoint:
-            raise ZooError(f"cannot {self.verb}: {textwrap.shorten(told, LONGEST)}")
+            raise ZooError(f"cannot {self.verb}: {textwrap.shorten(told, MAX_MESSAGE)}")
         if len(own) == len(known):
-            say(f"{textwrap.shorten(told, LONGEST)}; the classifier starts from the trained weights")
+            say(f"{textwrap.shorten(told, MAX_MESSAGE)}; the classifier starts from the trained weights")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ZooCLI:
         """Returns itself: weight averaging copies the module, whose optimiser's factory holds this."""
@@ -181,7 +181,7 @@ class ZooCLI(LightningCLI):
             config.callbacks.append(folder.BegunFolder(self.folder))
             for each in config.callbacks:
                 if isinstance(each, ModelCheckpoint) and each.dirpath is None:
-                    if each in given and each.filename == folder.LAST.stem:
+                    if each in given and each.filename == folder.LAST_CHECKPOINT.stem:
                         raise ZooError("--trainer.callbacks: the run itself writes last.ckpt; take another filename")
                     each.dirpath = str(self.folder / folder.CHECKPOINTS)
         if config.plugins is None:
@@ -217,7 +217,9 @@ def default_callbacks(model: LightningModule, trainer: Any, given: list[Callback
         defaults[ModelCheckpoint] = best
     callbacks = [one for kind, one in defaults.items() if not any(isinstance(each, kind) for each in given)]
     if checkpoints:
-        last = RunCheckpoint(filename=folder.LAST.stem, save_on_train_epoch_end=True, enable_version_counter=False)
+        last = RunCheckpoint(
+            filename=folder.LAST_CHECKPOINT.stem, save_on_train_epoch_end=True, enable_version_counter=False
+        )
         callbacks.append(last)
     return callbacks
 

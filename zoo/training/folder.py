@@ -17,7 +17,7 @@ from zoo.base.paths import shown
 from zoo.nn.learning import RunFolder
 
 CHECKPOINTS = "checkpoints"
-LAST = Path(CHECKPOINTS, "last.ckpt")
+LAST_CHECKPOINT = Path(CHECKPOINTS, "last.ckpt")
 SHARED = "ZOO_RUN_FOLDER"  # environment variable that passes the folder to processes that Lightning starts
 OWN = ("TensorBoardLogger", "CSVLogger")  # loggers that write below SAVE_DIR/NAME/VERSION
 

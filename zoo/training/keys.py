@@ -23,7 +23,7 @@ from zoo.training import recipes
 
 SECTIONS = ("trainer", "model", "data")
 LIGHTNING = ("config", "c", "print_config", "seed_everything", "weights")  # options without sections
-ALIKE = 0.82  # share of equal letters; a lower one suggests options that have nothing to do with the given one
+ALIKE = 0.82  # fraction of equal letters; a lower one suggests options that have nothing to do with the given one
 MEANT = {  # names in other programs, and keys that mean the same; the first that exists counts
     ("epochs", "num_epochs", "n_epochs", "max_epoch"): ("trainer.max_epochs",),
     ("steps", "iterations", "num_steps", "max_iter"): ("trainer.max_steps",),

@@ -19,9 +19,9 @@ from zoo.base.text import did_you_mean, unknown
 
 KEYS = ("seed_everything", "weights", "model", "data", "trainer")
 TRAINER = "lightning.pytorch.Trainer"
-CONFIG = "config.yaml"  # of a run
+CONFIG = "config.yaml"  # recipe of a run
 MARK = "# A run of zoo fit, which goes on with this by --resume."  # its first line
-CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")  # of jsonargparse
+CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")  # keys of jsonargparse
 
 
 def names() -> list[str]:

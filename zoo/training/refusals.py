@@ -21,9 +21,9 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from zoo.base.errors import ZooError
 from zoo.base.text import causes, first_line
 
-LONGEST = 250  # characters of another program's message
+MAX_MESSAGE = 250  # characters of another program's message
 SEEDS = 2**32  # seeds of NumPy
-LEAST = {  # smallest value of the trainer's numbers, and special values
+MINIMUMS = {  # smallest value of the trainer's numbers, and special values
     "max_epochs": (1, "-1 is no limit"),
     "max_steps": (1, "-1 is no limit"),
     "limit_train_batches": (0, ""),
@@ -69,7 +69,7 @@ def check_numbers(config: Any) -> None:
     seed = config.seed_everything
     if isinstance(seed, int) and not 0 <= seed < SEEDS:
         raise ZooError(f"--seed_everything must be 0..{SEEDS - 1}, or true for any seed, not {seed}")
-    for key, (least, beside) in LEAST.items():
+    for key, (least, beside) in MINIMUMS.items():
         value = config.trainer.get(key)
         if not isinstance(value, (int, float)) or (key in ENDLESS and value == -1):
             continue
@@ -129,7 +129,7 @@ def explained(error: BaseException, given: Mapping[str, Any]) -> ZooError | None
         return _of_parser(error, chain[-1])
     if key is None:
         return None
-    said = textwrap.shorten(said or type(error).__name__, LONGEST)
+    said = textwrap.shorten(said or type(error).__name__, MAX_MESSAGE)
     return ZooError(f"--{_key_in(said, given) if key == 'trainer' else key}: {said}")
 
 
@@ -176,7 +176,7 @@ def _words(kind: str) -> list[str]:
 def _value(text: str) -> str:
     """The value that jsonargparse's error is about."""
     given = re.findall(r"(?:Got|Given) value: (.*)", text)
-    return textwrap.shorten(given[0], LONGEST) if given else ""
+    return textwrap.shorten(given[0], MAX_MESSAGE) if given else ""
 
 
 def _raised_in(error: BaseException) -> str | None:

@@ -26,7 +26,7 @@ from zoo.nn.learning import RunFolder
 from zoo.training import portable, slurm
 from zoo.training.checkpoints import Described, Resumable, load
 from zoo.training.cli import ZooCLI, say
-from zoo.training.folder import CHECKPOINTS, LAST, keep_metrics
+from zoo.training.folder import CHECKPOINTS, LAST_CHECKPOINT, keep_metrics
 from zoo.training.recipes import CONFIG
 from zoo.training.refusals import explained
 
@@ -35,7 +35,7 @@ UNHELPFUL = (  # warnings that users cannot act on
     "LightningCLI's args parameter",
     "does not have many workers",
     "The number of training batches",
-    "exists and is not empty",  # of a run that is resumed
+    "exists and is not empty",  # folder of a resumed run
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
 
@@ -127,7 +127,7 @@ def _explaining(cli: ZooCLI) -> Iterator[None]:
             cli.discard()
         if ours is None:
             raise
-        if run and (run / LAST).is_file() and not isinstance(error, ZooError):
+        if run and (run / LAST_CHECKPOINT).is_file() and not isinstance(error, ZooError):
             ours = ZooError(f"{ours}\nresume with: zoo fit --resume {shown(run)}")
         raise ours from error
 
@@ -182,7 +182,7 @@ def _check_left(cli: ZooCLI) -> None:
 def _tell_interrupted(cli: ZooCLI) -> None:
     if not (cli.folder and cli.trainer.global_step):
         cli.discard()
-    elif (cli.folder / LAST).is_file():
+    elif (cli.folder / LAST_CHECKPOINT).is_file():
         say(f"Interrupted. Resume with: zoo fit --resume {shown(cli.folder)}")
     elif cli.trainer.checkpoint_callback:
         say(f"Interrupted before the first checkpoint. Start again with: zoo fit --resume {shown(cli.folder)}")
@@ -215,7 +215,7 @@ def _add_callbacks(cli: ZooCLI) -> Resumable | None:
     if not cli.trainer.checkpoint_callback:
         return None
     seed = config["seed_everything"]
-    callbacks.append(resumable := Resumable(cli.folder / LAST, seed if type(seed) is int else None))
+    callbacks.append(resumable := Resumable(cli.folder / LAST_CHECKPOINT, seed if type(seed) is int else None))
     return resumable
 
 
@@ -226,7 +226,7 @@ def leave_results(cli: ZooCLI, run: Path) -> dict[str, Path]:
     if leave := getattr(cli.model, "leave_results", None):
         results = leave(run)
     if (name := architecture_of(type(cli.model))) is None:
-        kept = {"Checkpoints": run / LAST.parent} if cli.trainer.checkpoint_callback else {}
+        kept = {"Checkpoints": run / LAST_CHECKPOINT.parent} if cli.trainer.checkpoint_callback else {}
         return {**kept, **results, "Run": run}
     about = {"recipe": f"{run.parent.name}.yaml", "data": type(cli.datamodule).__name__}
     weights.save(cli.model.net, run / "model", name, cli.model.arguments, **about, input=architectures()[name].input)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.base.bounds import Share
+from zoo.base.bounds import Fraction
 from zoo.engines import Engine
 from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
 from zoo.pictures.results import Shown, save_pngs
@@ -38,7 +38,7 @@ class Carver:
 
     engine: Engine
 
-    def predict(self, picture: Picture | Sequence[Picture], *, depth: Share = 1.0) -> Any:
+    def predict(self, picture: Picture | Sequence[Picture], *, depth: Fraction = 1.0) -> Any:
         """Makes the relief of a picture.
 
         Args:

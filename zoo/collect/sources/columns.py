@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.text import listing, unknown
-from zoo.collect.sources.values import SHOWN, cleaned, shown
+from zoo.collect.sources.values import MAX_SHOWN, cleaned, shown
 
 NAMED = 40  # columns that a message lists
 
@@ -103,4 +103,4 @@ def scalar(value: Any, where: str, field: str, name: str) -> str | None:
 
 
 def _normal(name: str) -> str:
-    return "".join(letter for letter in name[:SHOWN].casefold() if letter.isalnum())
+    return "".join(letter for letter in name[:MAX_SHOWN].casefold() if letter.isalnum())

@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from zoo.base.text import printable
 
-SHOWN = 200  # characters of a stranger's text in a message
+MAX_SHOWN = 200  # characters of a stranger's text in a message
 MARKUP = 10_000  # characters of HTML in a name, at most
 
 _BLOCK = re.compile(r"<(?:br|hr|/?(?:p|div|li|ul|td|tr|table))\b[^<>]*>", re.IGNORECASE)
@@ -39,7 +39,7 @@ def shown(value: object) -> str:
     Joiners, which are letters, stay; characters that turn the direction of the text do not.
     """
     text = printable(" ".join(str(value).split()), keep="\u200c\u200d")
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "…"
 
 
 def absolute(address: str | None, base: str = "") -> str | None:

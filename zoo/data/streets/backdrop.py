@@ -81,8 +81,8 @@ def paint_sky(canvas: Canvas, rng: Random) -> None:
     sky = cv2.resize(ramp.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     cloud = cv2.resize(np.array([[(*light.cloud, SKY)]], np.uint8), size)
     opacity = np.clip((np.arange(256) - (190 - 110 * light.cover)) / 85, 0, 0.9).astype(np.float32)
-    share = cv2.LUT(_window(_textures((canvas.height, canvas.width))[2], rng)[: size[1]], opacity)
-    canvas.pixels[: size[1]] = cv2.blendLinear(cloud, sky, share, 1 - share)
+    cover = cv2.LUT(_window(_textures((canvas.height, canvas.width))[2], rng)[: size[1]], opacity)
+    canvas.pixels[: size[1]] = cv2.blendLinear(cloud, sky, cover, 1 - cover)
 
 
 def paint_ground(canvas: Canvas, rng: Random, kerb: float, line: float) -> None:

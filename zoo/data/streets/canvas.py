@@ -26,8 +26,8 @@ Point3 = tuple[float, float, float]
 LIT: Colour = (255, 216, 128)  # a lamp or a window at dusk
 
 
-def darker(ink: Ink, share: float) -> Ink:
-    return ink[0] * share, ink[1] * share, ink[2] * share, ink[3]
+def darker(ink: Ink, fraction: float) -> Ink:
+    return ink[0] * fraction, ink[1] * fraction, ink[2] * fraction, ink[3]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from zoo.base import memory
 from zoo.base.bounds import check_count
 from zoo.base.memory import Need
 
-SHARE = 0.5  # of the free memory that a whole picture may take: faster (tests/benchmarks/fast_style_speed.py)
+FREE_FRACTION = 0.5  # free memory that a whole picture may take: faster (tests/benchmarks/fast_style_speed.py)
 STRIP = 2**17  # pixels of a strip
-SMALLEST = 16  # rows: a smaller strip would be mostly halo
+MIN_ROWS = 16  # rows: a smaller strip would be mostly halo
 AROUND = 16  # rows of the halo of a strip
 OTHERS = 1.4  # memory of other engines relative to torch: ONNX Runtime took 0.9, OpenVINO 1.2 and OpenCV 1.3
 HOST = 16  # bytes per pixel of 8-bit pictures: the source, its array, and the result
@@ -36,8 +36,8 @@ def rows_at_a_time(
     need: Need = (width * height * bytes_a_pixel(channels) * (1 if by_strips else OTHERS), device)
     rows = None
     if tile == "auto":
-        whole = not by_strips or memory.fits([pictures, need], SHARE)
-        rows = None if whole else max(STRIP // width, SMALLEST)
+        whole = not by_strips or memory.fits([pictures, need], FREE_FRACTION)
+        rows = None if whole else max(STRIP // width, MIN_ROWS)
     elif tile is not None:
         check_count("tile", tile, 'is a number of rows from 1 on, "auto" or None')
         rows = int(tile)

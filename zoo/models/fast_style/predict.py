@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from zoo.base.bounds import Count, Share, Width
+from zoo.base.bounds import Count, Fraction, Width
 from zoo.base.memory import running_out
 from zoo.engines import Engine, Shapes, network_of
 from zoo.models.fast_style.memory import rows_at_a_time
@@ -37,7 +37,7 @@ class Stylizer:
         self,
         picture: Picture | Sequence[Picture],
         *,
-        strength: Share = 1.0,
+        strength: Fraction = 1.0,
         preserve_color: bool = False,
         tile: Count | Literal["auto"] | None = "auto",
         progress: Callable[[int, int], None] | None = None,
@@ -49,7 +49,7 @@ class Stylizer:
         Args:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
                 these, or a tensor ``(B, 3, H, W)``, gives a list.
-            strength: share of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
+            strength: fraction of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
             preserve_color: keep the colours of the picture, and take only the luminance of the result
             tile: number of rows computed at a time, which changes the result by at most one 8-bit level; "auto" chooses
                 it by the free memory, None takes the whole picture. Engines other than torch's only take the whole

@@ -66,10 +66,10 @@ def evaluate(
 
     A pair for which a method has no estimate counts with the error of the identity. An estimate that moves a corner
     further than a side of the patch counts as none, since anybody sees without the truth that it is wrong. Failures are
-    the share of pairs without an estimate, or with an error no smaller than the identity's. Classical methods see grey
-    patches. In the other order, methods estimate b to a, and the inverse of their estimate is measured, at the corners
-    of a too. Where the data follow Protocol B, the network is measured under Protocol A too, and on changed pairs,
-    a to b.
+    the fraction of pairs without an estimate, or with an error no smaller than the identity's. Classical methods see
+    grey patches. In the other order, methods estimate b to a, and the inverse of their estimate is measured, at the
+    corners of a too. Where the data follow Protocol B, the network is measured under Protocol A too, and on changed
+    pairs, a to b.
 
     Args:
         net: the network.
@@ -142,5 +142,10 @@ def look(aligner: Aligner, passes: int, pairs: Sequence[Pair], *, both_ways: boo
 def under_protocol_a(data: HomographyPairs) -> HomographyPairs:
     """The same pictures under Protocol A, enlarged where they are below 640x480."""
     return HomographyPairs(
-        data.root, protocol="A", grey=data.grey, test_pairs=data.counts["test"], held_out=data.held_out, num_workers=0
+        data.root,
+        protocol="A",
+        grey=data.grey,
+        test_pairs=data.counts["test"],
+        val_fraction=data.val_fraction,
+        num_workers=0,
     )

@@ -11,8 +11,8 @@ from zoo.pictures.geometry import NET_SIZE
 CELLS = 16  # cells per side
 ROUNDS = 5  # rounds of reweighting
 DOUBTFUL = 2.0  # error of a cell, in units of its scale, that quarters its weight
-RIDGE = 1e-5  # share of the weights: pulls towards the identity where cells decide nothing
-LEAST, MOST = 1e-2, 1e3  # pixels: range to which scales are clipped
+RIDGE = 1e-5  # fraction of the weights: pulls towards the identity where cells decide nothing
+MIN_SCALE, MAX_SCALE = 1e-2, 1e3  # pixels: range to which scales are clipped
 FARTHEST = 8.0 * NET_SIZE  # largest displacement of a cell, in pixels
 HALF = NET_SIZE / 2  # pixels, the unit of the equations
 
@@ -36,7 +36,7 @@ def corner_offsets(field: Any, cells: Any, corners: Any, xp: Any = np) -> Any:
         xp: numpy or torch, the library of the arrays.
     """
     flat = field.reshape(field.shape[0], 3, -1)
-    moves, scale = flat[:, :2].clip(-FARTHEST, FARTHEST) / HALF, flat[:, 2].clip(LEAST, MOST) / HALF
+    moves, scale = flat[:, :2].clip(-FARTHEST, FARTHEST) / HALF, flat[:, 2].clip(MIN_SCALE, MAX_SCALE) / HALF
     x, y = unit(cells)
     u, v = x + moves[:, 0], y + moves[:, 1]
     likely = 1 / (scale * scale)
@@ -82,7 +82,7 @@ def homography(x: Any, y: Any, u: Any, v: Any, weight: Any, xp: Any = np, ridge:
         v: y of the mapped points, ``(B, N)``.
         weight: weight of each point, ``(B, N)``.
         xp: numpy or torch.
-        ridge: weight of the identity, as a share of all weights.
+        ridge: weight of the identity, as a fraction of all weights.
 
     Returns:
         ``(B, 8)``.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from zoo.models.homographynet.field import CELLS
 
-UNIT, SMALLEST = 8.0, 0.05  # pixels of a field: unit of the last layer, and least scale of an error
+UNIT, MIN_SCALE = 8.0, 0.05  # pixels of a field: unit of the last layer, and least scale of an error
 
 
 class Fire(nn.Module):
@@ -126,7 +126,7 @@ class FieldLayers(nn.Module):
         fine = self.fine_again(torch.cat((middle, fine), 1))
         with in_full_precision(fine):  # bfloat16 resolves 32 pixels only to a quarter
             raw = self.last(fine.to(self.last.weight.dtype))
-        return torch.cat((raw[:, :2] * UNIT, SMALLEST + UNIT * F.softplus(raw[:, 2:])), 1)
+        return torch.cat((raw[:, :2] * UNIT, MIN_SCALE + UNIT * F.softplus(raw[:, 2:])), 1)
 
 
 class Apart(nn.Module):

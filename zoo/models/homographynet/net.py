@@ -67,7 +67,7 @@ class HomographyNet(Model):
         if channels not in (1, 3):
             raise ZooError(f"channels must be 1 for grey pictures or 3 for RGB, not {channels}")
         if head not in HEADS:
-            raise ZooError(f"head is one of {', '.join(HEADS)}, not {head!r}")
+            raise ZooError(f"head must be one of {', '.join(HEADS)}, not {head!r}")
         outputs = 8 if head == "regression" else 8 * self.BINS
         make = {
             ("vgg", "stack"): paper_layers,
@@ -148,11 +148,11 @@ def spread(logits: Tensor, centers: Tensor) -> Tensor:
         logits: ``(B, 8, bins)``.
         centers: evenly spaced centres of the bins, ``(bins,)``.
     """
-    share = logits.softmax(-1)
-    mean = (share * centers).sum(-1, keepdim=True)
-    variance = (share * (centers - mean).square()).sum(-1)
+    probability = logits.softmax(-1)
+    mean = (probability * centers).sum(-1, keepdim=True)
+    variance = (probability * (centers - mean).square()).sum(-1)
     step = centers[1] - centers[0]
     place = (mean[..., 0] - centers[0]) / step
     place = place - place.floor()  # torch's frac cannot be exported
     excess = (variance - place * (1 - place) * step.square()).clamp(min=0)
-    return (2 * excess.mean(-1)).sqrt()  # of x and y together
+    return (2 * excess.mean(-1)).sqrt()  # x and y together

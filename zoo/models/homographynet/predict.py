@@ -12,7 +12,7 @@ from PIL import Image
 from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
-from zoo.models.homographynet.field import CELLS, MOST, cell_centers, corner_offsets
+from zoo.models.homographynet.field import CELLS, MAX_SCALE, cell_centers, corner_offsets
 from zoo.pictures.classical import correlation, polish, to_grey, usable
 from zoo.pictures.geometry import (
     NET_SIZE,
@@ -27,7 +27,7 @@ from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
 CONTRAST = 1 / 255  # standard deviation below which a picture counts as blank
-OVERLAP = 0.1  # least share of either picture that the other shows for a meaningful correlation
+OVERLAP = 0.1  # least fraction of either picture that the other shows for a meaningful correlation
 SAME = 0.9  # least correlation of pictures that agree
 # Correction left, in pixels of 128x128, that halves the confidence. Fields had 1.4 or more left for lost pairs, and
 # 0.6 or less for most correct ones. The other heads are less exact.
@@ -90,7 +90,7 @@ class Aligner:
                 ``refined`` of the result is false
         """
         if refine not in (None, "ecc"):
-            raise ZooError(f'refine is "ecc" or None, not {refine!r}')
+            raise ZooError(f'refine must be "ecc" or None, not {refine!r}')
         pictures = read(a), read(b)
         start = time.perf_counter()
         pair = np.concatenate([to_input(picture, self.channels) for picture in pictures])[None]
@@ -190,7 +190,7 @@ def fitted(field: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     Cells with a NaN do not count. Where most cells have one, all results are NaN.
     """
     known = ~np.isnan(field).any(1, keepdims=True)
-    counted = np.where(known, field, np.array([0.0, 0.0, MOST]).reshape(3, 1, 1))
+    counted = np.where(known, field, np.array([0.0, 0.0, MAX_SCALE]).reshape(3, 1, 1))
     offsets = corner_offsets(counted, cell_centers(), corner_points(NET_SIZE))
     spread = np.quantile(counted[:, 2].reshape(len(field), -1), 0.25, axis=1)
     most = known.mean((1, 2, 3)) > 0.5

@@ -41,8 +41,8 @@ class LinkNetModule(Learner):
         input_scale: factor by which the picture is enlarged for the encoder, 1 to 4 in steps of 0.25.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
-        encoder_lr: learning rate of the encoder as a share of the decoder's.
-        class_weighting: p in the class weights 1 / log(c + p): each class's share of the labelled training pixels
+        encoder_lr: learning rate of the encoder as a fraction of the decoder's.
+        class_weighting: p in the class weights 1 / log(c + p): each class's fraction of the labelled training pixels
             ("frequency", the paper), its pixels relative to the largest class ("max", the paper's code), or no
             weights ("none").
         class_weight_c: c in these weights.
@@ -150,8 +150,8 @@ def class_weights(pixels: Tensor, weighting: str, c: float) -> Tensor:
         weighting: "frequency" for p = pixels / their sum, "max" for p = pixels / their maximum.
     """
     frequency = pixels / pixels.sum()
-    share = frequency if weighting == "frequency" else pixels / pixels.max()
-    weights = 1 / torch.log(c + share)
+    fraction = frequency if weighting == "frequency" else pixels / pixels.max()
+    weights = 1 / torch.log(c + fraction)
     return (weights / (weights * frequency).sum()).float()
 
 

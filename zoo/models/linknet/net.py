@@ -23,7 +23,7 @@ from zoo.pictures.sheets import distinct_colors
 WAY_OUT = "give --model.encoder_weights FILE.safetensors, or null for a random start"
 STRIDE = 32  # stride of the deepest feature, in pixels of the encoder's input
 HALO = 128  # pixels beyond which the picture hardly matters
-PAPER_WIDTHS = (64, 128, 256, 512)  # of ResNet-18 at strides 4, 8, 16 and 32
+PAPER_WIDTHS = (64, 128, 256, 512)  # channels of ResNet-18 at strides 4, 8, 16 and 32
 
 
 class LinkNet(Model):
@@ -158,7 +158,7 @@ def create_encoder(name: str, weights: str | None) -> Any:
 def _own_file(file: str, name: str) -> str:
     """The file, if it holds weights of the encoder: timm would ignore any other file almost silently."""
     if not file.endswith(".safetensors"):
-        raise ZooError(f'encoder_weights is "timm", the path of a .safetensors file or null, not {file!r}')
+        raise ZooError(f'encoder_weights must be "timm", the path of a .safetensors file or null, not {file!r}')
     if not Path(file).is_file():
         raise ZooError(f"{file}: no such file; give the encoder's weights by --model.encoder_weights FILE")
     try:

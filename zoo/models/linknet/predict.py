@@ -24,7 +24,7 @@ from zoo.pictures.sheets import colorize
 from zoo.pictures.tiling import Window, tiles, within
 
 Label = Annotated[str, Form(is_line, "of one short line")]
-LEAST = 0.005  # least share of a class that a caption names
+MIN_FRACTION = 0.005  # least fraction of a picture that a caption names
 STRIDE = 32  # stride of the deepest feature
 
 
@@ -69,8 +69,8 @@ class Segmentation(Shown):
                 np.save(file, self.probabilities)
         return written
 
-    def shares(self) -> dict[str, float]:
-        """Share of the picture that each class covers, largest first; classes that don't occur are left out."""
+    def fractions(self) -> dict[str, float]:
+        """Fraction of the picture that each class covers, largest first; classes that don't occur are left out."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.labels))
         order = np.argsort(-counts, kind="stable")
         return {self.labels[i]: float(counts[i] / self.mask.size) for i in order if counts[i]}
@@ -79,11 +79,13 @@ class Segmentation(Shown):
         return self.overlay()
 
     def caption(self) -> str:
-        return ", ".join(f"{label} {share:.0%}" for label, share in self.shares().items() if share >= LEAST)
+        return ", ".join(
+            f"{label} {fraction:.0%}" for label, fraction in self.fractions().items() if fraction >= MIN_FRACTION
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Size and the share of each class."""
-        return {"size": list(self.mask.shape[::-1]), "shares": self.shares()}
+        """Size and the fraction of each class."""
+        return {"size": list(self.mask.shape[::-1]), "fractions": self.fractions()}
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Segmenter:
         """
         tile = 1024 if tile == "auto" else tile
         least = 2 * self.stride
-        check_count("tile", tile, f'is a number of pixels from {least} on or "auto"', least=least)
+        check_count("tile", tile, f'must be a number of pixels from {least} on or "auto"', least=least)
         overlap = min(256, tile // 4) if overlap is None else overlap
         wanted = f"of tiles of {tile} pixels must be 0 to {tile - self.stride}"
         check_count("overlap", overlap, wanted, least=0, most=tile - self.stride)
@@ -164,8 +166,8 @@ class Segmenter:
             if maps is not None:
                 maps[kept] = softmax(logits)
         for i, picture in enumerate(batch):
-            shares = None if maps is None else maps[i]
-            yield Segmentation(masks[i], self.labels, self.palette, to_pixels(picture), shares)
+            own = None if maps is None else maps[i]
+            yield Segmentation(masks[i], self.labels, self.palette, to_pixels(picture), own)
 
 
 def likeliest(logits: np.ndarray) -> np.ndarray:

@@ -30,7 +30,7 @@ from zoo.pictures.tensors import to_array, to_tensor
 DEFAULT, FLOAT32, ONE_SIZE = "as it is", "float32", "one size"
 SAME_TIME = "one size, as long as it takes"  # as DEFAULT takes
 MOVED = "float32, content moved by 1e-4"  # of the range, at most: shows which picture difference means nothing
-SHARE_TOLERANCE, PSNR_TOLERANCE = 0.05, 3.0  # other kernels lead L-BFGS elsewhere
+RATIO_TOLERANCE, PSNR_TOLERANCE = 0.05, 3.0  # other kernels lead L-BFGS elsewhere
 
 
 @dataclass
@@ -126,11 +126,11 @@ def psnr_of(one: Made, other: Made) -> float:
 
 
 def claims(made: Mapping[str, Made], scores: Mapping[str, Mapping[str, float]], data: str) -> list[Figure]:
-    """Figures: loss as a share of the other ways', and change of the picture by bfloat16 and by a tiny change."""
+    """Figures: loss relative to the other ways', and change of the picture by bfloat16 and by a tiny change."""
     own = scores[DEFAULT]["loss"]
     values = [
-        ("loss / one size's", ratio(own, scores[ONE_SIZE]["loss"]), SHARE_TOLERANCE),
-        ("loss / float32's", ratio(own, scores[FLOAT32]["loss"]), SHARE_TOLERANCE),
+        ("loss / one size's", ratio(own, scores[ONE_SIZE]["loss"]), RATIO_TOLERANCE),
+        ("loss / float32's", ratio(own, scores[FLOAT32]["loss"]), RATIO_TOLERANCE),
         ("PSNR to float32", psnr_of(made[DEFAULT], made[FLOAT32]), PSNR_TOLERANCE),
         ("PSNR of float32, content moved by 1e-4", psnr_of(made[MOVED], made[FLOAT32]), PSNR_TOLERANCE),
     ]

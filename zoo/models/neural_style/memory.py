@@ -22,8 +22,8 @@ def check_memory(features: VGGFeatures, height: int, width: int, device: torch.d
         ZooError: too little memory is free; the message names a size that fits.
     """
     need = needed_bytes(features, height, width)
-    share = min(max(memory.free_bytes(device) - FIXED, 0) / (need - FIXED), 1)
-    fitting = math.floor(max(height, width) * math.sqrt(share) / 32) * 32
+    fraction = min(max(memory.free_bytes(device) - FIXED, 0) / (need - FIXED), 1)
+    fitting = math.floor(max(height, width) * math.sqrt(fraction) / 32) * 32
     way_out = f"make the picture smaller: --size {fitting} or size={fitting}" if fitting else "free some memory"
     memory.refuse_beyond(f"{width}x{height} pixels: neural style", [(need, device)], way_out)
     return need

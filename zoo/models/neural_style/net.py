@@ -16,7 +16,7 @@ from zoo.nn.vgg import VGGFeatures
 
 CONTENT_LAYERS = {"conv4_2": 1.0}
 STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
-SMALLEST = 32  # pixels: pictures with a smaller side are refused
+MIN_SIDE = 32  # pixels: pictures with a smaller side are refused
 
 
 class NeuralStyle(Model):

@@ -16,8 +16,8 @@ from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.images import Picture
 
 COARSEST = 300  # pixels of the longer side: larger ones are optimised at half the size first
-LEAST = 64  # least shorter side in pixels of a size that is halved
-LAST = 1 / 3  # share that a size gets of the iterations left for it and for smaller sizes
+MIN_HALVED = 64  # least shorter side in pixels of a size that is halved
+LAST_FRACTION = 1 / 3  # fraction that a size gets of the iterations left for it and for smaller sizes
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Stage:
 def plan(height: int, width: int, iterations: int, coarse_to_fine: bool) -> list[Stage]:
     """The stages of a picture of this size, the smallest first; each is half as wide as the next."""
     sizes = [(height, width)]
-    while coarse_to_fine and max(sizes[-1]) > COARSEST and min(sizes[-1]) >= LEAST:
+    while coarse_to_fine and max(sizes[-1]) > COARSEST and min(sizes[-1]) >= MIN_HALVED:
         sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
     stages, left = [], iterations
     for size in sizes:
-        first = 0 if size == sizes[-1] else left - max(1, round(left * LAST))
+        first = 0 if size == sizes[-1] else left - max(1, round(left * LAST_FRACTION))
         stages.append(Stage(size, first, left))
         left = first
     return [stage for stage in reversed(stages) if stage.end > stage.first]
@@ -60,7 +60,7 @@ class Objective:
         features: the loss network, on the device of the pictures.
         content: ``(1, 3, H, W)`` in 0..1.
         styles: style pictures, read again at each size. None: a pattern that the program draws.
-        blend: share of each of several styles; None: equal shares.
+        blend: weight of each of several styles; None: equal weights.
     """
 
     net: NeuralStyle

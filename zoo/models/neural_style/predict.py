@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.base.bounds import Count, Interval, Share, check_count
+from zoo.base.bounds import Count, Fraction, Interval, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.engines import Engine, network_of
 from zoo.models.neural_style.memory import check_memory
-from zoo.models.neural_style.net import SMALLEST, NeuralStyle
+from zoo.models.neural_style.net import MIN_SIDE, NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.result import Painting
 from zoo.nn.descent import Step, descend
@@ -46,7 +46,7 @@ class Painter:
         *,
         vgg: str | Path | None = "timm",
         blend: Sequence[float] | None = None,
-        strength: Share = 1.0,
+        strength: Fraction = 1.0,
         preserve_color: bool = False,
         size: Count | None = None,
         iterations: Count | None = None,
@@ -67,8 +67,8 @@ class Painter:
             style: style picture, or several whose styles are blended; each is resized to the result's shorter side
             vgg: weights of the loss network: "timm", or the path of a safetensors file with timm's names. None takes
                 random ones, which show colours but hardly shapes
-            blend: share of each of several styles, in any unit; by default equal shares
-            strength: share of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
+            blend: weight of each of several styles, on any scale; by default equal weights
+            strength: fraction of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
             preserve_color: keep the colours of the picture, and take only the luminance of the result
             size: largest longer side of the result in pixels; pictures are never enlarged
             iterations: number of evaluations of loss and gradient, over all sizes together
@@ -139,7 +139,7 @@ def paint_at_size(
 def watch(
     steps: Iterator[Step],
     iterations: int,
-    every: int | None,
+    preview_every: int | None,
     preview: Callable[[int, Image.Image], None] | None,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[np.ndarray, dict[int, Image.Image], tuple[float, ...]]:
@@ -147,7 +147,7 @@ def watch(
     previews, losses = dict[int, Image.Image](), list[float]()
     for step in steps:
         losses.append(step.loss)
-        if every and step.number % every == 0:
+        if preview_every and step.number % preview_every == 0:
             previews[step.number] = Image.fromarray(to_array(step.picture[0]))
             if preview is not None:
                 preview(step.number, previews[step.number])
@@ -164,9 +164,9 @@ def shrink(picture: Image.Image, size: int) -> Image.Image:
     """
     factor = min(1.0, size / max(picture.size))
     width, height = (max(1, round(side * factor)) for side in picture.size)
-    if min(width, height) < SMALLEST:
+    if min(width, height) < MIN_SIDE:
         made_small = f"{picture.width}x{picture.height} at a size of {size} is " if factor < 1 else ""
-        raise ZooError(f"{made_small}{width}x{height} pixels, too few for neural style; it needs {SMALLEST} a side")
+        raise ZooError(f"{made_small}{width}x{height} pixels, too few for neural style; it needs {MIN_SIDE} a side")
     if factor == 1:
         return picture
     return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)

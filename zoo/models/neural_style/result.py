@@ -14,7 +14,7 @@ from zoo.pictures.results import on_white, save_png
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.stylized import Stylized
 
-SHOWN = 6  # largest number of pictures on a strip
+MAX_PICTURES = 6  # largest number of pictures on a strip
 WIDTH = 240  # width of each picture in pixels
 
 
@@ -46,7 +46,7 @@ class Painting(Stylized):
 
 def strip_of(pictures: Sequence[tuple[str, Image.Image]], result: Image.Image) -> Image.Image:
     """Some of the pictures, evenly chosen, with their titles, and the result."""
-    places = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), SHOWN - 1)).round().astype(int))
+    places = np.unique(np.linspace(0, len(pictures) - 1, min(len(pictures), MAX_PICTURES - 1)).round().astype(int))
     chosen = [*(pictures[place] for place in places), ("result", result)]
     cells = [np.asarray(on_white(picture)) for _, picture in chosen]
     return contact_sheet([cells], [title for title, _ in chosen], width=WIDTH)

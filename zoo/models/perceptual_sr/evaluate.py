@@ -37,7 +37,7 @@ CONDITIONS = {"": None, ", JPEG 75": 75, ", JPEG 40": 40}  # JPEG quality of the
 PERIODS = {2: (2,), 3: (3,), 4: (2, 4)}  # periods of a grid in pixels, by scale
 GRID = "grid"
 TOLERANCES = {"PSNR Y": 0.02, "SSIM Y": 0.001, "LPIPS": 0.002, GRID: 0.02}  # other kernels round differently
-SHARE_TOLERANCE = 0.01  # and other VGG-16 weights are a little different
+RATIO_TOLERANCE = 0.01  # and other VGG-16 weights are a little different
 WIDTH, HEIGHT = 320, 240  # size of the picture for which the cost is counted
 
 
@@ -146,11 +146,11 @@ def _summary(each: Sequence[Scores]) -> Scores:
 
 
 def claims(data: str, protocol: str, scores: Mapping[str, Scores], condition: str = "") -> list[Figure]:
-    """Figures of the network: quality, and its feature distances as shares of the others' distances."""
+    """Figures of the network: quality, and its feature distances relative to the others'."""
     own = scores[NETWORK]
     values = [(score + condition, own[score], tolerance) for score, tolerance in TOLERANCES.items() if score in own]
     values += [
-        (f"{layer}, share of {other}'s", ratio(own[layer], scores[other][layer]), SHARE_TOLERANCE)
+        (f"{layer}, share of {other}'s", ratio(own[layer], scores[other][layer]), RATIO_TOLERANCE)
         for other in (BICUBIC, PIXEL)
         if other in scores
         for layer in LAYERS

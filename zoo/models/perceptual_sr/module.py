@@ -29,9 +29,9 @@ from zoo.pictures.tensors import to_array
 
 Tensors: TypeAlias = "tuple[Tensor, Tensor, Tensor]"  # low (3, H, W), prediction and truth (3, sH, sW)
 BEST_PSNR = 100.0  # dB
-SMALLEST_CROP = 16  # least side in pixels that VGG-16 takes
+MIN_CROP = 16  # least side in pixels that VGG-16 takes
 ROWS = 4  # rows on a sheet of validation pictures
-SHOWN = 320, 240  # width and height in pixels of the truth that a cell shows, not resized
+CELL_SIZE = 320, 240  # width and height in pixels of the truth in a cell, not resized
 PIXEL_LOSSES = {"l1": F.l1_loss, "l2": F.mse_loss}
 
 
@@ -118,8 +118,8 @@ class PerceptualSRModule(Learner):
     ) -> None:
         weights = Weights(pixel_weight, feature_weight, lpips_weight, grid_weight, tv_weight)
         super().__init__("PSNR", "SSIM", "bicubic", *weights.perceived())
-        if feature_crop is not None and feature_crop < SMALLEST_CROP:
-            raise ZooError(f"model.feature_crop is {SMALLEST_CROP} or more, not {feature_crop}")
+        if feature_crop is not None and feature_crop < MIN_CROP:
+            raise ZooError(f"model.feature_crop must be {MIN_CROP} or more, not {feature_crop}")
         self.arguments = {"network": network, "scale": scale, "channels": channels, "blocks": blocks}
         self.net = PerceptualSR(**self.arguments)
         self.weights, self.pixel_loss, self.feature_crop = weights, PIXEL_LOSSES[pixel_loss], feature_crop
@@ -205,8 +205,8 @@ def upscaling_sheet(rows: Sequence[Tensors]) -> Image.Image:
     lines = []
     for low, *large in rows:
         bicubic = enlarge(to_array(low), large[0].shape[-1] // low.shape[-1])
-        lines.append([middle(cell, *SHOWN) for cell in (bicubic, *map(to_array, large))])
-    return contact_sheet(lines, ("bicubic", "network", "truth"), width=SHOWN[0])
+        lines.append([middle(cell, *CELL_SIZE) for cell in (bicubic, *map(to_array, large))])
+    return contact_sheet(lines, ("bicubic", "network", "truth"), width=CELL_SIZE[0])
 
 
 def middle(picture: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -48,9 +48,9 @@ class PerceptualSR(Model):
     ) -> None:
         super().__init__()
         if network not in DEFAULTS:
-            raise ZooError(f'network is "compact" or "paper", not {network!r}')
+            raise ZooError(f'network must be "compact" or "paper", not {network!r}')
         if not 2 <= scale <= 4 or (network == "paper" and scale == 3):
-            raise ZooError(f"scale is 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}")
+            raise ZooError(f"scale must be 2, 3 or 4, and 2 or 4 for the paper's network, not {scale}")
         usual = DEFAULTS[network]
         width, depth = usual[0] if channels is None else channels, usual[1] if blocks is None else blocks
         if width < 1 or depth < 1:

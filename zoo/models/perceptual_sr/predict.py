@@ -24,7 +24,7 @@ from zoo.pictures.tiling import Window, tiles, within
 # Bytes for one tile: its halo then costs a third of the time. Twice as much took half as long again: feature maps then
 # have 32 MiB and more, and glibc gives such blocks back to the system and has to allocate them again each time.
 BUDGET = 256 * 2**20
-SMALLEST = 16  # pixels: a smaller tile would be nearly all halo
+MIN_TILE = 16  # pixels: a smaller tile would be nearly all halo
 BEYOND = 2  # pixels around a tile that matter where its result is reduced
 LARGE = 50_000_000  # pixels from which on the user has to confirm
 PATCH = 96  # side in pixels of the patch from which the time is estimated
@@ -99,12 +99,12 @@ class Upscaler:
                 picture has 50 megapixels or more without ``yes``.
         """
         if tile not in ("auto", None):
-            check_count("tile", tile, 'is a number of pixels from 1 on, "auto" or None')
+            check_count("tile", tile, 'must be a number of pixels from 1 on, "auto" or None')
         if scale is not None:
             wanted = f"must be 2 to {self.scale}, the factor of these weights" if self.scale > 2 else "must be 2 here"
             check_count("scale", scale, wanted, least=2, most=self.scale)
         if max_side is not None:
-            check_count("max_side", max_side, "is a number of pixels from 1 on")
+            check_count("max_side", max_side, "must be a number of pixels from 1 on")
         options = Options(int(scale or self.scale), int(max_side or 0), tile, self_ensemble, match_histogram, progress)
 
         def upscale(one: Picture) -> Upscaled:
@@ -157,8 +157,8 @@ class Upscaler:
             self._enlarge(colors, enlarged, side, replace(options, grey=is_grey(colors)))
         with running_out(too_large):
             if options.side:
-                share = options.side / max(size)
-                enlarged = enlarged.resize([max(1, round(share * s)) for s in size], Image.Resampling.BICUBIC)
+                factor = options.side / max(size)
+                enlarged = enlarged.resize([max(1, round(factor * s)) for s in size], Image.Resampling.BICUBIC)
             complete(enlarged, source, options.match_histogram)
         return enlarged
 
@@ -179,12 +179,12 @@ class Upscaler:
         scale = scale or self.scale
         device, result = self.engine.device, copies * result_bytes(source, scale)
         task = f"{source.width}x{source.height} pixels x{scale}"
-        least = self.part_bytes(source.size, SMALLEST)
+        least = self.part_bytes(source.size, MIN_TILE)
         memory.refuse_beyond(f"{task}:", [(result, "cpu"), (least, device)], "cut the picture into parts")
         budget = min(BUDGET, (memory.free_bytes(device) - (result if device == "cpu" else 0)) / 2)
         fitting = whole = max(source.size)
         if self.part_bytes(source.size, whole) > budget:
-            fitting = max(math.isqrt(int(budget) // self.part_bytes((1, 1), 1)) - 2 * self.halo, SMALLEST)
+            fitting = max(math.isqrt(int(budget) // self.part_bytes((1, 1), 1)) - 2 * self.halo, MIN_TILE)
         side = fitting if tile == "auto" else int(tile or whole)
         way_out = f"give smaller tiles, by --tile {fitting} or tile={fitting}"
         need = self.part_bytes(source.size, side)

@@ -12,7 +12,7 @@ from PIL import Image
 from zoo.pictures.results import PictureResult, on_white, png_source
 from zoo.pictures.sheets import contact_sheet
 
-SHOWN = (480, 360)  # largest width and height of the result in a comparison, in pixels
+SHOWN_SIZE = (480, 360)  # largest width and height of the result in a comparison, in pixels
 IN_NOTEBOOK = (800, 600)
 # A user drags the width of the upper picture. No script is needed, which other people's notebooks may not run.
 BEFORE_AFTER = (
@@ -57,14 +57,14 @@ class Upscaled(PictureResult):
         left, top = (self.picture.width - width) // 2, (self.picture.height - height) // 2
         box = (left, top, left + width, top + height)
         across, down = (a / b for a, b in zip(self.source.size, self.size, strict=True))
-        part = tuple(edge * share for edge, share in zip(box, (across, down) * 2, strict=True))
+        part = tuple(edge * factor for edge, factor in zip(box, (across, down) * 2, strict=True))
         bicubic = self.source.resize((width, height), Image.Resampling.BICUBIC, part)  # type: ignore[arg-type]
         return on_white(bicubic), on_white(self.picture.crop(box))
 
     def compare(self) -> Image.Image:
         """The middle of the picture beside the middle of :meth:`bicubic`; pixels of small pictures become squares."""
-        cells = self.middle(*SHOWN)
-        zoom = max(1, min(side // own for side, own in zip(SHOWN, cells[0].size, strict=True)))
+        cells = self.middle(*SHOWN_SIZE)
+        zoom = max(1, min(side // own for side, own in zip(SHOWN_SIZE, cells[0].size, strict=True)))
         large = [np.asarray(cell.resize((zoom * cell.width, zoom * cell.height), 0)) for cell in cells]
         return contact_sheet([large], ("bicubic", "network"), width=large[0].shape[1])
 

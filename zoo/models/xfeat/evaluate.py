@@ -68,7 +68,7 @@ def evaluate(
 
     Errors under Protocol C (:mod:`zoo.data.wide_pairs`) are means over the points that both pictures show. Errors under
     Protocol B of 128x128 (:mod:`zoo.data.pairs`) are means over the corners. A pair for which a method has no estimate
-    counts with the error of the identity. Failures are the share of pairs without an estimate, or with an error no
+    counts with the error of the identity. Failures are the fraction of pairs without an estimate, or with an error no
     smaller than the identity's. In the other order, methods estimate b to a, and the inverse of their estimate is
     measured, in pixels of b too.
 
@@ -83,7 +83,7 @@ def evaluate(
     real_pairs = pairs_to_show(real, sheet)
     every, source = methods(net), context.name_of(data.root.resolve()) if data.root else "drawn streets"
     wide = wide_trial(data, source, pairs)
-    small = HomographyPairs(data.root, test_pairs=pairs, held_out=data.held_out, num_workers=0)
+    small = HomographyPairs(data.root, test_pairs=pairs, val_fraction=data.val_fraction, num_workers=0)
     near = Trial(source, "Protocol B", *small.held_out_pairs("test"))
     with one_thread(cv2.getNumThreads, cv2.setNumThreads):  # the cores work on different pairs instead
         times = {name: ms_a_pair(method, wide.pairs[:TIMED_PAIRS]) for name, method in every.items()}
@@ -144,8 +144,8 @@ def digest(wide: Sequence[WidePair]) -> str:
 
 
 def solved(pairs: Sequence[RealPair], found: Sequence[Estimates], folder: Path | None) -> list[Figure]:
-    """Share of the real pairs on which the error of the network with ECC is below 5 pixels."""
+    """Fraction of the real pairs on which the error of the network with ECC is below 5 pixels."""
     matrices = [of[POLISHED] for of in found]
     errors = [np.inf if matrix is None else pair.error(matrix) for pair, matrix in zip(pairs, matrices, strict=True)]
-    share = float(np.mean(np.array(errors) < SOLVED))
-    return claims_of([("real pairs < 5 px + ECC", share, 0.0)], folder.name if folder else "", protocol="real pairs")
+    fraction = float(np.mean(np.array(errors) < SOLVED))
+    return claims_of([("real pairs < 5 px + ECC", fraction, 0.0)], folder.name if folder else "", protocol="real pairs")

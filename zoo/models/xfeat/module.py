@@ -30,8 +30,8 @@ class XFeatModule(Learner):
     OpenCV finds in the undisturbed view, and reliability by binary cross entropy with the probability that the softmax
     gives to the right correspondence.
 
-    Logs ``train/loss``, and after validation and test ``matched``, the share of correspondences whose descriptors
-    are each other's nearest, and ``corners``, the share of keypoints at the right pixel of their cell.
+    Logs ``train/loss``, and after validation and test ``matched``, the fraction of correspondences whose descriptors
+    are each other's nearest, and ``corners``, the fraction of keypoints at the right pixel of their cell.
 
     Args:
         width: factor of the network's channels; see :class:`XFeat`.

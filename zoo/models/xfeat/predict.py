@@ -21,7 +21,7 @@ from zoo.pictures.homography import Homography, normalized, read
 from zoo.pictures.images import Picture, name_of
 
 AGREE = 0.6  # least cosine of two descriptors that match
-LEAST = 384  # pixels of the longer side to which smaller pictures are enlarged
+MIN_LONG_SIDE = 384  # pixels of the longer side to which smaller pictures are enlarged
 NEAR = 3.0  # largest error of an inlier, in pixels of the network's input
 ENOUGH = 40  # inliers from which on no further rotation or size is tried
 PLENTY = 100  # inliers from which on no second pass with a warped picture is made
@@ -90,7 +90,7 @@ class Matcher:
             keypoints: largest number of keypoints of a picture
         """
         if refine not in (None, "ecc"):
-            raise ZooError(f'refine is "ecc" or None, not {refine!r}')
+            raise ZooError(f'refine must be "ecc" or None, not {refine!r}')
         check_options(max_side, keypoints)
         pictures = read(a), read(b)
         start = time.perf_counter()
@@ -167,7 +167,7 @@ class Matcher:
         yield first, second
         for turn in TURNS:
             yield see(a, max_side, turn=turn), second
-        half_a, half_b = (see(each, max(min(max_side, max(*each.shape, LEAST)) // 2, 1)) for each in (a, b))
+        half_a, half_b = (see(each, max(min(max_side, max(*each.shape, MIN_LONG_SIDE)) // 2, 1)) for each in (a, b))
         yield half_a, second
         yield first, half_b
 
@@ -231,7 +231,7 @@ def resized(picture: np.ndarray, max_side: int) -> tuple[np.ndarray, np.ndarray]
     because keypoints are about as exact in pixels at any size.
     """
     longer = max(picture.shape)
-    scale = min(max_side, max(longer, LEAST)) / longer
+    scale = min(max_side, max(longer, MIN_LONG_SIDE)) / longer
     if scale == 1:
         return picture, np.eye(3)
     height, width = (max(1, round(side * scale)) for side in picture.shape)

@@ -13,7 +13,7 @@ from zoo.nn.metrics.super_resolution import luma
 ROUNDING = 1 / 12  # noise power of rounding to 8 bits, in levels squared: avoids 0 / 0 for a blank picture
 PEAK = 1  # bins on each side of a frequency that the window smears it over
 NEAR, FAR = 3, 8  # first bin of the neighbouring band on each side; divisor of the length that gives its last bin
-SMALLEST = 64  # minimum side in pixels: smaller pictures have no neighbouring bins
+MIN_SIDE = 64  # minimum side in pixels: smaller pictures have no neighbouring bins
 
 
 def periodic_energy(picture: Tensor, truth: Tensor | None = None, periods: Sequence[int] = (2, 4)) -> Tensor:
@@ -31,10 +31,10 @@ def periodic_energy(picture: Tensor, truth: Tensor | None = None, periods: Seque
         ZooError: a side has fewer than 64 pixels.
     """
     if picture.ndim != 4 or picture.shape[1] != 3 or (truth is not None and truth.shape != picture.shape):
-        raise ValueError(f"pictures are (B, 3, H, W), not {tuple(picture.shape)}")
-    if min(picture.shape[-2:]) < SMALLEST:
+        raise ValueError(f"pictures must be (B, 3, H, W), not {tuple(picture.shape)}")
+    if min(picture.shape[-2:]) < MIN_SIDE:
         size = f"{picture.shape[-1]}x{picture.shape[-2]}"
-        raise ZooError(f"a picture of {size} is too small to be searched for a grid: each side needs {SMALLEST} pixels")
+        raise ZooError(f"a picture of {size} is too small to be searched for a grid: each side needs {MIN_SIDE} pixels")
     energy = _largest_ratio(picture, periods)
     return energy if truth is None else energy / _largest_ratio(truth, periods)
 

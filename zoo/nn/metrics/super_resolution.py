@@ -17,7 +17,7 @@ from torch import Tensor
 from zoo.base.errors import ZooError
 
 Channels = Literal["y", "rgb"]
-LUMA = (65.481, 128.553, 24.966)  # of R, G, B in 0..1
+LUMA = (65.481, 128.553, 24.966)  # weights of R, G, B in 0..1
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 SSIM_C1, SSIM_C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
@@ -85,7 +85,7 @@ def _comparable(
     """Prediction and target as float64 in 0..255, ``(B, 1 or 3, H, W)``, cropped."""
     _check(prediction, target)
     if channels not in ("y", "rgb") or crop < 0:
-        raise ValueError(f'channels are "y" or "rgb" and crop 0 or more, not {channels!r} and {crop}')
+        raise ValueError(f'channels must be "y" or "rgb" and crop 0 or more, not {channels!r} and {crop}')
     height, width = target.shape[-2:]
     if min(height, width) < least + 2 * crop:
         need = f"{least} pixels" + (f" and {crop} more at each border" if crop else "")
@@ -97,7 +97,7 @@ def _comparable(
 
 def _check(prediction: Tensor, target: Tensor) -> None:
     if prediction.shape != target.shape or target.ndim != 4 or target.shape[1] != 3:
-        raise ValueError(f"pictures are (B, 3, H, W), not {tuple(prediction.shape)} and {tuple(target.shape)}")
+        raise ValueError(f"pictures must be (B, 3, H, W), not {tuple(prediction.shape)} and {tuple(target.shape)}")
 
 
 def _values(pictures: Tensor, channels: Channels, quantize: bool) -> Tensor:
