@@ -147,8 +147,8 @@ class Export:
 
     def _check_graph(self) -> None:
         """Compares the shapes that facts promise with the graph's, as far as these are fixed."""
-        shapes = {**self.graph.inputs, **{name: self.graph.outputs[name] for name in self.predicts}}
-        [shape], example = self.graph.inputs.values(), self.declared.example
+        (name, shape), example = self.graph.pictures, self.declared.example
+        shapes = {name: shape, **{name: self.graph.outputs[name] for name in self.predicts}}
         if self.promised and example:
             pairs = zip(shape, (1, *example), strict=True)
             batch, _, *sides = (side if isinstance(side, int) else instead for side, instead in pairs)

@@ -171,11 +171,11 @@ class Exported(Predicts):
             raise ZooError(f"{self.declared.net.rpartition('.')[2]} has no local features")
         return found
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The network's outputs for a batch ``(B, C, H, W)`` in 0..1, as float32 arrays."""
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+        """The network's outputs for a batch ``(B, C, H, W)`` in 0..1, as float32 arrays; see :class:`Engine`."""
         import numpy as np  # listing models needs none
 
-        return self.engine(np.ascontiguousarray(x, np.float32))
+        return self.engine(np.ascontiguousarray(x, np.float32), weights)
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,8 @@ class _Held:
     def device(self) -> str:
         return self.engine.device
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        outputs = self.engine(x)
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+        outputs = self.engine(x, weights)
         if self.export.promised:
             batch, _, height, width = x.shape
             shapes = {name: output.shape for name, output in zip(self.export.predicts, outputs, strict=True)}

@@ -32,11 +32,12 @@ class Engine(Protocol):
     @property
     def device(self) -> str: ...
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         """The network's outputs for a batch.
 
         Args:
             x: ``(B, C, H, W)`` float32 in 0..1.
+            weights: weights ``(B, N)`` of what the network can blend, such as styles; None: the first alone.
 
         Returns:
             The outputs of :meth:`zoo.models.base.Model.infer`, as contiguous float32 arrays.

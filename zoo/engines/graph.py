@@ -85,6 +85,16 @@ class Graph:
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
 
+    @property
+    def pictures(self) -> tuple[str, Shape]:
+        """Name and shape of the input that takes pictures."""
+        return next((name, shape) for name, shape in self.inputs.items() if len(shape) == 4)
+
+    @property
+    def weights(self) -> tuple[str, Shape] | None:
+        """Name and shape ``(B, N)`` of the input that takes weights of what is blended, such as styles."""
+        return next(((name, shape) for name, shape in self.inputs.items() if len(shape) == 2), None)
+
 
 def read_graph(content: bytes, where: str | Path, keys: Sequence[str] = METADATA) -> Graph:
     """Metadata and shapes of an ONNX file.
@@ -146,7 +156,8 @@ def check_graph(graph: Graph, floats: bool, where: str | Path, keys: Sequence[st
     Raises:
         ZooError: an input, an output or metadata are missing.
     """
-    if not floats or [len(shape) for shape in graph.inputs.values()] != [4] or not graph.outputs:
+    ranks = [len(shape) for shape in graph.inputs.values()]
+    if not floats or ranks not in ([4], [4, 2], [2, 4]) or not graph.outputs:
         raise ZooError(f"{where}: does not take one batch of pictures in float32; {AGAIN}")
     if missing := [key for key in keys if key not in graph.metadata]:
         raise ZooError(f"{where}: not an export of the zoo: its metadata lack {', '.join(missing)}; {AGAIN}")

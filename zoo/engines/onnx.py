@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -73,8 +73,8 @@ class OnnxEngine(FileEngine):
         if kind != "cpu" and (left := _left_to_cpu(self._session)):
             _say(f"{self.name} computes on the CPU, not on {kind}: {left}")
 
-    def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
-        return self._session.run(self.outputs, {self.input: x})
+    def _run(self, given: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+        return self._session.run(self.outputs, dict(given))
 
 
 def _available() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
@@ -44,10 +44,11 @@ class OpenCVEngine(FileEngine):
             self._net = cv2.dnn.readNetFromONNX(np.frombuffer(content, np.uint8))
         self._lock = Lock()  # guards its one input
 
-    def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
+    def _run(self, given: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
         names = list(self.graph.outputs)  # OpenCV 5 wants them all to be named
         with self._lock, silent():
-            self._net.setInput(x, self.input)
+            for name, x in given.items():
+                self._net.setInput(x, name)
             found = dict(zip(names, self._net.forward(names), strict=True))
         return [_of_rank(len(self.graph.outputs[name]), found[name]) for name in self.outputs]
 

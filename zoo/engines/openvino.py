@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from threading import Lock
 
@@ -50,9 +50,9 @@ class OpenVinoEngine(FileEngine):
             self._compiled = core.compile_model(model, _plugin(kind, number, device), _settings(kind))
         self._lock = Lock()  # guards its one request
 
-    def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
+    def _run(self, given: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
         with self._lock:
-            found = self._compiled([x])
+            found = self._compiled(dict(given))
             return [found[name] for name in self.outputs]
 
 

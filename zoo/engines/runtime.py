@@ -47,20 +47,43 @@ class FileEngine(ABC):
         self.graph = graph
         self.device = device
         self.outputs = list(outputs)
-        ((self.input, self.shape),) = graph.inputs.items()
+        self.input, self.shape = graph.pictures
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         alone = self.shape[0] == 1 != len(x)  # a file of fixed size takes one picture at a time
         parts = np.split(x, len(x)) if alone and x.ndim == len(self.shape) else [x]
         check_size(parts[0].shape, self.shape)
         with told(self.name, f"compute {size_text(x.shape)}"):
-            found = [self._run(np.ascontiguousarray(part, np.float32)) for part in parts]
+            found = []
+            for number, part in enumerate(parts):
+                given = {self.input: np.ascontiguousarray(part, np.float32)}
+                own = weights if weights is None or len(parts) == 1 else weights[number : number + 1]
+                found.append(self._run({**given, **self._weights(own, len(part))}))
         whole = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
         return tuple(np.ascontiguousarray(output, np.float32) for output in whole)
 
+    def _weights(self, weights: np.ndarray | None, batch: int) -> dict[str, np.ndarray]:
+        """Weights ``(B, N)`` of what is blended, for the input that takes them, if the file has one."""
+        if self.graph.weights is None:
+            if weights is not None:
+                raise ZooError("the export blends nothing: it has no input for weights")
+            return {}
+        name, (_, count) = self.graph.weights
+        weights = first_alone(batch, int(count)) if weights is None else weights
+        if weights.shape != (batch, count):
+            raise ZooError(f"the export takes {batch}x{count} weights, not {size_text(weights.shape)}")
+        return {name: np.ascontiguousarray(weights, np.float32)}
+
     @abstractmethod
-    def _run(self, x: np.ndarray) -> Sequence[np.ndarray]:
-        """The outputs for a contiguous batch that the file takes."""
+    def _run(self, given: Mapping[str, np.ndarray]) -> Sequence[np.ndarray]:
+        """The outputs for the arrays of the inputs, by name, contiguous and of shapes that the file takes."""
+
+
+def first_alone(batch: int, count: int) -> np.ndarray:
+    """Weights ``(batch, count)`` of which only the first is not 0: the default of what is blended."""
+    weights = np.zeros((batch, count), np.float32)
+    weights[:, 0] = 1
+    return weights
 
 
 def threads() -> int:

@@ -28,9 +28,10 @@ class TorchEngine:
         return next(chain(self.net.parameters(), self.net.buffers()))
 
     @torch.inference_mode()
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         like = self._like()
         batch = torch.from_numpy(x).to(like.device, like.dtype, memory_format=torch.channels_last)
+        further = () if weights is None else (torch.from_numpy(weights).to(like.device, like.dtype),)
         with evaluating(self.net):
-            outputs: tuple[torch.Tensor, ...] = self.net.infer(batch)  # type: ignore[operator]
+            outputs: tuple[torch.Tensor, ...] = self.net.infer(batch, *further)  # type: ignore[operator]
         return tuple(output.float().cpu().contiguous().numpy() for output in outputs)

@@ -62,12 +62,14 @@ class Reference:
 
     Args:
         inputs: batches of pictures.
+        weights: weights of what the network blends, for each input; None: the first alone.
         answers: outputs for each input.
         names: names of the outputs.
         numbers: how many outputs are numbers; the rest are masks.
     """
 
     inputs: list[Input]
+    weights: list[np.ndarray | None]
     answers: list[tuple[np.ndarray, ...]]
     names: list[str]
     numbers: int
@@ -75,12 +77,13 @@ class Reference:
     @classmethod
     def of(cls, net: Model, inputs: list[Input]) -> Reference:
         answers, names = [], list(net.outputs)
-        for each in inputs:
-            outputs = net.engine(each.x)
+        weights = [blend(net, len(each.x), number) for number, each in enumerate(inputs)]
+        for each, blended in zip(inputs, weights, strict=True):
+            outputs = net.engine(each.x, blended)
             further = net.further(*map(torch.from_numpy, outputs))
             answers.append((*outputs, *(mask.numpy() for mask in further.values())))
             names = [*net.outputs, *further]
-        return cls(inputs, answers, names, len(net.outputs))
+        return cls(inputs, weights, answers, names, len(net.outputs))
 
     def compare(self, engine: Engine) -> list[Compared]:
         """The differences for each input.
@@ -88,7 +91,8 @@ class Reference:
         Raises:
             ZooError: the engine cannot compute one of the inputs.
         """
-        return [self._one(x.name, want, engine(x.x)) for x, want in zip(self.inputs, self.answers, strict=True)]
+        wanted = zip(self.inputs, self.weights, self.answers, strict=True)
+        return [self._one(x.name, want, engine(x.x, weights)) for x, weights, want in wanted]
 
     def _one(self, name: str, want: Sequence[np.ndarray], have: Sequence[np.ndarray]) -> Compared:
         if shapes := [(a.shape, b.shape) for a, b in zip(want, have, strict=True) if a.shape != b.shape]:
@@ -113,6 +117,17 @@ class Reference:
         """The largest RMS of torch's numbers, at least 1."""
         numbers = [each for answer in self.answers for each in answer[: self.numbers]]
         return max(1.0, max(float(np.sqrt(np.square(each, dtype=np.float64).mean())) for each in numbers))
+
+
+def blend(net: Model, batch: int, number: int) -> np.ndarray | None:
+    """Weights ``(batch, N)`` for an input: of the first input the default, of others two halves, each time others."""
+    if net.blends is None or number == 0:
+        return None
+    count = net.blends[1]
+    weights = np.zeros((batch, count), np.float32)
+    weights[:, number % count] += 0.5
+    weights[:, 2 * number % count] += 0.5
+    return weights
 
 
 @dataclass

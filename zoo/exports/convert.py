@@ -38,8 +38,8 @@ class Exported(nn.Module):
         self.net = net
         self.train(net.training)  # or an exporter, which puts the mode back, would leave the network in train mode
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        outputs = self.net.infer(x)
+    def forward(self, x: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
+        outputs = self.net.infer(x, *weights)
         return (*outputs, *self.net.further(*outputs).values())
 
 
@@ -59,10 +59,25 @@ def to_onnx(net: Model, example: Example, exporter: Exporter, size: Size | None 
     shape, free = traced_shape(net, example, size)
     with evaluating(net), torch.no_grad(), silenced():
         try:
-            x = torch.rand(shape)
-            return EXPORT[exporter](Exported(net), x, free, output_names(net, x))
+            inputs = inputs_of(net, torch.rand(shape))
+            return EXPORT[exporter](Exported(net), inputs, free, output_names(net, inputs[INPUT]))
         except Exception as error:  # exporters may raise anything
             raise ZooError(f"torch's {exporter} exporter refuses {type(net).__name__}: {first_line(error)}") from error
+
+
+def inputs_of(net: Model, x: Tensor) -> dict[str, Tensor]:
+    """The inputs of :class:`Exported` by name: pictures, and where the network blends, weights of the first alone."""
+    if net.blends is None:
+        return {INPUT: x}
+    name, count = net.blends
+    weights = x.new_zeros(len(x), count)
+    weights[:, 0] = 1
+    return {INPUT: x, name: weights}
+
+
+def free_axes(inputs: Mapping[str, Tensor], free: Mapping[int, str]) -> dict[str, dict[int, str]]:
+    """Names of the free dimensions of each input."""
+    return {name: {a: each for a, each in free.items() if x.ndim == 4 or a == 0} for name, x in inputs.items()}
 
 
 def output_names(net: Model, x: Tensor) -> list[str]:
@@ -88,7 +103,7 @@ def named_shapes(net: Model, example: Example, size: Size | None) -> list[Shape]
     with evaluating(net), torch.no_grad():
         for traced in (TRACED, OTHERWISE):
             shape, free = traced_shape(net, example, size, traced)
-            outputs = Exported(net)(torch.rand(shape))
+            outputs = Exported(net)(*inputs_of(net, torch.rand(shape)).values())
             runs.append([tuple(shape), *(tuple(output.shape) for output in outputs)])
     first, second = runs
     sides = {name: (first[0][axis], second[0][axis]) for axis, name in free.items()}
@@ -108,23 +123,29 @@ def _named(lengths: tuple[int, int], sides: Mapping[str, tuple[int, int]]) -> in
     return a if a == b else "free"
 
 
-def _torchscript(graph: nn.Module, x: Tensor, free: dict[int, str], names: list[str]) -> bytes:
+def _torchscript(graph: nn.Module, inputs: dict[str, Tensor], free: dict[int, str], names: list[str]) -> bytes:
     buffer = io.BytesIO()
     torch.onnx.export(
-        graph, (x,), buffer,  # type: ignore[arg-type]  # which the older exporter takes
-        dynamo=False, opset_version=OPSET, input_names=[INPUT], output_names=names,
-        dynamic_axes={INPUT: free},
+        graph, tuple(inputs.values()), buffer,  # type: ignore[arg-type]  # which the older exporter takes
+        dynamo=False, opset_version=OPSET, input_names=list(inputs), output_names=names,
+        dynamic_axes=free_axes(inputs, free),
     )  # fmt: skip
     return buffer.getvalue()
 
 
-def _dynamo(graph: nn.Module, x: Tensor, free: dict[int, str], names: list[str]) -> bytes:
+def _dynamo(graph: nn.Module, inputs: dict[str, Tensor], free: dict[int, str], names: list[str]) -> bytes:
     program = torch.onnx.export(
-        graph, (x,), dynamo=True, opset_version=OPSET, input_names=[INPUT], output_names=names,
-        dynamic_shapes=(dict.fromkeys(free, torch.export.Dim.DYNAMIC),), external_data=False, verbose=False,
+        graph, tuple(inputs.values()), dynamo=True, opset_version=OPSET, input_names=list(inputs), output_names=names,
+        dynamic_shapes=dynamic_shapes(inputs, free), external_data=False, verbose=False,
     )  # fmt: skip
     assert program is not None
     return program.model_proto.SerializeToString()
+
+
+def dynamic_shapes(inputs: Mapping[str, Tensor], free: Mapping[int, str]) -> tuple[Any, ...]:
+    """The free dimensions of :class:`Exported`'s inputs for torch.export; all but the first are variadic."""
+    first, *others = (dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in free_axes(inputs, free).values())
+    return first, tuple(others)
 
 
 EXPORT = {"torchscript": _torchscript, "dynamo": _dynamo}

@@ -20,6 +20,7 @@ from zoo.base.text import first_line
 from zoo.engines import Engine, open_engine
 from zoo.engines.graph import graph_sha256
 from zoo.engines.ir import ir_sha256
+from zoo.engines.runtime import first_alone
 from zoo.engines.unreported import unreported
 from zoo.exports import convert
 from zoo.exports.convert import Example
@@ -108,16 +109,17 @@ def torch_program(net: Model, example: Example, size: Size | None, entries: Mapp
         ZooError: torch refuses the network.
     """
     shape, free = convert.traced_shape(net, example, size)
-    dynamic = (dict.fromkeys(free, torch.export.Dim.DYNAMIC),)
     buffer = io.BytesIO()
     with evaluating(net), torch.no_grad(), convert.silenced():
         try:
-            program = torch.export.export(convert.Exported(net), (torch.rand(shape),), dynamic_shapes=dynamic)
+            inputs = convert.inputs_of(net, torch.rand(shape))
+            dynamic = convert.dynamic_shapes(inputs, free)
+            program = torch.export.export(convert.Exported(net), tuple(inputs.values()), dynamic_shapes=dynamic)
             getattr(
                 program, "_guards_code", []
             ).clear()  # guards, which allow only sizes that divide like the traced ones; it computes any size
             names = convert.output_names(net, torch.rand(shape))
-            told = {**entries, "outputs": json.dumps(names)}
+            told = {**entries, "outputs": json.dumps(names), "blends": json.dumps(net.blends)}
             torch.export.save(program, buffer, extra_files={EXTRA: json.dumps(told)})
         except Exception as error:  # torch may raise anything
             raise ZooError(f"torch.export refuses {type(net).__name__}: {first_line(error)}") from error
@@ -158,7 +160,7 @@ class Foreign:
             raise ZooError(f"spandrel cannot read it: {first_line(error)}") from error
 
     @torch.no_grad()
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         return (self._run(torch.from_numpy(x)).contiguous().numpy(),)
 
 
@@ -171,13 +173,17 @@ class Program:
         extra: dict[str, Any] = {EXTRA: ""}
         with convert.silenced():
             self._run = torch.export.load(io.BytesIO(content), extra_files=extra).module()
-        names = json.loads(json.loads(extra[EXTRA])["outputs"])
+        told = json.loads(extra[EXTRA])
+        names, self._blends = json.loads(told["outputs"]), json.loads(told["blends"])
         self._places = [names.index(name) for name in outputs]
 
     @torch.no_grad()
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+        given = [x]
+        if self._blends:
+            given.append(first_alone(len(x), self._blends[1]) if weights is None else weights)
         try:
-            found = self._run(torch.from_numpy(x))
+            found = self._run(*map(torch.from_numpy, given))
         except Exception as error:  # its guards raise many kinds
             raise ZooError(f"torch cannot compute {'x'.join(map(str, x.shape))}: {first_line(error)}") from error
         return tuple(found[place].float().contiguous().numpy() for place in self._places)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
 from zoo.engines import open_engine
-from zoo.exports.convert import Exported
+from zoo.exports.convert import Exported, inputs_of
 from zoo.models.base import Model
 
 NEAR = 1e-4  # largest difference of equal tensors, relative to the largest number; absolute for numbers below 1
@@ -116,7 +116,7 @@ def record(net: Model, x: np.ndarray) -> list[Step]:
     ]
     try:
         with torch.inference_mode():
-            Exported(net)(torch.from_numpy(x))
+            Exported(net)(*inputs_of(net, torch.from_numpy(x)).values())
     finally:
         for hook in hooks:
             hook.remove()

@@ -11,6 +11,8 @@ import numpy as np
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
 from zoo.engines.unreported import unreported
+from zoo.engines.graph import read_graph
+from zoo.engines.runtime import first_alone
 from zoo.exports.convert import INPUT, silenced
 
 # Without transposed convolutions: with them fewer pixels of LinkNet's masks agree, and OpenCV does not read the file
@@ -32,13 +34,17 @@ def quantized(content: bytes, batches: Sequence[np.ndarray]) -> bytes:
     with unreported():
         from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+    weighted = read_graph(content, "the model", keys=()).weights
+
     class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             self.rest: Iterator[np.ndarray] = iter(batches)
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             x = next(self.rest, None)
-            return None if x is None else {INPUT: x}
+            if x is None:
+                return None
+            return {INPUT: x} if weighted is None else {INPUT: x, weighted[0]: first_alone(len(x), weighted[1][1])}
 
     with TemporaryDirectory() as folder, silenced():
         path = Path(folder, "int8.onnx")

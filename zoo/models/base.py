@@ -53,6 +53,14 @@ class Model(nn.Module, Predicts):
         return None
 
     @property
+    def blends(self) -> tuple[str, int] | None:
+        """Name and number of what the network can blend, such as styles; None: nothing.
+
+        :meth:`infer` then takes their weights too, ``(B, N)``, and exports have an input of that name.
+        """
+        return None
+
+    @property
     def engine(self) -> Engine:
         """The engine that computes predictions: torch, unless another was set, such as an export to be measured."""
         return self._other or TorchEngine(self)
@@ -68,9 +76,9 @@ class Model(nn.Module, Predicts):
             raise ZooError(f"{type(self).__name__} belongs to no architecture of the zoo, so it cannot predict")
         return architectures()[name]
 
-    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+    def infer(self, x: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
         """What engines compute from a batch ``(B, C, H, W)`` in 0..1; by default the forward pass."""
-        return (self(x),)
+        return (self(x, *weights),)
 
     def further(self, *outputs: Tensor) -> dict[str, Tensor]:
         """Further outputs of an export by name, beside those of :meth:`infer`, for users without the zoo."""

@@ -39,7 +39,8 @@ class ConditionalInstanceNorm(nn.Module):
         if x.device.type != "cpu":
             # torch's own layer returns channels first, and convolutions after it would then cost more than this copy
             y = F.instance_norm(x, eps=self.eps)
-            return torch.addcmul(bias[..., None, None], y, weight[..., None, None]).contiguous(memory_format=CHANNELS_LAST)
+            y = torch.addcmul(bias[..., None, None], y, weight[..., None, None])
+            return y.contiguous(memory_format=CHANNELS_LAST)
         # Batch norm of one picture computes the same, and its CPU kernel supports channels last. The kernel of instance
         # norm does not (https://github.com/pytorch/pytorch/pull/194616): it is slow, as measured by
         # tests/benchmarks/fast_style_speed.py, and its gradients of one picture are wrong.

@@ -49,6 +49,8 @@ class VGGFeatures(nn.Module):
         weights: ``"timm"`` for timm's weights of ImageNet, the path of a safetensors file with timm's names, or None
             for random weights (He et al., 2015).
         pooling: "max", or "average" as in Gatys et al. (2016).
+        padding: "zeros", with which VGG was trained, or "replicate", for losses of style: around a picture that is
+            optimised, zeros look like a dark frame, which is then painted.
 
     Raises:
         ZooError: unknown layer, depth or pooling; weights that are missing or do not fit.
@@ -60,8 +62,11 @@ class VGGFeatures(nn.Module):
         depth: Literal[16, 19] = 16,
         weights: str | Path | None = "timm",
         pooling: Literal["max", "average"] = "max",
+        padding: Literal["zeros", "replicate"] = "zeros",
     ) -> None:
         super().__init__()
+        if padding not in ("zeros", "replicate"):
+            raise ZooError(f'padding must be "zeros" or "replicate", not {padding!r}')
         if depth not in CONVOLUTIONS or pooling not in ("max", "average"):
             raise ZooError(f'VGG has depth 16 or 19 and pooling "max" or "average", not {depth!r} and {pooling!r}')
         names = layer_names(depth)
@@ -73,7 +78,7 @@ class VGGFeatures(nn.Module):
             raise ZooError("name at least one layer of VGG, such as relu2_2")
         self.mean: Tensor
         self.std: Tensor
-        self.layers, self.depth, self.pooling = tuple(layers), depth, pooling
+        self.layers, self.depth, self.pooling, self.padding = tuple(layers), depth, pooling, padding
         self.computed = tuple(names[: 1 + max(map(names.index, layers))])
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
@@ -95,7 +100,11 @@ class VGGFeatures(nn.Module):
         features: dict[str, Tensor] = {}
         for before, name in pairwise(("", *computed)):
             if name.startswith("conv"):
-                x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1)
+                weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
+                if self.padding == "replicate":
+                    x = F.conv2d(F.pad(x, (1, 1, 1, 1), "replicate"), weight, bias)
+                else:
+                    x = F.conv2d(x, weight, bias, padding=1)
             elif name.startswith("relu"):
                 x = F.relu(x, inplace=before not in wanted)
             else:

@@ -85,6 +85,7 @@ def finish(
     *,
     strength: float = 1.0,
     preserve_color: bool = False,
+    mask: Image.Image | None = None,
     notes: tuple[str, ...] = (),
 ) -> Stylized:
     """Makes a result from the output of a network or an optimiser.
@@ -95,6 +96,7 @@ def finish(
         alpha: transparency of the content, which the result gets.
         strength: fraction of the result in the mix with the content, from 0 (content) to 1 (result).
         preserve_color: see :func:`mix`.
+        mask: grey levels (L) of the result's size: 255 where the result is taken, 0 where the content stays.
         notes: see :class:`Stylized`.
     """
     check_strength(strength)
@@ -110,6 +112,8 @@ def finish(
             own, original = (to_floats(one.crop(box)) for one in (result, content))
             mixed = mix(own, original, strength=strength, preserve_color=preserve_color)
             result.paste(Image.fromarray(to_pixels(mixed)), box)
+    if mask is not None:
+        result = Image.composite(result, content, mask)
     if "icc_profile" in content.info:
         result.info["icc_profile"] = content.info["icc_profile"]
     if alpha is not None:

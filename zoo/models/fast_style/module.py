@@ -91,7 +91,7 @@ class FastStyleModule(Learner):
         content_layers = CONTENT_LAYERS if content_layers is None else content_layers
         style_layers = STYLE_LAYERS if style_layers is None else style_layers
         self.criterion = StyleTransferLoss(
-            VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average"),
+            VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average", padding="replicate"),
             list(pictures.values()), content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, color_weight=color_weight, tv_weight=tv_weight,
         )  # fmt: skip

@@ -80,6 +80,10 @@ class FastStyle(Model):
         y = through(self.layers, x - 0.5, self.first(x) if mix is None else mix)
         return squashed(y[..., :height, :width])
 
+    @property
+    def blends(self) -> tuple[str, int]:
+        return "style", len(self.styles)
+
     def first(self, x: Tensor) -> Tensor:
         """Weights ``(B, S)`` of the first style for pictures ``(B, 3, H, W)``."""
         weights = x.new_zeros(len(self.styles))

@@ -1,32 +1,41 @@
-"""From any picture to a picture in the style that a network has learnt, in bounded memory."""
+"""From any picture to a picture in a style, in bounded memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from zoo.base.bounds import Count, Fraction, Width
+from zoo.base.bounds import Count, Fraction, Width, check_count
 from zoo.base.memory import running_out
+from zoo.base.typed import Form, Longest
 from zoo.engines import Engine, Shapes, network_of
+from zoo.models.fast_style.blend import weights_of
 from zoo.models.fast_style.memory import rows_at_a_time
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_pixels
+from zoo.pictures.masked import read_mask
 from zoo.pictures.stylized import Stylized, as_content, check_strength, finish
+
+SIDE = 800  # longer side in pixels at which pictures are painted: strokes are as large as a painting's
+MOST_ENLARGED = 2.0  # factor by which a small picture is enlarged to be painted
+Name = Annotated[str, Form.of(r"\w{1,40}", "a name")]
 
 
 @dataclass(frozen=True)
 class Stylizer:
-    """Styles pictures by an engine that gives ``(B, 3, H, W)``.
+    """Styles pictures by an engine that gives ``(B, 3, H, W)`` for pictures and weights of the styles.
 
     Args:
         engine: computes the network.
+        styles: names of the network's styles.
         channels: number of channels of the network's first layer, from which memory is estimated.
     """
 
     engine: Engine
+    styles: Annotated[tuple[Name, ...], Longest(1000)]
     channels: Width
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
@@ -37,8 +46,11 @@ class Stylizer:
         self,
         picture: Picture | Sequence[Picture],
         *,
+        style: Mapping[str, float] | Sequence[str] | str | None = None,
         strength: Fraction = 1.0,
         preserve_color: bool = False,
+        mask: Picture | None = None,
+        size: Count | Literal["original"] = SIDE,
         tile: Count | Literal["auto"] | None = "auto",
         progress: Callable[[int, int], None] | None = None,
     ) -> Any:
@@ -49,22 +61,33 @@ class Stylizer:
         Args:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or ``(H, W)``, or tensor ``(3, H, W)``; a list of
                 these, or a tensor ``(B, 3, H, W)``, gives a list.
+            style: name of a style; several names, which are blended alike; or their weights, such as
+                '{starry_night: 0.7, scream: 0.3}'. By default the first style
             strength: fraction of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
             preserve_color: keep the colours of the picture, and take only the luminance of the result
+            mask: picture of the same shape: white parts are styled, black parts stay
+            size: longer side in pixels at which the picture is painted, before it gets its own size again; a smaller
+                side gives larger strokes. "original" paints at the picture's own size, with strokes of a fixed number
+                of pixels
             tile: number of rows computed at a time, which changes the result by at most one 8-bit level; "auto" chooses
                 it by the free memory, None takes the whole picture. Engines other than torch's only take the whole
             progress: called after each part of the work with the number of finished parts and their total.
 
         Raises:
-            ZooError: a picture cannot be read, arguments are out of range, or there is too little memory.
+            ZooError: a picture or mask cannot be read, a style is unknown, arguments are out of range, or there is too
+                little memory.
         """
         check_strength(strength)
+        weights, side = weights_of(style, self.styles), checked_side(size)
 
         def stylize(one: Picture) -> Stylized:
             with naming(one), running_out("memory ran out; make the picture smaller"):
                 content, alpha, notes = as_content(one)
-                result = self._restyle(content, tile, progress)
-                return finish(result, content, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
+                chosen = None if mask is None else read_mask(mask, content.size)
+                result = self._restyle(content, weights, side, tile, progress)
+                return finish(
+                    result, content, alpha, strength=strength, preserve_color=preserve_color, mask=chosen, notes=notes
+                )
 
         return one_or_many(picture, lambda pictures: [stylize(one) for one in pictures])
 
@@ -72,28 +95,58 @@ class Stylizer:
         self,
         frame: np.ndarray,
         *,
+        style: Mapping[str, float] | Sequence[str] | str | None = None,
         strength: float = 1.0,
         preserve_color: bool = False,
+        size: int | Literal["original"] = SIDE,
         tile: int | Literal["auto"] | None = "auto",
     ) -> np.ndarray:
         """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises."""
-        content = Image.fromarray(frame)
+        content, weights, side = Image.fromarray(frame), weights_of(style, self.styles), checked_side(size)
         with running_out(f"memory ran out for frames of {content.width}x{content.height} pixels"):
-            result = self._restyle(content, tile, None)
-            return np.asarray(finish(result, content, strength=strength, preserve_color=preserve_color))
+            result = self._restyle(content, weights, side, tile, None)
+            return np.asarray(finish(result, content, strength=strength, preserve_color=preserve_color).picture)
 
     def _restyle(
-        self, content: Image.Image, tile: int | Literal["auto"] | None, progress: Callable[[int, int], None] | None
+        self,
+        content: Image.Image,
+        weights: np.ndarray,
+        side: int | None,
+        tile: int | Literal["auto"] | None,
+        progress: Callable[[int, int], None] | None,
     ) -> Image.Image:
-        """Styles an RGB picture by the network: whole, or by strips where the whole is too large."""
+        """Styles an RGB picture: painted at its working size, and brought back to its own."""
+        worked = at_side(content, side)
         by_strips = hasattr(self.engine, "net")  # which needs the layers of the network one by one
-        rows = rows_at_a_time(self.engine.device, self.channels, content.size, tile, by_strips)
+        rows = rows_at_a_time(self.engine.device, self.channels, worked.size, tile, by_strips)
         if rows is not None:
             net = network_of(self.engine, "a picture by strips, as --tile asks for,")
             from zoo.models.fast_style.strips import stylize_by_strips  # which needs torch
 
-            return stylize_by_strips(net, content, rows, progress)
-        (y,) = self.engine(to_floats(content)[None])
-        if progress is not None:
-            progress(1, 1)
-        return Image.fromarray(to_pixels(y[0]))
+            result = stylize_by_strips(net, worked, weights, rows, progress)
+        else:
+            (y,) = self.engine(to_floats(worked)[None], weights[None])
+            if progress is not None:
+                progress(1, 1)
+            result = Image.fromarray(to_pixels(y[0]))
+        if result.size == content.size:
+            return result
+        return result.resize(content.size, Image.Resampling.LANCZOS)
+
+
+def checked_side(size: int | Literal["original"]) -> int | None:
+    """The longer side at which pictures are painted; None: their own."""
+    if size == "original":
+        return None
+    check_count("size", size, 'must be a number of pixels from 1 on, or "original"')
+    return int(size)
+
+
+def at_side(picture: Image.Image, side: int | None) -> Image.Image:
+    """A picture resized to a longer side in pixels; small pictures are enlarged at most twofold."""
+    longer = max(picture.size)
+    factor = 1.0 if side is None else min(side / longer, MOST_ENLARGED)
+    if factor == 1:
+        return picture
+    width, height = (max(1, round(factor * each)) for each in picture.size)
+    return picture.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)

@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, lacking
-from zoo.nn.cpu import InstanceNorm, sums
+from zoo.models.fast_style.net import STRIDE, FastStyle, ResidualBlock, StyleScale, lacking
+from zoo.nn.instance_norm import ConditionalInstanceNorm, sums
 from zoo.nn.mode import evaluating
 from zoo.nn.squash import squashed
 from zoo.pictures.tensors import to_array, to_tensor
@@ -28,12 +28,18 @@ HALO = 8  # rows of the picture beyond a strip: 9x9 and 3x3 convolutions reach 5
 
 @torch.inference_mode()
 def stylize_by_strips(
-    net: FastStyle, picture: Image.Image, rows: int, progress: Callable[[int, int], None] | None = None
+    net: FastStyle,
+    picture: Image.Image,
+    weights: np.ndarray,
+    rows: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Image.Image:
     """Styles an RGB picture.
 
     Args:
         net: the network, which is in eval mode meanwhile.
+        picture: the picture.
+        weights: weights of the styles, ``(S,)``.
         rows: number of rows of a strip.
         progress: called after each layer with the number of finished layers and their total.
     """
@@ -45,7 +51,8 @@ def stylize_by_strips(
         strip = to_tensor(pixels[top:bottom])[None].to(like.device, like.dtype, memory_format=torch.channels_last)
         return strip - 0.5
 
-    strips = Strips(read, pixels.shape[0], -(-rows // STRIDE) * STRIDE)
+    mix = torch.from_numpy(weights)[None].to(like)
+    strips = Strips(read, mix, pixels.shape[0], -(-rows // STRIDE) * STRIDE)
     result = Image.new("RGB", picture.size)
     with evaluating(net):
         for done, layer in enumerate(net.layers, 1):
@@ -62,20 +69,23 @@ class Strips:
 
     Args:
         read: returns rows of the kept input: of the picture, and later of features.
+        mix: weights of the styles, ``(1, S)``.
         height: height of the picture, a multiple of STRIDE.
         rows: rows of the picture in a strip, a multiple of STRIDE.
         stride: distance of two rows of the kept input, in pixels of the picture.
     """
 
-    def __init__(self, read: Rows, height: int, rows: int, stride: int = 1) -> None:
-        self.read, self.height, self.rows, self.stride = read, height, rows, stride
+    def __init__(self, read: Rows, mix: Tensor, height: int, rows: int, stride: int = 1) -> None:
+        self.read, self.mix, self.height, self.rows, self.stride = read, mix, height, rows, stride
         self.pending: list[Callable[[Tensor], Tensor]] = []  # layers after the kept input
 
     def append(self, layer: nn.Module) -> None:
-        if isinstance(layer, InstanceNorm):
+        if isinstance(layer, ConditionalInstanceNorm):
             self.normalize(layer)
         elif isinstance(layer, ResidualBlock):
             self.add(layer)
+        elif isinstance(layer, StyleScale):
+            self.pending.append(partial(layer, mix=self.mix))
         else:
             self.pending.append(layer)
 
@@ -105,20 +115,20 @@ class Strips:
             self.read = lambda top, bottom: features[:, :, top:bottom]
             self.stride, self.pending = stride, []
 
-    def normalize(self, norm: InstanceNorm) -> None:
+    def normalize(self, norm: ConditionalInstanceNorm) -> None:
         total, squares, pixels = torch.zeros(()), torch.zeros(()), 0
         for _, y in self.kept_outputs():
             own_total, own_squares = (own.cpu().double() for own in sums(y.float()))
             total, squares, pixels = total + own_total, squares + own_squares, pixels + y.shape[2] * y.shape[3]
         mean = total / pixels
         variance = (squares / pixels - mean.square()).clamp_min(0)
-        self.pending.append(partial(norm.normalize, mean=mean, variance=variance))
+        self.pending.append(partial(norm.normalize, mix=self.mix, mean=mean, variance=variance))
 
     def add(self, block: ResidualBlock) -> None:
         if self.pending:
             for _ in self.kept_outputs():
                 pass
-        change = Strips(self.read, self.height, self.rows, self.stride)
+        change = Strips(self.read, self.mix, self.height, self.rows, self.stride)
         for layer in block.layers:
             change.append(layer)
         for _, top, y in change.outputs():

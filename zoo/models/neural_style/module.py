@@ -33,7 +33,7 @@ class NeuralStyleModule(Learner):
     """Optimises a picture by the steps of :meth:`NeuralStyle.predict`; a step of the trainer is an iteration.
 
     Logs ``train/loss`` at the size of the stage. After every epoch it logs ``val/loss`` with its terms ``content``,
-    ``style`` and ``tv``, computed from the clipped picture at its full size. It writes the picture after every epoch
+    ``style``, ``color`` and ``tv``, computed from the clipped picture at its full size. It writes the picture after every epoch
     into ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The final picture comes from the
     epoch with the smallest ``val/loss``, while ``predict`` returns the best picture of the last size.
 
@@ -54,9 +54,10 @@ class NeuralStyleModule(Learner):
         self,
         content_layers: dict[str, float] | None = None,
         style_layers: dict[str, float] | None = None,
-        content_weight: float = 5e-3,
+        content_weight: float = 0.1,
         style_weight: float = 1.0,
-        tv_weight: float = 10.0,
+        color_weight: float = 100.0,
+        tv_weight: float = 30.0,
         pooling: Literal["average", "max"] = "average",
         depth: Literal[16, 19] = 16,
         start: Literal["content", "noise", "style"] = "content",
@@ -68,7 +69,7 @@ class NeuralStyleModule(Learner):
         preserve_color: bool = False,
     ) -> None:
         given = locals()
-        super().__init__("loss", "content", "style", "tv")
+        super().__init__("loss", "content", "style", "color", "tv")
         names = set(signature(NeuralStyle).parameters) & set(given)
         self.arguments: dict[str, Any] = {name: given[name] for name in sorted(names)}
         self.net = NeuralStyle(**self.arguments)

@@ -14,8 +14,8 @@ from zoo.models.base import Model
 from zoo.nn.descent import LEARNING_RATES
 from zoo.nn.vgg import VGGFeatures
 
-CONTENT_LAYERS = {"conv4_2": 1.0}
-STYLE_LAYERS = {"conv1_1": 1.0, "conv2_1": 1.0, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
+CONTENT_LAYERS = {"relu4_2": 1.0}
+STYLE_LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 MIN_SIDE = 32  # pixels: pictures with a smaller side are refused
 
 
@@ -31,14 +31,16 @@ class NeuralStyle(Model):
     - A large picture is optimised at half its size first, before that at a quarter, and so on down to 300 pixels: the
       loss gets lower and the time shorter. ``coarse_to_fine=False`` is the paper's way.
     - The loss network is VGG-16, as in all of the zoo. It has the paper's layers too; ``depth=19`` is the paper's VGG.
-    - Each style layer's term is divided by the squared norm of its target, so that weights mean the same for every
-      style and size. A total variation term reduces the grain of VGG's gradient.
+    - The terms are relative, and a style layer's distance is not squared, so that no layer is neglected; a term of its
+      own compares colours; total variation reduces grain: see :class:`StyleTransferLoss`.
+    - VGG pads by its border's values: with zeros the border of the picture darkens.
 
     Args:
-        content_layers: layers of VGG with their weights in the content term; None: the paper's conv4_2.
-        style_layers: the same for the style term; None: the paper's conv1_1, conv2_1, conv3_1, conv4_1 and conv5_1.
+        content_layers: layers of VGG with their weights in the content term; None: relu4_2.
+        style_layers: the same for the style term; None: the first layer of each block, as in the paper, after its ReLU.
         content_weight: weight of the content term; a smaller weight gives more of the style.
         style_weight: weight of the style term.
+        color_weight: weight of the colour term; 0 leaves the palette to VGG.
         tv_weight: weight of the total variation; a larger weight is smoother.
         pooling: "average", the paper's, or "max", with which VGG was trained.
         depth: depth of VGG, 16 or 19.
@@ -54,9 +56,10 @@ class NeuralStyle(Model):
         self,
         content_layers: dict[str, Weight] | None = None,
         style_layers: dict[str, Weight] | None = None,
-        content_weight: Weight = 5e-3,
+        content_weight: Weight = 0.1,
         style_weight: Weight = 1.0,
-        tv_weight: Weight = 10.0,
+        color_weight: Weight = 100.0,
+        tv_weight: Weight = 30.0,
         pooling: Literal["average", "max"] = "average",
         depth: Literal[16, 19] = 16,
         start: Literal["content", "noise", "style"] = "content",
@@ -69,7 +72,8 @@ class NeuralStyle(Model):
         super().__init__()
         self.content_layers = CONTENT_LAYERS if content_layers is None else content_layers
         self.style_layers = STYLE_LAYERS if style_layers is None else style_layers
-        self.content_weight, self.style_weight, self.tv_weight = content_weight, style_weight, tv_weight
+        self.content_weight, self.style_weight = content_weight, style_weight
+        self.color_weight, self.tv_weight = color_weight, tv_weight
         self.pooling, self.depth, self.start = pooling, depth, start
         self.optimizer, self.lr = optimizer, lr
         if optimizer not in LEARNING_RATES:
@@ -83,7 +87,8 @@ class NeuralStyle(Model):
 
     def loss_network(self, weights: str | Path | None) -> VGGFeatures:
         """VGG up to the deepest layer that has a weight; ``weights`` as :class:`VGGFeatures` takes them."""
-        return VGGFeatures(list({**self.style_layers, **self.content_layers}), self.depth, weights, self.pooling)
+        layers = list({**self.style_layers, **self.content_layers})
+        return VGGFeatures(layers, self.depth, weights, self.pooling, "replicate")
 
     def changed(self, **changes: Any) -> NeuralStyle:
         """A copy with other settings; None keeps a setting."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.base.errors import ZooError
 from zoo.data.style import read_style
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.nn.losses.style_transfer import StyleTransferLoss
@@ -86,9 +88,23 @@ class Objective:
         return self.terms(picture, size)["loss"]
 
     def terms(self, picture: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
-        """The loss and its weighted parts ``content``, ``style`` and ``tv``."""
+        """The loss and its weighted parts ``content``, ``style``, ``color`` and ``tv``."""
         criterion, targets = self.at(size)
-        return criterion.terms(at_size(picture, size), targets)
+        return criterion.terms(at_size(picture, size), targets, self.mix)
+
+    @property
+    def mix(self) -> Tensor:
+        """Weights ``(1, S)`` of the styles.
+
+        Raises:
+            ZooError: a wrong number of weights, negative weights, or only zeros.
+        """
+        count = len(self.styles)
+        weights = [1.0] * count if self.blend is None else list(self.blend)
+        if len(weights) != count or not all(weight >= 0 for weight in weights) or not 0 < sum(weights) < math.inf:
+            told = f"one weight for each of the {count} styles, 0 or more and not all 0, not {weights}"
+            raise ZooError(f"blend needs {told}")
+        return torch.tensor([[weight / sum(weights) for weight in weights]])
 
     def at(self, size: tuple[int, int]) -> tuple[StyleTransferLoss, dict[str, Tensor]]:
         """Criterion and content features at a size, in float32, cached."""
@@ -102,8 +118,8 @@ class Objective:
                     style_layers=self.net.style_layers,
                     content_weight=self.net.content_weight,
                     style_weight=self.net.style_weight,
+                    color_weight=self.net.color_weight,
                     tv_weight=self.net.tv_weight,
-                    blend=self.blend,
                 )
                 self._made[size] = criterion, criterion.targets(at_size(self.content.to(device), size))
         return self._made[size]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -53,21 +52,6 @@ class _Products(torch.autograd.Function):
         return x @ (gradient + gradient.transpose(1, 2)).to(x.dtype)
 
 
-def style_loss(features: Tensor, target_gram: Tensor, normalize: bool = False) -> Tensor:
-    """Squared Frobenius norm of the difference of Gram matrices, equation 4: mean over the batch, a scalar.
-
-    Args:
-        features: ``(B, C, H, W)``.
-        target_gram: ``(C, C)`` or ``(1, C, C)`` for the whole batch, or ``(B, C, C)``; from pictures of any size.
-        normalize: whether the loss is divided by the squared norm of the target, unless the norm is 0.
-    """
-    squared = (gram_matrix(features) - target_gram).square().sum((-2, -1))
-    if normalize:
-        norm = target_gram.square().sum((-2, -1))
-        squared = squared / torch.where(norm > 0, norm, 1)
-    return squared.mean()
-
-
 def total_variation(pictures: Tensor) -> Tensor:
     """Roughness of pictures ``(B, C, H, W)``, a scalar that does not depend on their size.
 
@@ -102,61 +86,6 @@ class FeatureLoss(nn.Module):
         """The loss from given features of ``vgg``, for callers that use the features in another loss too."""
         terms = (w * feature_reconstruction_loss(features[layer], target[layer]) for layer, w in self.weights.items())
         return torch.stack(list(terms)).sum()
-
-
-class StyleLoss(nn.Module):
-    """Weighted sum of :func:`style_loss` over layers.
-
-    Args:
-        vgg: loss network, as in :class:`FeatureLoss`.
-        style: style picture ``(1, 3, H, W)`` for all predictions, or one for each prediction of a batch; or a list of
-            such pictures of any sizes, whose Gram matrices are mixed. The Gram matrices are computed here, once, and
-            are not part of the state dict.
-        weights: weights of the layers; None: 1 for each layer that ``vgg`` returns.
-        normalize: whether each layer's term is divided by the squared norm of its target, so that layers weigh alike.
-        blend: weight of each of several styles, on any scale; None: equal weights.
-
-    Raises:
-        ZooError: unknown layers, a wrong number of blend weights, negative blend weights, or only zeros.
-    """
-
-    def __init__(
-        self,
-        vgg: nn.Module,
-        style: Tensor | Sequence[Tensor],
-        weights: Mapping[str, float] | None = None,
-        normalize: bool = False,
-        blend: Sequence[float] | None = None,
-    ) -> None:
-        super().__init__()
-        self.vgg, self.weights, self.normalize = vgg, _layer_weights(vgg, weights), normalize
-        styles = [style] if isinstance(style, Tensor) else list(style)
-        shares = [1.0] * len(styles) if blend is None else list(blend)
-        if len(shares) != len(styles) or not all(share >= 0 for share in shares) or not 0 < sum(shares) < math.inf:
-            raise ZooError(
-                f"blend needs one weight for each of the {len(styles)} styles, 0 or more and not all 0, not {shares}"
-            )
-        for one, share in zip(styles, shares, strict=True):
-            with torch.no_grad():
-                features = self.vgg(one)
-            for layer in self.weights:
-                part = gram_matrix(features[layer]) * (share / sum(shares))
-                name = f"gram_{layer}"
-                if name in dict(self.named_buffers()):
-                    part = part + getattr(self, name)
-                self.register_buffer(name, part, persistent=False)
-
-    def forward(self, prediction: Tensor) -> Tensor:
-        """Takes pictures ``(B, 3, H, W)``."""
-        return self.of_features(self.vgg(prediction))
-
-    def of_features(self, features: Mapping[str, Tensor]) -> Tensor:
-        """The loss from given features of ``vgg``, for callers that use the features in another loss too."""
-        terms = [
-            weight * style_loss(features[layer], getattr(self, f"gram_{layer}"), self.normalize)
-            for layer, weight in self.weights.items()
-        ]
-        return torch.stack(terms).sum()
 
 
 def _layer_weights(vgg: Any, weights: Mapping[str, float] | None) -> dict[str, float]:

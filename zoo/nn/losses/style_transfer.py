@@ -63,7 +63,8 @@ class StyleTransferLoss(nn.Module):
     ) -> None:
         super().__init__()
         numbers = [content_weight, style_weight, color_weight, tv_weight]
-        if not all(0 <= weight < float("inf") for weight in [*numbers, *content_layers.values(), *style_layers.values()]):
+        numbers += [*content_layers.values(), *style_layers.values()]
+        if not all(0 <= weight < float("inf") for weight in numbers):
             raise ZooError("weights of content, style, colour, total variation and their layers must be 0 or more")
         self.vgg, self.content_layers, self.style_layers = vgg, dict(content_layers), dict(style_layers)
         self.content_weight, self.style_weight = content_weight, style_weight
