@@ -10,9 +10,9 @@ import numpy as np
 
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
-from zoo.engines.unreported import unreported
 from zoo.engines.graph import read_graph
 from zoo.engines.runtime import first_alone
+from zoo.engines.unreported import unreported
 from zoo.exports.convert import INPUT, silenced
 
 # Without transposed convolutions: with them fewer pixels of LinkNet's masks agree, and OpenCV does not read the file

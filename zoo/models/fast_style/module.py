@@ -82,17 +82,17 @@ class FastStyleModule(Learner):
         log_pictures_every: int = 1,
     ) -> None:
         super().__init__("content", "style", "color", "tv", "loss")
-        pictures = read_styles(styles, style_size, style_sizes or {})
+        self.paintings = paintings = read_styles(styles, style_size, style_sizes or {})
         if styles_per_picture < 1:
             raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
-        self.arguments = {"styles": list(pictures), "channels": channels, "blocks": blocks}
-        self.net = FastStyle(list(pictures), channels, blocks)
-        self.styles_per_picture = min(styles_per_picture, len(pictures))
+        self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks}
+        self.net = FastStyle(list(paintings), channels, blocks)
+        self.styles_per_picture = min(styles_per_picture, len(paintings))
         content_layers = CONTENT_LAYERS if content_layers is None else content_layers
         style_layers = STYLE_LAYERS if style_layers is None else style_layers
         self.criterion = StyleTransferLoss(
             VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average", padding="replicate"),
-            list(pictures.values()), content_layers=content_layers, style_layers=style_layers,
+            list(paintings.values()), content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, color_weight=color_weight, tv_weight=tv_weight,
         )  # fmt: skip
         self.monitor = ("val/loss", "min")

@@ -28,10 +28,11 @@ TIMED = 3  # iterations that are timed
 TRIED = 50  # iterations after which the ways of clipping are compared
 
 
-def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor]) -> Scores:
-    """Loss and terms of a picture ``(1, 3, H, W)``, clipped to 0..1, in float32."""
+def score(criterion: StyleTransferLoss, picture: Tensor, targets: dict[str, Tensor], mix: Tensor) -> Scores:
+    """Loss and terms of a picture ``(1, 3, H, W)`` in one style, clipped to 0..1, in float32."""
     with torch.no_grad():
-        return {name: float(term) for name, term in criterion.terms(picture.float().clamp(0, 1), targets).items()}
+        terms = criterion.terms(picture.float().clamp(0, 1), targets, mix)
+        return {name: float(term) for name, term in terms.items()}
 
 
 def begin(content: Tensor, start: Start) -> Tensor:
@@ -47,12 +48,14 @@ class Descent:
 
     Args:
         criterion: the loss.
+        mix: weights ``(1, S)`` of the styles.
         start: picture that the descent starts from.
         clip: whether the loss also clips the picture, so that no value is driven out of 0..1; else only the scored
             picture is clipped.
     """
 
     criterion: StyleTransferLoss
+    mix: Tensor
     start: Start
     clip: bool
 
@@ -61,7 +64,7 @@ class Descent:
         targets = self.criterion.targets(content)
 
         def loss(picture: Tensor) -> Tensor:
-            return self.criterion(picture.clamp(0, 1) if self.clip else picture, targets)
+            return self.criterion(picture.clamp(0, 1) if self.clip else picture, targets, self.mix)
 
         return descend(begin(content, self.start), loss, iterations)
 
@@ -83,7 +86,7 @@ class Descent:
                 smallest, best = step.loss, picture
             picture = step.picture
             if step.number in iterations:
-                found = [score(self.criterion, each, targets) for each in (best, picture)]
+                found = [score(self.criterion, each, targets, self.mix) for each in (best, picture)]
                 reached[step.number] = min([*found, *reached.values()], key=lambda scores: scores["loss"])
             tick()
         return reached
@@ -98,16 +101,16 @@ class Descent:
         return (time.perf_counter() - began) / TIMED
 
     def name(self, iterations: int) -> str:
-        return f"L-BFGS({iterations})" if self.start == "noise" else f"L-BFGS({iterations}, {self.start})"
+        return f"L-BFGS({iterations})" if self.start == "content" else f"L-BFGS({iterations}, {self.start})"
 
 
-def better_descent(criterion: StyleTransferLoss, content: Tensor, start: Start) -> Descent:
+def better_descent(criterion: StyleTransferLoss, content: Tensor, mix: Tensor, start: Start) -> Descent:
     """The better descent, with or without clipping on the way, found by trying both: the baseline must not be weak.
 
     The better way depends on the loss. A loss that asks for much contrast drives values far out of 0..1, and clipping
     them only at the end undoes the gain. With other losses, clipping on the way slows a descent from noise down.
     """
-    ways = (Descent(criterion, start, clip) for clip in (False, True))
+    ways = (Descent(criterion, mix, start, clip) for clip in (False, True))
     return min(ways, key=lambda way: way.reach(content, [TRIED])[TRIED]["loss"])
 
 
@@ -156,13 +159,14 @@ class Reference:
         """The scores in the file."""
         kept = read_json(self.path) if self.path and self.path.exists() else {}
         for entry in kept.values():
-            if not isinstance(entry, dict) or not {"loss", "content", "style", "tv"} <= entry.keys():
+            if not isinstance(entry, dict) or not {"loss", "content", "style", "color", "tv"} <= entry.keys():
                 raise ZooError(f"{self.path}: is not a file of L-BFGS scores; name a new file")
         return kept
 
     def _key(self, descent: Descent, content: Tensor, number: int) -> str:
         """Key of scores in the file: a digest of everything that they depend on."""
         way = {"iterations": number, "start": descent.start, "clip": descent.clip, "shape": list(content.shape)}
+        way["mix"] = descent.mix.tolist()
         found = hashlib.sha256(json.dumps({**self.objective, **way}, sort_keys=True).encode())
         found.update(content.cpu().numpy().tobytes())
         return found.hexdigest()

@@ -33,8 +33,8 @@ class NeuralStyleModule(Learner):
     """Optimises a picture by the steps of :meth:`NeuralStyle.predict`; a step of the trainer is an iteration.
 
     Logs ``train/loss`` at the size of the stage. After every epoch it logs ``val/loss`` with its terms ``content``,
-    ``style``, ``color`` and ``tv``, computed from the clipped picture at its full size. It writes the picture after every epoch
-    into ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The final picture comes from the
+    ``style``, ``color`` and ``tv``, computed from the clipped picture at its full size. It writes the picture after
+    every epoch into ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The final picture comes from the
     epoch with the smallest ``val/loss``, while ``predict`` returns the best picture of the last size.
 
     Arguments down to ``coarse_to_fine`` are described at :class:`NeuralStyle`. The trainer sets the number of

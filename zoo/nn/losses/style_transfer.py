@@ -106,6 +106,10 @@ class StyleTransferLoss(nn.Module):
         """The loss, a scalar; see :meth:`terms`."""
         return self.terms(picture, targets, mix)["loss"]
 
+    def content_distance(self, picture: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """The content term without its weight: 0 for the content itself."""
+        return self._content(self.vgg(picture, tuple(self.content_layers)), targets)
+
     def _content(self, features: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> Tensor:
         total = self.colors.new_zeros(())
         for layer, weight in self.content_layers.items():
