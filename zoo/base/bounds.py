@@ -38,6 +38,7 @@ Side = Annotated[int, Interval(ge=1, le=1024)]  # pixels of a picture that is op
 Iterations = Annotated[int, Interval(ge=1, le=MOST_ITERATIONS)]  # an hour on two cores at the largest side
 Weight = Annotated[float, Interval(ge=0, le=1e6)]  # weight of a term of a loss
 Rate = Annotated[float, Interval(gt=0, le=1e3)]  # learning rate
+Stroke = Annotated[float, Interval(ge=0.25, le=2)]  # size of a painting relative to the picture
 Count = Annotated[int, Interval(ge=1)]
 Fraction = Annotated[float, Interval(ge=0, le=1)]
 

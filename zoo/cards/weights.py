@@ -108,6 +108,8 @@ def load_matching(net: nn.Module, source: str | Path) -> list[str]:
         ZooError: no tensor fits.
     """
     source_state, state = read_state(source), net.state_dict()
+    if isinstance(net, Model) and expanded(source).suffix != ".safetensors":
+        source_state = net.adopted(source_state, ModelFiles.find(source).config.get("arguments") or {})
     fits = {name for name, own in state.items() if name in source_state and source_state[name].shape == own.shape}
     if not fits:
         raise ZooError(f"{source}: none of its tensors fits {type(net).__name__}; is it another architecture?")

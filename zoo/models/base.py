@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -79,6 +80,15 @@ class Model(nn.Module, Predicts):
     def infer(self, x: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
         """What engines compute from a batch ``(B, C, H, W)`` in 0..1; by default the forward pass."""
         return (self(x, *weights),)
+
+    def adopted(self, tensors: dict[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Tensors of another network of this class, changed to what this one starts from in a training.
+
+        Args:
+            tensors: the tensors by name.
+            arguments: constructor arguments of the other network.
+        """
+        return tensors
 
     def further(self, *outputs: Tensor) -> dict[str, Tensor]:
         """Further outputs of an export by name, beside those of :meth:`infer`, for users without the zoo."""

@@ -34,7 +34,9 @@ from zoo.pictures.images import open_rgb
 from zoo.pictures.tensors import to_array, to_tensor
 
 CONTENT, NETWORK = "the content itself", "network"
-NOT_OF_THE_LOSS = {"channels", "blocks", "styles_per_picture", "optimizer", "lr_scheduler", "log_pictures_every"}
+NOT_OF_THE_LOSS = {  # arguments
+    "channels", "blocks", "styles_per_picture", "trunk_after", "optimizer", "lr_scheduler", "log_pictures_every",
+}  # fmt: skip
 SIDE = 512  # side in pixels of the picture for which the cost is counted
 TIMED, PASSES = 3, 5  # pictures that are timed, and timed passes of the network on each
 LOSS_TOLERANCE = 0.03  # of the ratio: other kernels lead L-BFGS elsewhere, on one picture by 3 % at 50 iterations

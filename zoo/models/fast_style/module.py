@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
@@ -46,6 +46,8 @@ class FastStyleModule(Learner):
         style_size: shorter side of the resized style pictures in pixels; a larger size makes larger strokes.
         style_sizes: sizes of single styles, by their names, instead of ``style_size``.
         styles_per_picture: number of styles in which each picture of a batch is painted.
+        trunk_after: fraction of the training during which only the vectors of the styles learn, from 0 to 1: for new
+            styles of a trained network (``weights``).
         content_layers: layers of VGG-16, by the paper's names, with their weights in the content term; None: relu4_2.
         style_layers: the same for the style term; None: the first layer of each block.
         content_weight: weight of the content term.
@@ -70,6 +72,7 @@ class FastStyleModule(Learner):
         style_size: int = 448,
         style_sizes: dict[str, int] | None = None,
         styles_per_picture: int = 2,
+        trunk_after: float = 0.0,
         content_layers: dict[str, float] | None = None,
         style_layers: dict[str, float] | None = None,
         content_weight: float = 0.4,
@@ -85,6 +88,9 @@ class FastStyleModule(Learner):
         self.paintings = paintings = read_styles(styles, style_size, style_sizes or {})
         if styles_per_picture < 1:
             raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
+        if not 0 <= trunk_after <= 1:
+            raise ZooError(f"model.trunk_after must be from 0 to 1, not {trunk_after}")
+        self.trunk_after = trunk_after
         self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks}
         self.net = FastStyle(list(paintings), channels, blocks)
         self.styles_per_picture = min(styles_per_picture, len(paintings))
@@ -145,9 +151,12 @@ class FastStyleModule(Learner):
     def make_optimizer(self) -> Optimizer:
         """The vectors of the styles are no matrices, whatever their shape: Muon takes them by its fallback."""
         vectors = self.net.style_parameters()
-        own = {id(vector) for vector in vectors}
-        trunk = [parameter for parameter in self.net.parameters() if id(parameter) not in own]
-        return self.optimizer([{"params": trunk}, {"params": vectors, "use_fallback": True}])
+        return self.optimizer([{"params": self.trunk()}, {"params": vectors, "use_fallback": True}])
+
+    def trunk(self) -> list[nn.Parameter]:
+        """The parameters that all styles share."""
+        own = {id(vector) for vector in self.net.style_parameters()}
+        return [parameter for parameter in self.net.parameters() if id(parameter) not in own]
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Skips steps whose gradient is not finite, and counts them.
@@ -155,6 +164,9 @@ class FastStyleModule(Learner):
         A blank part of a picture has no variance, and every instance norm multiplies its gradient by 300.
         """
         self.steps += 1
+        if self.global_step < self.trunk_after * self.trainer.estimated_stepping_batches:
+            for parameter in self.trunk():
+                parameter.grad = None  # rather than no gradient asked for, which DDP does not know of
         parameters = list(self.net.parameters())
         if not get_total_norm(p.grad for p in parameters if p.grad is not None).isfinite():
             self.left_out += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -89,6 +89,19 @@ class FastStyle(Model):
         weights = x.new_zeros(len(self.styles))
         weights[0] = 1
         return weights.expand(x.shape[0], -1)
+
+    def adopted(self, tensors: dict[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Styles of the same name keep their vectors; a new style begins with the mean of all."""
+        names = list(arguments.get("styles") or ())
+        own = {id(parameter) for parameter in self.style_parameters()}
+        adopted = dict(tensors)
+        for key, parameter in self.named_parameters():
+            vectors = tensors.get(key)
+            if id(parameter) in own and vectors is not None and vectors.ndim == 2 and len(vectors) == len(names):
+                mean = vectors.float().mean(0)
+                rows = [vectors[names.index(style)].float() if style in names else mean for style in self.styles]
+                adopted[key] = torch.stack(rows)
+        return adopted
 
     def style_parameters(self) -> list[nn.Parameter]:
         """The vectors of the styles, each ``(S, C)``; all other parameters are the trunk's."""

@@ -34,8 +34,8 @@ class NeuralStyleModule(Learner):
 
     Logs ``train/loss`` at the size of the stage. After every epoch it logs ``val/loss`` with its terms ``content``,
     ``style``, ``color`` and ``tv``, computed from the clipped picture at its full size. It writes the picture after
-    every epoch into ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The final picture comes from the
-    epoch with the smallest ``val/loss``, while ``predict`` returns the best picture of the last size.
+    every epoch into ``pictures``, and at the end ``picture.png``, ``strip.png`` and ``loss.csv``. The final picture
+    comes from the epoch with the smallest ``val/loss``, while ``predict`` returns the best picture of the last size.
 
     Arguments down to ``coarse_to_fine`` are described at :class:`NeuralStyle`. The trainer sets the number of
     iterations, by ``max_steps`` or by epochs.
@@ -63,6 +63,7 @@ class NeuralStyleModule(Learner):
         start: Literal["content", "noise", "style"] = "content",
         optimizer: Literal["lbfgs", "adam"] = "lbfgs",
         lr: float | None = None,
+        stroke: float = 1.0,
         size: int = 512,
         coarse_to_fine: bool = True,
         vgg: str | None = "timm",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from zoo.base.bounds import Iterations, Rate, Side, Weight, check_count
+from zoo.base.bounds import Iterations, Rate, Side, Stroke, Weight, check_count
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.descent import LEARNING_RATES
@@ -48,6 +48,7 @@ class NeuralStyle(Model):
         optimizer: "lbfgs" or "adam".
         lr: learning rate; None: 1 for L-BFGS and 0.02 for Adam.
         iterations: number of evaluations of loss and gradient, over all sizes together.
+        stroke: size of the strokes: that of the style picture, relative to the result.
         size: largest longer side of the result in pixels; pictures are never enlarged.
         coarse_to_fine: whether large pictures are optimised at smaller sizes first.
     """
@@ -66,6 +67,7 @@ class NeuralStyle(Model):
         optimizer: Literal["lbfgs", "adam"] = "lbfgs",
         lr: Rate | None = None,
         iterations: Iterations = 300,
+        stroke: Stroke = 1.0,
         size: Side = 512,
         coarse_to_fine: bool = True,
     ) -> None:
@@ -82,6 +84,9 @@ class NeuralStyle(Model):
             raise ZooError(f"the start must be content, noise or style, not {start!r}")
         check_count("iterations", iterations)
         check_count("size", size)
+        if not 0.25 <= stroke <= 2:
+            raise ZooError(f"stroke must be from 0.25 to 2, not {stroke}")
+        self.stroke = stroke
         self.iterations, self.size, self.coarse_to_fine = iterations, size, coarse_to_fine
         self.register_buffer("place", torch.empty(0), persistent=False)  # on the device where predictions are made
 

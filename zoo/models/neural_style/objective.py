@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.data.style import read_style
+from zoo.data.style import MIN_SIDE, read_style
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
@@ -92,6 +92,10 @@ class Objective:
         criterion, targets = self.at(size)
         return criterion.terms(at_size(picture, size), targets, self.mix)
 
+    def style_side(self, size: tuple[int, int]) -> int:
+        """The shorter side of style pictures for a picture of this size."""
+        return max(MIN_SIDE, round(self.net.stroke * min(size)))
+
     @property
     def mix(self) -> Tensor:
         """Weights ``(1, S)`` of the styles.
@@ -113,7 +117,7 @@ class Objective:
             with torch.inference_mode(False), torch.no_grad(), torch.autocast(device.type, enabled=False):
                 criterion = StyleTransferLoss(
                     self.features,
-                    [read_style(style, min(size)).to(device) for style in self.styles],
+                    [read_style(style, self.style_side(size)).to(device) for style in self.styles],
                     content_layers=self.net.content_layers,
                     style_layers=self.net.style_layers,
                     content_weight=self.net.content_weight,

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.base.bounds import Count, Fraction, Interval, check_count
+from zoo.base.bounds import Count, Fraction, Interval, Stroke, check_count
 from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.engines import Engine, network_of
@@ -48,6 +48,7 @@ class Painter:
         blend: Sequence[float] | None = None,
         strength: Fraction = 1.0,
         preserve_color: bool = False,
+        stroke: Stroke | None = None,
         size: Count | None = None,
         iterations: Count | None = None,
         start: Literal["content", "noise", "style"] | None = None,
@@ -70,6 +71,7 @@ class Painter:
             blend: weight of each of several styles, on any scale; by default equal weights
             strength: fraction of the result that is mixed with the picture, from 0 (original) to 1 (fully styled)
             preserve_color: keep the colours of the picture, and take only the luminance of the result
+            stroke: size of the strokes, from 0.25 to 2: the style picture is resized to the result, times this
             size: largest longer side of the result in pixels; pictures are never enlarged
             iterations: number of evaluations of loss and gradient, over all sizes together
             start: picture that the optimiser starts from: content, noise, or the first style
@@ -86,7 +88,13 @@ class Painter:
                 missing, or there is too little memory.
         """
         net: NeuralStyle = network_of(self.engine, "neural style, which is an optimisation,")
-        chosen = {"size": size, "iterations": iterations, "start": start, "content_weight": content_weight}
+        chosen = {
+            "stroke": stroke,
+            "size": size,
+            "iterations": iterations,
+            "start": start,
+            "content_weight": content_weight,
+        }
         settings = net.changed(**chosen, pooling=pooling, optimizer=optimizer)
         if preview_every is not None:
             check_count("preview_every", preview_every)
