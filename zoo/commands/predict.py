@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
         raise ZooError("-o is empty; name a folder")
     out = Path(output)
     engine, device, overwrite = given.pop("engine"), given.pop("device"), given.pop("overwrite")
-    chain, failures = given.pop("chain", False), list[Failure]()
+    chain, steady, failures = given.pop("chain", False), given.pop("steady", False), list[Failure]()
     saving = _saving(declared, given, chain)
     work = _work(name, declared, texts, out, failures, chain)
     total = len(work) + len(failures)
@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
             if "progress" in inspect.signature(net.predict).parameters:
                 given["progress"] = _part_bar(bars)
             outputs = Outputs(out, work, declared.predictor, overwrite)
-            run, items = _Run(net, declared, given, saving, chain, outputs, bars), list(work.items())
+            run, items = _Run(net, declared, given, saving, chain, steady, outputs, bars), list(work.items())
             size = given.get("batch_size", 1) if len(declared.inputs) == 1 else 1
             for first in range(0, len(items), size):
                 failures += run.predict(items[first : first + size])
@@ -130,6 +130,7 @@ class _Run:
     options: dict[str, Any]
     saving: dict[str, Any]
     chain: bool  # predicts pairs of successive pictures, not all together
+    steady: bool  # blends each frame of a video with the frame before
     outputs: Outputs
     bars: Bars
     doubtful: list[Path] = field(default_factory=list)  # destinations of results that may be wrong
@@ -186,7 +187,13 @@ class _Run:
         if not self.declared.video:
             raise ZooError(f"{path}: a video; {self.declared.net.rpartition('.')[2]} takes pictures only")
         known = inspect.signature(self.net.predict_frame).parameters
-        change = partial(self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options})
+        change: video.Change = partial(
+            self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options}
+        )
+        if self.steady:
+            from zoo.pictures.steady import Steady  # which imports OpenCV
+
+            change = Steady(change)
         self.outputs.check(destination, [ending := f"_{self.declared.video}.mp4"])  # before the long work
         task, start, written = self.bars.add_task("Frames", total=None), time.perf_counter(), list[video.Written]()
         show = partial(self.bars.update, task)
@@ -266,6 +273,9 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
     _add_common(parser, required=True)
     if declared.chain:
         parser.add_argument("--chain", action="store_true", help=f"make {CHAIN}: files, folders or patterns")
+    if declared.video:
+        told = "videos: move the strokes along with the picture, against flicker"
+        parser.add_argument("--steady", action="store_true", help=told)
     parser.add_options(f"options of {model}", [*predict_options(declared), *save_options(declared)])
     return parser
 

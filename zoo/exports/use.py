@@ -70,6 +70,7 @@ def values(file_name: str, metadata: Mapping[str, str], size: Size | None) -> di
         "width": str(width),
         "sizes": f"height {height} and width {width}, which are fixed" if size else "any height and width",
         "opencv": "OpenCV 4.10 or newer" if size else "OpenCV 5; for OpenCV 4 export with `--size HxW`",
+        "style_count": str(len(json.loads(metadata["facts"]).get("styles", ()))),
         "braces": metadata.get("palette", "[]").translate(str.maketrans("[]", "{}")),
         "output": json.loads(metadata["predicts"])[0],
     }

@@ -45,7 +45,7 @@ class ConditionalInstanceNorm(nn.Module):
         # norm does not (https://github.com/pytorch/pytorch/pull/194616): it is slow, as measured by
         # tests/benchmarks/fast_style_speed.py, and its gradients of one picture are wrong.
         x = x.contiguous(memory_format=CHANNELS_LAST)
-        weight, bias = weight.float(), bias.float()
+        weight, bias = (each.to(torch.promote_types(x.dtype, torch.float32)) for each in (weight, bias))
         parts = zip(torch.split(x, 1), weight, bias, strict=True)
         pictures = [_Normalized.apply(one, scale, shift, self.eps) for one, scale, shift in parts]
         return pictures[0] if len(pictures) == 1 else torch.cat(pictures)

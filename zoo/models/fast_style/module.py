@@ -122,7 +122,8 @@ class FastStyleModule(Learner):
 
     def drawn_styles(self, pictures: int) -> Tensor:
         """Weights ``(pictures * styles_per_picture, S)`` of this step's styles, which follow from step and rank."""
-        generator = torch.Generator().manual_seed(self.global_step * self.trainer.world_size + self.global_rank)
+        processes = self.trainer.world_size if self._trainer else 1
+        generator = torch.Generator().manual_seed(self.global_step * processes + self.global_rank)
         count = len(self.net.styles)
         orders = [torch.randperm(count, generator=generator)[: self.styles_per_picture] for _ in range(pictures)]
         return F.one_hot(torch.cat(orders), count).float().to(self.device)

@@ -17,6 +17,7 @@ from zoo.nn.instance_norm import ConditionalInstanceNorm
 from zoo.nn.squash import squashed
 
 STRIDE = 4  # stride of the deepest features
+LEAK = 0.2  # slope of the last activation below 0
 MIN_SIDE = 8  # least side in pixels that the deepest layers can pad by reflection
 
 
@@ -34,7 +35,8 @@ class FastStyle(Model):
 
     - Instance norm instead of batch norm (https://arxiv.org/abs/1607.08022), conditioned on the style.
     - The last upsampling step is scaled and shifted by the style, but not normalised: right before the output the norm
-      would draw blobs, whose only use is to move its statistics.
+      would draw blobs, whose only use is to move its statistics. Its activation is a leaky ReLU: without a norm, all
+      channels of a ReLU can be 0 in flat parts, which then have one colour in every style.
     - Three quarters of the paper's channels: 24, 48 and 96; ``channels=32`` is the paper's width.
     - Every convolution pads by reflection, so that no border becomes visible.
     - An upsampling step is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
@@ -67,7 +69,7 @@ class FastStyle(Model):
             *normalized(UpsampledConv2d(4 * channels, 2 * channels)),
             UpsampledConv2d(2 * channels, channels),
             StyleScale(channels, count),
-            nn.ReLU(inplace=True),
+            nn.LeakyReLU(LEAK, inplace=True),
             BlockConv2d(channels, 3, 9, bias=True),
         ])  # fmt: skip
         self.to(memory_format=torch.channels_last)

@@ -98,14 +98,17 @@ class Stylizer:
         style: Mapping[str, float] | Sequence[str] | str | None = None,
         strength: float = 1.0,
         preserve_color: bool = False,
+        mask: Picture | None = None,
         size: int | Literal["original"] = SIDE,
         tile: int | Literal["auto"] | None = "auto",
     ) -> np.ndarray:
         """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises."""
         content, weights, side = Image.fromarray(frame), weights_of(style, self.styles), checked_side(size)
         with running_out(f"memory ran out for frames of {content.width}x{content.height} pixels"):
+            chosen = None if mask is None else read_mask(mask, content.size)
             result = self._restyle(content, weights, side, tile, None)
-            return np.asarray(finish(result, content, strength=strength, preserve_color=preserve_color).picture)
+            made = finish(result, content, strength=strength, preserve_color=preserve_color, mask=chosen)
+            return np.asarray(made.picture)
 
     def _restyle(
         self,
