@@ -44,7 +44,7 @@ def quantized(content: bytes, batches: Sequence[np.ndarray]) -> bytes:
             x = next(self.rest, None)
             if x is None:
                 return None
-            return {INPUT: x} if weighted is None else {INPUT: x, weighted[0]: first_alone(len(x), weighted[1][1])}
+            return {INPUT: x} if weighted is None else {INPUT: x, weighted[0]: first_alone(len(x), int(weighted[1][1]))}
 
     with TemporaryDirectory() as folder, silenced():
         path = Path(folder, "int8.onnx")

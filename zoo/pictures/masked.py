@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageFilter
 
@@ -22,7 +24,8 @@ def read_mask(mask: Picture, size: tuple[int, int]) -> Image.Image:
     Raises:
         ZooError: the mask cannot be read, or has another shape than the picture.
     """
-    values = mask.detach().cpu().numpy() if is_tensor(mask) else mask
+    given: Any = mask
+    values = given.detach().cpu().numpy() if is_tensor(mask) else given
     if isinstance(values, np.ndarray) and values.dtype == bool:
         if values.ndim != 2 or not values.size:
             raise ZooError(f"a mask of truth values must be (H, W), not {values.shape}")

@@ -51,7 +51,7 @@ def motion(frame: np.ndarray, before: np.ndarray) -> tuple[np.ndarray, np.ndarra
     grey = (cv2.cvtColor(each, cv2.COLOR_RGB2GRAY) for each in (frame, before))
     small = [cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in grey]
     flow = cv2.calcOpticalFlowFarneback(*small, None, 0.5, 4, 15, 3, 5, 1.1, 0)  # type: ignore[call-overload]
-    flow = cv2.resize(flow, (width, height)) * np.float32([width / size[0], height / size[1]])
+    flow = cv2.resize(flow, (width, height)) * np.array([width / size[0], height / size[1]], np.float32)
     flow[np.hypot(flow[..., 0], flow[..., 1]) < STILL] = 0
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
     return columns + flow[..., 0], rows + flow[..., 1]

@@ -113,7 +113,7 @@ class HomographyNet(Model):
                 return corner_offsets(raw.to(self.cells.dtype), self.cells, self.corners, torch)
         return (raw.softmax(-1) * self.centers).sum(-1).reshape(-1, 4, 2)
 
-    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+    def infer(self, x: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
         """Offsets ``(B, 4, 2)`` and, of the classification head, their :func:`spread` ``(B,)``; or the field."""
         raw = self.raw(x)
         if self.head == "field":

@@ -76,7 +76,7 @@ class XFeat(Model):
         descriptors, keypoints, reliability = (each[..., :height, :width] for each in found)
         return descriptors, keypoints, reliability
 
-    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
+    def infer(self, x: Tensor, *weights: Tensor) -> tuple[Tensor, ...]:
         return self(x)
 
     @property
