@@ -1,3 +1,3 @@
 """Errors, files, text, memory, splits and the registry: what everything else is built on."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

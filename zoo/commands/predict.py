@@ -25,6 +25,7 @@ from zoo.base.registry import Architecture, architectures, import_object
 from zoo.base.text import printable, unknown
 from zoo.cards import export_file, exported
 from zoo.commands import inputs
+from zoo.commands.failures import failure, grouped, names
 from zoo.commands.inputs import VIDEOS, Failure, Inputs
 from zoo.commands.options import OptionParser, predict_options, save_options, usage
 from zoo.commands.outputs import ForeignError, Outputs, writable
@@ -75,7 +76,7 @@ def main(argv: list[str]) -> int:
     doubts = f", {len(run.doubtful)} not to be trusted (see above)" if run.doubtful else ""
     noun = "panoramas" if chain else _noun(declared, work.values())
     print(f"{total - len(failures)} of {total} {noun}{doubts}: {out}")  # noqa: T201
-    for line in _grouped(failures):
+    for line in grouped(failures):
         _say(line)
     return 2 if failures else 0
 
@@ -142,7 +143,7 @@ class _Run:
             with suppress(ZooError, OSError, MemoryError):  # one by one shows which picture fails
                 results = self.net.predict([paths[0] for _, paths in batch], **self.options)
         reasons = (self._one(*each, result) for each, result in zip(batch, results, strict=True))
-        return [_failure(paths, told) for (_, paths), told in zip(batch, reasons, strict=True) if told]
+        return [failure(paths, told) for (_, paths), told in zip(batch, reasons, strict=True) if told]
 
     def _one(self, destination: Path, paths: Inputs, result: Result | None) -> str | None:
         """Predicts unless the result is given, and writes the results; returns what went wrong."""
@@ -157,7 +158,7 @@ class _Run:
                 notes = [*getattr(result, "notes", ()), *(str(each.message) for each in warned)]
                 self.doubtful.extend([destination] * (not getattr(result, "trusted", True)))
             for note in dict.fromkeys(notes):  # a warning may repeat a note
-                _say(f"{_names(paths)}: {note}")
+                _say(f"{names(paths)}: {note}")
         except ForeignError:
             raise
         except ZooError as error:
@@ -213,29 +214,6 @@ class _Run:
 
 def _is_video(paths: Inputs) -> bool:
     return paths[0].suffix.lower() in VIDEOS
-
-
-def _names(paths: Inputs) -> str:
-    some = paths if len(paths) < 4 else (paths[0], "...", paths[-1])
-    return printable(", ".join(map(str, some)))
-
-
-def _failure(paths: Inputs, told: str) -> Failure:
-    """The pictures that failed, only one if the message begins with its name, and the reason."""
-    own = next((path for path in paths if told.startswith(f"{path}: ")), None)
-    told = told.removeprefix(f"{own}: ")
-    for path in paths:  # file names may contain line breaks
-        told = told.replace(str(path), _names((path,)))
-    return _names(paths if own is None else (own,)), told
-
-
-def _grouped(failures: list[Failure]) -> Iterator[str]:
-    """Each reason once, with the first pictures that failed for it and how many more did."""
-    whose: dict[str, list[str]] = {}
-    for names, told in failures:
-        whose.setdefault(told, []).append(names)
-    for told, (first, *others) in whose.items():
-        yield f"{first}{f' and {len(others)} more' if others else ''}: {told}"
 
 
 def _say(text: str) -> None:

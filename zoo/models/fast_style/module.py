@@ -94,8 +94,7 @@ class FastStyleModule(Learner):
         self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks}
         self.net = FastStyle(list(paintings), channels, blocks)
         self.styles_per_picture = min(styles_per_picture, len(paintings))
-        content_layers = CONTENT_LAYERS if content_layers is None else content_layers
-        style_layers = STYLE_LAYERS if style_layers is None else style_layers
+        content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
         self.criterion = StyleTransferLoss(
             VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average", padding="replicate"),
             list(paintings.values()), content_layers=content_layers, style_layers=style_layers,

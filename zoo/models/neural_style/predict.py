@@ -88,14 +88,8 @@ class Painter:
                 missing, or there is too little memory.
         """
         net: NeuralStyle = network_of(self.engine, "neural style, which is an optimisation,")
-        chosen = {
-            "stroke": stroke,
-            "size": size,
-            "iterations": iterations,
-            "start": start,
-            "content_weight": content_weight,
-        }
-        settings = net.changed(**chosen, pooling=pooling, optimizer=optimizer)
+        chosen = {"stroke": stroke, "size": size, "iterations": iterations, "start": start, "pooling": pooling}
+        settings = net.changed(**chosen, content_weight=content_weight, optimizer=optimizer)
         if preview_every is not None:
             check_count("preview_every", preview_every)
         check_strength(strength)
@@ -106,11 +100,11 @@ class Painter:
             with naming(one):
                 source, alpha, notes = as_content(one)
                 steps = paint_at_size(settings, features, source, styles, blend, seed)
-                picture, previews, losses = watch(steps, settings.iterations, preview_every, preview, progress)
+                picture, *watched = watch(steps, settings.iterations, preview_every, preview, progress)
             made = finish(picture, source, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
             if made.size != source.size:
                 notes = (*notes, f"made at {made.size[0]}x{made.size[1]} pixels; --size makes it larger")
-            return Painting(made.picture, made.content, notes, previews, losses)
+            return Painting(made.picture, made.content, notes, *watched)
 
         return one_or_many(content, lambda contents: [paint(one) for one in contents])
 
