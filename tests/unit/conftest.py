@@ -114,3 +114,23 @@ def card(bundle: Path) -> Path:
 def mini_recipe() -> str:
     """A recipe that trains in seconds; its last section, the trainer's, may be written on."""
     return MINI_RECIPE
+
+
+@pytest.fixture(scope="session")
+def style_net():
+    """An untrained miniature of fast style with three styles that differ, and with results of high contrast."""
+    import torch
+
+    from zoo.models.fast_style.net import FastStyle
+
+    torch.manual_seed(0)
+    net = FastStyle(["one", "two", "three"], channels=6, blocks=2).eval()
+    for parameter in net.parameters():
+        if parameter.ndim == 4:
+            parameter.data.mul_(2)
+    for number, parameter in enumerate(net.style_parameters()):
+        if number % 2:
+            parameter.data.normal_(0, 0.3)
+        else:
+            parameter.data.uniform_(0.5, 2)
+    return net

@@ -6,12 +6,24 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.models.fast_style import FastStyle
 from zoo.nn import cost
-from zoo.nn.cpu import BlockConv2d, InstanceNorm, ReflectConv2d, UpsampledConv2d
+from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d
+from zoo.nn.instance_norm import ConditionalInstanceNorm
 from zoo.nn.mode import counting
+
+
+class Blended(nn.Module):
+    """An instance norm with the weights that it needs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = ConditionalInstanceNorm(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x, x.new_full((len(x), 2), 0.5))
 
 
 @pytest.mark.parametrize(
@@ -20,7 +32,7 @@ from zoo.nn.mode import counting
         (lambda: ReflectConv2d(4, 8, 3, stride=2), 3 * 3 * 4 * 8 * 8 * 8),
         (lambda: BlockConv2d(4, 3, 9, bias=True), 9 * 9 * 4 * 3 * 16 * 16),
         (lambda: UpsampledConv2d(4, 8), 3 * 3 * 4 * 8 * 32 * 32),
-        (lambda: InstanceNorm(4), 0),
+        (lambda: Blended(), 2 * 2 * 4),  # vectors of two styles are blended, twice
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -39,7 +51,10 @@ def test_a_network_is_counted_as_its_paper_draws_it():
     side, c = 32, 4
     first, down = 81 * 3 * c * side**2, 9 * (c * 2 * c * 16**2 + 2 * c * 4 * c * 8**2)
     block, up = 2 * 9 * (4 * c) ** 2 * 8**2, 9 * (4 * c * 2 * c * 16**2 + 2 * c * c * 32**2)
-    assert cost.macs(FastStyle(channels=c, blocks=2), 3, side, side) == first + down + 2 * block + up + first
+    drawn = first + down + 2 * block + up + first
+    for styles in (["a"], ["a", "b", "c"]):
+        vectors = 2 * len(styles) * (10 + 2 * 2 * 4) * c
+        assert cost.macs(FastStyle(styles, channels=c, blocks=2), 3, side, side) == drawn + vectors
 
 
 def test_autocast_changes_nothing():

@@ -17,18 +17,12 @@ from zoo.base.files import bundled
 from zoo.models.fast_style import memory, strips
 from zoo.models.fast_style.net import FastStyle
 
+BLEND = {"one": 1, "three": 3}
 
-@pytest.fixture(scope="module")
-def net() -> FastStyle:
-    """Untrained, with results of high contrast."""
-    torch.manual_seed(0)
-    net = FastStyle(channels=6, blocks=2).eval()
-    for name, parameter in net.named_parameters():
-        if parameter.ndim == 4:
-            parameter.data.mul_(2)
-        elif "weight" in name:
-            parameter.data.uniform_(0.5, 2)
-    return net
+
+@pytest.fixture
+def net(style_net: FastStyle) -> FastStyle:
+    return style_net
 
 
 @pytest.fixture(scope="module")
@@ -41,45 +35,53 @@ def levels(a: object, b: object) -> np.ndarray:
     return abs(np.asarray(a).astype(int) - np.asarray(b).astype(int))
 
 
+@pytest.mark.parametrize("style", [None, "two", BLEND], ids=str)
 @pytest.mark.parametrize("rows", [1, 4, 13, 32, 500])
-def test_strips_make_the_same_picture_as_the_whole(net: FastStyle, cat: np.ndarray, rows: int):
+def test_strips_make_the_same_picture_as_the_whole(net: FastStyle, cat: np.ndarray, rows: int, style: object):
     """At most a level of 8 bits apart, where sums are rounded in another order."""
-    whole = net.predict(cat, tile=None)
+    options = {"style": style, "size": "original"}
+    whole = net.predict(cat, tile=None, **options)
     assert np.asarray(whole).std() > 30
-    assert levels(net.predict(cat, tile=rows), whole).max() <= 1
+    assert levels(net.predict(cat, tile=rows, **options), whole).max() <= 1
+
+
+def test_strips_of_an_enlarged_picture(net: FastStyle, cat: np.ndarray):
+    whole = net.predict(cat, tile=None, style=BLEND)
+    assert levels(net.predict(cat, tile=16, style=BLEND), whole).max() <= 1
 
 
 def test_statistics_of_the_strip_alone_would_show(net: FastStyle, cat: np.ndarray):
     """That the test above can fail: a crop with all that its pixels see, but with norms of its own."""
-    whole = np.asarray(net.predict(cat, tile=None))
-    assert levels(np.asarray(net.predict(cat[:64], tile=None))[:20], whole[:20]).mean() > 3
+    whole = np.asarray(net.predict(cat, tile=None, size="original"))
+    assert levels(np.asarray(net.predict(cat[:64], tile=None, size="original"))[:20], whole[:20]).mean() > 3
 
 
 def test_less_around_the_strips_would_show(net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
-    whole = net.predict(cat, tile=None)
+    whole = net.predict(cat, tile=None, size="original")
     monkeypatch.setattr(strips, "HALO", 4)
-    assert levels(net.predict(cat, tile=16), whole).max() > 1
+    assert levels(net.predict(cat, tile=16, size="original"), whole).max() > 1
 
 
 def test_strips_of_weights_that_are_published(cat: np.ndarray):
-    if not (bundled("cards") / "fast_style_starry").is_dir():
-        pytest.skip("no card fast_style_starry")
-    net = load("fast_style_starry")
-    picture = data.astronaut()[:253, 100:371]
-    assert levels(net.predict(picture, tile=64), net.predict(picture, tile=None)).max() <= 1
+    if not (bundled("cards") / "fast_style").is_dir():
+        pytest.skip("no card fast_style")
+    net = load("fast_style")
+    picture, options = data.astronaut()[:253, 100:371], {"style": list(net.styles[:2]), "size": "original"}
+    assert levels(net.predict(picture, tile=64, **options), net.predict(picture, tile=None, **options)).max() <= 1
 
 
+@pytest.mark.parametrize("side", ["original", 800, 1])
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (5, 3), (16, 16), (1, 300)])
-def test_small_pictures(net: FastStyle, size: tuple[int, int]):
+def test_small_pictures(net: FastStyle, size: tuple[int, int], side: object):
     picture = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    whole = net.predict(picture, tile=None)
+    whole = net.predict(picture, tile=None, size=side)
     assert whole.size == (size[1], size[0])
-    assert levels(net.predict(picture, tile=4), whole).max() <= 1
+    assert levels(net.predict(picture, tile=4, size=side), whole).max() <= 1
 
 
 def test_all_black_has_a_picture_without_noise(net: FastStyle):
     for tile in (None, 16):
-        result = np.asarray(net.predict(np.zeros((70, 90, 3), np.uint8), tile=tile))
+        result = np.asarray(net.predict(np.zeros((70, 90, 3), np.uint8), tile=tile, size="original"))
         middle = result[24:48, 24:64]
         assert levels(middle, middle[0, 0]).max() <= 2
 
@@ -88,10 +90,10 @@ def test_everything_people_have_gives_the_same(net: FastStyle, cat: np.ndarray, 
     Image.fromarray(cat).save(tmp_path / "cat.png")
     tensor = torch.from_numpy(cat.copy()).permute(2, 0, 1)
     given = [cat, Image.fromarray(cat), tensor, tensor / 255, tmp_path / "cat.png", str(tmp_path / "cat.png")]
-    results = net.predict(given)
+    results = net.predict(given, size="original")
     assert len(results) == 6
     assert all(levels(result, results[0]).max() == 0 for result in results)
-    (batched,) = net.predict(tensor[None])
+    (batched,) = net.predict(tensor[None], size="original")
     assert levels(batched, results[0]).max() == 0
     with torch.inference_mode():
         expected = 255 * net(tensor[None] / 255)[0].clamp(0, 1).permute(1, 2, 0)
@@ -115,8 +117,11 @@ def test_options_reach_the_result(net: FastStyle, cat: np.ndarray):
     colors = np.asarray(net.predict(cat, preserve_color=True))
     assert levels(colors, cat).mean() > 10
     assert levels(colors, net.predict(cat)).mean() > 10
-    for frame, options in ((cat, {"strength": 0.4}), (cat, {"preserve_color": True})):
-        assert levels(net.predict_frame(frame, **options), net.predict(frame, **options)).max() == 0
+    every = ({"strength": 0.4}, {"preserve_color": True}, {"style": BLEND}, {"size": 40}, {"size": "original"})
+    results = [np.asarray(net.predict(cat)), *(np.asarray(net.predict(cat, **options)) for options in every)]
+    assert min(levels(one, other).mean() for i, one in enumerate(results) for other in results[:i]) > 1
+    for options, result in zip(({}, *every), results, strict=True):
+        assert levels(net.predict_frame(cat, **options), result).max() == 0
 
 
 def test_a_network_in_training_predicts_alike_and_goes_on(net: FastStyle, cat: np.ndarray):
@@ -129,7 +134,7 @@ def test_a_network_in_training_predicts_alike_and_goes_on(net: FastStyle, cat: n
 
 def test_progress(net: FastStyle, cat: np.ndarray):
     calls: list[tuple[int, int]] = []
-    net.predict(cat, progress=lambda *call: calls.append(call))
+    net.predict(cat, tile=None, progress=lambda *call: calls.append(call))
     assert calls == [(1, 1)]
     calls.clear()
     net.predict(cat, tile=16, progress=lambda *call: calls.append(call))
@@ -163,25 +168,25 @@ def test_large_pictures_go_by_strips_and_too_large_ones_are_refused(
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 1000)
     Image.fromarray(cat).save(tmp_path / "cat.png")
     with pytest.raises(ZooError, match=r"cat\.png: 67x91 pixels: needs .* make the picture smaller"):
-        net.predict(tmp_path / "cat.png")
+        net.predict(tmp_path / "cat.png", size="original")
 
 
 def test_strips_are_used(net: FastStyle, cat: np.ndarray, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(memory, "FREE_FRACTION", 0)
-    monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
+    monkeypatch.setattr(FastStyle, "forward", lambda *_: 1 / 0)
     assert net.predict(cat).size == (67, 91)
     assert net.predict_frame(cat).shape == (91, 67, 3)
 
 
 @pytest.mark.parametrize("strength", [2, -1, float("nan")])
 def test_a_strength_that_is_none_is_refused_before_the_work(net: FastStyle, strength: float, monkeypatch):
-    monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
+    monkeypatch.setattr(FastStyle, "forward", lambda *_: 1 / 0)
     with pytest.raises(ZooError, match=r"strength must be between 0 \(original\) and 1 \(fully styled\), not "):
         net.predict(np.zeros((9, 9, 3), np.uint8), strength=strength)
 
 
 def test_an_empty_picture_is_refused(net: FastStyle, monkeypatch):
-    monkeypatch.setattr(FastStyle, "forward", lambda self, x: 1 / 0)
+    monkeypatch.setattr(FastStyle, "forward", lambda *_: 1 / 0)
     with pytest.raises(ZooError, match=r"^the picture is empty \(0x0\)$"):
         net.predict(np.zeros((0, 0, 3), np.uint8))
 

@@ -5,17 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.nn.losses.perceptual import (
-    FeatureLoss,
-    StyleLoss,
-    feature_reconstruction_loss,
-    gram_matrix,
-    style_loss,
-    total_variation,
-)
+from zoo.nn.losses.perceptual import FeatureLoss, feature_reconstruction_loss, gram_matrix, total_variation
 from zoo.nn.vgg import VGGFeatures
 
 WEIGHTS = {"relu1_2": 0.5, "relu2_1": 2.0}
@@ -49,19 +42,6 @@ def gram_by_hand(features: np.ndarray) -> np.ndarray:
     return gram
 
 
-def style_loss_by_hand(features: np.ndarray, target_gram: np.ndarray, normalize: bool) -> float:
-    grams = gram_by_hand(features)
-    total = 0.0
-    for b, gram in enumerate(grams):
-        target = target_gram if target_gram.ndim == 2 else target_gram[b % len(target_gram)]
-        distance, norm = 0.0, 0.0
-        for place in np.ndindex(gram.shape):
-            distance += (gram[place] - target[place]) ** 2
-            norm += target[place] ** 2
-        total += distance / norm if normalize else distance
-    return total / len(grams)
-
-
 def total_variation_by_hand(pictures: np.ndarray) -> float:
     right, lower = [], []
     for b, c, y, x in np.ndindex(pictures.shape):
@@ -87,14 +67,6 @@ def test_gram_matrix_is_that_of_a_loop():
     assert np.allclose(gram_matrix(channels_last).numpy(), gram_by_hand(features))
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-@pytest.mark.parametrize("shape", [(4, 4), (1, 4, 4), (3, 4, 4)])
-def test_style_is_that_of_a_loop(shape: tuple[int, ...], normalize: bool):
-    features, target = normal(3, 4, 5, 2), normal(*shape, seed=1)
-    loss = style_loss(tensor(features), tensor(target), normalize)
-    assert loss.item() == pytest.approx(style_loss_by_hand(features, target, normalize))
-
-
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (1, 1, 1, 6), (1, 1, 6, 1), (1, 3, 1, 1)])
 def test_total_variation_is_that_of_a_loop(shape: tuple[int, ...]):
     pictures = normal(*shape)
@@ -111,8 +83,7 @@ def test_total_variation_does_not_depend_on_the_size():
     "loss",
     [
         lambda x: feature_reconstruction_loss(x, torch.ones_like(x)),
-        lambda x: style_loss(x, torch.eye(3).to(x)),
-        lambda x: style_loss(x, torch.eye(3).to(x), normalize=True),
+        lambda x: gram_matrix(x).square().sum(),
         total_variation,
     ],
 )
@@ -136,13 +107,13 @@ def test_autocast_leaves_the_gram_matrix_alone():
     features = tensor(normal(1, 8, 20, 20)).float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert (features[0, 0] @ features[0, 0]).dtype == torch.bfloat16  # it is on
-        gram, loss = gram_matrix(features), style_loss(features, torch.eye(8))
+        gram = gram_matrix(features)
         assert (features[0, 0] @ features[0, 0]).dtype == torch.bfloat16  # and stays on
-    assert gram.dtype == loss.dtype == torch.float32
+    assert gram.dtype == torch.float32
     assert torch.equal(gram, gram_matrix(features))
 
 
-# Modules
+# The module
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +127,6 @@ def pictures() -> Tensor:
     return torch.rand(2, 3, 24, 30, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(scope="module")
-def style() -> Tensor:
-    return torch.rand(1, 3, 33, 17, generator=torch.Generator().manual_seed(2))
-
-
 def test_feature_loss_is_the_weighted_sum_over_layers(vgg: VGGFeatures, pictures: Tensor):
     prediction, target = pictures, pictures.flip(-1)
     terms = {name: feature_reconstruction_loss(vgg(prediction)[name], vgg(target)[name]).item() for name in WEIGHTS}
@@ -171,46 +137,22 @@ def test_feature_loss_is_the_weighted_sum_over_layers(vgg: VGGFeatures, pictures
     assert FeatureLoss(vgg)(prediction, prediction) == 0
 
 
-@pytest.mark.parametrize("normalize", [False, True])
-def test_style_loss_is_the_weighted_sum_over_layers(vgg: VGGFeatures, pictures: Tensor, style: Tensor, normalize: bool):
-    expected = sum(
-        weight * style_loss(vgg(pictures)[name], gram_matrix(vgg(style)[name]), normalize).item()
-        for name, weight in WEIGHTS.items()
-    )
-    assert StyleLoss(vgg, style, WEIGHTS, normalize)(pictures).item() == pytest.approx(expected, rel=1e-5)
-    assert StyleLoss(vgg, style, WEIGHTS, normalize)(style).item() == pytest.approx(0, abs=1e-6)
+def test_given_features_of_one_pass_give_the_same(vgg: VGGFeatures, pictures: Tensor):
+    content = FeatureLoss(vgg)
+    assert content.of_features(vgg(pictures), vgg(pictures.flip(0))) == content(pictures, pictures.flip(0))
 
 
-def test_one_pass_serves_both_losses(vgg: VGGFeatures, pictures: Tensor, style: Tensor):
-    content, looks = FeatureLoss(vgg), StyleLoss(vgg, style)
-    features, truth = vgg(pictures), vgg(pictures.flip(0))
-    assert content.of_features(features, truth) == content(pictures, pictures.flip(0))
-    assert looks.of_features(features) == looks(pictures)
-
-
-def test_normalized_layers_weigh_alike(vgg: VGGFeatures, style: Tensor):
-    """Each layer is off from a black Gram matrix by its own norm."""
-    looks = StyleLoss(vgg, style, normalize=True)
-    nothing = {name: torch.zeros_like(feature) for name, feature in vgg(style).items()}
-    assert looks.of_features(nothing).item() == pytest.approx(len(WEIGHTS), rel=1e-5)
-
-
-def test_the_gradient_goes_to_the_prediction_only(vgg: VGGFeatures, pictures: Tensor, style: Tensor):
+def test_the_gradient_goes_to_the_prediction_only(vgg: VGGFeatures, pictures: Tensor):
     prediction, target = pictures.clone().requires_grad_(), pictures.flip(-1).requires_grad_()
-    (FeatureLoss(vgg)(prediction, target) + StyleLoss(vgg, style)(prediction)).backward()
+    FeatureLoss(vgg)(prediction, target).backward()
     assert prediction.grad is not None
     assert prediction.grad.abs().sum() > 0
     assert target.grad is None
 
 
-def test_modules_hide_from_state_dicts_and_optimisers_but_move(vgg: VGGFeatures, style: Tensor):
-    for module in (FeatureLoss(vgg), StyleLoss(vgg, style)):
-        assert module.state_dict() == {}
-        assert list(module.parameters()) == []
-    moved = StyleLoss(VGGFeatures(["relu1_1"], weights=None), style).to(torch.float64)
-    assert moved.gram_relu1_1.dtype == torch.float64
-    assert moved.gram_relu1_1.shape == (1, 64, 64)
-    assert not moved.gram_relu1_1.requires_grad
+def test_the_module_hides_from_state_dicts_and_optimisers(vgg: VGGFeatures):
+    assert FeatureLoss(vgg).state_dict() == {}
+    assert list(FeatureLoss(vgg).parameters()) == []
 
 
 @pytest.mark.parametrize(
@@ -220,8 +162,6 @@ def test_modules_hide_from_state_dicts_and_optimisers_but_move(vgg: VGGFeatures,
         ({}, "no layer has a weight"),
     ],
 )
-def test_weights_of_layers_that_are_not_there(vgg: VGGFeatures, style: Tensor, weights: dict[str, float], message: str):
-    makers: list[Callable[[], nn.Module]] = [lambda: FeatureLoss(vgg, weights), lambda: StyleLoss(vgg, style, weights)]
-    for make in makers:
-        with pytest.raises(ZooError, match=message):
-            make()
+def test_weights_of_layers_that_are_not_there(vgg: VGGFeatures, weights: dict[str, float], message: str):
+    with pytest.raises(ZooError, match=message):
+        FeatureLoss(vgg, weights)

@@ -1,0 +1,247 @@
+"""The training of fast style in many styles at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import timm.optim
+import torch
+from PIL import Image
+from skimage import data
+from torch import Tensor
+
+from zoo.base.errors import ZooError
+from zoo.commands import main
+from zoo.data.style import draw_pattern, read_style
+from zoo.models.fast_style.module import FastStyleModule
+
+LAYERS = {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}, "content_layers": {"relu2_1": 1.0}}
+NAMES = ("cat", "coffee", "pattern")
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are trying to `self.log")  # there is no trainer here
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("styles")
+    pictures = data.chelsea()[:200, :250], data.coffee()[100:300, 200:500], draw_pattern(96, 128)
+    for name, picture in zip(NAMES, pictures, strict=True):
+        Image.fromarray(picture).save(folder / f"{name}.png")
+    return {name: folder / f"{name}.png" for name in NAMES}
+
+
+def made(styles: dict[str, Path] | None, **changed: Any) -> FastStyleModule:
+    torch.manual_seed(0)
+    return FastStyleModule(channels=4, blocks=1, vgg=None, styles=styles, **{"style_size": 48, **LAYERS, **changed})
+
+
+def at(module: FastStyleModule, step: int, rank: int = 0, processes: int = 1) -> FastStyleModule:
+    """The module, at a step of a training."""
+    module._trainer = SimpleNamespace(global_step=step, global_rank=rank, world_size=processes)
+    return module
+
+
+def batch(count: int = 4) -> Tensor:
+    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+# Which styles
+
+
+@pytest.mark.parametrize("each", [1, 2, 3])
+def test_a_step_paints_each_picture_in_different_styles(files: dict[str, Path], each: int):
+    module = made(files, styles_per_picture=each)
+    painted, terms = [], module.criterion.terms
+    module.net.register_forward_hook(lambda net, given, result: painted.append(given))
+    module.criterion.terms = lambda picture, targets, mix: (
+        painted.append((picture, targets, mix)) or terms(picture, targets, mix)
+    )
+    module.train().training_step(batch(), 0)
+    (x, mix), (picture, targets, judged) = painted
+    assert len(x) == len(picture) == 4 * each
+    assert torch.equal(mix, judged)
+    assert torch.equal(mix.sum(1), torch.ones(4 * each))
+    for number, (contents, weights) in enumerate(zip(x.split(each), mix.split(each), strict=True)):
+        assert torch.equal(contents, batch()[[number]].expand(each, -1, -1, -1))
+        assert len({int(one.argmax()) for one in weights}) == each
+    own = module.criterion.targets(batch().repeat_interleave(each, 0))["relu2_1"]
+    torch.testing.assert_close(targets["relu2_1"], own)
+
+
+def test_more_styles_per_picture_than_there_are(files: dict[str, Path]):
+    assert made(files, styles_per_picture=9).styles_per_picture == 3
+    assert made(None).styles_per_picture == 1
+
+
+def test_styles_follow_from_step_and_process(files: dict[str, Path]):
+    """So that a resumed training goes on with the same, and no two processes paint alike."""
+    module = made(files, styles_per_picture=2)
+    steps = [at(module, step).drawn_styles(8) for step in range(40)]
+    assert all(torch.equal(at(module, step).drawn_styles(8), steps[step]) for step in (0, 7, 39))
+    assert len({tuple(step.argmax(1).tolist()) for step in steps}) > 30
+    assert not torch.equal(at(module, 3, 0, 2).drawn_styles(8), at(module, 3, 1, 2).drawn_styles(8))
+    counts = Counter(torch.cat(steps).argmax(1).tolist())
+    assert all(150 < counts[style] < 280 for style in range(3))  # of 640, about alike
+
+
+def test_random_numbers_of_the_training_stay_alone(files: dict[str, Path]):
+    module = at(made(files), 5)
+    torch.manual_seed(3)
+    state = torch.random.get_rng_state()
+    module.drawn_styles(4)
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_validation_takes_one_style_after_the_other(files: dict[str, Path]):
+    module, seen = made(files).eval(), []
+    module.log_means = seen.append
+    picked = [module.one_style(number).argmax().item() for number in range(5)]
+    assert picked == [0, 1, 2, 0, 1]
+    with torch.no_grad():
+        for number in range(4):
+            module.validation_step(batch(2), number)
+    assert set(seen[0]) == {"loss", "content", "style", "color", "tv"}
+    assert len({float(terms["style"]) for terms in seen[:3]}) == 3
+    assert float(seen[3]["style"]) == float(seen[0]["style"])
+    assert [len(row) for row in module.shown] == [1 + 3] * 3  # content and each style, of three batches
+    first = module.shown[0]
+    assert torch.equal(first[0], batch(2)[0])
+    assert all(torch.equal(first[1 + n], module(batch(1), module.one_style(n))[0]) for n in range(3))
+
+
+def test_targets_are_in_the_order_of_the_styles(files: dict[str, Path]):
+    module = made(files)
+    assert module.net.styles == tuple(module.paintings) == NAMES
+    assert module.arguments["styles"] == list(NAMES)
+    for number, painting in enumerate(module.paintings.values()):
+        targets = module.criterion.targets(painting)
+        losses = [float(module.criterion.terms(painting, targets, module.one_style(n))["style"]) for n in range(3)]
+        assert losses.index(min(losses)) == number
+        assert losses[number] < 0.01
+
+
+# Style pictures
+
+
+def test_each_style_has_its_own_size(files: dict[str, Path]):
+    module = made(files, style_size=40, style_sizes={"coffee": 64})
+    assert [min(painting.shape[2:]) for painting in module.paintings.values()] == [40, 64, 40]
+    assert torch.equal(module.paintings["coffee"], read_style(files["coffee"], 64))
+    with pytest.raises(ZooError, match=r"^model\.style_sizes: there is no style 'tea'; the styles are cat, coffee"):
+        made(files, style_sizes={"tea": 64})
+
+
+@pytest.mark.parametrize("styles", [None, {}])
+def test_without_pictures_the_style_is_the_pattern(styles: dict[str, Path] | None):
+    module = made(styles)
+    assert module.net.styles == ("pattern",)
+    assert torch.equal(module.paintings["pattern"], read_style(None, 48))
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (Image.new("RGB", (1, 1)), "1x1 pixels show no style"),
+        (Image.new("RGB", (20_000, 40)), "20000x40 pixels; a style is at most 8 times as long as wide"),
+    ],
+    ids=["one pixel", "20,000 pixels long"],
+)
+def test_pictures_that_show_no_style(files: dict[str, Path], tmp_path: Path, picture: Image.Image, message: str):
+    picture.save(tmp_path / "odd.png")
+    with pytest.raises(ZooError, match=rf"odd\.png: {message}.*\n.*--model\.styles"):
+        made({**files, "odd": tmp_path / "odd.png"})
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "1", "I;16"])
+def test_grey_and_transparent_styles_are_learnt(tmp_path: Path, mode: str):
+    picture = Image.fromarray(data.chelsea()[:100, :120]).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        picture = Image.fromarray(np.asarray(picture).astype(np.uint16) * 257)
+    if mode.endswith("A"):
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    picture.save(tmp_path / "odd.png")
+    module = made({"odd": tmp_path / "odd.png"})
+    loss = module.train().training_step(batch(2), 0)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(parameter.grad.isfinite().all() for parameter in module.net.parameters())
+
+
+def test_names_are_checked(files: dict[str, Path]):
+    with pytest.raises(ZooError, match="a style's name has up to 40 letters"):
+        made({"the cat": files["cat"]})
+
+
+# The optimiser
+
+
+def test_vectors_of_styles_are_a_group_of_their_own(files: dict[str, Path]):
+    module = made(files, optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1))
+    trunk, vectors = module.make_optimizer().param_groups
+    assert "use_fallback" not in trunk
+    assert vectors["use_fallback"] is True
+    assert {id(p) for p in vectors["params"]} == {id(p) for p in module.net.style_parameters()}
+    every = [id(p) for group in (trunk, vectors) for p in group["params"]]
+    assert sorted(every) == sorted(id(p) for p in module.net.parameters())
+
+
+def test_muon_does_not_take_vectors_for_a_matrix(files: dict[str, Path]):
+    """It would make the steps of all styles orthogonal, and so let styles without a picture move."""
+    module = made(files, optimizer=lambda groups: timm.optim.Muon(groups, lr=0.1, weight_decay=0.0))
+    optimizer = module.make_optimizer()
+    vector = module.net.style_parameters()[0]
+    before = vector.detach().clone()
+    for parameter in module.net.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    vector.grad[0] = torch.tensor([1.0, 0.1, -1.0, 0.0])
+    optimizer.step()
+    change = (vector.detach() - before)[0]
+    assert change[0] == pytest.approx(-0.1, rel=0.01)  # the step of Adam: the rate, whatever the gradient's size
+    assert change[1] == pytest.approx(-0.1, rel=0.01)
+    assert change[2] == pytest.approx(0.1, rel=0.01)
+    assert torch.equal(vector.detach()[1:], before[1:])
+
+
+def test_a_step_changes_the_vectors_of_the_painted_styles_only(files: dict[str, Path]):
+    module = made(files, styles_per_picture=1, optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1))
+    module.train().training_step(batch(1), 0).backward()
+    (painted,) = module.drawn_styles(1).argmax(1).tolist()
+    for parameter in module.net.style_parameters():
+        assert [bool(row.any()) for row in parameter.grad] == [number == painted for number in range(3)]
+
+
+# A run
+
+
+def test_a_resumed_run_leaves_the_weights_of_the_whole_run(
+    files: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, one_thread: None
+):
+    monkeypatch.chdir(tmp_path)
+    styles = ", ".join(f"{name}: {path}" for name, path in files.items())
+    arguments = ["--recipe", "fast_style_streets", f"--model.styles={{{styles}}}", "--model.style_size=32"]
+    arguments += ["--data.crops_per_epoch=4", "--data.crop=32", "--data.size=40", "--data.batch_size=2"]
+    arguments += ["--data.num_workers=0", "--trainer.max_epochs=2", "--trainer.accelerator=cpu"]
+    arguments += ["--trainer.check_val_every_n_epoch=1", "--trainer.limit_val_batches=1", "--trainer.precision=32-true"]
+    assert main.main(["fit", *arguments, "--trainer.logger.name=whole"]) == 0
+    step = FastStyleModule.training_step
+
+    def stop(self: FastStyleModule, *given: Any) -> Tensor:
+        if self.global_step == 2:
+            raise KeyboardInterrupt
+        return step(self, *given)
+
+    monkeypatch.setattr(FastStyleModule, "training_step", stop)
+    assert main.main(["fit", *arguments, "--trainer.logger.name=cut"]) == 130
+    monkeypatch.setattr(FastStyleModule, "training_step", step)
+    assert main.main(["fit", "--resume", "runs/cut/version_0"]) == 0
+    one, other = (
+        (tmp_path / "runs" / name / "version_0/model/model.safetensors").read_bytes() for name in ("whole", "cut")
+    )
+    assert one == other
+    sheet = Image.open(next((tmp_path / "runs/whole/version_0/pictures").glob("*.png")))
+    assert sheet.width > 4 * 32  # the content and three styles
