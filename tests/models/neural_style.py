@@ -21,7 +21,7 @@ from zoo.nn.vgg import VGGFeatures
 
 ARGUMENTS = {"content_layers": {"relu2_1": 1.0}, "style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}, "size": 48}
 PREDICT = {"vgg": None, "iterations": 2, "size": 48}
-OPTIONS = {"blend": [["1"]], "content_weight": [["0.1"]], "preview_every": [["1"]]}
+OPTIONS = {"blend": [["1"]], "content_weight": [["0.1"]], "stroke": [["0.5"]], "preview_every": [["1"]]}
 CONTENT = data.chelsea()[50:130, 100:200]
 
 
@@ -40,14 +40,22 @@ def miniature(recipe: dict, folder: Path) -> list[str]:
 
 def test_holds_the_papers_settings():
     net = NeuralStyle()
-    assert net.content_layers == {"conv4_2": 1}
-    assert net.style_layers == {f"conv{i}_1": 1 for i in range(1, 6)}
+    assert net.content_layers == {"relu4_2": 1}
+    assert net.style_layers == {f"relu{i}_1": 1 for i in range(1, 6)}
     assert (net.pooling, net.optimizer) == ("average", "lbfgs")
     assert NeuralStyle(start="noise", depth=19, coarse_to_fine=False).loss_network(None).depth == 19
 
 
 @pytest.mark.parametrize(
-    "changes", [{"content_weight": 50.0}, {"pooling": "max"}, {"optimizer": "adam"}, {"start": "noise"}, {"size": 44}]
+    "changes",
+    [
+        {"content_weight": 50.0},
+        {"pooling": "max"},
+        {"optimizer": "adam"},
+        {"start": "noise"},
+        {"size": 44},
+        {"stroke": 2.0},
+    ],
 )
 def test_predict_takes_other_settings(changes: dict, one_thread: None):
     """With the result of a model that was made with them, and without changing the one that it is asked of."""
@@ -88,7 +96,7 @@ def test_the_module_says_how_it_is_set(tmp_path: Path):
 
 def test_vgg_runs_no_further_than_needed():
     assert NeuralStyle(**ARGUMENTS).loss_network(None).computed[-1] == "relu2_1"
-    assert NeuralStyle().loss_network(None).computed[-1] == "conv5_1"
+    assert NeuralStyle().loss_network(None).computed[-1] == "relu5_1"
 
 
 def test_only_the_picture_is_a_parameter_and_in_checkpoints():
@@ -116,8 +124,10 @@ def test_the_picture_takes_the_style_and_keeps_the_content(one_thread: None):
         ({"iterations": 0}, "iterations must be a whole number from 1 on"),
         ({"size": -1}, "size must be a whole number from 1 on"),
         ({"pooling": "mean"}, 'pooling "max" or "average"'),
-        ({"content_weight": -1.0}, "are 0 or more"),
-        ({"content_weight": math.nan}, "are 0 or more"),
+        ({"content_weight": -1.0}, "0 or more"),
+        ({"content_weight": math.nan}, "0 or more"),
+        ({"stroke": 0.1}, "stroke must be from 0.25 to 2, not 0.1"),
+        ({"stroke": math.nan}, "stroke must be from 0.25 to 2, not nan"),
     ],
 )
 def test_refuses_what_it_cannot_be(arguments: dict, message: str):
@@ -133,6 +143,21 @@ def test_layers_that_vgg_has_not():
     assert "--vgg" not in str(raised.value)  # no file would help
     with pytest.raises(ZooError, match="has no layer"):
         NeuralStyleModule(style_layers={"conv6_1": 1.0}, vgg=None)
+
+
+def test_colours_come_from_the_colour_term(one_thread: None):
+    """Without it they depend on the shallow layers of VGG alone."""
+    style, options = Image.new("RGB", (64, 64), (200, 40, 30)), {"vgg": None, "iterations": 15}
+    arguments = {**ARGUMENTS, "style_layers": {"relu2_1": 0.01}, "content_weight": 0.01}
+    with_term, without = (NeuralStyle(**arguments, color_weight=weight) for weight in (100.0, 0.0))
+    off = [np.abs(np.asarray(net.predict(CONTENT, style, **options), float).mean((0, 1)) - (200, 40, 30)).mean()
+           for net in (with_term, without)]  # fmt: skip
+    assert off[0] < 0.5 * off[1]
+
+
+def test_the_loss_network_pads_by_its_border():
+    """Or the border of the picture would darken."""
+    assert NeuralStyle().loss_network(None).padding == "replicate"
 
 
 def test_averages_where_the_paper_does():

@@ -7,7 +7,7 @@ from PIL import Image
 from skimage import data
 
 from zoo.base.errors import ZooError
-from zoo.data.style import draw_pattern
+from zoo.data.style import draw_pattern, read_style
 from zoo.models.neural_style import objective, predict
 from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, at_size, plan
@@ -56,6 +56,18 @@ def test_a_coarse_stage_changes_only_what_is_coarse(net):
     gradient = picture.grad
     fine = gradient - torch.nn.functional.interpolate(at_size(gradient, (40, 50)), (80, 100), mode="bilinear")
     assert fine.square().mean() < 0.1 * gradient.square().mean()
+
+
+@pytest.mark.parametrize(("stroke", "sides"), [(0.25, [32, 32]), (1.0, [40, 80]), (2.0, [80, 160])])
+def test_the_stroke_is_the_size_of_the_style(stroke, sides, monkeypatch):
+    """Relative to the picture at each size, and never too small to show a style."""
+    asked = []
+    monkeypatch.setattr(objective, "read_style", lambda style, size: asked.append(size) or read_style(style, size))
+    net = NeuralStyle(**SMALL, stroke=stroke)
+    loss = Objective(net, net.loss_network(None), to_tensor(CONTENT)[None], [STYLE])
+    for size in ((40, 50), (80, 100)):
+        loss.at(size)
+    assert asked == sides
 
 
 def test_style_targets_are_made_once_for_each_size(net, monkeypatch):
@@ -139,7 +151,23 @@ def test_styles_are_blended(net, one_thread):
     assert not np.array_equal(both, second)
 
 
-@pytest.mark.parametrize("blend", [[1.0], [1.0, 2.0, 3.0], [-1.0, 2.0], [0.0, 0.0]])
+def test_blends_on_any_scale(net):
+    styles, content = [STYLE, data.coffee()[:100, :100]], to_tensor(CONTENT)[None]
+    for blend, expected in (
+        (None, [0.5, 0.5]),
+        ([3, 1], [0.75, 0.25]),
+        ([0.003, 0.001], [0.75, 0.25]),
+        ([0, 7], [0, 1]),
+    ):
+        loss = Objective(net, net.loss_network(None), content, styles, blend)
+        torch.testing.assert_close(loss.mix, torch.tensor([expected], dtype=torch.float32))
+    criterion, _ = loss.at((40, 50))
+    assert criterion.colors.shape[0] == 2
+
+
+@pytest.mark.parametrize(
+    "blend", [[1.0], [1.0, 2.0, 3.0], [-1.0, 2.0], [0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0]]
+)
 def test_shares_that_do_not_fit_the_styles(net, blend):
     with pytest.raises(ZooError, match="one weight for each of the 2 styles"):
         painted(net, style=[STYLE, STYLE], blend=blend)
@@ -278,7 +306,7 @@ def test_paints_with_real_weights(real_data):
     result = NeuralStyle(size=80).predict(
         data.chelsea(), real_data / "styles" / "starry_night_crop.jpg", vgg=vgg, iterations=25
     )
-    assert result.losses[-1] < 0.2 * result.losses[0]
+    assert result.losses[-1] < 0.3 * result.losses[0]
     luma = [np.asarray(each.convert("L"), float).ravel() for each in (result.picture, result.content)]
     assert np.corrcoef(*luma)[0, 1] > 0.4
 

@@ -231,6 +231,15 @@ def test_autocast_leaves_colours_alone(vgg: VGGFeatures):
         assert loss.sorted_colors(picture).dtype == torch.float32
 
 
+def test_autocast_leaves_blended_targets_alone(vgg: VGGFeatures):
+    """Rounded to bfloat16 they would be off by as much as a good picture is."""
+    loss, picture, mix = criterion(vgg), pictures(), torch.tensor([[0.3, 0.5, 0.2], [0.1, 0.0, 0.9]])
+    features = vgg(picture)
+    plain = loss._style(features, mix), loss._color(picture, mix)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert (loss._style(features, mix), loss._color(picture, mix)) == plain
+
+
 # What is held, and what is refused
 
 
