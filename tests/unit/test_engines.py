@@ -80,6 +80,19 @@ def test_a_network_in_training_goes_on_as_it_was(x: np.ndarray):
     assert net.norm.weight.grad is not None
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_weights_of_styles_reach_the_network(dtype: torch.dtype):
+    torch.manual_seed(0)
+    net = FastStyle(["a", "b"], channels=4, blocks=1).eval().to(dtype)
+    net.style_parameters()[-1].data[1] += 0.5
+    x, mix = np.random.default_rng(0).random((2, 3, 12, 16), np.float32), np.array([[0, 1], [0.5, 0.5]], np.float32)
+    (found,) = net.engine(x, mix)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(x).to(dtype), torch.from_numpy(mix).to(dtype))
+    np.testing.assert_allclose(found, expected.float().numpy(), atol=1e-5 if dtype != torch.bfloat16 else 0.05)
+    assert np.abs(found - net.engine(x)[0]).max() > 0.01
+
+
 def test_the_device_is_the_network_s():
     assert TorchEngine(Probe()).device == "cpu"
     assert TorchEngine(Probe().to("meta")).device == "meta"
@@ -96,24 +109,24 @@ def test_a_view_is_taken_as_it_is(x: np.ndarray):
 class Numpy:
     """An engine without torch, of recorded or of given answers; what it was asked is kept."""
 
-    answer: Callable[[np.ndarray], tuple[np.ndarray, ...]]
+    answer: Callable[..., tuple[np.ndarray, ...]]
     asked: list[np.ndarray] = field(default_factory=list)
     device: str = "cpu"
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         assert type(x) is np.ndarray
         assert x.dtype == np.float32
         assert x.ndim == 4
         assert x.min() >= 0
         assert x.max() <= 1
         self.asked.append(x)
-        return self.answer(x)
+        return self.answer(x) if weights is None else self.answer(x, weights)
 
 
 def both(net: Model, *pictures: object, **options: object) -> tuple[object, object, Numpy]:
     """The result of a network, that of an engine in NumPy which gives the same arrays, and this engine."""
     torchs = TorchEngine(net)
-    numpys = Numpy(lambda x: tuple(np.array(output) for output in torchs(x)))
+    numpys = Numpy(lambda *given: tuple(np.array(output) for output in torchs(*given)))
     name = next(name for name, each in architectures().items() if each.net.endswith(f".{type(net).__name__}"))
     predictor = import_object(architectures()[name].predictor)
     expected = net.predict(*pictures, **options)
@@ -153,15 +166,17 @@ def test_the_same_enlargement(given: np.ndarray, tile: int | str):
     assert (len(engine.asked) > 1) == (tile == 20)
 
 
-@pytest.mark.parametrize("options", [{}, {"strength": 0.4}, {"preserve_color": True}], ids=str)
-def test_the_same_style(options: dict[str, object]):
-    torch.manual_seed(0)
-    net = FastStyle(channels=4, blocks=1).eval()
-    expected, found, engine = both(net, CAT, **options)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"strength": 0.4}, {"preserve_color": True}, {"style": {"one": 1, "three": 2}}, {"style": "two", "size": 50}],
+    ids=str,
+)
+def test_the_same_style(style_net: FastStyle, options: dict[str, object]):
+    expected, found, engine = both(style_net, CAT, **options)
     assert np.array_equal(found, expected)
     assert np.array_equal(found.content, expected.content)
-    frame = Stylizer(engine, net.channels).predict_frame(CAT, **options)
-    assert np.array_equal(frame, net.predict_frame(CAT, **options))
+    frame = Stylizer(engine, **style_net.facts()).predict_frame(CAT, **options)
+    assert np.array_equal(frame, style_net.predict_frame(CAT, **options))
 
 
 @pytest.mark.parametrize("arguments", [{}, {"head": "classification"}, {"channels": 3}], ids=str)
@@ -182,8 +197,10 @@ def test_answers_are_those_of_the_engine():
     assert np.array_equal(result.mask == 0, CAT[..., 0] >= 128)
     repeated = Upscaler(Numpy(lambda x: (x.repeat(4, 2).repeat(4, 3),)), reach=1, bytes_a_pixel=1).predict(CAT, tile=9)
     assert np.array_equal(repeated, CAT.repeat(4, 0).repeat(4, 1))
-    negative = Stylizer(Numpy(lambda x: (1 - x,)), channels=1).predict(CAT)
+    negative = Stylizer(Numpy(lambda x, _: (1 - x,)), ("a",), channels=1).predict(CAT, size="original")
     assert np.array_equal(negative, 255 - CAT)
+    grey = Stylizer(Numpy(lambda x, mix: (0 * x + mix[:, 1, None, None, None],)), ("a", "b"), channels=1)
+    assert set(np.asarray(grey.predict(CAT, style={"a": 4, "b": 1})).flat) == {51}
     moved = Aligner(Numpy(lambda x: (np.full((len(x), 4, 2), (2.0, 0.0), np.float32),)), channels=1)
     found = moved.predict(CAT, CAT[::-1], passes=1)
     np.testing.assert_allclose(found.matrix, [[1, 0, 2 * CAT.shape[1] / 128], [0, 1, 0], [0, 0, 1]], atol=1e-6)
@@ -196,7 +213,7 @@ def test_what_needs_the_network_says_so_in_one_line():
     with pytest.raises(ZooError, match=r"^this needs the network itself, which only torch's engine has$"):
         network_of(engine, "this")
     calls: list[tuple[Callable[[], object], str]] = [
-        (lambda: Stylizer(engine, channels=4).predict(CAT, tile=16), "a picture by strips"),
+        (lambda: Stylizer(engine, ("a",), channels=4).predict(CAT, tile=16), "a picture by strips"),
         (lambda: Painter(engine).predict(CAT, CAT), "neural style"),
     ]
     for call, what in calls:
