@@ -141,7 +141,7 @@ def attempt(folder: Path, expected: FastStyle) -> str:
 @pytest.fixture
 def bounded():
     """Fails where the peak of memory rises by more than MEMORY."""
-    load("fast_style_starry")
+    load("perceptual_sr_pixel")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY

@@ -23,7 +23,7 @@ from zoo.commands import main, publish
 from zoo.hub import locate
 from zoo.training import recipes
 
-CARD = "fast_style_wave"  # the smallest
+CARD = "perceptual_sr_pixel"  # a small one
 REPO = "me/wave"
 WRITES = ("POST", "PUT", "DELETE")
 
@@ -103,11 +103,11 @@ def test_a_run_publishes_its_best_checkpoint(
 def test_the_readme_is_given_the_repositorys_name(hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]):
     """Where it has none yet, as a card has that was made without --repo; a try changes nothing."""
     readme = card / "README.md"
-    prose = '\n```\nload("USER/fast_style_wave")\nzoo predict USER/fast_style_wave a.jpg\n```\nIt reads /home/USER/x.\n'
+    prose = '\n```\nload("USER/perceptual_sr_pixel")\nzoo predict USER/perceptual_sr_pixel a.jpg\n```\nIt reads /home/USER/x.\n'
     readme.write_text(readme.read_text() + prose)
     before = readme.read_bytes()
-    named = before.replace(b'"USER/fast_style_wave', b'"me/wave').replace(
-        b"predict USER/fast_style_wave", b"predict me/wave"
+    named = before.replace(b'"USER/perceptual_sr_pixel', b'"me/wave').replace(
+        b"predict USER/perceptual_sr_pixel", b"predict me/wave"
     )
     assert main.main(["publish", str(card), "--repo", REPO, "--dry-run"]) == 0
     assert f"{len(named):,}  README.md" in capsys.readouterr().out
@@ -140,14 +140,14 @@ def test_publishing_the_same_twice_makes_no_second_commit(
 def test_a_changed_card_is_one_more_commit_with_only_what_changed(hub: Any, token: Any, card: Path):
     publish.publish(card, REPO)
     uploads = len(hub.asked("PUT"))
-    (card / "samples" / "failure.jpg").rename(card / "samples" / "limits.jpg")
+    (card / "samples" / "crops.jpg").rename(card / "samples" / "limits.jpg")
     readme = (card / "README.md").read_text()
-    (card / "README.md").write_text(readme.replace("samples/failure.jpg", "samples/limits.jpg"))
+    (card / "README.md").write_text(readme.replace("samples/crops.jpg", "samples/limits.jpg"))
     done = publish.publish(card, REPO)
     assert done.new
     assert len(commits(hub)) == 2
     assert len(hub.asked("PUT")) == uploads
-    assert "samples/failure.jpg" not in commits(hub)[-1].files
+    assert "samples/crops.jpg" not in commits(hub)[-1].files
     assert "samples/limits.jpg" in commits(hub)[-1].files
 
 

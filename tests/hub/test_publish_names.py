@@ -19,7 +19,7 @@ BRANCHES = ["a b", "a..b", "-x", "a/", "/a", "x.lock", "refs/pr/1", "0" * 40, "d
 @pytest.fixture
 def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HF_TOKEN", "hf_write")
-    return shutil.copytree(locate.find("fast_style_wave").folder, tmp_path / "card")
+    return shutil.copytree(locate.find("perceptual_sr_pixel").folder, tmp_path / "card")
 
 
 @pytest.mark.parametrize("branch", BRANCHES)

@@ -19,7 +19,7 @@ from zoo.cards.card import check_card
 from zoo.commands import main
 from zoo.hub import locate
 
-CARD = "fast_style_wave"
+CARD = "perceptual_sr_pixel"
 NUMBERS = itertools.count()
 WEIGHTS = r"model\.safetensors"
 

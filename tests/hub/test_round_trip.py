@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "hub_round_trip.py"
 
 def run(token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(SCRIPT), "me", "fast_style_wave", *arguments],
+        [sys.executable, str(SCRIPT), "me", "perceptual_sr_pixel", *arguments],
         capture_output=True, text=True, env={**os.environ, "HF_TOKEN": token},
     )  # fmt: skip
 

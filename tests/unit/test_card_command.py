@@ -210,7 +210,7 @@ def test_other_architectures(name: str, tiny: Callable[[str], ModuleType], tmp_p
     recipe = {
         "homographynet": "homographynet_photos",
         "perceptual_sr": "perceptual_sr_pixel",
-        "fast_style": "fast_style_starry",
+        "fast_style": "fast_style",
     }
     data = tiny(name).miniature(yaml.safe_load(recipes.find(recipe[name]).read_text()), tmp_path / "elsewhere")
     work = tmp_path / "work"

@@ -45,7 +45,7 @@ TINY = {
     "linknet": {"num_classes": 11, "encoder": "test_resnet", "labels": CAMVID.names, "palette": CAMVID.palette},
     "homographynet": {},
     "perceptual_sr": {"channels": 8, "blocks": 1},
-    "fast_style": {"channels": 4, "blocks": 1},
+    "fast_style": {"styles": ["red", "blue"], "channels": 4, "blocks": 1},
 }
 HEAVY = ("torch", "timm", "lightning", "torchvision", "pydantic", "jsonargparse", "docstring_parser", "rich")
 HEAVY += ("safetensors", "scipy", "albumentations", "onnx", "zoo.nn", "zoo.exports")
@@ -149,7 +149,7 @@ def test_options_mean_the_same(pair: Callable[[str], tuple[Any, Any]], name: str
         "linknet": {"tile": 128, "probabilities": True, "batch_size": 2},
         "homographynet": {"passes": 1, "refine": "ecc"},
         "perceptual_sr": {"tile": 50, "match_histogram": True},
-        "fast_style": {"strength": 0.5, "preserve_color": True},
+        "fast_style": {"strength": 0.5, "preserve_color": True, "style": ["starry_night", "scream"], "size": 200},
         "xfeat": {"refine": "ecc", "max_side": 300, "keypoints": 500},
     }
     given = (CAT, np.roll(CAT, 4, 1)) if len(net.declared.inputs) == 2 else ([CAT, CAT[:64, :80], CAT[:64, :80]],)
@@ -394,6 +394,10 @@ LIES: list[tuple[str, dict[str, Any], str]] = [  # a file's model, what it says,
     ("perceptual_sr", {"facts": {"bytes_a_pixel": 0}}, "facts.bytes_a_pixel: must be a whole number from 1 to"),
     ("perceptual_sr", {"facts": {"reach": -1}}, "facts.reach: must be a whole number from 0 to 1,024, not -1"),
     ("fast_style", {"facts": {"channels": 1e300}}, "facts.channels: must be a whole number from 1 to 4,096"),
+    ("fast_style", {"facts": '{"channels": 4}'}, "facts are channels, not styles, channels"),
+    ("fast_style", {"facts": {"styles": ["\x1b[2J"]}}, "facts.styles.0: must be a text that is a name, not"),
+    ("fast_style", {"facts": {"styles": ["a"] * 1001}}, "facts.styles: must be "),
+    ("fast_style", {"facts": {"styles": []}}, "facts.styles: must be "),
 ]  # fmt: skip
 
 
@@ -425,8 +429,11 @@ def test_shapes_that_only_show_when_it_computes_are_held_to_the_facts(folder: Pa
     other = load(spoilt(path, leave_open, facts=facts(path, **told), labels=None, palette=None))
     with pytest.raises(ZooError, match=r"facts promise that 'logits' is 1x10x121x161, but it is 1x11x121x161$"):
         other.predict(CAT)
-    other = load(changed(folder / "perceptual_sr.onnx", architecture="fast_style", facts='{"channels": 4}'))
-    with pytest.raises(ZooError, match=r"facts promise that 'picture' is 1x3x121x161, but it is 1x3x484x644$"):
+    told = '{"styles": ["red"], "channels": 4}'
+    other = load(changed(folder / "perceptual_sr.onnx", architecture="fast_style", facts=told))
+    with pytest.raises(ZooError, match=r"facts promise that 'picture' is 1x3x20x30, but it is 1x3x80x120$"):
+        other(np.zeros((1, 3, 20, 30)))
+    with pytest.raises(ZooError, match=r"the export blends nothing: it has no input for weights$"):
         other.predict(CAT)
 
 
@@ -438,7 +445,7 @@ class Mad:
     value: float
     device: str = "cpu"
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         batch, _, height, width = x.shape
         shapes = self.promised(batch, height, width)[1:2]
         return tuple(np.full(shape, self.value, np.float32) for shape in shapes)
@@ -540,12 +547,12 @@ def test_memory_of_a_whole_picture_is_refused_with_the_way_out(folder: Path, mon
     assert network_of(net.engine, "this") is net
     whole = CAT.shape[0] * CAT.shape[1] * 4 * (4 * 4 + 10)
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 1.8 * whole)
-    by_strips = np.asarray(net.predict(CAT)).astype(int)  # more than half of what is free
-    assert np.abs(by_strips - np.asarray(other.predict(CAT))).max() <= 1
+    by_strips = np.asarray(net.predict(CAT, size="original")).astype(int)  # more than half of what is free
+    assert np.abs(by_strips - np.asarray(other.predict(CAT, size="original"))).max() <= 1
     monkeypatch.setattr("zoo.base.memory.free_bytes", lambda device: 0.9 * whole)
     for tile in ("auto", None):
         with pytest.raises(ZooError, match=r"^161x121 pixels: needs .* torch's engine, which computes strips"):
-            other.predict(CAT, tile=tile)
+            other.predict(CAT, tile=tile, size="original")
 
 
 # Information
@@ -623,7 +630,7 @@ class Other:
     device: str = "cpu"
     asked: int = 0
 
-    def __call__(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
+    def __call__(self, x: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
         self.asked += 1
         return (self.answer(x),)
 
@@ -650,9 +657,10 @@ def test_figures_of_homographies_are_those_of_the_engine(folder: Path):
 def test_figures_of_styles_are_those_of_the_engine(folder: Path):
     net = load(folder / "fast_style")
     net.engine = Other(lambda x: 1 - x)
-    criterion: Any = SimpleNamespace(targets=lambda x: {}, terms=lambda x, targets: {"loss": x.mean()})
+    criterion: Any = SimpleNamespace(targets=lambda x: {}, terms=lambda x, targets, mix: {"loss": x.mean()})
     content = torch.rand(1, 3, 20, 30) ** 2
-    scores = styles.own_scores(net, criterion, content)
+    descent: Any = SimpleNamespace(criterion=criterion, mix=torch.eye(2)[[1]])
+    scores = styles.own_scores(net, descent, content, 1)
     assert scores[styles.CONTENT]["loss"] == pytest.approx(float(content.mean()), abs=1e-6)
     assert scores[styles.NETWORK]["loss"] == pytest.approx(1 - float(content.mean()), abs=1e-6)
     assert styles.seconds_of(net, content) >= 0

@@ -196,7 +196,7 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("name", ["config.json", "results.json", "README.md"])
 def test_no_card_is_a_bug(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]):
     """Whatever stands in a card is shown, or refused in a line."""
-    folder = shutil.copytree(read_card("fast_style_wave").folder, tmp_path / "card")
+    folder = shutil.copytree(read_card("perceptual_sr_pixel").folder, tmp_path / "card")
     original = (folder / name).read_text()
     content = json.loads(original) if name.endswith("json") else read_card(folder).front
     places: list[tuple[Any, ...]] = [(key,) for key in content]

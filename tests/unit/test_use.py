@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zoo import load
@@ -24,6 +25,7 @@ from zoo.data.streets import draw_street
 from zoo.exports import convert, formats, metadata, use
 from zoo.exports.settings import Settings
 from zoo.exports.subject import Subject
+from zoo.models.fast_style.net import FastStyle
 from zoo.models.homographynet.evaluate import look
 from zoo.models.homographynet.net import HomographyNet
 from zoo.models.homographynet.predict import Aligner
@@ -38,7 +40,7 @@ CARDS = {
     "perceptual_sr_photo": "perceptual_sr",
     "perceptual_sr_photo_x2": "perceptual_sr",
     "perceptual_sr_pixel": "perceptual_sr",
-    "fast_style_wave": "fast_style",
+    "fast_style": "fast_style",
 }
 FIXED = (96, 128)  # height and width
 RUNTIMES = ("onnxruntime", "OpenCV")  # those of the Python programs, in the order of the text
@@ -85,7 +87,8 @@ def scene(width: int, height: int, seed: int = 0) -> Image.Image:
 
 
 def predicted(card: str, path: Path) -> np.ndarray:
-    result = load(card).predict(path)
+    options = {"size": "original"} if CARDS[card] == "fast_style" else {}
+    result = load(card).predict(path, **options)
     return result.mask if CARDS[card] == "linknet" else np.asarray(result.picture)
 
 
@@ -155,7 +158,7 @@ def test_tiles_of_a_fixed_size_leave_no_seam(number: int, tmp_path: Path):
 
 
 @pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
-@pytest.mark.parametrize("card", ["linknet_camvid", "perceptual_sr_pixel", "fast_style_wave"])
+@pytest.mark.parametrize("card", ["linknet_camvid", "perceptual_sr_pixel", "fast_style"])
 def test_files_of_a_fixed_size_take_any_picture(card: str, number: int, tmp_path: Path):
     """By resizing it or, of super resolution, by continuing its border."""
     scene(81, 70).save(tmp_path / "picture.png")
@@ -184,8 +187,14 @@ def test_a_mask_has_the_colours_of_the_palette_and_its_classes_are_told(tmp_path
     assert [line.split(":")[0] for line in said.splitlines()] == list(truth.labels)
 
 
-GENERAL = {  # networks of four kinds of input
-    "pictures": lambda: (load_weights("fast_style_wave"), "fast_style", (3, 48, 64)),
+def styles() -> FastStyle:
+    torch.manual_seed(0)
+    return FastStyle(["a", "b"], channels=4, blocks=1).eval()
+
+
+GENERAL = {  # networks of five kinds of input
+    "pictures": lambda: (load_weights("perceptual_sr_pixel"), "perceptual_sr", (3, 48, 64)),
+    "pictures and weights": lambda: (styles(), "fast_style", (3, 48, 64)),
     "grey": lambda: (load_weights("xfeat_free"), "xfeat", (1, 96, 128)),
     "grey pairs": lambda: (load_weights("homographynet_photos"), "homographynet", (2, 128, 128)),
     "pairs": lambda: (HomographyNet(channels=3).eval(), "homographynet", (6, 128, 128)),
@@ -245,6 +254,23 @@ def test_the_general_program_of_opencv_gives_what_the_network_gives(kind: str, t
     np.testing.assert_allclose(np.load(tmp_path / f"{net.outputs[0]}.npy"), net.engine(x)[0], atol=1e-4)
 
 
+@pytest.mark.parametrize("number", range(2), ids=RUNTIMES)
+def test_programs_paint_in_the_chosen_style(number: int, tmp_path: Path):
+    """Which stands near the top of each."""
+    net = load("fast_style")
+    scene(*FIXED[::-1]).save(tmp_path / "picture.png")
+    text = exported("fast_style", FIXED)
+    chosen = text.text.replace("STYLE = STYLES[0]", f'STYLE = "{net.styles[1]}"')
+    assert chosen.count(f'STYLE = "{net.styles[1]}"') == 2
+    Text(text.name, text.content, chosen).run(tmp_path, number, "picture.png")
+    found = np.asarray(Image.open(tmp_path / "styled.png")).astype(int)
+    first, other = (
+        np.asarray(net.predict(tmp_path / "picture.png", size="original", style=style)) for style in net.styles[:2]
+    )
+    assert np.abs(found - other).max() <= 1
+    assert np.abs(found - first).mean() > 2
+
+
 def test_a_template_for_grey_pairs_is_not_given_to_those_of_rgb():
     grey, rgb = (general(HomographyNet(channels=channels), "homographynet", ".onnx") for channels in (1, 3))
     assert "getPerspectiveTransform" in grey
@@ -258,7 +284,7 @@ def test_no_place_is_left_and_no_line_of_prose_is_long(card: str, size: tuple[in
     assert not use.PLACE.search(text)
     assert f'"{card}.onnx"' in text
     prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
-    assert max(map(len, prose.splitlines())) <= 160  # with what stands for a place
+    assert max(map(len, prose.splitlines())) <= 200  # with what stands for a place, such as the names of styles
 
 
 @pytest.mark.parametrize("card", ["linknet_camvid", "homographynet_photos"])

@@ -33,6 +33,7 @@ struct Mat {
     Mat(int dimensions, const int* sizes, int type);
     Mat(Size size, int type);
     explicit Mat(const Matx33d&);
+    static Mat zeros(int rows, int columns, int type);
     Mat row(int i) const;
     Mat t() const;
     Mat reshape(int channels, int rows) const;
