@@ -1,115 +1,130 @@
 """Draws the sample pictures of a card of fast style, from photographs that anyone may publish.
 
-python scripts/fast_style_samples.py cards/fast_style_starry --style FILE [--vgg FILE.safetensors]  (needs scikit-image)
+python scripts/fast_style_samples.py cards/fast_style          (needs scikit-image)
 
-The style picture does not go on the card; instead a texture, made from noise by the loss without its content, shows
-what the network was taught. It is left out without --style, for it takes minutes.
+The photographs come with scikit-image: astronaut (NASA) and rocket (SpaceX) are in the public domain, chelsea (Stefan
+van der Walt) and coffee (Rachel Michetti) are CC0. Of other pictures, which may not go on a card, the same sheets are
+drawn elsewhere, to look at them:
 
-The photographs are those of scikit-image: astronaut (NASA) and text (Wikipedia) are in the public domain, as is rocket
-(SpaceX), chelsea (Stefan van der Walt) and coffee (Rachel Michetti) are CC0. Of other pictures, which may not go on a
-card, the sheets are drawn elsewhere, for looking at:
-
-python scripts/fast_style_samples.py cards/fast_style_starry --root FOLDER --out FOLDER
+python scripts/fast_style_samples.py cards/fast_style --root FOLDER --out FOLDER
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
-import yaml
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFilter
 
 from zoo import load
 from zoo.base.files import replace
 from zoo.data.pictures import find_pictures
-from zoo.models.fast_style.evaluate import brought_to, loss_of
 from zoo.models.fast_style.net import FastStyle
-from zoo.nn.descent import descend
 from zoo.pictures.images import open_rgb
 from zoo.pictures.sheets import contact_sheet
-from zoo.pictures.tensors import to_array
 
-LONG = 512  # pixels of a photograph's longer side
-CELL, NARROW = 340, 220  # width of a cell of a sheet, and of a strip
-MAX_BYTES = 300_000  # bytes of a file
-PICTURES = ("astronaut", "chelsea", "coffee", "rocket")
+PICTURES = ("coffee", "astronaut", "chelsea", "rocket")
+WIDE, CELL, NARROW = 400, 300, 220  # width of a cell in pixels: of a mask's sheet, of sheets of styles, of a strip
+COLUMNS = 4  # of the sheet of all styles
+SHOWN = 3  # styles on the sheet of several photographs
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
-TEXTURE, ITERATIONS = 256, 400
+BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)  # weights of the first of two styles
+QUALITY, LEAST_QUALITY, MAX_BYTES = 85, 55, 235_000  # quality of a JPEG, and bytes of a file: five are below 1.2 MB
 
 
-def published(name: str) -> np.ndarray:
+def published() -> list[Image.Image]:
     from skimage import data
 
-    picture = getattr(data, name)()
-    return shrunk(Image.fromarray(picture).convert("RGB"))
+    return [Image.fromarray(getattr(data, name)()).convert("RGB") for name in PICTURES]
 
 
-def shrunk(picture: Image.Image) -> np.ndarray:
-    return to_array(brought_to(picture, LONG)[0])
+def painted(net: FastStyle, picture: Image.Image, **options: object) -> np.ndarray:
+    return np.asarray(net.predict(picture, **options).picture)
 
 
-def results(net: FastStyle, pictures: list[np.ndarray]) -> Image.Image:
-    """A row a picture."""
-    rows = [[picture, np.asarray(net.predict(picture))] for picture in pictures]
-    return contact_sheet(rows, ("content", "result"), width=CELL)
+def every_style(net: FastStyle, picture: Image.Image) -> Image.Image:
+    """A photograph and its paintings, each below the name of its style."""
+    cells = {"photograph": np.asarray(picture)} | {name: painted(net, picture, style=name) for name in net.styles}
+    names = list(cells)
+    rows = [names[first : first + COLUMNS] for first in range(0, len(names), COLUMNS)]
+    return stacked([contact_sheet([[cells[name] for name in row]], row, width=CELL) for row in rows])
 
 
-def strengths(net: FastStyle, picture: np.ndarray) -> Image.Image:
-    cells = [picture, *(np.asarray(net.predict(picture, strength=strength)) for strength in STRENGTHS)]
-    cells.append(np.asarray(net.predict(picture, preserve_color=True)))
-    titles = ("content", *(f"strength {strength:g}" for strength in STRENGTHS), "preserve_color")
+def stacked(sheets: Sequence[Image.Image]) -> Image.Image:
+    whole = Image.new("RGB", (max(each.width for each in sheets), sum(each.height for each in sheets)), "white")
+    top = 0
+    for each in sheets:
+        whole.paste(each, (0, top))
+        top += each.height
+    return whole
+
+
+def results(net: FastStyle, pictures: Sequence[Image.Image]) -> Image.Image:
+    """A row for each photograph, in a few styles."""
+    styles = net.styles[:SHOWN]
+    rows = [[np.asarray(each), *(painted(net, each, style=style) for style in styles)] for each in pictures]
+    return contact_sheet(rows, ("photograph", *styles), width=CELL)
+
+
+def strengths(net: FastStyle, picture: Image.Image) -> Image.Image:
+    cells = [np.asarray(picture), *(painted(net, picture, strength=strength) for strength in STRENGTHS)]
+    cells.append(painted(net, picture, preserve_color=True))
+    titles = ("photograph", *(f"strength {strength:g}" for strength in STRENGTHS), "preserve_color")
     return contact_sheet([cells], titles, width=NARROW)
 
 
-def texture(recipe: dict, vgg: str | None, style: Path) -> Image.Image:
-    """What lowers the loss of a recipe that has no content."""
-    criterion, _ = loss_of(recipe, vgg=vgg, style=style)
-    criterion.content_weight = 0.0
-    noise = torch.rand(1, 3, TEXTURE, TEXTURE, generator=torch.Generator().manual_seed(0))
-    targets = criterion.targets(noise)
-    *_, last = descend(noise, lambda picture: criterion(picture, targets), ITERATIONS)
-    return Image.fromarray(to_array(last.picture[0]))
+def blends(net: FastStyle, picture: Image.Image) -> Image.Image:
+    """From one style to another."""
+    first, other = net.styles[0], net.styles[min(2, len(net.styles) - 1)]
+    mixes = [{first: weight, other: 1 - weight} if first != other else {first: 1.0} for weight in BLENDS]
+    cells = [np.asarray(picture), *(painted(net, picture, style=mix) for mix in mixes)]
+    titles = [" ".join(f"{name} {weight:g}" for name, weight in mix.items() if weight) for mix in mixes]
+    return contact_sheet([cells], ("photograph", *titles), width=NARROW)
+
+
+def masked(net: FastStyle, picture: Image.Image) -> Image.Image:
+    """A mask with a soft ellipse, outside of which the photograph is painted."""
+    width, height = picture.size
+    mask = Image.new("L", picture.size, 255)
+    ImageDraw.Draw(mask).ellipse((width // 5, height // 8, 4 * width // 5, 7 * height // 8), fill=0)
+    mask = mask.filter(ImageFilter.GaussianBlur(max(picture.size) / 40))
+    cells = [np.asarray(picture), np.asarray(mask.convert("RGB")), painted(net, picture, mask=mask)]
+    return contact_sheet([cells], ("photograph", "mask", "result"), width=WIDE)
 
 
 def save(picture: Image.Image, path: Path) -> None:
     """Writes a JPEG of the best quality that fits."""
-    for quality in range(92, 50, -4):
+    for quality in range(QUALITY, LEAST_QUALITY, -3):
         buffer = io.BytesIO()
-        picture.save(buffer, "JPEG", quality=quality)
+        picture.save(buffer, "JPEG", quality=quality, optimize=True)
         if buffer.tell() <= MAX_BYTES:
             break
     replace(path, buffer.getvalue())
+    print(f"{path}: {picture.width}x{picture.height}, {buffer.tell():,} bytes, quality {quality}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("card", type=Path)
-    parser.add_argument("--style", type=Path, help="the picture whose style was learnt, for the texture")
-    parser.add_argument("--vgg", help="weights of VGG-16, for the texture")
-    parser.add_argument("--failure", default="text", help="photograph of scikit-image that shows where it fails")
     parser.add_argument("--root", type=Path, help="folder of other pictures")
     parser.add_argument(
-        "--out", type=Path, help="where the sheets go; by default to the card, unless of other pictures"
+        "--out", type=Path, help="folder of the sheets; by default the card's, unless of other pictures"
     )
     options = parser.parse_args()
     if options.root and options.out is None:
-        parser.error("other pictures may not be redistributed: say with --out where they go instead of the card")
+        parser.error("other pictures may not be redistributed: give --out, a folder other than the card")
     net, out = load(options.card), options.out or options.card / "samples"
     out.mkdir(parents=True, exist_ok=True)
-    if options.root:
-        pictures = [shrunk(open_rgb(path)) for path in find_pictures(options.root)[: len(PICTURES)]]
-        save(results(net, pictures), out / "results.jpg")
-        return
-    save(results(net, [published(name) for name in PICTURES]), out / "results.jpg")
-    save(results(net, [published(options.failure)]), out / "failure.jpg")
-    save(strengths(net, published("chelsea")), out / "strength.jpg")
-    if options.style:
-        recipe = yaml.safe_load((options.card / "recipe.yaml").read_text(encoding="utf-8"))
-        save(texture(recipe, options.vgg, options.style), out / "texture.jpg")
+    paths = find_pictures(options.root)[: len(PICTURES)] if options.root else []
+    pictures = [open_rgb(path) for path in paths] or published()
+    save(every_style(net, pictures[0]), out / "styles.jpg")
+    save(results(net, pictures[1:] or pictures), out / "results.jpg")
+    save(strengths(net, pictures[-2 if len(pictures) > 1 else 0]), out / "strength.jpg")
+    save(blends(net, pictures[0]), out / "blend.jpg")
+    save(masked(net, pictures[min(1, len(pictures) - 1)]), out / "mask.jpg")
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def enlarged() -> list[Image.Image]:
 
 def painted() -> list[Image.Image]:
     photograph = Image.fromarray(data.coffee())
-    return [load("fast_style_starry").predict(photograph).picture]
+    return [load("fast_style").predict(photograph, style="starry_night").picture]
 
 
 def main() -> None:

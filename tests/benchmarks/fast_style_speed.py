@@ -1,4 +1,6 @@
-"""Seconds of `fast_style` a picture in float32, beside the same network of torch's own layers and channels first.
+"""Seconds of `fast_style` a picture in float32, beside the same network for one style of torch's own layers.
+
+The network has ten styles and paints in the first; torch's own layers have channels first and that style alone.
 
 python tests/benchmarks/fast_style_speed.py [--threads 2] [--rounds 5] [--sizes 256x192 ...]
 python tests/benchmarks/fast_style_speed.py --memory
@@ -15,39 +17,72 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.models.fast_style.memory import bytes_a_pixel, strips_bytes
-from zoo.models.fast_style.net import FastStyle
+from zoo.models.fast_style.net import FastStyle, ResidualBlock, StyleScale
 from zoo.models.fast_style.strips import stylize_by_strips
-from zoo.nn.cpu import InstanceNorm, UpsampledConv2d
+from zoo.nn.cpu import UpsampledConv2d
+from zoo.nn.instance_norm import ConditionalInstanceNorm
+from zoo.nn.squash import squashed
 
 SIZES = ("256x256", "512x512", "1920x1080")
 WIDTHS = (16, 24, 32)
 ROWS = 64  # rows of a strip
+STYLES = [f"style_{i}" for i in range(10)]
+FIRST = np.eye(len(STYLES), dtype=np.float32)[0]  # weights of the first style
 
 
-def plain(net: FastStyle) -> nn.Module:
-    """The same network as it is mostly written."""
-    net = copy.deepcopy(net)
-    for module in [*net.modules()]:
-        for name, child in module.named_children():
-            if (other := written_out(child)) is not None:
-                setattr(module, name, other)
-    return net.to(memory_format=torch.contiguous_format).eval()
+class Plain(nn.Module):
+    """A network for one style as it is mostly written: torch's own layers, channels first."""
+
+    def __init__(self, net: FastStyle) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*map(written_out, net.layers))
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return squashed(self.layers(x - 0.5))
 
 
-def written_out(module: nn.Module) -> nn.Module | None:
-    if isinstance(module, InstanceNorm):
-        other: nn.Module = nn.InstanceNorm2d(module.num_features, affine=True)
-    elif isinstance(module, nn.Conv2d):
-        size, stride, bias = module.kernel_size[0], module.stride, module.bias is not None
-        inputs, outputs = module.in_channels, module.out_channels
-        other = nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="reflect", bias=bias)
-    else:
-        return None
-    other.load_state_dict(module.state_dict())
-    return nn.Sequential(nn.Upsample(scale_factor=2), other) if isinstance(module, UpsampledConv2d) else other
+class PlainBlock(nn.Module):
+    def __init__(self, block: ResidualBlock) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*map(written_out, block.layers))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+class PlainScale(nn.Module):
+    """Scales and shifts channels, as the style does before the last layer."""
+
+    def __init__(self, layer: StyleScale) -> None:
+        super().__init__()
+        self.weight, self.bias = (nn.Parameter(each[0, :, None, None].clone()) for each in (layer.weight, layer.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight + self.bias
+
+
+def written_out(module: nn.Module) -> nn.Module:
+    """A layer for the first style, by torch's own."""
+    if isinstance(module, ResidualBlock):
+        return PlainBlock(module)
+    if isinstance(module, StyleScale):
+        return PlainScale(module)
+    if isinstance(module, ConditionalInstanceNorm):
+        norm = nn.InstanceNorm2d(module.channels, affine=True)
+        norm.load_state_dict({"weight": module.weight[0], "bias": module.bias[0]})
+        return norm
+    if not isinstance(module, nn.Conv2d):
+        return copy.deepcopy(module)
+    size, stride, bias = module.kernel_size[0], module.stride, module.bias is not None
+    inputs, outputs = module.in_channels, module.out_channels
+    conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="reflect", bias=bias)
+    conv.load_state_dict(module.state_dict())
+    conv.to(memory_format=torch.contiguous_format)
+    return nn.Sequential(nn.Upsample(scale_factor=2), conv) if isinstance(module, UpsampledConv2d) else conv
 
 
 def picture(width: int, height: int) -> Image.Image:
@@ -70,8 +105,8 @@ def speed(rounds: int, sizes: list[str]) -> None:
     print("channels, size: ms of the network, by strips, and plain; plain / network")
     for channels in WIDTHS:
         torch.manual_seed(0)
-        net = FastStyle(channels).eval()
-        other = plain(net)
+        net = FastStyle(STYLES, channels).eval()
+        other = Plain(net)
         for width, height in (map(int, size.split("x")) for size in sizes):
             source = picture(width, height)
             x = torch.from_numpy(np.array(source)).permute(2, 0, 1)[None] / 255  # channels last
@@ -80,7 +115,7 @@ def speed(rounds: int, sizes: list[str]) -> None:
                 assert (net(x) - other(first)).abs().max() < 1e-3
                 calls = {
                     "network": lambda net=net, x=x: net(x),
-                    "strips": lambda net=net, source=source: stylize_by_strips(net, source, ROWS),
+                    "strips": lambda net=net, source=source: stylize_by_strips(net, source, FIRST, ROWS),
                     "plain": lambda other=other, x=first: other(x),
                 }
                 found = seconds(calls, rounds)
@@ -106,7 +141,7 @@ def peak(call: Callable[[], object]) -> int:
 def memory() -> None:
     print("channels, size: measured bytes a pixel of the whole and formula; of strips and formula")
     for channels in (4, 8, *WIDTHS):
-        net = FastStyle(channels).eval()
+        net = FastStyle(STYLES, channels).eval()
         with torch.inference_mode():
             net(torch.rand(1, 3, 64, 64))
             for width, height in ((640, 480), (1280, 960)):
@@ -114,7 +149,7 @@ def memory() -> None:
                 x = torch.from_numpy(np.array(source)).permute(2, 0, 1)[None] / 255
                 whole = peak(lambda net=net, x=x: net(x)) / pixels
                 del x
-                strips = peak(lambda net=net, source=source: stylize_by_strips(net, source, ROWS)) / pixels
+                strips = peak(lambda net=net, source=source: stylize_by_strips(net, source, FIRST, ROWS)) / pixels
                 kept = strips_bytes(channels, (width, height), ROWS) / pixels
                 formula = bytes_a_pixel(channels)
                 print(f"{channels:>2}, {width}x{height}: {whole:,.0f}, {formula:,}; {strips:,.0f}, {kept:,.0f}")
