@@ -27,6 +27,7 @@ from zoo.models.neural_style.net import NeuralStyle
 from zoo.models.neural_style.objective import Objective, plan
 from zoo.models.neural_style.predict import optimize, shrink
 from zoo.nn.losses.perceptual import total_variation
+from zoo.nn.losses.style_transfer import EPSILON, StyleTransferLoss
 from zoo.nn.vgg import IMAGENET_MEAN, IMAGENET_STD, VGGFeatures
 from zoo.pictures.images import open_rgb
 from zoo.pictures.tensors import to_tensor
@@ -56,7 +57,7 @@ class ContentLoss(nn.Module):
         self.target = target.detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        self.loss = nn.functional.mse_loss(x, self.target)
+        self.loss = nn.functional.mse_loss(x, self.target) / self.target.square().mean()
         return x
 
 
@@ -66,8 +67,13 @@ class StyleLoss(nn.Module):
         self.target = gram(target).detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        self.loss = (gram(x) - self.target).square().sum() / self.target.square().sum()
+        self.loss = ((gram(x) - self.target).square().sum() / self.target.square().sum() + EPSILON).sqrt()
         return x
+
+
+class NoFeatures(nn.Module):
+    def forward(self, x: Tensor, layers: tuple[str, ...]) -> dict[str, Tensor]:
+        return {}
 
 
 class Straightforward:
@@ -78,6 +84,9 @@ class Straightforward:
         self.contents: list[tuple[float, ContentLoss]] = []
         self.styles: list[tuple[float, StyleLoss]] = []
         self.picture = content.clone(memory_format=torch.contiguous_format).requires_grad_()
+        self.colors = StyleTransferLoss(
+            NoFeatures(), [style], content_layers={}, style_layers={}, content_weight=0.0, color_weight=1.0
+        )  # for its colour term alone; without layers it asks for no features
         content, style = self.layers(content), self.layers(style)
         for name in features.computed:
             self.layers.append(_layer(name, features))
@@ -88,6 +97,9 @@ class Straightforward:
             if name in net.style_layers:
                 self.styles.append((net.style_layers[name], StyleLoss(style)))
                 self.layers.append(self.styles[-1][1])
+
+    def color(self) -> Tensor:
+        return (self.colors.sorted_colors(self.picture) - self.colors.colors).square().mean()
 
     def run(self) -> Iterator[float]:
         """Yields the loss after each evaluation; the tutorial's weight of 1e6 is here the number of values."""
@@ -101,6 +113,7 @@ class Straightforward:
             loss = (
                 self.net.content_weight * sum(weight * layer.loss for weight, layer in self.contents)
                 + self.net.style_weight * sum(weight * layer.loss for weight, layer in self.styles)
+                + self.net.color_weight * self.color()
                 + self.net.tv_weight * total_variation(self.picture)
             )
             (loss * self.picture.numel()).backward()
@@ -119,7 +132,7 @@ def _layer(name: str, features: VGGFeatures) -> nn.Module:
     if name.startswith("pool"):
         return nn.AvgPool2d(2) if features.pooling == "average" else nn.MaxPool2d(2)
     weight = getattr(features, f"{name}_weight").contiguous()
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
+    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1, padding_mode="replicate")
     conv.weight.data, conv.bias.data = weight, getattr(features, f"{name}_bias")
     return conv.requires_grad_(False)
 
@@ -189,8 +202,8 @@ def precision(net: NeuralStyle, features: VGGFeatures, content: Tensor, style: I
 
 
 def vars_of(net: NeuralStyle) -> dict[str, object]:
-    names = ("content_layers", "style_layers", "content_weight", "style_weight", "tv_weight", "pooling", "depth")
-    return {name: getattr(net, name) for name in names}
+    weights = ("content_weight", "style_weight", "color_weight", "tv_weight")
+    return {name: getattr(net, name) for name in ("content_layers", "style_layers", *weights, "pooling", "depth")}
 
 
 def main() -> None:
