@@ -7,6 +7,9 @@ van der Walt) and coffee (Rachel Michetti) are CC0. Of other pictures, which may
 drawn elsewhere, to look at them:
 
 python scripts/fast_style_samples.py cards/fast_style --root FOLDER --out FOLDER
+
+--vgg FILE draws one sheet more, optimised.jpg: each photograph in another style, by the network and by L-BFGS on the
+loss of the card's recipe, whose paintings must be where the recipe says.
 """
 
 from __future__ import annotations
@@ -17,17 +20,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+import yaml
 from PIL import Image, ImageDraw, ImageFilter
 
 from zoo import load
 from zoo.base.files import replace
 from zoo.data.pictures import find_pictures
+from zoo.models.fast_style.evaluate import brought_to, loss_of, one_style
 from zoo.models.fast_style.net import FastStyle
+from zoo.models.fast_style.reference import Descent
 from zoo.pictures.images import open_rgb
 from zoo.pictures.sheets import contact_sheet
+from zoo.pictures.tensors import to_array
 
 PICTURES = ("coffee", "astronaut", "chelsea", "rocket")
 WIDE, CELL, NARROW = 400, 300, 220  # width of a cell in pixels: of a mask's sheet, of sheets of styles, of a strip
+SIDE = 320  # longer side of pictures beside L-BFGS
 COLUMNS = 4  # of the sheet of all styles
 SHOWN = 3  # styles on the sheet of several photographs
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
@@ -95,6 +104,22 @@ def masked(net: FastStyle, picture: Image.Image) -> Image.Image:
     return contact_sheet([cells], ("photograph", "mask", "result"), width=WIDE)
 
 
+def optimised(net: FastStyle, card: Path, pictures: Sequence[Image.Image], vgg: str, iterations: int) -> Image.Image:
+    """A row for each photograph in another style: the network's picture, and the picture that L-BFGS finds."""
+    recipe = yaml.safe_load((card / "recipe.yaml").read_text())
+    criterion, _, _ = loss_of(recipe, net.styles, vgg=vgg)
+    rows = []
+    for number, picture in enumerate(pictures):
+        x = brought_to(picture, SIDE)
+        style = one_style(net, number)
+        descent = Descent(criterion, torch.from_numpy(style), "content", clip=True)
+        with torch.autocast("cpu", torch.bfloat16):
+            *_, last = descent.steps(x, iterations)
+        made = net.engine(x.numpy(), style)[0]
+        rows.append([to_array(x[0]), to_array(torch.from_numpy(made[0])), to_array(last.picture[0])])
+    return contact_sheet(rows, ("photograph", "network", f"L-BFGS, {iterations} iterations"), width=SIDE)
+
+
 def save(picture: Image.Image, path: Path) -> None:
     """Writes a JPEG of the best quality that fits."""
     for quality in range(QUALITY, LEAST_QUALITY, -3):
@@ -113,6 +138,8 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, help="folder of the sheets; by default the card's, unless of other pictures"
     )
+    parser.add_argument("--vgg", help="weights of VGG-16, for the sheet beside L-BFGS")
+    parser.add_argument("--iterations", type=int, default=300, help="iterations of L-BFGS")
     options = parser.parse_args()
     if options.root and options.out is None:
         parser.error("other pictures may not be redistributed: give --out, a folder other than the card")
@@ -124,6 +151,9 @@ def main() -> None:
     save(results(net, pictures[1:] or pictures), out / "results.jpg")
     save(strengths(net, pictures[-2 if len(pictures) > 1 else 0]), out / "strength.jpg")
     save(blends(net, pictures[0]), out / "blend.jpg")
+    if options.vgg:
+        sheet = optimised(net, options.card, pictures, options.vgg, options.iterations)
+        save(sheet, out / "optimised.jpg")
     save(masked(net, pictures[min(1, len(pictures) - 1)]), out / "mask.jpg")
 
 
