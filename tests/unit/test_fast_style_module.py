@@ -215,6 +215,24 @@ def test_a_step_changes_the_vectors_of_the_painted_styles_only(files: dict[str, 
         assert [bool(row.any()) for row in parameter.grad] == [number == painted for number in range(3)]
 
 
+@pytest.mark.parametrize(("step", "learns"), [(0, False), (5, False), (6, True), (9, True)])
+def test_the_trunk_learns_after_a_part_of_the_steps(files: dict[str, Path], step: int, learns: bool):
+    module = made(files, trunk_after=0.6)
+    for parameter in module.net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    at(module, step)._trainer.estimated_stepping_batches = 10
+    module.on_before_optimizer_step(None)
+    assert all(parameter.grad is not None for parameter in module.net.style_parameters())
+    assert {parameter.grad is not None for parameter in module.trunk()} == {learns}
+    assert len(module.trunk()) + len(module.net.style_parameters()) == len(list(module.net.parameters()))
+
+
+@pytest.mark.parametrize("part", [-0.1, 1.1, float("nan")])
+def test_parts_that_are_none(part: float):
+    with pytest.raises(ZooError, match=r"^model\.trunk_after must be from 0 to 1, not "):
+        made(None, trunk_after=part)
+
+
 # A run
 
 

@@ -110,6 +110,37 @@ def test_average_pooling(files: dict[int, Path], pictures: Tensor):
     agree(vgg(pictures), of_timm(16, files[16], pictures, nn.AvgPool2d(2)))
 
 
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_replicate_padding_leaves_no_frame(files: dict[int, Path], value: float):
+    """Features of a blank picture are the same up to the border; zeros around it look like a dark frame."""
+    layers, blank = ["relu1_1", "relu2_2", "pool3", "relu4_1"], torch.full((1, 3, 48, 64), value)
+    for padding, framed in (("replicate", False), ("zeros", True)):
+        for name, feature in VGGFeatures(layers, weights=files[16], padding=padding)(blank).items():
+            middle = feature[..., feature.shape[2] // 2, feature.shape[3] // 2][..., None, None]
+            off = (feature - middle).abs().max() / feature.abs().max()
+            assert (off > 0.05) == framed, (name, padding)
+            assert off < 1e-4 or framed
+
+
+def test_padding_matters_near_the_border_only(files: dict[int, Path], pictures: Tensor):
+    zeros, replicate = (
+        VGGFeatures(["relu1_2", "relu2_2"], weights=files[16], padding=padding)(pictures)
+        for padding in ("zeros", "replicate")
+    )
+    for name, reach in (("relu1_2", 2), ("relu2_2", 3)):
+        inner = np.s_[..., reach:-reach, reach:-reach]
+        torch.testing.assert_close(zeros[name][inner], replicate[name][inner], rtol=1e-4, atol=1e-4)
+        assert (zeros[name] - replicate[name]).abs().max() > 0.1
+        assert zeros[name].shape == replicate[name].shape
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (2, 2), (3, 40)])
+def test_replicate_padding_of_small_pictures(size: tuple[int, int]):
+    features = VGGFeatures(["relu1_2"], weights=None, padding="replicate")(torch.rand(1, 3, *size))
+    assert features["relu1_2"].shape == (1, 64, *size)
+    assert features["relu1_2"].isfinite().all()
+
+
 def test_the_published_weights_on_a_photograph(real_data: Path, photograph: Tensor):
     file = real_data / "weights" / "vgg16_features.safetensors"
     features = VGGFeatures(["relu1_2", "relu2_2", "relu3_3", "relu4_3"], weights=file)(photograph)
@@ -219,6 +250,7 @@ def test_random_start_follows_the_seed_and_keeps_the_scale(pictures: Tensor):
         ([], {}, "at least one layer"),
         (["relu1_1"], {"depth": 13}, "depth 16 or 19"),
         (["relu1_1"], {"pooling": "mean"}, "'mean'"),
+        (["relu1_1"], {"padding": "reflect"}, 'padding must be "zeros" or "replicate", not \'reflect\''),
         (["relu1_1"], {"weights": "vgg.pth"}, r"\"timm\", the path of a \.safetensors file or null, not 'vgg\.pth'"),
         (["relu1_1"], {"weights": "imagenet"}, "not 'imagenet'"),
         (["relu1_1"], {"weights": "no.safetensors"}, r"no\.safetensors: no such file"),
