@@ -103,7 +103,7 @@ def test_a_run_publishes_its_best_checkpoint(
 def test_the_readme_is_given_the_repositorys_name(hub: Any, token: Any, card: Path, capsys: pytest.CaptureFixture[str]):
     """Where it has none yet, as a card has that was made without --repo; a try changes nothing."""
     readme = card / "README.md"
-    prose = '\n```\nload("USER/perceptual_sr_pixel")\nzoo predict USER/perceptual_sr_pixel a.jpg\n```\nIt reads /home/USER/x.\n'
+    prose = f'\n```\nload("USER/{CARD}")\nzoo predict USER/{CARD} a.jpg\n```\nIt reads /home/USER/x.\n'
     readme.write_text(readme.read_text() + prose)
     before = readme.read_bytes()
     named = before.replace(b'"USER/perceptual_sr_pixel', b'"me/wave').replace(

@@ -705,12 +705,12 @@ def test_options_of_styles_reach_predict(here: Path, painter: Path, painted: lis
     assert predict(painter, "single.webp", "--style", "a") == 0
     assert painted == [
         {
-            "style": ["a", "b"], "blend": [1.0, 0.5], "strength": 0.3, "preserve_color": True, "size": 300,
-            "iterations": 20, "start": "noise", "seed": 7, "content_weight": 1e-3, "pooling": "max",
+            "style": ["a", "b"], "blend": [1.0, 0.5], "strength": 0.3, "preserve_color": True, "stroke": None,
+            "size": 300, "iterations": 20, "start": "noise", "seed": 7, "content_weight": 1e-3, "pooling": "max",
             "optimizer": "adam", "vgg": "vgg.safetensors", "preview_every": 5,
         },
         {
-            "style": "a", "blend": None, "strength": 1.0, "preserve_color": False, "size": None,
+            "style": "a", "blend": None, "strength": 1.0, "preserve_color": False, "stroke": None, "size": None,
             "iterations": None, "start": None, "seed": 0, "content_weight": None, "pooling": None,
             "optimizer": None, "vgg": "timm", "preview_every": None,
         },
