@@ -22,6 +22,7 @@ OPSET = 18  # version that the zoo writes
 DOMAINS = ("", "ai.onnx")  # both mean ONNX's own operators
 DIGEST = "graph_sha256"  # entry that reveals a damaged graph, on which runtimes crash or err silently
 METADATA = ("name", "architecture", "facts", "predicts", DIGEST)  # required for prediction
+MAX_BLENDED = 1000  # largest number of weights of what is blended, such as styles
 AGAIN = "zoo export MODEL --to onnx writes a readable file"
 
 _FLOAT32, _EXTERNAL = 1, 1  # TensorProto.DataType, TensorProto.DataLocation
@@ -157,7 +158,9 @@ def check_graph(graph: Graph, floats: bool, where: str | Path, keys: Sequence[st
         ZooError: an input, an output or metadata are missing.
     """
     ranks = [len(shape) for shape in graph.inputs.values()]
-    if not floats or ranks not in ([4], [4, 2], [2, 4]) or not graph.outputs:
+    counts = [shape[1] for shape in graph.inputs.values() if len(shape) == 2]
+    counted = all(isinstance(count, int) and count <= MAX_BLENDED for count in counts)
+    if not floats or not counted or ranks not in ([4], [4, 2], [2, 4]) or not graph.outputs:
         raise ZooError(f"{where}: does not take one batch of pictures in float32; {AGAIN}")
     if missing := [key for key in keys if key not in graph.metadata]:
         raise ZooError(f"{where}: not an export of the zoo: its metadata lack {', '.join(missing)}; {AGAIN}")

@@ -53,12 +53,13 @@ class FileEngine(ABC):
         alone = self.shape[0] == 1 != len(x)  # a file of fixed size takes one picture at a time
         parts = np.split(x, len(x)) if alone and x.ndim == len(self.shape) else [x]
         check_size(parts[0].shape, self.shape)
+        blended = self._weights(weights, len(x))
         with told(self.name, f"compute {size_text(x.shape)}"):
             found = []
             for number, part in enumerate(parts):
                 given = {self.input: np.ascontiguousarray(part, np.float32)}
-                own = weights if weights is None or len(parts) == 1 else weights[number : number + 1]
-                found.append(self._run({**given, **self._weights(own, len(part))}))
+                own = blended if len(parts) == 1 else {key: rows[number : number + 1] for key, rows in blended.items()}
+                found.append(self._run({**given, **own}))
         whole = found[0] if len(found) == 1 else map(np.concatenate, zip(*found, strict=True))
         return tuple(np.ascontiguousarray(output, np.float32) for output in whole)
 

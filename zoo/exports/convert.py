@@ -98,13 +98,13 @@ def traced_shape(
 
 
 def named_shapes(net: Model, example: Example, size: Size | None) -> list[Shape]:
-    """The shapes of the input and of each output; a side that varies with a free one is named as its multiple."""
+    """The shapes of each input and of each output; a side that varies with a free one is named as its multiple."""
     runs = []
     with evaluating(net), torch.no_grad():
         for traced in (TRACED, OTHERWISE):
             shape, free = traced_shape(net, example, size, traced)
-            outputs = Exported(net)(*inputs_of(net, torch.rand(shape)).values())
-            runs.append([tuple(shape), *(tuple(output.shape) for output in outputs)])
+            inputs = inputs_of(net, torch.rand(shape)).values()
+            runs.append([tuple(each.shape) for each in (*inputs, *Exported(net)(*inputs))])
     first, second = runs
     sides = {name: (first[0][axis], second[0][axis]) for axis, name in free.items()}
     batch = {name: sides.pop(name) for name in AXES[:1] if name in sides}
@@ -145,7 +145,7 @@ def _dynamo(graph: nn.Module, inputs: dict[str, Tensor], free: dict[int, str], n
 def dynamic_shapes(inputs: Mapping[str, Tensor], free: Mapping[int, str]) -> tuple[Any, ...]:
     """The free dimensions of :class:`Exported`'s inputs for torch.export; all but the first are variadic."""
     first, *others = (dict.fromkeys(axes, torch.export.Dim.DYNAMIC) for axes in free_axes(inputs, free).values())
-    return first, tuple(others)
+    return (first, tuple(others)) if others else (first,)
 
 
 EXPORT = {"torchscript": _torchscript, "dynamo": _dynamo}

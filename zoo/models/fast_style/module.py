@@ -23,7 +23,7 @@ from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
 ROWS = 3  # rows on a sheet of validation pictures
-CONTENT_LAYERS = {"relu4_2": 1.0}
+CONTENT_LAYERS = {"relu3_3": 1.0, "relu4_2": 0.5}  # by relu4_2 alone a network loses the shapes
 STYLE_LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
 PATTERN = "pattern"  # name of the style that the program draws
 WAY_OUT = "give style pictures to zoo fit by --model.styles '{NAME: FILE}', to zoo evaluate by --styles '{NAME: FILE}'"
@@ -48,7 +48,8 @@ class FastStyleModule(Learner):
         styles_per_picture: number of styles in which each picture of a batch is painted.
         trunk_after: fraction of the training during which only the vectors of the styles learn, from 0 to 1: for new
             styles of a trained network (``weights``).
-        content_layers: layers of VGG-16, by the paper's names, with their weights in the content term; None: relu4_2.
+        content_layers: layers of VGG-16, by the paper's names, with their weights in the content term; None: relu3_3
+            and half as much of relu4_2.
         style_layers: the same for the style term; None: the first layer of each block.
         content_weight: weight of the content term.
         style_weight: weight of the style term.
@@ -75,7 +76,7 @@ class FastStyleModule(Learner):
         trunk_after: float = 0.0,
         content_layers: dict[str, float] | None = None,
         style_layers: dict[str, float] | None = None,
-        content_weight: float = 0.4,
+        content_weight: float = 4.0,
         style_weight: float = 1.0,
         color_weight: float = 100.0,
         tv_weight: float = 15.0,
@@ -164,7 +165,7 @@ class FastStyleModule(Learner):
         A blank part of a picture has no variance, and every instance norm multiplies its gradient by 300.
         """
         self.steps += 1
-        if self.global_step < self.trunk_after * self.trainer.estimated_stepping_batches:
+        if self.trunk_after and self.global_step < self.trunk_after * self.trainer.estimated_stepping_batches:
             for parameter in self.trunk():
                 parameter.grad = None  # rather than no gradient asked for, which DDP does not know of
         parameters = list(self.net.parameters())

@@ -21,7 +21,7 @@ from zoo.pictures.stylized import Stylized, as_content, check_strength, finish
 
 SIDE = 800  # longer side in pixels at which pictures are painted: strokes are as large as a painting's
 MOST_ENLARGED = 2.0  # factor by which a small picture is enlarged to be painted
-Name = Annotated[str, Form.of(r"\w{1,40}", "a name")]
+Name = Annotated[str, Form.of(r"\w{1,40}", "that is a name")]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Stylizer:
     """
 
     engine: Engine
-    styles: Annotated[tuple[Name, ...], Longest(1000)]
+    styles: Annotated[tuple[Name, ...], Form(bool, "of which there is one or more"), Longest(1000)]
     channels: Width
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:

@@ -72,6 +72,9 @@ class Objective:
     blend: Sequence[float] | None = None
     _made: dict[tuple[int, int], tuple[StyleTransferLoss, dict[str, Tensor]]] = field(default_factory=dict, init=False)
 
+    def __post_init__(self) -> None:
+        _ = self.mix  # refuses a wrong blend now
+
     def begin(self, start: str, size: tuple[int, int], generator: torch.Generator | None = None) -> Tensor:
         """The picture to start from, ``(1, 3, H, W)``: the content, the style, or noise of this size, enlarged."""
         full = (self.content.shape[2], self.content.shape[3])

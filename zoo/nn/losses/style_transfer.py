@@ -121,15 +121,14 @@ class StyleTransferLoss(nn.Module):
     def _style(self, features: Mapping[str, Tensor], mix: Tensor) -> Tensor:
         total = self.colors.new_zeros(())
         for layer, weight in self.style_layers.items():
-            target = torch.einsum("bs,scd->bcd", mix, self.get_buffer(f"gram_{layer}"))
+            target = blended(mix, self.get_buffer(f"gram_{layer}"))
             squared = (gram_matrix(features[layer]) - target).square().sum((1, 2))
             norm = target.square().sum((1, 2))
             total = total + weight * (squared / torch.where(norm > 0, norm, 1) + EPSILON).sqrt().mean()
         return total
 
     def _color(self, picture: Tensor, mix: Tensor) -> Tensor:
-        wanted = torch.einsum("bs,sdq->bdq", mix, self.colors)
-        return (self.sorted_colors(picture) - wanted).square().mean()
+        return (self.sorted_colors(picture) - blended(mix, self.colors)).square().mean()
 
     def sorted_colors(self, picture: Tensor) -> Tensor:
         """Quantiles of the colours along each direction, ``(B, 3, H, W)`` -> ``(B, DIRECTIONS, QUANTILES)``."""
@@ -138,3 +137,9 @@ class StyleTransferLoss(nn.Module):
             values = (self.directions @ blocks).sort(-1).values
         places = torch.linspace(0, values.shape[-1] - 1, QUANTILES, device=values.device).round().long()
         return values[..., places]
+
+
+def blended(mix: Tensor, targets: Tensor) -> Tensor:
+    """Means of targets ``(S, ...)`` by weights ``(B, S)``, in their own precision also under autocast: ``(B, ...)``."""
+    with torch.autocast(targets.device.type, enabled=False):
+        return torch.einsum("bs,s...->b...", mix, targets)
