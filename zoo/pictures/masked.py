@@ -26,9 +26,10 @@ def read_mask(mask: Picture, size: tuple[int, int]) -> Image.Image:
     """
     given: Any = mask
     values = given.detach().cpu().numpy() if is_tensor(mask) else given
-    if isinstance(values, np.ndarray) and values.dtype == bool:
+    if isinstance(values, np.ndarray) and (values.dtype == bool or (is_tensor(mask) and values.ndim == 2)):
         if values.ndim != 2 or not values.size:
             raise ZooError(f"a mask of truth values must be (H, W), not {values.shape}")
+        values = values > 0.5 if values.dtype != bool else values
         source = Image.fromarray(values.astype(np.uint8) * 255)
     else:
         source = to_picture(mask)[0].convert("L")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -11,6 +10,7 @@ import numpy as np
 from zoo.base.errors import ZooError
 from zoo.base.text import unknown
 
+MAX_WEIGHT = 1e300  # of a style in a blend
 Styles: TypeAlias = "Mapping[str, float] | Sequence[str] | str | None"
 
 
@@ -30,7 +30,7 @@ def weights_of(style: Styles, names: Sequence[str]) -> np.ndarray:
         if name not in names:
             raise unknown("style", str(name)[:60], names)
         number = isinstance(weight, (int, float, np.number)) and not isinstance(weight, bool)
-        if not number or not 0 <= weight < math.inf:
+        if not number or not 0 <= weight <= MAX_WEIGHT:
             raise ZooError(f"the weight of the style {name} must be 0 or more, not {weight!r:.60}")
         weights[names.index(name)] = weight
     if not weights.any():
@@ -44,4 +44,6 @@ def _chosen(style: Styles, names: Sequence[str]) -> Mapping[str, float]:
         return {names[0]: 1.0}
     if isinstance(style, Mapping):
         return style
+    if not isinstance(style, (str, Sequence)):
+        raise ZooError(f"style must be a name, names, or weights by name, not {style!r:.60}")
     return dict.fromkeys([style] if isinstance(style, str) else list(style), 1.0)

@@ -28,7 +28,7 @@ from zoo.models.fast_style.reference import Descent, Reference, Scores, Start, b
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.losses.style_transfer import StyleTransferLoss
-from zoo.nn.metrics.artefacts import periodic_energy
+from zoo.nn.metrics.artefacts import MIN_SIDE, periodic_energy
 from zoo.nn.metrics.style import color_distance, patch_distance
 from zoo.pictures.images import open_rgb
 from zoo.pictures.tensors import to_array, to_tensor
@@ -166,11 +166,12 @@ def style_distances(
         for content in pictures:
             made, painting = painted(net, content, number), painting.to(content.device)
             kept = criterion.content_distance(made, criterion.targets(content))
-            grid = periodic_energy(made) / periodic_energy(painting)
+            searched = min(*made.shape[2:], *painting.shape[2:]) >= MIN_SIDE
+            grid = float(periodic_energy(made) / periodic_energy(painting)) if searched else 1.0
             rows.append({
                 "patches": ratio(patch_distance(made, painting), patch_distance(content, painting)),
                 "colours": ratio(color_distance(made, painting), color_distance(content, painting)),
-                "content": float(kept), "grid": float(grid),
+                "content": float(kept), "grid": grid,
             })  # fmt: skip
         found[name] = {key: fmean(row[key] for row in rows) for key in rows[0]}
     return found

@@ -13,7 +13,7 @@ from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d
-from zoo.nn.instance_norm import ConditionalInstanceNorm
+from zoo.nn.instance_norm import ConditionalInstanceNorm, blended
 from zoo.nn.squash import squashed
 
 STRIDE = 4  # stride of the deepest features
@@ -168,4 +168,5 @@ class StyleScale(nn.Module):
 
     def forward(self, x: Tensor, mix: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)  # convolutions after it would be slow otherwise
-        return torch.addcmul((mix @ self.bias)[..., None, None], x, (mix @ self.weight)[..., None, None])
+        weight, bias = (blended(mix, each).to(x.dtype)[..., None, None] for each in (self.weight, self.bias))
+        return torch.addcmul(bias, x, weight)
