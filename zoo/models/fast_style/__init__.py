@@ -1,4 +1,4 @@
-"""Fast neural style by an image transformation network (https://arxiv.org/abs/1603.08155)."""
+"""Fast neural style: one network for many styles (https://arxiv.org/abs/1610.07629)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ ARCHITECTURE = Architecture(
     data="zoo.data.crops.PictureCrops",
     predictor="zoo.models.fast_style.predict.Stylizer",
     evaluate="zoo.models.fast_style.evaluate.evaluate",
-    weights=("fast_style_starry", "fast_style_wave"),
+    weights=("fast_style",),
     task="style transfer",
     pipeline_tag="image-to-image",
-    paper="https://arxiv.org/abs/1603.08155",
+    paper="https://arxiv.org/abs/1610.07629",
     input="RGB 0..1, any size",
     example=(3, 48, 64),
     video="styled",

@@ -91,10 +91,9 @@ class FastStyleModule(Learner):
             raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
         if not 0 <= trunk_after <= 1:
             raise ZooError(f"model.trunk_after must be from 0 to 1, not {trunk_after}")
-        self.trunk_after = trunk_after
         self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks}
         self.net = FastStyle(list(paintings), channels, blocks)
-        self.styles_per_picture = min(styles_per_picture, len(paintings))
+        self.trunk_after, self.styles_per_picture = trunk_after, min(styles_per_picture, len(paintings))
         content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
         self.criterion = StyleTransferLoss(
             VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average", padding="replicate"),

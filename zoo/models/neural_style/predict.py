@@ -90,8 +90,7 @@ class Painter:
         net: NeuralStyle = network_of(self.engine, "neural style, which is an optimisation,")
         chosen = {"stroke": stroke, "size": size, "iterations": iterations, "start": start, "pooling": pooling}
         settings = net.changed(**chosen, content_weight=content_weight, optimizer=optimizer)
-        if preview_every is not None:
-            check_count("preview_every", preview_every)
+        check_count("preview_every", 1 if preview_every is None else preview_every)
         check_strength(strength)
         features = seeded_network(settings, vgg, seed).to(self.engine.device)
         styles: Any = list(style) if isinstance(style, (list, tuple)) else [style]
