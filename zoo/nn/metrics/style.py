@@ -8,6 +8,7 @@ from torch import Tensor
 
 SCALES = (1, 2, 4)  # factors by which both pictures are reduced: strokes, shapes and areas
 PATCH = 7  # side of a patch in pixels
+STEP = 3  # pixels from a patch to the next: neighbours tell the same
 DIRECTIONS = 128  # directions along which patches or colours are sorted
 QUANTILES = 512
 
@@ -43,7 +44,7 @@ def _patches(picture: Tensor, scale: int) -> Tensor:
     small = F.avg_pool2d(picture, scale, ceil_mode=True) if scale > 1 else picture
     short = [max(0, PATCH - side) for side in small.shape[2:]]
     small = F.pad(small, (0, short[1], 0, short[0]), "replicate")
-    patches = F.unfold(small, PATCH)[0].view(3, PATCH * PATCH, -1)
+    patches = F.unfold(small, PATCH, stride=STEP)[0].view(3, PATCH * PATCH, -1)
     return (patches - patches.mean(1, keepdim=True)).flatten(0, 1)
 
 
