@@ -99,11 +99,11 @@ class Painter:
             with naming(one):
                 source, alpha, notes = as_content(one)
                 steps = paint_at_size(settings, features, source, styles, blend, seed)
-                picture, *watched = watch(steps, settings.iterations, preview_every, preview, progress)
+                picture, previews, losses = watch(steps, settings.iterations, preview_every, preview, progress)
             made = finish(picture, source, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
             if made.size != source.size:
                 notes = (*notes, f"made at {made.size[0]}x{made.size[1]} pixels; --size makes it larger")
-            return Painting(made.picture, made.content, notes, *watched)
+            return Painting(made.picture, made.content, notes, previews, losses)
 
         return one_or_many(content, lambda contents: [paint(one) for one in contents])
 
