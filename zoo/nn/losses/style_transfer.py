@@ -43,7 +43,7 @@ class StyleTransferLoss(nn.Module):
         tv_weight: weight of the total variation.
 
     Raises:
-        ZooError: negative weights, layers that ``vgg`` lacks, or a style too small for it.
+        ZooError: no layers, negative weights, layers that ``vgg`` lacks, or a style too small for it.
     """
 
     directions: Tensor
@@ -62,6 +62,8 @@ class StyleTransferLoss(nn.Module):
         tv_weight: float = 0.0,
     ) -> None:
         super().__init__()
+        if not content_layers or not style_layers:
+            raise ZooError("the terms of content and style need at least one layer each, such as {relu4_2: 1}")
         numbers = [content_weight, style_weight, color_weight, tv_weight]
         numbers += [*content_layers.values(), *style_layers.values()]
         if not all(0 <= weight < float("inf") for weight in numbers):
