@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ import numpy as np
 from zoo.base.errors import ZooError
 from zoo.base.text import unknown
 
-MAX_WEIGHT = 1e300  # of a style in a blend
+MAX_WEIGHT = sys.float_info.max
 Styles: TypeAlias = "Mapping[str, float] | Sequence[str] | str | None"
 
 
