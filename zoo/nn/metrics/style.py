@@ -37,7 +37,7 @@ def color_distance(picture: Tensor, painting: Tensor) -> float:
     generator = torch.Generator().manual_seed(1)
     directions = F.normalize(torch.randn(DIRECTIONS, 3, generator=generator), dim=1).to(picture)
     return float(
-        _distance(*(_quantiles(directions, one[0, :, ::STEP, ::STEP].flatten(1)) for one in (picture, painting)))
+        _distance(*(_quantiles(directions, one[0].flatten(1)) for one in (picture, painting)))
     )
 
 
