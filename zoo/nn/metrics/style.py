@@ -36,9 +36,7 @@ def color_distance(picture: Tensor, painting: Tensor) -> float:
     """Sliced Wasserstein distance of colours; arguments as of :func:`patch_distance`."""
     generator = torch.Generator().manual_seed(1)
     directions = F.normalize(torch.randn(DIRECTIONS, 3, generator=generator), dim=1).to(picture)
-    return float(
-        _distance(*(_quantiles(directions, one[0].flatten(1)) for one in (picture, painting)))
-    )
+    return float(_distance(*(_quantiles(directions, one[0].flatten(1)) for one in (picture, painting))))
 
 
 def _patches(picture: Tensor, scale: int) -> Tensor:
