@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from zoo.base.errors import ZooError
 from zoo.commands import main
 from zoo.data.style import draw_pattern
 from zoo.models.fast_style.module import FastStyleModule
-from zoo.models.fast_style.net import FastStyle
+from zoo.models.fast_style.net import FastStyle, StyleColors
 from zoo.nn.instance_norm import ConditionalInstanceNorm
 from zoo.nn.vgg import VGGFeatures
 from zoo.training import recipes
@@ -96,15 +97,16 @@ def test_as_many_layers_and_parameters_as_the_paper():
     assert [conv.kernel_size[0] for conv in convs] == [9] + [3] * 14 + [9]
     assert [conv.stride[0] for conv in convs] == [1, 2, 2] + [1] * 13
     assert [conv.out_channels for conv in convs] == [32, 64, 128] + [128] * 10 + [64, 32, 3]
-    assert count(net) == 1_677_635
-    assert count(FastStyle()) == 947_187
+    assert count(net) == 1_677_650
+    assert count(FastStyle()) == 947_202
 
 
 def test_a_further_style_is_two_vectors_a_layer():
-    """Which is 0.3 % of the network."""
+    """And an affine map of colours: 0.3 % of the network."""
     one, three = FastStyle(["a"]), FastStyle(["a", "b", "c"])
-    assert count(three) - count(one) == 2 * 2 * (10 + 5 * 2 * 4) * 24
-    assert sum(parameter.numel() for parameter in three.style_parameters()) == 3 * 2 * (10 + 5 * 2 * 4) * 24
+    own = 2 * (10 + 5 * 2 * 4) * 24 + 3 + 3 + 9
+    assert count(three) - count(one) == 2 * own
+    assert sum(parameter.numel() for parameter in three.style_parameters()) == 3 * own
     assert all(parameter.shape[0] == 3 for parameter in three.style_parameters())
 
 
@@ -124,9 +126,48 @@ def test_contrast_does_not_matter():
     """What instance norm is for: beyond the first layer nothing is left of the contrast of the content."""
     torch.manual_seed(0)
     net, x = FastStyle(**ARGUMENTS).eval(), batch()
+    net.recolor.norm.eps = 1e-5  # with its own, flat pictures stay flat
     with torch.inference_mode():
         assert net(x).std() > 0.1
         torch.testing.assert_close(net(0.5 + (x - 0.5) / 2), net(x), rtol=0, atol=0.02)
+
+
+def test_a_training_begins_with_the_picture_in_the_colours_of_the_painting():
+    """Sharp from the first step on, with the mean and the spread of each channel of the painting."""
+    torch.manual_seed(0)
+    net, x = FastStyle(**ARGUMENTS).eval(), batch()[:1]
+    paintings = [batch()[[1]] * scale for scale in (0.9, 0.5, 0.1)]
+    net.begin(paintings)
+    with torch.inference_mode():
+        for number, painting in enumerate(paintings):
+            out = net(x, one_hot(number))
+            torch.testing.assert_close(out.mean((2, 3)), painting.mean((2, 3)), rtol=0, atol=0.03)
+            for own, before in zip(out[0], x[0], strict=True):  # each channel in the order of the photograph's
+                assert torch.equal(
+                    own.flatten()[before.flatten().argsort()].diff() >= -1e-6, torch.ones(64 * 64 - 1) > 0
+                )
+
+
+def test_noise_of_a_flat_picture_is_not_raised():
+    torch.manual_seed(0)
+    net = FastStyle(**ARGUMENTS).eval()
+    net.begin([batch()[[1]]] * 3)
+    with torch.inference_mode():
+        assert net(0.5 + 0.01 * torch.randn(1, 3, 32, 32)).std((2, 3)).max() < 0.05
+
+
+def test_colours_of_a_batch_are_mapped_by_the_matrix_of_its_styles():
+    torch.manual_seed(0)
+    colors, x = StyleColors(3), torch.rand(2, 3, 6, 8)
+    colors.norm.eps = 0.0
+    for parameter in colors.parameters():
+        parameter.data = torch.randn_like(parameter)
+    mix = torch.tensor([[1.0, 0, 0], [0, 0.25, 0.75]])
+    mean, spread = x.mean((2, 3), keepdim=True), x.std((2, 3), correction=0, keepdim=True)
+    scale, shift = mix @ colors.norm.weight, mix @ colors.norm.bias
+    changed = (x - mean) / spread * scale[..., None, None] + shift[..., None, None]
+    want = torch.einsum("bij,bjhw->bihw", (mix @ colors.weight).view(2, 3, 3), changed)
+    torch.testing.assert_close(colors(x, mix), want, rtol=1e-4, atol=1e-4)
 
 
 def test_a_blank_picture_has_no_border():
@@ -145,6 +186,22 @@ def different(seed: int = 0) -> FastStyle:
     for parameter in net.style_parameters():
         parameter.data += 0.5 * torch.randn_like(parameter)
     return net
+
+
+def test_a_new_style_begins_with_the_mean_of_the_vectors_and_with_its_own_colours():
+    old, new = different(), FastStyle(["blue", "gold", "red"], channels=4, blocks=1)
+    new.begin([batch()[[1]] * scale for scale in (0.9, 0.5, 0.1)])
+    colors = {name: tensor.clone() for name, tensor in new.recolor.state_dict().items()}
+    new.load_state_dict(new.adopted(old.state_dict(), {"styles": list(ARGUMENTS["styles"])}))
+    for name, before in old.state_dict().items():
+        now = new.state_dict()[name]
+        if before.ndim != 2:
+            assert torch.equal(now, before)
+            continue
+        assert torch.equal(now[0], before[2])
+        assert torch.equal(now[2], before[0])
+        own = name.removeprefix("recolor.")
+        torch.testing.assert_close(now[1], before.mean(0) if own == name else colors[own][1])
 
 
 def test_each_picture_of_a_batch_gets_its_own_style():
@@ -198,6 +255,10 @@ def test_refuses_what_it_cannot_be():
         FastStyleModule(vgg=None, styles={"mine": Path("nowhere.jpg")}, **LAYERS)
     with pytest.raises(ZooError, match="styles_per_picture must be 1 or more"):
         FastStyleModule(vgg=None, styles_per_picture=0, **LAYERS)
+    for name in ("grid_weight", "noise", "style_lr_factor"):
+        for value in (-1.0, math.nan, math.inf):
+            with pytest.raises(ZooError, match=rf"model\.{name} must be 0 or more, not {value}"):
+                FastStyleModule(vgg=None, **{name: value}, **LAYERS)
 
 
 def test_the_loss_network_and_the_style_are_in_no_checkpoint():

@@ -128,9 +128,12 @@ def style_net():
     for parameter in net.parameters():
         if parameter.ndim == 4:
             parameter.data.mul_(2)
-    for number, parameter in enumerate(net.style_parameters()):
-        if number % 2:
+    own = {id(parameter) for parameter in net.style_parameters()}
+    for name, parameter in net.named_parameters():
+        if id(parameter) in own and name.endswith("bias"):
             parameter.data.normal_(0, 0.3)
-        else:
+        elif name == "recolor.weight":
+            parameter.data.normal_(0, 0.4)
+        elif id(parameter) in own:
             parameter.data.uniform_(0.5, 2)
     return net

@@ -89,11 +89,49 @@ def test_styles_follow_from_step_and_process(files: dict[str, Path]):
     assert all(150 < counts[style] < 280 for style in range(3))  # of 640, about alike
 
 
+def test_noise_follows_from_step_and_process(files: dict[str, Path]):
+    module, x = made(files, noise=0.1), batch()
+    noisy = at(module, 5).noisy(x)
+    assert float((noisy - x).std()) == pytest.approx(0.1, rel=0.05)
+    assert torch.equal(noisy, at(module, 5).noisy(x))
+    assert not torch.equal(noisy, at(module, 6).noisy(x))
+    assert not torch.equal(at(module, 3, 0, 2).noisy(x), at(module, 3, 1, 2).noisy(x))
+    assert torch.equal(at(made(files), 5).noisy(x), x)
+
+
+def test_the_loss_sees_the_picture_without_noise(files: dict[str, Path]):
+    module = at(made(files, noise=0.1), 5)
+    seen, targets = [], module.criterion.targets
+    module.net.register_forward_hook(lambda net, given, result: seen.append(given[0]))
+    module.criterion.targets = lambda content: seen.append(content) or targets(content)
+    module.log = module.log_dict = lambda *values, **options: None
+    module.train().training_step(batch(), 0)
+    contents, given = seen
+    assert torch.equal(contents, batch())
+    assert torch.equal(given, module.noisy(batch().repeat_interleave(2, 0)))
+
+
+def test_a_grid_costs(files: dict[str, Path]):
+    """A pattern that repeats with the stride, as an upsampling network can draw."""
+    logged: dict[str, Tensor] = {}
+    losses = []
+    for weight in (0.0, 5.0):
+        module = at(made(files, grid_weight=weight), 5)
+        grid = torch.zeros(1, 3, 32, 32)
+        grid[:, :, ::4, ::4] = 0.3
+        module.net.register_forward_hook(lambda net, given, result, grid=grid: result + grid)
+        module.log, module.log_dict = (lambda *values, **options: None), logged.update
+        losses.append(float(module.train().training_step(batch(), 0)))
+    assert losses[1] - losses[0] == pytest.approx(float(logged["train/grid"]), rel=1e-3)
+    assert losses[1] - losses[0] > 5 * 0.3**2 / 16  # two windows, each with 15/16 of the variance of 1 in 16 pixels
+
+
 def test_random_numbers_of_the_training_stay_alone(files: dict[str, Path]):
-    module = at(made(files), 5)
+    module = at(made(files, noise=0.1), 5)
     torch.manual_seed(3)
     state = torch.random.get_rng_state()
     module.drawn_styles(4)
+    module.noisy(batch())
     assert torch.equal(state, torch.random.get_rng_state())
 
 
@@ -190,6 +228,11 @@ def test_vectors_of_styles_are_a_group_of_their_own(files: dict[str, Path]):
     assert sorted(every) == sorted(id(p) for p in module.net.parameters())
 
 
+def test_vectors_have_a_learning_rate_of_their_own(files: dict[str, Path]):
+    module = made(files, optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1), style_lr_factor=4.0)
+    assert [group["lr"] for group in module.make_optimizer().param_groups] == [0.1, 0.4]
+
+
 def test_muon_does_not_take_vectors_for_a_matrix(files: dict[str, Path]):
     """It would make the steps of all styles orthogonal, and so let styles without a picture move."""
     module = made(files, optimizer=lambda groups: timm.optim.Muon(groups, lr=0.1, weight_decay=0.0))
@@ -209,6 +252,7 @@ def test_muon_does_not_take_vectors_for_a_matrix(files: dict[str, Path]):
 
 def test_a_step_changes_the_vectors_of_the_painted_styles_only(files: dict[str, Path]):
     module = made(files, styles_per_picture=1, optimizer=lambda groups: torch.optim.SGD(groups, lr=0.1))
+    torch.nn.init.normal_(module.net.layers[-1].weight)  # at first it is 0, and so are the gradients before it
     module.train().training_step(batch(1), 0).backward()
     (painted,) = module.drawn_styles(1).argmax(1).tolist()
     for parameter in module.net.style_parameters():

@@ -23,11 +23,12 @@ class ConditionalInstanceNorm(nn.Module):
     Args:
         channels: number C of channels of input and output ``(B, C, H, W)``; the output has channels last in memory.
         styles: number S of styles, each with a vector ``weight[s]`` and ``bias[s]``.
+        eps: variance that is added to each channel's.
     """
 
-    def __init__(self, channels: int, styles: int = 1) -> None:
+    def __init__(self, channels: int, styles: int = 1, eps: float = 1e-5) -> None:
         super().__init__()
-        self.channels, self.eps = channels, 1e-5
+        self.channels, self.eps = channels, eps
         self.weight = nn.Parameter(torch.ones(styles, channels))
         self.bias = nn.Parameter(torch.zeros(styles, channels))
 

@@ -35,7 +35,8 @@ from zoo.pictures.tensors import to_array, to_tensor
 
 CONTENT, NETWORK = "the content itself", "network"
 NOT_OF_THE_LOSS = {  # arguments
-    "channels", "blocks", "styles_per_picture", "trunk_after", "optimizer", "lr_scheduler", "log_pictures_every",
+    "channels", "blocks", "styles_per_picture", "trunk_after", "grid_weight", "noise", "style_lr_factor", "optimizer",
+    "lr_scheduler", "log_pictures_every",
 }  # fmt: skip
 SIDE = 512  # side in pixels of the picture for which the cost is counted
 TIMED, PASSES = 3, 5  # pictures that are timed, and timed passes of the network on each

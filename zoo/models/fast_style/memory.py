@@ -53,11 +53,11 @@ def rows_at_a_time(
 
 
 def bytes_a_pixel(channels: int) -> int:
-    """Bytes per pixel of a picture computed whole, in float32: four outputs of the first layer, and ten planes.
+    """Bytes per pixel of a picture computed whole, in float32: four outputs of the first layer, and 13 planes.
 
     ``python tests/benchmarks/fast_style_speed.py --memory`` prints it beside the measured memory, for strips too.
     """
-    return 4 * (4 * channels + 10)
+    return 4 * (4 * channels + 13)
 
 
 def strips_bytes(channels: int, size: tuple[int, int], rows: int) -> int:

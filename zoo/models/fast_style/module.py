@@ -15,13 +15,15 @@ from torch.optim import Optimizer
 from zoo.base.errors import ZooError
 from zoo.data.crops import PictureCrops
 from zoo.data.style import read_style
-from zoo.models.fast_style.net import FastStyle
+from zoo.models.fast_style.net import STRIDE, FastStyle
 from zoo.nn.learning import Learner, PictureLog
+from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.style_transfer import TOLD, StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
+GRID_WINDOWS = (4, 8)  # strides: in smaller windows a stroke looks like a grid
 ROWS = 3  # rows on a sheet of validation pictures
 CONTENT_LAYERS = {"relu3_3": 1.0, "relu4_2": 0.5}  # by relu4_2 alone a network loses the shapes
 STYLE_LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
@@ -55,8 +57,13 @@ class FastStyleModule(Learner):
         style_weight: weight of the style term.
         color_weight: weight of the colour term.
         tv_weight: weight of the total variation.
+        grid_weight: weight of :func:`zoo.nn.losses.grid.grid_loss`, against patterns that repeat with the stride.
+        noise: standard deviation of noise on the training pictures, which the painting should not show, so that the
+            frames of a video are painted alike.
         vgg: "timm", or the path of a safetensors file with VGG-16. None: random weights, which show colours and
             roughness but no shapes, for a try without any download.
+        style_lr_factor: learning rate of the vectors of the styles, relative to the trunk's: a step changes the vectors
+            of its own styles only.
         optimizer: makes the optimiser.
         lr_scheduler: makes the schedule, stepped after every batch.
         log_pictures_every: epochs between two sheets of validation pictures, in TensorBoard and in the run folder.
@@ -80,7 +87,10 @@ class FastStyleModule(Learner):
         style_weight: float = 1.0,
         color_weight: float = 100.0,
         tv_weight: float = 15.0,
+        grid_weight: float = 0.0,
+        noise: float = 0.0,
         vgg: str | None = "timm",
+        style_lr_factor: float = 1.0,
         optimizer: OptimizerCallable = torch.optim.Adam,
         lr_scheduler: LRSchedulerCallable | None = None,
         log_pictures_every: int = 1,
@@ -89,11 +99,16 @@ class FastStyleModule(Learner):
         self.paintings = paintings = read_styles(styles, style_size, style_sizes or {})
         if styles_per_picture < 1:
             raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
+        for name, value in (("grid_weight", grid_weight), ("noise", noise), ("style_lr_factor", style_lr_factor)):
+            if not 0 <= value < float("inf"):
+                raise ZooError(f"model.{name} must be 0 or more, not {value}")
         if not 0 <= trunk_after <= 1:
             raise ZooError(f"model.trunk_after must be from 0 to 1, not {trunk_after}")
         self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks}
         self.net = FastStyle(list(paintings), channels, blocks)
+        self.net.begin(list(paintings.values()))
         self.trunk_after, self.styles_per_picture = trunk_after, min(styles_per_picture, len(paintings))
+        self.grid_weight, self.noise = grid_weight, noise
         content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
         self.criterion = StyleTransferLoss(
             VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average", padding="replicate"),
@@ -101,7 +116,7 @@ class FastStyleModule(Learner):
             content_weight=content_weight, style_weight=style_weight, color_weight=color_weight, tv_weight=tv_weight,
         )  # fmt: skip
         self.monitor = ("val/loss", "min")
-        self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
+        self.style_lr_factor, self.optimizer, self.lr_scheduler = style_lr_factor, optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
         self.shown: list[list[Tensor]] = []
         self.steps = self.left_out = 0
@@ -113,16 +128,30 @@ class FastStyleModule(Learner):
         mix = self.drawn_styles(len(batch))
         each = self.styles_per_picture
         targets = {layer: f.repeat_interleave(each, 0) for layer, f in self.criterion.targets(batch).items()}
-        terms = self.criterion.terms(self(batch.repeat_interleave(each, 0), mix), targets, mix)
+        contents = batch.repeat_interleave(each, 0)
+        pictures = self(self.noisy(contents), mix)
+        terms = self.criterion.terms(pictures, targets, mix)
         loss = terms.pop("loss")
+        if self.grid_weight:
+            terms["grid"] = self.grid_weight * grid_loss(pictures, contents, STRIDE, GRID_WINDOWS)
+            loss = loss + terms["grid"]
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         return loss
 
-    def drawn_styles(self, pictures: int) -> Tensor:
-        """Weights ``(pictures * styles_per_picture, S)`` of this step's styles, which follow from step and rank."""
+    def generator(self) -> torch.Generator:
+        """Random numbers that follow from step and rank, so that a resumed training goes on the same."""
         processes = self.trainer.world_size if self._trainer else 1
-        generator = torch.Generator().manual_seed(self.global_step * processes + self.global_rank)
+        return torch.Generator().manual_seed(self.global_step * processes + self.global_rank)
+
+    def noisy(self, pictures: Tensor) -> Tensor:
+        if not self.noise:
+            return pictures
+        return pictures + self.noise * torch.randn(pictures.shape, generator=self.generator()).to(pictures)
+
+    def drawn_styles(self, pictures: int) -> Tensor:
+        """Weights ``(pictures * styles_per_picture, S)`` of this step's styles."""
+        generator = self.generator()
         count = len(self.net.styles)
         orders = [torch.randperm(count, generator=generator)[: self.styles_per_picture] for _ in range(pictures)]
         return F.one_hot(torch.cat(orders), count).float().to(self.device)
@@ -151,7 +180,9 @@ class FastStyleModule(Learner):
     def make_optimizer(self) -> Optimizer:
         """The vectors of the styles are no matrices, whatever their shape: Muon takes them by its fallback."""
         vectors = self.net.style_parameters()
-        return self.optimizer([{"params": self.trunk()}, {"params": vectors, "use_fallback": True}])
+        optimizer = self.optimizer([{"params": self.trunk()}, {"params": vectors, "use_fallback": True}])
+        optimizer.param_groups[-1]["lr"] *= self.style_lr_factor
+        return optimizer
 
     def trunk(self) -> list[nn.Parameter]:
         """The parameters that all styles share."""

@@ -14,10 +14,11 @@ from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d
 from zoo.nn.instance_norm import ConditionalInstanceNorm, blended
-from zoo.nn.squash import squashed
+from zoo.nn.squash import squashed, unsquashed
 
 STRIDE = 4  # stride of the deepest features
 LEAK = 0.2  # slope of the last activation below 0
+LEAST_VARIANCE = 0.01  # added to the variance of colours: a flat sky keeps its noise as small as it is
 MIN_SIDE = 8  # least side in pixels that the deepest layers can pad by reflection
 
 
@@ -38,6 +39,8 @@ class FastStyle(Model):
       would draw blobs, whose only use is to move its statistics. Its activation is a leaky ReLU: without a norm, all
       channels of a ReLU can be 0 in flat parts, which then have one colour in every style.
     - Three quarters of the paper's channels: 24, 48 and 96; ``channels=32`` is the paper's width.
+    - The output is a change of the picture in the style's colours (:class:`StyleColors`), not a picture from scratch:
+      shapes need not be learnt, only strokes.
     - Every convolution pads by reflection, so that no border becomes visible.
     - An upsampling step is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
       overlap draws a checkerboard (https://distill.pub/2016/deconv-checkerboard).
@@ -72,6 +75,7 @@ class FastStyle(Model):
             nn.LeakyReLU(LEAK, inplace=True),
             BlockConv2d(channels, 3, 9, bias=True),
         ])  # fmt: skip
+        self.recolor = StyleColors(count)
         self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor, mix: Tensor | None = None) -> Tensor:
@@ -79,7 +83,8 @@ class FastStyle(Model):
         right, below = lacking(width), lacking(height)
         if right or below:
             x = F.pad(x, (0, right, 0, below), "replicate")
-        y = through(self.layers, x - 0.5, self.first(x) if mix is None else mix)
+        x, mix = x - 0.5, self.first(x) if mix is None else mix
+        y = through(self.layers, x, mix) + self.recolor(x, mix)
         return squashed(y[..., :height, :width])
 
     @property
@@ -92,23 +97,33 @@ class FastStyle(Model):
         weights[0] = 1
         return weights.expand(x.shape[0], -1)
 
+    @torch.no_grad()
+    def begin(self, paintings: Sequence[Tensor]) -> None:
+        """Makes an untrained network return pictures in the colours of the paintings, each ``(1, 3, H, W)`` in 0..1."""
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        for number, painting in enumerate(paintings):
+            spread, mean = torch.std_mean(unsquashed(painting)[0].flatten(1), 1)
+            self.recolor.norm.weight[number], self.recolor.norm.bias[number] = spread, mean
+
     def adopted(self, tensors: dict[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Styles of the same name keep their vectors; a new style begins with the mean of all."""
+        """Styles of the same name keep their vectors; a new style begins with the mean of all, but its own colours."""
         names = list(arguments.get("styles") or ())
         own = {id(parameter) for parameter in self.style_parameters()}
         adopted = dict(tensors)
         for key, parameter in self.named_parameters():
             vectors = tensors.get(key)
             if id(parameter) in own and vectors is not None and vectors.ndim == 2 and len(vectors) == len(names):
-                mean = vectors.float().mean(0)
-                rows = [vectors[names.index(style)].float() if style in names else mean for style in self.styles]
-                adopted[key] = torch.stack(rows)
+                new = parameter.detach().clone() if key.startswith("recolor.") else vectors.float().mean(0)[None]
+                new = new.float().expand(len(self.styles), -1)
+                rows = [vectors[names.index(name)] if name in names else new[i] for i, name in enumerate(self.styles)]
+                adopted[key] = torch.stack([row.float() for row in rows])
         return adopted
 
     def style_parameters(self) -> list[nn.Parameter]:
         """The vectors of the styles, each ``(S, C)``; all other parameters are the trunk's."""
-        layers = (layer for layer in self.modules() if isinstance(layer, (ConditionalInstanceNorm, StyleScale)))
-        return [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
+        kinds = (ConditionalInstanceNorm, StyleScale, StyleColors)
+        layers = (layer for layer in self.modules() if isinstance(layer, kinds))
+        return [parameter for layer in layers for parameter in layer.parameters(recurse=False)]
 
     def facts(self) -> dict[str, Any]:
         return {"styles": self.styles, "channels": self.channels}
@@ -170,3 +185,24 @@ class StyleScale(nn.Module):
         x = x.contiguous(memory_format=torch.channels_last)  # convolutions after it would be slow otherwise
         weight, bias = (blended(mix, each).to(x.dtype)[..., None, None] for each in (self.weight, self.bias))
         return torch.addcmul(bias, x, weight)
+
+
+class StyleColors(nn.Module):
+    """Brings the colours of pictures ``(B, 3, H, W)`` to the style: normalised, then mapped by a matrix of the style.
+
+    Args:
+        styles: number S of styles, each with a matrix ``weight[s]`` of 3x3 values.
+    """
+
+    def __init__(self, styles: int) -> None:
+        super().__init__()
+        self.norm = ConditionalInstanceNorm(3, styles, eps=LEAST_VARIANCE)
+        self.weight = nn.Parameter(torch.eye(3).flatten().repeat(styles, 1))
+
+    def forward(self, x: Tensor, mix: Tensor) -> Tensor:
+        return self.mapped(self.norm(x, mix), mix)
+
+    def mapped(self, x: Tensor, mix: Tensor) -> Tensor:
+        """Multiplies each pixel by the matrix of the style."""
+        rows = torch.split(blended(mix, self.weight).to(x.dtype), 3, 1)
+        return torch.cat([(x * row[..., None, None]).sum(1, keepdim=True) for row in rows], 1)

@@ -59,7 +59,10 @@ def stylize_by_strips(
             strips.append(layer)
             if progress is not None:
                 progress(done, len(net.layers))
-        for _, top, y in strips.outputs():
+        colors = Strips(read, mix, strips.height, strips.rows)
+        colors.append(net.recolor.norm)
+        for (_, top, y), (_, _, color) in zip(strips.outputs(), colors.outputs(), strict=True):
+            y = y + net.recolor.mapped(color, mix)
             result.paste(Image.fromarray(to_array(squashed(y[0]))), (0, top))
     return result
 
