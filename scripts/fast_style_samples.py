@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
 from zoo import load
 from zoo.base.files import replace
@@ -34,6 +34,7 @@ from zoo.pictures.images import open_rgb
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
+STREET = Path(__file__).parents[1] / "cards" / "linknet_camvid" / "samples" / "street.jpg"
 PICTURES = ("coffee", "astronaut", "chelsea", "rocket")
 WIDE, CELL, NARROW = 400, 300, 220  # width of a cell in pixels: of a mask's sheet, of sheets of styles, of a strip
 SIDE = 320  # longer side of pictures beside L-BFGS
@@ -94,14 +95,14 @@ def blends(net: FastStyle, picture: Image.Image) -> Image.Image:
     return contact_sheet([cells], ("photograph", *titles), width=NARROW)
 
 
-def masked(net: FastStyle, picture: Image.Image) -> Image.Image:
-    """A mask with a soft ellipse, outside of which the photograph is painted."""
-    width, height = picture.size
-    mask = Image.new("L", picture.size, 255)
-    ImageDraw.Draw(mask).ellipse((width // 5, height // 8, 4 * width // 5, 7 * height // 8), fill=0)
-    mask = mask.filter(ImageFilter.GaussianBlur(max(picture.size) / 40))
-    cells = [np.asarray(picture), np.asarray(mask.convert("RGB")), painted(net, picture, mask=mask)]
-    return contact_sheet([cells], ("photograph", "mask", "result"), width=WIDE)
+def masked(net: FastStyle) -> Image.Image:
+    """A drawn street, the sky that LinkNet finds in it, and this sky painted."""
+    picture = open_rgb(STREET)
+    found = load("linknet").predict(picture)
+    sky = found.mask == found.labels.index("Sky")
+    mask = np.repeat(np.uint8(255 * sky)[..., None], 3, axis=2)
+    cells = [np.asarray(picture), mask, painted(net, picture, mask=sky)]
+    return contact_sheet([cells], ("drawn street", "sky, by LinkNet", "starry_night"), width=WIDE)
 
 
 def optimised(net: FastStyle, card: Path, pictures: Sequence[Image.Image], vgg: str, iterations: int) -> Image.Image:
@@ -154,7 +155,7 @@ def main() -> None:
     if options.vgg:
         sheet = optimised(net, options.card, pictures, options.vgg, options.iterations)
         save(sheet, out / "optimised.jpg")
-    save(masked(net, pictures[min(1, len(pictures) - 1)]), out / "mask.jpg")
+    save(masked(net), out / "mask.jpg")
 
 
 if __name__ == "__main__":

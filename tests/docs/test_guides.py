@@ -17,7 +17,11 @@ ROOT = Path(__file__).parents[2]
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BRIEF = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1"]
-SMALLER = {"fast_style": ["--model.vgg=null"], "perceptual_sr_pixel": ["--data.crop=96"]}
+SMALLER = {
+    "fast_style": ["--model.vgg=null"],
+    "perceptual_sr_pixel": ["--data.crop=96"],
+    "linknet_streets": ["--data.train=8", "--data.val=4"],
+}
 UNCOMPARED = 3  # exit code of `zoo evaluate` on other data than the card's
 
 

@@ -29,7 +29,7 @@ from zoo.nn.cost import macs, parameter_count
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.metrics.artefacts import MIN_SIDE, periodic_energy
-from zoo.nn.metrics.style import color_distance, patch_distance
+from zoo.nn.metrics.style import color_quantiles, distance, patch_quantiles
 from zoo.pictures.images import open_rgb
 from zoo.pictures.tensors import to_array, to_tensor
 
@@ -162,20 +162,25 @@ def style_distances(
 ) -> dict[str, dict[str, float]]:
     """Distances of each style, means over the pictures, relative to the photographs' own where it says so."""
     found = {}
+    contents = [(content, criterion.targets(content), quantiles(content)) for content in pictures]
     for number, (name, painting) in enumerate(zip(net.styles, paintings, strict=True)):
-        rows = []
-        for content in pictures:
-            made, painting = painted(net, content, number), painting.to(content.device)
-            kept = criterion.content_distance(made, criterion.targets(content))
-            searched = min(*made.shape[2:], *painting.shape[2:]) >= MIN_SIDE
-            grid = float(periodic_energy(made) / periodic_energy(painting)) if searched else 1.0
+        painting = painting.to(criterion.colors)
+        aim, rows = quantiles(painting), []
+        for content, targets, photograph in contents:
+            made = painted(net, content, number)
+            own, searched = quantiles(made), min(*made.shape[2:], *painting.shape[2:]) >= MIN_SIDE
             rows.append({
-                "patches": ratio(patch_distance(made, painting), patch_distance(content, painting)),
-                "colours": ratio(color_distance(made, painting), color_distance(content, painting)),
-                "content": float(kept), "grid": grid,
+                **{key: ratio(distance(own[key], aim[key]), distance(photograph[key], aim[key])) for key in aim},
+                "content": float(criterion.content_distance(made, targets)),
+                "grid": float(periodic_energy(made) / periodic_energy(painting)) if searched else 1.0,
             })  # fmt: skip
         found[name] = {key: fmean(row[key] for row in rows) for key in rows[0]}
     return found
+
+
+def quantiles(picture: Tensor) -> dict[str, Tensor]:
+    """What the distances of patches and colours compare."""
+    return {"patches": patch_quantiles(picture), "colours": color_quantiles(picture)}
 
 
 def distance_claims(data: str, protocol: str, distances: Mapping[str, Mapping[str, float]]) -> list[Figure]:

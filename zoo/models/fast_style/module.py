@@ -83,7 +83,7 @@ class FastStyleModule(Learner):
         trunk_after: float = 0.0,
         content_layers: dict[str, float] | None = None,
         style_layers: dict[str, float] | None = None,
-        content_weight: float = 4.0,
+        content_weight: float = 1.0,
         style_weight: float = 1.0,
         color_weight: float = 100.0,
         tv_weight: float = 15.0,

@@ -9,7 +9,7 @@ from torch import Tensor
 SCALES = (1, 2, 4)  # factors by which both pictures are reduced: strokes, shapes and areas
 PATCH = 7  # side of a patch in pixels
 STEP = 3  # pixels from a patch to the next: neighbours tell the same
-DIRECTIONS = 128  # directions along which patches or colours are sorted
+DIRECTIONS, COLOR_DIRECTIONS = 128, 32  # directions along which patches and colours are sorted
 QUANTILES = 512
 
 
@@ -23,20 +23,32 @@ def patch_distance(picture: Tensor, painting: Tensor) -> float:
         picture: RGB in 0..1, ``(1, 3, H, W)``.
         painting: RGB in 0..1, of any other size.
     """
-    generator = torch.Generator().manual_seed(0)
-    directions = F.normalize(torch.randn(DIRECTIONS, 3 * PATCH * PATCH, generator=generator), dim=1).to(picture)
-    total = 0.0
-    for scale in SCALES:
-        both = (_quantiles(directions, _patches(one, scale)) for one in (picture, painting))
-        total += float(_distance(*both))
-    return total / len(SCALES)
+    return distance(patch_quantiles(picture), patch_quantiles(painting))
 
 
 def color_distance(picture: Tensor, painting: Tensor) -> float:
     """Sliced Wasserstein distance of colours; arguments as of :func:`patch_distance`."""
-    generator = torch.Generator().manual_seed(1)
-    directions = F.normalize(torch.randn(DIRECTIONS, 3, generator=generator), dim=1).to(picture)
-    return float(_distance(*(_quantiles(directions, one[0].flatten(1)) for one in (picture, painting))))
+    return distance(color_quantiles(picture), color_quantiles(painting))
+
+
+def distance(one: Tensor, other: Tensor) -> float:
+    """Mean distance of quantiles of the same shape."""
+    return float((one - other).abs().mean())
+
+
+def patch_quantiles(picture: Tensor) -> Tensor:
+    """What :func:`patch_distance` compares: ``(SCALES, DIRECTIONS, QUANTILES)`` of a picture ``(1, 3, H, W)``."""
+    directions = _directions(DIRECTIONS, 3 * PATCH * PATCH, 0).to(picture)
+    return torch.stack([_quantiles(directions, _patches(picture, scale)) for scale in SCALES])
+
+
+def color_quantiles(picture: Tensor) -> Tensor:
+    """What :func:`color_distance` compares: ``(COLOR_DIRECTIONS, QUANTILES)`` of a picture ``(1, 3, H, W)``."""
+    return _quantiles(_directions(COLOR_DIRECTIONS, 3, 1).to(picture), picture[0].flatten(1))
+
+
+def _directions(count: int, dimensions: int, seed: int) -> Tensor:
+    return F.normalize(torch.randn(count, dimensions, generator=torch.Generator().manual_seed(seed)), dim=1)
 
 
 def _patches(picture: Tensor, scale: int) -> Tensor:
@@ -52,7 +64,3 @@ def _quantiles(directions: Tensor, columns: Tensor) -> Tensor:
     """Quantiles of columns ``(C, N)`` along directions ``(D, C)``: ``(D, QUANTILES)``."""
     values = (directions @ columns).sort(1).values
     return values[:, torch.linspace(0, values.shape[1] - 1, QUANTILES, device=values.device).round().long()]
-
-
-def _distance(one: Tensor, other: Tensor) -> Tensor:
-    return (one - other).abs().mean()
