@@ -144,7 +144,7 @@ def test_progress(net: FastStyle, cat: np.ndarray):
 
 @pytest.mark.parametrize("tile", [0, -3, 2.5, "all", True])
 def test_a_tile_that_is_none(net: FastStyle, cat: np.ndarray, tile: object):
-    with pytest.raises(ZooError, match="tile is a number of rows from 1 on"):
+    with pytest.raises(ZooError, match="tile must be a number of rows from 1 on"):
         net.predict(cat, tile=tile)
 
 

@@ -34,7 +34,7 @@ class ConditionalInstanceNorm(nn.Module):
 
     def forward(self, x: Tensor, mix: Tensor) -> Tensor:
         """Takes the weights of the styles for each picture, ``(B, S)``."""
-        weight, bias = blended(mix, self.weight), blended(mix, self.bias)
+        weight, bias = blended_vectors(mix, self.weight), blended_vectors(mix, self.bias)
         if tracing():
             return normalized(x, *statistics_by_rows(x), weight, bias, self.eps)
         if x.device.type != "cpu":
@@ -53,10 +53,11 @@ class ConditionalInstanceNorm(nn.Module):
 
     def normalize(self, x: Tensor, mix: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """Normalises by given statistics ``(B, C)``, such as the statistics of the whole picture if x is a tile."""
-        return normalized(x, mean, variance, blended(mix, self.weight), blended(mix, self.bias), self.eps)
+        weight, bias = blended_vectors(mix, self.weight), blended_vectors(mix, self.bias)
+        return normalized(x, mean, variance, weight, bias, self.eps)
 
 
-def blended(mix: Tensor, vectors: Tensor) -> Tensor:
+def blended_vectors(mix: Tensor, vectors: Tensor) -> Tensor:
     """Sums ``(B, C)`` of the vectors of styles ``(S, C)`` by weights ``(B, S)``.
 
     Not a matrix product, which autocast would compute in 16 bits.

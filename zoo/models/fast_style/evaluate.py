@@ -40,8 +40,8 @@ NOT_OF_THE_LOSS = {  # arguments
 }  # fmt: skip
 SIDE = 512  # side in pixels of the picture for which the cost is counted
 TIMED, PASSES = 3, 5  # pictures that are timed, and timed passes of the network on each
-LOSS_TOLERANCE = 0.03  # of the ratio: other kernels lead L-BFGS elsewhere, on one picture by 3 % at 50 iterations
-TOLERANCE = 0.01  # of the other figures, which need no L-BFGS
+LOSS_TOLERANCE = 0.03  # tolerance of the ratio: other kernels lead L-BFGS elsewhere, by 3 % on one picture
+TOLERANCE = 0.01  # tolerance of the other figures, which need no L-BFGS
 
 
 def evaluate(

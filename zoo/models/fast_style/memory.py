@@ -39,7 +39,7 @@ def rows_at_a_time(
         whole = not by_strips or memory.fits([pictures, need], FREE_FRACTION)
         rows = None if whole else max(STRIP // width, MIN_ROWS)
     elif tile is not None:
-        check_count("tile", tile, 'is a number of rows from 1 on, "auto" or None')
+        check_count("tile", tile, 'must be a number of rows from 1 on, "auto" or None')
         rows = int(tile)
     if rows is not None and rows < height:
         need = (strips_bytes(channels, size, rows), device)

@@ -23,7 +23,7 @@ from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array
 
-GRID_WINDOWS = (4, 8)  # strides: in smaller windows a stroke looks like a grid
+GRID_WINDOWS = (8, 16)  # strides: in smaller windows a stroke looks like a grid
 ROWS = 3  # rows on a sheet of validation pictures
 CONTENT_LAYERS = {"relu3_3": 1.0, "relu4_2": 0.5}  # by relu4_2 alone a network loses the shapes
 STYLE_LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}

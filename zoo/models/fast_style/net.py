@@ -13,7 +13,7 @@ from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d
-from zoo.nn.instance_norm import ConditionalInstanceNorm, blended
+from zoo.nn.instance_norm import ConditionalInstanceNorm, blended_vectors
 from zoo.nn.squash import squashed, unsquashed
 
 STRIDE = 4  # stride of the deepest features
@@ -183,7 +183,7 @@ class StyleScale(nn.Module):
 
     def forward(self, x: Tensor, mix: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)  # convolutions after it would be slow otherwise
-        weight, bias = (blended(mix, each).to(x.dtype)[..., None, None] for each in (self.weight, self.bias))
+        weight, bias = (blended_vectors(mix, each).to(x.dtype)[..., None, None] for each in (self.weight, self.bias))
         return torch.addcmul(bias, x, weight)
 
 
@@ -204,5 +204,5 @@ class StyleColors(nn.Module):
 
     def mapped(self, x: Tensor, mix: Tensor) -> Tensor:
         """Multiplies each pixel by the matrix of the style."""
-        rows = torch.split(blended(mix, self.weight).to(x.dtype), 3, 1)
+        rows = torch.split(blended_vectors(mix, self.weight).to(x.dtype), 3, 1)
         return torch.cat([(x * row[..., None, None]).sum(1, keepdim=True) for row in rows], 1)

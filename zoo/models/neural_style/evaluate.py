@@ -29,7 +29,7 @@ from zoo.pictures.tensors import to_array, to_tensor
 
 DEFAULT, FLOAT32, ONE_SIZE = "as it is", "float32", "one size"
 SAME_TIME = "one size, as long as it takes"  # as DEFAULT takes
-MOVED = "float32, content moved by 1e-4"  # of the range, at most: shows which picture difference means nothing
+MOVED = "float32, content moved by 1e-4"  # at most 1e-4 of the range: shows which picture difference means nothing
 RATIO_TOLERANCE, PSNR_TOLERANCE = 0.05, 3.0  # other kernels lead L-BFGS elsewhere
 
 

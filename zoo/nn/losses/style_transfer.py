@@ -14,7 +14,7 @@ from zoo.nn.losses.perceptual import gram_matrix, total_variation
 TOLD = "{loss:.4f} (content {content:.4f}, style {style:.4f}, color {color:.4f}, tv {tv:.4f})"  # format of the terms
 COLOR_STRIDE = 4  # side of the blocks whose mean colours are compared: strokes count, grain does not
 DIRECTIONS = 19  # directions in RGB along which colours are sorted: the three axes first
-QUANTILES = 256  # of the colours along a direction
+QUANTILES = 256  # number of quantiles of the colours along a direction
 EPSILON = 1e-6  # keeps the gradient of a root finite
 
 
@@ -123,14 +123,14 @@ class StyleTransferLoss(nn.Module):
     def _style(self, features: Mapping[str, Tensor], mix: Tensor) -> Tensor:
         total = self.colors.new_zeros(())
         for layer, weight in self.style_layers.items():
-            target = blended(mix, self.get_buffer(f"gram_{layer}"))
+            target = blended_targets(mix, self.get_buffer(f"gram_{layer}"))
             squared = (gram_matrix(features[layer]) - target).square().sum((1, 2))
             norm = target.square().sum((1, 2))
             total = total + weight * (squared / torch.where(norm > 0, norm, 1) + EPSILON).sqrt().mean()
         return total
 
     def _color(self, picture: Tensor, mix: Tensor) -> Tensor:
-        return (self.sorted_colors(picture) - blended(mix, self.colors)).square().mean()
+        return (self.sorted_colors(picture) - blended_targets(mix, self.colors)).square().mean()
 
     def sorted_colors(self, picture: Tensor) -> Tensor:
         """Quantiles of the colours along each direction, ``(B, 3, H, W)`` -> ``(B, DIRECTIONS, QUANTILES)``."""
@@ -141,7 +141,7 @@ class StyleTransferLoss(nn.Module):
         return values[..., places]
 
 
-def blended(mix: Tensor, targets: Tensor) -> Tensor:
+def blended_targets(mix: Tensor, targets: Tensor) -> Tensor:
     """Means of targets ``(S, ...)`` by weights ``(B, S)``, in their own precision also under autocast: ``(B, ...)``."""
     with torch.autocast(targets.device.type, enabled=False):
         return torch.einsum("bs,s...->b...", mix, targets)
