@@ -39,10 +39,14 @@ class Plain(nn.Module):
     def __init__(self, net: FastStyle) -> None:
         super().__init__()
         self.layers = nn.Sequential(*map(written_out, net.layers))
+        matrix = nn.Conv2d(3, 3, 1, bias=False)
+        matrix.load_state_dict({"weight": net.recolor.weight[0].view(3, 3, 1, 1)})
+        self.recolor = nn.Sequential(written_out(net.recolor.norm), matrix)
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        return squashed(self.layers(x - 0.5))
+        x = x - 0.5
+        return squashed(self.layers(x) + self.recolor(x))
 
 
 class PlainBlock(nn.Module):
@@ -72,7 +76,7 @@ def written_out(module: nn.Module) -> nn.Module:
     if isinstance(module, StyleScale):
         return PlainScale(module)
     if isinstance(module, ConditionalInstanceNorm):
-        norm = nn.InstanceNorm2d(module.channels, affine=True)
+        norm = nn.InstanceNorm2d(module.channels, module.eps, affine=True)
         norm.load_state_dict({"weight": module.weight[0], "bias": module.bias[0]})
         return norm
     if not isinstance(module, nn.Conv2d):
