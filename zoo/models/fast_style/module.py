@@ -71,6 +71,7 @@ class FastStyleModule(Learner):
 
     learns_from = PictureCrops
     net: FastStyle
+    shown: list[list[Tensor]]  # rows of the sheet: content, and a picture of each style
 
     def __init__(
         self,
@@ -97,16 +98,9 @@ class FastStyleModule(Learner):
     ) -> None:
         super().__init__("content", "style", "color", "tv", "loss")
         self.paintings = paintings = read_styles(styles, style_size, style_sizes or {})
-        if styles_per_picture < 1:
-            raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
-        for name, value in (("grid_weight", grid_weight), ("noise", noise), ("style_lr_factor", style_lr_factor)):
-            if not 0 <= value < float("inf"):
-                raise ZooError(f"model.{name} must be 0 or more, not {value}")
-        if not 0 <= trunk_after <= 1:
-            raise ZooError(f"model.trunk_after must be from 0 to 1, not {trunk_after}")
+        check_numbers(styles_per_picture, trunk_after, grid_weight, noise, style_lr_factor)
         self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks}
-        self.net = FastStyle(list(paintings), channels, blocks)
-        self.net.begin(list(paintings.values()))
+        self.net = FastStyle(list(paintings), channels, blocks).begin(list(paintings.values()))
         self.trunk_after, self.styles_per_picture = trunk_after, min(styles_per_picture, len(paintings))
         self.grid_weight, self.noise = grid_weight, noise
         content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
@@ -115,11 +109,9 @@ class FastStyleModule(Learner):
             list(paintings.values()), content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, color_weight=color_weight, tv_weight=tv_weight,
         )  # fmt: skip
-        self.monitor = ("val/loss", "min")
         self.style_lr_factor, self.optimizer, self.lr_scheduler = style_lr_factor, optimizer, lr_scheduler
-        self.pictures = PictureLog(log_pictures_every)
-        self.shown: list[list[Tensor]] = []
-        self.steps = self.left_out = 0
+        self.monitor, self.pictures = ("val/loss", "min"), PictureLog(log_pictures_every)
+        self.shown, self.steps, self.left_out = [], 0, 0
 
     def forward(self, x: Tensor, mix: Tensor | None = None) -> Tensor:
         return self.net(self.as_weights(x), None if mix is None else self.as_weights(mix)).float()
@@ -207,6 +199,23 @@ class FastStyleModule(Learner):
     def on_train_end(self) -> None:
         if self.left_out:
             print(f"{self.left_out} of {self.steps} steps were skipped: their gradient was not finite")  # noqa: T201
+
+
+def check_numbers(
+    styles_per_picture: int, trunk_after: float, grid_weight: float, noise: float, style_lr_factor: float
+) -> None:
+    """Refuses arguments that are out of their range.
+
+    Raises:
+        ZooError: the argument, its range and its value.
+    """
+    if styles_per_picture < 1:
+        raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
+    if not 0 <= trunk_after <= 1:
+        raise ZooError(f"model.trunk_after must be from 0 to 1, not {trunk_after}")
+    for name, value in (("grid_weight", grid_weight), ("noise", noise), ("style_lr_factor", style_lr_factor)):
+        if not 0 <= value < float("inf"):
+            raise ZooError(f"model.{name} must be 0 or more, not {value}")
 
 
 def read_styles(styles: Mapping[str, Path] | None, size: int, sizes: Mapping[str, int]) -> dict[str, Tensor]:

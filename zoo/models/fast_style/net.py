@@ -98,12 +98,13 @@ class FastStyle(Model):
         return weights.expand(x.shape[0], -1)
 
     @torch.no_grad()
-    def begin(self, paintings: Sequence[Tensor]) -> None:
+    def begin(self, paintings: Sequence[Tensor]) -> FastStyle:
         """Makes an untrained network return pictures in the colours of the paintings, each ``(1, 3, H, W)`` in 0..1."""
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         for number, painting in enumerate(paintings):
             spread, mean = torch.std_mean(unsquashed(painting)[0].flatten(1), 1)
             self.recolor.norm.weight[number], self.recolor.norm.bias[number] = spread, mean
+        return self
 
     def adopted(self, tensors: dict[str, Tensor], arguments: Mapping[str, Any]) -> dict[str, Tensor]:
         """Styles of the same name keep their vectors; a new style begins with the mean of all, but its own colours."""
