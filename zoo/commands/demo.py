@@ -13,9 +13,9 @@ from zoo.commands.terminal import Parser
 from zoo.exports.settings import NEEDED
 
 EPILOG = """The folder needs no installation and no program: any web server or static Space serves it. Each page loads
-its model with the first picture, replays the card's golden input, and refuses to work where the answer differs from the
-published one. Pictures do not leave the browser. The runtime, onnxruntime-web, comes from npm's registry, is verified by
-its SHA-256, and is kept in the cache."""
+its model with the first picture, replays the card's golden input, and refuses to work if the answer differs from the
+published one. Pictures do not leave the browser. The runtime, onnxruntime-web, comes from npm's registry, is verified
+by its SHA-256, and is kept in the cache."""
 
 
 def main(argv: list[str]) -> int:

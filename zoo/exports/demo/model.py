@@ -97,7 +97,8 @@ class Shown:
             tensors = safetensors.numpy.load(described.read(source, self.card.config["golden"]))
             picture, output = tensors["input"], tensors["output"]
         except (KeyError, safetensors.SafetensorError, TypeError) as error:
-            raise ZooError(f"{source}: its golden input cannot be read: {first_line(error)}\n{source.restoring}") from None
+            problem = f"{source}: its golden input cannot be read: {first_line(error)}"
+            raise ZooError(f"{problem}\n{source.restoring}") from None
         pixels, numbers = picture.astype(np.uint8).tobytes(), output.astype("<f4").tobytes()
         offset = -(-len(pixels) // 4) * 4
         place = {"file": f"{FOLDER}/{self.card.name}.golden.bin", "shape": list(picture.shape), "offset": offset}
@@ -112,7 +113,8 @@ def told(sample: Sample, page: str) -> dict[str, Any]:
 
 def file_of(sample: Sample, page: str, number: int) -> str:
     """The file of one of a sample's pictures, in the folder of a site."""
-    return f"samples/{page}_{sample.name}{'_ab'[number + 1] if len(sample.pictures) > 1 else ''}.png"
+    which = f"_{'ab'[number]}" if len(sample.pictures) > 1 else ""
+    return f"samples/{page}_{sample.name}{which}.png"
 
 
 def write_samples(folder: Path, page: str) -> list[Sample]:

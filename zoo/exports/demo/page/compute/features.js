@@ -133,7 +133,7 @@ function breadth(matches, first) {
     return Math.sqrt(Math.max(0, (xx + yy - Math.hypot(xx - yy, 2 * xy)) / 2));
 }
 
-/** Points whose descriptors are each other's nearest and similar, as [x, y, u, v]. */
+/** Points whose descriptors are each other's nearest and similar, as [x, y, u, v], the most similar first. */
 function matched(a, b) {
     const toB = new Int32Array(a.count).fill(-1), toA = new Int32Array(b.count).fill(-1);
     const best = new Float32Array(a.count).fill(-2), other = new Float32Array(b.count).fill(-2);
@@ -147,7 +147,7 @@ function matched(a, b) {
     const found = [];
     toB.forEach((j, i) => {
         if (j >= 0 && toA[j] === i && best[i] >= AGREE)
-            found.push([a.points[2 * i], a.points[2 * i + 1], b.points[2 * j], b.points[2 * j + 1]]);
+            found.push({ alike: best[i], match: [a.points[2 * i], a.points[2 * i + 1], b.points[2 * j], b.points[2 * j + 1]] });
     });
-    return found;
+    return found.sort((one, other) => other.alike - one.alike).map(each => each.match);
 }

@@ -38,7 +38,7 @@ export class View {
             radios("Shown", MODES, this.mode, mode => this.#switch(mode)), this.stack, this.mosaic, fade.row, this.told,
             make("p", { className: "note" }, "Drag the corners of the first picture, or move them with the arrow keys, to compare with your own eye or to begin from there."),
             make("div", { className: "row" }, button("Align", () => this.compute()), button("Align from these corners", () => this.compute(this.matrix)),
-                button("Back to the answer", () => this.answer && this.#take(this.answer))),
+                button("Back to the answer", () => this.#back())),
             this.numbers,
             make("div", { className: "row" }, button("Copy the matrix", () => this.#copy()), button("Save both in one", () => this.#save())),
         ];
@@ -63,6 +63,13 @@ export class View {
         this.told.textContent = !found.valid ? "No homography was found: do these pictures show the same flat or far thing?"
             : found.trusted ? `Aligned: ${sure}.` : `Not to be trusted: ${sure}. Look at the overlay first.`;
         this.#take(found.matrix);
+        if (this.mode === "stitched") await this.#stitch();
+    }
+
+    async #back() {
+        if (!this.answer) return;
+        this.#take(this.answer);
+        if (this.mode === "stitched") await this.#stitch();
     }
 
     #take(matrix) {
@@ -83,8 +90,8 @@ export class View {
     #place() {
         if (!this.matrix) return;
         const scale = this.second.clientWidth / this.second.width, half = translation(0.5, 0.5);
-        const onto = times(times([scale, 0, 0, 0, scale, 0, 0, 0, 1], times(half, times(this.matrix, inverse(half)))), [1, 0, 0, 0, 1, 0, 0, 0, 1]);
-        const [a, b, c, d, e, f, g, h, i] = onto; // CSS counts from the edge of a pixel, not from its middle
+        const edges = times(half, times(this.matrix, inverse(half))); // CSS counts from the edge of a pixel, not its middle
+        const [a, b, c, d, e, f, g, h, i] = times([scale, 0, 0, 0, scale, 0, 0, 0, 1], edges);
         this.first.style.transform = `matrix3d(${[a, d, 0, g, b, e, 0, h, 0, 0, 1, 0, c, f, 0, i].join(",")})`;
         this.outline.firstChild.setAttribute("points", this.places.map(place => place.join(",")).join(" "));
         this.handles.forEach((handle, k) => {
