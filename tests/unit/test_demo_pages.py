@@ -30,7 +30,6 @@ pytest.importorskip("onnx", reason="the extra export is not installed")
 CHROMIUM = program()
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install it, or name it in ZOO_TEST_BROWSER"),
-    pytest.mark.xdist_group("browser"),
     pytest.mark.timeout(900),
 ]
 MODELS = [name for name in site.default_models() if name in card_names()]

@@ -11,17 +11,20 @@ from PIL import Image
 
 from zoo.base.registry import card_folder
 from zoo.data.pairs import sample
+from zoo.data.photometric import light
 from zoo.data.streets import FIRST_SCENE, draw_street
-from zoo.data.wide_pairs import wide_pair
 from zoo.pictures.geometry import matrix_from_corners
 from zoo.pictures.images import open_rgb
 
-STREETS = tuple(FIRST_SCENE["test"] + i for i in (0, 3))  # scenes that nothing is trained on
+STREETS = tuple(FIRST_SCENE["test"] + i for i in (4, 9))  # scenes by day that nothing is trained on
 DRAWN = "drawn by the program"
 PHOTOGRAPH = ("neural_style", "coffee.jpg")  # card and file
 TAKEN = "photograph by Rachel Michetti, CC0"  # as that card says
-# Corners of the first picture of a near pair in the drawn street, in pixels: a small turn, and a little perspective.
-NEAR = np.array([[180.0, 120.0], [840.0, 150.0], [800.0, 600.0], [150.0, 610.0]])
+# The second picture of a pair is the middle of a drawn street of 960x720 pixels; these are the first one's corners there.
+MIDDLE = np.s_[120:600, 160:800]
+NEAR = np.array([[180.0, 120.0], [840.0, 150.0], [800.0, 600.0], [150.0, 610.0]])  # a small turn, some perspective
+FAR = np.array([[320.0, 60.0], [813.0, 290.0], [640.0, 660.0], [147.0, 430.0]])  # turned by 25 degrees, and nearer
+CONTRAST, BRIGHTNESS = 0.8, 20.0  # of the second picture of a far pair
 
 
 @dataclass(frozen=True)
@@ -88,15 +91,18 @@ def _small_photograph() -> Sample | None:
 def near_pair() -> Sample:
     """A street, and the same a little turned and tilted."""
     picture = _street(1, (720, 960))
-    b = picture[120:600, 160:800]
-    a = sample(picture, matrix_from_corners(NEAR, 640, 480), 640, 480)
-    return Sample("near", "small turn", DRAWN, [Image.fromarray(a), Image.fromarray(b)])
+    return _pair("near", "small turn", sample(picture, matrix_from_corners(NEAR, 640, 480), 640, 480), picture[MIDDLE])
 
 
 def far_pair() -> Sample:
-    """A street, and the same turned, zoomed and tilted, in another light."""
-    pair = wide_pair(_street(0, (1440, 1920)), 3, 0)
-    return Sample("far", "turned and zoomed", DRAWN, [Image.fromarray(pair.a), Image.fromarray(pair.b)])
+    """A street, and the same turned and enlarged, in another light."""
+    picture = _street(0, (720, 960))
+    a = sample(picture, matrix_from_corners(FAR, 640, 480), 640, 480)
+    return _pair("far", "turned and zoomed", a, light(picture[MIDDLE], CONTRAST, BRIGHTNESS))
+
+
+def _pair(name: str, label: str, a: np.ndarray, b: np.ndarray) -> Sample:
+    return Sample(name, label, DRAWN, [Image.fromarray(a), Image.fromarray(np.ascontiguousarray(b))])
 
 
 MAKERS: dict[str, tuple[Callable[[], Sample | None], ...]] = {
