@@ -20,7 +20,7 @@ STREETS = tuple(FIRST_SCENE["test"] + i for i in (4, 9))  # scenes by day that n
 DRAWN = "drawn by the program"
 PHOTOGRAPH = ("neural_style", "coffee.jpg")  # card and file
 TAKEN = "photograph by Rachel Michetti, CC0"  # as that card says
-# The second picture of a pair is the middle of a drawn street of 960x720 pixels; these are the first one's corners there.
+# The second picture of a pair is the middle of a drawn street of 960x720 pixels; the first has these corners there.
 MIDDLE = np.s_[120:600, 160:800]
 NEAR = np.array([[180.0, 120.0], [840.0, 150.0], [800.0, 600.0], [150.0, 610.0]])  # a small turn, some perspective
 FAR = np.array([[320.0, 60.0], [813.0, 290.0], [640.0, 660.0], [147.0, 430.0]])  # turned by 25 degrees, and nearer
