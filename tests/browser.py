@@ -124,13 +124,13 @@ class Tab:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 60) -> Any:
-        """Waits until an expression is true; returns its value."""
+    def wait(self, condition: str, seconds: float = 60) -> None:
+        """Waits until an expression is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with contextlib.suppress(AssertionError):  # while the page loads
-                if value := self.evaluate(condition, timeout=seconds):
-                    return value
+                if self.evaluate(f"Boolean({condition})", timeout=seconds):
+                    return
             time.sleep(0.05)
         raise TimeoutError(f"{condition} did not become true; the page says {self.says()!r}")
 

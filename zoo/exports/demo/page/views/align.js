@@ -95,8 +95,9 @@ export class View {
         this.first.style.transform = `matrix3d(${[a, d, 0, g, b, e, 0, h, 0, 0, 1, 0, c, f, 0, i].join(",")})`;
         this.outline.firstChild.setAttribute("points", this.places.map(place => place.join(",")).join(" "));
         this.handles.forEach((handle, k) => {
-            const [x, y] = this.places[k];
-            Object.assign(handle.style, { left: `${(x + 0.5) * scale}px`, top: `${(y + 0.5) * scale}px` });
+            const [x, y] = this.places[k], within = (place, side) => Math.min(Math.max((place + 0.5) * scale, 0), side);
+            const left = within(x, this.second.clientWidth), top = within(y, this.second.clientHeight); // else out of reach
+            Object.assign(handle.style, { left: `${left}px`, top: `${top}px` });
             handle.setAttribute("aria-label", `${NAMES[k]} corner of the first picture, at ${x.toFixed(0)}, ${y.toFixed(0)}`);
         });
     }
