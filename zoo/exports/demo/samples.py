@@ -77,7 +77,7 @@ def _small_street() -> Sample:
 
 def _photograph() -> Sample | None:
     found = photograph()
-    return found and Sample("coffee", "coffee", TAKEN, [found])
+    return None if found is None else Sample("coffee", "coffee", TAKEN, [found])
 
 
 def _small_photograph() -> Sample | None:
