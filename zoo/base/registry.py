@@ -55,6 +55,8 @@ class Architecture:
             there is none.
         foreign: the function ``(shapes of tensors by name) -> arguments of the network`` that recognises files of other
             programs with the same network and names, and returns None for any other file; empty: there are none.
+        page: how the page of ``zoo demo`` computes and shows it: the name of a module in
+            ``zoo/exports/demo/page/compute``; empty: it has no page.
     """
 
     net: str
@@ -74,6 +76,7 @@ class Architecture:
     result: str = ""
     chain: str = ""
     foreign: str = ""
+    page: str = ""
 
 
 def architectures() -> dict[str, Architecture]:

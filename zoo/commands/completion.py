@@ -48,7 +48,16 @@ complete -c zoo -a '(__zoo_words)'
 """,
 }
 OPTION = re.compile(r"^  (?:-\w(?: \S+)?, )?(--[\w.-]+)", re.MULTILINE)  # an option at the start of a line of help
-OF_MODELS = ("bundle", "evaluate", "export", "info", "predict", "publish", "pull")  # verbs that a model's name follows
+OF_MODELS = (
+    "bundle",
+    "demo",
+    "evaluate",
+    "export",
+    "info",
+    "predict",
+    "publish",
+    "pull",
+)  # verbs before a model's name
 
 
 def run(argv: list[str]) -> int:

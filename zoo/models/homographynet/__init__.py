@@ -19,6 +19,7 @@ ARCHITECTURE = Architecture(
     inputs=("a", "b"),
     result="zoo.pictures.homography.Homography",
     chain="zoo.pictures.panorama.panorama",
+    page="homography",
 )
 
 __getattr__ = lazy(ARCHITECTURE)

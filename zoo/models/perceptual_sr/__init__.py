@@ -17,6 +17,7 @@ ARCHITECTURE = Architecture(
     input="RGB 0..1, any size; the output is as many times as large as the scale says, four by default",
     example=(3, 24, 32),
     foreign="zoo.models.perceptual_sr.foreign.arguments_of",
+    page="enlarge",
 )
 
 __getattr__ = lazy(ARCHITECTURE)
