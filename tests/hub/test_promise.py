@@ -69,8 +69,10 @@ def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], 
         given = [f"--data.content={folder / 'content.png'}", f"--data.style={folder / 'style.png'}"]
         return [*given, f"--vgg={vgg}", "--iterations=2"]
     root = pictures(folder / "pictures")
-    given = [f"--data.root={root}", "--data.val_fraction=0.3", f"--style={folder / 'style.png'}"]
-    return [*given, f"--vgg={vgg}", "--sizes=[32]", "--iterations=[2]", "--photographs=2"]
+    names = read_json(locate.find("fast_style").folder / "config.json")["arguments"]["styles"]
+    styles = ", ".join(f"{name}: {folder / 'style.png'}" for name in names)
+    given = [f"--data.root={root}", "--data.val_fraction=0.3", f"--styles={{{styles}}}", f"--vgg={vgg}"]
+    return [*given, "--size=32", "--iterations=[2]", "--photographs=2", "--compared=1"]
 
 
 def figures(out: str) -> list[str]:
