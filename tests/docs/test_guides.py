@@ -18,7 +18,7 @@ GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 BRIEF = ["--trainer.limit_train_batches=2", "--trainer.limit_val_batches=1"]
 SMALLER = {
-    "fast_style": ["--model.vgg=null"],
+    "fast_style": ["--model.vgg=null", "--model.style_size=64", "--data.size=96", "--data.crop=64"],
     "perceptual_sr_pixel": ["--data.crop=96"],
     "linknet_streets": ["--data.train=8", "--data.val=4"],
 }
@@ -40,7 +40,7 @@ def brief(words: list[str]) -> list[str]:
         added = ["--trainer.max_epochs=1", *BRIEF, "--data.num_workers=0", "--data.batch_size=2"]
         return [*words, *added, *(each for key, options in SMALLER.items() if key in line for each in options)]
     if words[:2] == ["predict", "neural_style"]:
-        return [*words, "--vgg", "null"]
+        return [*words, "--vgg", "null", "--iterations", "3"]
     if words[0] == "collect":
         return [*words, "--allow-private", "--delay", "0"]
     return words

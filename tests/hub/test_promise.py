@@ -22,11 +22,11 @@ from zoo.hub import locate
 from zoo.nn.vgg import VGGFeatures
 
 
-def pictures(folder: Path, size: tuple[int, int] = (64, 48)) -> Path:
+def pictures(folder: Path, size: tuple[int, int] = (64, 48), count: int = 12) -> Path:
     """Parts of a photograph."""
     folder.mkdir(parents=True)
     width, height = size
-    for i, y in enumerate(range(0, 240, 20)):
+    for i, y in enumerate(range(0, 20 * count, 20)):
         Image.fromarray(data.astronaut()[y : y + height, y : y + width]).save(folder / f"{i}.png")
     return folder
 
@@ -62,7 +62,7 @@ def arguments(architecture: str, folder: Path, vgg: Path, tiny: Callable[[str], 
     if architecture == "xfeat":
         return [f"--data.root={pictures(folder / 'pictures', (330, 260))}", "--data.val_fraction=0.3", "--pairs=3"]
     if architecture == "perceptual_sr":
-        return [f"--data.test=[{pictures(folder / 'Two', (160, 120))}]", f"--vgg={vgg}"]
+        return [f"--data.test=[{pictures(folder / 'Two', (160, 120), 2)}]", f"--vgg={vgg}"]
     Image.fromarray(draw_pattern(48, 64)).save(folder / "style.png")
     if architecture == "neural_style":
         Image.fromarray(data.coffee()[100:164, 100:196]).save(folder / "content.png")
