@@ -48,16 +48,8 @@ complete -c zoo -a '(__zoo_words)'
 """,
 }
 OPTION = re.compile(r"^  (?:-\w(?: \S+)?, )?(--[\w.-]+)", re.MULTILINE)  # an option at the start of a line of help
-OF_MODELS = (
-    "bundle",
-    "demo",
-    "evaluate",
-    "export",
-    "info",
-    "predict",
-    "publish",
-    "pull",
-)  # verbs before a model's name
+# verbs that a model's name follows
+OF_MODELS = ("bundle", "demo", "evaluate", "export", "info", "predict", "publish", "pull")
 
 
 def run(argv: list[str]) -> int:

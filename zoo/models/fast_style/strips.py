@@ -83,6 +83,7 @@ class Strips:
         self.pending: list[Callable[[Tensor], Tensor]] = []  # layers after the kept input
 
     def append(self, layer: nn.Module) -> None:
+        """Adds a layer after the layers so far; norms and residual blocks are computed at once."""
         if isinstance(layer, ConditionalInstanceNorm):
             self.normalize(layer)
         elif isinstance(layer, ResidualBlock):
@@ -119,6 +120,7 @@ class Strips:
             self.stride, self.pending = stride, []
 
     def normalize(self, norm: ConditionalInstanceNorm) -> None:
+        """Adds a norm, whose statistics of the whole picture are computed first."""
         total, squares, pixels = torch.zeros(()), torch.zeros(()), 0
         for _, y in self.kept_outputs():
             own_total, own_squares = (own.cpu().double() for own in sums(y.float()))
@@ -128,6 +130,7 @@ class Strips:
         self.pending.append(partial(norm.normalize, mix=self.mix, mean=mean, variance=variance))
 
     def add(self, block: ResidualBlock) -> None:
+        """Adds a block's change to the kept features, in place."""
         if self.pending:
             for _ in self.kept_outputs():
                 pass
