@@ -87,12 +87,13 @@ def installed(wheel: Path, folder: Path, quick: bool) -> Iterator[str]:
     cases = [(here, "highest")] if quick else [*((python, "highest") for python in PYTHONS), (here, "lowest-direct")]
     for python, resolution in cases:
         what, environment = f"Python {python}, {resolution}", folder / f"{python}-{resolution}"
-        make = [*UV, "venv", "--quiet", "--no-python-downloads", "--python", python, str(environment)]
+        interpreter = sys.executable if python == here else python
+        make = [*UV, "venv", "--quiet", "--no-python-downloads", "--python", interpreter, str(environment)]
         if problems := list(run(f"environment, {what}", *make)):
-            if python == here or "No interpreter found" not in problems[0]:
+            if python == here:
                 yield from problems
-            else:
-                print(f"{what}: left out, there is no such Python")
+            else:  # none there, or a version manager's stand-in for one that is not chosen
+                print(f"{what}: left out, {problems[0].splitlines()[1]}")
             continue
         inside = environment / "bin" / "python"
         options = ["--quiet", "--python", str(inside), "--resolution", resolution]
