@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from serving import processes
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures
 from zoo.commands.offers import offer, read_fixed
 from zoo.serving import jobs as serving
+from zoo.serving.guard import Guard
 from zoo.serving.job import Job
 from zoo.serving.jobs import Jobs
 from zoo.serving.limits import Limits, RefusedError
@@ -268,8 +271,31 @@ def test_a_model_that_does_not_exist_is_named():
         offer("nothing", {}, None)
 
 
+@pytest.mark.parametrize(
+    ("host", "names", "headers", "status"),
+    [
+        ("127.0.0.1", [], {"host": "demo.example.org"}, 403),
+        ("127.0.0.1", ["Demo.example.org"], {"host": "demo.example.org"}, 200),
+        ("127.0.0.1", ["demo.example.org"], {"host": "127.0.0.1:8000", "origin": "https://demo.example.org"}, 200),
+        ("127.0.0.1", ["demo.example.org"], {"host": "127.0.0.1:8000", "origin": "https://example.org"}, 403),
+        ("0.0.0.0", [], {"host": "192.0.2.7:8000", "origin": "http://192.0.2.7:8000"}, 200),
+        ("0.0.0.0", [], {"host": "192.0.2.7:8000", "origin": "http://192.0.2.8:8000"}, 403),
+        ("0.0.0.0", [], {"host": "demo.example.org"}, 403),
+        ("192.0.2.7", [], {"host": "[2001:db8::1"}, 403),
+    ],
+)
+def test_a_server_goes_by_its_own_names_only(host: str, names: list[str], headers: dict[str, str], status: int):
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/api/jobs"}
+    scope["headers"] = [(name.encode(), value.encode()) for name, value in headers.items()]
+    asyncio.run(Guard(PlainTextResponse("fine"), host, names)(scope, None, send))
+    assert sent[0]["status"] == status
+
+
 def test_the_server_imports_no_torch(tmp_path: Path):
     code = "import sys, zoo.serving.app, zoo.serving.run, zoo.serving.pages; sys.exit('torch' in sys.modules)"
-    import subprocess
-
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0

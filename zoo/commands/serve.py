@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PORT, HOST = 8000, "127.0.0.1"
 MOST_PORT = 65535
-OPTIONS = ("port", "host", "device", "jobs", "max_upload", "keep", "fix")
+OPTIONS = ("port", "host", "device", "jobs", "max_upload", "keep", "name", "fix")
 
 
 def add_options(parser: Parser) -> None:
@@ -34,6 +34,8 @@ def add_options(parser: Parser) -> None:
     group.add_argument("--jobs", type=int, metavar="N", help="jobs that are computed at a time (default: 1)")
     group.add_argument("--max-upload", type=float, metavar="MB", help="largest file of a visitor (default: 100)")
     group.add_argument("--keep", type=float, metavar="MINUTES", help="how long results are kept (default: 30)")
+    told = "further name by which visitors reach the server, such as that of a proxy before it; may be repeated"
+    group.add_argument("--name", action="append", metavar="NAME", help=told)
     told = "value of an option of zoo predict for all jobs, which visitors cannot change; may be repeated"
     group.add_argument("--fix", action="append", metavar="NAME=VALUE", help=told)
 
@@ -53,7 +55,10 @@ def serve(options: argparse.Namespace) -> int:
         ZooError: packages are missing, the port is in use, or a model does not exist.
     """
     require("zoo demo --serve", "demo", "starlette", "uvicorn")
-    from zoo.serving import pages, run  # which import these packages
+    from starlette.middleware import Middleware
+
+    from zoo.serving import pages, run
+    from zoo.serving.guard import Guard
 
     limits = _limits(options)
     host, port = getattr(options, "host", HOST), getattr(options, "port", PORT)
@@ -67,7 +72,8 @@ def serve(options: argparse.Namespace) -> int:
                 shown = _write_site(models, options.runtime, folder / "site")
                 pages.write(offers, folder / "site", limits, shown)
                 print(f"{run.address_of(bound)}  (Ctrl-C ends the server)", flush=True)  # noqa: T201
-                run.run(bound, host, offers, folder, limits, _say)
+                guard = Middleware(Guard, host=host, names=getattr(options, "name", []))
+                run.run(bound, guard, offers, folder, limits, _say)
         except KeyboardInterrupt:
             pass
     return 0

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from zoo.serving.guard import Guard, visitor_of
+from zoo.serving.guard import visitor_of
 from zoo.serving.job import TYPES, Job, Upload
 from zoo.serving.jobs import Jobs
 from zoo.serving.limits import MEGABYTE, RefusedError
@@ -28,6 +28,7 @@ LARGEST_REQUEST = 1 << 16  # bytes of the JSON that begins a job
 PIECE = 1 << 20  # bytes that are written at a time
 PAUSE = 0.05  # seconds between two events
 BEAT = 15.0  # seconds after which a stream without news shows that it lives
+STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # proxies would wait for the end
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -46,7 +47,7 @@ class Service:
         """Makes a job from ``{"model": NAME, "options": {...}, "files": {...: NAME}}``; its files come next."""
         if request.headers.get("content-type", "").partition(";")[0] != "application/json":
             raise RefusedError(415, "A job begins with JSON.")
-        body = b"".join([piece async for piece in self._body(request, LARGEST_REQUEST)])
+        body = b"".join([piece async for piece in self._body(request, LARGEST_REQUEST, "That is too long a request.")])
         try:
             asked = json.loads(body)
         except (ValueError, RecursionError):
@@ -86,9 +87,10 @@ class Service:
         return Response(status_code=204)
 
     async def _store(self, request: Request, job: Job, upload: Upload) -> None:
+        most = self.jobs.limits.upload
         with await asyncio.to_thread(upload.path.open, "wb") as file:
             pieces, size = list[bytes](), 0
-            async for piece in self._body(request, self.jobs.limits.upload):
+            async for piece in self._body(request, most, f"A file may have at most {most / MEGABYTE:g} MB here."):
                 job.seen = time.monotonic()
                 if job.state != "uploading":
                     raise RefusedError(410, "This job has been stopped.")
@@ -99,13 +101,12 @@ class Service:
                     pieces, size = [], 0
             await asyncio.to_thread(file.write, b"".join(pieces))
 
-    async def _body(self, request: Request, most: int) -> AsyncIterator[bytes]:
+    async def _body(self, request: Request, most: int, told: str) -> AsyncIterator[bytes]:
         """The body of a request piece by piece.
 
         Raises:
-            RefusedError: it has more bytes than ``most``, or pauses for too long.
+            RefusedError: it has more bytes than ``most``, which ``told`` says, or pauses for too long.
         """
-        told = f"A file may have at most {most / MEGABYTE:g} MB here."
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > most:
             raise RefusedError(413, told)
@@ -129,7 +130,7 @@ class Service:
     async def events(self, request: Request) -> Response:
         """The states of a job as they change, until it is over."""
         job = self.jobs.get(request.path_params["id"])
-        return StreamingResponse(_events(job), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        return StreamingResponse(_events(job), media_type="text/event-stream", headers=STREAM)
 
     async def stop(self, request: Request) -> Response:
         """Ends a job and removes all of it."""
@@ -187,14 +188,14 @@ async def _missing(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"{error.detail}."}, error.status_code, error.headers)
 
 
-def application(jobs: Jobs, offers: Sequence[Offer], pages: Path, host: str) -> Starlette:
+def application(jobs: Jobs, offers: Sequence[Offer], pages: Path, guard: Middleware) -> Starlette:
     """The server as an ASGI application.
 
     Args:
         jobs: the jobs.
         offers: the models.
         pages: folder of the pages, all of which anybody may read.
-        host: the address that the server is bound to.
+        guard: what every request goes through first.
     """
     service = Service(jobs, offers)
     routes = [
@@ -208,4 +209,4 @@ def application(jobs: Jobs, offers: Sequence[Offer], pages: Path, host: str) -> 
         Mount("/", StaticFiles(directory=pages, html=True)),
     ]
     handlers: Any = {RefusedError: _refused, HTTPException: _missing}
-    return Starlette(routes=routes, middleware=[Middleware(Guard, host=host)], exception_handlers=handlers)
+    return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
@@ -48,12 +49,13 @@ class Guard:
     Args:
         app: the application.
         host: the address that the server is bound to.
+        names: further names by which visitors reach it, such as that of a proxy before it.
     """
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
-        self.app, self._anywhere = app, not is_local(host)
+    def __init__(self, app: ASGIApp, host: str, names: Sequence[str] = ()) -> None:
+        self.app, self._anywhere, self._given = app, not is_local(host), {name.lower() for name in names}
         own = {socket.gethostname().lower()} if self._anywhere else set()
-        self._names = LOCAL | {host.lower(), *own, *(f"{name}.local" for name in own)}
+        self._names = LOCAL | {host.lower(), *self._given, *own, *(f"{name}.local" for name in own)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -82,9 +84,8 @@ class Guard:
             return ""
         origin = headers.get("origin")
         foreign = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
-        if foreign or (origin is not None and origin.partition("//")[2] != host):
-            return "Requests of other sites are refused."
-        return ""
+        same = origin is None or origin.partition("//")[2] == host or _name_of(origin) in self._given
+        return "" if same and not foreign else "Requests of other sites are refused."
 
     def _is_own(self, name: str) -> bool:
         if name in self._names:

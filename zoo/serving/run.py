@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
+from starlette.middleware import Middleware
 
 from zoo.base.errors import ZooError
 from zoo.serving.app import application
@@ -69,13 +70,18 @@ def ended_by_signals() -> Iterator[None]:
 
 
 def run(
-    bound: socket.socket, host: str, offers: Sequence[Offer], folder: Path, limits: Limits, say: Callable[[str], None]
+    bound: socket.socket,
+    guard: Middleware,
+    offers: Sequence[Offer],
+    folder: Path,
+    limits: Limits,
+    say: Callable[[str], None],
 ) -> None:
     """Answers requests until the process is told to end; all jobs end with it.
 
     Args:
         bound: socket to answer on.
-        host: address that it is bound to.
+        guard: what every request goes through first, see :mod:`zoo.serving.guard`.
         offers: the models.
         folder: folder with the pages in ``site``; jobs get another one there.
         limits: what visitors may ask for.
@@ -85,14 +91,19 @@ def run(
         mimetypes.add_type(kind, suffix)
     (folder / "jobs").mkdir()
     with bound, suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it ended with
-        asyncio.run(_serve(bound, host, offers, folder, limits, say))
+        asyncio.run(_serve(bound, guard, offers, folder, limits, say))
 
 
 async def _serve(
-    bound: socket.socket, host: str, offers: Sequence[Offer], folder: Path, limits: Limits, say: Callable[[str], None]
+    bound: socket.socket,
+    guard: Middleware,
+    offers: Sequence[Offer],
+    folder: Path,
+    limits: Limits,
+    say: Callable[[str], None],
 ) -> None:
     jobs = Jobs(folder / "jobs", limits, say)
-    app = application(jobs, offers, folder / "site", host)
+    app = application(jobs, offers, folder / "site", guard)
     config = uvicorn.Config(
         app, http="h11", ws="none", lifespan="off", log_level="error", access_log=False, server_header=False,
         proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=FAREWELL,
