@@ -27,9 +27,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
     folder, arguments = tmp_path_factory.mktemp("models"), {"styles": ["red", "blue"], "channels": 4, "blocks": 1}
     torch.manual_seed(0)
-    weights.save(
-        FastStyle(**arguments).eval(), folder / "paint", "fast_style", arguments, dtype="float32", name="paint"
-    )
+    net = FastStyle(**arguments).eval()
+    for parameter in net.parameters():  # else the styles would be alike
+        parameter.data += 0.05 * torch.rand_like(parameter)
+    weights.save(net, folder / "paint", "fast_style", arguments, dtype="float32", name="paint")
     paint = write_export(folder / "paint", folder / "paint.onnx")
     with Served(folder / "served", "neural_style", str(paint), "--jobs", "2", "--fix", "vgg=null") as running:
         yield running
