@@ -201,6 +201,21 @@ def test_jobs_and_results_are_limited_in_number(program, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("zoo: error: {0}/in/picture.png: damaged\nzoo: note", ["my cat.png: damaged", "note"]),
+        ("/lib/x.py:3: Warning: odd\nzoo: error: /home/me/vgg.pt: no such file", ["vgg.pt: no such file"]),
+        ("zoo: error: see https://a.example/b/c, 3/4 and a/b", ["see https://a.example/b/c, 3/4 and a/b"]),
+        ("zoo: error: C:\\models\\a.onnx: refused\ntake another", ["a.onnx: refused\ntake another"]),
+        ("zoo: error: 1\n2\n3\n4", ["1\n2\n3"]),
+    ],
+)
+def test_what_a_process_says_names_no_folder_of_the_server(printed: str, told: list[str], tmp_path: Path):
+    job = Job(OFFER, [], "a", tmp_path, {"picture": "my cat.png"})
+    assert job.told(printed.format(job.folder)) == told
+
+
+@pytest.mark.parametrize(
     ("field", "value", "word"),
     [
         (Field("size", "number", "", low=1, high=64, whole=True), 8, "--size=8"),

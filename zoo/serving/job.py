@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ ENDED = ("done", "failed", "stopped")
 TYPES = {".png": "image/png", ".json": "application/json", ".mp4": "video/mp4"}  # of results
 LONGEST_NAME = 80  # characters of a file's name in sentences
 LINES = 3  # of an error
+FOLDERS = re.compile(
+    r"(?<![\w.:/\\])(?:/(?:[^\s/:]+/)*|[A-Za-z]:\\(?:[^\s\\:]+\\)*)(?=[^\s/])"
+)  # before a name, but in no address
 
 
 @dataclass
@@ -164,4 +168,4 @@ class Job:
     def _without_paths(self, text: str) -> str:
         for each in self.files.values():
             text = text.replace(str(each.path), each.name)
-        return text.replace(f"{self.folder}/", "").replace(str(self.folder.parent), "")
+        return FOLDERS.sub("", text)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 from zoo.base import __version__
 from zoo.base.files import read_text
@@ -22,9 +23,9 @@ TEMPLATES = ("index.html", "model.html")
 FOLDER = "run"  # of the pages in the site
 ENTRY = Template(
     '<li class="card"><h2>$name</h2><p>$summary</p><p class="note">$task</p>'
-    '<p class="ways"><a href="run/$name.html">Run on the server</a>$browser</p></li>'
+    '<p class="ways"><a href="run/$link.html">Run on the server</a>$browser</p></li>'
 )
-BROWSER = Template(' <a href="$name.html">Run in the browser</a>')
+BROWSER = Template(' <a href="$link.html">Run in the browser</a>')
 
 
 def write(offers: Sequence[Offer], site: Path, limits: Limits, in_browser: Collection[str]) -> None:
@@ -58,7 +59,7 @@ def _values(offer: Offer, limits: Limits, in_browser: Collection[str]) -> dict[s
         "name": offer.name,
         "task": offer.task,
         "summary": f"{offer.summary[:1].upper()}{offer.summary[1:]}.",
-        "info": f"{offer.name}.json",
+        "link": quote(offer.name),
         "upload": f"{limits.upload / MEGABYTE:g} MB",
         "pixels": f"{limits.pixels / 1e6:g} megapixels",
         "minutes": f"{limits.keep / 60:g}",

@@ -92,7 +92,7 @@ class Page {
         this.#end = hear(id, state => this.#heard(state), () => {
             settings.set({ job: "" });
             this.#over("This job is gone: it was stopped, or its results have expired.", true);
-        });
+        }, () => this.say("The server does not answer. This page tries again.", true));
     }
 
     #heard(state) {

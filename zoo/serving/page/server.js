@@ -51,8 +51,10 @@ function upload(address, file, told, signal) {
 /** Ends a job and deletes all of it. */
 export const stop = id => send(place(id), "DELETE");
 
-/** Hears the states of a job until it is over; `lost` where the server no longer knows it. Gives what ends hearing. */
-export function hear(id, heard, lost) {
+/** Hears the states of a job until it is over. Gives what ends hearing.
+ *
+ * `lost` is called where the server no longer knows the job, `away` where it does not answer for now. */
+export function hear(id, heard, lost, away) {
     const source = new EventSource(place(id, "events"));
     source.onmessage = event => {
         const state = JSON.parse(event.data);
@@ -60,7 +62,8 @@ export function hear(id, heard, lost) {
         heard(state);
     };
     source.onerror = () => {
-        if (source.readyState === EventSource.CLOSED) lost(); // else it connects again by itself
+        if (source.readyState === EventSource.CLOSED) lost();
+        else away(); // it connects again by itself
     };
     return () => source.close();
 }
