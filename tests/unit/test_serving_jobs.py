@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from starlette.responses import PlainTextResponse
@@ -16,8 +18,11 @@ from starlette.responses import PlainTextResponse
 from serving import processes
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures
+from zoo.commands import serve
 from zoo.commands.offers import offer, read_fixed
+from zoo.exports.demo import runtime, site
 from zoo.serving import jobs as serving
+from zoo.serving import pages
 from zoo.serving.guard import Guard
 from zoo.serving.job import Job
 from zoo.serving.jobs import Jobs
@@ -309,6 +314,45 @@ def test_a_server_goes_by_its_own_names_only(host: str, names: list[str], header
     scope["headers"] = [(name.encode(), value.encode()) for name, value in headers.items()]
     asyncio.run(Guard(PlainTextResponse("fine"), host, names)(scope, None, send))
     assert sent[0]["status"] == status
+
+
+def test_the_pages_link_to_each_other_and_to_no_other_site(tmp_path: Path):
+    site.write([], {}, tmp_path / "site", lambda _: None)
+    strange = Offer(
+        "my #1 <b>", "m.onnx", "a task", "a sentence", ("picture",), fields=(Field("grey", "tick", "a help"),)
+    )
+    pages.write([OFFER, strange], tmp_path / "site", Limits(), {"tiny"})
+    (tmp_path / "site" / "tiny.html").write_text("")  # that of zoo demo
+    index = (tmp_path / "site" / "index.html").read_text()
+    assert index.count("Run on the server") == 2
+    assert index.count("Run in the browser") == 1
+    for page in (tmp_path / "site" / "index.html", *(tmp_path / "site" / "run").glob("*.html")):
+        text = page.read_text()
+        assert "$" not in text
+        assert "<b>" not in text
+        for target in re.findall(r'(?:src|href|data-model)="(?!data:)([^"]+)"', text):
+            assert (page.parent / unquote(target)).is_file(), target
+    for script in (tmp_path / "site" / "run").iterdir():
+        assert not re.findall(r"https?://", script.read_text())
+        for target in re.findall(r'from "(\.[^"]+)"', script.read_text()):
+            assert (script.parent / target).is_file(), target
+    assert max(path.read_text().count("\n") for path in pages.PAGE.iterdir()) <= 300
+
+
+def test_without_the_runtime_of_browsers_the_server_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    def offline(*_: object) -> None:
+        raise ZooError("onnxruntime-web is not in the cache\nfetch it")
+
+    monkeypatch.setattr(runtime, "find", offline)
+    models = ["linknet", "linknet_camvid", "neural_style"]
+    assert serve._write_site(models, None, tmp_path / "site") == set()
+    told = "no pages that run in the browser: onnxruntime-web is not in the cache\n"
+    assert capsys.readouterr().err == told
+    assert (tmp_path / "site" / "page" / "style.css").is_file()
+    with pytest.raises(ZooError, match="not in the cache"):  # the operator named it
+        serve._write_site(models, tmp_path, tmp_path / "other")
 
 
 def test_the_server_imports_no_torch(tmp_path: Path):

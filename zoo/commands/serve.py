@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -112,22 +113,21 @@ def _write_site(models: Iterable[str], runtime: Path | None, folder: Path) -> se
     from zoo.exports.demo import site
     from zoo.exports.demo.model import Shown
 
-    shown: list[Shown] = []
+    shown: dict[str, Shown] = {}
     for model in models:
-        try:
-            shown.append(Shown.of(model))
-        except ZooError:  # no browser runs it; the server does
-            continue
+        with suppress(ZooError):  # no browser runs it; the server does
+            found = Shown.of(model)
+            shown[found.card.name] = found
     try:
         files = runtimes.find(expanded(runtime) if runtime else None, _say) if shown else {}
-        site.write(shown, files, folder, _say)
+        site.write(shown.values(), files, folder, _say)
     except ZooError as error:
         if runtime:
             raise
         _say(f"no pages that run in the browser: {first_line(error)}")
-        shown = []
-        site.write(shown, {}, folder, _say)
-    return {each.card.name for each in shown}
+        shown = {}
+        site.write([], {}, folder, _say)
+    return set(shown)
 
 
 def _say(line: str) -> None:
