@@ -323,6 +323,7 @@ def test_a_client_has_a_few_unfinished_jobs_at_most(server: Served):
         ({"model": "tiny", "files": {"picture": "a", "style": "b"}}, 400, "tiny takes files for picture only."),
         ({"model": "tiny", "files": {"picture": 3}}, 400, "The files must be an object of names."),
         ({"model": "tiny", "options": {"output": "/"}, "files": {"picture": "a"}}, 400, "tiny has no option output."),
+        ({"model": "tiny", "options": {"\ud800": 1}, "files": {"picture": "a"}}, 400, "tiny has no option ?."),
         ({"model": "tiny", "options": [1], "files": {"picture": "a"}}, 400, "The options must be an object."),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from zoo.base.text import printable
 from zoo.serving.limits import RefusedError
 
 LONGEST = 200  # characters of a text
@@ -110,7 +111,7 @@ class Offer:
             raise RefusedError(400, "The options must be an object.")
         known = {each.name: each for each in self.fields}
         if strange := next((str(name) for name in values if name not in known), None):
-            raise RefusedError(400, f"{self.name} has no option {strange:.40}.")
+            raise RefusedError(400, f"{self.name} has no option {printable(strange):.40}.")
         return [word for name, each in known.items() if (word := each.word(values.get(name))) is not None]
 
     def slots(self, names: Any) -> dict[str, str]:
