@@ -67,7 +67,7 @@ def _parser() -> Parser:
     )  # fmt: skip
     parser.add_argument(
         "models", nargs="*", metavar="MODEL",
-        help="a model's or an architecture's name, a folder, or USER/NAME (default: all installed models that have a page)",
+        help="a model's or an architecture's name, a folder, or USER/NAME (default: all installed models with a page)",
     )  # fmt: skip
     parser.add_argument("-o", "--output", metavar="DIR", help="new folder of the pages")
     parser.add_argument(
