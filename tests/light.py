@@ -11,7 +11,7 @@ from pathlib import Path
 MISSING = (  # all else that the distribution requires, and what that brings
     "torch", "torchvision", "torchmetrics", "timm", "lightning", "lightning_utilities", "pydantic", "pydantic_core",
     "jsonargparse", "docstring_parser", "annotated_types", "rich", "safetensors", "scipy", "albumentations",
-    "tensorboard", "onnx", "onnxscript", "openvino", "av", "aiohttp", "pyarrow", "skimage",
+    "tensorboard", "onnx", "onnxscript", "openvino", "av", "aiohttp", "pyarrow", "skimage", "starlette", "uvicorn",
 )  # fmt: skip
 PROGRAM = f"""
 import json, sys

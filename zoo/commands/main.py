@@ -33,7 +33,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
     "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
     "export": ("write a model for other runtimes: zoo export NAME --to onnx|openvino|torch", "export:main"),
-    "demo": ("write a page that runs models in browsers: zoo demo [NAME ...] -o DIR", "demo:main"),
+    "demo": ("try models in a browser: zoo demo [NAME ...] -o DIR, or --serve", "demo:main"),
     "card": ("make a card from a run: zoo card RUN_DIR --name NAME", "card:main"),
     "publish": ("publish a card on the Hub: zoo publish NAME|DIR --repo USER/NAME", "publish:main"),
     "pull": ("fetch a model and verify it: zoo pull USER/NAME[@REVISION]", "pull:main_pull"),

@@ -65,8 +65,7 @@ def main(argv: list[str]) -> int:
         net = _load(name, engine, device)
         with progress.bars() as bars:
             task = bars.add_task("Predicting", total=len(work))
-            if "progress" in inspect.signature(net.predict).parameters:
-                given["progress"] = _part_bar(bars)
+            given |= _news(net.predict, bars)
             outputs = Outputs(out, work, declared.predictor, overwrite)
             run, items = _Run(net, declared, given, saving, chain, steady, outputs, bars), list(work.items())
             size = given.get("batch_size", 1) if len(declared.inputs) == 1 else 1
@@ -218,6 +217,13 @@ def _is_video(paths: Inputs) -> bool:
 
 def _say(text: str) -> None:
     print("zoo:", printable(text, keep="\n"), file=sys.stderr)  # noqa: T201
+
+
+def _news(predict: Callable[..., Any], bars: Bars) -> dict[str, Any]:
+    """The arguments of ``predict`` that tell how far it is, as far as it has them."""
+    known, listener = inspect.signature(predict).parameters, progress.listener()
+    told: dict[str, Any] = {"progress": _part_bar(bars)} if "progress" in known else {}
+    return told | ({"preview": listener.preview} if listener is not None and "preview" in known else {})
 
 
 def _part_bar(bars: Bars) -> Callable[[int, int], None]:

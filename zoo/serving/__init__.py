@@ -1,0 +1,1 @@
+"""A server whose visitors run models on its machine: ``zoo demo --serve``. It needs the extra ``demo``."""
