@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, import_object
 from zoo.models.base import Model
 from zoo.models.evaluation import Results
+from zoo.nn.losses.style_transfer import StyleTransferLoss
+from zoo.nn.vgg import VGGFeatures
 
 TASKS = {  # tasks of computer vision, in the Hub's words: https://huggingface.co/tasks
     "depth-estimation", "image-classification", "image-feature-extraction", "image-segmentation", "image-to-image",
@@ -41,6 +44,16 @@ def test_predicts_in_another_precision(
     model: ModuleType, trained: nn.Module, predict, dtype: torch.dtype, tmp_path: Path
 ):
     assert predict(model, trained.to(dtype), torch.rand(3, 70, 80)).save(tmp_path / "result")
+
+
+def test_frozen_parts_of_the_loss_are_no_submodules_but_move_along(model: ModuleType):
+    """DDP would send their buffers to all processes before every step, and weight averaging would average them."""
+    module = model.module()
+    assert not [name for name, part in module.named_modules() if isinstance(part, (VGGFeatures, StyleTransferLoss))]
+    module.double()
+    assert {buffer.dtype for part in module.held for buffer in part.buffers()} <= {torch.float64}
+    copied = copy.deepcopy(module).float()
+    assert {buffer.dtype for part in copied.held for buffer in part.buffers()} <= {torch.float32}
 
 
 def test_declares_what_exists(name: str):

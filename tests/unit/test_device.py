@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from zoo import load
 from zoo.base.errors import ZooError
-from zoo.commands import main
+from zoo.commands import evaluate, main, predict
+from zoo.commands.devices import chosen_device
 from zoo.nn.device import devices, usable_device
 
 WRONG = ["meta", "cuda:99", "cuda:-1", "mps:9", "nonsense", "xla", "privateuseone", "cpu:3", "", "cuda:" + "9" * 30]
@@ -56,3 +58,41 @@ def test_every_verb_says_so(
     error = capsys.readouterr().err.splitlines()
     assert error == [f"zoo: error: device '{name}' is not here; there are: {', '.join(devices())}"]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "engine", "device", "told"),
+    [
+        (0, None, "torch", "cpu", ""),
+        (1, None, "torch", "cuda:0", "Device: cuda:0 (--device takes another)\n"),
+        (4, None, "torch", "cuda:0", "Device: cuda:0, one of 4 GPUs (--device takes another)\n"),
+        (4, "cuda:2", "torch", "cuda:2", "Device: cuda:2, one of 4 GPUs (--device takes another)\n"),
+        (4, "cpu", "torch", "cpu", "Device: cpu (--device takes another)\n"),
+        (4, None, "onnx", "cpu", ""),
+    ],
+)
+def test_a_verb_takes_the_first_gpu_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    count: int,
+    asked: str | None,
+    engine: str,
+    device: str,
+    told: str,
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    assert chosen_device(asked, engine) == device
+    assert capsys.readouterr() == ("", told)
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_verbs_choose_the_device_alike(tiny_linknet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str):
+    asked = []
+    for module in (predict, evaluate):
+        monkeypatch.setattr(module, "chosen_device", lambda *given: asked.append(given) or "nowhere")
+    words = [str(tmp_path / "a.png"), "-o", str(tmp_path / "out")] if verb == "predict" else []
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    name = str(tiny_linknet) if verb == "predict" else "linknet"
+    assert main.main([verb, name, *words]) == 2
+    assert asked == [(None, "torch")]

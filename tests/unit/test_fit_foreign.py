@@ -12,8 +12,10 @@ import torch
 from zoo.commands import main
 
 MODULE = """\
+import os
+import signal
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
 from torch.utils.data import DataLoader
 
 
@@ -32,6 +34,51 @@ class Line(LightningModule):
 class Points(LightningDataModule):
     def train_dataloader(self):
         return DataLoader(torch.arange(16.0).reshape(8, 2) / 16, batch_size=2)
+
+
+class Early(Line):
+    def configure_optimizers(self):
+        self.trainer.estimated_stepping_batches  # for which Lightning makes the loader now
+        return super().configure_optimizers()
+
+
+class Streets(Early):
+    def training_step(self, batch, index):
+        return super().training_step(batch[0].mean((2, 3))[:, :2], index)
+
+
+class Positioned:
+    def __init__(self):
+        self.next = 0
+
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        start, self.next = self.next, 0
+        for number in range(start, len(self)):
+            self.next = (number + 1) % len(self)
+            yield torch.tensor([[number / 4, 1.0]])
+
+    def state_dict(self):
+        return {"next": self.next}
+
+    def load_state_dict(self, state):
+        self.next = state["next"]
+
+
+class Position(LightningDataModule):
+    def train_dataloader(self):
+        return Positioned()
+
+
+class Interrupt(Callback):
+    at = None
+
+    def on_train_batch_start(self, trainer, *_):
+        if trainer.global_step == Interrupt.at:
+            Interrupt.at = None
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Measured(Line):
@@ -115,3 +162,43 @@ def test_what_needs_an_architecture_is_refused_before_the_training(
     assert main.main(["fit", "--recipe", "foreign.yaml", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not place.exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        ("Line", ["foreign_module.Position"]),
+        ("Early", ["foreign_module.Position"]),
+        ("Streets", ["zoo.data.StreetScenes", "--data.size=[64,64]", "--data.train=8", "--data.batch_size=2"]),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 4])
+def test_a_loader_that_knows_its_place_resumes_from_any_step(place: Path, model: str, data: list[str], step: int):
+    import foreign_module
+
+    callback = "--trainer.callbacks+=foreign_module.Interrupt"
+    command = ["--recipe", "foreign.yaml", "--model", f"foreign_module.{model}", "--data", *data, callback]
+    fit(*command)
+    whole = torch.load(place / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    foreign_module.Interrupt.at, run = step, place.with_name("version_1")
+    with pytest.raises(SystemExit) as ended:
+        main.main(["fit", *command])
+    assert ended.value.code == 143
+    assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == step + 1
+    fit("--resume", str(run))
+    found = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(tensor, found[name]) for name, tensor in whole.items())
+
+
+def test_with_any_other_loader_an_interrupted_epoch_starts_again(place: Path, capsys: pytest.CaptureFixture[str]):
+    """Rather than go on with its first batches, and leave its last ones out."""
+    import foreign_module
+
+    command = ["--recipe", "foreign.yaml", "--trainer.callbacks+=foreign_module.Interrupt"]
+    for step, steps in ((1, None), (5, 4)):
+        foreign_module.Interrupt.at = step
+        with pytest.raises(SystemExit):
+            main.main(["fit", *command] if steps is None else ["fit", "--resume", str(place)])
+        last = place / "checkpoints" / "last.ckpt"
+        assert last.exists() is (steps is not None)
+        assert steps is None or torch.load(last, weights_only=True)["global_step"] == steps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,3 +54,20 @@ def check_count(
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
         raise ZooError(f"{name} {wanted}, not {value!r}")
+
+
+def seconds_of(name: str, period: str) -> float:
+    """Seconds of a period such as 10m, 90s or 2h; infinite for "never".
+
+    Args:
+        name: the option, for the error.
+        period: its value.
+
+    Raises:
+        ZooError: it is none.
+    """
+    if period == "never":
+        return math.inf
+    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", period)):
+        raise ZooError(f"{name} must be a time such as 10m, 90s or 2h, or never, not {period!r:.60}")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]

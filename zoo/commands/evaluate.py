@@ -23,6 +23,7 @@ from zoo.base.registry import Architecture, card_names, import_object
 from zoo.base.text import first_line
 from zoo.cards import exported, forms
 from zoo.cards.card import read_card, refresh
+from zoo.commands.devices import chosen_device
 from zoo.commands.options import OptionParser, evaluate_options, options_of
 from zoo.commands.terminal import parse_model, table
 from zoo.commands.verdict import HOLD, Verdict
@@ -59,11 +60,12 @@ def main(argv: list[str]) -> int:
         raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
     with blaming(source):
         called = "" if any(word.startswith("--data.root") for word in given) else called_by(card.front.get("datasets"))
-        device = options.device if engine == "torch" else "cpu"  # device of the network
+        chosen = chosen_device(options.device, engine)
+        device = chosen if engine == "torch" else "cpu"  # device of the network
         measure = prepare(card.name, card.architecture, recipe_of(source), given, device, source, called)
         net = load(model, engine="torch", device=device)
         if engine != "torch":
-            net.engine = load(options.model, engine=engine, device=options.device).engine
+            net.engine = load(options.model, engine=engine, device=chosen).engine
         measured = measure(net)
     verdict = Verdict(card.results, measured)
     _report(measured, verdict, engine)
@@ -81,7 +83,7 @@ def main(argv: list[str]) -> int:
 def _add_common(parser: Any) -> None:
     parser.add_argument("--write", action="store_true", help="write the measured figures to the card")
     parser.add_argument("--engine", choices=ENGINES, help="engine of the network; by default torch, or the file's own")
-    parser.add_argument("--device", default="cpu", help="device of the network (default: cpu)")
+    parser.add_argument("--device", help="device, such as cpu or cuda; by default the GPU if torch finds one")
 
 
 @contextmanager

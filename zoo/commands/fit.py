@@ -11,12 +11,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from zoo.base import processes
+from zoo.base.bounds import seconds_of
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text
 from zoo.base.paths import shown
 from zoo.base.registry import architecture_of, architectures
 from zoo.base.text import listing
 from zoo.cards.about import About, add_about_options, check_about
+from zoo.commands import submit
 from zoo.commands.terminal import Parser
 from zoo.training import recipes
 from zoo.training.keys import SECTIONS, Keys, pairs
@@ -57,6 +60,11 @@ def main(verb: str, argv: list[str]) -> int:
             print(keys.help(section, name))  # noqa: T201
             return 0
     words = _checked(options, keys, resume)
+    every = seconds_of("--every", options.every)
+    if options.submit:
+        text = submit.script(options, (resume.parent if resume else recipe or Path("run")).stem, argv)
+        print(text if options.dry_run else submit.submit(text))  # noqa: T201
+        return 0
     from zoo.training import run
     from zoo.training.cli import ZooCLI
 
@@ -65,10 +73,12 @@ def main(verb: str, argv: list[str]) -> int:
     if verb != "fit":
         run.measure(cli, verb, options.ckpt_path)
         return 0
-    folder = run.fit(cli, publish=bool(options.publish))
+    folder = run.fit(cli, bool(options.publish), every)
+    if not cli.trainer.is_global_zero:
+        return 0
     if folder is None:
         print("Dry run: the command works; nothing was written.")  # noqa: T201
-    elif cli.trainer.is_global_zero:
+    else:
         _report(run.leave_results(cli, folder), architecture_of(type(cli.model)))
         if options.publish:
             _publish(options, folder)
@@ -85,12 +95,15 @@ def parser_of(verb: str) -> Parser:
         epilog=f"any key of the recipe is an option, such as:\n{_lines(keys)}\n\nmore help:\n{_lines(MORE)}",
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
     )
-    parser.set_defaults(resume=None, publish=None, private=None, ckpt_path=None)
+    parser.set_defaults(resume=None, every="never", submit=None, publish=None, private=None, ckpt_path=None)
     parser.add_argument("--recipe", metavar="NAME", help=f"installed recipe, or a file; zoo {verb} alone lists recipes")
     purpose = "start from" if verb == "fit" else "measure"
     parser.add_argument("--weights", metavar="NAME", help=f"{purpose} a model, a folder or a safetensors file")
     if verb == "fit":
         parser.add_argument("--resume", metavar="RUN_DIR", help="continue an interrupted run")
+        every = "time between checkpoints within an epoch, or never (default 10m)"
+        parser.add_argument("--every", metavar="TIME", default="10m", help=every)
+        submit.add_submit_options(parser)
         group: Any = parser.add_argument_group("publish the result on the Hugging Face Hub")
         group.add_argument("--publish", metavar="USER/NAME", help="repository, created if missing")
         group.add_argument("--private", action="store_true", default=None, help="make the repository private")
@@ -116,6 +129,8 @@ def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> li
         recipes.check(keys.recipe)
     recipes.check_given(pairs(keys.given))
     keys.check()
+    if keys.verb == "fit":
+        submit.check_submit(options)
     if not keys.recipe and not any(key in ("-c", "--config") or ".help" in key for key, _ in pairs(keys.given)):
         raise ZooError(f"zoo {keys.verb} needs --recipe NAME; there are {listing(recipes.names())}")
     if keys.verb != "fit" and not (options.weights or options.ckpt_path):
@@ -160,7 +175,8 @@ def _check_resumable(run: Path, options: argparse.Namespace, keys: Keys) -> None
         own = read_text(run / CONFIG).startswith(MARK)  # a recipe of the user may have that name too
         if not own or (run / "model").exists() or any((run / "checkpoints").glob("*")):
             raise ZooError(f"cannot resume {run}: checkpoints/last.ckpt is missing")
-        print(f"{run.name} has no checkpoint yet: training starts over.")  # noqa: T201
+        if not processes.rank():
+            print(f"{run.name} has no checkpoint yet: training starts over.")  # noqa: T201
     given = [option for option, _ in pairs(keys.given)]
     place = ("--trainer.logger", "--trainer.default_root_dir")
     changed = [option for option in given if not option.startswith("--trainer.") or option.startswith(place)]

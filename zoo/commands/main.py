@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
+from zoo.base.processes import first_to_tell
 from zoo.base.text import causes, did_you_mean, first_line, printable, shortened
 from zoo.commands.terminal import Lasting, Parser, lasting_output
 from zoo.hub import client
@@ -30,6 +31,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "fit": ("train: zoo fit --recipe NAME", "fit:main"),
     "validate": ("run the validation of a recipe on a checkpoint", "fit:main"),
     "test": ("run the test of a recipe on a checkpoint", "fit:main"),
+    "runs": ("list trainings and how far they are: zoo runs [FOLDER]", "runs:main"),
     "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
     "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
     "export": ("write a model for other runtimes: zoo export NAME --to onnx|openvino|torch", "export:main"),
@@ -75,8 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if debug:
                 print(printable(redact(traceback.format_exc()), keep="\n"), file=sys.stderr)  # noqa: T201
             code, text = _explain(error)
-            first, newline, way_out = printable(f"zoo: {redact(text)}", keep="\n").partition("\n")
-            print(shortened(first, MAX_LINE) + newline + way_out, file=sys.stderr)  # noqa: T201
+            if code != USER_ERROR or first_to_tell(text):
+                first, newline, way_out = printable(f"zoo: {redact(text)}", keep="\n").partition("\n")
+                print(shortened(first, MAX_LINE) + newline + way_out, file=sys.stderr)  # noqa: T201
         return code or _judge(output)
 
 

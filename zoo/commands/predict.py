@@ -25,6 +25,7 @@ from zoo.base.registry import Architecture, architectures, import_object
 from zoo.base.text import printable, unknown
 from zoo.cards import export_file, exported
 from zoo.commands import inputs
+from zoo.commands.devices import chosen_device
 from zoo.commands.failures import failure, grouped, names
 from zoo.commands.inputs import VIDEOS, Failure, Inputs
 from zoo.commands.options import OptionParser, predict_options, save_options, usage
@@ -265,12 +266,8 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
 
 
 def _load(name: str, engine: str | None, device: str | None) -> Predicts:
-    """Loads the model with an engine; by default torch, on the GPU if there is one."""
-    if device is None and exported.engine_of(name, engine) == "torch":
-        import torch  # takes seconds
-
-        device = "cuda" if torch.cuda.is_available() else None
-    return load(name, engine=engine, device=device or "cpu")
+    """Loads the model with an engine, by default torch."""
+    return load(name, engine=engine, device=chosen_device(device, exported.engine_of(name, engine)))
 
 
 def _architecture(model: str, engine: str | None) -> Architecture:

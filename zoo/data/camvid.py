@@ -35,6 +35,7 @@ class CamVid(SegmentationData):
 
     def prepare_data(self) -> None:
         camvid_files.prepare(self.root)
+        super().prepare_data()
 
     def load(self, split: Split) -> list[Sample]:
         return read_samples(camvid_files.pairs(self.root, split), self.labels)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -15,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.base.bounds import check_count
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split
+from zoo.data import shared
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 
 LAST_SEED = 2**32 - 1  # largest seed of NumPy and of Lightning
@@ -26,9 +29,12 @@ NEEDED: dict[str, tuple[Split, ...]] = {"fit": ("train", "val"), "validate": ("v
 class DataModule(LightningDataModule, Generic[Kept]):
     """Base of DataModules whose splits stay in memory; a subclass returns the samples of a split from :meth:`load`.
 
+    Where a machine runs several processes, the first loads them, and all map the same memory.
+
     Attributes:
         training_only: arguments that do not change validation or test.
         sizes: arguments in pixels.
+        sample: makes a sample from the list of its parts.
 
     Args:
         batch_size: training samples per step and device.
@@ -40,6 +46,7 @@ class DataModule(LightningDataModule, Generic[Kept]):
 
     training_only: ClassVar[frozenset[str]] = frozenset({"batch_size", "num_workers", "seed"})
     sizes: ClassVar[frozenset[str]] = frozenset()
+    sample: ClassVar[Callable[[list[Any]], Any]] = tuple
 
     def __init__(self, batch_size: int, num_workers: int | None, seed: int, **counts: int) -> None:
         super().__init__()
@@ -71,9 +78,41 @@ class DataModule(LightningDataModule, Generic[Kept]):
                 raise ZooError(f"{type(self).__name__}: the {split} split is empty")
         return self._kept[split]
 
+    def needed(self, stage: str | None) -> list[Split]:
+        """The splits of a stage that stay in memory and are not there yet."""
+        return [split for split in NEEDED.get(stage or "", ()) if split not in self._kept]
+
+    def prepare_data(self) -> None:
+        """Writes the samples for the processes of this machine; they read them themselves if that is not possible."""
+        if self.trainer is None or self.trainer.num_devices == 1:
+            return
+        for split in self.needed(self.trainer.state.fn):
+            place = shared.place(split)
+            shared.remove(place)  # of a run that was killed
+            try:
+                with suppress(ZooError, TypeError):  # which every process meets; or samples of other kinds
+                    shared.write(place, self.load(split))  # type: ignore[arg-type]
+            except OSError as error:
+                way_out = "TMPDIR=FOLDER names another place; now each process keeps its own samples"
+                print(f"{place}: {error.strerror}; {way_out}", file=sys.stderr)  # noqa: T201
+
     def setup(self, stage: str) -> None:
-        for split in NEEDED.get(stage, ()):
+        splits = self.needed(stage)
+        if self.trainer is not None and self.trainer.num_devices > 1:
+            self._map(splits)
+        for split in splits:
             self.kept(split)
+
+    def _map(self, splits: list[Split]) -> None:
+        """Maps the samples that :meth:`prepare_data` wrote, and removes their files when all processes have."""
+        trainer: Any = self.trainer
+        for split in splits:
+            with suppress(FileNotFoundError):
+                self._kept[split] = shared.read(shared.place(split), type(self).sample)
+        trainer.strategy.barrier("samples")
+        if trainer.local_rank == 0:
+            for split in splits:
+                shared.remove(shared.place(split))
 
     def start(self) -> tuple[int, int]:
         """The epoch in which training starts and how many of its batches are already made; both 0 unless resumed."""

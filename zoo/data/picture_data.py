@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from zoo.base import processes
 from zoo.base.errors import ZooError
 from zoo.base.memory import refuse_beyond
 from zoo.base.splits import Split
@@ -129,7 +130,7 @@ class PictureData(DataModule[Kept]):
         pictures = self._gather(self._read(paths, split, skipped), self.most(paths, split))
         if not len(pictures):
             raise ZooError(f"{self.root}: none of {len(paths)} pictures of {split} can be used; {skipped[0]}")
-        if skipped and not replicas()["rank"]:
+        if skipped and not processes.rank():
             kinds = Counter(getattr(one, "kind", "broken") for one in skipped)
             told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
             text = f"{split}: {len(skipped)} of {len(paths)} pictures skipped ({told}); {skipped[0]}"

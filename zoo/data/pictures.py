@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from zoo.base import processes
 from zoo.base.errors import ZooError
-from zoo.data.sampling import replicas
 from zoo.pictures import folders
 from zoo.pictures.images import ORIENTATION, SIDEWAYS, SUFFIXES, opened
 
@@ -69,7 +69,7 @@ def size_of(path: Path) -> tuple[int, int]:
 
 def say_once(text: str) -> None:
     """Prints a line to stderr, each line only once and only in the first process."""
-    if not replicas()["rank"]:
+    if not processes.rank():
         _say(text)
 
 

@@ -28,6 +28,7 @@ class EpochSampler(DistributedSampler):
     def __init__(self, dataset: Dataset, *, epoch: int = 0, skip: int = 0, **options: Any) -> None:
         super().__init__(dataset, **options)
         self.epoch, self.skip = epoch, skip
+        self.first = epoch, skip
 
     def __iter__(self) -> Iterator[int]:
         skip, self.skip = self.skip, 0

@@ -87,6 +87,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
     sizes = frozenset({"crop", "largest"})
     streets: ClassVar = {"train": 120, "val": 10, "test": 20}
     street_size = (360, 480)
+    sample = staticmethod(Pair._make)  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -197,9 +198,9 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         source = ends_apart([self.root])[0] if self.root else "streets"
         return {f"{source} {split}": [(Path(pair.name).stem, pair.truth) for pair in self.kept(split)]}
 
-    def setup(self, stage: str) -> None:
-        if stage == "fit":  # val and test may be benchmarks, which are read when needed
-            self.kept("train")
+    def needed(self, stage: str | None) -> list[Split]:
+        """Training pictures; others may be benchmarks, which are read when needed."""
+        return [split for split in super().needed(stage) if split == "train"]
 
     def batch_maker(self) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
         size = self.crop // self.scale

@@ -104,6 +104,7 @@ class Views(PictureData[list[Picture]]):
     streets: ClassVar = {"train": 200, "val": 25, "test": 25}
     street_size = (480, 640)
     smallest = 64
+    sample = list
 
     def __init__(
         self,

@@ -75,6 +75,7 @@ class Learner(LightningModule):
 
     Attributes:
         learns_from: the zoo's DataModule for this module, or a base class of several; your own DataModule may be any.
+        one_device: whether several devices would only do the same work.
 
     A test is a validation on other data. A validation or test outside of a fit prints its figures.
 
@@ -83,13 +84,29 @@ class Learner(LightningModule):
     """
 
     learns_from: ClassVar[type[LightningDataModule]] = LightningDataModule
+    one_device: ClassVar[bool] = False
     net: nn.Module
     optimizer: OptimizerCallable
     lr_scheduler: LRSchedulerCallable | None
 
     def __init__(self, *figures: str) -> None:
         super().__init__()
+        self.held: list[nn.Module] = []
         self.means = nn.ModuleDict({name: MeanMetric("disable") for name in figures})  # NaN makes the mean NaN
+
+    def hold(self, **parts: nn.Module | None) -> None:
+        """Sets frozen parts of the loss as attributes that move with the module but are no submodules.
+
+        DDP would send the buffers of submodules to all processes before every step, and weight averaging would average
+        them.
+        """
+        self.__dict__ |= parts
+        self.held += filter(None, parts.values())
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        for part in self.held:
+            part._apply(fn)  # type: ignore[no-untyped-call]
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     @property
     def split(self) -> str:

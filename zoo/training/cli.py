@@ -23,7 +23,8 @@ from zoo.training import folder, slurm
 from zoo.training.checkpoints import Described, Done, RunCheckpoint, WholeCheckpointIO, load
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import MARK, import_class
-from zoo.training.refusals import MAX_MESSAGE, check_numbers, check_processes, check_strategy, explained
+from zoo.training.refusals import MAX_MESSAGE, check_devices, check_numbers, check_strategy, explained
+from zoo.training.signals import leave_signals
 from zoo.training.values import absolute, plain
 
 LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
@@ -195,7 +196,8 @@ class ZooCLI(LightningCLI):
         except Exception as error:  # Lightning has no common one for what it refuses
             said = explained(error, self.trainer_arguments()) or ZooError(f"--trainer: {first_line(error)}")
             raise said from error
-        check_processes(trainer.world_size)
+        check_devices(trainer, self.model)
+        leave_signals(trainer)
         return trainer
 
 

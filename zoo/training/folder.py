@@ -12,6 +12,7 @@ from typing import Any
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch import LightningModule, Trainer
 
+from zoo.base import processes
 from zoo.base.errors import ZooError
 from zoo.base.paths import shown
 from zoo.nn.learning import RunFolder
@@ -65,8 +66,12 @@ def choose(trainer: Any, name: str, resume: Path | None) -> Path:
     return folder
 
 
+def _not_first() -> bool:
+    return bool(rank_zero_only.rank or processes.rank())  # type: ignore[attr-defined]  # known late on other machines
+
+
 def _claim(parent: Path, version: str | int | None) -> Path:
-    if rank_zero_only.rank:  # type: ignore[attr-defined]
+    if _not_first():
         return Path(os.environ.get(SHARED) or parent / "version_of_the_first_process")
     wanted: Iterable[str]
     if version is not None:
@@ -78,10 +83,15 @@ def _claim(parent: Path, version: str | int | None) -> Path:
         taken = [int(path.name[8:]) for path in parent.glob("version_*") if path.name[8:].isdecimal()]
         wanted = (f"version_{number}" for number in range(max(taken, default=-1) + 1, 1 << 32))
     for each in wanted:
-        with contextlib.suppress(FileExistsError):
+        try:
             (folder := parent / each).mkdir(parents=True)  # fails where another process was faster
-            os.environ[SHARED] = str(folder)
-            return folder
+        except FileExistsError:
+            continue
+        except OSError as error:
+            where = "--trainer.default_root_dir FOLDER puts runs elsewhere"
+            raise ZooError(f"{parent}: cannot make the folder of the run: {error.strerror}; {where}") from None
+        os.environ[SHARED] = str(folder)
+        return folder
     raise ZooError(
         f"{parent / each}: a run exists already; leave out --trainer.logger.version, or resume that run:\n"
         f"zoo fit --resume {shown(parent / each)}"
@@ -102,7 +112,7 @@ def missing(folder: Path) -> list[Path]:
 
 def discard(folder: Path, made: Iterable[Path]) -> None:
     """Removes the folder of a run that never began, and empty folders that were made above it."""
-    if rank_zero_only.rank:  # type: ignore[attr-defined]
+    if _not_first():
         return
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):  # other runs are in it

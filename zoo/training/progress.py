@@ -25,9 +25,22 @@ class EpochLines(ProgressBar):
     def disable(self) -> None:
         """Does nothing: processes of another rank than 0 print no lines anyway."""
 
+    KEY = "epoch_so_far"  # no state of a callback, which a run without this one would have to have
+    before: Mapping[str, Any] = {}
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        seconds = time.monotonic() - self.began
+        checkpoint[self.KEY] = {"losses": float(self.losses), "batches": self.batches, "seconds": seconds}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self.before = checkpoint.get(self.KEY, {})
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Starts the epoch too, since a run that is resumed in the middle of an epoch does not begin it again."""
         self.on_train_epoch_start(trainer, pl_module)
+        if self.before and trainer.fit_loop.restarted_mid_epoch:
+            self.losses, self.batches = self.before["losses"], self.before["batches"]
+            self.began -= self.before["seconds"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.began, self.validated = time.monotonic(), False

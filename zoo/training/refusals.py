@@ -17,6 +17,8 @@ from jsonargparse import ArgumentError
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.accelerators import CPUAccelerator
 
 from zoo.base.errors import ZooError
 from zoo.base.text import causes, first_line
@@ -76,6 +78,24 @@ def check_numbers(config: Any) -> None:
         if value < least or (key in ABOVE and value == least):
             what = f"more than {least}" if key in ABOVE else f"{least} or more"
             raise ZooError(f"--trainer.{key} must be {what}{beside and f' ({beside})'}, not {value}")
+
+
+def check_devices(trainer: Trainer, model: LightningModule) -> None:
+    """Refuses devices that a run cannot use.
+
+    Raises:
+        ZooError: names the flag.
+    """
+    on_cpus, cores = isinstance(trainer.accelerator, CPUAccelerator), max(os.cpu_count() or 1, 2)
+    if on_cpus and trainer.num_devices > cores:
+        told = f"this machine has {cores} CPU cores and no other device"
+        raise ZooError(f"--trainer.devices {trainer.num_devices}: {told}; take at most {cores}")
+    if trainer.world_size > 1 and getattr(model, "one_device", False):
+        told = f"optimises one picture, which {trainer.world_size} processes would all do alike"
+        raise ZooError(f"{type(model).__name__} {told}: add --trainer.devices 1 --trainer.num_nodes 1")
+    if on_cpus and trainer.world_size > 1 and trainer._accelerator_connector._layer_sync:
+        raise ZooError("--trainer.sync_batchnorm works on GPUs only: leave it out on CPUs")
+    check_processes(trainer.world_size)
 
 
 def check_processes(world_size: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +17,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.base.paths import shown
+from zoo.base.processes import mark_parent
 from zoo.base.registry import architecture_of, architectures, import_object
 from zoo.base.text import unknown
 from zoo.cards import network, weights
@@ -24,16 +25,19 @@ from zoo.data.sampling import use_one_opencv_thread
 from zoo.nn.cpu import keep_freed_memory
 from zoo.nn.learning import RunFolder
 from zoo.training import portable, slurm
-from zoo.training.checkpoints import Described, Resumable, load
+from zoo.training.checkpoints import Described, load
 from zoo.training.cli import ZooCLI, say
 from zoo.training.folder import CHECKPOINTS, LAST_CHECKPOINT, keep_metrics
+from zoo.training.lock import locked
 from zoo.training.recipes import CONFIG
 from zoo.training.refusals import explained
+from zoo.training.resumable import Resumable
+from zoo.training.signals import Signals, end_others
 
-TERMINATED = 128 + signal.SIGTERM  # as a shell reports it
 UNHELPFUL = (  # warnings that users cannot act on
     "LightningCLI's args parameter",
     "does not have many workers",
+    r"recommended to use `self.log\('(val|test)/(mIoU|mean_accuracy|pixel_accuracy)'",  # alike on every device
     "The number of training batches",
     "exists and is not empty",  # folder of a resumed run
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
@@ -46,7 +50,8 @@ def prepare_process() -> None:
     use_one_opencv_thread()
     for text in UNHELPFUL:
         warnings.filterwarnings("ignore", f".*{text}")
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for package in ("lightning.pytorch", "lightning.fabric"):  # whose lines every process repeats
+        logging.getLogger(package).setLevel(logging.WARNING)
     logging.getLogger("timm.models._builder").setLevel(logging.ERROR)  # lists the classifier a features net leaves out
 
 
@@ -88,31 +93,35 @@ def check_data(cli: ZooCLI) -> None:
 
 def measure(cli: ZooCLI, verb: str, checkpoint: str | None) -> None:
     """Validates or tests, and prints the figures."""
-    with _explaining(cli), _interruptible(cli):
+    with _explaining(cli), _interruptible(cli, Signals()):
         check_data(cli)
         getattr(cli.trainer, verb)(cli.model, cli.datamodule, ckpt_path=checkpoint, weights_only=True, verbose=False)
 
 
 @contextlib.contextmanager
-def _interruptible(cli: ZooCLI, resumable: Resumable | None = None) -> Iterator[None]:
+def _interruptible(cli: ZooCLI, signals: Signals) -> Iterator[None]:
     """Exits after Ctrl-C or a signal with its exit code and a line; Lightning would exit with code 1, silently."""
-    main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED)) if main else None
-    try:
-        yield
-    except SystemExit as end:
-        _tell_interrupted(cli)
-        received = resumable.received if resumable else None
-        if received == slurm.SIGNAL and cli.trainer.is_global_zero:
-            slurm.requeue()
-        if received not in (None, signal.SIGINT):
-            sys.exit(128 + received)  # as a shell reports it
-        if end.code == TERMINATED:
-            raise
-        raise KeyboardInterrupt from None
-    finally:
-        if main:
-            signal.signal(signal.SIGTERM, before)
+    begun = mark_parent()
+    with signals:
+        try:
+            yield
+        except (Exception, KeyboardInterrupt, SystemExit) as end:
+            if isinstance(end, Exception) and not (signals.received and cli.trainer.world_size > 1):
+                raise  # others end at once, too, and break the connection
+            end_others(cli.trainer, signals.ending is None)
+            _end_interrupted(cli, signals.ending or signals.received or signal.SIGINT, begun)
+
+
+def _end_interrupted(cli: ZooCLI, received: int, begun: bool) -> None:
+    """Tells how to resume, and exits as a shell reports the signal; the process that began this one reports it."""
+    _tell_interrupted(cli)
+    if begun:
+        sys.exit(0)
+    if received == slurm.SIGNAL and slurm.job() and cli.trainer.is_global_zero:
+        slurm.requeue()
+    if received == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + received)
 
 
 @contextlib.contextmanager
@@ -132,12 +141,13 @@ def _explaining(cli: ZooCLI) -> Iterator[None]:
         raise ours from error
 
 
-def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
+def fit(cli: ZooCLI, publish: bool = False, every: float = math.inf) -> Path | None:
     """Trains the model, measures the best weights and loads them; returns the folder of the run.
 
     Args:
         cli: the command line.
         publish: whether a card of the run will be published.
+        every: seconds between two checkpoints in the middle of an epoch.
 
     Returns:
         None after a dry run.
@@ -145,20 +155,24 @@ def fit(cli: ZooCLI, publish: bool = False) -> Path | None:
     Raises:
         ZooError: the training is not possible. A run that never began leaves no folder.
         KeyboardInterrupt: after Ctrl-C.
-        SystemExit: after SIGTERM.
+        SystemExit: after another signal.
     """
-    with _explaining(cli):
+    folder = cli.folder if cli.trainer.is_global_zero else None
+    with locked(folder) if folder else contextlib.nullcontext(), _explaining(cli):
         check_data(cli)
         check_savable(cli)
         if publish:
             check_publishable(cli)
         _check_left(cli)
-        resumable = _add_callbacks(cli)
-        if cli.folder and cli.trainer.is_global_zero:
-            keep_metrics(cli.folder)
-            slurm.sign(cli.folder)
-        with _interruptible(cli, resumable):
+        signals = Signals()
+        _add_callbacks(cli, signals, every)
+        if folder:
+            keep_metrics(folder)
+            slurm.sign(folder)
+        with _interruptible(cli, signals):
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=cli.checkpoint, weights_only=True)
+            if signals.received:  # after the last step
+                sys.exit(128 + signals.received)
         if not cli.trainer.global_step:
             raise ZooError("no step was trained: see --trainer.max_epochs, max_steps, max_time and limit_train_batches")
     if cli.folder is None:
@@ -199,12 +213,12 @@ def check_savable(cli: ZooCLI) -> None:
         network.check_arguments(cls, arguments, module)
 
 
-def _add_callbacks(cli: ZooCLI) -> Resumable | None:
+def _add_callbacks(cli: ZooCLI, signals: Signals, every: float) -> None:
     """Adds callbacks that describe the network in checkpoints and make the run resumable after an interrupt."""
     callbacks: list[Callback] = cli.trainer.callbacks  # type: ignore[attr-defined]
     callbacks.append(Monitored())
     if cli.folder is None:
-        return None
+        return
     config = portable.resolved(cli, cli.given)
     if name := architecture_of(type(cli.model)):
         recipe = portable.text(cli, cli.folder.parent.name)
@@ -212,11 +226,10 @@ def _add_callbacks(cli: ZooCLI) -> Resumable | None:
     else:
         say(f"{type(cli.model).__name__} belongs to no architecture: it is trained, but no card can be made of the run")
     callbacks.append(RunConfig(cli.whole()))
-    if not cli.trainer.checkpoint_callback:
-        return None
-    seed = config["seed_everything"]
-    callbacks.append(resumable := Resumable(cli.folder / LAST_CHECKPOINT, seed if type(seed) is int else None))
-    return resumable
+    if cli.trainer.checkpoint_callback:
+        given = config["seed_everything"]
+        seed = given if type(given) is int else None
+        callbacks.append(Resumable(cli.folder / LAST_CHECKPOINT, seed, signals, every))
 
 
 def leave_results(cli: ZooCLI, run: Path) -> dict[str, Path]:

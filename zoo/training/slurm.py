@@ -15,9 +15,9 @@ from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.training.recipes import CONFIG
+from zoo.training.states import JOB
 
 SIGNAL = signal.SIGUSR1  # sbatch --signal=USR1@90 sends it 90 seconds before the end
-FILE = "slurm_job"  # in the folder of a run
 
 
 def job() -> str | None:
@@ -31,7 +31,7 @@ def job() -> str | None:
 def sign(run: Path) -> None:
     """Writes the id of the job into the folder of its run."""
     if own := job():
-        replace(run / FILE, own)
+        replace(run / JOB, own)
 
 
 def requeued(runs: Path, config: str) -> Path | None:
@@ -42,7 +42,7 @@ def requeued(runs: Path, config: str) -> Path | None:
         config: configuration of the run. A job may train one recipe several times, with different keys.
     """
     own = job() if int(os.environ.get("SLURM_RESTART_COUNT", 0)) else None
-    for signed in sorted(runs.glob(f"*/{FILE}")) if own else []:
+    for signed in sorted(runs.glob(f"*/{JOB}")) if own else []:
         known = signed.with_name(CONFIG)
         if signed.read_text() == own and known.is_file() and known.read_text(encoding="utf-8") == config:
             return signed.parent

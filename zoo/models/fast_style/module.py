@@ -71,6 +71,7 @@ class FastStyleModule(Learner):
 
     learns_from = PictureCrops
     net: FastStyle
+    criterion: StyleTransferLoss
     shown: list[list[Tensor]]  # rows of the sheet: content, and a picture of each style
 
     def __init__(
@@ -104,11 +105,12 @@ class FastStyleModule(Learner):
         self.trunk_after, self.styles_per_picture = trunk_after, min(styles_per_picture, len(paintings))
         self.grid_weight, self.noise = grid_weight, noise
         content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
-        self.criterion = StyleTransferLoss(
+        criterion = StyleTransferLoss(
             VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average", padding="replicate"),
             list(paintings.values()), content_layers=content_layers, style_layers=style_layers,
             content_weight=content_weight, style_weight=style_weight, color_weight=color_weight, tv_weight=tv_weight,
         )  # fmt: skip
+        self.hold(criterion=criterion)
         self.style_lr_factor, self.optimizer, self.lr_scheduler = style_lr_factor, optimizer, lr_scheduler
         self.monitor, self.pictures = ("val/loss", "min"), PictureLog(log_pictures_every)
         self.shown, self.steps, self.left_out = [], 0, 0
@@ -197,7 +199,7 @@ class FastStyleModule(Learner):
                 parameter.grad = None
 
     def on_train_end(self) -> None:
-        if self.left_out:
+        if self.left_out and self.global_rank == 0:  # every process skips the same steps
             print(f"{self.left_out} of {self.steps} steps were skipped: their gradient was not finite")  # noqa: T201
 
 

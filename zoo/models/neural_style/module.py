@@ -23,6 +23,7 @@ from zoo.models.neural_style.result import strip_of
 from zoo.nn.descent import keep_finite, make_optimizer
 from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.losses.style_transfer import TOLD
+from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.images import open_rgb
 from zoo.pictures.results import save_png
 from zoo.pictures.stylized import as_content, finish
@@ -47,7 +48,9 @@ class NeuralStyleModule(Learner):
     """
 
     learns_from = StylePair
+    one_device = True
     net: NeuralStyle
+    features: VGGFeatures
     monitor = ("val/loss", "min")
 
     def __init__(
@@ -74,7 +77,7 @@ class NeuralStyleModule(Learner):
         names = set(signature(NeuralStyle).parameters) & set(given)
         self.arguments: dict[str, Any] = {name: given[name] for name in sorted(names)}
         self.net = NeuralStyle(**self.arguments)
-        self.features = self.net.loss_network(vgg)
+        self.hold(features=self.net.loss_network(vgg))
         self.preserve_color = preserve_color
         self.picture = nn.Parameter(torch.zeros(1, 3, 1, 1))  # until its size is known
         self.previews = PictureLog(1)

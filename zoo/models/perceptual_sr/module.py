@@ -126,18 +126,12 @@ class PerceptualSRModule(Learner):
         layers = feature_layers or {"relu2_2": 1.0}
         features = weights.features and FeatureLoss(VGGFeatures(list(layers), 16, vgg, feature_pooling), layers)
         lpips = weights.lpips and LPIPS(vgg, lpips_layers, "average")
-        # Not registered as submodules, so that they are not averaged, sent to other devices or saved.
-        self.__dict__ |= {"feature_loss": features or None, "lpips": lpips or None}
+        self.hold(feature_loss=features or None, lpips=lpips or None)
         self.monitor = (f"val/{weights.perceived()[0]}", "min") if weights.perceived() else ("val/PSNR", "max")
         self.optimizer, self.lr_scheduler = optimizer, lr_scheduler
         self.pictures = PictureLog(log_pictures_every)
         self.bicubic = BicubicUpsample(scale)
         self.shown: list[Tensors] = []
-
-    def _apply(self, fn: Any, recurse: bool = True) -> Any:
-        for loss in filter(None, (self.feature_loss, self.lpips)):
-            loss._apply(fn)  # type: ignore[no-untyped-call]
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def setup(self, stage: str) -> None:
         given = getattr(self.trainer.datamodule, "scale", self.arguments["scale"])  # type: ignore[attr-defined]

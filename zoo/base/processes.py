@@ -1,0 +1,47 @@
+"""Several processes of one run: which of them speaks. Known from the environment, without torch."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+PARENT = "ZOO_PARENT"  # environment variable with the process that starts others of its run
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # variables of torchrun, Lightning and SLURM
+NODE = "NODE_RANK"  # variable that Lightning takes on several machines
+STARTS = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")  # differ between runs
+ELSEWHERE = ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID", "RANK")  # set where another program starts every process
+
+
+def rank() -> int:
+    """The number of this process in its run, 0 for the first or only one; of other machines, any number above 0."""
+    numbers = {name: int(os.environ[name]) for name in (*RANKS, NODE) if os.environ.get(name, "").isdecimal()}
+    own = next((numbers[name] for name in RANKS if name in numbers), 0)
+    return own if own or {"RANK", "SLURM_PROCID"} & numbers.keys() else numbers.get(NODE, 0)
+
+
+def mark_parent() -> bool:
+    """Whether another process of the run started this one; if not, marks it as the parent of those that it starts."""
+    if rank() and os.environ.get(PARENT) == str(os.getppid()):
+        return True
+    os.environ[PARENT] = str(os.getpid())
+    return False
+
+
+def first_to_tell(text: str) -> bool:
+    """Whether no other process of the run on this machine has told a text; all of them meet a user's mistake."""
+    if os.environ.get("WORLD_SIZE", "1") == "1" and os.environ.get("SLURM_NTASKS", "1") == "1":
+        return True
+    outside = mark_parent() or any(name in os.environ for name in ELSEWHERE)
+    leader = os.getppid() if outside else os.getpid()
+    try:
+        began = Path(f"/proc/{leader}/stat").read_text().rpartition(")")[2].split()[19]  # numbers come again
+        parts = [leader, began, *(os.environ.get(name) for name in STARTS), text]
+        told = hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+        os.close(os.open(Path(tempfile.gettempdir(), f".zoo_told_{told}"), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    except (OSError, IndexError):  # not on every system
+        return True
+    return True
