@@ -127,6 +127,8 @@ def _values(shown: Shown) -> dict[str, str]:
         "figure": headline(card),
         "size": card.size,
         "license": license_text(card.front),
+        "terms": license_text(card.front).partition(" (")[0],
+        "picture": shown.picture,
         "use": commercial_use(card.front) or "unclear",
         "info": f"{FOLDER}/{card.name}.json",
         "version": __version__,
@@ -142,8 +144,9 @@ def _entry(shown: Shown) -> str:
     """A model in the list of models."""
     values = _values(shown)
     return Template(
-        '<li class="card"><h2><a href="$name.html">$name</a></h2><p>$summary</p>'
-        '<p class="note">$task · $figure · $size · $license</p></li>'
+        '<li class="card"><a href="$name.html"><img src="$picture" alt="" loading="lazy"></a>'
+        '<h2><a href="$name.html">$name</a></h2><p>$summary</p>'
+        '<p class="note">$task · $figure · $size · $terms</p></li>'
     ).substitute(values)
 
 
