@@ -22,6 +22,7 @@ from zoo.exports.demo.model import FOLDER, Shown, write_samples
 PAGE = Path(__file__).with_name("page")  # scripts, styles and templates
 TEMPLATES = ("index.html", "model.html")
 ROOT = ("headers.js",)  # scripts that must lie beside the pages, whose requests they see
+BACK = '<a href="index.html">All models</a>'  # of a model's page
 MARK = "demo.json"  # names the program that wrote the folder, so that it may replace it
 
 
@@ -133,7 +134,7 @@ def _values(shown: Shown) -> dict[str, str]:
         "info": f"{FOLDER}/{card.name}.json",
         "version": __version__,
     }
-    return {name: html.escape(text or "not said") for name, text in texts.items()}
+    return {name: html.escape(text or "not said") for name, text in texts.items()} | {"back": BACK}
 
 
 def _sentence(text: str) -> str:
