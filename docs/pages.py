@@ -20,7 +20,7 @@ from zoo.base.registry import architectures, card_names, folders
 from zoo.cards import front
 from zoo.cards.card import Card, read_card
 from zoo.cards.overview import models_table, peers_table
-from zoo.cards.tables import markdown
+from zoo.cards.tables import entry_text, markdown
 from zoo.commands.main import VERBS, main
 from zoo.training import recipes
 
@@ -82,9 +82,19 @@ def facts(card: Card) -> str:
         ("commercial use", front.commercial_use(card.front)),
         ("data", card.front.get("data_license", "")),
         ("paper", f"<{declared.paper}>" if declared else ""),
+        ("in a browser", _tried(card)),
         ("recipe", f"[{card.name}](../recipes/{card.name}.md)" if card.name in recipes.names() else ""),
     ]
     return markdown(("", ""), rows)
+
+
+def _tried(card: Card) -> str:
+    """Where a visitor can try a model: its Space, the page that ``zoo demo`` writes; empty where there is none."""
+    if card.architecture is None or not card.architecture.page:
+        return ""
+    space = entry_text(card.front.get("space"))
+    there = f"[Space](https://huggingface.co/spaces/{space}), or " if space else ""
+    return f"{there}[a page](../guides/demo.md): `zoo demo {card.name} -o site/`"
 
 
 def relinked(text: str, name: str) -> str:

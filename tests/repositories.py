@@ -159,7 +159,7 @@ class Shelf(Loopback):
     def may(self, token: Mapping[str, Any] | None, repo: str, permission: str) -> bool:
         if token is None:
             return False
-        namespace = repo.partition("/")[0]
+        namespace = repo.removeprefix("spaces/").partition("/")[0]
         if token["role"] == "fineGrained":
             scoped = token.get("scoped", {})
             return permission in [*scoped.get(namespace, []), *scoped.get(repo, [])]

@@ -1,4 +1,4 @@
-"""A small stand-in for the part of the Hugging Face Hub that ``huggingface_hub`` needs for models."""
+"""A small stand-in for the part of the Hugging Face Hub that ``huggingface_hub`` needs for models and Spaces."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import yaml
 from loopback import Answer, Request
 from repositories import Commit, RefusalError, Repo, Shelf, git_sha1, is_lfs, sha256
 
-REPO = r"(?P<repo>[^/]+/[^/]+)"
-MODEL = rf"/api/models/{REPO}"
+REPO = r"(?P<repo>(?:spaces/)?[^/]+/[^/]+)"  # Spaces are repositories whose names begin with spaces/
+MODEL = r"/api/(?:models/)?(?P<repo>(?<=models/)[^/]+/[^/]+|spaces/[^/]+/[^/]+)"
 REVISION = r"(?P<revision>[^/]+)"
 DATE = "2024-01-01T00:00:00.000Z"
 Route = Callable[..., Answer]
@@ -62,7 +62,7 @@ class StandIn(Shelf):
         self.refuse_writing(request, name)
         url = f"{self.endpoint}/{name}"
         if name in self.repos:
-            return Answer.of({"error": "You already created this model repo", "url": url}, 409)
+            return Answer.of({"error": "You already created this repo", "url": url}, 409)
         self.repos[name] = self.new(name, asked.get("visibility") == "private" or asked.get("private", False))
         return Answer.of({"url": url, "name": name})
 
@@ -75,7 +75,8 @@ class StandIn(Shelf):
     def _named(self, request: Request) -> tuple[str, dict[str, Any]]:
         asked = json.loads(request.body)
         token = self.token(request)
-        return f"{asked.get('organization') or (token or {}).get('name')}/{asked['name']}", asked
+        kind = "spaces/" if asked.get("type") == "space" else ""
+        return f"{kind}{asked.get('organization') or (token or {}).get('name')}/{asked['name']}", asked
 
     def info(self, request: Request, repo: str, revision: str = "main") -> Answer:
         there = self.readable(request, repo)
@@ -93,12 +94,13 @@ class StandIn(Shelf):
         return Answer.of(found[: int(asked.get("limit", [1000])[0])])
 
     def _described(self, repo: Repo, commit: Commit, blobs: bool) -> dict[str, Any]:
-        card, namespace = commit.card, repo.name.partition("/")[0]
+        card, name = commit.card, repo.name.removeprefix("spaces/")
+        namespace = name.partition("/")[0]
         known: dict[str, Any] = {name: card[name] for name in ("library_name", "pipeline_tag") if name in card}
         siblings = [commit.sibling(path, blobs) for path in sorted(commit.files)]
         about = {"private": repo.private, "gated": "manual" if repo.gated else False, "disabled": False}
         counts = {"createdAt": DATE, "lastModified": DATE, "downloads": 0, "likes": 0}
-        common = {"id": repo.name, "modelId": repo.name, "author": namespace, "sha": commit.id, **about, **counts}
+        common = {"id": name, "modelId": name, "author": namespace, "sha": commit.id, **about, **counts}
         return {**common, "tags": repo.tags(), "cardData": card, "siblings": siblings, **known}
 
     def branch(self, request: Request, repo: str, name: str) -> Answer:
@@ -134,7 +136,7 @@ class StandIn(Shelf):
         objects = [dict(one) for one in json.loads(request.body)["objects"]]
         for one in objects:
             if one["oid"] not in self.objects:
-                verify = f"{self.endpoint}/api/models/{repo}/lfs-verify"
+                verify = f"{self.endpoint}/api/{repo if repo.startswith('spaces/') else f'models/{repo}'}/lfs-verify"
                 upload = f"{self.storage}/lfs/{repo}/{one['oid']}"
                 one["actions"] = {"upload": {"href": upload}, "verify": {"href": verify}}
         return Answer.of({"transfer": "basic", "objects": objects})

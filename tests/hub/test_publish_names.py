@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zoo.base.errors import ZooError
-from zoo.commands import main, publish
+from zoo.commands import main, publish, repository
 from zoo.hub import locate
 
 REPO = "me/wave"
@@ -31,7 +31,7 @@ def test_no_repository_is_made_for_a_branch_that_cannot_be(hub: Any, card: Path,
 
 @pytest.mark.parametrize("branch", ["v1.0", "next", "fix/this-one", "2024_a"])
 def test_names_of_branches(branch: str):
-    publish.check_names(REPO, branch)
+    repository.check_names(REPO, branch)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_dry_run_looks_at_names_too(hub: Any, card: Path, arguments: list[str]
 
 def test_a_public_repository_is_refused_before_a_training(hub: Any, card: Path):
     hub.put(REPO, {"a.txt": b""})
-    publish.preflight(REPO)
-    publish.preflight("me/new", private=True)
+    repository.preflight(REPO)
+    repository.preflight("me/new", private=True)
     with pytest.raises(ZooError, match="already exists and is public"):
-        publish.preflight(REPO, private=True)
+        repository.preflight(REPO, private=True)

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from loopback import Answer, Cut, Loopback, Other, Request, Status
+from zoo import load
 from zoo.base.registry import architectures
 from zoo.commands import main
 from zoo.data import download
@@ -216,8 +217,6 @@ def test_the_golden_bytes_are_those_of_the_card(written: tuple[Path, str], card:
 
 
 def test_the_model_and_its_samples_are_whole(written: tuple[Path, str]):
-    from zoo import load
-
     folder, _ = written
     info = json.loads((folder / "models" / "tiny.json").read_text())
     assert info["kind"] == "segment"
@@ -293,6 +292,17 @@ def test_every_kind_of_page_has_a_script_and_samples():
         made = samples.of_page(kind)
         assert made
         assert len({sample.name for sample in made}) == len(made)
+
+
+@pytest.mark.parametrize("name", ["linknet_camvid", "linknet_camvid_fine"])
+def test_the_streets_of_a_page_are_segmented_well(name: str):
+    """A sample shows what the model can do: streets by day, whose sky is no building."""
+    net = load(name)
+    for number in range(len(samples.STREETS)):
+        picture, truth = samples.scene(number, (360, 480))
+        found, known = net.predict(picture).mask, truth < 11
+        assert (found == truth)[known].mean() > 0.85
+        assert (found == truth)[truth == 0].mean() > 0.9
 
 
 def test_scripts_are_short():

@@ -156,9 +156,9 @@ def test_data_without_a_validation_need_none(place: Path):
 def test_what_needs_an_architecture_is_refused_before_the_training(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ):
-    from zoo.commands import publish
+    from zoo.commands import repository
 
-    monkeypatch.setattr(publish, "preflight", lambda *arguments: None)
+    monkeypatch.setattr(repository, "preflight", lambda *arguments: None)
     assert main.main(["fit", "--recipe", "foreign.yaml", *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not place.exists()

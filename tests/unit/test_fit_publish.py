@@ -14,7 +14,7 @@ import zoo.commands
 from zoo.base.errors import ZooError
 from zoo.cards.card import check_card, read_card
 from zoo.commands import evaluate, main
-from zoo.commands.publish import check_names
+from zoo.commands.repository import check_names
 
 ABOUT = [
     "--license", "cc-by-4.0", "--data-license", "drawn by the program", "--datasets", "street-scenes",

@@ -13,8 +13,8 @@ import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import FORMATS, SUFFIXES, one_or_many, open_rgb, to_floats, to_picture, to_pixels
-from zoo.pictures.results import on_white, save_as, save_png
+from zoo.pictures.images import FORMATS, SUFFIXES, on_white, one_or_many, open_rgb, to_floats, to_picture, to_pixels
+from zoo.pictures.results import save_as, save_png
 from zoo.pictures.sheets import colorize, contact_sheet, distinct_colors
 from zoo.pictures.tensors import to_array, to_tensor
 
@@ -298,6 +298,19 @@ def test_a_transparent_colour_becomes_alpha(mode: str, kept: str, tmp_path: Path
     picture, _ = to_picture(tmp_path / "a.png")
     assert picture.mode == kept
     assert picture.getchannel("A").getextrema() == (0, 0)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_seen_on_white(mode: str, tmp_path: Path):
+    """As viewers and browsers show it; the colours stored there are often black."""
+    picture = Image.new(mode, (5, 3))
+    picture.save(tmp_path / "a.png", **({"transparency": 0} if mode == "P" else {}))
+    assert np.asarray(open_rgb(tmp_path / "a.png")).min() == 255
+    assert to_floats(tmp_path / "a.png").min() == 1
+    if mode != "P":
+        assert to_floats(picture).min() == 1
+    half = Image.new("RGBA", (1, 1), (0, 0, 0, 128))
+    assert 126 <= to_floats(half).min() * 255 <= 128
 
 
 def test_arrays_and_tensors_become_pictures(array: np.ndarray):

@@ -21,7 +21,7 @@ from zoo.cards.front import unclear_use
 from zoo.cards.samples import last_sheet, write_samples
 from zoo.commands import evaluate
 from zoo.commands.options import usage
-from zoo.commands.publish import check_names
+from zoo.commands.repository import check_names
 from zoo.commands.terminal import Parser
 from zoo.hub import layout
 from zoo.hub.locate import CONFIG_FILE

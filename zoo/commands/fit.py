@@ -193,9 +193,9 @@ def _check_publication(options: argparse.Namespace) -> None:
     check_about(About.of(options))
     from lightning.fabric.utilities.rank_zero import rank_zero_only
 
-    from zoo.commands import publish
+    from zoo.commands import repository
 
-    rank_zero_only(publish.preflight)(options.publish, options.private)
+    rank_zero_only(repository.preflight)(options.publish, options.private)
 
 
 def _publish(options: argparse.Namespace, run: Path) -> None:

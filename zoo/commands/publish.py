@@ -13,15 +13,14 @@ from zoo.base.files import replace
 from zoo.cards import described
 from zoo.cards.card import check_card, read_card
 from zoo.cards.front import unclear_use
-from zoo.commands import staging
+from zoo.commands import space, staging
+from zoo.commands.repository import check_names, differing, preflight
 from zoo.commands.terminal import Parser
 from zoo.hub import client, layout, locate
-from zoo.hub.cache import COMMIT, SHORT_COMMIT, Listed
-from zoo.hub.errors import in_plain_words, redact
+from zoo.hub.cache import Listed
+from zoo.hub.errors import in_plain_words
 
 TITLE = "Publish {} with lightning-zoo {}"
-BRANCH = re.compile(r"\w[\w-]*([./]\w[\w-]*)*", re.ASCII)
-MAX_NAME = 96  # characters of a repository's name
 DOTFILES = (".gitattributes",)  # the Hub creates these
 README = "README.md"
 PLACEHOLDER = re.compile(rb'(?<=load\(")USER/[\w.-]*|(?<=zoo predict )USER/[\w.-]*')  # as zoo card writes it
@@ -49,14 +48,50 @@ class Published:
 
 
 def main(argv: list[str]) -> int:
+    options = _parser().parse_args(argv)
+    source = locate.find(options.name)
+    if options.repo is None and (options.kinds or options.revision != "main"):
+        raise ZooError(f"{'--with' if options.kinds else '--revision'} is for a model's repository: it needs --repo")
+    if options.force and not options.kinds:
+        raise ZooError("--force is for exports: it needs --with KINDS")
+    if options.repo is None:
+        if options.space is None:
+            raise ZooError("name where to publish: --repo USER/NAME, --space USER/NAME, or both")
+        return space.main(options.name, options.space, options.private, options.dry_run)
+    if source.foreign:
+        raise ZooError(f"{source} is not yours: check a copy and publish the copy: zoo pull {options.name} --to DIR")
+    if options.kinds:  # exports take a while
+        check_names(options.repo, options.revision)
+        checked_files(source.folder)
+        if not options.dry_run:
+            preflight(options.repo, options.private)
+    if options.space is None:
+        return _publish(source.folder, options)
+    check_names(options.repo, options.revision)
+    with space.prepared(options.name, options.space, options.repo) as page:
+        if options.dry_run:
+            return space.dry_run(page, options.space) or _publish(source.folder, options)
+        checked_files(source.folder)
+        preflight(options.space, options.private, "space")
+        preflight(options.repo, options.private)
+        space.send(page, options.space, options.private)
+        space.link(source.folder / README, options.space)
+        return _publish(source.folder, options)
+
+
+def _parser() -> Parser:
     parser = Parser(
         prog="zoo publish",
-        description="Puts a model's card and weights on the Hugging Face Hub as one commit.",
+        description="Puts a model's card and weights, or a page to try it, on the Hugging Face Hub as one commit.",
         epilog="The token comes from `hf auth login` or HF_TOKEN. HF_ENDPOINT names another Hub.",
         allow_abbrev=False,
     )
     parser.add_argument("name", help="name or folder of a model")
-    parser.add_argument("--repo", required=True, metavar="USER/NAME", help="repository, created if missing")
+    parser.add_argument("--repo", metavar="USER/NAME", help="repository of card and weights, created if missing")
+    parser.add_argument(
+        "--space", metavar="USER/NAME",
+        help="Space of the model's page (see zoo demo), created if missing; with --repo, card and page name each other",
+    )  # fmt: skip
     parser.add_argument(
         "--with", dest="kinds", type=staging.kinds_of, default=(), metavar="KINDS",
         help="exports to publish too, made first if the card has none: onnx, or onnx,openvino",
@@ -67,27 +102,21 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--private", action="store_true", default=None, help="make the repository private")
     parser.add_argument("--revision", default="main", metavar="BRANCH", help="branch, made if missing (default: main)")
     parser.add_argument("--dry-run", action="store_true", help="list the files to be published, without a connection")
-    options = parser.parse_args(argv)
-    source = locate.find(options.name)
-    if source.foreign:
-        raise ZooError(f"{source} is not yours: check a copy and publish the copy: zoo pull {options.name} --to DIR")
-    if options.force and not options.kinds:
-        raise ZooError("--force is for exports: it needs --with KINDS")
-    if options.kinds:  # exports take a while
-        check_names(options.repo, options.revision)
-        checked_files(source.folder)
-        if not options.dry_run:
-            preflight(options.repo, options.private)
-    with staging.staged(source.folder, options.kinds, options.force) as folder:
+    return parser
+
+
+def _publish(folder: Path, options: Any) -> int:
+    """Publishes a card, and prints where it is."""
+    with staging.staged(folder, options.kinds, options.force) as staged:
         if options.dry_run:
-            _dry_run(folder, options.repo, options.revision)
-            return _note(source.folder)
-        done = publish(folder, options.repo, private=options.private, revision=options.revision)
+            _dry_run(staged, options.repo, options.revision)
+            return _note(folder)
+        done = publish(staged, options.repo, private=options.private, revision=options.revision)
     print(f"{'Published:' if done.new else 'Already published:'} {done.url}")  # noqa: T201
     if done.removed:
         print(f"removed   {', '.join(done.removed)}: no longer in the card")  # noqa: T201
     print(f"commit    {done.commit}\nSHA-256   {done.sha256}\nto pin    load({done.reference!r})")  # noqa: T201
-    return _note(source.folder)
+    return _note(folder)
 
 
 def _note(folder: Path) -> int:
@@ -149,19 +178,6 @@ def publish(folder: Path, repo: str, *, private: bool | None = None, revision: s
     )
 
 
-def check_names(repo: str, revision: str = "main") -> None:
-    """Refuses invalid names of a repository or a branch before the Hub is asked.
-
-    Raises:
-        ZooError: one of the names is invalid.
-    """
-    if not (reference := client.parse(repo)) or reference.repo != repo or len(repo) > MAX_NAME:
-        raise ZooError(f"{repo!r:.120} is not a repository's name: USER/NAME, of letters, digits, '-', '_' and '.'")
-    commit = COMMIT.fullmatch(revision) or SHORT_COMMIT.fullmatch(revision)  # the Hub would look for a commit
-    if commit or not BRANCH.fullmatch(revision) or revision.endswith(".lock") or revision.startswith("refs/"):
-        raise ZooError(f"{revision!r:.100} is not a branch's name: letters, digits, '-', '_', with '.' or '/' between")
-
-
 def checked_files(folder: Path) -> dict[str, Path]:
     """Returns the files that would be published, by name.
 
@@ -181,76 +197,18 @@ def checked_files(folder: Path) -> dict[str, Path]:
     return files
 
 
-def preflight(repo: str, private: bool | None = None) -> None:
-    """Asks the Hub whether the token may write to a repository.
-
-    Args:
-        repo: "user/name".
-        private: whether an existing repository must be private.
-
-    Raises:
-        ZooError: an invalid name, no token, a token that may not write, a public repository, or no connection.
-    """
-    check_names(repo)
-    api = client.api()
-    import huggingface_hub
-
-    if not huggingface_hub.get_token():
-        raise ZooError("publishing needs a token with write permission: hf auth login, or HF_TOKEN")
-    with in_plain_words(repo, "send"):
-        who = api.whoami()
-        public = private and api.repo_exists(repo) and not api.model_info(repo).private
-    if problem := _obstacle(who, repo):
-        raise ZooError(
-            f"the token may not write to {repo}: {redact(problem)}\n"
-            f"create one with write permission on {client.endpoint()}/settings/tokens"
-        )
-    if public:
-        raise ZooError(f"{repo} already exists and is public; publish elsewhere or without --private")
-
-
-def _obstacle(who: Mapping[str, Any], repo: str) -> str:
-    """Why a token, by the Hub's answer about it, may not write to a repository; empty if it may."""
-    namespace = repo.partition("/")[0]
-    organizations = {each.get("name"): each for each in who.get("orgs", ())}
-    token = who.get("auth", {}).get("accessToken", {})
-    if token.get("role") == "fineGrained":  # which need not show the organisations that it may write to
-        allowed = _may_write(token.get("fineGrained", {}), repo)
-        return "" if allowed else f"it is fine-grained, and writing to {namespace} is not among its permissions"
-    if namespace != who.get("name") and namespace not in organizations:
-        return f"it belongs to {who.get('name')}, who is not a member of {namespace}"
-    if organizations.get(namespace, {}).get("roleInOrg") == "read":
-        return f"{who.get('name')} may only read in {namespace}"
-    return "it may only read" if token.get("role") == "read" else ""
-
-
-def _may_write(grained: Mapping[str, Any], repo: str) -> bool:
-    """Whether a fine-grained token may write to a repository: by its scope of user, organisation or repository."""
-    names = (repo, repo.partition("/")[0])
-    scopes = [each for each in grained.get("scoped", ()) if each.get("entity", {}).get("name") in names]
-    return "repo.write" in grained.get("global", ()) or any(
-        "repo.write" in each.get("permissions", ()) for each in scopes
-    )
-
-
 def _bring_up(
     api: Any, repo: str, revision: str, files: Mapping[str, Path], local: Mapping[str, Listed]
 ) -> tuple[str, bool, list[str]]:
     """The commit that holds these files, whether it is new, and the files that it removed."""
     before = api.model_info(repo, revision=revision, files_metadata=True)
-    changed, stale = _differing(before, local), _stale(before, repo, files)
+    changed, stale = differing(before, local), _stale(before, repo, files)
     if not changed and not stale:
         return before.sha, False, []
     commit = _commit(api, repo, revision, before.sha, {name: files[name] for name in changed}, stale).oid
-    if wrong := _differing(api.model_info(repo, revision=commit, files_metadata=True), local):
+    if wrong := differing(api.model_info(repo, revision=commit, files_metadata=True), local):
         raise ZooError(f"{repo}@{commit[:7]}: {wrong[0]} on the Hub differs from what was sent; publish again")
     return commit, True, stale
-
-
-def _differing(info: Any, local: Mapping[str, Listed]) -> list[str]:
-    """Names of the files that a commit lacks, or holds with other content."""
-    there = {file.rfilename: file.lfs.sha256 if file.lfs else file.blob_id for file in info.siblings or ()}
-    return [name for name, own in local.items() if there.get(name) not in (own.sha256, own.blob)]
 
 
 def _stale(before: Any, repo: str, files: Mapping[str, Path]) -> list[str]:

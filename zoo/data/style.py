@@ -9,8 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import Picture, to_picture
-from zoo.pictures.results import on_white
+from zoo.pictures.images import Picture, on_white, to_picture
 from zoo.pictures.tensors import to_tensor
 
 MIN_SIDE = 32  # minimum side in pixels: smaller pictures show no style

@@ -14,7 +14,7 @@ from PIL import Image
 
 from zoo.base.errors import ZooError
 from zoo.pictures.geometry import corner_points, transform_points
-from zoo.pictures.images import Picture, to_picture
+from zoo.pictures.images import Picture, on_white, to_picture
 from zoo.pictures.mosaic import MAX_PIXELS, canvas, mosaic, warped
 from zoo.pictures.results import Shown, save_json, save_pngs
 
@@ -184,8 +184,8 @@ class Homography(Shown):
 
 
 def read(picture: Picture) -> np.ndarray:
-    """RGB ``(H, W, 3)`` uint8 of what :func:`to_picture` takes, without its transparency."""
-    image = to_picture(picture)[0].convert("RGB")
+    """RGB ``(H, W, 3)`` uint8 of what :func:`to_picture` takes, transparent parts on white."""
+    image = on_white(to_picture(picture)[0])
     if not (image.width and image.height):
         raise ZooError(f"the picture is empty ({image.width}x{image.height})")
     return np.array(image)

@@ -57,7 +57,7 @@ def open_listed(file: str | Path | IO[bytes], formats: Iterable[str] = FORMATS) 
 
 
 def open_rgb(path: str | Path) -> Image.Image:
-    """Decodes a picture file whole, upright by its EXIF orientation, without alpha.
+    """Decodes a picture file whole, upright by its EXIF orientation, transparent parts on white.
 
     Raises:
         ZooError: the file is missing, not a picture, truncated or a decompression bomb.
@@ -67,7 +67,7 @@ def open_rgb(path: str | Path) -> Image.Image:
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
-    """A picture with 8 bits a channel, upright by its EXIF orientation, without alpha."""
+    """A picture with 8 bits a channel, upright by its EXIF orientation, transparent parts on white."""
     return _to_8_bits(ImageOps.exif_transpose(picture), "RGB")
 
 
@@ -158,7 +158,7 @@ def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
     """Converts any mode to L, LA, RGB or RGBA; 16 bits are scaled, while Pillow would clip them to white.
 
     Args:
-        mode: mode of the result; None: the mode that keeps grey and transparency.
+        mode: mode of the result, where transparent parts become white; None: the mode that keeps grey and transparency.
     """
     if picture.mode == "F":
         raise ZooError("a picture of floats has no known range: save it with 8 or 16 bits")
@@ -172,7 +172,14 @@ def _to_8_bits(picture: Image.Image, mode: str | None = None) -> Image.Image:
         mode = colors + "A" * picture.has_transparency_data
     if picture.mode == "CMYK":
         picture = _without_inks(picture)
-    return picture.convert(mode)
+    return on_white(picture) if mode == "RGB" else picture.convert(mode)
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """RGB, with transparent parts on white."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
 
 
 def _without_inks(picture: Image.Image) -> Image.Image:

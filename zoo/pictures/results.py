@@ -71,13 +71,6 @@ def save_as(picture: Image.Image, path: Path) -> list[Path]:
     return [path]
 
 
-def on_white(picture: Image.Image) -> Image.Image:
-    """RGB, with transparent parts on white."""
-    if not picture.has_transparency_data:
-        return picture.convert("RGB")
-    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
-
-
 def png_source(picture: Image.Image) -> str:
     """A picture as the source of an HTML image."""
     buffer = io.BytesIO()

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from zoo.base.errors import ZooError
-from zoo.pictures.images import Picture, to_floats, to_picture, to_pixels
-from zoo.pictures.results import PictureResult, on_white
+from zoo.pictures.images import Picture, on_white, to_floats, to_picture, to_pixels
+from zoo.pictures.results import PictureResult
 from zoo.pictures.sheets import contact_sheet
 
 SHOWN_SIDE = 640  # pixels of the longer side of each picture of a comparison

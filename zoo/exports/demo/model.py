@@ -15,15 +15,16 @@ from zoo.base.errors import ZooError
 from zoo.base.text import first_line
 from zoo.cards import described, exported, replay
 from zoo.cards.card import Card, read_card
-from zoo.cards.export_file import Export
 from zoo.engines import engine_class
 from zoo.exports.cached import export_once
 from zoo.exports.demo import samples
 from zoo.exports.demo.samples import Sample
 from zoo.hub import locate
+from zoo.pictures.images import on_white
 
 FOLDER = "models"  # of a site
 THUMBNAIL = (144, 96)  # largest width and height of a style's picture, in pixels
+LISTED = (560, 420)  # that of the picture in the list of models
 PAINTED = 480  # longer side at which thumbnails are painted
 
 
@@ -57,6 +58,11 @@ class Shown:
             raise ZooError(f"{card.name} has no page: its config.json names no golden input to check the browser with")
         return cls(card, card.architecture.page, name)
 
+    @property
+    def picture(self) -> str:
+        """The file in a site that shows what the model makes of its first sample."""
+        return f"{FOLDER}/{self.card.name}.jpg"
+
     def write(self, folder: Path, found: list[Sample]) -> None:
         """Writes the model's files into the folder of a site.
 
@@ -83,8 +89,13 @@ class Shown:
             "golden": golden,
             "samples": [told(sample, self.page) for sample in found],
         }
+        net = exported.Exported(export, engine_class("onnx")(export.content, export.predicts, "cpu"))
         if self.page == "style":
-            info["thumbnails"] = thumbnails(export, found[0].pictures[0], place, name)
+            info["thumbnails"] = thumbnails(net, found[0].pictures[0], place, name)
+        if found:
+            listed = on_white(net.predict(*found[0].pictures).shown())
+            listed.thumbnail(LISTED)
+            listed.save(folder / self.picture, quality=85)
         (place / f"{name}.json").write_text(json.dumps(info), encoding="utf-8")
 
     def golden(self, tolerance: float) -> tuple[bytes, dict[str, Any]]:
@@ -127,9 +138,8 @@ def write_samples(folder: Path, page: str) -> list[Sample]:
     return found
 
 
-def thumbnails(export: Export, picture: Image.Image, place: Path, name: str) -> dict[str, str]:
+def thumbnails(net: Any, picture: Image.Image, place: Path, name: str) -> dict[str, str]:
     """Small pictures of a sample in each style, painted by the model itself; their paths in the site by style."""
-    net = exported.Exported(export, engine_class("onnx")(export.content, export.predicts, "cpu"))
     paths = {}
     for style in net.facts()["styles"]:
         small = net.predict(picture, style=style, size=PAINTED).picture

@@ -16,7 +16,7 @@ from zoo.data.streets import FIRST_SCENE, draw_street
 from zoo.pictures.geometry import matrix_from_corners
 from zoo.pictures.images import open_rgb
 
-STREETS = tuple(FIRST_SCENE["test"] + i for i in (4, 9))  # scenes by day that nothing is trained on
+STREETS = tuple(FIRST_SCENE["test"] + i for i in (45, 5))  # by day; nothing is trained on them
 DRAWN = "drawn by the program"
 PHOTOGRAPH = ("neural_style", "coffee.jpg")  # card and file
 TAKEN = "photograph by Rachel Michetti, CC0"  # as that card says
@@ -51,12 +51,13 @@ def of_page(page: str) -> list[Sample]:
 
 def street(number: int, size: tuple[int, int]) -> Image.Image:
     """A drawn street of a height and width in pixels."""
-    return Image.fromarray(_street(number, size))
+    return Image.fromarray(scene(number, size)[0])
 
 
 @lru_cache(maxsize=4)
-def _street(number: int, size: tuple[int, int]) -> np.ndarray:
-    return draw_street(STREETS[number], size)[0]
+def scene(number: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A drawn street and the class of each pixel."""
+    return draw_street(STREETS[number], size)
 
 
 def photograph() -> Image.Image | None:
@@ -90,13 +91,13 @@ def _small_photograph() -> Sample | None:
 
 def near_pair() -> Sample:
     """A street, and the same a little turned and tilted."""
-    picture = _street(1, (720, 960))
+    picture, _ = scene(1, (720, 960))
     return _pair("near", "small turn", sample(picture, matrix_from_corners(NEAR, 640, 480), 640, 480), picture[MIDDLE])
 
 
 def far_pair() -> Sample:
     """A street, and the same turned and enlarged, in another light."""
-    picture = _street(0, (720, 960))
+    picture, _ = scene(0, (720, 960))
     a = sample(picture, matrix_from_corners(FAR, 640, 480), 640, 480)
     return _pair("far", "turned and zoomed", a, light(picture[MIDDLE], CONTRAST, BRIGHTNESS))
 

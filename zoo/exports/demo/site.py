@@ -22,6 +22,7 @@ from zoo.exports.demo.model import FOLDER, Shown, write_samples
 PAGE = Path(__file__).with_name("page")  # scripts, styles and templates
 TEMPLATES = ("index.html", "model.html")
 ROOT = ("headers.js",)  # scripts that must lie beside the pages, whose requests they see
+BACK = '<a href="index.html">All models</a>'  # of a model's page
 MARK = "demo.json"  # names the program that wrote the folder, so that it may replace it
 
 
@@ -127,11 +128,13 @@ def _values(shown: Shown) -> dict[str, str]:
         "figure": headline(card),
         "size": card.size,
         "license": license_text(card.front),
+        "terms": license_text(card.front).partition(" (")[0],
+        "picture": shown.picture,
         "use": commercial_use(card.front) or "unclear",
         "info": f"{FOLDER}/{card.name}.json",
         "version": __version__,
     }
-    return {name: html.escape(text or "not said") for name, text in texts.items()}
+    return {name: html.escape(text or "not said") for name, text in texts.items()} | {"back": BACK}
 
 
 def _sentence(text: str) -> str:
@@ -142,8 +145,9 @@ def _entry(shown: Shown) -> str:
     """A model in the list of models."""
     values = _values(shown)
     return Template(
-        '<li class="card"><h2><a href="$name.html">$name</a></h2><p>$summary</p>'
-        '<p class="note">$task · $figure · $size · $license</p></li>'
+        '<li class="card"><a href="$name.html"><img src="$picture" alt="" loading="lazy"></a>'
+        '<h2><a href="$name.html">$name</a></h2><p>$summary</p>'
+        '<p class="note">$task · $figure · $size · $terms</p></li>'
     ).substitute(values)
 
 

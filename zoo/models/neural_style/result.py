@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.pictures.images import SUFFIXES
-from zoo.pictures.results import on_white, save_png
+from zoo.pictures.images import SUFFIXES, on_white
+from zoo.pictures.results import save_png
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.stylized import Stylized
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from zoo.pictures.results import PictureResult, on_white, png_source
+from zoo.pictures.images import on_white
+from zoo.pictures.results import PictureResult, png_source
 from zoo.pictures.sheets import contact_sheet
 
 SHOWN_SIZE = (480, 360)  # largest width and height of the result in a comparison, in pixels

@@ -2,7 +2,7 @@
 
 import { button, make } from "./elements.js";
 import { isolate } from "./isolate.js";
-import { decode, picker, pictureIn, sampleButtons } from "./pictures.js";
+import { decode, picker, sampleButtons } from "./pictures.js";
 import * as settings from "./settings.js";
 import { Stopped, Work } from "./work.js";
 
@@ -33,13 +33,16 @@ class Page {
         this.bar = make("progress", { "aria-label": "progress", max: 1, value: 0 });
         this.stop = button("Stop", () => this.work.stop());
         this.running = make("div", { className: "row running", hidden: true }, this.bar, this.stop);
+        const { seen, controls } = this.view.elements();
         const pickers = this.view.slots.map((slot, i) => picker(slot, this.view.camera, (blob, name) => this.take(blob, name, i)));
         document.querySelector("#app").replaceChildren(
-            make("section", { className: "card", "aria-label": "Pictures" }, ...pickers,
+            make("section", { className: "card", "aria-label": "Pictures" },
+                make("div", { className: "row" }, ...pickers, sampleButtons(this.info.samples, sample => this.takeSample(sample))),
                 make("p", { className: "note" }, "Or drop a picture here, or paste one. It stays on this device: this page sends nothing."),
-                sampleButtons(this.info.samples, sample => this.takeSample(sample))),
-            make("section", { className: "card", "aria-label": "State" }, this.status, this.running, this.checked),
-            make("section", { id: "result", "aria-label": "Result", hidden: true }, ...this.view.elements()));
+                make("div", { className: "state" }, this.status, this.running, this.checked)),
+            make("section", { id: "result", "aria-label": "Result", hidden: true },
+                make("div", { className: "seen" }, ...seen), make("div", { className: "controls" }, ...controls)));
+        addEventListener("hashchange", () => location.reload()); // a link to other settings was followed
         document.ondragover = event => event.preventDefault();
         document.ondrop = event => {
             event.preventDefault();
@@ -52,9 +55,10 @@ class Page {
     }
 
     #received(transfer) {
-        const blob = pictureIn(transfer);
-        if (blob) this.take(blob, blob.name || "picture", Math.max(this.bitmaps.indexOf(null), 0));
-        else this.say("That was no picture.", true);
+        const files = [...(transfer?.files ?? [])].slice(0, this.bitmaps.length);
+        const first = files.length < this.bitmaps.length ? Math.max(this.bitmaps.indexOf(null), 0) : 0;
+        if (!files.length) this.say("That was no picture.", true);
+        files.reduce((before, file, i) => before.then(() => this.take(file, file.name || "picture", first + i)), Promise.resolve());
     }
 
     async take(blob, name, slot) {

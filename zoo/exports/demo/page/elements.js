@@ -25,7 +25,7 @@ export function slider(label, { min = 0, max = 1, step = 0.01, value }, told, ch
         change(Number(input.value));
     };
     show();
-    return { row: make("div", { className: "row" }, make("label", { for: id }, label), input, output), input };
+    return { row: make("div", { className: "row slider" }, make("label", { for: id }, label), output, input), input };
 }
 
 /** A labelled choice: {row, input}; options are [value, text]. */
@@ -56,6 +56,11 @@ export function radios(legend, options, value, change) {
 
 export function button(text, click, properties = {}) {
     return make("button", { type: "button", onclick: click, ...properties }, text);
+}
+
+/** Tells an element the shape of its picture, so that the picture fits on the screen. */
+export function fit(element, { width, height }) {
+    element.style.setProperty("--aspect", width / height);
 }
 
 /** A canvas with a description for those who do not see it. */

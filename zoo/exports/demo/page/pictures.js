@@ -12,7 +12,7 @@ export async function decode(blob, name, most) {
     if (/svg/i.test(blob.type) || /\.svgz?$/i.test(name)) throw new Error(`${name} is a drawing without pixels: save it as PNG first.`);
     const bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", colorSpaceConversion: "none" }).catch(() => {
         const heic = /hei[cf]/i.test(blob.type) || /\.hei[cf]$/i.test(name);
-        throw new Error(heic ? `This browser reads no HEIC pictures: save ${name} as JPEG first.` : `${name} is no picture that this browser reads, or it is damaged.`);
+        throw new Error(heic ? `This browser reads no HEIC pictures: save ${name} as JPEG first.` : `${name} is no picture that this browser reads, or it is damaged: try it as PNG or JPEG.`);
     });
     const { width, height } = bitmap;
     if (width * height <= most) return bitmap;
@@ -20,11 +20,6 @@ export async function decode(blob, name, most) {
     throw new Error(
         `${name} has ${width}x${height} pixels, and this page takes up to ${(most / 1e6).toFixed(1)} megapixels. ` +
         "Make it smaller, or use zoo predict on a computer.");
-}
-
-/** The first picture in a drop or in the clipboard; null if there is none. */
-export function pictureIn(transfer) {
-    return [...(transfer?.files ?? [])][0] ?? null;
 }
 
 /** Controls by which a picture is chosen; `take` gets (blob, name). */

@@ -11,6 +11,12 @@ export function number(name, otherwise, low, high) {
     return text === "" || !Number.isFinite(value) ? otherwise : Math.min(Math.max(value, low), high);
 }
 
+/** A setting of so many numbers with _ between them, or null. */
+export function numbers(name, count) {
+    const found = get(name).split("_").map(Number);
+    return get(name) && found.length === count && found.every(Number.isFinite) ? found : null;
+}
+
 /** Changes settings; an empty text removes one. */
 export function set(values) {
     const all = new URLSearchParams(location.hash.slice(1));

@@ -52,7 +52,7 @@ export class Work {
             event.preventDefault();
             worker.terminate();
             this.#worker = null;
-            if (this.#job) this.#end().reject(new Error(event.message || "The worker of this page could not be loaded."));
+            if (this.#job) this.#end().reject(new Error(event.message || "The worker could not be loaded: no connection to the server of this page."));
         };
         return worker;
     }

@@ -25,7 +25,7 @@ self.onmessage = async ({ data: { id, info, pictures, method = "run", options = 
             loaded = null;
             throw error;
         });
-        const given = pictures.map(pixelsOf);
+        const given = pictures.map(bitmap => pixelsOf(bitmap, task.transparent));
         const found = method === "stitch" ? task.stitch(given, options.matrix) : await task.run(given, options, tell);
         const sent = [found.mask, found.pixels].filter(Boolean).map(each => each.buffer);
         self.postMessage({ id, kind: "result", result: found }, sent);
@@ -44,11 +44,11 @@ async function load(info, tell) {
     return task;
 }
 
-/** RGBA pixels of a bitmap, transparent parts on white: Safari and Firefox keep no colours below transparency. */
-function pixelsOf(bitmap) {
+/** RGBA pixels of a bitmap, on white unless they may be `transparent`. Colours that nobody sees are lost. */
+function pixelsOf(bitmap, transparent) {
     const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", { willReadFrequently: true });
     context.fillStyle = "white";
-    context.fillRect(0, 0, bitmap.width, bitmap.height);
+    if (!transparent) context.fillRect(0, 0, bitmap.width, bitmap.height);
     context.drawImage(bitmap, 0, 0);
     bitmap.close();
     const { data, width, height } = context.getImageData(0, 0, context.canvas.width, context.canvas.height);

@@ -15,7 +15,9 @@ export class Net {
         if (typeof WebAssembly !== "object" || !WebAssembly.validate(Uint8Array.from(SIMD)))
             throw new Error("This browser lacks WebAssembly with SIMD. Update it, or use another browser.");
         tell("state", { text: "Loading the runtime" });
-        const ort = await import(new URL("ort.wasm.min.mjs", RUNTIME));
+        const ort = await import(new URL("ort.wasm.min.mjs", RUNTIME)).catch(() => {
+            throw new Error("The runtime could not be loaded: no connection to the server of this page.");
+        });
         ort.env.wasm.wasmPaths = RUNTIME.href;
         ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency || 1, MOST_THREADS) : 1;
         const content = await fetched(model, tell);

@@ -38,6 +38,19 @@ export function isGrey({ data }) {
     return true;
 }
 
+/** Whether any pixel of a picture is transparent, wholly or in part. */
+export function isTransparent({ data }) {
+    for (let i = 3; i < data.length; i += 4) if (data[i] < 255) return true;
+    return false;
+}
+
+/** The picture with white in place of the colours that nobody sees. */
+export function whiteWhereUnseen({ data, ...size }) {
+    const made = data.slice();
+    for (let i = 0; i < made.length; i += 4) if (!made[i + 3]) made[i] = made[i + 1] = made[i + 2] = 255;
+    return { data: made, ...size };
+}
+
 /** Makes RGBA bytes grey, in place. */
 export function discolor(pixels) {
     for (let i = 0; i < pixels.length; i += 4)

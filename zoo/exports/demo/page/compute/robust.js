@@ -1,6 +1,7 @@
 // The homography that most matches agree with: samples of four, every second one of the most similar matches only, as
-// PROSAC draws them (Chum and Matas, 2005), then weights as MAGSAC++ has them (https://arxiv.org/abs/1912.05909). The
-// numbers are drawn from a fixed seed, so that answers repeat.
+// PROSAC draws them (Chum and Matas, 2005), then weights as MAGSAC++ has them (https://arxiv.org/abs/1912.05909), with the
+// reach that OpenCV gives them. They are iterated to their fixed point, about which OpenCV's answers lie: it fits samples
+// of the matches and stops early. The numbers are drawn from a fixed seed, so that answers repeat.
 
 import { inverse, ofCorners, solved, times } from "./geometry.js";
 
@@ -8,6 +9,7 @@ const MOST = 40_000, LEAST = 400; // samples
 const SURE = 0.999, FIRST = 12; // matches that the first samples are drawn from
 const BRIEF = 4, LONG = 30; // rounds of weighted least squares for a candidate, and for the result
 const QUANTILE = 3.64; // of the error's length, in standard deviations
+const REACH = 10; // pixels: least reach of the weights of the result
 const SQUARE = 2; // sides of the square that samples are mapped from
 
 /** Gives {matrix, inliers} with 1 in the lower right, or null.
@@ -27,7 +29,7 @@ export function homographyOf(matches, threshold) {
         rounds = Math.min(rounds, Math.max(LEAST, Math.ceil(Math.log(1 - SURE) / Math.log(1 - share ** 4))));
     }
     if (!best.matrix) return null;
-    const matrix = refined(flat, best.matrix, threshold, LONG) ?? best.matrix;
+    const matrix = refined(flat, best.matrix, Math.max(REACH, threshold), LONG) ?? best.matrix;
     return { matrix, inliers: matches.filter((_, k) => error(matrix, flat, k) <= limit) };
 }
 
@@ -95,12 +97,12 @@ function ofSample(four) {
 
 const area = (a, b, c, i) => (b[i] - a[i]) * (c[i + 1] - a[i + 1]) - (b[i + 1] - a[i + 1]) * (c[i] - a[i]);
 
-/** The matrix that weighted least squares settle at; null where they find none. */
-function refined(flat, m, threshold, rounds) {
+/** The matrix that weighted least squares settle at; null where they find none. Matches farther off than `reach` have no weight. */
+function refined(flat, m, reach, rounds) {
     const weights = new Float64Array(flat.length / 4);
     for (let round = 0; round < rounds; round++) {
-        for (let k = 0; k < weights.length; k++) weights[k] = weight(Math.sqrt(error(m, flat, k)), threshold / QUANTILE);
-        const next = fitted(flat, weights, m);
+        for (let k = 0; k < weights.length; k++) weights[k] = weight(Math.sqrt(error(m, flat, k)), reach);
+        const next = fitted(flat, weights);
         if (!next) return null;
         const step = Math.max(...next.map((value, i) => Math.abs(value - m[i]) / (Math.abs(m[i]) + 1e-6)));
         m = next;
@@ -109,11 +111,8 @@ function refined(flat, m, threshold, rounds) {
     return m;
 }
 
-/** The weight of an error, averaged over all noise up to sigma: a difference of incomplete gamma functions of 3/2. */
-function weight(distance, sigma) {
-    if (!(distance < QUANTILE * sigma)) return 0;
-    return upperGamma(distance ** 2 / (2 * sigma ** 2)) - upperGamma(QUANTILE ** 2 / 2);
-}
+/** The weight of an error, averaged over all noise up to `reach`: a difference of incomplete gamma functions of 3/2. */
+const weight = (distance, reach) => (distance < reach ? upperGamma(distance ** 2 / (2 * reach ** 2)) - LEFT : 0);
 
 const upperGamma = x => 0.5 * Math.sqrt(Math.PI) * erfc(Math.sqrt(x)) + Math.sqrt(x) * Math.exp(-x);
 
@@ -123,34 +122,46 @@ function erfc(x) {
     return ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t * Math.exp(-x * x);
 }
 
-/** Weighted least squares of the linear equations, divided by the denominators of the estimate so far. */
-function fitted(flat, weights, m) {
+const LEFT = upperGamma(QUANTILE ** 2 / 2);
+
+/** Weighted least squares of the linear equations of nine numbers whose squares add up to 1; null where there is no answer. */
+function fitted(flat, weights) {
     const a = scaling(flat, weights, 0), b = scaling(flat, weights, 2);
     if (!(a.size > 0 && b.size > 0)) return null;
-    const rows = Array.from({ length: 8 }, () => new Float64Array(9));
+    const sums = Array.from({ length: 9 }, () => new Float64Array(9));
     for (let k = 0; k < weights.length; k++) {
         if (!weights[k]) continue;
-        const w = weights[k] / (m[6] * flat[4 * k] + m[7] * flat[4 * k + 1] + 1) ** 2;
         const x = (flat[4 * k] - a.x) / a.size, y = (flat[4 * k + 1] - a.y) / a.size;
         const u = (flat[4 * k + 2] - b.x) / b.size, v = (flat[4 * k + 3] - b.y) / b.size;
-        for (const row of [[x, y, 1, 0, 0, 0, -u * x, -u * y, u], [0, 0, 0, x, y, 1, -v * x, -v * y, v]])
-            for (let i = 0; i < 8; i++) for (let j = 0; j < 9; j++) rows[i][j] += w * row[i] * row[j];
+        for (const row of [[x, y, 1, 0, 0, 0, -u * x, -u * y, -u], [0, 0, 0, x, y, 1, -v * x, -v * y, -v]])
+            for (let i = 0; i < 9; i++) for (let j = 0; j < 9; j++) sums[i][j] += weights[k] * row[i] * row[j];
     }
     const toA = [1 / a.size, 0, -a.x / a.size, 0, 1 / a.size, -a.y / a.size, 0, 0, 1];
-    const found = times(times([b.size, 0, b.x, 0, b.size, b.y, 0, 0, 1], [...solved(rows), 1]), toA);
+    const found = times(times([b.size, 0, b.x, 0, b.size, b.y, 0, 0, 1], least(sums)), toA);
     return found.every(Number.isFinite) && found[8] ? found.map(value => value / found[8]) : null;
 }
 
-/** Weighted mean of points and their mean distance from it, which keep the equations well scaled. */
-function scaling(flat, weights, first) {
-    let total = 0, x = 0, y = 0, size = 0;
-    for (let k = 0; k < weights.length; k++) {
-        total += weights[k];
-        x += weights[k] * flat[4 * k + first];
-        y += weights[k] * flat[4 * k + first + 1];
+/** The eigenvector of the smallest eigenvalue, by inverse iteration. */
+function least(sums) {
+    let vector = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+    for (let round = 0; round < 4; round++) {
+        const next = solved(sums.map((row, i) => Float64Array.of(...row, vector[i])));
+        vector = next.map(value => value / Math.hypot(...next));
     }
-    [x, y] = [x / total, y / total];
+    return vector;
+}
+
+/** The mean of points with a weight and their mean distance from it, which keep the equations well scaled. */
+function scaling(flat, weights, first) {
+    let count = 0, x = 0, y = 0, size = 0;
+    for (let k = 0; k < weights.length; k++) {
+        if (!weights[k]) continue;
+        count++;
+        x += flat[4 * k + first];
+        y += flat[4 * k + first + 1];
+    }
+    [x, y] = [x / count, y / count];
     for (let k = 0; k < weights.length; k++)
-        size += weights[k] * Math.hypot(flat[4 * k + first] - x, flat[4 * k + first + 1] - y);
-    return { x, y, size: size / total };
+        if (weights[k]) size += Math.hypot(flat[4 * k + first] - x, flat[4 * k + first + 1] - y);
+    return { x, y, size: size / count };
 }

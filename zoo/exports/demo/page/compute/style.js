@@ -1,6 +1,6 @@
 // From a picture to the picture in a style: zoo/models/fast_style/predict.py in the browser.
 
-import { planes, toPixels } from "./pixels.js";
+import { planes, toPixels, whiteWhereUnseen } from "./pixels.js";
 import { reducedTo, resized } from "./resample.js";
 
 export const LARGEST = 25e6; // pixels of a picture
@@ -13,19 +13,21 @@ export class Stylizer {
     }
 
     answer = outputs => outputs.picture.data;
+    transparent = true; // its pictures may be
 
     /** What the network takes beside the golden picture, whose published answer is in the first style. */
     get beside() {
         return { style: { data: Float32Array.from(this.styles, (_, i) => Number(i === 0)), shape: [1, this.styles.length] } };
     }
 
-    /** Gives {pixels, width, height}, RGBA of the picture's size.
+    /** Gives {pixels, width, height}, opaque RGBA of the picture's size: the view keeps what is transparent.
      *
      * Options: `weights`, one a style, on any scale; `side`, the longer side in pixels at which the picture is painted;
      * `colors`, whether the picture keeps its own; `key`, which names the picture. The last painting is kept, so that
      * another choice of colours takes no pass of the network. */
-    async run([picture], { weights, side, colors, key }, tell) {
+    async run([given], { weights, side, colors, key }, tell) {
         tell("progress", { done: 0, total: 1 });
+        const picture = whiteWhereUnseen(given);
         const name = JSON.stringify([key, weights, side]), { width, height } = picture;
         if (this.painted?.name !== name) this.painted = { name, picture: await this.#paint(picture, weights, side) };
         const { picture: own } = this.painted;

@@ -2,7 +2,7 @@
 
 import { LARGEST } from "../compute/homography.js";
 import { corners, inverse, moved, ofCorners, resizing, times, translation } from "../compute/geometry.js";
-import { button, canvas, make, percent, radios, saveCanvas, slider } from "../elements.js";
+import { button, canvas, fit, make, percent, radios, saveCanvas, slider } from "../elements.js";
 import * as settings from "../settings.js";
 
 const MODES = [["overlay", "overlay"], ["blink", "blink"], ["wipe", "wipe"], ["difference", "difference"], ["stitched", "stitched"]];
@@ -15,7 +15,7 @@ export class View {
     largest = LARGEST;
 
     constructor(info, page) {
-        Object.assign(this, { page, places: null, matrix: null });
+        Object.assign(this, { page, places: null, matrix: null, moved: settings.get("sample") ? settings.numbers("corners", 8) : null });
         this.mode = MODES.some(([mode]) => mode === settings.get("mode")) ? settings.get("mode") : "overlay";
     }
 
@@ -26,22 +26,24 @@ export class View {
         this.outline = document.createElementNS("http://www.w3.org/2000/svg", "svg");
         this.outline.append(document.createElementNS("http://www.w3.org/2000/svg", "polygon"));
         this.handles = NAMES.map((name, i) => this.#handle(name, i));
-        this.stack = make("div", { className: "stack align" }, this.second, this.over, this.outline, ...this.handles);
+        this.both = make("div", { className: "both" }, this.second, this.over);
+        this.stack = make("div", { className: "stack align" }, this.both, this.outline, ...this.handles);
         this.mosaic = canvas("both pictures in one");
         const fade = slider("Opacity or line", { value: settings.number("fade", 0.5, 0, 1) }, percent, value => this.#fade(value));
         this.fade = Number(fade.input.value);
+        this.slider = fade.row;
         this.told = make("p", {});
         this.numbers = make("pre", { tabIndex: 0, "aria-label": "Matrix from pixels of the first picture to the second" });
         new ResizeObserver(() => this.#place()).observe(this.stack);
         setInterval(() => this.mode === "blink" && this.over.classList.toggle("away"), BLINK);
-        return [
-            radios("Shown", MODES, this.mode, mode => this.#switch(mode)), this.stack, this.mosaic, fade.row, this.told,
-            make("p", { className: "note" }, "Drag the corners of the first picture, or move them with the arrow keys, to compare with your own eye or to begin from there."),
+        return { seen: [this.stack, this.mosaic], controls: [
+            this.told, radios("Shown", MODES, this.mode, mode => this.#switch(mode)), fade.row,
+            make("p", { className: "note" }, "The red frame is the first picture. Drag its corners, or move them with the arrow keys, to compare with your own eye or to begin from there."),
             make("div", { className: "row" }, button("Align", () => this.compute()), button("Align from these corners", () => this.compute(this.matrix)),
                 button("Back to the answer", () => this.#back())),
             this.numbers,
             make("div", { className: "row" }, button("Copy the matrix", () => this.#copy()), button("Save both in one", () => this.#save())),
-        ];
+        ] };
     }
 
     show([a, b]) {
@@ -50,6 +52,7 @@ export class View {
             canvas.getContext("2d").drawImage(bitmap, 0, 0);
         }
         this.outline.setAttribute("viewBox", `-0.5 -0.5 ${b.width} ${b.height}`);
+        fit(this.stack, b);
         this.answer = null;
         this.told.textContent = "";
         this.#take(resizing(a, b));
@@ -62,19 +65,32 @@ export class View {
         const sure = `confidence ${found.confidence.toFixed(2)}${found.count ? `, ${found.count} matches agree` : ""}`;
         this.told.textContent = !found.valid ? "No homography was found: do these pictures show the same flat or far thing?"
             : found.trusted ? `Aligned: ${sure}.` : `Not to be trusted: ${sure}. Look at the overlay first.`;
-        this.#take(found.matrix);
-        if (this.mode === "stitched") await this.#stitch();
+        await this.#settle(found.matrix);
     }
 
     async #back() {
-        if (!this.answer) return;
-        this.#take(this.answer);
+        if (this.answer) await this.#settle(this.answer);
+    }
+
+    /** Shows an answer, or at first the corners that the address names. */
+    async #settle(matrix) {
+        const places = this.moved && [0, 2, 4, 6].map(i => this.moved.slice(i, i + 2));
+        this.moved = null;
+        this.#take(matrix);
+        if (places) this.#put(places);
+        else settings.set({ corners: "" });
         if (this.mode === "stitched") await this.#stitch();
     }
 
     #take(matrix) {
         this.matrix = matrix;
         this.places = corners(this.first.width, this.first.height).map(place => moved(matrix, place));
+        this.#changed();
+    }
+
+    #put(places) {
+        this.places = places;
+        this.matrix = ofCorners(places, this.first.width, this.first.height);
         this.#changed();
     }
 
@@ -98,6 +114,7 @@ export class View {
             const [x, y] = this.places[k], within = (place, side) => Math.min(Math.max((place + 0.5) * scale, 0), side);
             const left = within(x, this.second.clientWidth), top = within(y, this.second.clientHeight); // else out of reach
             Object.assign(handle.style, { left: `${left}px`, top: `${top}px` });
+            handle.classList.toggle("outside", Math.hypot(left - (x + 0.5) * scale, top - (y + 0.5) * scale) > 1);
             handle.setAttribute("aria-label", `${NAMES[k]} corner of the first picture, at ${x.toFixed(0)}, ${y.toFixed(0)}`);
         });
     }
@@ -120,9 +137,14 @@ export class View {
     }
 
     #move(i, place) {
-        this.places[i] = place;
-        this.matrix = ofCorners(this.places, this.first.width, this.first.height);
-        this.#changed();
+        this.#put(this.places.with(i, place));
+        settings.set({ corners: this.places.flat().map(value => value.toFixed(2)).join("_") });
+    }
+
+    /** The first picture's place as a shape of CSS. */
+    #frame() {
+        const share = (place, side) => `${(100 * (place + 0.5)) / side}%`;
+        return `polygon(${this.places.map(([x, y]) => `${share(x, this.second.width)} ${share(y, this.second.height)}`).join(",")})`;
     }
 
     #fade(value) {
@@ -138,8 +160,11 @@ export class View {
         this.stack.hidden = stitched;
         this.mosaic.hidden = !stitched;
         this.over.classList.remove("away");
+        this.slider.hidden = mode !== "overlay" && mode !== "wipe";
+        this.slider.firstChild.textContent = mode === "wipe" ? "Line" : "Opacity of the first picture";
         this.over.style.clipPath = mode === "wipe" ? `inset(0 0 0 ${100 * this.fade}%)` : "";
         this.over.style.mixBlendMode = mode === "difference" ? "difference" : "";
+        this.both.style.clipPath = mode === "difference" && this.places ? this.#frame() : ""; // nothing differs elsewhere
         this.over.style.opacity = mode === "overlay" ? this.fade : 1;
         if (stitched && kept) await this.#stitch();
     }
@@ -149,6 +174,7 @@ export class View {
         const found = await this.page.ask({ matrix: this.matrix }, "stitch");
         if (!found) return;
         Object.assign(this.mosaic, { width: found.width, height: found.height });
+        fit(this.mosaic, found);
         this.mosaic.getContext("2d").putImageData(new ImageData(found.pixels, found.width, found.height), 0, 0);
         this.drawn = true;
     }

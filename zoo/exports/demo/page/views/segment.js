@@ -1,7 +1,7 @@
 // Shows the classes of a picture: an overlay, a legend with the fraction of each class, the class under the pointer.
 
 import { LARGEST } from "../compute/segment.js";
-import { button, canvas, make, percent, save, saveCanvas, slider } from "../elements.js";
+import { button, canvas, fit, make, percent, save, saveCanvas, slider } from "../elements.js";
 import { indexed } from "../png.js";
 import * as settings from "../settings.js";
 
@@ -27,12 +27,13 @@ export class View {
         const opacity = slider("Opacity", { value: settings.number("opacity", 0.5, 0, 1) }, percent, value => this.#fade(value));
         this.#fade(Number(opacity.input.value), false);
         this.legend = make("ul", { className: "legend", "aria-label": "Classes" });
-        return [this.stack, this.under, opacity.row, this.legend, make("div", { className: "row" },
-            button("Save the overlay", () => this.#saveOverlay()), button("Save the mask", () => this.#saveMask()))];
+        return { seen: [this.stack, this.under], controls: [opacity.row, this.legend, make("div", { className: "row" },
+            button("Save the overlay", () => this.#saveOverlay()), button("Save the mask", () => this.#saveMask()))] };
     }
 
     show([bitmap]) {
         this.found = null;
+        fit(this.stack, bitmap);
         this.at = [0.5, 0.5];
         for (const each of [this.picture, this.overlay]) Object.assign(each, { width: bitmap.width, height: bitmap.height });
         this.picture.getContext("2d").drawImage(bitmap, 0, 0);
@@ -94,8 +95,10 @@ export class View {
     }
 
     #saveOverlay() {
-        if (!this.found) return;
+        if (!this.found) return this.page.say("There is no result to save yet.", true);
         const both = make("canvas", { width: this.found.width, height: this.found.height }), context = both.getContext("2d");
+        context.fillStyle = "white";
+        context.fillRect(0, 0, both.width, both.height);
         context.drawImage(this.picture, 0, 0);
         context.globalAlpha = Number(this.overlay.style.opacity);
         context.drawImage(this.overlay, 0, 0);
@@ -103,7 +106,7 @@ export class View {
     }
 
     async #saveMask() {
-        if (!this.found) return;
+        if (!this.found) return this.page.say("There is no result to save yet.", true);
         const { mask, width, height } = this.found;
         save(await indexed(mask, width, height, this.palette), "mask.png");
     }

@@ -1,7 +1,7 @@
 // Shows a picture in a style: a choice of styles, a second to blend with, strength, and the picture's own colours.
 
 import { LARGEST } from "../compute/style.js";
-import { button, canvas, choice, make, percent, saveCanvas, slider, tick } from "../elements.js";
+import { button, canvas, choice, fit, make, percent, saveCanvas, slider, tick } from "../elements.js";
 import * as settings from "../settings.js";
 
 const SIDES = [["480", "large"], ["800", "as painted"], ["1200", "fine"]]; // longer side at which a picture is painted
@@ -25,12 +25,12 @@ export class View {
     elements() {
         this.picture = canvas("the picture in the style");
         const others = [["", "none"], ...this.styles.map(style => [style, named(style)])];
-        this.blend = slider("Of the second", { value: this.share }, percent, value => this.#change({ share: value }, "share"));
-        this.blend.input.disabled = !this.other;
-        return [
-            this.picture, this.#gallery(),
+        this.blend = slider("Share of the second style", { value: this.share }, percent, value => this.#change({ share: value }, "share"));
+        this.blend.row.hidden = !this.other;
+        return { seen: [this.picture], controls: [
+            this.#gallery(),
             choice("Blend with", others, this.other, value => {
-                this.blend.input.disabled = !value;
+                this.blend.row.hidden = !value;
                 this.#change({ other: value }, "other");
             }).row,
             this.blend.row,
@@ -45,8 +45,8 @@ export class View {
                 settings.set({ colors: value ? "own" : "" });
                 this.#later();
             }).row,
-            make("div", { className: "row" }, button("Save the picture", () => this.painted && saveCanvas(this.picture, "styled.png"))),
-        ];
+            make("div", { className: "row" }, button("Save the picture", () => this.#save())),
+        ] };
     }
 
     #gallery() {
@@ -62,6 +62,7 @@ export class View {
     show([bitmap]) {
         this.bitmap = bitmap;
         this.painted = null;
+        fit(this.picture, bitmap);
         Object.assign(this.picture, { width: bitmap.width, height: bitmap.height });
         this.picture.getContext("2d").drawImage(bitmap, 0, 0);
     }
@@ -96,9 +97,16 @@ export class View {
         if (!this.painted) return;
         const context = this.picture.getContext("2d");
         context.globalAlpha = 1;
+        context.globalCompositeOperation = "copy";
         context.drawImage(this.bitmap, 0, 0);
         context.globalAlpha = this.strength;
+        context.globalCompositeOperation = "source-atop"; // what is transparent stays so
         context.drawImage(this.painted, 0, 0);
+    }
+
+    #save() {
+        if (this.painted) saveCanvas(this.picture, "styled.png");
+        else this.page.say("There is no result to save yet.", true);
     }
 }
 
