@@ -105,7 +105,7 @@ def test_what_is_left_out_is_said_once_by_one_rank(tmp_path: Path, monkeypatch: 
     write(tmp_path, "a.png", "b.heic", "c.heic")
     told = f"{tmp_path}: left out 2 files of other kinds (2 .heic)\n"
     for rank, said in ((1, ""), (0, told), (0, "")):
-        monkeypatch.setattr("zoo.data.pictures.replicas", lambda rank=rank: {"num_replicas": 2, "rank": rank})
+        monkeypatch.setattr("zoo.base.processes.rank", lambda rank=rank: rank)
         find_pictures(tmp_path)
         assert capsys.readouterr().err == said
 

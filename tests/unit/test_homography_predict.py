@@ -363,7 +363,7 @@ def test_everything_people_have_is_the_same_picture(tmp_path: Path, pair: tuple[
     Image.fromarray(np.ascontiguousarray(np.rot90(a))).save(tmp_path / "turned.png", exif=exif)
     everything = (
         tmp_path / "rgba.png", str(tmp_path / "deep.png"), tmp_path / "turned.png", Image.fromarray(a), grey,
-        np.dstack((a, np.zeros_like(grey))), torch.from_numpy(a).permute(2, 0, 1),
+        np.dstack((a, np.full_like(grey, 255))), torch.from_numpy(a).permute(2, 0, 1),
     )  # fmt: skip
     for given in everything:
         found = align(Oracle(in_net_pixels(MATRIX)), given, b, passes=1)
