@@ -89,9 +89,9 @@ def facts(card: Card) -> str:
 
 
 def _tried(card: Card) -> str:
-    """Where a visitor can try a model: its Space, the page that ``zoo demo`` writes; empty where there is none."""
+    """Where a visitor can try a model: its Space, or the page that ``zoo demo`` writes."""
     if card.architecture is None or not card.architecture.page:
-        return ""
+        return "no: it needs Python"
     space = entry_text(card.front.get("space"))
     there = f"[Space](https://huggingface.co/spaces/{space}), or " if space else ""
     return f"{there}[a page](../guides/demo.md): `zoo demo {card.name} -o site/`"

@@ -89,15 +89,14 @@ def test_a_page_alone_and_another_later(hub: Any, card: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("fault", [Status(500), Lost()])
-def test_a_failure_leaves_nothing_half_sent(
-    hub: Any, card: Path, fault: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+def test_a_failure_leaves_nothing_half_sent(hub: Any, card: Path, fault: Any, capsys: pytest.CaptureFixture[str]):
     before = (card / "README.md").read_bytes()
-    hub.fault("POST", f"{SPACE}/commit", *[fault] * 9)
+    hub.fault("POST", f"{SPACE}/commit", fault, times=9)
     assert main.main(["publish", str(card), "--repo", REPO, "--space", SPACE]) == 2
     assert len(capsys.readouterr().err.splitlines()) <= 5
     assert REPO not in hub.repos
-    assert set(files(hub)) == {".gitattributes"}
+    sent = set(files(hub)) - {".gitattributes"}  # whole where only the answer was lost
+    assert not sent or {"README.md", "index.html", f"models/{CARD}.onnx"} <= sent
     assert (card / "README.md").read_bytes() == before
 
 

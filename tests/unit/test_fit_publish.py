@@ -64,6 +64,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     stand_in = Hub()
     monkeypatch.setitem(sys.modules, "zoo.commands.publish", stand_in)
     monkeypatch.setattr(zoo.commands, "publish", stand_in, raising=False)
+    monkeypatch.setattr("zoo.commands.repository.preflight", stand_in.preflight)
     return stand_in
 
 
