@@ -414,7 +414,7 @@ def test_everything_people_have_is_the_same_picture(tmp_path: Path):
     Image.fromarray(grey).save(tmp_path / "grey.png")
     everything = (
         tmp_path / "rgba.png", str(tmp_path / "deep.png"), tmp_path / "grey.png", Image.fromarray(colour), grey,
-        np.dstack((colour, np.zeros_like(grey))), torch.from_numpy(colour).permute(2, 0, 1),
+        np.dstack((colour, np.full_like(grey, 255))), torch.from_numpy(colour).permute(2, 0, 1),
     )  # fmt: skip
     for given in everything:
         found = align(given, grey)
