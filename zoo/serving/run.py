@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from zoo.base.errors import ZooError
@@ -91,19 +92,11 @@ def run(
         mimetypes.add_type(kind, suffix)
     (folder / "jobs").mkdir()
     with bound, suppress(KeyboardInterrupt):  # uvicorn raises the signal again that it ended with
-        asyncio.run(_serve(bound, guard, offers, folder, limits, say))
+        jobs = Jobs(folder / "jobs", limits, say)
+        asyncio.run(_serve(bound, jobs, application(jobs, offers, folder / "site", guard)))
 
 
-async def _serve(
-    bound: socket.socket,
-    guard: Middleware,
-    offers: Sequence[Offer],
-    folder: Path,
-    limits: Limits,
-    say: Callable[[str], None],
-) -> None:
-    jobs = Jobs(folder / "jobs", limits, say)
-    app = application(jobs, offers, folder / "site", guard)
+async def _serve(bound: socket.socket, jobs: Jobs, app: Starlette) -> None:
     config = uvicorn.Config(
         app, http="h11", ws="none", lifespan="off", log_level="error", access_log=False, server_header=False,
         proxy_headers=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=FAREWELL,
