@@ -13,6 +13,7 @@ from zoo.training.states import Listed, listed
 
 
 def main(argv: list[str]) -> int:
+    """Prints the runs of a folder, the latest last."""
     parser = Parser(prog="zoo runs", description="Lists trainings with state, last step and figure.")
     parser.add_argument("folder", nargs="?", default="runs", help="folder of the runs (default: runs)")
     parser.add_argument("--json", action="store_true", help="print all that is known about each run as JSON")

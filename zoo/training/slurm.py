@@ -17,7 +17,7 @@ from zoo.base.files import replace
 from zoo.training.recipes import CONFIG
 from zoo.training.states import JOB
 
-SIGNAL = signal.SIGUSR1  # sbatch --signal=USR1@90 sends it 90 seconds before the end
+SIGNAL = signal.SIGUSR1  # sbatch --signal=USR1@120 sends it two minutes before the end
 
 
 def job() -> str | None:
