@@ -1,4 +1,4 @@
-"""Guides: every block of Python and every command in a block of `sh` is run, on data in miniature."""
+"""Guides: all Python, each command in a block of `sh` and each line of data in YAML is run, on data in miniature."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from loopback import Answer, Loopback, Request
 from standin import StandIn
 from zoo.commands import main
+from zoo.data import SegmentationFolder
 
 ROOT = Path(__file__).parents[2]
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
@@ -79,6 +81,15 @@ def test_every_block_of_a_guide_runs(path: Path, folder: Path):
             elif language == "sh":
                 for words in commands(block):
                     run(words)
+            elif language == "yaml" and block.startswith("{pictures"):
+                for line in block.splitlines():
+                    read_data(yaml.safe_load(line))
+
+
+def read_data(arguments: dict) -> None:
+    data = SegmentationFolder(**arguments)
+    assert {"background", "crack"} <= set(data.labels.names)
+    assert len(data.kept("train")) > len(data.kept("val")) > 0
 
 
 def run(words: list[str]) -> None:

@@ -57,15 +57,24 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         ZooError: the file is missing or holds no JSON object.
     """
+    content = read_any_json(path)
+    if not isinstance(content, dict):
+        raise ZooError(f"{path}: holds a {type(content).__name__}, not an object")
+    return content
+
+
+def read_any_json(path: Path) -> Any:
+    """The JSON value in a file.
+
+    Raises:
+        ZooError: the file is missing or holds no JSON.
+    """
     try:
-        content = json.loads(path.read_bytes(), object_pairs_hook=_once)
+        return json.loads(path.read_bytes(), object_pairs_hook=_once)
     except FileNotFoundError:
         raise ZooError(f"{path}: no such file") from None
     except (ValueError, RecursionError) as error:  # errors of JSON, UTF-8 or nesting
         raise ZooError(f"{path}: not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise ZooError(f"{path}: holds a {type(content).__name__}, not an object")
-    return content
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class PictureCrops(PictureData[np.ndarray]):
         batch_size: training crops per step and device.
         num_workers: number of processes that make crops; None: one per core, at most 4, and none on two cores.
         seed: random seed of the training crops.
+        splits: a CSV or JSON of pictures and their splits, or a folder with lists train.txt, val.txt and test.txt.
     """
 
     training_only = PictureData.training_only | {"crops_per_epoch"}
@@ -58,13 +59,14 @@ class PictureCrops(PictureData[np.ndarray]):
         batch_size: int = 4,
         num_workers: int | None = None,
         seed: int = 0,
+        splits: Path | None = None,
     ) -> None:
         counts = {"crops_per_epoch": crops_per_epoch, "held_out_pictures": held_out_pictures}
         super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
         if not 1 <= crop <= size:
             raise ZooError(f"data.crop must be 1 to data.size pixels ({size}), not {crop}")
         self.epoch, self.held_out_pictures = crops_per_epoch, held_out_pictures
-        self.size, self.crop = size, crop
+        self.size, self.crop, self.splits = size, crop, splits
         self.smallest, self.shape = crop, (size, size, 3)
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,50 +13,84 @@ from zoo.base.files import expanded
 from zoo.base.splits import Split
 from zoo.base.tables import lines
 from zoo.data.labels import LabelMap
-from zoo.data.layout import pictures_of
-from zoo.data.masks import Pair, pair_up
-from zoo.data.pictures import check_folder, say_once
+from zoo.data.layout import folder_splits, pictures_of
+from zoo.data.masks.forms import Form, form_of
+from zoo.data.masks.options import MaskOptions
+from zoo.data.masks.pairing import Pair
+from zoo.data.pictures import check_folder, find_pictures, say_once
 from zoo.data.sampling import replicas
 from zoo.data.segmentation import Sample, SegmentationData, from_255_to_1, read_samples
+from zoo.data.split_lists import listed_splits
 from zoo.data.transforms import Augment
+from zoo.pictures.folders import find
 from zoo.pictures.sheets import distinct_colors
 
 
 class SegmentationFolder(SegmentationData):
-    """A folder of pictures and a folder of masks with the same names.
+    """A folder of pictures and a folder of masks with similar names.
 
-    A mask is a grey or palette PNG of class ids; a grey mask may be saved as RGB.
+    Masks are files of class ids, of other values or of colours, one for each picture; or files of 0 and another value
+    in one folder for each class, ``masks/crack/b.png``; or COCO JSON with polygons and run-length encodings. A set that
+    fits several of these is refused with the argument to choose by.
 
     Args:
-        pictures: folder of pictures, searched with its subfolders. Subfolders train, val and test are the splits;
-            without them a hash of each picture's path decides its split.
-        masks: folder of masks, ``masks/a/b.png`` for ``pictures/a/b.jpg``; may be the folder of the pictures.
+        pictures: folder of pictures, searched with its subfolders. Subfolders train, val and test, at any depth, are
+            the splits; without them a hash of each picture's path decides its split.
+        masks: folder of masks, ``masks/a/b.png`` for ``pictures/a/b.jpg``. None: masks lie in the folder of the
+            pictures, in folders such as ``train/images`` and ``train/masks``, or beside their pictures. A file or a
+            folder of COCO JSON is taken too.
         classes: names of the classes in the order of their ids, or the path of a text file with one name per line.
+            None: those of ``values``, of ``colors``, of folders of classes or of COCO JSON, the last two after
+            "background".
         ignore_index: id of pixels that count neither in the loss nor in the metric, 0 to 255; None: every pixel counts.
-        val_fraction: fraction of the pictures for val, and the same fraction for test, if there are no subfolders
-            train, val and test.
+        val_fraction: fraction of the pictures for val, and the same fraction for test, if neither folders nor lists
+            tell the splits. Each split gets a picture if there are three.
         batch_size: training samples per step and device.
         num_workers: number of processes that augment; None: chosen by the number of cores.
         augment: augmentation of the training samples.
         seed: random seed of augmentation and order.
+        mask_name: names of the masks, such as "NAME_mask.png", where NAME stands for the name of the picture without
+            its suffix, or "labels/NAME.png" for masks in folders "labels". None: found by the names that there are.
+        values: class of each value of the masks, 0 to 65535, such as ``{0: background, 255: crack}``.
+        colors: colour of each class, "#rrggbb" or three numbers, or the path of a CSV, a JSON or a text file of names
+            and colours, such as CamVid's label_colors.txt.
+        ignore: values, colours or names of classes that count neither in the loss nor in the metric.
+        splits: a CSV or JSON of pictures and their splits, or a folder with lists train.txt, val.txt and test.txt.
+            None: folders or lists in ``pictures``, if there are any.
+
+    Raises:
+        ZooError: two classes are not named, a table is damaged, or the data that name the classes are missing.
     """
 
     def __init__(
         self,
         pictures: Path,
-        masks: Path,
-        classes: list[str] | str,
+        masks: Path | None = None,
+        classes: list[str] | str | None = None,
         ignore_index: int | None = 255,
         val_fraction: float = 0.15,
         batch_size: int = 8,
         num_workers: int | None = None,
         augment: Augment | None = None,
         seed: int = 0,
+        mask_name: str | None = None,
+        values: dict[int, str] | None = None,
+        colors: dict[str, str | list[int]] | str | None = None,
+        ignore: list[int | str] | None = None,
+        splits: Path | None = None,
     ) -> None:
-        names = _class_names(classes)
-        labels = LabelMap(names, tuple(distinct_colors(len(names))), ignore_index)
+        named = None if classes is None else _class_names(classes)
+        self.pictures, self.val_fraction = Path(pictures), val_fraction
+        self.splits = None if splits is None else Path(splits)
+        self.masks = self.pictures if masks is None else Path(masks)
+        self.options = MaskOptions(named, ignore_index, mask_name, values, colors, tuple(ignore or ()))
+        names, palette = self.options.names, self.options.palette
+        if names is None:  # the data name them
+            form = self.form()
+            names, palette = form.names, form.palette
+        _check_names(names)
+        labels = LabelMap(names, palette or tuple(distinct_colors(len(names))), ignore_index)
         super().__init__(labels, batch_size, num_workers, augment, seed)
-        self.pictures, self.masks, self.val_fraction = Path(pictures), Path(masks), val_fraction
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -78,7 +112,8 @@ class SegmentationFolder(SegmentationData):
             )
 
     def load(self, split: Split) -> list[Sample]:
-        samples = read_samples(self.pairs(split), self.labels)
+        form = self.form()
+        samples = read_samples(self._pairs(form, split), self.labels, form.read)
         if split == "train":
             self._refuse_absent(samples)
         return samples
@@ -89,9 +124,28 @@ class SegmentationFolder(SegmentationData):
         Raises:
             ZooError: no such folder, the split has no pictures, or a mask is missing.
         """
+        return self._pairs(self.form(), split)
+
+    def form(self) -> Form:
+        """How the masks are kept.
+
+        Raises:
+            ZooError: no such folder, no pictures, or the folders fit several forms.
+        """
         check_folder(self.pictures, "pictures")
-        if found := pair_up(pictures_of(self.pictures, split, self.val_fraction), self.pictures, self.masks):
-            return found
+        if not find(self.pictures).pictures:
+            find_pictures(self.pictures)  # which says what there is
+        if not self.masks.is_file():
+            check_folder(self.masks, "masks")
+        return form_of(self.pictures, self.masks, self.options)
+
+    def _pairs(self, form: Form, split: Split) -> list[Pair]:
+        listed: Mapping[Path, Split] | None = listed_splits(self.pictures, self.splits, form.pictures)
+        if listed is None and not folder_splits(self.pictures, form.pictures):
+            listed = form.splits
+        pictures = pictures_of(self.pictures, split, self.val_fraction, form.pictures, listed)
+        if pictures:
+            return form.pairs(pictures)
         raise ZooError(
             f"{self.pictures}: the {split} split gets none of its pictures: add pictures, change data.val_fraction,\n"
             "or put pictures and masks into folders train, val and test"
@@ -118,6 +172,9 @@ def _class_names(classes: Sequence[str] | str) -> tuple[str, ...]:
             raise ZooError(f"{file}: no such file; data.classes is a list of names or one text file, one name per line")
         classes = [line for _, line in lines(file) if line.strip()]
     names = [name.strip().replace("\xa0", " ") for name in classes]
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise ZooError(f"data.classes needs at least two different names, not {names!r:.200}")
     return tuple(names)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ZooError(f"data.classes needs at least two different names, not {list(names)!r:.200}")

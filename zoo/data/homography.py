@@ -74,6 +74,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         make_on: where training pairs are made. "device": on the device of the network, which needs patches of 128,
             256, ... pixels and memory for all training pictures. "auto": there if it is a GPU and meets both
             conditions, otherwise on the CPU.
+        splits: a CSV or JSON of pictures and their splits, or a folder with lists train.txt, val.txt and test.txt.
     """
 
     training_only = PictureData.training_only | {
@@ -111,6 +112,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         num_workers: int | None = None,
         seed: int = 0,
         make_on: Literal["auto", "cpu", "device"] = "auto",
+        splits: Path | None = None,
     ) -> None:
         counts = {"pairs_per_epoch": pairs_per_epoch, "val_pairs": val_pairs, "test_pairs": test_pairs}
         super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
@@ -120,7 +122,7 @@ class HomographyPairs(PictureData[np.ndarray]):
         self.epoch, self.counts = pairs_per_epoch, {"val": val_pairs, "test": test_pairs}
         self.smallest = self.protocol.patch
         self.shape = (self.protocol.height, self.protocol.width, *(() if grey else (3,)))
-        self.grey, self.make_on = grey, make_on
+        self.grey, self.make_on, self.splits = grey, make_on, splits
         if tiles < 1:
             raise ZooError(f"data.tiles must be 1 or more, not {tiles}")
         self.tiles = tiles

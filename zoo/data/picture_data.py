@@ -18,11 +18,13 @@ from zoo.base import processes
 from zoo.base.errors import ZooError
 from zoo.base.memory import refuse_beyond
 from zoo.base.splits import Split
-from zoo.data.layout import pictures_of
+from zoo.data.layout import pictures_of, training_pictures
 from zoo.data.module import DataModule, Kept, TrainingBatches, batches_loader
-from zoo.data.pictures import check_folder, find_pictures
+from zoo.data.pictures import check_folder
 from zoo.data.sampling import replicas
+from zoo.data.split_lists import listed_splits
 from zoo.data.streets import draw_streets
+from zoo.pictures.folders import find
 from zoo.pictures.images import open_rgb
 
 
@@ -43,12 +45,14 @@ class PictureData(DataModule[Kept]):
         epoch: number of training samples per epoch.
         held_out_pictures: maximum number of pictures of val, and of test; None: all.
         smallest: minimum side of the pictures of a folder, in pixels; smaller pictures are not used.
+        splits: lists of the pictures of ``root`` in each split (:mod:`zoo.data.split_lists`); None: those in ``root``.
         shape: shape of the array kept of each picture; None: the shapes differ.
 
     Args:
         root: folder of pictures; a picture stays in its split when others are added
             (:func:`zoo.data.layout.pictures_of`). None: street scenes are drawn.
-        extra: folders of further training pictures, never used for validation or test.
+        extra: folders of further training pictures, never used for validation or test; of a folder that is split, only
+            its training pictures.
         val_fraction: fraction of the pictures of ``root`` for val, and the same fraction for test, unless it has
             folders for them.
         options: arguments of :class:`DataModule`.
@@ -64,6 +68,7 @@ class PictureData(DataModule[Kept]):
     epoch: int
     held_out_pictures: int | None = None
     smallest: int = 1
+    splits: Path | None = None
     shape: tuple[int, ...] | None = None
 
     def __init__(self, root: Path | None, extra: list[Path] | None, val_fraction: float, **options: Any) -> None:
@@ -105,12 +110,13 @@ class PictureData(DataModule[Kept]):
         if self.root is None:
             return []
         check_folder(self.root, "root")
-        names = pictures_of(self.root, split, self.val_fraction)
+        listed = listed_splits(self.root, self.splits, find(self.root).pictures)
+        names = pictures_of(self.root, split, self.val_fraction, listed=listed)
         if split != "train":
             return names[: self.held_out_pictures]
         for folder in self.extra:
             check_folder(folder, "extra", "'[FOLDER, ...]'")
-        return names + [path for folder in self.extra for path in find_pictures(folder)]
+        return names + [path for folder in self.extra for path in training_pictures(folder)]
 
     def some(self, split: Split) -> list[Path]:
         """The pictures of a split as :meth:`names` lists them; refuses an empty list."""

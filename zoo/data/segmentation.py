@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split as Split
 from zoo.data.labels import LabelMap
-from zoo.data.masks import read_pair
+from zoo.data.masks.files import Reader, read_pair
 from zoo.data.module import DataModule, held_out_loader
 from zoo.data.sampling import EpochSampler, replicas, worker_options
 from zoo.data.transforms import Augment
@@ -118,8 +118,13 @@ class AugmentedSamples(Dataset):
         return out["image"], out["mask"]
 
 
-def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[Sample]:
+def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap, read: Reader | None = None) -> list[Sample]:
     """Decodes pictures and annotations, on all cores.
+
+    Args:
+        pairs: pictures with their annotations.
+        labels: the classes.
+        read: function that reads an annotation; None: a picture of class ids.
 
     Raises:
         ZooError: a file is damaged, sizes disagree, or an annotation has a value outside the label map. The message
@@ -127,7 +132,7 @@ def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[S
     """
     samples, errors = list[Sample](), list[ZooError]()
     with ThreadPoolExecutor() as pool:
-        for one in pool.map(partial(_sample_or_error, labels=labels), pairs):
+        for one in pool.map(partial(_sample_or_error, labels=labels, read=read), pairs):
             if not isinstance(one, ZooError):
                 samples.append(one)
                 continue
@@ -142,15 +147,15 @@ def read_samples(pairs: Sequence[tuple[Path, Path]], labels: LabelMap) -> list[S
     return samples
 
 
-def _sample_or_error(pair: tuple[Path, Path], labels: LabelMap) -> Sample | ZooError:
+def _sample_or_error(pair: tuple[Path, Path], labels: LabelMap, read: Reader | None) -> Sample | ZooError:
     try:
-        return read_sample(*pair, labels)
+        return read_sample(*pair, labels, read)
     except ZooError as error:
         return error
 
 
-def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample:
-    picture, mask = read_pair(picture_path, mask_path)
+def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap, read: Reader | None = None) -> Sample:
+    picture, mask = read_pair(picture_path, mask_path, read)
     counts = np.bincount(mask.ravel(), minlength=256)
     counts[: len(labels)] = 0
     if labels.ignore_index is not None:
@@ -167,10 +172,8 @@ def read_sample(picture_path: Path, mask_path: Path, labels: LabelMap) -> Sample
 
 
 def from_255_to_1(values: np.ndarray, labels: LabelMap) -> str:
-    """Lines of a message that tell how to convert masks of 0 and 255 to two classes; empty for other masks."""
+    """The line of a message that tells how to take masks of 0 and 255 for two classes; empty for other masks."""
     if len(labels) > 2 or {0, *values.tolist()} != {0, 255}:
         return ""
-    return (
-        f"\nif 255 means {labels.names[1]!r}, convert it to 1 in each mask, for example in Python:\n"
-        "from PIL import Image; Image.open(mask).convert('L').point(lambda value: value // 255).save(mask)"
-    )
+    named = f"{{0: {labels.names[0]}, 255: {labels.names[1]}}}"
+    return f"\nif 255 means {labels.names[1]!r}, say so: --data.values '{named}'"

@@ -70,8 +70,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         blur: deviation in pixels of a Gaussian blur before the truth is downscaled; 1 in the paper.
         shrink: factor of the sides of pictures of ``root`` and ``extra``, applied first; below 1 removes JPEG traces.
         largest: maximum longer side of these pictures after that, in pixels.
-        levels: number of sizes at which each training picture is kept, each 1 / sqrt(2) of the previous one and no
-            smaller than the crops. Large photographs have softer details than pictures that people enlarge.
+        levels: number of sizes of each training picture, each 1 / sqrt(2) of the previous one, none below ``crop``.
         grey_fraction: fraction of the training pairs that are converted to grey.
         min_detail: minimum detail that downscaling must lose (:func:`zoo.data.low_resolution.detail`), in 8-bit levels;
             pictures of ``root`` and ``extra`` below it are skipped as blurred or blank.
@@ -81,6 +80,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         batch_size: training pairs per step and device.
         num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
         seed: random seed of the training pairs.
+        splits: a CSV or JSON of pictures and their splits, or a folder with lists train.txt, val.txt and test.txt.
     """
 
     training_only = PictureData.training_only | {"pairs_per_epoch", "crop", "levels", "grey_fraction"}
@@ -115,6 +115,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         batch_size: int = 16,
         num_workers: int | None = None,
         seed: int = 0,
+        splits: Path | None = None,
     ) -> None:
         counts = {"pairs_per_epoch": pairs_per_epoch, "held_out_pictures": held_out_pictures}
         counts |= {"largest": largest, "levels": levels}
@@ -124,7 +125,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         self.epoch, self.held_out_pictures = pairs_per_epoch, held_out_pictures
         self.benchmark_folders = {"val": [Path(f) for f in val or ()], "test": [Path(f) for f in test or ()]}
         self.crop, self.blur, self.shrink, self.largest, self.min_detail = crop, blur, shrink, largest, min_detail
-        self.levels, self.grey_fraction = levels, grey_fraction
+        self.levels, self.grey_fraction, self.splits = levels, grey_fraction, splits
         self._check()
 
     def _check(self) -> None:
@@ -145,7 +146,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         return [*pairs, *self._smaller(pairs)] if split == "train" else pairs
 
     def _smaller(self, pairs: Sequence[Pair]) -> Iterator[Pair]:
-        """The pairs of the training pictures at their smaller sizes."""
+        """The pairs at smaller sizes: large photographs have softer details than pictures that people enlarge."""
         for level, pair in product(range(1, self.levels), pairs):
             height, width = (round(side / math.sqrt(2) ** level) for side in pair.truth.shape[:2])
             if min(height, width) >= self.crop:

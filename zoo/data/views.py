@@ -97,6 +97,7 @@ class Views(PictureData[list[Picture]]):
         batch_size: training pairs per step and device.
         num_workers: number of processes that make pairs; None: one per core, at most 4, and none on two cores.
         seed: random seed of the training pairs.
+        splits: a CSV or JSON of pictures and their splits, or a folder with lists train.txt, val.txt and test.txt.
     """
 
     training_only = PictureData.training_only | {"pairs_per_epoch"}
@@ -125,6 +126,7 @@ class Views(PictureData[list[Picture]]):
         batch_size: int = 12,
         num_workers: int | None = None,
         seed: int = 0,
+        splits: Path | None = None,
     ) -> None:
         counts = {"pairs_per_epoch": pairs_per_epoch, "val_pairs": val_pairs, "test_pairs": test_pairs}
         super().__init__(root, extra, val_fraction, batch_size=batch_size, num_workers=num_workers, seed=seed, **counts)
@@ -137,7 +139,8 @@ class Views(PictureData[list[Picture]]):
         if not (0 <= photometric <= 1 and 0 <= tilt < 0.5 and 0 <= shift < 1 and 0 <= turn <= 180 and 1 <= zoom <= 8):
             bounds = "photometric 0 to 1, tilt below 0.5, shift below 1, turn 0 to 180, zoom 1 to 8"
             raise ZooError(f"data: an argument is out of its bounds: {bounds}")
-        self.epoch, self.counts, self.largest = pairs_per_epoch, {"val": val_pairs, "test": test_pairs}, largest
+        self.epoch, self.counts = pairs_per_epoch, {"val": val_pairs, "test": test_pairs}
+        self.largest, self.splits = largest, splits
         self.range = Range(side, points, zoom, turn, tilt, shift, photometric)
 
     def keep(self, picture: Image.Image, name: str, split: Split) -> Picture:
