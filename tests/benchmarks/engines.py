@@ -18,10 +18,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from speed import ENGINE, put_on_card
 
 import zoo
 from zoo.base.errors import ZooError
+from zoo.cards.speeds import ENGINE, machine_of, put_on_card
 from zoo.engines import ENGINES, engine_class
 from zoo.models.base import Model
 
@@ -125,7 +125,9 @@ def main() -> None:
         for name, value in best.items():
             print(f"{1000 * value:8.1f} ms  {base / value:5.2f} x  {name}")
         if options.write:
-            put_on_card(CARDS / card, {f"{ENGINE}{width}x{height}, {n}": s for n, s in best.items()}, engines=True)
+            machine = machine_of(options.threads, f"torch {torch.__version__}")
+            found = {f"{ENGINE}{width}x{height}, {name}": value for name, value in best.items()}
+            put_on_card(CARDS / card, found, machine, engines=True)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import torch
-from speed import put_on_card
 
 import zoo
+from zoo.cards.speeds import machine_of, put_on_card
 from zoo.models.homographynet import HomographyNet
 
 ROUNDS, REPEATS = 15, 10
@@ -44,7 +44,7 @@ def main() -> None:
     for name, value in best.items():
         print(f"{1000 * value:7.2f} ms  {best[PEER] / value:5.2f} x  {name}")
     if options.write:
-        put_on_card(options.write, best)
+        put_on_card(options.write, best, machine_of(torch.get_num_threads(), f"torch {torch.__version__}"))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import segmentation_models_pytorch as smp
 import torch
-from speed import put_on_card
 
 import zoo
+from zoo.cards.speeds import machine_of, put_on_card
 from zoo.models.linknet import LinkNet
 
 ROUNDS, REPEATS = 15, 4
@@ -61,7 +61,7 @@ def main() -> None:
     for name, value in best.items():
         print(f"{1000 * value:7.1f} ms  {best[PEER] / value:5.2f} x  {name}")
     if options.write:
-        put_on_card(options.write, best)
+        put_on_card(options.write, best, machine_of(torch.get_num_threads(), f"torch {torch.__version__}"))
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 import torch
 from PIL import Image
-from speed import put_on_card
 from torch import Tensor, nn
 
 import zoo
+from zoo.cards.speeds import machine_of, put_on_card
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.cost import macs
 
@@ -111,7 +111,7 @@ def main() -> None:
             size = f", {count:,} parameters, {macs(net, 3, HEIGHT, WIDTH) / 1e9:.1f} GMACs"
         print(f"{1000 * value:8.1f} ms  {value / median[OURS]:6.3f} x  {name}{size}")
     if options.write:
-        put_on_card(options.write, median)
+        put_on_card(options.write, median, machine_of(torch.get_num_threads(), f"torch {torch.__version__}"))
 
 
 if __name__ == "__main__":

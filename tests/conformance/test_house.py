@@ -42,7 +42,7 @@ def test_imports_inside_functions_and_for_type_checkers_count():
 
 def test_there_are_thirteen_rooms():
     entries = {path.name for path in ROOT.iterdir()} - {"__pycache__", "_bundled", "py.typed"}
-    rooms = "base cards collect commands compare data engines exports hub models nn pictures serving training"
+    rooms = "base benchmark cards collect commands compare data engines exports hub models nn pictures serving training"
     assert entries == {"__init__.py", *rooms.split()}
 
 

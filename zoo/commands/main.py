@@ -32,6 +32,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "validate": ("run the validation of a recipe on a checkpoint", "fit:main"),
     "test": ("run the test of a recipe on a checkpoint", "fit:main"),
     "runs": ("list trainings and how far they are: zoo runs [FOLDER]", "runs:main"),
+    "benchmark": ("measure how fast models are here: zoo benchmark NAME ...", "benchmark:main"),
     "compare": ("put runs and cards side by side: zoo compare RUN|NAME ...", "compare:main"),
     "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
     "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
@@ -49,7 +50,8 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
 MEANT = {  # names of the verbs elsewhere
     "fit": ("train", "training", "finetune", "resume"),
     "validate": ("val", "valid", "validation"),
-    "evaluate": ("eval", "benchmark"),
+    "evaluate": ("eval",),
+    "benchmark": ("bench", "speed", "profile"),
     "predict": ("infer", "inference"),
     "publish": ("push", "upload"),
     "pull": ("download", "get"),
