@@ -20,7 +20,7 @@ from zoo.benchmark import candidates, measuring, report
 from zoo.benchmark.candidates import Candidate
 from zoo.benchmark.measuring import Measured
 from zoo.cards.card import read_card
-from zoo.commands import benchmark, main
+from zoo.commands import main
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -171,7 +171,7 @@ def test_times_are_put_on_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def measure(asked: list[Candidate], *_: object) -> list[Measured]:
         return [Measured(each, f"{each.engine} 9.9", 0.1, 0.1, [0.0123]) for each in asked]
 
-    monkeypatch.setattr(benchmark.measuring, "measure", measure)
+    monkeypatch.setattr(measuring, "measure", measure)
     assert main.main(["benchmark", str(card), "--write", "--threads", "2"]) == 0
     after = read_card(card).results
     assert after.figures == before.figures

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo.base.errors import ZooError
 from zoo.commands.terminal import Parser, table
-from zoo.compare import page, subject, verdict
+
+if TYPE_CHECKING:
+    from zoo.compare.subject import Subject
 
 EPILOG = """A run is a folder of zoo fit, such as runs/linknet_streets/version_0; a card is a model's name, a folder or
 USER/NAME. The first is what the others are compared with. Figures are compared where the digests of their data are the
@@ -27,6 +30,8 @@ def main(argv: list[str]) -> int:
     if len(names) < 2:
         raise ZooError("name two or more runs or cards: zoo compare RUN RUN; zoo runs lists the runs")
     output = _output(options.output, options.overwrite) if options.output else None
+    from zoo.compare import page, subject, verdict  # NumPy and Pillow take a while to import
+
     subjects = [subject.read(name) for name in names]
     if output:
         page.write(subjects, output)
@@ -50,7 +55,9 @@ def _output(name: str, overwrite: bool) -> Path:
     return path
 
 
-def _plain(subjects: list[subject.Subject]) -> dict[str, object]:
+def _plain(subjects: list[Subject]) -> dict[str, object]:
+    from zoo.compare import verdict
+
     rows = verdict.rows(subjects)
     return {
         "conclusion": verdict.conclusion(subjects),

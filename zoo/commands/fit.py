@@ -95,7 +95,7 @@ def parser_of(verb: str) -> Parser:
         usage=f"zoo {verb} --recipe NAME [options] [--KEY VALUE ...]",
         description=PURPOSES[verb],
         epilog=f"any key of the recipe is an option, such as:\n{_lines(keys)}\n\nmore help:\n{_lines(MORE)}",
-        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
     )
     parser.set_defaults(resume=None, every="never", submit=None, publish=None, private=None, ckpt_path=None)
     parser.set_defaults(seeds=None, sweep=None)
@@ -106,8 +106,8 @@ def parser_of(verb: str) -> Parser:
         parser.add_argument("--resume", metavar="RUN_DIR", help="continue an interrupted run")
         every = "time between checkpoints within an epoch, or never (default 10m)"
         parser.add_argument("--every", metavar="TIME", default="10m", help=every)
-        submit.add_submit_options(parser)
         trials.add_trial_options(parser)
+        submit.add_submit_options(parser)
         group: Any = parser.add_argument_group("publish the result on the Hugging Face Hub")
         group.add_argument("--publish", metavar="USER/NAME", help="repository, created if missing")
         group.add_argument("--private", action="store_true", default=None, help="make the repository private")
@@ -120,7 +120,7 @@ def parser_of(verb: str) -> Parser:
 
 
 def _lines(about: dict[str, str]) -> str:
-    return "\n".join(f"  {name:<25} {text}" for name, text in about.items())
+    return "\n".join(f"  {name:<29} {text}" for name, text in about.items())
 
 
 def _checked(options: argparse.Namespace, keys: Keys, resume: Path | None) -> list[str]:

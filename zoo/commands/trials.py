@@ -55,12 +55,9 @@ class Trial:
 
 
 def add_trial_options(parser: argparse.ArgumentParser) -> None:
-    group: Any = parser.add_argument_group(
-        "train several times, one run after the other; the same command goes on after an interrupt"
-    )
-    group.add_argument("--seeds", type=int, metavar="N", help="N runs with seeds from the recipe's on")
-    swept = "runs with each value of a key, such as --sweep model.optimizer.lr=1e-3,3e-3; several: all combinations"
-    group.add_argument("--sweep", action="append", metavar="KEY=VALUES", help=swept)
+    parser.add_argument("--seeds", type=int, metavar="N", help="train N times, with seeds from the recipe's on")
+    swept = "train with each value, such as model.optimizer.lr=1e-3,3e-3"
+    parser.add_argument("--sweep", action="append", metavar="KEY=VALUES", help=swept)
 
 
 def main(options: argparse.Namespace, recipe: Path | None, argv: Sequence[str], given: Sequence[str]) -> int:
