@@ -31,6 +31,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "fit": ("train: zoo fit --recipe NAME", "fit:main"),
     "validate": ("run the validation of a recipe on a checkpoint", "fit:main"),
     "test": ("run the test of a recipe on a checkpoint", "fit:main"),
+    "doctor": ("check the installation, or recipe and data before training: zoo doctor [RECIPE]", "doctor:main"),
     "runs": ("list trainings and how far they are: zoo runs [FOLDER]", "runs:main"),
     "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
     "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
@@ -48,6 +49,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
 MEANT = {  # names of the verbs elsewhere
     "fit": ("train", "training", "finetune", "resume"),
     "validate": ("val", "valid", "validation"),
+    "doctor": ("check", "diagnose", "verify"),
     "evaluate": ("eval", "benchmark"),
     "predict": ("infer", "inference"),
     "publish": ("push", "upload"),
