@@ -14,7 +14,7 @@ from pathlib import Path
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
 from zoo.commands.terminal import Parser
-from zoo.doctor.findings import Finding, Report
+from zoo.doctor.findings import LEVELS, Finding, Report, some
 from zoo.training import recipes
 from zoo.training.keys import Keys, pairs
 
@@ -141,9 +141,7 @@ def _lines(report: Report) -> list[str]:
             lines += [f"{'':<{TITLE}} {printable(name)}" for name in each.where[: SHOWN - 1]]
             lines += [f"{'':<{TITLE}} {printable(name)}{more}" for name in each.where[SHOWN - 1 : SHOWN]]
         lines += _wrapped(f"{'':<{TITLE}} -> {each.do}") if each.do else []
-    counts = [
-        f"{report.count(level)} {level}{'s' * (report.count(level) != 1)}" for level in ("error", "warning", "note")
-    ]  # type: ignore[arg-type]
+    counts = [some(report.count(level), level) for level in LEVELS]
     total = "Nothing is wrong." if not report.findings else ", ".join(counts)
     named = any(len(each.where) > SHOWN for each in report.findings)
     return [*(lines if report.findings else [""]), total + (" (--json lists all names)" if named else "")]

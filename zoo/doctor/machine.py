@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from zoo.base import __version__
 from zoo.base.memory import free_bytes, gigabytes
@@ -156,7 +157,7 @@ def memory(report: Report) -> Iterator[Finding]:
 def disk(report: Report) -> Iterator[Finding]:
     """Free disk, and whether it can be written to: here, in the cache and for temporary files."""
     places = {"here": Path.cwd(), "cache": client.home(), "temporary": Path(tempfile.gettempdir())}
-    found = {}
+    found = dict[str, dict[str, Any]]()
     for name, place in places.items():
         there = next(each for each in (place, *place.parents) if each.exists())
         free, writable = shutil.disk_usage(there).free, os.access(there, os.W_OK)

@@ -112,7 +112,7 @@ def values(labels: LabelMap, files: Files) -> Iterator[Finding]:
     those = [(each, mask) for each, mask in masks(files) if (mask.counts[unknown] > 0).any()]  # type: ignore[index]
     if not those:
         return
-    counts = np.sum([mask.counts for _, mask in those], axis=0)
+    counts = np.sum(np.array([mask.counts for _, mask in those]), axis=0)
     wrong = np.flatnonzero(counts * unknown).tolist()
     shares = [f"{value} ({counts[value] / counts.sum():.2%})" for value in wrong[:MOST_VALUES]]
     void = "no value is ignored" if labels.ignore_index is None else f"{labels.ignore_index} is ignored"

@@ -131,8 +131,8 @@ def of_batches(data: LightningDataModule) -> Image.Image | None:
         rows = [(first.views[[i, half + i]], first.points[i], first.counts[i]) for i in range(min(SAMPLES, half))]
         return matches_sheet([(v, p, torch.arange(len(p)) < c) for v, p, c in rows])
     if isinstance(data, SuperResolutionPairs):
-        pairs = [(low, truth) for each in taken for low, truth in zip(*each, strict=True)][:SAMPLES]
-        cells = [[enlarge(to_array(low), data.scale), to_array(truth)] for low, truth in pairs]
+        samples = [(low, truth) for each in taken for low, truth in zip(*each, strict=True)][:SAMPLES]
+        cells = [[enlarge(to_array(low), data.scale), to_array(truth)] for low, truth in samples]
         return contact_sheet(
             [[*a, *b] for a, b in zip(cells[::2], cells[1::2], strict=False)] or cells, ("low", "truth") * 2
         )

@@ -6,6 +6,7 @@ import contextlib
 import copy
 import ctypes
 import gc
+import io
 import logging
 import time
 import warnings
@@ -147,7 +148,8 @@ def validate(
         each = trial(trainer, precision, limit_val_batches=batches)
         watch = Validated()
         each.callbacks.append(watch)  # type: ignore[attr-defined]
-        each.validate(own, datamodule=data, verbose=False)
+        with contextlib.redirect_stdout(io.StringIO()):  # figures of an untrained network
+            each.validate(own, datamodule=data, verbose=False)
     return watch.seconds / max(watch.count, 1)
 
 
@@ -168,9 +170,8 @@ class Validated(Callback):
 def trial(trainer: Any, precision: Any, **changes: Any) -> Trainer:
     """A trainer on one device that keeps and shows nothing."""
     given = {name: trainer[name] for name in KEPT if trainer.get(name) is not None}
-    silent: Any = dict.fromkeys(
-        ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
-    )
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    silent: Any = dict.fromkeys(off, False)
     return Trainer(**given, devices=1, precision=precision, num_sanity_val_steps=0, **silent, **changes)
 
 

@@ -115,6 +115,8 @@ class Trial:
         losses = tried.losses
         if len(losses) < 2 or not all(map(math.isfinite, losses)):
             return
+        if tried.peak and "memory" not in self.report.facts:
+            self.report.fact("memory", {"bytes": tried.peak}, f"{gigabytes(tried.peak)} at most")
         first, best = losses[0], min(losses[1:])
         told = f"{first:.4g} -> {losses[-1]:.4g} in {len(losses)} steps on one batch ({self.precision})"
         self.report.fact("loss", {"losses": losses, "precision": str(self.precision)}, told)
@@ -135,19 +137,13 @@ class Trial:
         every = self.options.get("check_val_every_n_epoch") or 1
         epoch = per_epoch * step + val * one / every
         epochs, known = self._length(per_epoch)
-        values: dict[str, Any] = {
-            "step": step,
-            "epoch": epoch,
-            "batches": per_epoch,
-            "validation": val * one,
-            "epochs": epochs,
-        }
+        values: dict[str, Any] = {"step": step, "epoch": epoch, "batches": per_epoch, "validation": val * one}
         lines = [f"a step {seconds_text(step)}, of which data {seconds_text(self.making)}; {per_epoch} steps an epoch"]
         lines += [f"an epoch {seconds_text(epoch)} on this machine, with its validation"]
         if known:
             total = min(epochs * epoch, self._most_seconds())
             end = datetime.now().astimezone() + timedelta(seconds=total)
-            values |= {"run": total, "end": end.isoformat(timespec="seconds")}
+            values |= {"epochs": epochs, "run": total, "end": end.isoformat(timespec="seconds")}
             lines.append(f"the run {seconds_text(total)}: started now, it ends about {end:%a %d %b %H:%M}")
         else:
             lines.append("the run has no end: --trainer.max_epochs N sets one")
@@ -163,6 +159,7 @@ class Trial:
 
     def _counts(self) -> tuple[int, int]:
         """Training steps of an epoch, and batches of a validation."""
+        self.data.trainer = self.examined.trainer  # whose length some epochs depend on
         train = _limited(len(self.data.train_dataloader()), self.options.get("limit_train_batches"))
         try:
             val = _limited(len(self.data.val_dataloader()), self.options.get("limit_val_batches"))
