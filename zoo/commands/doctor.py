@@ -52,12 +52,7 @@ def parser_of() -> Parser:
         "2 for wrong usage.",
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
     )
-    parser.add_argument(
-        "recipe", nargs="?", metavar="RECIPE", help="installed recipe, or a file, as of zoo fit --recipe"
-    )
-    parser.add_argument(
-        "--recipe", dest="named", metavar="NAME", help="the same, so that options of zoo fit can be pasted"
-    )
+    parser.add_argument("--recipe", metavar="NAME", help="the same as RECIPE: an installed recipe, or a file")
     parser.add_argument("--weights", metavar="NAME", help="start from a model, a folder or a safetensors file")
     parser.add_argument("--data-only", action="store_true", help="check recipe and files, without steps of the network")
     parser.add_argument("--all", action="store_true", help="look at every picture, also of more than 4000")
@@ -67,9 +62,10 @@ def parser_of() -> Parser:
 
 
 def _examine(parser: Parser, options: argparse.Namespace, given: list[str], report: Report) -> None:
-    if options.recipe and options.named:
-        raise ZooError(f"two recipes, {options.recipe} and {options.named}: give one")
-    name = options.recipe or options.named
+    place = _place_of_recipe(given)
+    if options.recipe and place is not None:
+        raise ZooError(f"two recipes, {options.recipe} and {given[place]}: give one")
+    name = options.recipe if place is None else given.pop(place)
     if not name:
         own = ("weights", "data_only", "all", "sheet")
         if wrong := [*given, *(f"--{key.replace('_', '-')}" for key in own if getattr(options, key))]:
@@ -93,6 +89,17 @@ def _examine(parser: Parser, options: argparse.Namespace, given: list[str], repo
         return
     keys.check()
     _of_recipe(path, words, options, sheet, report)
+
+
+def _place_of_recipe(given: Sequence[str]) -> int | None:
+    """Where the word lies that belongs to no option, as :func:`zoo.training.keys.pairs` reads them."""
+    place = 0
+    while place < len(given):
+        word, after = given[place], given[place + 1 : place + 2]
+        if not word.startswith("-"):
+            return place
+        place += 1 if "=" in word or not after or after[0].startswith("--") else 2
+    return None
 
 
 def _of_recipe(path: Path, words: list[str], options: argparse.Namespace, sheet: Path, report: Report) -> None:

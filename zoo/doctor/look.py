@@ -106,7 +106,7 @@ def _seen(path: Path, split: Split, pixels: np.ndarray, transparent: bool, chang
     some = pixels[:: max(1, pixels.shape[0] // 256)]
     return Seen(
         path, split, size=(pixels.shape[1], pixels.shape[0]), transparent=transparent, changes=changes,
-        grey=bool((some == some[..., :1]).all()), flat=float(small.std()) < FLAT and float(some.std()) < FLAT,
+        grey=bool((some == some[..., :1]).all()), flat=float(some.std((0, 1)).max()) < FLAT,
         digest=_digest(pixels), fingerprint=fingerprint(small),
     )  # fmt: skip
 

@@ -1,0 +1,246 @@
+"""``zoo doctor RECIPE --data-only``: every seeded fault is named, and a healthy data set has none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import faulty
+from zoo.commands import main
+from zoo.data import PictureCrops, SegmentationFolder
+from zoo.doctor import masks
+from zoo.doctor.examine import examine_data
+from zoo.doctor.findings import Finding, Report
+from zoo.doctor.look import fingerprint
+
+SECONDS = 10  # for all checks of the data set with seeded faults
+RECIPE = """\
+seed_everything: 1
+model:
+  class_path: zoo.models.linknet.module.LinkNetModule
+  init_args: {encoder: test_resnet, encoder_weights: null}
+data:
+  class_path: zoo.data.SegmentationFolder
+  init_args:
+    pictures: pictures
+    masks: masks
+    classes: [ground, crack, rust, moss]
+    batch_size: 4
+    num_workers: 0
+    augment: {crop: [64, 96]}
+trainer: {accelerator: cpu, max_epochs: 2}
+"""
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("healthy")
+    faulty.healthy(folder)
+    (folder / "own.yaml").write_text(RECIPE)
+    return folder
+
+
+@pytest.fixture
+def place(healthy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the healthy data set, which is the working directory."""
+    shutil.copytree(healthy, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, dict[str, Any]]]:
+    """Runs ``zoo doctor own.yaml --data-only --json``; returns the exit code and the report."""
+
+    def run(*more: str) -> tuple[int, dict[str, Any]]:
+        code = main.main(["doctor", "own.yaml", "--data-only", "--json", *more])
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def checks(report: dict[str, Any]) -> set[str]:
+    return {each["check"] for each in report["findings"]}
+
+
+def test_all_seeded_faults_are_named_in_seconds(place: Path, doctor: Callable):
+    seeded = faulty.Faults(place).seed()
+    assert len(seeded) >= 15
+    begin = time.perf_counter()
+    code, report = doctor()
+    assert time.perf_counter() - begin < SECONDS
+    assert code == 1
+    lacking = {
+        name: (check, where)
+        for name, (check, where) in seeded.items()
+        if not any(each["check"] == check and any(where in own for own in each["where"]) for each in report["findings"])
+    }
+    assert not lacking
+    assert all(each["do"] and each["what"] and each["count"] == len(each["where"]) for each in report["findings"])
+    assert (place / "runs" / "doctor" / "own.png").is_file()  # of the sound pictures that are left
+
+
+def test_a_healthy_data_set_has_no_findings(place: Path, doctor: Callable):
+    code, report = doctor()
+    assert (code, report["ok"], report["findings"]) == (0, True, [])
+    assert report["facts"]["data"]["pictures"] == faulty.SPLITS
+    shares = report["facts"]["class shares"]
+    assert shares["crack"]["train"] == pytest.approx(0.25, abs=0.01)
+    with Image.open(report["facts"]["sheet"]) as sheet:
+        assert min(sheet.size) > 100
+
+
+@pytest.mark.parametrize("name", sorted(name for name in vars(faulty.Faults) if name.startswith("fault_")))
+def test_a_single_fault_has_a_single_kind_of_finding(place: Path, name: str):
+    check, where = getattr(faulty.Faults(place), name)()
+    report = Report()
+    data = SegmentationFolder("pictures", "masks", list(faulty.CLASSES), batch_size=4)
+    data.augment.crop = (64, 96)
+    examine_data(data, report)
+    found = {each.check for each in report.findings}
+    also = {
+        "fault_16_bits": {"picture-grey"},
+        "fault_two_masks_of_a_picture": {"split-twice"},
+    }
+    assert found == {check} | also.get(name, set[str]())
+    assert any(where in each for finding in report.findings for each in finding.where)
+
+
+def test_binary_masks_of_0_and_255_get_the_option_that_takes_them(place: Path, doctor: Callable):
+    for path in (place / "masks").rglob("*.png"):
+        with Image.open(path) as file:
+            mask = np.where(np.array(file) == 1, 255, 0).astype(np.uint8)
+        Image.fromarray(mask).save(path)
+    code, report = doctor("--data.classes", "[ground, crack]", "--data.ignore_index", "null")
+    (finding,) = [each for each in report["findings"] if each["check"] == "mask-values"]
+    assert code == 1
+    assert "--data.values '{0: ground, 255: crack}'" in finding["do"]
+    assert finding["count"] == sum(faulty.SPLITS.values())
+
+
+def test_a_check_that_raises_hides_no_other_finding(place: Path, doctor: Callable, monkeypatch: pytest.MonkeyPatch):
+    seeded = faulty.Faults(place).seed()
+
+    def broken(*_: object):
+        yield Finding("mask-size", "warning", "found before", "nothing")
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(masks, "sizes", broken)
+    code, report = doctor()
+    own = [each["what"] for each in report["findings"] if each["check"] == "mask-size"]
+    assert code == 1
+    assert own == ["this check failed itself: KeyError: 'surprise'", "found before"]
+    assert {check for check, _ in seeded.values()} <= checks(report)
+
+
+def test_an_exception_while_a_file_is_looked_at_does_not_hide_the_others(place: Path, doctor: Callable):
+    (place / "pictures" / "train" / "05.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    (place / "masks" / "train" / "06.png").write_bytes(b"no picture")
+    code, report = doctor()
+    assert code == 1
+    assert checks(report) == {"picture-unreadable", "mask-unreadable"}
+
+
+def test_findings_tell_what_where_and_what_to_do_in_few_lines(place: Path, capsys: pytest.CaptureFixture):
+    for number in range(6):
+        (place / "masks" / "train" / f"{number:02}.png").unlink()
+    assert main.main(["doctor", "own.yaml", "--data-only"]) == 1
+    out = capsys.readouterr().out
+    assert "6 of 20 pictures without a mask [mask-missing]" in out
+    assert "pictures/train/02.png and 3 more" in out
+    assert "pictures/train/03.png" not in out
+    assert "-> add the masks" in out
+    assert max(map(len, out.splitlines())) <= 120
+
+
+def test_too_many_pictures_are_sampled_evenly_and_that_is_told(place: Path):
+    report = Report()
+    data = SegmentationFolder("pictures", "masks", list(faulty.CLASSES), batch_size=4)
+    files = examine_data(data, report, most=10)
+    assert len(files.seen) == 10
+    assert report.facts["looked at"] == 10
+    assert {each.split for each in files.seen} == {"train", "val", "test"}
+
+
+def test_pictures_without_masks_have_no_mask_checks(place: Path):
+    (place / "pictures" / "val" / "00.png").write_bytes(b"")
+    report = Report()
+    files = examine_data(PictureCrops(Path("pictures"), size=96, crop=90), report)
+    found = {each.check: each for each in report.findings}
+    assert set(found) == {"picture-unreadable", "picture-small"}
+    assert report.ok  # a training leaves these out
+    assert len(found["picture-small"].where) == faulty.SPLITS["train"]
+    assert not files.masked
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "own.yaml --data-only",
+        "--data-only own.yaml",
+        "--recipe own.yaml --data-only",
+        "--data.seed 3 own.yaml --data-only",
+    ],
+)
+def test_the_recipe_may_stand_anywhere(place: Path, words: str, capsys: pytest.CaptureFixture):
+    assert main.main(["doctor", *words.split()]) == 0
+    assert capsys.readouterr().out.endswith("Nothing is wrong.\n")
+
+
+def test_missing_folders_are_an_error_with_the_option(place: Path, doctor: Callable):
+    code, report = doctor("--data.pictures", "nowhere")
+    assert code == 1
+    assert any("--data.pictures FOLDER" in each["do"] for each in report["findings"])
+
+
+def test_fingerprints_know_copies_and_tell_others_apart():
+    from zoo.doctor.splits import ALIKE
+
+    def of(picture: np.ndarray) -> np.ndarray:
+        return fingerprint(np.asarray(Image.fromarray(picture).convert("L").resize((16, 16), Image.Resampling.BOX)))
+
+    prints = np.stack([of(faulty.scene(seed)) for seed in range(60)])
+    likeness = prints @ prints.T - np.eye(60)
+    assert likeness.max() < ALIKE
+    darker = np.stack([of((faulty.scene(seed) * 0.6).astype(np.uint8)) for seed in range(60)])
+    assert (prints * darker).sum(1).min() > ALIKE
+    assert not fingerprint(np.full((16, 16), 9, np.uint8)).any()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--data.root", "x"], "needs a recipe"),
+        (["own.yaml", "--data.picture", "x"], "did you mean --data.pictures"),
+        (["own.yaml", "--data.batch_size", "many"], "--data.batch_size must be a whole number"),
+        (["own.yaml", "--sheet", "sheet.jpg"], "FILE.png"),
+        (["none.yaml"], "no recipe"),
+        (["own.yaml", "--recipe", "own.yaml"], "two recipes"),
+        (["own.yaml", "twice.yaml"], "unexpected argument"),
+    ],
+)
+def test_wrong_usage_ends_with_2_in_a_line(place: Path, words: list[str], told: str, capsys: pytest.CaptureFixture):
+    assert main.main(["doctor", *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("batch_size: 4", "batchsize: 4", "own.yaml:11"),
+        ("batch_size: 4", "batch_size: many", "data.batch_size must be"),
+    ],
+)
+def test_a_wrong_recipe_is_a_finding(place: Path, doctor: Callable, right: str, wrong: str, told: str):
+    (place / "own.yaml").write_text(RECIPE.replace(right, wrong))
+    code, report = doctor()
+    assert (code, [each["check"] for each in report["findings"]]) == (1, ["recipe"])
+    assert told in report["findings"][0]["what"]
