@@ -145,8 +145,8 @@ def _lines(report: Report) -> list[str]:
         lines += _wrapped(f"{each.level:<{TITLE}} {each.what} [{each.check}]")
         if each.where:
             more = f" and {len(each.where) - SHOWN} more" if len(each.where) > SHOWN else ""
-            lines += [f"{'':<{TITLE}} {printable(name)}" for name in each.where[: SHOWN - 1]]
-            lines += [f"{'':<{TITLE}} {printable(name)}{more}" for name in each.where[SHOWN - 1 : SHOWN]]
+            names = [printable(name.replace(f"{Path.cwd()}/", "")) for name in each.where[:SHOWN]]
+            lines += [f"{'':<{TITLE}} {name}" for name in [*names[:-1], names[-1] + more]]
         lines += _wrapped(f"{'':<{TITLE}} -> {each.do}") if each.do else []
     counts = [some(report.count(level), level) for level in LEVELS]
     total = "Nothing is wrong." if not report.findings else ", ".join(counts)

@@ -91,7 +91,7 @@ def draw(data: LightningDataModule, files: Files, report: Report, place: Path) -
     """Draws the sheet of samples."""
     if (drawn := sheet.draw(data, files)) is not None:
         sheet.save(drawn, place)
-        report.fact("sheet", str(place), f"{place}: look whether pictures and masks are what you mean")
+        report.fact("sheet", str(place), f"{place}: look whether the samples are what you mean")
     yield from ()
 
 

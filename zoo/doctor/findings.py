@@ -54,14 +54,20 @@ class Report:
         if lines:
             self.told(title, lines)
 
-    def run(self, check: str, find: Check) -> None:
-        """Runs a check; whatever it raises is a finding, and those that it yielded before are kept."""
+    def run(self, check: str, find: Check, level: Level = "error") -> None:
+        """Runs a check; whatever it raises is a finding, and those that it yielded before are kept.
+
+        Args:
+            check: name of the check.
+            find: the check.
+            level: level of what it refuses.
+        """
         try:
             for finding in find():
                 self.findings.append(finding)
         except ZooError as error:
             what, _, do = str(error).partition("\n")
-            self.findings.append(Finding(check, "error", what, " ".join(do.split("\n"))))
+            self.findings.append(Finding(check, level, what, "; ".join(filter(None, do.split("\n")))))
         except Exception as error:  # a check of anything that people have may meet anything
             told = f"this check failed itself: {type(error).__name__}: {first_line(error)}"
             self.findings.append(

@@ -134,7 +134,8 @@ def try_steps(
         each = trial(trainer, precision, max_steps=steps, max_epochs=-1, limit_val_batches=0, callbacks=[watch])
         device = each.strategy.root_device
         start_peak(device)
-        each.fit(own, datamodule=data)
+        with contextlib.redirect_stdout(io.StringIO()):  # what a training tells of itself
+            each.fit(own, datamodule=data)
         watch.tried.peak = peak(device)
     return watch.tried
 
