@@ -27,6 +27,7 @@ DISTRIBUTION = "lightning-zoo"
 SHOWN = ("torch", "lightning", "timm", "torchmetrics", "albumentations", "opencv-python-headless", "numpy", "pillow")
 INTERNAL = ("dev", "docs", "release", "benchmarks")  # extras for people who change the zoo
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+EXTRA = re.compile(r"extra == ['\"]([\w-]+)['\"]")
 PATIENCE = 3.0  # seconds to wait for the Hub
 SCARCE = 1e9  # bytes of disk or memory below which little is left
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -62,13 +63,14 @@ def versions(report: Report) -> Iterator[Finding]:
 
 def _requires(extra: str = "") -> list[str]:
     """The requirements of the distribution, or of one of its extras; empty for a checkout that is not installed."""
+    return [text for text in _every() if (EXTRA.findall(text) or [""])[0] == extra]
+
+
+def _every() -> list[str]:
     try:
-        every = metadata.requires(DISTRIBUTION) or []
+        return metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         return []
-    if not extra:
-        return [text for text in every if "extra ==" not in text]
-    return [text for text in every if re.search(rf"extra == ['\"]{extra}['\"]", text)]
 
 
 def _unmet(text: str) -> Finding | None:
@@ -194,7 +196,7 @@ def hub(report: Report) -> Iterator[Finding]:
 
 def extras(report: Report) -> Iterator[Finding]:
     """Which extras are installed; none of them is needed."""
-    names = metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    names = dict.fromkeys(EXTRA.findall(" ".join(_every())))
     found = {name: not any(map(_lacking, _requires(name))) for name in names if name not in INTERNAL}
     there = [name for name, whole in found.items() if whole]
     lacking = [name for name, whole in found.items() if not whole]

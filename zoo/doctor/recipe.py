@@ -29,7 +29,7 @@ class Examined(ZooCLI):
     """
 
     def __init__(self, words: list[str], name: str) -> None:
-        super().__init__(words, name, "doctor")
+        super().__init__(words, name)
 
     def _choose_folder(self, trainer: Any) -> None:
         trainer.logger = False

@@ -13,7 +13,7 @@ from typing import Any
 from lightning.pytorch import LightningDataModule, LightningModule
 
 from zoo.base.memory import free_bytes, gigabytes, ran_out
-from zoo.doctor.findings import Finding, Report
+from zoo.doctor.findings import Finding, Level, Report
 from zoo.doctor.recipe import Examined
 from zoo.doctor.steps import Tried, first_batch, resident, try_steps, validate
 
@@ -41,6 +41,7 @@ class Trial:
         self.batches: dict[int | None, tuple[LightningDataModule, Any]] = {}
         self.making = 0.0  # seconds to make a batch
         self.tried: Tried | None = None
+        self.too_large = False  # whether a batch needs more memory than can be had
 
     def batch(self, size: int | None) -> tuple[LightningDataModule, Any]:
         """A data set with this batch size and a batch of it; the pictures are read once."""
@@ -92,7 +93,8 @@ class Trial:
         self.report.fact("memory", values, f"{told}; {gigabytes(free)} can be had on {self.device.type}")
         if need > FULL * free:
             fitting = int(b + (FULL * free - high) / max((high - low) / (b - a), 1.0))
-            level: Any = "error" if need > free else "warning"
+            self.too_large = need > free
+            level: Level = "error" if self.too_large else "warning"
             do = f"take a smaller batch: --data.batch_size {max(1, fitting)} --trainer.accumulate_grad_batches N"
             yield Finding(
                 "memory", level, f"a step needs {gigabytes(need)} of memory, {gigabytes(free)} can be had", do
@@ -100,9 +102,7 @@ class Trial:
 
     def learns(self) -> Iterator[Finding]:
         """Steps on one batch in the recipe's precision: finite, and the loss falls."""
-        if not self.report.ok and any(
-            each.check == "memory" and each.level == "error" for each in self.report.findings
-        ):
+        if self.too_large:
             return
         try:
             tried = self.tried = self.steps(self.examined.batch_size, STEPS, self.precision)
@@ -115,8 +115,8 @@ class Trial:
         losses = tried.losses
         if len(losses) < 2 or not all(map(math.isfinite, losses)):
             return
-        if tried.peak and "memory" not in self.report.facts:
-            self.report.fact("memory", {"bytes": tried.peak}, f"{gigabytes(tried.peak)} at most")
+        if tried.peak:
+            self.report.fact("memory used", tried.peak, f"{gigabytes(tried.peak)} at most, measured")
         first, best = losses[0], min(losses[1:])
         told = f"{first:.4g} -> {losses[-1]:.4g} in {len(losses)} steps on one batch ({self.precision})"
         self.report.fact("loss", {"losses": losses, "precision": str(self.precision)}, told)
