@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import light
-from loopback import Answer, Loopback, Request
 from zoo.base.errors import ZooError
 from zoo.base.registry import card_names
 from zoo.cards import weights
@@ -81,24 +80,6 @@ def test_extras_that_lack_are_told_with_the_command_and_are_not_wrong(monkeypatc
     assert report.facts["extras"] == {"video": False, "demo": False, "export": True}
     assert report.findings == []
     assert told == ["installed: export", "not installed: video, demo (pip install 'lightning-zoo[video,demo]')"]
-
-
-def test_the_hub_answers_or_does_not(monkeypatch: pytest.MonkeyPatch):
-    for name in machine.OFFLINE:
-        monkeypatch.delenv(name, raising=False)
-
-    class Always(Loopback):
-        def answer(self, request: Request) -> Answer:
-            return Answer(200)
-
-    report = Report()
-    with Always() as server:
-        monkeypatch.setattr(machine.client, "endpoint", lambda: server.endpoint)
-        report.run("hub", lambda: machine.hub(report))
-        assert (report.facts["hub"], report.findings) == ("reachable", [])
-    report.run("hub", lambda: machine.hub(report))
-    assert report.facts["hub"] == "unreachable"
-    assert [each.level for each in report.findings] == ["note"]
 
 
 def test_more_threads_than_cores_are_a_warning(monkeypatch: pytest.MonkeyPatch):
