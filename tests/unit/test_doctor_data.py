@@ -182,17 +182,19 @@ def test_pictures_without_masks_have_no_mask_checks(place: Path):
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "train"),
     [
-        "own.yaml --data-only",
-        "--data-only own.yaml",
-        "--recipe own.yaml --data-only",
-        "--data.seed 3 own.yaml --data-only",
+        ("own.yaml --data-only", "--recipe own.yaml"),
+        ("--data-only own.yaml --sheet new.png", "--recipe own.yaml"),
+        ("--recipe own.yaml --data-only", "--recipe own.yaml"),
+        ("--data.seed 3 own.yaml --data-only", "--data.seed 3 --recipe own.yaml"),
     ],
 )
-def test_the_recipe_may_stand_anywhere(place: Path, words: str, capsys: pytest.CaptureFixture):
+def test_the_recipe_may_stand_anywhere_and_the_next_command_is_told(
+    place: Path, words: str, train: str, capsys: pytest.CaptureFixture
+):
     assert main.main(["doctor", *words.split()]) == 0
-    assert capsys.readouterr().out.endswith("Nothing is wrong.\n")
+    assert capsys.readouterr().out.endswith(f"Nothing is wrong.\nTrain: zoo fit {train}\n")
 
 
 def test_missing_folders_are_an_error_with_the_option(place: Path, doctor: Callable):

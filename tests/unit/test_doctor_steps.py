@@ -136,6 +136,13 @@ def test_the_end_of_the_run_follows_from_its_length(trial: Trial):
     assert trial.report.facts["time"]["epochs"] == 5
 
 
+def test_several_devices_share_the_steps_of_an_epoch(trial: Trial, monkeypatch: pytest.MonkeyPatch):
+    trial.batch(8)
+    assert trial._counts() == (2, 1)
+    monkeypatch.setattr(type(trial.examined.trainer), "world_size", 2)
+    assert trial._counts() == (1, 1)
+
+
 def test_a_full_disk_is_an_error(trial: Trial, monkeypatch: pytest.MonkeyPatch):
     trial.tried = steps.Tried(state=10**18)
     assert [(each.check, each.level) for each in trial.disk()] == [("disk", "error")]

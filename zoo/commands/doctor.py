@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 import textwrap
 import traceback
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
     if options.json:
         print(json.dumps(report.to_dict(), indent=2, default=str))  # noqa: T201
     else:
-        print("\n".join(_lines(report)))  # noqa: T201
+        print("\n".join([*_lines(report), *_next(report, options, argv)]))  # noqa: T201
     for error in report.failures if debug else ():
         traceback.print_exception(error)
     return 0 if report.ok else FAULTY
@@ -152,6 +153,18 @@ def _lines(report: Report) -> list[str]:
     total = "Nothing is wrong." if not report.findings else ", ".join(counts)
     named = any(len(each.where) > SHOWN for each in report.findings)
     return [*(lines if report.findings else [""]), total + (" (--json lists all names)" if named else "")]
+
+
+def _next(report: Report, options: argparse.Namespace, argv: Sequence[str]) -> list[str]:
+    """The command that trains, where nothing is in its way."""
+    if not report.ok or "recipe" not in report.facts:
+        return []
+    own = [word for word in argv if word not in ("--data-only", "--all")]
+    if options.sheet:
+        own = [word for word in own if word not in ("--sheet", options.sheet, f"--sheet={options.sheet}")]
+    if not options.recipe and (place := _place_of_recipe(own)) is not None:
+        own.insert(place, "--recipe")
+    return [f"Train: {shlex.join(['zoo', 'fit', *own])}"]
 
 
 def _wrapped(text: str) -> list[str]:

@@ -78,7 +78,7 @@ def examine(examined: Examined, report: Report, place: Path, steps: bool = True,
     files = examine_data(made[0], report, most)
     broken = not report.ok
     if isinstance(made[0], SegmentationData) or not broken:
-        report.run("sheet", lambda: draw(made[0], files, report, place))
+        report.run("sheet", lambda: draw(made[0], files, report, place), "warning")
     if not steps:
         return
     if broken:

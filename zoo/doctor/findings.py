@@ -60,7 +60,7 @@ class Report:
         Args:
             check: name of the check.
             find: the check.
-            level: level of what it refuses.
+            level: level of what it raises.
         """
         try:
             for finding in find():
@@ -70,9 +70,7 @@ class Report:
             self.findings.append(Finding(check, level, what, "; ".join(filter(None, do.split("\n")))))
         except Exception as error:  # a check of anything that people have may meet anything
             told = f"this check failed itself: {type(error).__name__}: {first_line(error)}"
-            self.findings.append(
-                Finding(check, "error", told, "the other checks went on; --debug shows where it failed")
-            )
+            self.findings.append(Finding(check, level, told, "the other checks went on; --debug shows where it failed"))
             self.failures.append(error)
 
     failures: list[Exception] = field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import platform
 import re
@@ -150,7 +151,8 @@ def memory(report: Report) -> Iterator[Finding]:
         *(f"cuda:{i}" for i in range(torch.cuda.device_count() if torch and torch.cuda.is_available() else 0)),
     ]
     free = {name: free_bytes(name) for name in names}
-    report.fact("memory", free, ", ".join(f"{gigabytes(each)} free on {name}" for name, each in free.items()))
+    known = {name: each for name, each in free.items() if math.isfinite(each)}
+    report.fact("memory", known, ", ".join(f"{gigabytes(each)} free on {name}" for name, each in known.items()))
     for name, each in free.items():
         if each < SCARCE:
             yield Finding("memory", "warning", f"{gigabytes(each)} of memory are free on {name}", "end other programs")

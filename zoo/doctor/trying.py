@@ -158,14 +158,15 @@ class Trial:
         return default_workers() if given is None else given
 
     def _counts(self) -> tuple[int, int]:
-        """Training steps of an epoch, and batches of a validation."""
+        """Training steps of an epoch, and batches of a validation, both of each device."""
+        world = self.examined.trainer.world_size
         self.data.trainer = self.examined.trainer  # whose length some epochs depend on
         train = _limited(len(self.data.train_dataloader()), self.options.get("limit_train_batches"))
         try:
             val = _limited(len(self.data.val_dataloader()), self.options.get("limit_val_batches"))
         except (AttributeError, NotImplementedError, TypeError):
             val = 0
-        return train, val
+        return math.ceil(train / world), math.ceil(val / world)
 
     def _length(self, per_epoch: int) -> tuple[float, bool]:
         """Epochs of the run, and whether it has an end."""
