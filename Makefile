@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SAMPLE := cards/linknet_camvid/samples/street.jpg
 
-.PHONY: help quickstart test docs release-check
+.PHONY: help quickstart test docs site release-check
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make quickstart   train LinkNet on drawn street scenes, then segment a picture with the pretrained weights"
 	@echo "make test         ruff, mypy, import-linter and pytest"
 	@echo "make docs         the site, in docs/_build/html/index.html"
+	@echo "make site         the same with the pages of zoo demo embedded, to serve by any web server"
 	@echo "make release-check   version, changelog, wheel and sdist, and the wheel in empty environments"
 
 quickstart: $(VENV)/.installed
@@ -27,6 +28,12 @@ test: $(VENV)/.installed-dev
 docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
+
+site: $(VENV)/.installed-docs
+	$(BIN)/pip install --quiet --editable ".[docs,export]"
+	$(BIN)/zoo demo -o docs/_extra/demo --overwrite
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "python -m http.server -d docs/_build/html, then open http://localhost:8000"
 
 release-check: $(VENV)/.installed-release
 	$(BIN)/python scripts/release_check.py

@@ -16,7 +16,8 @@ copyright = author  # noqa: A001  Sphinx calls it so
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_extra"]
+html_extra_path = ["_extra"] if (HERE / "_extra").is_dir() else []  # the pages of zoo demo
 myst_heading_anchors = 3
 autodoc_inherit_docstrings = False  # Lightning's refer to its own pages
 autodoc_member_order = "bysource"

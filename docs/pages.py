@@ -30,6 +30,7 @@ MODELED = ("predict", "evaluate")  # verbs with options of their own for each ar
 LINKED = ("samples", "splits", "sources.csv", "parity.json", "recipe.yaml")
 PACKAGES = ("zoo.models", "zoo.data", "zoo.nn", "zoo.pictures", "zoo.engines")
 WIDTH = "100"  # columns of the help
+DEMO = "_extra/demo"  # folder of the pages that ``make site`` embeds; what lies in _extra is copied into the site
 METHODS = ("method", "picture")  # first columns of tables that compare methods
 
 
@@ -66,7 +67,17 @@ def write_model(card: Card, folder: Path) -> None:
             shutil.copy(source, folder / card.name / name)
     _, body = front.read(card.folder / "README.md")
     title, _, rest = body.lstrip().partition("\n")
-    _save(folder / f"{card.name}.md", f"{title}\n\n{facts(card)}\n\n{relinked(rest, card.name)}")
+    page = folder.parent / DEMO / f"{card.name}.html"
+    shown = embedded(card.name, page.name) if page.is_file() else ""
+    _save(folder / f"{card.name}.md", f"{title}\n\n{facts(card)}\n\n{shown}{relinked(rest, card.name)}")
+
+
+def embedded(name: str, page: str) -> str:
+    """The page where a visitor tries a model, inside the model's own page."""
+    alone = f"../demo/{page}"
+    frame = f'<iframe class="demo" src="{alone}" title="Try {name}" loading="lazy" allow="camera; clipboard-write">'
+    link = f'<a href="{alone}">The page alone</a> is larger, and faster: it may use threads.'
+    return f"## Try it here\n\n```{{raw}} html\n{frame}</iframe>\n<p>{link}</p>\n```\n\n"
 
 
 def facts(card: Card) -> str:

@@ -24,10 +24,13 @@ ROOT = Path(__file__).parents[2]
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of the sources, since several processes may build at a time."""
     folder = tmp_path_factory.mktemp("site")
-    generated = ("_build", "models", "recipes", "commands", "api", "leaderboards.md")
+    generated = ("_build", "_extra", "models", "recipes", "commands", "api", "leaderboards.md")
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns(*generated))
     for name in ("CHANGELOG.md", "README.md"):
         shutil.copy(ROOT / name, folder)
+    demo = folder / "docs" / "_extra" / "demo"  # as zoo demo writes it
+    demo.mkdir(parents=True)
+    (demo / "linknet_camvid.html").write_text("<!doctype html><html lang='en'><title>linknet_camvid</title></html>")
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", str(folder / "doctrees")]
     done = subprocess.run([*command, str(folder / "docs"), str(folder / "html")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -66,6 +69,16 @@ def test_links_and_pictures_are_there(site: Path):
             assert target.is_file(), f"{page.name}: {link}"
             if address.fragment and target in pages:
                 assert unquote(address.fragment) in pages[target].anchors, f"{page.name}: {link}"
+
+
+def test_a_model_is_tried_on_its_page(site: Path):
+    """Where zoo demo wrote a page of it; elsewhere its page tells how."""
+    page = (site / "models" / "linknet_camvid.html").read_text()
+    assert re.search(r'<iframe[^>]* src="../demo/linknet_camvid.html" title="Try linknet_camvid"', page)
+    assert (site / "demo" / "linknet_camvid.html").is_file()
+    without = (site / "models" / "xfeat_free.html").read_text()
+    assert "iframe" not in without
+    assert "zoo demo xfeat_free -o site/" in re.sub(r"<[^>]+>", "", without)
 
 
 def test_pages_need_nothing_from_the_network(site: Path):

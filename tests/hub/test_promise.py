@@ -19,6 +19,8 @@ from zoo.base.registry import card_names
 from zoo.commands import main, publish
 from zoo.data.style import draw_pattern
 from zoo.hub import locate
+from zoo.models.fast_style import module as fast_style
+from zoo.models.fast_style.module import read_styles
 from zoo.nn.vgg import VGGFeatures
 
 
@@ -93,6 +95,7 @@ def test_the_figures_are_what_they_were(
     capsys: pytest.CaptureFixture[str],
 ):
     monkeypatch.setenv("HF_TOKEN", "hf_write")
+    monkeypatch.setattr(fast_style, "read_styles", lambda files, size, sizes: read_styles(files, 64, sizes))
     folder = locate.find(name).folder
     given = arguments(read_json(folder / "config.json")["architecture"], tmp_path, vgg, tiny)
     measured = []

@@ -14,8 +14,9 @@ import yaml
 
 from loopback import Lost, Status
 from zoo.commands import main
+from zoo.exports import cached
 from zoo.exports.demo import runtime
-from zoo.hub import locate
+from zoo.hub import client, locate
 
 pytest.importorskip("onnx", reason="the extra export is not installed")
 CARD = "perceptual_sr_pixel"  # a small one
@@ -33,9 +34,20 @@ def runtime_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "find", lambda *_: files)
 
 
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache's folder with the card's export, which takes longer to make than all else here."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "home", lambda: home)
+        cached.export_once(CARD)
+    return home / "exports"
+
+
 @pytest.fixture
-def card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def card(hub: Any, exports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A complete card that a test may change."""
+    shutil.copytree(exports, client.home() / "exports")
     monkeypatch.setenv("HF_TOKEN", "hf_write")
     return shutil.copytree(locate.find(CARD).folder, tmp_path / "cards" / CARD)
 

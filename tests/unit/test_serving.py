@@ -133,6 +133,7 @@ def test_twenty_clients_at_once_get_their_pictures_whatever_the_others_do(server
         return np.asarray(Image.open(io.BytesIO(result.body)))
 
     with ThreadPoolExecutor(22) as pool, contextlib.ExitStack() as held:
+        held.callback(over.set)  # or a failure would wait for the watcher
         watching = pool.submit(watch)
         killed = [pool.submit(killed_client, server, tmp_path / "a.png", during) for during in ("upload", "waiting")]
         large = pool.submit(endless_client, server, server.visitor())
@@ -143,7 +144,7 @@ def test_twenty_clients_at_once_get_their_pictures_whatever_the_others_do(server
             assert np.array_equal(mask, expected)
         status, sent = large.result()
         assert status == 413
-        assert sent < 110 * MEGABYTE
+        assert sent < 130 * MEGABYTE  # the limit, and what the system's buffers of a connection hold
         soon(lambda: server.ask("GET", f"/api/jobs/{silent.result()}").json["state"] == "done", 20)
         cut, left = (each.result() for each in killed)
         assert server.ask("GET", f"/api/jobs/{cut}").status == 404

@@ -227,10 +227,9 @@ def test_general_programs_give_what_the_network_gives(suffix: str, kind: str, tm
     if suffix == ".xml":
         pytest.importorskip("openvino", reason="the extra openvino is not installed")
     net, architecture, example = GENERAL[kind]()
-    graph = convert.to_onnx(net, example, "torchscript")
     files = {
-        ".onnx": lambda: {".onnx": graph},
-        ".xml": lambda: formats.openvino_files(graph, half=False).contents,
+        ".onnx": lambda: {".onnx": convert.to_onnx(net, example, "torchscript")},
+        ".xml": lambda: formats.openvino_files(convert.to_onnx(net, example, "torchscript"), half=False).contents,
         ".pt2": lambda: formats.torch_program(net, example, None, {}).contents,
     }[suffix]()
     for each, content in files.items():

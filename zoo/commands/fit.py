@@ -19,7 +19,7 @@ from zoo.base.paths import shown
 from zoo.base.registry import architecture_of, architectures
 from zoo.base.text import listing
 from zoo.cards.about import About, add_about_options, check_about
-from zoo.commands import submit
+from zoo.commands import submit, trials
 from zoo.commands.terminal import Parser
 from zoo.training import recipes
 from zoo.training.keys import SECTIONS, Keys, pairs
@@ -61,6 +61,8 @@ def main(verb: str, argv: list[str]) -> int:
             return 0
     words = _checked(options, keys, resume)
     every = seconds_of("--every", options.every)
+    if options.seeds is not None or options.sweep:
+        return trials.main(options, recipe, argv, given)
     if options.submit:
         text = submit.script(options, (resume.parent if resume else recipe or Path("run")).stem, argv)
         print(text if options.dry_run else submit.submit(text))  # noqa: T201
@@ -96,6 +98,7 @@ def parser_of(verb: str) -> Parser:
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=28),
     )
     parser.set_defaults(resume=None, every="never", submit=None, publish=None, private=None, ckpt_path=None)
+    parser.set_defaults(seeds=None, sweep=None)
     parser.add_argument("--recipe", metavar="NAME", help=f"installed recipe, or a file; zoo {verb} alone lists recipes")
     purpose = "start from" if verb == "fit" else "measure"
     parser.add_argument("--weights", metavar="NAME", help=f"{purpose} a model, a folder or a safetensors file")
@@ -104,6 +107,7 @@ def parser_of(verb: str) -> Parser:
         every = "time between checkpoints within an epoch, or never (default 10m)"
         parser.add_argument("--every", metavar="TIME", default="10m", help=every)
         submit.add_submit_options(parser)
+        trials.add_trial_options(parser)
         group: Any = parser.add_argument_group("publish the result on the Hugging Face Hub")
         group.add_argument("--publish", metavar="USER/NAME", help="repository, created if missing")
         group.add_argument("--private", action="store_true", default=None, help="make the repository private")

@@ -33,6 +33,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "test": ("run the test of a recipe on a checkpoint", "fit:main"),
     "doctor": ("check the installation, or recipe and data before training: zoo doctor [RECIPE]", "doctor:main"),
     "runs": ("list trainings and how far they are: zoo runs [FOLDER]", "runs:main"),
+    "compare": ("put runs and cards side by side: zoo compare RUN|NAME ...", "compare:main"),
     "evaluate": ("measure what a card claims: zoo evaluate NAME", "evaluate:main"),
     "predict": ("run a model on pictures: zoo predict NAME FILES -o OUT", "predict:main"),
     "export": ("write a model for other runtimes: zoo export NAME --to onnx|openvino|torch", "export:main"),

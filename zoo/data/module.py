@@ -18,6 +18,7 @@ from zoo.base.bounds import check_count
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split
 from zoo.data import shared
+from zoo.data.digest import arrays_of, digest
 from zoo.data.sampling import EpochSampler, EverySampleOnce, default_workers, replicas, worker_options
 
 LAST_SEED = 2**32 - 1  # largest seed of NumPy and of Lightning
@@ -77,6 +78,14 @@ class DataModule(LightningDataModule, Generic[Kept]):
             if not len(self._kept[split]):
                 raise ZooError(f"{type(self).__name__}: the {split} split is empty")
         return self._kept[split]
+
+    def digest(self, split: Split) -> str:
+        """SHA-256 that identifies the samples of a split, whatever the encoding of the files."""
+        return digest(arrays_of(self.kept(split)))
+
+    def digests(self) -> dict[str, str]:
+        """Digests of the splits that are in memory."""
+        return {split: self.digest(split) for split in self._kept}  # type: ignore[arg-type]
 
     def needed(self, stage: str | None) -> list[Split]:
         """The splits of a stage that stay in memory and are not there yet."""

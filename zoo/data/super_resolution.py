@@ -216,8 +216,7 @@ class SuperResolutionPairs(PictureData[list[Pair]]):
         return held_out_loader([(as_tensor(pair.low), as_tensor(pair.truth)) for pair in pairs], split)
 
     def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        low, truth = batch
-        return as_floats(low), as_floats(truth)
+        return as_floats(batch[0]), as_floats(batch[1])
 
 
 @dataclass

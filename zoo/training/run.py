@@ -27,6 +27,7 @@ from zoo.nn.learning import RunFolder
 from zoo.training import portable, slurm
 from zoo.training.checkpoints import Described, load
 from zoo.training.cli import ZooCLI, say
+from zoo.training.facts import RunFacts
 from zoo.training.folder import CHECKPOINTS, LAST_CHECKPOINT, keep_metrics
 from zoo.training.lock import locked
 from zoo.training.recipes import CONFIG
@@ -225,7 +226,7 @@ def _add_callbacks(cli: ZooCLI, signals: Signals, every: float) -> None:
         callbacks.append(Described({"architecture": name, "recipe": recipe, "config": config}))
     else:
         say(f"{type(cli.model).__name__} belongs to no architecture: it is trained, but no card can be made of the run")
-    callbacks.append(RunConfig(cli.whole()))
+    callbacks += [RunConfig(cli.whole()), RunFacts()]
     if cli.trainer.checkpoint_callback:
         given = config["seed_everything"]
         seed = given if type(given) is int else None

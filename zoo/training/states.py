@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json, replace
 from zoo.training.lock import holder
 from zoo.training.recipes import CONFIG
 
-FILE = "state.json"
+FILE, FACTS = "state.json", "facts.json"
 JOB = "slurm_job"  # file with the id of a SLURM job
 
 
@@ -36,6 +37,49 @@ class State:
 
     def write(self, run: Path) -> None:
         replace(run / FILE, json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, run: Path) -> State:
+        """The state of a run; the default where it is missing or damaged."""
+        with suppress(ZooError, TypeError):
+            return cls(**read_json(run / FILE))
+        return cls()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the figures of a run depend on beside its recipe.
+
+    Args:
+        versions: versions of packages.
+        data: SHA-256 digests of the samples, by split.
+        devices: number of devices.
+        monitor: figure that selects the best checkpoint, and "min" or "max"; empty: none.
+    """
+
+    versions: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    devices: int = 1
+    monitor: tuple[str, str] | tuple[()] = ()
+
+    def write(self, run: Path) -> None:
+        replace(run / FACTS, json.dumps(asdict(self)))
+
+    @classmethod
+    def read(cls, run: Path) -> Facts:
+        """The facts of a run; the default where they are missing, or an earlier zoo wrote none."""
+        found: Any = {}
+        with suppress(ZooError):
+            found = read_json(run / FACTS)
+        versions, data = (
+            {str(key): str(value) for key, value in each.items()} if isinstance(each, dict) else {}
+            for each in (found.get("versions"), found.get("data"))
+        )
+        devices, monitor = found.get("devices"), found.get("monitor")
+        known = isinstance(monitor, list) and len(monitor) == 2 and monitor[1] in ("min", "max")
+        return cls(
+            versions, data, devices if type(devices) is int else 1, (str(monitor[0]), monitor[1]) if known else ()
+        )
 
 
 @dataclass(frozen=True)
@@ -64,9 +108,7 @@ def listed(runs: Path) -> list[Listed]:
 
 
 def _listed(run: Path) -> Listed:
-    state, job = State(), ""
-    with suppress(ZooError, TypeError):
-        state = State(**read_json(run / FILE))
+    state, job = State.read(run), ""
     with suppress(OSError):
         job = (run / JOB).read_text()
     by = holder(run)
