@@ -187,6 +187,7 @@ def test_pictures_without_masks_have_no_mask_checks(place: Path):
         ("own.yaml --data-only", "--recipe own.yaml"),
         ("--data-only own.yaml --sheet new.png", "--recipe own.yaml"),
         ("--recipe own.yaml --data-only", "--recipe own.yaml"),
+        ("own.yaml --every 5m --data.seed 3 --data-only", "--recipe own.yaml --every 5m --data.seed 3"),
         ("--data.seed 3 own.yaml --data-only", "--data.seed 3 --recipe own.yaml"),
     ],
 )
@@ -227,6 +228,7 @@ def test_fingerprints_know_copies_and_tell_others_apart():
         (["none.yaml"], "no recipe"),
         (["own.yaml", "--recipe", "own.yaml"], "two recipes"),
         (["own.yaml", "twice.yaml"], "unexpected argument"),
+        (["own.yaml", "--resume", "runs/own/version_0"], "--resume goes on"),
     ],
 )
 def test_wrong_usage_ends_with_2_in_a_line(place: Path, words: list[str], told: str, capsys: pytest.CaptureFixture):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zoo.base.errors import ZooError
 from zoo.base.text import printable
+from zoo.commands import fit
 from zoo.commands.terminal import Parser
 from zoo.doctor.findings import LEVELS, Finding, Report, some
 from zoo.training import recipes
@@ -75,6 +76,9 @@ def _examine(parser: Parser, options: argparse.Namespace, given: list[str], repo
 
         examine_machine(report)
         return
+    of_fit, given = fit.parser_of("fit").parse_known_args(given)  # so that the words of a training can be pasted
+    if of_fit.resume:
+        raise ZooError("--resume goes on with a run that was checked; zoo doctor checks a recipe: zoo doctor RECIPE")
     sheet = Path(options.sheet or Path("runs", "doctor", f"{Path(name).stem}.png"))
     if sheet.suffix.lower() != ".png":
         raise ZooError(f"--sheet {sheet}: a sheet is a PNG, name it FILE.png")
