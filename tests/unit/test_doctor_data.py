@@ -170,6 +170,61 @@ def test_too_many_pictures_are_sampled_evenly_and_that_is_told(place: Path):
     assert {each.split for each in files.seen} == {"train", "val", "test"}
 
 
+def with_colours(place: Path) -> dict[str, Any]:
+    palette = np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0], [0, 0, 255]], np.uint8)
+    for path in (place / "masks").rglob("*.png"):
+        with Image.open(path) as file:
+            colors = palette[np.array(file)]
+        colors[:2, :2] = (9, 9, 9) if path.stem == "02" else colors[:2, :2]
+        Image.fromarray(colors).save(path)
+    spelt = ["#000000", "#ff0000", "#00ff00", "#0000ff"]
+    return {"masks": "masks", "colors": dict(zip(faulty.CLASSES, spelt, strict=True))}
+
+
+def in_class_folders(place: Path) -> dict[str, Any]:
+    for path in sorted((place / "masks").rglob("*.png")):
+        with Image.open(path) as file:
+            mask = np.array(file)
+        for number, name in enumerate(faulty.CLASSES[1:], 1):
+            shown = np.where(mask == number, 255, 0).astype(np.uint8)
+            shown[0, :3] = (1, 2, 3) if path.stem == "02" and number == 1 else shown[0, :3]
+            faulty.save(Image.fromarray(shown), place / "by_class" / path.parent.name / name / path.name)
+    return {"masks": "by_class"}
+
+
+def as_coco(place: Path) -> dict[str, Any]:
+    images, annotations = [], []
+    for path in sorted((place / "pictures").rglob("*.png")):
+        if path.stem == "02":
+            continue
+        name = path.relative_to(place / "pictures").as_posix()
+        images.append({"id": len(images), "file_name": name, "height": faulty.HEIGHT, "width": faulty.WIDTH})
+        for number in (1, 2, 3):
+            box = [24 * number, 0, 24 * number + 20, 0, 24 * number + 20, 80, 24 * number, 80]
+            annotations.append(
+                {"id": len(annotations), "image_id": images[-1]["id"], "category_id": number, "segmentation": [box]}
+            )
+    categories = [{"id": number, "name": faulty.CLASSES[number]} for number in (1, 2, 3)]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (place / "all.json").write_text(json.dumps(content))
+    return {"masks": "all.json"}
+
+
+@pytest.mark.parametrize(
+    ("make", "check"),
+    [(with_colours, "mask-unreadable"), (in_class_folders, "mask-unreadable"), (as_coco, "mask-missing")],
+)
+def test_masks_in_every_form_are_looked_at(place: Path, make: Callable[[Path], dict[str, Any]], check: str):
+    report = Report()
+    data = SegmentationFolder(Path("pictures"), **make(place), batch_size=4)
+    data.augment.crop = (64, 96)
+    files = examine_data(data, report)
+    (finding,) = report.findings
+    assert (finding.check, finding.level) == (check, "error")
+    assert len(finding.where) == 3  # one of each split
+    assert sum(bool(each.mask and each.mask.counts is not None) for each in files.seen) == 17
+
+
 def test_pictures_without_masks_have_no_mask_checks(place: Path):
     (place / "pictures" / "val" / "00.png").write_bytes(b"")
     report = Report()

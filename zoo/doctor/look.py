@@ -135,7 +135,10 @@ def _look_at_mask(
     try:
         ids, own_turn = read(picture, mask)
     except ZooError as error:
-        return SeenMask(mask, str(error).removeprefix(f"{mask}: "))
+        named, _, trouble = str(error).partition(": ")
+        if Path(named).is_file() and mask in (Path(named), *Path(named).parents):  # one file of a folder
+            return SeenMask(Path(named), trouble)
+        return SeenMask(mask, str(error))
     alone = turns_alone(turn, own_turn, stored, ids.shape)
     counts = np.bincount(ids.ravel(), minlength=256)
     return SeenMask(mask, "", (ids.shape[1], ids.shape[0]), counts, alone, _digest(ids))

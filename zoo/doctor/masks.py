@@ -47,7 +47,13 @@ def known(labels: LabelMap) -> np.ndarray:
 
 
 def _of(those: Sequence[tuple[Seen, SeenMask]]) -> tuple[str, ...]:
-    return tuple(str(mask.path) for _, mask in those)
+    return tuple(_name(each, mask) for each, mask in those)
+
+
+def _name(each: Seen, mask: SeenMask) -> str:
+    """The mask's own file; the picture where one file or folder has the masks of many."""
+    own = mask.path is not None and mask.path.suffix.lower() not in ("", ".json")
+    return str(mask.path if own else each.path)
 
 
 def missing(files: Files) -> Iterator[Finding]:
@@ -68,15 +74,15 @@ def unpaired(files: Files) -> Iterator[Finding]:
 
 def unreadable(files: Files) -> Iterator[Finding]:
     """Masks that are damaged, JPEG, or of colours or values without a name, by the reason."""
-    by_reason = defaultdict[str, list[SeenMask]](list)
+    by_reason = defaultdict[str, list[tuple[Seen, SeenMask]]](list)
     for each in files.seen:
         if each.mask and each.mask.trouble:
-            by_reason[_reason(each.mask.trouble)].append(each.mask)
+            by_reason[_reason(each.mask.trouble)].append((each, each.mask))
     for those in by_reason.values():
-        reason, _, do = those[0].trouble.partition("\n")
+        reason, _, do = those[0][1].trouble.partition("\n")
         told = f"{some(len(those), 'mask', len(files.seen))} cannot be used: {reason}"
         do = do.replace("\n", " ") or "make them anew, or move them away with their pictures"
-        yield Finding("mask-unreadable", "error", told, do, tuple(str(each.path) for each in those))
+        yield Finding("mask-unreadable", "error", told, do, _of(those))
 
 
 def _reason(trouble: str) -> str:
