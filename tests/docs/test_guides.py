@@ -41,6 +41,8 @@ def brief(words: list[str]) -> list[str]:
             return [*words, "--trainer.max_epochs=2"]
         added = ["--trainer.max_epochs=1", *BRIEF, "--data.num_workers=0", "--data.batch_size=2"]
         return [*words, *added, *(each for key, options in SMALLER.items() if key in line for each in options)]
+    if words[0] == "doctor":
+        return [*words, "--data.batch_size=2"]
     if words[:2] == ["predict", "neural_style"]:
         return [*words, "--vgg", "null", "--iterations", "3"]
     if words[0] == "collect":

@@ -116,3 +116,9 @@ def test_the_scripts_for_other_shells_parse(shell: str, capsys: pytest.CaptureFi
 def test_another_shell_is_refused(capsys: pytest.CaptureFixture[str]):
     assert main.main(["completion", "tcsh"]) == 2
     assert "invalid choice: 'tcsh'" in capsys.readouterr().err
+
+
+def test_recipes_follow_doctor():
+    known = [name for name in completion.recipes.names() if name.startswith("linknet_cam")]
+    assert completion.words(["doctor", "linknet_cam"]) == known
+    assert len(known) > 1

@@ -100,6 +100,8 @@ def _after(verb: str, before: list[str], last: str) -> list[str]:
         return options(verb, before[0] if before else "")
     if before:
         return []  # a file, which shells complete themselves
+    if verb == "doctor":
+        return recipes.names()
     return list(SCRIPTS) if verb == "completion" else _models() if verb in OF_MODELS else []
 
 

@@ -31,6 +31,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
     "fit": ("train: zoo fit --recipe NAME", "fit:main"),
     "validate": ("run the validation of a recipe on a checkpoint", "fit:main"),
     "test": ("run the test of a recipe on a checkpoint", "fit:main"),
+    "doctor": ("check the installation, or recipe and data before training: zoo doctor [RECIPE]", "doctor:main"),
     "runs": ("list trainings and how far they are: zoo runs [FOLDER]", "runs:main"),
     "benchmark": ("measure how fast models are here: zoo benchmark NAME ...", "benchmark:main"),
     "compare": ("put runs and cards side by side: zoo compare RUN|NAME ...", "compare:main"),
@@ -50,6 +51,7 @@ VERBS = {  # what each does, and the function in zoo.commands that is imported w
 MEANT = {  # names of the verbs elsewhere
     "fit": ("train", "training", "finetune", "resume"),
     "validate": ("val", "valid", "validation"),
+    "doctor": ("check", "diagnose", "verify"),
     "evaluate": ("eval",),
     "benchmark": ("bench", "speed", "profile"),
     "predict": ("infer", "inference"),

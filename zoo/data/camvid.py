@@ -37,5 +37,9 @@ class CamVid(SegmentationData):
         camvid_files.prepare(self.root)
         super().prepare_data()
 
+    def listed(self, split: Split) -> dict[Path, Path | None]:
+        files = camvid_files.listed(self.root, split)
+        return {picture: mask if mask.is_file() else None for picture, mask in files}
+
     def load(self, split: Split) -> list[Sample]:
         return read_samples(camvid_files.pairs(self.root, split), self.labels)

@@ -64,6 +64,16 @@ def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
     Raises:
         ZooError: no such split, no CamVid in ``root``, or a listed file that isn't there.
     """
+    files = listed(root, split)
+    missing = [path for pair in files for path in pair if not path.is_file()]
+    if missing:
+        first = missing[0].parents[1] / split
+        raise ZooError(f"{first}.txt lists {missing[0]}, which is missing ({len(missing)} files in all)")
+    return files
+
+
+def listed(root: Path, split: str) -> list[tuple[Path, Path]]:
+    """As :func:`pairs`, with files that are listed but missing."""
     if split not in SPLITS:
         raise ZooError(f"CamVid has no split {split!r}; it has {', '.join(SPLITS)}")
     folder = _find(root)
@@ -72,11 +82,7 @@ def pairs(root: Path, split: str) -> list[tuple[Path, Path]]:
         raise ZooError(
             f"no CamVid in {root}: {lacking} not found there, nor in {root / 'CamVid'}\npass yours: --data.root FOLDER"
         )
-    files = _read_list(folder / f"{split}.txt")
-    missing = [path for pair in files for path in pair if not path.is_file()]
-    if missing:
-        raise ZooError(f"{folder / split}.txt lists {missing[0]}, which is missing ({len(missing)} files in all)")
-    return files
+    return _read_list(folder / f"{split}.txt")
 
 
 def _find(root: Path) -> Path | None:

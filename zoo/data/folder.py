@@ -14,9 +14,10 @@ from zoo.base.splits import Split
 from zoo.base.tables import lines
 from zoo.data.labels import LabelMap
 from zoo.data.layout import folder_splits, pictures_of
-from zoo.data.masks.forms import Form, form_of
+from zoo.data.masks.files import Reader
+from zoo.data.masks.forms import Form, MaskFiles, form_of
 from zoo.data.masks.options import MaskOptions
-from zoo.data.masks.pairing import Pair
+from zoo.data.masks.pairing import Pair, unpaired
 from zoo.data.pictures import check_folder, find_pictures, say_once
 from zoo.data.sampling import replicas
 from zoo.data.segmentation import Sample, SegmentationData, from_255_to_1, read_samples
@@ -139,12 +140,27 @@ class SegmentationFolder(SegmentationData):
             check_folder(self.masks, "masks")
         return form_of(self.pictures, self.masks, self.options)
 
-    def _pairs(self, form: Form, split: Split) -> list[Pair]:
+    def listed(self, split: Split) -> dict[Path, Path | None]:
+        form = self.form()
+        return {path: form.mask_of(path) for path in self._pictures(form, split)}
+
+    def unpaired(self) -> list[Path]:
+        form = self.form()
+        return unpaired(form.files, form.reading) if isinstance(form, MaskFiles) else []
+
+    def reader(self) -> Reader:
+        form = self.form()
+        form.pairs([])  # makes the table of values or colours
+        return form.read
+
+    def _pictures(self, form: Form, split: Split) -> list[Path]:
         listed: Mapping[Path, Split] | None = listed_splits(self.pictures, self.splits, form.pictures)
         if listed is None and not folder_splits(self.pictures, form.pictures):
             listed = form.splits
-        pictures = pictures_of(self.pictures, split, self.val_fraction, form.pictures, listed)
-        if pictures:
+        return pictures_of(self.pictures, split, self.val_fraction, form.pictures, listed)
+
+    def _pairs(self, form: Form, split: Split) -> list[Pair]:
+        if pictures := self._pictures(form, split):
             return form.pairs(pictures)
         raise ZooError(
             f"{self.pictures}: the {split} split gets none of its pictures: add pictures, change data.val_fraction,\n"

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from zoo.base.errors import ZooError
 from zoo.base.splits import Split as Split
 from zoo.data.labels import LabelMap
-from zoo.data.masks.files import Reader, read_pair
+from zoo.data.masks.files import Reader, read_ids, read_pair
 from zoo.data.module import DataModule, held_out_loader
 from zoo.data.sampling import EpochSampler, replicas, worker_options
 from zoo.data.transforms import Augment
@@ -60,6 +60,21 @@ class SegmentationData(DataModule[list[Sample]]):
         super().__init__(batch_size, num_workers, seed, **counts)
         self.labels = labels
         self.augment = augment or Augment()
+
+    def listed(self, split: Split) -> dict[Path, Path | None]:
+        """The pictures of a split with their masks, None where one is missing; empty if the program draws them.
+
+        Files are not read, so that those which a training would refuse are listed too.
+        """
+        return {}
+
+    def unpaired(self) -> list[Path]:
+        """Masks that belong to no picture."""
+        return []
+
+    def reader(self) -> Reader:
+        """The function that reads the class ids of a picture's mask."""
+        return lambda _, mask: read_ids(mask)
 
     def class_pixels(self) -> Tensor:
         """Pixels of each class in the training annotations, float64 ``(classes,)``; 0 for an ignored class."""

@@ -82,7 +82,7 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
     """
     if isinstance(picture, (str, Path)):
         with opened(picture) as file:
-            lost = _lost(file)  # decoding forgets it
+            lost = conversions(file)  # decoding forgets it
             return _to_8_bits(ImageOps.exif_transpose(file)), lost
     if (
         isinstance(picture, np.ndarray)
@@ -91,12 +91,12 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
     ):
         picture = Image.fromarray(picture)
     if isinstance(picture, Image.Image):
-        return _to_8_bits(picture), _lost(picture)
+        return _to_8_bits(picture), conversions(picture)
     return Image.fromarray(to_pixels(to_floats(picture))), ()
 
 
-def _lost(picture: Image.Image) -> tuple[str, ...]:
-    """Notes on what :func:`_to_8_bits` would lose of a picture that is not decoded yet."""
+def conversions(picture: Image.Image) -> tuple[str, ...]:
+    """Notes on what becomes of a picture that is not decoded yet, such as "16 bits a channel became 8"."""
     lost = []
     frames = getattr(picture, "n_frames", 1)
     if frames > 1 and picture.format != "MPO":  # a photograph with its preview

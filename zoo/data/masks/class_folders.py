@@ -61,6 +61,11 @@ class ClassFolders:
         """The folders, for a user."""
         return f"folders of classes ({', '.join(self.found[:3])}{', ...' * (len(self.found) > 3)})"
 
+    def mask_of(self, picture: Path) -> Path | None:
+        """The folder of the folders of classes; None if none of them has a mask of the picture."""
+        masks = self.masks_of[picture]
+        return next(iter(masks.values())).parent.parent if masks else None
+
     def pairs(self, wanted: Sequence[Path]) -> list[Pair]:
         for path in wanted:
             if not self.masks_of[path]:

@@ -140,6 +140,10 @@ class Coco:
         """The files, for a user."""
         return f"COCO JSON ({', '.join(path.name for path in self.paths[:2])})"
 
+    def mask_of(self, picture: Path) -> Path | None:
+        """The file that annotates a picture; None if no file does."""
+        return self._entries[picture][0] if picture in self._entries else None
+
     def pairs(self, wanted: Sequence[Path]) -> list[Pair]:
         missing = [path for path in self.pictures if path not in self._entries]
         for path in wanted:

@@ -35,18 +35,30 @@ def read_pair(picture: Path, mask: Path, read: Reader | None = None) -> tuple[np
         turn, stored = file.getexif().get(ORIENTATION), file.size
         pixels = np.array(upright_rgb(file))
     ids, own_turn = read(picture, mask) if read else read_ids(mask)
-    if turn in TURNED and own_turn is None:
-        sideways = turn in SIDEWAYS and stored[0] != stored[1] and ids.shape == stored  # as (W, H)
-        if not sideways:
-            raise ZooError(
-                f"{picture}: EXIF rotates it (orientation {turn}), but {mask} has no orientation tag\n"
-                f"if the mask is upright, rotate the picture's pixels: mogrify -auto-orient {picture.name}\n"
-                f"if the mask fits the pixels as stored, remove the tag: exiftool -Orientation= {picture.name}"
-            )
+    if turns_alone(turn, own_turn, stored, ids.shape):
+        raise ZooError(
+            f"{picture}: EXIF rotates it (orientation {turn}), but {mask} has no orientation tag\n"
+            f"if the mask is upright, rotate the picture's pixels: mogrify -auto-orient {picture.name}\n"
+            f"if the mask fits the pixels as stored, remove the tag: exiftool -Orientation= {picture.name}"
+        )
     if pixels.shape[:2] != ids.shape:
         sizes = " and ".join(f"{width}x{height}" for height, width in (pixels.shape[:2], ids.shape))
         raise ZooError(f"{picture.name} and its annotation {mask} differ in size: {sizes}")
     return pixels, ids
+
+
+def turns_alone(turn: int | None, own_turn: int | None, stored: tuple[int, int], shape: tuple[int, ...]) -> bool:
+    """Whether EXIF rotates a picture, but not its mask, and the mask's size does not tell that it is upright.
+
+    Args:
+        turn: the picture's orientation.
+        own_turn: the mask's.
+        stored: width and height of the picture as stored.
+        shape: shape of the mask.
+    """
+    if turn not in TURNED or own_turn is not None:
+        return False
+    return not (turn in SIDEWAYS and stored[0] != stored[1] and shape == stored)  # (H, W) of an upright mask
 
 
 def read_mask(path: Path) -> np.ndarray:

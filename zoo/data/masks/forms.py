@@ -39,6 +39,9 @@ class Form(Protocol):
     def palette(self) -> tuple[tuple[int, int, int], ...] | None:
         """The colour of each class, 0..255, where the data have them."""
 
+    def mask_of(self, picture: Path) -> Path | None:
+        """The file of a picture's mask; None: there is none."""
+
     def pairs(self, wanted: Sequence[Path]) -> list[Pair]:
         """Pictures with the files of their masks.
 
@@ -85,6 +88,9 @@ class MaskFiles:
     def fits(self) -> bool:
         """Whether every picture has a mask."""
         return bool(self.pictures) and len(self.reading.mask_of) == len(self.pictures)
+
+    def mask_of(self, picture: Path) -> Path | None:
+        return self.reading.mask_of.get(picture)
 
     def pairs(self, wanted: Sequence[Path]) -> list[Pair]:
         if self.options.names is not None:  # wrong arguments are told once, not for each mask

@@ -239,14 +239,19 @@ def pairs_of(files: Files, reading: Reading, pictures: Sequence[Path], wanted: S
     missing = [path for path in pictures if path not in reading.mask_of]
     if lacking := [path for path in wanted if path not in reading.mask_of]:
         raise _missing(files, reading, lacking[0], f"{len(missing)} of {len(pictures)}")
-    used = set(reading.mask_of.values())
-    end = reading.pattern.end
-    unused = [path for path in files.mask_files if path not in used and path.name.casefold().endswith(end)]
-    if unused and not files.mixed:
+    if unused := unpaired(files, reading):
         masks_are = f"{len(unused)} mask{'s' * (len(unused) > 1)}"
         shown = unused[0].relative_to(files.masks).as_posix()
         say_once(f"{files.masks}: left out {masks_are} without a picture, such as {shown}")
     return [(path, reading.mask_of[path]) for path in wanted]
+
+
+def unpaired(files: Files, reading: Reading) -> list[Path]:
+    """Files with names of masks that belong to no picture."""
+    used, end = set(reading.mask_of.values()), reading.pattern.end
+    if files.mixed:
+        return []
+    return [path for path in files.mask_files if path not in used and path.name.casefold().endswith(end)]
 
 
 def splits_by_masks(reading: Reading, files: Files) -> Mapping[Path, Split] | None:

@@ -1,0 +1,1 @@
+"""Checks of an installation, a recipe and its data before any training."""
