@@ -93,6 +93,14 @@ class Shown:
         """The line of text below the picture."""
         return type(self).__name__
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, without pixels."""
+        raise NotImplementedError
+
+    def summary(self) -> dict[str, Any]:
+        """What of :meth:`to_dict` fits on a line."""
+        return self.to_dict()
+
     def _repr_png_(self) -> bytes:
         picture, buffer = self.shown(), io.BytesIO()
         factor = min(1.0, SHOWN_SIDE / max(picture.size))
