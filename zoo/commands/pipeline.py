@@ -155,8 +155,9 @@ class _Batches:
             (batch := waiting.setdefault(job.size, [])).append(job)
             if len(batch) == most:
                 yield waiting.pop(job.size)
-            elif self.held.full() or sum(map(len, waiting.values())) >= SPREAD * most:
-                yield waiting.pop(min(waiting, key=lambda size: waiting[size][0].number))
+            oldest = min(waiting, key=lambda size: waiting[size][0].number, default=job.size)
+            if oldest in waiting and (self.held.full() or job.number - waiting[oldest][0].number >= SPREAD * most):
+                yield waiting.pop(oldest)
         yield from waiting.values()
 
 

@@ -70,7 +70,8 @@ class Plan:
 
     def settings(self) -> str:
         """What decides the results beside the pictures."""
-        return json.dumps([self.name, self.chain, self.verb["steady"], self.options, self.saving], default=str)
+        options = {name: value for name, value in self.options.items() if name != "batch_size"}
+        return json.dumps([self.name, self.chain, self.verb["steady"], options, self.saving], default=str)
 
     def noun(self) -> str:
         """What is predicted, in words."""
