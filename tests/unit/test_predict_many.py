@@ -155,7 +155,7 @@ def test_a_run_that_dies_leaves_whole_results_and_lines(here: Path, tiny_linknet
     words = ["predict", str(tiny_linknet), "in", "-o", "out", "--device", "cpu"]
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True)
     assert done.returncode == -signal.SIGKILL
-    for line in lines():
+    for line in lines() if Path("out/results.jsonl").exists() else ():
         assert {f"{Path(line['file']).stem}_{kind}.png" for kind in ("mask", "overlay")} <= files().keys()
     assert predict(tiny_linknet, "in", "--skip-existing") == 0
     assert files() == files("whole")

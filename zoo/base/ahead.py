@@ -60,6 +60,8 @@ def ahead(
                     break
                 waiting.append(pool.submit(work, item))
                 del item
+                if waiting[0].done():  # its taker should not wait for more
+                    break
             if not waiting:
                 return
             yield waiting.popleft().result()

@@ -20,7 +20,6 @@ from zoo.base.typed import Form, Longest
 from zoo.engines import Engine, Shapes, auto_batch
 from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
 from zoo.pictures.results import Shown, save_json, save_pngs
-from zoo.pictures.sheets import colorize
 from zoo.pictures.tiling import Window, tiles, within
 
 Label = Annotated[str, Form(is_line, "of one short line")]
@@ -63,7 +62,7 @@ class Segmentation(Shown):
 
     def overlay(self, opacity: float = 0.5) -> Image.Image:
         """The colours of the classes laid over the picture."""
-        return Image.blend(Image.fromarray(self.picture), Image.fromarray(colorize(self.mask, self.palette)), opacity)
+        return Image.blend(Image.fromarray(self.picture), self.colored().convert("RGB"), opacity)
 
     def save(self, destination: str | Path, *, outputs: Outputs = "mask,overlay") -> list[Path]:
         """Writes ``DESTINATION_mask.png`` (palette, values are class ids) and ``DESTINATION_overlay.png``.
