@@ -60,16 +60,23 @@ def test_a_stage_takes_one_item_though_too_much_is_held():
 
 
 def test_a_closed_stage_finishes_what_runs_and_drops_the_rest():
-    began, gate, done = threading.Event(), threading.Event(), list[int]()
+    full, began, gate, done = threading.Event(), threading.Event(), threading.Event(), list[int]()
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            if number == 4:
+                full.set()
+            yield number
 
     def work(number: int) -> int:
+        assert full.wait(10)
         if number == 1:
             began.set()
             assert gate.wait(10)
         done.append(number)
         return number
 
-    results = ahead(work, range(10), threads=1, most=5)
+    results = ahead(work, items(), threads=1, most=5)
     assert next(results) == 0
     assert began.wait(10)
     threading.Timer(0.05, gate.set).start()
