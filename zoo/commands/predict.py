@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from zoo import load
 from zoo.base import progress
 from zoo.base.ahead import processors
+from zoo.base.errors import ZooError
 from zoo.cards import exported
 from zoo.commands.devices import chosen_device
 from zoo.commands.failures import grouped
@@ -110,6 +111,8 @@ def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Ou
         bars: show how far single predictions are.
     """
     net = load(plan.name, engine=plan.verb["engine"], device=device)
+    if plan.verb["bfloat16"]:
+        _use_bfloat16(plan, net)
     options = plan.options | _news(net.predict, bars)
     work = Predictions(
         net, plan.declared, options, plan.saving, plan.chain, plan.verb["steady"], plan.outputs(), bars,
@@ -122,6 +125,20 @@ def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Ou
         _prepare(net)
     with listening(), _each(share // computing if computing else 0), closing(stages.run(jobs)) as outcomes:
         yield from outcomes
+
+
+def _use_bfloat16(plan: Plan, net: Any) -> None:
+    """Lets torch's engine compute in bfloat16, or says why not."""
+    if not hasattr(net.engine, "net") or plan.declared.example is None:
+        raise ZooError("--bfloat16 is for forward passes by the engine torch; leave it out")
+    import torch
+
+    from zoo.engines.torch import TorchEngine
+    from zoo.nn.precision import native_bfloat16
+
+    if not native_bfloat16(torch.device(net.engine.device)):
+        raise ZooError(f"--bfloat16: {net.engine.device} does not compute in it natively; it would be slower")
+    net.engine = TorchEngine(net, autocast=True)
 
 
 def _alike(plan: Plan, net: Predicts) -> bool:
