@@ -240,7 +240,8 @@ def test_probabilities_are_written(here: Path, tiny_linknet: Path):
     names = ["single_mask.png", "single_overlay.png", "single_probabilities.npy"]
     assert listed() == names
     expected = load(tiny_linknet).predict("single.webp", probabilities=True)
-    assert np.array_equal(np.load("out/single_probabilities.npy"), expected.probabilities)
+    written = np.load("out/single_probabilities.npy")
+    assert np.allclose(written, expected.probabilities, atol=1e-3)  # batch norms are folded
 
 
 @pytest.mark.parametrize(("size", "calls"), [(1, 4 * [1]), (3, [3, 1]), (9, [4])])

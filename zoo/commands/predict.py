@@ -119,11 +119,12 @@ def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Ou
     )  # fmt: skip
     jobs = (Job(number, place, paths) for number, (place, paths) in enumerate(todo))
     threads = min(MOST_THREADS, share)
-    computing = threads if share > 1 and len(todo) > 1 and _alike(plan, net) else 0
+    alike = _alike(plan, net)
+    computing = threads if share > 1 and len(todo) > 1 and alike else 0
     stages = Stages(work.read, work.predict, work.write, work.batch, computing, threads)
-    if computing:
+    if alike:  # however many threads there are, so that results do not depend on their number
         _prepare(net)
-    with listening(), _each(share // computing if computing else 0), closing(stages.run(jobs)) as outcomes:
+    with listening(), _each(share // max(1, computing) if alike else 0), closing(stages.run(jobs)) as outcomes:
         yield from outcomes
 
 
