@@ -67,6 +67,17 @@ def test_each_picture_has_a_line_in_order(here: Path, tiny_linknet: Path):
     assert told[3]["seconds"] > 0
 
 
+def test_names_of_any_bytes_are_written_and_found_again(here: Path, tiny_linknet: Path, capsys):
+    names = [b"in/\xe9.png", "in/\u00e9 \U0001f600.png".encode()]
+    for name in names:
+        Path(f"in/{names.index(name)}.png").rename(os.fsdecode(name))
+    assert predict(tiny_linknet, "in") == 0
+    assert {os.fsencode(line["file"]) for line in lines()} >= {*names}
+    capsys.readouterr()
+    assert predict(tiny_linknet, "in", "--skip-existing") == 0
+    assert capsys.readouterr().out == "5 of 5 pictures, 5 of them by an earlier run: out\n"
+
+
 def test_a_line_of_a_pair_tells_corners_and_no_matches(here: Path, tmp_path: Path):
     from zoo.cards import weights
     from zoo.models.xfeat.net import XFeat

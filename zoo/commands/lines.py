@@ -47,6 +47,15 @@ def _parsed(text: str) -> dict[str, Any]:
     return {}
 
 
+def _text(line: Mapping[str, Any]) -> str:
+    text = json.dumps(line, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # the name of a file that is not UTF-8
+        return json.dumps(line)
+    return text
+
+
 class Lines:
     """Appends lines, each whole. The file is made with the first line that tells of a result.
 
@@ -76,14 +85,14 @@ class Lines:
         Raises:
             OSError: it cannot be written; no part of it stays.
         """
-        self._waiting.append(json.dumps(line, ensure_ascii=False))
+        self._waiting.append(_text(line))
         if self._file is None:
             if "error" in line:
                 return
             replace(self.path, "".join(f"{text}\n" for text in self._waiting))
             self._file = self.path.open("ab", buffering=0)
         else:
-            self._append(self._file, f"{self._waiting[-1]}\n".encode(errors="replace"))
+            self._append(self._file, f"{self._waiting[-1]}\n".encode())
         self._waiting.clear()
 
     def _append(self, file: BinaryIO, content: bytes) -> None:
