@@ -41,7 +41,10 @@ class Outputs:
         self._endings = set[str]()  # endings of names that were checked for all predictions
         self._checking = threading.Lock()
         self._own, self._done = dict[str, list[Any]](), dict[str, list[Any]]()
-        with suppress(FileNotFoundError), (folder / RECORD).open("rb") as file:
+        self._read_record()
+
+    def _read_record(self) -> None:
+        with suppress(FileNotFoundError), (self.folder / RECORD).open("rb") as file:
             for line in file:
                 with suppress(ValueError, TypeError):  # a line that a killed process left incomplete
                     name, *told = json.loads(line)
@@ -120,7 +123,10 @@ class Outputs:
             return False
         if path.resolve() in self._pictures:
             return True
-        return not self._overwrite and self._own.get(str(name)) != self._told(path, paths)
+        if self._overwrite or self._own.get(str(name)) == (told := self._told(path, paths)):
+            return False
+        self._read_record()  # another process of this run may have written it since
+        return self._own.get(str(name)) != told
 
     def _put(self, path: Path, name: Path, paths: Inputs) -> None:
         """Records a file, then moves it to its place."""

@@ -125,6 +125,8 @@ def _serve(pipe: Connection, work: Callable[..., Iterable[Outcome]], given: tupl
             pipe.send(None)
         except Exception as error:
             pipe.send(error)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop
 
 
 def _interrupt_once(*_: Any) -> None:
