@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save((annotation == 8).astype(np.uint8), folder / "masks" / f"{i:02}.png")
     save_masks(folder)
     shutil.copy(folder / "photos" / "00.jpg", folder / "street.jpg")
+    with tarfile.open(folder / "pictures.tar", "w") as tar:
+        tar.add(folder / "street.jpg", "street.jpg")
     for split in ("train", "val", "test"):
         camvid = folder / "data" / "CamVid"
         for i, (scene, annotation) in enumerate(draw_streets(split, 3, (360, 480))):

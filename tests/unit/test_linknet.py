@@ -183,7 +183,7 @@ def test_likeliest_and_softmax_are_those_of_torch(scale: float):
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_a_batch_of_nothing_is_refused(net: LinkNet, array: np.ndarray, size: int):
-    with pytest.raises(ZooError, match=f"batch_size must be 1 or more, not {size}"):
+    with pytest.raises(ZooError, match=f'batch_size must be 1 or more, or "auto", not {size}'):
         net.predict([array, array], batch_size=size)
 
 

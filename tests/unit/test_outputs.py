@@ -25,7 +25,7 @@ def predict(model: Path, *words: str) -> int:
 
 
 def content(folder: str = "masks") -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in Path(folder).glob("[!.]*")}
+    return {path.name: path.read_bytes() for path in Path(folder).glob("[!.]*[!l]")}
 
 
 def test_masks_by_hand_are_not_replaced(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):
@@ -93,6 +93,16 @@ def test_results_come_all_or_none_and_leave_nothing_else(here: Path):
     assert not list(Path("one/sub").iterdir())
     outputs.save(Path("sub/a"), lambda place: place.with_name("a.json").write_text("{}"))
     assert [path.name for path in Path("one/sub").iterdir()] == ["a.json"]
+
+
+def test_what_another_process_of_the_run_wrote_meanwhile_is_not_foreign(here: Path):
+    work = {Path(name): (Path(f"one/{name}.png"),) for name in "ab"}
+    first, second = (Outputs(Path("two"), work, "it", overwrite=False) for _ in range(2))
+    first.save(Path("a"), lambda place: place.with_name("a_x.txt").write_text("1"))
+    second.save(Path("b"), lambda place: place.with_name("b_x.txt").write_text("1"))
+    Path("two/b_x.txt").write_text("2 by hand")
+    with pytest.raises(ForeignError):
+        first.save(Path("b"), lambda place: place.with_name("b_x.txt").write_text("1"))
 
 
 def test_a_record_that_was_cut_is_no_obstacle(here: Path):

@@ -69,9 +69,14 @@ def written(kind: str) -> list[str]:
     return sorted(path.relative_to("out").as_posix() for path in Path("out").rglob(f"*_{kind}.png"))
 
 
+def listed() -> list[str]:
+    """The results, without the list of them that every run writes."""
+    return sorted(path.name for path in Path("out").glob("[!.]*") if path.name != "results.jsonl")
+
+
 def test_writes_a_mask_and_an_overlay_a_picture(here: Path, tiny_linknet: Path, street: Image.Image, capsys):
     assert predict(tiny_linknet, "single.webp") == 0
-    assert sorted(path.name for path in Path("out").glob("[!.]*")) == ["single_mask.png", "single_overlay.png"]
+    assert listed() == ["single_mask.png", "single_overlay.png"]
     mask = Image.open("out/single_mask.png")
     assert mask.mode == "P"
     assert mask.size == street.size
@@ -212,7 +217,7 @@ def test_values_that_no_option_has_are_refused(here: Path, tiny_linknet: Path, c
     for option, wanted in (
         ("--tile 0", "a whole number from 64 on or auto, not '0'"),
         ("--tile all", "a whole number from 64 on or auto, not 'all'"),
-        ("--batch-size 0", "a whole number from 1 on, not '0'"),
+        ("--batch-size 0", "a whole number from 1 on or auto, not '0'"),
         ("--overlap -1", "a whole number from 0 on or null, not '-1'"),
     ):
         assert predict(tiny_linknet, "single.webp", *option.split()) == 2
@@ -233,9 +238,10 @@ def test_any_tile_works_without_an_overlap(here: Path, tiny_linknet: Path, tile:
 def test_probabilities_are_written(here: Path, tiny_linknet: Path):
     assert predict(tiny_linknet, "single.webp", "--probabilities") == 0
     names = ["single_mask.png", "single_overlay.png", "single_probabilities.npy"]
-    assert sorted(path.name for path in Path("out").glob("[!.]*")) == names
+    assert listed() == names
     expected = load(tiny_linknet).predict("single.webp", probabilities=True)
-    assert np.array_equal(np.load("out/single_probabilities.npy"), expected.probabilities)
+    written = np.load("out/single_probabilities.npy")
+    assert np.allclose(written, expected.probabilities, atol=1e-3)  # batch norms are folded
 
 
 @pytest.mark.parametrize(("size", "calls"), [(1, 4 * [1]), (3, [3, 1]), (9, [4])])
@@ -246,19 +252,19 @@ def test_a_batch_is_predicted_at_a_time(
     given: list[int] = []
     watch(monkeypatch, Segmenter, lambda pictures, **_: given.append(len(pictures) if type(pictures) is list else 1))
     assert predict(tiny_linknet, "in", "single.webp", "--batch-size", str(size)) == 0
-    assert given == calls
+    assert sorted(given, reverse=True) == calls  # threads take batches in any order
     assert written("mask") == ["single_mask.png", "street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
     alone = load(tiny_linknet).predict("in/sub/street.jpg").mask
     assert (np.asarray(Image.open("out/sub/street_mask.png")) == alone).mean() > 0.99
 
 
 def test_a_bad_picture_costs_none_of_its_batch(here: Path, tiny_linknet: Path, monkeypatch, capsys):
-    """What it was given together is done again one by one; what is wrong is said once."""
+    """It is found when it is read; what is wrong is said once."""
     given: list[object] = []
     watch(monkeypatch, Segmenter, lambda pictures, **_: given.append(pictures))
     Path("in/a_torn.png").write_bytes(Path("in/street.png").read_bytes()[:900])
     assert predict(tiny_linknet, "in", "--batch-size", "2") == 2
-    assert [type(one) is list for one in given] == [True, False, False, True]
+    assert [len(one) if type(one) is list else 1 for one in given] == [2, 1]
     assert written("mask") == ["street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
     out, err = capsys.readouterr()
     assert "3 of 4 pictures" in out
@@ -317,7 +323,7 @@ def test_enlarges_with_its_options(here: Path, tiny_sr: Path, monkeypatch: pytes
     }  # fmt: skip
     assert calls == [(True, {**plain, "tile": 20, "match_histogram": True}), (True, plain), (True, plain)]
     names = [f"{stem}_{kind}.png" for stem in ("single", "street") for kind in ("compare", "x4")]
-    assert sorted(path.name for path in Path("out").glob("[!.]*")) == names
+    assert listed() == names
     monkeypatch.undo()
     expected = load(tiny_sr).predict(here / "single.webp", match_histogram=True)
     assert np.array_equal(Image.open(here / "out/single_x4.png"), expected)
@@ -344,7 +350,7 @@ def test_no_picture_is_replaced_by_the_result_of_another(
     after = {path.name: path.read_bytes() for path in Path().iterdir()}
     assert before.items() < after.items()
     names = [f"{stem}_{kind}.png" for stem in ("a", "a_2", "b.tar", "c") for kind in ("compare", "x4")]
-    assert sorted(after.keys() - before.keys()) == sorted([*names, ".zoo-predict.jsonl"])
+    assert sorted(after.keys() - before.keys()) == sorted([*names, ".zoo-predict.jsonl", "results.jsonl"])
     assert main.main(["predict", str(tiny_sr), ".", "-o", ".", "--device", "cpu"]) == 2  # refused
 
 
@@ -401,7 +407,7 @@ def results() -> list[str]:
 def test_a_pair(here: Path, tiny_homographynet: Path, capsys: pytest.CaptureFixture):
     assert predict(tiny_homographynet, "in/street.png", "single.webp", "--passes", "2", "--refine", "ecc") == 0
     names = ["street_single.json", "street_single_overlay.png", "street_single_warped.png"]
-    assert sorted(path.name for path in Path("out").glob("[!.]*")) == names
+    assert listed() == names
     content = json.loads(Path("out/street_single.json").read_text())
     assert content["passes"] == 2
     assert content["refined"] is not None
@@ -543,7 +549,7 @@ def test_a_chain_makes_a_panorama(
     assert predict(tiny_homographynet, *given, "--chain") == 0
     assert capsys.readouterr() == ("1 of 1 panoramas: out\n", "")
     assert list(found) == [("1", "2"), ("2", "9"), ("9", "10")]
-    assert sorted(path.name for path in Path("out").glob("[!.]*")) == ["panorama.json", "panorama.png"]
+    assert listed() == ["panorama.json", "panorama.png"]
     assert Image.open("out/panorama.png").size == (56 + 3 * 28, 40)
     names = json.loads(Path("out/panorama.json").read_text())["names"]
     assert names == [f"row/{number}.jpg" for number in (1, 2, 9, 10)]
@@ -745,7 +751,7 @@ def test_bad_strength_costs_no_work(here: Path, tmp_path: Path, capsys: pytest.C
     assert "--strength must be a number from 0 to 1, not '1.5'" in capsys.readouterr().err
     assert not Path("out").exists()
     assert predict(tmp_path / "style", "single.webp", "--strength", "0.5", "--preserve-color", "--tile", "16") == 0
-    assert sorted(path.name for path in Path("out").glob("[!.]*")) == ["single_compare.png", "single_styled.png"]
+    assert listed() == ["single_compare.png", "single_styled.png"]
 
 
 def test_pictures_stand_together(here: Path, tiny_linknet: Path, capsys: pytest.CaptureFixture):

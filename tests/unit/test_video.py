@@ -347,7 +347,7 @@ def test_predict_styles_pictures_and_videos_of_a_folder(
     assert main.main(["predict", str(style), "in", "-o", "out", "--device", "cpu", "--strength", "0"]) == 2
     out, err = capsys.readouterr()
     assert sorted(path.name for path in Path("out").glob("[!.]*")) == [
-        "clip_styled.mp4", "still_compare.png", "still_styled.png",
+        "clip_styled.mp4", "results.jsonl", "still_compare.png", "still_styled.png",
     ]  # fmt: skip
     assert f"{Path('in/clip.mp4')}: 8 frames, " in out
     assert " a second\n" in out

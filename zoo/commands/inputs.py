@@ -11,7 +11,7 @@ from typing import TypeAlias
 from zoo.base.errors import ZooError
 from zoo.base.files import expanded
 from zoo.base.tables import places, records
-from zoo.pictures import video
+from zoo.pictures import tars, video
 from zoo.pictures.folders import find
 from zoo.pictures.images import SUFFIXES
 
@@ -41,7 +41,7 @@ def pictures(
     """Each picture once, by its name below the folder that was given; see :func:`destinations`.
 
     Args:
-        given: files, folders and patterns.
+        given: files, folders, patterns and tars.
         out: folder of the results.
         say: prints which files in folders are left out.
         suffixes: suffixes of the files to find in folders.
@@ -55,11 +55,24 @@ def pictures(
             found = [path]  # a missing file is named with the other failures
         elif not (found := [Path(name) for name in glob.glob(text, recursive=True)]):  # noqa: PTH207
             raise ZooError(f"{text}: nothing matches")
-        for picture in sorted(found, key=_numbered):
-            if picture.resolve() not in seen:
-                seen.add(picture.resolve())
-                root = path if path.is_dir() else picture.parent
-                yield picture.relative_to(root).with_suffix(""), (picture,)
+        for picture, root in _unpacked(sorted(found, key=_numbered), path, say, suffixes):
+            if (real := picture.resolve()) not in seen:
+                seen.add(real)
+                yield Path(picture.relative_to(root).with_suffix("")), (picture,)
+
+
+def _unpacked(
+    found: list[Path], given: Path, say: Callable[[str], None], suffixes: Set[str]
+) -> Iterator[tuple[Path, Path]]:
+    """Pictures, and those in tars, each with the folder or tar that it is named below."""
+    for path in found:
+        if given.is_dir() or not tars.is_tar(path):
+            yield path, given if given.is_dir() else path.parent
+            continue
+        members = tars.find(path, suffixes - VIDEOS)
+        if others := members.left_out():
+            say(f"{path}: left out {others}")
+        yield from ((picture, path) for picture in members.pictures)
 
 
 def _numbered(path: Path) -> list[str | int]:

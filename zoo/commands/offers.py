@@ -23,7 +23,7 @@ from zoo.cards.card import read_card
 from zoo.commands.options import Option, predict_options, save_options
 from zoo.serving.offer import Field, Offer
 
-HIDDEN = ("batch_size", "probabilities", "tile", "overlap", "yes")  # change no result, or lift a limit
+HIDDEN = ("batch_size", "outputs", "probabilities", "tile", "overlap", "yes")  # change no result, or lift a limit
 GIVEN = {"preview_every": "10"}  # the server's own defaults
 STEADY = "videos: move the strokes along with the picture, against flicker"
 

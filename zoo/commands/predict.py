@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import argparse
-import errno
 import inspect
-import shlex
-import sys
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
-from itertools import pairwise
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo import load
 from zoo.base import progress
+from zoo.base.ahead import processors
 from zoo.base.errors import ZooError
-from zoo.base.files import read_json
-from zoo.base.registry import Architecture, architectures, import_object
-from zoo.base.text import printable, unknown
-from zoo.cards import export_file, exported
-from zoo.commands import inputs
+from zoo.cards import exported
 from zoo.commands.devices import chosen_device
-from zoo.commands.failures import failure, grouped, names
-from zoo.commands.inputs import VIDEOS, Failure, Inputs
-from zoo.commands.options import OptionParser, predict_options, save_options, usage
-from zoo.commands.outputs import ForeignError, Outputs, writable
-from zoo.commands.terminal import parse_model
-from zoo.engines import ENGINES
-from zoo.hub import layout, locate
-from zoo.pictures import video
-from zoo.pictures.images import SUFFIXES
+from zoo.commands.failures import grouped
+from zoo.commands.inputs import Failure, Inputs
+from zoo.commands.lines import Lines, earlier, name_of
+from zoo.commands.outputs import Outputs, writable
+from zoo.commands.overheard import listening
+from zoo.commands.pipeline import Job, Outcome, Stages
+from zoo.commands.plan import Plan, read_plan, say
+from zoo.commands.predictions import Predictions
+from zoo.commands.shards import Shard, devices, of_slurm, spread
 
 if TYPE_CHECKING:
     from zoo.base.progress import Bars
-    from zoo.models.base import Result
     from zoo.models.prediction import Predicts
 
-USAGE = "zoo predict MODEL PICTURES... -o OUT"
-CHAIN = "one panorama of pictures that follow each other"
-DESCRIPTION = "Runs a model on pictures and writes its results."
+MOST_THREADS = 4  # of each stage
+
+Todo: TypeAlias = list[tuple[Path, Inputs]]
+Outcomes: TypeAlias = Generator[Outcome, None, None]
 
 
 def main(argv: list[str]) -> int:
@@ -52,172 +40,173 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 2 if a picture failed; the failures are named at the end.
     """
-    declared, given = _parsed(argv)
-    name, texts, output = given.pop("model"), given.pop("pictures"), given.pop("output")
-    if not output:  # a variable of the shell that is not set
-        raise ZooError("-o is empty; name a folder")
-    out = Path(output)
-    engine, device, overwrite = given.pop("engine"), given.pop("device"), given.pop("overwrite")
-    chain, steady, failures = given.pop("chain", False), given.pop("steady", False), list[Failure]()
-    saving = _saving(declared, given, chain)
-    work = _work(name, declared, texts, out, failures, chain)
-    total = len(work) + len(failures)
-    with writable(out):
-        net = _load(name, engine, device)
-        with progress.bars() as bars:
-            task = bars.add_task("Predicting", total=len(work))
-            given |= _news(net.predict, bars)
-            outputs = Outputs(out, work, declared.predictor, overwrite)
-            run, items = _Run(net, declared, given, saving, chain, steady, outputs, bars), list(work.items())
-            size = given.get("batch_size", 1) if len(declared.inputs) == 1 else 1
-            for first in range(0, len(items), size):
-                failures += run.predict(items[first : first + size])
-                bars.update(task, completed=first + size)
-    doubts = f", {len(run.doubtful)} not to be trusted (see above)" if run.doubtful else ""
-    noun = "panoramas" if chain else _noun(declared, work.values())
-    print(f"{total - len(failures)} of {total} {noun}{doubts}: {out}")  # noqa: T201
-    for line in grouped(failures):
-        _say(line)
-    return 2 if failures else 0
+    plan, shard = read_plan(argv, say), of_slurm()
+    items = list((shard.part if shard else list)(list(plan.work.items())))
+    with writable(plan.out):
+        outputs = plan.outputs()
+        todo, kept = _left(plan, outputs, items)
+        lines = Lines(plan.out / name_of(shard), kept, plan.verb["overwrite"] or plan.verb["skip_existing"])
+        with closing(lines), progress.bars() as bars, closing(_outcomes(argv, plan, todo, shard, bars)) as outcomes:
+            report = Report(plan, outputs, lines, bars)
+            for outcome, (destination, _) in zip(outcomes, todo, strict=True):
+                report.take(outcome, destination)
+    return report.end(len(items), len(items) - len(todo))
 
 
-def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
-    """The architecture of the named model, and the parsed arguments; help exits here."""
-    known, _ = parse_model(argv, USAGE, DESCRIPTION, _add_common)
-    declared = _architecture(known.model, known.engine)
-    parser = _parser(known.model, declared)
+def _left(plan: Plan, outputs: Outputs, items: Todo) -> tuple[Todo, list[str]]:
+    """What is still to be done, and the lines on what an earlier run did."""
+    if not plan.verb["skip_existing"]:
+        return items, []
+    settings, known = plan.settings(), earlier(plan.out)
+    told = {place: known.get(tuple(map(str, paths))) for place, paths in items if outputs.is_done(place, settings)}
+    return [item for item in items if told.get(item[0]) is None], list(filter(None, told.values()))
+
+
+def _outcomes(argv: list[str], plan: Plan, todo: Todo, shard: Shard | None, bars: Bars) -> Outcomes:
+    """The outcomes, by this process or by several."""
+    if not todo:
+        return spread(serve, [])
+    engine = exported.engine_of(plan.name, plan.verb["engine"])
+    device, count = chosen_device(plan.verb["device"], engine), min(plan.verb["devices"], len(todo))
+    if plan.verb["devices"] > 1:
+        each = devices(plan.verb["devices"], device)[:count]
+        share = max(1, processors() // count)
+        parts = [[str(place) for place, _ in todo[index::count]] for index in range(count)]
+        return spread(serve, [(argv, part, where, share) for part, where in zip(parts, each, strict=True)])
+    if shard is not None and plan.verb["device"] is None and device == "cuda:0":
+        device = _gpu_of(shard)
+    return predicted(plan, todo, device, processors(), bars)
+
+
+def _gpu_of(shard: Shard) -> str:
+    """A GPU for each task of a machine, by turns; SLURM may show each task one GPU only."""
+    import torch  # which found a GPU before
+
+    return f"cuda:{shard.local % torch.cuda.device_count()}"
+
+
+def serve(argv: list[str], places: Sequence[str], device: str, share: int) -> Outcomes:
+    """The outcomes of one of several processes.
+
+    Args:
+        argv: arguments after the verb.
+        places: beginnings of the names of the results.
+        device: device of this process.
+        share: processors that it may keep busy.
+    """
+    plan = read_plan(argv, lambda _: None)
+    todo = [(Path(place), plan.work[Path(place)]) for place in places]
+    with closing(predicted(plan, todo, device, share, progress.NoBars())) as outcomes:
+        yield from outcomes
+
+
+def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Outcomes:
+    """Loads the model, and predicts and writes all that is to be done.
+
+    Args:
+        plan: what was asked for.
+        todo: the predictions.
+        device: device of the network.
+        share: processors to keep busy.
+        bars: show how far single predictions are.
+    """
+    net = load(plan.name, engine=plan.verb["engine"], device=device)
+    if plan.verb["bfloat16"]:
+        _use_bfloat16(plan, net)
+    options = plan.options | _news(net.predict, bars)
+    work = Predictions(
+        net, plan.declared, options, plan.saving, plan.chain, plan.verb["steady"], plan.outputs(), bars,
+    )  # fmt: skip
+    jobs = (Job(number, place, paths) for number, (place, paths) in enumerate(todo))
+    threads = min(MOST_THREADS, share)
+    alike = _alike(plan, net)
+    computing = threads if share > 1 and len(todo) > 1 and alike else 0
+    stages = Stages(work.read, work.predict, work.write, work.batch, computing, threads)
+    if alike:  # however many threads there are, so that results do not depend on their number
+        _prepare(net)
+    with listening(), _each(share // max(1, computing) if alike else 0), closing(stages.run(jobs)) as outcomes:
+        yield from outcomes
+
+
+def _use_bfloat16(plan: Plan, net: Any) -> None:
+    """Lets torch's engine compute in bfloat16, or says why not."""
+    if not hasattr(net.engine, "net") or plan.declared.example is None:
+        raise ZooError("--bfloat16 is for forward passes by the engine torch; leave it out")
+    import torch
+
+    from zoo.engines.torch import TorchEngine
+    from zoo.nn.precision import native_bfloat16
+
+    if not native_bfloat16(torch.device(net.engine.device)):
+        raise ZooError(f"--bfloat16: {net.engine.device} does not compute in it natively; it would be slower")
+    net.engine = TorchEngine(net, autocast=True)
+
+
+def _alike(plan: Plan, net: Predicts) -> bool:
+    """Whether several threads can predict at a time: torch's forward pass, which is all that there is to it."""
+    return "batch_size" in plan.options and hasattr(net.engine, "net") and net.engine.device == "cpu"
+
+
+def _prepare(net: Any) -> None:
+    """Makes a network on a CPU, which only this command uses, faster for what follows."""
+    import torch  # which computes
+
+    from zoo.nn.cpu import keep_freed_memory
+    from zoo.nn.folding import fold_norms
+
+    keep_freed_memory()
+    if (example := net.declared.example) is not None:
+        fold_norms(net, net.infer, torch.rand(1, *example, generator=torch.Generator().manual_seed(0)))
+
+
+@contextmanager
+def _each(threads: int) -> Iterator[None]:
+    """Gives each thread that computes so many processors; 0: nothing changes."""
+    if not threads:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
-        return declared, parser.parse(argv)
-    except ZooError as error:
-        lists = sorted(set(parser.many) & set(argv))
-        if lists and " needs pictures" in str(error):
-            raise ZooError(f"pictures are required; name them before {' and '.join(lists)}") from None
-        raise
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def _saving(declared: Architecture, given: dict[str, Any], chain: bool) -> dict[str, Any]:
-    """Takes the options for saving out of all options; a chain's result has none."""
-    options = save_options(declared)
-    saving = {option.name: given.pop(option.name) for option in options}
-    if chain and (needless := [option.flag for option in options if saving[option.name] != option.default]):
-        raise ZooError(f"--chain makes one result for all pictures; leave out {' '.join(needless)}")
-    return {} if chain else saving
+class Report:
+    """Says and records what came of each prediction, in order."""
 
+    def __init__(self, plan: Plan, outputs: Outputs, lines: Lines, bars: Bars) -> None:
+        self._plan, self._outputs, self._lines, self._bars = plan, outputs, lines, bars
+        self._failures, self._doubtful, self._done = list[Failure](plan.failures), 0, 0
+        self._settings = plan.settings()
+        self._task = bars.add_task("Predicting", total=len(plan.work))
 
-def _work(
-    name: str, declared: Architecture, texts: list[str], out: Path, failures: list[Failure], chain: bool
-) -> dict[Path, Inputs]:
-    """The pictures of each prediction by the name of its results."""
-    suffixes = SUFFIXES | VIDEOS if declared.video else SUFFIXES
-    if len(declared.inputs) == 1 or chain:
-        found = inputs.pictures(texts, out, _say, suffixes)
-    else:
-        otherwise = f"; --chain makes {CHAIN}" if declared.chain else ""
-        found = inputs.groups(name, texts, declared.inputs, failures, otherwise)
-    if chain and (paths := [path for _, (path,) in found]):
-        found = iter([(Path("panorama"), tuple(paths))])
-    work = dict(inputs.destinations(found))
-    if not work and not failures:
-        raise ZooError(f"no pictures in {shlex.join(texts)}")
-    return work
+    def take(self, outcome: Outcome, destination: Path) -> None:
+        self._lines.write(outcome.line)
+        if outcome.error:
+            self._failures.append((outcome.who, outcome.error))
+        else:
+            self._outputs.finish(destination, outcome.files, self._settings)
+        if outcome.printed:
+            print(outcome.printed)  # noqa: T201
+        for note in outcome.notes:
+            say(f"{outcome.who}: {note}")
+        self._doubtful += not outcome.trusted
+        self._done += 1
+        self._bars.update(self._task, completed=self._done)
 
-
-@dataclass(frozen=True)
-class _Run:
-    """Predictions with the same options: keyword arguments of the network's ``predict``, and of results' ``save``."""
-
-    net: Predicts
-    declared: Architecture
-    options: dict[str, Any]
-    saving: dict[str, Any]
-    chain: bool  # predicts pairs of successive pictures, not all together
-    steady: bool  # blends each frame of a video with the frame before
-    outputs: Outputs
-    bars: Bars
-    doubtful: list[Path] = field(default_factory=list)  # destinations of results that may be wrong
-
-    def predict(self, batch: list[tuple[Path, Inputs]]) -> list[Failure]:
-        """Writes the results of one or several predictions; returns what went wrong."""
-        results: list[Result | None] = [None] * len(batch)
-        if len(batch) > 1 and not any(_is_video(paths) for _, paths in batch):
-            with suppress(ZooError, OSError, MemoryError):  # one by one shows which picture fails
-                results = self.net.predict([paths[0] for _, paths in batch], **self.options)
-        reasons = (self._one(*each, result) for each, result in zip(batch, results, strict=True))
-        return [failure(paths, told) for (_, paths), told in zip(batch, reasons, strict=True) if told]
-
-    def _one(self, destination: Path, paths: Inputs, result: Result | None) -> str | None:
-        """Predicts unless the result is given, and writes the results; returns what went wrong."""
-        try:
-            if _is_video(paths):
-                notes = self._video(paths[0], destination)
-            else:
-                result = self._result(paths) if result is None else result
-                with warnings.catch_warnings(record=True) as warned:
-                    warnings.simplefilter("always")
-                    self.outputs.save(destination, partial(result.save, **self.saving))
-                notes = [*getattr(result, "notes", ()), *(str(each.message) for each in warned)]
-                self.doubtful.extend([destination] * (not getattr(result, "trusted", True)))
-            for note in dict.fromkeys(notes):  # a warning may repeat a note
-                _say(f"{names(paths)}: {note}")
-        except ForeignError:
-            raise
-        except ZooError as error:
-            return str(error)
-        except OSError as error:  # such as a name too long for the results
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            place = "" if error.filename in map(str, paths) else f"{self.outputs.folder / destination}: "
-            return f"{place}{error.strerror or error}"
-        except MemoryError:
-            return "memory ran out"
-        return None
-
-    def _result(self, paths: Inputs) -> Any:
-        if not self.chain:
-            return self.net.predict(*paths, **self.options)
-        return import_object(self.declared.chain)(self._links(paths))
-
-    def _links(self, paths: Inputs) -> Iterator[Any]:
-        task = self.bars.add_task("Pairs", total=len(paths) - 1)
-        for pair in pairwise(paths):
-            yield self.net.predict(*pair, **self.options)
-            self.bars.advance(task)
-
-    def _video(self, path: Path, destination: Path) -> Sequence[str]:
-        """Writes ``DESTINATION_KIND.mp4``, prints the speed, and returns the notes."""
-        if not self.declared.video:
-            raise ZooError(f"{path}: a video; {self.declared.net.rpartition('.')[2]} takes pictures only")
-        known = inspect.signature(self.net.predict_frame).parameters
-        change: video.Change = partial(
-            self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options}
-        )
-        if self.steady:
-            from zoo.pictures.steady import Steady  # which imports OpenCV
-
-            change = Steady(change)
-        self.outputs.check(destination, [ending := f"_{self.declared.video}.mp4"])  # before the long work
-        task, start, written = self.bars.add_task("Frames", total=None), time.perf_counter(), list[video.Written]()
-        show = partial(self.bars.update, task)
-
-        def write(place: Path) -> None:
-            file = place.with_name(f"{place.name}{ending}")
-            written.append(video.change_frames(path, file, change, lambda n, total: show(completed=n, total=total)))
-
-        try:
-            self.outputs.save(destination, write)
-        finally:
-            self.bars.remove_task(task)
-        speed = written[0].frames / (time.perf_counter() - start)
-        print(f"{path}: {written[0].frames} frames, {speed:.1f} a second")  # noqa: T201
-        return written[0].notes
-
-
-def _is_video(paths: Inputs) -> bool:
-    return paths[0].suffix.lower() in VIDEOS
-
-
-def _say(text: str) -> None:
-    print("zoo:", printable(text, keep="\n"), file=sys.stderr)  # noqa: T201
+    def end(self, total: int, skipped: int) -> int:
+        """Prints how many there were, and what went wrong; returns the exit code."""
+        failures, total = self._failures, total + len(self._plan.failures)
+        doubts = f", {self._doubtful} not to be trusted (see above)" if self._doubtful else ""
+        before = f", {skipped} of them by an earlier run" if skipped else ""
+        print(f"{total - len(failures)} of {total} {self._plan.noun()}{before}{doubts}: {self._plan.out}")  # noqa: T201
+        for line in grouped(failures):
+            say(line)
+        return 2 if failures else 0
 
 
 def _news(predict: Callable[..., Any], bars: Bars) -> dict[str, Any]:
@@ -237,55 +226,3 @@ def _part_bar(bars: Bars) -> Callable[[int, int], None]:
         bars.update(task, completed=done, visible=done < total)
 
     return show
-
-
-def _add_common(parser: Any, required: bool = False) -> None:
-    parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
-    parser.add_argument("--engine", choices=ENGINES, help="engine of the network; by default torch, or the file's own")
-    parser.add_argument("--device", help="device, such as cpu or cuda; by default the GPU if torch finds one")
-    parser.add_argument("--overwrite", action="store_true", help="also replace files that this command did not make")
-
-
-def _parser(model: str, declared: Architecture) -> OptionParser:
-    parser = OptionParser(
-        f"zoo predict {model}", model, description=DESCRIPTION,
-        usage=f"zoo predict {model} {usage(declared)} -o OUT [options]",
-    )  # fmt: skip
-    count = len(declared.inputs)
-    kinds = "files, folders (with their subfolders) or patterns" if count == 1 else f"{count} files, or a .csv of files"
-    parser.add_argument("model", help=argparse.SUPPRESS)
-    parser.add_argument("pictures", nargs="+", type=str, help=kinds + ("; videos too" if declared.video else ""))
-    _add_common(parser, required=True)
-    if declared.chain:
-        parser.add_argument("--chain", action="store_true", help=f"make {CHAIN}: files, folders or patterns")
-    if declared.video:
-        told = "videos: move the strokes along with the picture, against flicker"
-        parser.add_argument("--steady", action="store_true", help=told)
-    parser.add_options(f"options of {model}", [*predict_options(declared), *save_options(declared)])
-    return parser
-
-
-def _load(name: str, engine: str | None, device: str | None) -> Predicts:
-    """Loads the model with an engine, by default torch."""
-    return load(name, engine=engine, device=chosen_device(device, exported.engine_of(name, engine)))
-
-
-def _architecture(model: str, engine: str | None) -> Architecture:
-    by_torch = exported.engine_of(model, engine) == "torch"
-    if exported.is_file(model):
-        return export_file.read_file(model).declared
-    config = read_json(locate.find(model).file(locate.CONFIG_FILE, layout.PROSE))
-    name, known = str(config.get("architecture")), architectures()
-    if name not in known:
-        raise unknown("architecture", name, known)
-    if not by_torch:
-        export_file.check_forward_pass(name)
-    return known[name]
-
-
-def _noun(declared: Architecture, work: Iterable[Inputs]) -> str:
-    kinds = {_is_video(paths) for paths in work}
-    if kinds == {True}:
-        return "videos"
-    count = len(declared.inputs)
-    return {1: "pictures and videos" if True in kinds else "pictures", 2: "pairs"}.get(count, f"groups of {count}")

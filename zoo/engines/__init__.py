@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Shapes: TypeAlias = "tuple[tuple[int, ...], ...]"  # shapes of the input and of each output, for one size
 ENGINES = ("torch", "onnx", "openvino", "opencv")
+BATCH_PIXELS, MOST_BATCH = 1 << 22, 32  # most pixels and pictures of a batch that is chosen automatically
 # Engines that run a file: class, module, package to install.
 _FILES = {
     "onnx": ("OnnxEngine", "zoo.engines.onnx", "onnxruntime"),
@@ -43,6 +44,19 @@ class Engine(Protocol):
             The outputs of :meth:`zoo.models.base.Model.infer`, as contiguous float32 arrays.
         """
         ...
+
+
+def auto_batch(device: str, width: int, height: int) -> int:
+    """How many pictures of a size to compute at a time: on a CPU larger batches are no faster.
+
+    Args:
+        device: device that computes.
+        width: width in pixels.
+        height: height in pixels.
+    """
+    if device.partition(":")[0] == "cpu":
+        return 1
+    return max(1, min(MOST_BATCH, BATCH_PIXELS // max(1, width * height)))
 
 
 def network_of(engine: Engine, work: str) -> Any:

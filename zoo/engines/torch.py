@@ -15,10 +15,11 @@ class TorchEngine:
 
     Args:
         net: network with ``infer``, a :class:`zoo.models.base.Model`.
+        autocast: whether layers that profit from it compute in bfloat16.
     """
 
-    def __init__(self, net: torch.nn.Module) -> None:
-        self.net = net
+    def __init__(self, net: torch.nn.Module, autocast: bool = False) -> None:
+        self.net, self.autocast = net, autocast
 
     @property
     def device(self) -> str:
@@ -32,6 +33,6 @@ class TorchEngine:
         like = self._like()
         batch = torch.from_numpy(x).to(like.device, like.dtype, memory_format=torch.channels_last)
         further = () if weights is None else (torch.from_numpy(weights).to(like.device, like.dtype),)
-        with evaluating(self.net):
+        with evaluating(self.net), torch.autocast(like.device.type, torch.bfloat16, enabled=self.autocast):
             outputs: tuple[torch.Tensor, ...] = self.net.infer(batch, *further)  # type: ignore[operator]
         return tuple(output.float().cpu().contiguous().numpy() for output in outputs)

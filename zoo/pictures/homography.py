@@ -182,6 +182,10 @@ class Homography(Shown):
             values |= {"matches": self.matches.round(2).tolist(), "inliers": self.inliers.tolist()}
         return values
 
+    def summary(self) -> dict[str, Any]:
+        """:meth:`to_dict` without the matches."""
+        return {name: value for name, value in self.to_dict().items() if name not in ("matches", "inliers")}
+
 
 def read(picture: Picture) -> np.ndarray:
     """RGB ``(H, W, 3)`` uint8 of what :func:`to_picture` takes, transparent parts on white."""

@@ -12,8 +12,10 @@ from typing import IO, Any, Protocol, TypeAlias, TypeVar
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from zoo.base.ahead import ahead
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
+from zoo.pictures.held import PicturePath
 
 
 class TensorLike(Protocol):
@@ -28,6 +30,7 @@ class TensorLike(Protocol):
 Picture: TypeAlias = str | Path | Image.Image | np.ndarray | TensorLike
 Made = TypeVar("Made")
 
+READERS = 2  # threads that decode the files of an iterator
 SLACK = 0.1  # how far floats may leave 0..1: bicubic resizing overshoots
 FORMATS = {  # Pillow's formats that are opened, with the suffixes to find them by
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -62,8 +65,21 @@ def open_rgb(path: str | Path) -> Image.Image:
     Raises:
         ZooError: the file is missing, not a picture, truncated or a decompression bomb.
     """
+    if (decoded := getattr(path, "decoded", None)) is not None:
+        return on_white(decoded[0])
     with opened(path) as file:
         return upright_rgb(file)
+
+
+def decoded(path: Path) -> PicturePath:
+    """The same path with its picture decoded, so that whoever reads it next has it at once.
+
+    Raises:
+        ZooError: see :func:`open_rgb`.
+    """
+    held = PicturePath(path)
+    held.archive, held.decoded = getattr(path, "archive", None), to_picture(path)
+    return held
 
 
 def upright_rgb(picture: Image.Image) -> Image.Image:
@@ -80,6 +96,8 @@ def to_picture(picture: Picture) -> tuple[Image.Image, tuple[str, ...]]:
     Returns:
         The picture, and notes on what was lost, such as "16 bits a channel became 8".
     """
+    if (decoded := getattr(picture, "decoded", None)) is not None:
+        return decoded
     if isinstance(picture, (str, Path)):
         with opened(picture) as file:
             lost = conversions(file)  # decoding forgets it
@@ -113,11 +131,12 @@ def conversions(picture: Image.Image) -> tuple[str, ...]:
 @contextmanager
 def opened(path: str | Path) -> Iterator[Image.Image]:
     """Opens a picture file; errors at opening or decoding become one line with its name."""
+    content = getattr(path, "content", None)
     try:
-        with open_listed(path) as file:
+        with open_listed(path if content is None else io.BytesIO(content())) as file:
             yield file
     except UnidentifiedImageError:
-        empty = Path(path).stat().st_size == 0
+        empty = content is None and Path(path).stat().st_size == 0
         raise ZooError(f"{path}: {'an empty file' if empty else f'not a picture ({_FORMATS})'}") from None
     except Image.DecompressionBombError:
         raise ZooError(
@@ -245,16 +264,23 @@ def _floats_of_tensor(picture: Any) -> np.ndarray:
     return array
 
 
-def one_or_many(pictures: Any, predict: Callable[[list[Any]], list[Made]]) -> Any:
-    """Predicts for one picture, or for a list or batch of them, which gives a list.
+def one_or_many(pictures: Any, predict: Callable[[Iterable[Any]], Iterable[Made]]) -> Any:
+    """Predicts for one picture; for a list or batch of them, which gives a list; or for an iterator, which gives one.
 
     Args:
-        pictures: one picture; or a list or tuple of pictures, or a tensor ``(B, 3, H, W)``.
-        predict: function that makes a result from each picture of a list.
+        pictures: one picture; a list or tuple of pictures, or a tensor ``(B, 3, H, W)``; or an iterator of pictures,
+            whose files are decoded ahead by threads, and whose results are made when they are asked for.
+        predict: function that makes a result from each of some pictures.
     """
+    if isinstance(pictures, Iterator):
+        return iter(predict(ahead(_decoded, pictures, READERS, 2 * READERS)))
     if isinstance(pictures, (list, tuple)) or (is_tensor(pictures) and pictures.ndim == 4):
-        return predict(list(pictures))
-    return predict([pictures])[0]
+        return list(predict(list(pictures)))
+    return next(iter(predict([pictures])))
+
+
+def _decoded(picture: Picture) -> Picture:
+    return decoded(Path(picture)) if isinstance(picture, (str, Path)) else picture
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -89,7 +90,7 @@ class Stylizer:
                     result, content, alpha, strength=strength, preserve_color=preserve_color, mask=chosen, notes=notes
                 )
 
-        return one_or_many(picture, lambda pictures: [stylize(one) for one in pictures])
+        return one_or_many(picture, partial(map, stylize))
 
     def predict_frame(
         self,

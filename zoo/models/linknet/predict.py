@@ -17,15 +17,23 @@ from zoo.base.errors import ZooError
 from zoo.base.files import replacing
 from zoo.base.text import is_line
 from zoo.base.typed import Form, Longest
-from zoo.engines import Engine, Shapes
+from zoo.engines import Engine, Shapes, auto_batch
 from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
-from zoo.pictures.results import Shown, save_pngs
-from zoo.pictures.sheets import colorize
+from zoo.pictures.results import Shown, save_json, save_pngs
 from zoo.pictures.tiling import Window, tiles, within
 
 Label = Annotated[str, Form(is_line, "of one short line")]
 MIN_FRACTION = 0.005  # least fraction of a picture that a caption names
 STRIDE = 32  # stride of the deepest feature
+KINDS = ("mask", "overlay", "json")  # of files
+OF_OUTPUTS = f"of one or more of {', '.join(KINDS)}, separated by commas"
+
+
+def _are_outputs(text: Any) -> bool:
+    return isinstance(text, str) and set(text.split(",")) <= {*KINDS}
+
+
+Outputs = Annotated[str, Form(_are_outputs, OF_OUTPUTS)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,14 +62,26 @@ class Segmentation(Shown):
 
     def overlay(self, opacity: float = 0.5) -> Image.Image:
         """The colours of the classes laid over the picture."""
-        return Image.blend(Image.fromarray(self.picture), Image.fromarray(colorize(self.mask, self.palette)), opacity)
+        return Image.blend(Image.fromarray(self.picture), self.colored().convert("RGB"), opacity)
 
-    def save(self, destination: str | Path) -> list[Path]:
+    def save(self, destination: str | Path, *, outputs: Outputs = "mask,overlay") -> list[Path]:
         """Writes ``DESTINATION_mask.png`` (palette, values are class ids) and ``DESTINATION_overlay.png``.
 
         Probabilities, where there are some, go to ``DESTINATION_probabilities.npy``.
+
+        Args:
+            destination: beginning of the files' names, such as ``out/street``.
+            outputs: files to write, separated by commas: mask, overlay, json (the fraction of each class)
+
+        Raises:
+            ZooError: there is no such output.
         """
-        written = save_pngs({"mask": self.colored(), "overlay": self.overlay()}, destination)
+        if not _are_outputs(outputs):
+            raise ZooError(f"outputs must be a text {OF_OUTPUTS}, not {outputs!r:.60}")
+        wanted, make = outputs.split(","), {"mask": self.colored, "overlay": self.overlay}
+        written = save_pngs({kind: make[kind]() for kind in make if kind in wanted}, destination)
+        if "json" in wanted:
+            written.append(save_json(self.to_dict(), destination))
         if self.probabilities is not None:
             destination = Path(destination)
             written.append(destination.with_name(f"{destination.name}_probabilities.npy"))
@@ -120,19 +140,20 @@ class Segmenter:
         probabilities: bool = False,
         tile: Annotated[int, Interval(ge=2 * STRIDE)] | Literal["auto"] = "auto",
         overlap: Annotated[int, Interval(ge=0)] | None = None,
-        batch_size: Count = 1,
+        batch_size: Count | Literal["auto"] = "auto",
     ) -> Any:
         """Segments a picture of any size: a :class:`Segmentation`, or a list of them for a list or a batch.
 
         Args:
             picture: path, PIL picture, uint8 array ``(H, W, 3)`` or tensor ``(3, H, W)``; a list of these, or a
-                tensor ``(B, 3, H, W)``, gives a list.
+                tensor ``(B, 3, H, W)``, gives a list; an iterator of these gives an iterator.
             probabilities: keep the probability of each class in the result
             tile: tile size in pixels; larger pictures are segmented by tiles, so that memory stays bounded; "auto" is
                 1024
             overlap: overlap of neighbouring tiles in pixels; each tile decides up to the middle of it. By default 256,
                 or a quarter of a smaller tile
-            batch_size: number of equally large pictures segmented at a time; larger batches suit a GPU
+            batch_size: number of equally large pictures segmented at a time; "auto" is 1 on a CPU, and up to 32 small
+                pictures on a GPU
 
         Raises:
             ZooError: a picture cannot be read, the tile size is invalid, or the overlap leaves too little of a tile.
@@ -143,12 +164,12 @@ class Segmenter:
         overlap = min(256, tile // 4) if overlap is None else overlap
         wanted = f"of tiles of {tile} pixels must be 0 to {tile - self.stride}"
         check_count("overlap", overlap, wanted, least=0, most=tile - self.stride)
-        check_count("batch_size", batch_size, "must be 1 or more")
+        check_count("batch_size", 1 if batch_size == "auto" else batch_size, 'must be 1 or more, or "auto"')
         cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=self.stride)
 
-        def segment(pictures: list[Picture]) -> list[Segmentation]:
-            batches = _batches(map(to_floats, pictures), batch_size)
-            return [one for batch in batches for one in self._segment(batch, cut, probabilities)]
+        def segment(pictures: Iterable[Picture]) -> Iterator[Segmentation]:
+            for batch in _batches(map(to_floats, pictures), batch_size, self.engine.device):
+                yield from self._segment(batch, cut, probabilities)
 
         return one_or_many(picture, segment)
 
@@ -186,8 +207,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
-def _batches(pictures: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+def _batches(pictures: Iterable[np.ndarray], size: int | Literal["auto"], device: str) -> Iterator[list[np.ndarray]]:
     """Batches of successive pictures of the same size, at most ``size`` pictures each."""
-    for _, run in groupby(pictures, key=lambda picture: picture.shape):
-        while batch := list(islice(run, size)):
+    for (_, height, width), run in groupby(pictures, key=np.shape):
+        most = auto_batch(device, width, height) if size == "auto" else size
+        while batch := list(islice(run, most)):
             yield batch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -105,7 +106,7 @@ class Painter:
                 notes = (*notes, f"made at {made.size[0]}x{made.size[1]} pixels; --size makes it larger")
             return Painting(made.picture, made.content, notes, previews, losses)
 
-        return one_or_many(content, lambda contents: [paint(one) for one in contents])
+        return one_or_many(content, partial(map, paint))
 
 
 def seeded_network(net: NeuralStyle, vgg: str | Path | None, seed: int) -> VGGFeatures:

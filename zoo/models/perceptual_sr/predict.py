@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
@@ -118,7 +119,7 @@ class Upscaler:
                     raise ZooError(self._expected(source.size, fitted))
                 return Upscaled(self._upscale(source, fitted), source, notes)
 
-        return one_or_many(picture, lambda many: [upscale(one) for one in many])
+        return one_or_many(picture, partial(map, upscale))
 
     def _fitted(self, size: Size, options: Options) -> Options:
         """The options with the smallest factor that gives the wanted longer side."""
