@@ -119,6 +119,7 @@ def _end_interrupted(cli: ZooCLI, received: int, begun: bool) -> None:
         sys.exit(0)
     if received == slurm.SIGNAL and slurm.job() and cli.trainer.is_global_zero:
         slurm.requeue()
+        say(f"SLURM starts job {slurm.job()} again, which continues this run")
     if received == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + received)
