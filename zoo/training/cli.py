@@ -21,6 +21,7 @@ from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
 from zoo.training import folder, slurm
 from zoo.training.checkpoints import Described, Done, RunCheckpoint, WholeCheckpointIO, load
+from zoo.training.gathering import gather_first
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import MARK, import_class
 from zoo.training.refusals import MAX_MESSAGE, check_devices, check_numbers, check_strategy, explained
@@ -198,6 +199,7 @@ class ZooCLI(LightningCLI):
             raise said from error
         check_devices(trainer, self.model)
         leave_signals(trainer)
+        gather_first(trainer)
         return trainer
 
 

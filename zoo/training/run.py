@@ -39,6 +39,7 @@ UNHELPFUL = (  # warnings that users cannot act on
     "does not have many workers",
     r"recommended to use `self.log\('(val|test)/(mIoU|mean_accuracy|pixel_accuracy)'",  # alike on every device
     "The number of training batches",
+    "The `srun` command is available",  # what a job with several tasks needs is refused without it
     "exists and is not empty",  # folder of a resumed run
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
