@@ -45,6 +45,7 @@ class Ranks:
         arguments: words after ``zoo fit``.
         world: number of processes.
         nodes: whether each is on a machine of its own, started without ``torchrun``.
+        number: variable with the number of a machine.
         absent: numbers of processes that are not started.
         variables: environment variables.
     """
@@ -54,6 +55,7 @@ class Ranks:
         *arguments: object,
         world: int = 1,
         nodes: bool = False,
+        number: str = "NODE_RANK",
         absent: Collection[int] = (),
         **variables: object,
     ) -> None:
@@ -68,6 +70,8 @@ class Ranks:
         self.processes = []
         for rank, output in zip([rank for rank in range(world) if rank not in absent], self.outputs, strict=True):
             own = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": rank} if world > 1 else {}
+            if number == "RANK":
+                own |= {"RANK": own.pop("NODE_RANK"), "WORLD_SIZE": world}
             if world > 1 and not nodes:
                 own |= {"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "TORCHELASTIC_RUN_ID": port}
                 own |= {"RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": 0}

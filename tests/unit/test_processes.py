@@ -37,9 +37,10 @@ def test_two_processes_say_each_line_once(place: Path):
     assert ran.told[1] == ""
 
 
-def test_machines_that_are_told_their_numbers_share_a_run(place: Path):
-    """As pods of a cluster are, by MASTER_ADDR, MASTER_PORT and NODE_RANK."""
-    ran = Ranks("--recipe", "mini.yaml", world=2, nodes=True)
+@pytest.mark.parametrize("number", ["NODE_RANK", "RANK"])
+def test_machines_that_are_told_their_numbers_share_a_run(place: Path, number: str):
+    """As pods of a cluster are, by MASTER_ADDR, MASTER_PORT and a number."""
+    ran = Ranks("--recipe", "mini.yaml", world=2, nodes=True, number=number)
     assert "epoch 1/1" in ran.end(0, 0)
     assert ran.told[1] == ""
     assert [path.name for path in (place / "runs" / "mini").iterdir()] == ["version_0"]
@@ -59,6 +60,21 @@ def test_machines_that_do_not_come_are_named(place: Path, absent: list[int], mes
     (line,) = {line for told in ran.told for line in told.splitlines()}
     port = ran.outputs[0].stem.rpartition("_")[2]
     assert line.startswith("zoo: error: " + message.format(host=socket.gethostname(), port=port))
+    assert not (place / "runs").exists()
+
+
+@pytest.mark.parametrize("told", [{"RANK": 0, "WORLD_SIZE": 2}, {"NODE_RANK": 1}])
+def test_machines_that_would_train_alone_are_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], told: dict[str, int]
+):
+    for name in ("RANK", "NODE_RANK"):
+        monkeypatch.setenv(name, "0")
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        monkeypatch.setenv(name, str(value))
+    assert "tell of 2 machines, but the trainer has 1: use --trainer.num_nodes 2" in refused(
+        capsys, "--recipe", "mini.yaml"
+    )
     assert not (place / "runs").exists()
 
 

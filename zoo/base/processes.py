@@ -21,6 +21,12 @@ def rank() -> int:
     return own if own or {"RANK", "SLURM_PROCID"} & numbers.keys() else numbers.get(NODE, 0)
 
 
+def number_machine() -> None:
+    """Hands the number of a machine to Lightning: PyTorchJob of Kubeflow gives RANK to pods, Lightning NODE_RANK."""
+    if not {"LOCAL_RANK", "SLURM_PROCID", "TORCHELASTIC_RUN_ID", NODE} & os.environ.keys() and "RANK" in os.environ:
+        os.environ[NODE] = os.environ.pop("RANK")
+
+
 def mark_parent() -> bool:
     """Whether another process of the run started this one; if not, marks it as the parent of those that it starts."""
     if rank() and os.environ.get(PARENT) == str(os.getppid()):

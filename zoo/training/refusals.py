@@ -21,6 +21,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 
 from zoo.base.errors import ZooError
+from zoo.base.processes import NODE
 from zoo.base.text import causes, first_line
 
 MAX_MESSAGE = 250  # characters of another program's message
@@ -95,11 +96,15 @@ def check_devices(trainer: Trainer, model: LightningModule) -> None:
         raise ZooError(f"{type(model).__name__} {told}: add --trainer.devices 1 --trainer.num_nodes 1")
     if on_cpus and trainer.world_size > 1 and trainer._accelerator_connector._layer_sync:
         raise ZooError("--trainer.sync_batchnorm works on GPUs only: leave it out on CPUs")
-    check_processes(trainer.world_size)
+    check_processes(trainer.world_size, trainer.num_nodes)
 
 
-def check_processes(world_size: int) -> None:
+def check_processes(world_size: int, machines: int) -> None:
     """Refuses to train if another program started several processes that would not know of each other.
+
+    Args:
+        world_size: number of the trainer's processes.
+        machines: number of its machines.
 
     Raises:
         ZooError: names the flags that are missing.
@@ -110,6 +115,11 @@ def check_processes(world_size: int) -> None:
     elif SLURMEnvironment.detect():
         started, by = int(environ.get("SLURM_STEP_NUM_TASKS") or environ["SLURM_NTASKS"]), "SLURM"
         here = started // int(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES") or 1)
+    elif NODE in environ and "LOCAL_RANK" not in environ:
+        least = max(int(environ[NODE]) + 1, int(environ.get("WORLD_SIZE", 1)))
+        if least not in (machines, world_size) and (least > machines or "WORLD_SIZE" in environ):
+            told = f"{NODE} or RANK and WORLD_SIZE tell of {least} machines, but the trainer has {machines}"
+            raise ZooError(f"{told}: use --trainer.num_nodes {least}")
     if started > 1 and started != world_size:
         if by == "SLURM" and "SLURM_STEP_ID" not in environ:
             raise ZooError(f"this job has {started} tasks, but only one was started: use srun, or ask for --ntasks=1")
