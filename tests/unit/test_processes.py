@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from forked import Ranks
+from zoo.base.processes import TOLD
 from zoo.commands import main
 from zoo.training.lock import locked
 
@@ -94,9 +95,15 @@ def test_the_wait_for_other_machines_is_a_time(
 
 
 def test_two_processes_tell_a_mistake_once(place: Path):
-    ran = Ranks("--recipe", "mini.yaml", "--data.batch_size=99", world=2)
+    """And leave no file behind, whether or not all of a run before met its mistake."""
+    temporary = place / "temporary"
+    temporary.mkdir()
+    (temporary / f"{TOLD}{os.getpid()}_1_of_a_run_before").touch()
+    (temporary / f"{TOLD}nonsense").touch()
+    ran = Ranks("--recipe", "mini.yaml", "--data.batch_size=99", world=2, TMPDIR=temporary)
     ran.end(2, 2)
     assert "".join(ran.told).count("zoo: error: data.batch_size 99 is more than the 2 training pictures") == 1
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_run_that_still_runs_is_not_resumed(place: Path, capsys: pytest.CaptureFixture[str]):
