@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 LOADED = ["forked", "zoo.commands.fit", "zoo.training.run", "zoo.data", "albumentations", "timm", "tensorboard"]
@@ -45,21 +45,33 @@ class Ranks:
         arguments: words after ``zoo fit``.
         world: number of processes.
         nodes: whether each is on a machine of its own, started without ``torchrun``.
+        number: variable with the number of a machine.
+        absent: numbers of processes that are not started.
         variables: environment variables.
     """
 
-    def __init__(self, *arguments: object, world: int = 1, nodes: bool = False, **variables: object) -> None:
+    def __init__(
+        self,
+        *arguments: object,
+        world: int = 1,
+        nodes: bool = False,
+        number: str = "NODE_RANK",
+        absent: Collection[int] = (),
+        **variables: object,
+    ) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.outputs = [Path.cwd() / f"rank_{rank}_{port}.txt" for rank in range(world)]
+        self.outputs = [Path.cwd() / f"rank_{rank}_{port}.txt" for rank in range(world) if rank not in absent]
         words = [str(word) for word in arguments]
         if world > 1:
             each = {"devices": 1, "num_nodes": world} if nodes else {"devices": world, "num_nodes": 1}
             words += [f"--trainer.{key}={value}" for key, value in {**each, "strategy": "ddp"}.items()]
         self.processes = []
-        for rank, output in enumerate(self.outputs):
+        for rank, output in zip([rank for rank in range(world) if rank not in absent], self.outputs, strict=True):
             own = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": rank} if world > 1 else {}
+            if number == "RANK":
+                own |= {"RANK": own.pop("NODE_RANK"), "WORLD_SIZE": world}
             if world > 1 and not nodes:
                 own |= {"WORLD_SIZE": world, "LOCAL_WORLD_SIZE": world, "TORCHELASTIC_RUN_ID": port}
                 own |= {"RANK": rank, "LOCAL_RANK": rank, "NODE_RANK": 0}

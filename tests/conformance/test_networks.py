@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from lightning.pytorch.plugins.layer_sync import TorchSyncBatchNorm
 from torch import Tensor, nn
 
 from conftest import model_file
 from zoo import load
 from zoo.base.registry import architectures
 from zoo.cards import weights
+from zoo.training.refusals import check_batch_norm
 
 # read, not imported, since all of them together import much
 NETWORKS = [name for name in sorted(architectures()) if "\nSIZES = " in model_file(name).read_text()]
@@ -40,10 +43,16 @@ def same(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> bool:
     return all(map(torch.equal, one, other))
 
 
-def learn(model: ModuleType, steps: int) -> tuple[nn.Module, list[float]]:
+def as_it_is(module: nn.Module) -> nn.Module:
+    return module
+
+
+def learn(
+    model: ModuleType, steps: int, change: Callable[[nn.Module], nn.Module] = as_it_is
+) -> tuple[nn.Module, list[float]]:
     """A module and its losses over some steps on one batch."""
     torch.manual_seed(0)
-    module, batch = model.module().train(), model.batch()
+    module, batch = change(model.module()).train(), model.batch()
     optimizer = torch.optim.Adam(module.parameters(), 3e-3)
     losses = []
     for _ in range(steps):
@@ -53,6 +62,18 @@ def learn(model: ModuleType, steps: int) -> tuple[nn.Module, list[float]]:
         optimizer.step()
         losses.append(loss.item())
     return module, losses
+
+
+def test_synchronised_batch_norm_learns_the_same(model: ModuleType):
+    """In one process, where no other has statistics; and what it leaves is again the network."""
+    sync = TorchSyncBatchNorm()
+    check_batch_norm(model.module())
+    module, losses = learn(model, 3, sync.apply)
+    plain, expected = learn(model, 3)
+    assert losses == expected
+    left, there = sync.revert(module).state_dict(), plain.state_dict()
+    assert left.keys() == there.keys()
+    assert all(torch.equal(left[name], there[name]) for name in there)
 
 
 def test_every_parameter_gets_a_finite_gradient(model: ModuleType):

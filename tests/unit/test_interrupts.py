@@ -7,12 +7,11 @@ import re
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from forked import Ranks
+from miniatures import MINIATURES, write_pictures
 
 STEPS = 5  # of an epoch
 EPOCHS = 2
@@ -55,16 +54,6 @@ class Moment(Callback):
         if trainer.sanity_checking or trainer.state.fn != "fit":
             self.reached("sanity" if trainer.sanity_checking else "measurement")
 """
-MINIATURES = {
-    "linknet_streets": "--model.encoder=test_resnet --data.size=[64,64] --data.train={} --data.val=2 "
-    "--data.augment.crop=[48,64]",
-    "homographynet_streets": "--data.root=pictures --data.pairs_per_epoch={} --data.val_pairs=4",
-    "perceptual_sr_streets": "--data.root=pictures --data.pairs_per_epoch={} --data.crop=32 --model.channels=8",
-    "fast_style_streets": "--data.root=pictures --data.crops_per_epoch={} --data.crop=32 --data.size=64 "
-    "--model.style_size=64 --model.channels=6",
-    "xfeat_free": "--data.root=pictures --data.extra=null --data.pairs_per_epoch={} --data.val_pairs=4 --data.side=64 "
-    "--data.points=32 --model.width=0.25",
-}
 COMMON = (
     f"--trainer.max_epochs={EPOCHS} --trainer.limit_val_batches=1 --trainer.accelerator=cpu --data.batch_size=2 "
     "--trainer.check_val_every_n_epoch=1 --trainer.callbacks+=run_signals.Moment --data.num_workers=0 "
@@ -76,12 +65,7 @@ COMMON = (
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with a few small pictures."""
     (tmp_path / "run_signals.py").write_text(SIGNALS)
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 3), ("val", 2)):
-        (tmp_path / "pictures" / split).mkdir(parents=True)
-        for number in range(count):
-            coarse = Image.fromarray(rng.integers(0, 255, (30, 40, 3), np.uint8))
-            coarse.resize((320, 240)).save(tmp_path / "pictures" / split / f"{number}.png")
+    write_pictures(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     return tmp_path

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from forked import Ranks
+from zoo.base.processes import TOLD
 from zoo.commands import main
 from zoo.training.lock import locked
 
@@ -37,18 +38,72 @@ def test_two_processes_say_each_line_once(place: Path):
     assert ran.told[1] == ""
 
 
-def test_machines_that_are_told_their_numbers_share_a_run(place: Path):
-    """As pods of a cluster are, by MASTER_ADDR, MASTER_PORT and NODE_RANK."""
-    ran = Ranks("--recipe", "mini.yaml", world=2, nodes=True)
+@pytest.mark.parametrize("number", ["NODE_RANK", "RANK"])
+def test_machines_that_are_told_their_numbers_share_a_run(place: Path, number: str):
+    """As pods of a cluster are, by MASTER_ADDR, MASTER_PORT and a number."""
+    ran = Ranks("--recipe", "mini.yaml", world=2, nodes=True, number=number)
     assert "epoch 1/1" in ran.end(0, 0)
     assert ran.told[1] == ""
     assert [path.name for path in (place / "runs" / "mini").iterdir()] == ["version_0"]
 
 
+@pytest.mark.parametrize(
+    ("absent", "message"),
+    [
+        ([1], "rank 1 of machine 1 did not come; here: ranks 0, 2 on {host}; no more came within 2s (ZOO_WAIT=TIME"),
+        ([0, 2], "rank 1 on {host} waits for rank 0 at 127.0.0.1:{port}, which did not answer within 2s ("),
+    ],
+)
+def test_machines_that_do_not_come_are_named(place: Path, absent: list[int], message: str):
+    """On every machine in one line, and without a folder of the run."""
+    ran = Ranks("--recipe", "mini.yaml", world=3, nodes=True, absent=absent, ZOO_WAIT="2s")
+    ran.end(*[2] * len(ran.processes))
+    (line,) = {line for told in ran.told for line in told.splitlines()}
+    port = ran.outputs[0].stem.rpartition("_")[2]
+    assert line.startswith("zoo: error: " + message.format(host=socket.gethostname(), port=port))
+    assert not (place / "runs").exists()
+
+
+@pytest.mark.parametrize("told", [{"RANK": 0, "WORLD_SIZE": 2}, {"NODE_RANK": 1}])
+def test_machines_that_would_train_alone_are_refused(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], told: dict[str, int]
+):
+    for name in ("RANK", "NODE_RANK"):
+        monkeypatch.setenv(name, "0")
+        monkeypatch.delenv(name)
+    for name, value in told.items():
+        monkeypatch.setenv(name, str(value))
+    assert "tell of 2 machines, but the trainer has 1: use --trainer.num_nodes 2" in refused(
+        capsys, "--recipe", "mini.yaml"
+    )
+    assert not (place / "runs").exists()
+
+
+def test_a_port_that_another_program_has_is_told(place: Path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = Ranks("--recipe", "mini.yaml", world=2, nodes=True, absent=[1], MASTER_PORT=port)
+        told = ran.end(2)
+    assert told.startswith(f"zoo: error: 127.0.0.1:{port} is taken by another program: set MASTER_ADDR and MASTER_PORT")
+
+
+def test_the_wait_for_other_machines_is_a_time(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("ZOO_WAIT", "soon")
+    assert refused(capsys, "--recipe", "mini.yaml").startswith("zoo: error: ZOO_WAIT must be a time such as 10m")
+
+
 def test_two_processes_tell_a_mistake_once(place: Path):
-    ran = Ranks("--recipe", "mini.yaml", "--data.batch_size=99", world=2)
+    """And leave no file behind, whether or not all of a run before met its mistake."""
+    temporary = place / "temporary"
+    temporary.mkdir()
+    (temporary / f"{TOLD}{os.getpid()}_1_of_a_run_before").touch()
+    (temporary / f"{TOLD}nonsense").touch()
+    ran = Ranks("--recipe", "mini.yaml", "--data.batch_size=99", world=2, TMPDIR=temporary)
     ran.end(2, 2)
     assert "".join(ran.told).count("zoo: error: data.batch_size 99 is more than the 2 training pictures") == 1
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_run_that_still_runs_is_not_resumed(place: Path, capsys: pytest.CaptureFixture[str]):

@@ -95,6 +95,8 @@ WRONG = {  # and a part of what is said
     "strategy=nonsense": "strategy.*ddp",
     "strategy=ddp_spawn devices=2": "ddp_spawn",
     "strategy=ddp_notebook": "strategy.*ddp",
+    "strategy=deepspeed_stage_2": "strategy deepspeed_stage_2 splits the weights.*: use ddp",
+    "strategy=ddp sync_batchnorm=true model.encoder=test_efficientnet": "BatchNormAct2d, .* lose its activation",
     "logger=nonsense": "logger",
     "fast_dev_run=-1": "fast_dev_run",
     f"{EARLY} callbacks.monitor=val/miou": f"val/miou.*{FIGURES}",

@@ -50,6 +50,7 @@ MORE = {
 
 def main(verb: str, argv: list[str]) -> int:
     """Runs ``zoo fit|validate|test``; Lightning's own command line takes the options that are not the zoo's."""
+    processes.number_machine()
     parser = parser_of(verb)
     options, given = parser.parse_known_args(argv)
     resume = _run_folder(Path(options.resume).resolve()) if options.resume else None

@@ -21,9 +21,10 @@ from zoo.cards import weights
 from zoo.nn.precision import native_bfloat16
 from zoo.training import folder, slurm
 from zoo.training.checkpoints import Described, Done, RunCheckpoint, WholeCheckpointIO, load
+from zoo.training.gathering import gather_first
 from zoo.training.progress import monitor_of, progress
 from zoo.training.recipes import MARK, import_class
-from zoo.training.refusals import MAX_MESSAGE, check_devices, check_numbers, check_strategy, explained
+from zoo.training.refusals import MAX_MESSAGE, check_devices, check_numbers, check_sharding, check_strategy, explained
 from zoo.training.signals import leave_signals
 from zoo.training.values import absolute, plain
 
@@ -190,7 +191,9 @@ class ZooCLI(LightningCLI):
         every, epochs = config.check_val_every_n_epoch, config.max_epochs
         if every and epochs and epochs > 0:  # a run shorter than the recipe's is validated too
             kwargs["check_val_every_n_epoch"] = min(every, epochs)
-        precision = usable_precision(config, architecture_of(type(self.model)) is not None)
+        own = architecture_of(type(self.model)) is not None
+        check_sharding(config.strategy, own)
+        precision = usable_precision(config, own)
         try:
             trainer = super().instantiate_trainer(precision=precision, **kwargs)
         except Exception as error:  # Lightning has no common one for what it refuses
@@ -198,6 +201,7 @@ class ZooCLI(LightningCLI):
             raise said from error
         check_devices(trainer, self.model)
         leave_signals(trainer)
+        gather_first(trainer)
         return trainer
 
 

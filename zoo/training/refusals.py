@@ -19,8 +19,12 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.strategies import ParallelStrategy
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.base.errors import ZooError
+from zoo.base.processes import NODE
 from zoo.base.text import causes, first_line
 
 MAX_MESSAGE = 250  # characters of another program's message
@@ -38,6 +42,7 @@ MINIMUMS = {  # smallest value of the trainer's numbers, and special values
 }
 ABOVE = ("limit_train_batches", "val_check_interval")  # keys that must be above the smallest value
 ENDLESS = ("max_epochs", "max_steps", "num_sanity_val_steps")  # keys that may be -1
+SHARDING = ("fsdp", "deepspeed", "modelparallel")  # starts of strategies' names
 WAYS_OUT = {  # part of a message of torch or Lightning, and the way out
     "Expected more than 1 value per channel": "batch norm needs more than one value: raise data.batch_size or the crop",
     "Connection closed by peer": "another process of the run ended",
@@ -93,13 +98,19 @@ def check_devices(trainer: Trainer, model: LightningModule) -> None:
     if trainer.world_size > 1 and getattr(model, "one_device", False):
         told = f"optimises one picture, which {trainer.world_size} processes would all do alike"
         raise ZooError(f"{type(model).__name__} {told}: add --trainer.devices 1 --trainer.num_nodes 1")
-    if on_cpus and trainer.world_size > 1 and trainer._accelerator_connector._layer_sync:
-        raise ZooError("--trainer.sync_batchnorm works on GPUs only: leave it out on CPUs")
-    check_processes(trainer.world_size)
+    if trainer._accelerator_connector._layer_sync and isinstance(trainer.strategy, ParallelStrategy):
+        if on_cpus and trainer.world_size > 1:
+            raise ZooError("--trainer.sync_batchnorm works on GPUs only: leave it out on CPUs")
+        check_batch_norm(model)
+    check_processes(trainer.world_size, trainer.num_nodes)
 
 
-def check_processes(world_size: int) -> None:
+def check_processes(world_size: int, machines: int) -> None:
     """Refuses to train if another program started several processes that would not know of each other.
+
+    Args:
+        world_size: number of the trainer's processes.
+        machines: number of its machines.
 
     Raises:
         ZooError: names the flags that are missing.
@@ -110,11 +121,45 @@ def check_processes(world_size: int) -> None:
     elif SLURMEnvironment.detect():
         started, by = int(environ.get("SLURM_STEP_NUM_TASKS") or environ["SLURM_NTASKS"]), "SLURM"
         here = started // int(environ.get("SLURM_STEP_NUM_NODES") or environ.get("SLURM_NNODES") or 1)
+    elif NODE in environ and "LOCAL_RANK" not in environ:
+        least = max(int(environ[NODE]) + 1, int(environ.get("WORLD_SIZE", 1)))
+        if least not in (machines, world_size) and (least > machines or "WORLD_SIZE" in environ):
+            told = f"{NODE} or RANK and WORLD_SIZE tell of {least} machines, but the trainer has {machines}"
+            raise ZooError(f"{told}: use --trainer.num_nodes {least}")
     if started > 1 and started != world_size:
         if by == "SLURM" and "SLURM_STEP_ID" not in environ:
             raise ZooError(f"this job has {started} tasks, but only one was started: use srun, or ask for --ntasks=1")
         flags = f"--trainer.devices {here} --trainer.num_nodes {started // max(here, 1)}"
         raise ZooError(f"{by} started {started} processes, but the trainer has {world_size}: use {flags}")
+
+
+def check_batch_norm(model: nn.Module) -> None:
+    """Refuses batch norm that does more, such as timm's with an activation: ``SyncBatchNorm`` would replace all of it.
+
+    Raises:
+        ZooError: names the layer.
+    """
+    plain = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+    for name, layer in model.named_modules():
+        if isinstance(layer, _BatchNorm) and type(layer) not in plain:
+            told = f"--trainer.sync_batchnorm: {name} is a {type(layer).__name__}, which would lose its activation"
+            raise ZooError(f"{told}; leave it out, or take an encoder with plain batch norm, such as resnet18")
+
+
+def check_sharding(strategy: Any, own: bool) -> None:
+    """Refuses strategies that split the weights of a network: checkpoints, averages and resuming need them whole.
+
+    Args:
+        strategy: name or object.
+        own: whether the network belongs to an architecture; others' are left to Lightning.
+
+    Raises:
+        ZooError: names the strategy to use.
+    """
+    name = strategy if isinstance(strategy, str) else type(strategy).__name__
+    if own and name.lower().startswith(SHARDING):
+        told = f"--trainer.strategy {name} splits the weights over devices"
+        raise ZooError(f"{told}, for which the zoo's networks are too small: use ddp")
 
 
 def check_strategy(strategy: Any) -> None:

@@ -40,6 +40,7 @@ UNHELPFUL = (  # warnings that users cannot act on
     "does not have many workers",
     r"recommended to use `self.log\('(val|test)/(mIoU|mean_accuracy|pixel_accuracy)'",  # alike on every device
     "The number of training batches",
+    "The `srun` command is available",  # what a job with several tasks needs is refused without it
     "exists and is not empty",  # folder of a resumed run
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",
 )
@@ -120,6 +121,7 @@ def _end_interrupted(cli: ZooCLI, received: int, begun: bool) -> None:
         sys.exit(0)
     if received == slurm.SIGNAL and slurm.job() and cli.trainer.is_global_zero:
         slurm.requeue()
+        say(f"SLURM starts job {slurm.job()} again, which continues this run")
     if received == signal.SIGINT:
         raise KeyboardInterrupt
     sys.exit(128 + received)

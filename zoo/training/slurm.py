@@ -50,12 +50,15 @@ def requeued(runs: Path, config: str) -> Path | None:
 
 
 def requeue() -> None:
-    """Asks the scheduler to start this job again.
+    """Asks the scheduler to start this job again, which it does by ending this process and, at times, its client.
 
     Raises:
         ZooError: the scheduler refuses.
     """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # also for the client
     try:
-        subprocess.run(["scontrol", "requeue", str(job())], check=True, capture_output=True)  # noqa: S603, S607
-    except (OSError, subprocess.CalledProcessError) as error:
+        asked = subprocess.run(["scontrol", "requeue", str(job())], capture_output=True, text=True)  # noqa: S603, S607
+    except OSError as error:
         raise ZooError(f"SLURM does not start job {job()} again: {error}") from error
+    if asked.returncode > 0:
+        raise ZooError(f"SLURM does not start job {job()} again: {asked.stderr.strip()}")

@@ -1,0 +1,71 @@
+"""A job of a real SLURM is interrupted, requeued and finished; skipped where SLURM is not installed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from forked import Ranks
+from scheduler import Slurm, missing
+from zoo.commands import main
+
+ROOT = Path(__file__).parents[2]
+CALLBACK = """\
+import os
+import subprocess
+from lightning.pytorch import Callback
+
+
+class Scheduled(Callback):
+    def on_before_optimizer_step(self, trainer, *_):
+        job, first = os.environ.get("SLURM_JOB_ID"), "SLURM_RESTART_COUNT" not in os.environ
+        if job and first and trainer.is_global_zero and trainer.global_step == 5:
+            subprocess.run(["scancel", "--signal=USR1", job], check=True)  # to the tasks, as --signal does
+"""
+TRAINING = ["--data.train=16", "--data.val=2", "--trainer.max_epochs=3", "--trainer.num_sanity_val_steps=0"]
+TRAINING += ["--trainer.callbacks+=scheduled.Scheduled"]
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
+    """One node of at least two CPUs and two GPUs."""
+    if name := missing():
+        pytest.skip(f"SLURM is not installed: there is no {name}")
+    if not Path(sys.executable).with_name("zoo").exists():
+        pytest.skip("zoo is not installed beside Python")
+    with Slurm() as running:
+        for name, value in running.variables.items():
+            monkeypatch.setenv(name, value)
+        yield running
+
+
+def test_a_job_that_asks_for_another_start_ends_with_the_weights_of_a_whole_run(
+    slurm: Slurm, mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """Two tasks get the signal that SLURM sends before the time limit; the scheduler then ends and starts the job."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    (tmp_path / "scheduled.py").write_text(CALLBACK)
+    (tmp_path / "mini.yaml").write_text(mini_recipe)
+    assert main.main(["fit", "--recipe", "mini.yaml", *TRAINING, "--submit=slurm", "--gpus=2", "--time=5m"]) == 0
+    job = capsys.readouterr().out.split()[-1]
+    Ranks("--recipe", "mini.yaml", *TRAINING, "--trainer.logger.name=whole", world=2).end(0, 0)
+    slurm.wait(lambda: "JobState=COMPLETED" in slurm.ask("scontrol", "show", "job", job))
+    told = (tmp_path / f"zoo_mini_{job}.txt").read_text()
+    assert told.count("Interrupted. Resume with: zoo fit --resume runs/mini/version_0") == 1, told
+    assert f"SLURM starts job {job} again, which continues this run" in told
+    assert "Restarts=1" in slurm.ask("scontrol", "show", "job", job)
+    (run,) = (tmp_path / "runs" / "mini").iterdir()
+    whole = tmp_path / "runs" / "whole" / "version_0"
+    ours, theirs = (torch.load(each / "checkpoints/last.ckpt", weights_only=True) for each in (run, whole))
+    assert ours["global_step"] == theirs["global_step"] == 12
+    assert (run / "model/model.safetensors").read_bytes() == (whole / "model/model.safetensors").read_bytes()
+    assert main.main(["runs"]) == 0
+    row = next(line.split() for line in capsys.readouterr().out.splitlines() if "runs/mini" in line)
+    assert row[:4] == ["runs/mini/version_0", "complete", "3", "12"]
+    assert row[-1] == job
