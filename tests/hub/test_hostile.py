@@ -27,7 +27,7 @@ from zoo.commands import main
 from zoo.hub import layout, locate
 from zoo.models.fast_style.net import FastStyle
 
-CASES = 5000  # cases of each of the two kinds
+CASES = 3000  # cases of each of the two kinds
 MEMORY = 300 << 10  # KiB that all cases together may add to the peak
 
 NET = {"architecture": "fast_style", "arguments": {"channels": 2, "blocks": 1}}

@@ -160,12 +160,12 @@ def tree(folder: Path) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
 def test_killed_at_any_moment_it_ends_in_the_same_folder(gallery: Gallery, tmp_path: Path):
     rows = [row for row in rows_of(300, gallery.endpoint) if row["label"] not in ("kind slow", "kind silent")]
     source = write_list(tmp_path / "list.jsonl", rows)
-    quick = [*QUICK, "--retries", "2", "--delay", "0.02"]  # so that it takes longer than its twenty lives
+    quick = [*QUICK, "--retries", "2", "--delay", "0.02"]  # so that it takes longer than its twelve lives
     assert collect(source, "-o", tmp_path / "whole", *quick) == 0
 
     folder = tmp_path / "killed"
     chance, known, first = random.Random(), set[str](), 0
-    for start in range(20):
+    for start in range(12):
         command = [sys.executable, "-m", "zoo.commands.main", "collect"]
         command += ["--resume", folder] if start else [source, "-o", folder]
         process = subprocess.Popen([*command, *quick], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)

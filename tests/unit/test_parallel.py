@@ -66,8 +66,7 @@ def test_two_processes_learn_and_measure_what_one_does(place: Path, recipe: str)
             torch.testing.assert_close(
                 ours["state_dict"][name], weight, rtol=0, atol=TOLERANCE * float(weight.abs().max())
             )
-    if not statistics:
-        assert measured(alone) == measured(told)
-    again = Ranks("--resume", two, "--trainer.devices=1", "--trainer.strategy=auto").end(0)
     assert measured(told)
-    assert "\n".join(measured(told)) in again
+    if statistics:  # so the figures are those of the same weights, measured by one process
+        alone = Ranks("--resume", two, "--trainer.devices=1", "--trainer.strategy=auto").end(0)
+    assert "\n".join(measured(told)) in alone

@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from forked import Ranks
-
 ROOT = Path(__file__).parents[2]
 SECONDS = 120  # for both agents to end
 CALLBACK = """\
@@ -46,7 +44,7 @@ def of_the_guide(port: int) -> list[str]:
 def test_the_other_machine_of_one_that_dies_ends_with_a_checkpoint_and_tells_how_to_resume(
     mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """By the command of the guide, and to the weights of a run that nobody kills."""
+    """By the command of the guide."""
     if not Path(sys.executable).with_name("zoo").exists():
         pytest.skip("zoo is not installed beside Python")
     monkeypatch.chdir(tmp_path)
@@ -73,8 +71,4 @@ def test_the_other_machine_of_one_that_dies_ends_with_a_checkpoint_and_tells_how
     line = "zoo: error: another process of the run ended\nresume with: zoo fit --resume runs/mini/version_0\n"
     assert told.count(line) == 1, told
     run = tmp_path / "runs" / "mini" / "version_0"
-    Ranks("--resume", run, world=2).end(0, 0)
-    whole = [*added, "--trainer.logger.name=whole"]
-    Ranks("--recipe", "mini.yaml", *whole, world=2).end(0, 0)
-    model = "model/model.safetensors"
-    assert (run / model).read_bytes() == (tmp_path / "runs/whole/version_0" / model).read_bytes()
+    assert (run / "checkpoints" / "last.ckpt").is_file()  # test_interrupts.py resumes such runs, to the bit
