@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from zoo import load
 from zoo.base.errors import ZooError
 from zoo.cards import weights
 from zoo.commands import main
@@ -365,16 +366,34 @@ def test_predict_styles_pictures_and_videos_of_a_folder(
     assert "styled/clip_styled.mp4 would be replaced: not made by this command before" in capsys.readouterr().err
 
 
-def test_a_video_for_a_model_of_pictures(
+def test_classes_are_laid_over_each_frame(
     tiny_linknet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ):
     monkeypatch.chdir(tmp_path)
     write(Path("clip.mp4"))
-    assert main.main(["predict", str(tiny_linknet), "clip.mp4", "-o", "out", "--device", "cpu"]) == 2
-    assert "zoo: clip.mp4: a video; LinkNet takes pictures only\n" in capsys.readouterr().err
+    command = ["predict", str(tiny_linknet), "clip.mp4", "-o", "out", "--device", "cpu"]
+    assert main.main(command) == 0
+    with av.open("out/clip_overlay.mp4") as made, av.open("clip.mp4") as given:
+        overlays, frames = (
+            [frame.to_ndarray(format="rgb24") for frame in one.decode(video=0)] for one in (made, given)
+        )
+    assert len(overlays) == len(frames) > 1
+    expected = np.asarray(load(tiny_linknet).predict(frames[0]).overlay())
+    assert np.abs(overlays[0].astype(int) - expected).mean() < 12  # what the coder loses
+    assert main.main([*command, "--steady"]) == 2
+    assert "--steady" in capsys.readouterr().err
+
+
+def test_a_video_for_a_model_of_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    monkeypatch.chdir(tmp_path)
+    write(Path("clip.mp4"))
+    assert main.main(["predict", "perceptual_sr_pixel", "clip.mp4", "-o", "out", "--device", "cpu"]) == 2
+    assert "zoo: clip.mp4: a video; PerceptualSR takes pictures only\n" in capsys.readouterr().err
     Path("in").mkdir()
     write(Path("in/clip.mp4"))
-    assert main.main(["predict", str(tiny_linknet), "in", "-o", "out", "--device", "cpu"]) == 2
+    assert main.main(["predict", "perceptual_sr_pixel", "in", "-o", "out", "--device", "cpu"]) == 2
     assert "no pictures in in\n" in capsys.readouterr().err
 
 

@@ -49,6 +49,7 @@ class Architecture:
         pretrained: arguments of network and module that name weights to start from. They become None if all weights
             follow, so that nothing is fetched in vain.
         video: kind of a video's result, used in its file name, such as "styled"; empty: pictures only.
+        steady: whether frames of a video may be blended with the frame before, against flicker.
         result: the class of ``predict``'s result, if its ``save`` has keyword arguments: they are options of
             ``zoo predict`` too.
         chain: the function that makes one result from an iterable of results, each for a picture and the next; empty:
@@ -73,6 +74,7 @@ class Architecture:
     example: tuple[int, int, int] | None = None
     pretrained: tuple[str, ...] = ()
     video: str = ""
+    steady: bool = False
     result: str = ""
     chain: str = ""
     foreign: str = ""

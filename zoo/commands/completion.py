@@ -116,7 +116,7 @@ def options(verb: str, model: str = "") -> list[str]:
         found += keywords(declared.predictor, declared.inputs, "predict")
         found += keywords(declared.result, ("destination",), "save") if declared.result else []
         found += ["--chain"] if declared.chain else []
-        found += ["--steady"] if declared.video else []
+        found += ["--steady"] if declared.steady else []
     if declared and verb == "evaluate":
         found += keywords(declared.evaluate, ("net", "data", "context"))
     return list(dict.fromkeys(found))

@@ -45,7 +45,7 @@ def offer(model: str, fixed: Mapping[str, str], device: str | None) -> Offer:
     own = {_dashed(key): value for key, value in fixed.items()}
     pictures = [each for each in options if _takes_picture(hints.get(each.name)) and _dashed(each.name) not in own]
     fields = [field for each in options if (field := _field(each, arguments)) and field.name not in own]
-    if declared.video:
+    if declared.steady:
         fields.append(Field("steady", "tick", STEADY))
     known = {_dashed(each.name) for each in options}
     words = [f"--{key}={value}" for key, value in own.items() if key in known]

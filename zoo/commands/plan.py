@@ -201,7 +201,7 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
     _add_common(parser, required=True)
     if declared.chain:
         parser.add_argument("--chain", action="store_true", help=f"make {CHAIN}: files, folders or patterns")
-    if declared.video:
+    if declared.steady:
         told = "videos: move the strokes along with the picture, against flicker"
         parser.add_argument("--steady", action="store_true", help=told)
     parser.add_options(f"options of {model}", [*predict_options(declared), *save_options(declared)])

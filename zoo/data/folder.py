@@ -14,6 +14,7 @@ from zoo.base.splits import Split
 from zoo.base.tables import lines
 from zoo.data.labels import LabelMap
 from zoo.data.layout import folder_splits, pictures_of
+from zoo.data.masks.drawing import BACKGROUND
 from zoo.data.masks.files import Reader
 from zoo.data.masks.forms import Form, MaskFiles, form_of
 from zoo.data.masks.options import MaskOptions
@@ -116,7 +117,7 @@ class SegmentationFolder(SegmentationData):
         form = self.form()
         samples = read_samples(self._pairs(form, split), self.labels, form.read)
         if split == "train":
-            self._refuse_absent(samples)
+            self._refuse_absent(samples, not isinstance(form, MaskFiles))
         return samples
 
     def pairs(self, split: Split) -> list[Pair]:
@@ -167,11 +168,17 @@ class SegmentationFolder(SegmentationData):
             "or put pictures and masks into folders train, val and test"
         )
 
-    def _refuse_absent(self, samples: list[Sample]) -> None:
-        """Refuses a class that no mask shows: most often masks hold 0 and 255 instead of 0 and 1."""
+    def _refuse_absent(self, samples: list[Sample], drawn: bool) -> None:
+        """Refuses a class that no mask shows: most often masks hold 0 and 255 instead of 0 and 1.
+
+        Shapes that are drawn have a background beside their classes, unless classes are given.
+        """
         counts = sum(np.bincount(mask.ravel(), minlength=256) for _, mask in samples)
         found = np.flatnonzero(counts)
         for index, name in enumerate(self.labels.names):
+            if index not in found and name == BACKGROUND and drawn and self.options.classes is None:
+                others = ", ".join(each for each in self.labels.names if each != BACKGROUND)
+                raise ZooError(f"no training pixel is background: name the classes, --data.classes '[{others}]'")
             if index not in found:
                 raise ZooError(
                     f"no training mask shows {name!r}, class {index}; the masks hold {', '.join(map(str, found))}, "

@@ -17,6 +17,7 @@ ARCHITECTURE = Architecture(
     input="RGB 0..1, any size",
     example=(3, 48, 64),
     video="styled",
+    steady=True,
     page="style",
 )
 

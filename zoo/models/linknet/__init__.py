@@ -17,6 +17,7 @@ ARCHITECTURE = Architecture(
     input="RGB 0..1, any size",
     example=(3, 48, 64),
     pretrained=("encoder_weights",),
+    video="overlay",
     result="zoo.models.linknet.predict.Segmentation",
     page="segment",
 )

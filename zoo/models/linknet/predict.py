@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -18,14 +18,16 @@ from zoo.base.files import replacing
 from zoo.base.text import is_line
 from zoo.base.typed import Form, Longest
 from zoo.engines import Engine, Shapes, auto_batch
-from zoo.pictures.images import Picture, one_or_many, to_floats, to_pixels
+from zoo.models.linknet.forms import written_forms
+from zoo.pictures.images import Picture, name_of, one_or_many, to_floats, to_pixels
 from zoo.pictures.results import Shown, save_json, save_pngs
 from zoo.pictures.tiling import Window, tiles, within
 
 Label = Annotated[str, Form(is_line, "of one short line")]
 MIN_FRACTION = 0.005  # least fraction of a picture that a caption names
 STRIDE = 32  # stride of the deepest feature
-KINDS = ("mask", "overlay", "json")  # of files
+KINDS = ("mask", "overlay", "json", "classes", "csv", "rle", "polygons")  # of files
+Named: TypeAlias = "tuple[str, np.ndarray]"  # the name of a picture's file, and its values
 OF_OUTPUTS = f"of one or more of {', '.join(KINDS)}, separated by commas"
 
 
@@ -46,6 +48,7 @@ class Segmentation(Shown):
         palette: one RGB colour per class.
         picture: the segmented picture, ``(H, W, 3)`` uint8.
         probabilities: probabilities of the classes, ``(classes, H, W)`` float16; None unless they were asked for.
+        name: name of the picture's file; empty: it came from none.
     """
 
     mask: np.ndarray = field(repr=False)
@@ -53,6 +56,7 @@ class Segmentation(Shown):
     palette: tuple[tuple[int, int, int], ...] = field(repr=False)
     picture: np.ndarray = field(repr=False)
     probabilities: np.ndarray | None = field(default=None, repr=False)
+    name: str = ""
 
     def colored(self) -> Image.Image:
         """The mask as a palette picture: its values are the class ids, its colours the palette's."""
@@ -71,7 +75,8 @@ class Segmentation(Shown):
 
         Args:
             destination: beginning of the files' names, such as ``out/street``.
-            outputs: files to write, separated by commas: mask, overlay, json (the fraction of each class)
+            outputs: files to write, separated by commas: mask, overlay, json (the fraction of each class), classes (a
+                black and white PNG of each class), csv (pixels of each class), rle and polygons (COCO JSON)
 
         Raises:
             ZooError: there is no such output.
@@ -82,6 +87,7 @@ class Segmentation(Shown):
         written = save_pngs({kind: make[kind]() for kind in make if kind in wanted}, destination)
         if "json" in wanted:
             written.append(save_json(self.to_dict(), destination))
+        written += written_forms(self, Path(destination), wanted)
         if self.probabilities is not None:
             destination = Path(destination)
             written.append(destination.with_name(f"{destination.name}_probabilities.npy"))
@@ -168,15 +174,27 @@ class Segmenter:
         cut = partial(tiles, tile=tile, halo=overlap // 2, multiple=self.stride)
 
         def segment(pictures: Iterable[Picture]) -> Iterator[Segmentation]:
-            for batch in _batches(map(to_floats, pictures), batch_size, self.engine.device):
+            named = ((Path(name_of(each) or "").name, to_floats(each)) for each in pictures)
+            for batch in _batches(named, batch_size, self.engine.device):
                 yield from self._segment(batch, cut, probabilities)
 
         return one_or_many(picture, segment)
 
+    def predict_frame(
+        self,
+        frame: np.ndarray,
+        *,
+        tile: Annotated[int, Interval(ge=2 * STRIDE)] | Literal["auto"] = "auto",
+        overlap: Annotated[int, Interval(ge=0)] | None = None,
+    ) -> np.ndarray:
+        """Lays the colours of the classes over a frame of a video, ``(H, W, 3)`` uint8; see :meth:`predict`."""
+        return np.asarray(self.predict(frame, tile=tile, overlap=overlap).overlay())
+
     def _segment(
-        self, batch: list[np.ndarray], cut: Callable[..., Iterable[tuple[Window, Window]]], probabilities: bool
+        self, named: list[Named], cut: Callable[..., Iterable[tuple[Window, Window]]], probabilities: bool
     ) -> Iterator[Segmentation]:
         """Segments pictures ``(3, H, W)`` of one size. Memory is bounded by a tile of each, and by the results."""
+        names, batch = zip(*named, strict=True)
         height, width = batch[0].shape[1:]
         masks = np.empty((len(batch), height, width), np.uint8)
         maps = np.empty((len(batch), len(self.labels), height, width), np.float16) if probabilities else None
@@ -188,7 +206,7 @@ class Segmenter:
                 maps[kept] = softmax(logits)
         for i, picture in enumerate(batch):
             own = None if maps is None else maps[i]
-            yield Segmentation(masks[i], self.labels, self.palette, to_pixels(picture), own)
+            yield Segmentation(masks[i], self.labels, self.palette, to_pixels(picture), own, names[i])
 
 
 def likeliest(logits: np.ndarray) -> np.ndarray:
@@ -207,9 +225,9 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(1, keepdims=True)
 
 
-def _batches(pictures: Iterable[np.ndarray], size: int | Literal["auto"], device: str) -> Iterator[list[np.ndarray]]:
+def _batches(pictures: Iterable[Named], size: int | Literal["auto"], device: str) -> Iterator[list[Named]]:
     """Batches of successive pictures of the same size, at most ``size`` pictures each."""
-    for (_, height, width), run in groupby(pictures, key=np.shape):
+    for (_, height, width), run in groupby(pictures, key=lambda named: named[1].shape):
         most = auto_batch(device, width, height) if size == "auto" else size
         while batch := list(islice(run, most)):
             yield batch
