@@ -172,8 +172,8 @@ def test_frames_of_videos_are_changed_where_the_architecture_does_that(folder: P
     net, other = load(folder / "fast_style"), load(folder / "fast_style.onnx")
     frames = [one.predict_frame(CAT).astype(int) for one in (net, other)]
     assert np.abs(frames[0] - frames[1]).max() <= 1
-    with pytest.raises(ZooError, match=r"^LinkNet takes pictures, not videos$"):
-        _ = load(folder / "linknet.onnx").predict_frame
+    with pytest.raises(ZooError, match=r"^HomographyNet takes pictures, not videos$"):
+        _ = load(folder / "homographynet.onnx").predict_frame
 
 
 def test_it_is_called_with_arrays(folder: Path):

@@ -227,7 +227,8 @@ def test_outputs_are_chosen(here: Path, tiny_linknet: Path, given: str, endings:
 @pytest.mark.parametrize("given", ["masks", "mask,", "", "mask overlay"])
 def test_unknown_outputs_are_refused_with_the_list(here: Path, tiny_linknet: Path, capsys, given: str):
     assert predict(tiny_linknet, "in", "--outputs", given) == 2
-    told = "--outputs must be a text of one or more of mask, overlay, json, classes, csv, rle, polygons, separated by commas, not"
+    outputs = "mask, overlay, json, classes, csv, rle, polygons"
+    told = f"--outputs must be a text of one or more of {outputs}, separated by commas, not"
     assert capsys.readouterr().err.startswith(f"zoo: error: {told} {given!r}\n")
     assert not Path("out").exists()
 

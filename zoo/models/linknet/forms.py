@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -17,13 +17,23 @@ from zoo.base.files import replace
 from zoo.pictures.outlines import regions, run_lengths
 from zoo.pictures.results import save_png
 
-if TYPE_CHECKING:
-    from zoo.models.linknet.predict import Segmentation
-
 Annotation = dict[str, Any]
 
 
-def written_forms(found: Segmentation, destination: Path, wanted: Collection[str]) -> list[Path]:
+class Segmented(Protocol):
+    """A segmentation: class ids ``(H, W)`` uint8, names of the classes, and the name of the picture's file."""
+
+    @property
+    def mask(self) -> np.ndarray: ...
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+def written_forms(found: Segmented, destination: Path, wanted: Collection[str]) -> list[Path]:
     """Writes the wanted ones of ``DESTINATION_class_00_NAME.png``..., ``DESTINATION.csv`` and COCO JSON.
 
     Args:
@@ -48,7 +58,7 @@ def written_forms(found: Segmentation, destination: Path, wanted: Collection[str
     return written
 
 
-def as_csv(found: Segmentation) -> str:
+def as_csv(found: Segmented) -> str:
     """A line for each class: its id, name, pixels, and fraction of the picture."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -59,7 +69,7 @@ def as_csv(found: Segmentation) -> str:
     return text.getvalue()
 
 
-def as_coco(found: Segmentation, annotations: list[Annotation]) -> dict[str, Any]:
+def as_coco(found: Segmented, annotations: list[Annotation]) -> dict[str, Any]:
     """The picture, the classes and their shapes; class 0 is category 1, as COCO's ids begin with 1."""
     height, width = found.mask.shape
     return {
@@ -69,7 +79,7 @@ def as_coco(found: Segmentation, annotations: list[Annotation]) -> dict[str, Any
     }
 
 
-def by_class(found: Segmentation) -> Iterator[Annotation]:
+def by_class(found: Segmented) -> Iterator[Annotation]:
     """A run-length encoding of each class that occurs: exact."""
     height, width = found.mask.shape
     for number in np.unique(found.mask).tolist():
@@ -80,7 +90,7 @@ def by_class(found: Segmentation) -> Iterator[Annotation]:
         yield {"category_id": number + 1, "segmentation": segmentation, "area": area, "bbox": box, "iscrowd": 1}
 
 
-def by_region(found: Segmentation) -> Iterator[Annotation]:
+def by_region(found: Segmented) -> Iterator[Annotation]:
     """A polygon of each connected region, larger ones first.
 
     COCO's polygons have no holes. Where programs draw annotations over each other in their order, the regions inside a
