@@ -13,6 +13,7 @@ import torch
 from skimage import data
 from torch import Tensor, nn
 
+from zoo import load
 from zoo.base.errors import ZooError
 from zoo.base.registry import architectures, import_object
 from zoo.engines import network_of
@@ -226,8 +227,8 @@ def test_what_needs_the_network_says_so_in_one_line():
 def test_a_network_of_no_architecture_cannot_predict():
     with pytest.raises(ZooError, match="Probe belongs to no architecture of the zoo"):
         _ = Probe().predict
-    with pytest.raises(ZooError, match="LinkNet takes pictures, not videos"):
-        _ = linknet().predict_frame
+    with pytest.raises(ZooError, match="HomographyNet takes pictures, not videos"):
+        _ = load("homographynet").predict_frame
 
 
 @pytest.mark.parametrize("name", ["linknet", "homographynet", "perceptual_sr", "fast_style"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
 TURNS = {(1, 0): (0, -1), (0, -1): (-1, 0), (-1, 0): (0, 1), (0, 1): (1, 0)}  # (dx, dy) to the left of a direction
@@ -30,6 +29,8 @@ def regions(shape: np.ndarray) -> list[tuple[np.ndarray, int]]:
         Corners ``(N, 2)``, x and y between pixels: pixel (i, j) covers i to i + 1 and j to j + 1. The area is
         that inside the outline, holes included.
     """
+    import cv2  # help and other commands need none of it
+
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(shape.astype(np.uint8), connectivity=4)
     found = []
     for number in range(1, count):
