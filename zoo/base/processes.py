@@ -87,3 +87,11 @@ def _remove_old() -> None:
 def _began(process: int) -> str:
     """When a process began; numbers of processes come again."""
     return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+
+
+def processors() -> int:
+    """The processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
+from zoo.base.processes import processors
 from zoo.commands.terminal import Parser
 
 EPILOG = """Every combination runs in a process of its own. All take turns, so that a busy moment of the machine hits
@@ -30,7 +29,7 @@ def _parser() -> Parser:
     parser.add_argument("--sizes", metavar="SIZES", help="such as 480x360,960x720 (default: each card's own)")
     parser.add_argument("--batch", default="1", metavar="NUMBERS", help="pictures in a batch, such as 1,8 (default 1)")
     parser.add_argument("--bfloat16", action="store_true", help="torch also by autocast in bfloat16")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, metavar="N", help="default: all cores")
+    parser.add_argument("--threads", type=int, default=processors(), metavar="N", help="default: all cores")
     parser.add_argument("--device", default="cpu", help="device, such as cuda (default cpu)")
     parser.add_argument("--rounds", type=int, default=10, metavar="N", help="turns of each (default 10)")
     parser.add_argument("--baseline", metavar="WORDS", help="words of the row to compare with, such as 'onnx 480x360'")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from zoo import load
 from zoo.base import progress
-from zoo.base.ahead import processors
 from zoo.base.errors import ZooError
+from zoo.base.processes import processors
 from zoo.cards import exported
 from zoo.commands.devices import chosen_device
 from zoo.commands.failures import grouped
@@ -185,6 +185,7 @@ class Report:
         self._task = bars.add_task("Predicting", total=len(plan.work))
 
     def take(self, outcome: Outcome, destination: Path) -> None:
+        """Records an outcome, and says what a user should know of it."""
         self._lines.write(outcome.line)
         if outcome.error:
             self._failures.append((outcome.who, outcome.error))

@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.base.errors import ZooError
 from zoo.base.memory import ran_out
+from zoo.base.processes import processors
 from zoo.base.text import listing, printable, shortened
 from zoo.engines.graph import Graph, Shape
 
@@ -92,7 +93,7 @@ def threads() -> int:
     wish = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if wish.isdecimal() and int(wish) > 0:
         return int(wish)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
 
 
 def device_of(name: str, runtime: str, there: Mapping[str, bool], packages: Mapping[str, str]) -> tuple[str, int]:
