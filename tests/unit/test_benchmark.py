@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from zoo.base.colors import COLORS
 from zoo.base.errors import ZooError
 from zoo.benchmark import candidates, measuring, report
 from zoo.benchmark.candidates import Candidate
@@ -121,8 +122,8 @@ def test_the_plot_has_a_dot_for_each(tmp_path: Path):
     report.plot([*FOUND, measured("c", "torch", [1.0], None)], tmp_path / "plot.png")
     pixels = np.asarray(Image.open(tmp_path / "plot.png")).reshape(-1, 3)
     seen = {"#{:02x}{:02x}{:02x}".format(*color) for color in np.unique(pixels, axis=0)}
-    assert {report.COLORS[0], report.COLORS[1]} <= seen
-    assert report.COLORS[2] not in seen
+    assert {COLORS[0], COLORS[1]} <= seen
+    assert COLORS[2] not in seen
     report.plot(FOUND[:1], tmp_path / "plot.png")  # an axis of one value
 
 

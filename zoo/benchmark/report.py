@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from zoo.base.colors import color
 from zoo.base.errors import ZooError
 from zoo.benchmark.candidates import Candidate
 from zoo.benchmark.measuring import Measured
@@ -19,7 +20,6 @@ from zoo.pictures.results import save_png
 
 HEAD = ("model", "engine", "size", "batch", "ms", "±", "a second", "times", "MB", "load ms", "figure")
 SIZE, MARGIN, DOT = (1000, 640), (90, 250, 40, 70), 7  # pixels: the plot; its margins left, right, above, below
-COLORS = ("#0b5cad", "#c2410c", "#15803d", "#7e22ce", "#b45309", "#0e7490", "#be123c", "#4d7c0f")
 
 
 def baseline_of(asked: Sequence[Candidate], words: str | None) -> Candidate:
@@ -129,14 +129,14 @@ def plot(found: Sequence[Measured], path: Path) -> None:
     draw.text((box[0], above - 12), known[0].candidate.metric, "black", font, anchor="ls")
     models = list(dict.fromkeys(each.candidate.name for each in known))
     for each, time, value in zip(known, times, values, strict=True):
-        color = COLORS[models.index(each.candidate.name) % len(COLORS)]
+        own = color(models.index(each.candidate.name))
         x = box[0] + (box[2] - box[0]) * across(time)
         y = box[3] - (box[3] - box[1]) * up(value)
-        draw.ellipse((x - DOT, y - DOT, x + DOT, y + DOT), fill=color)
-        draw.text((x, y - DOT - 2), each.candidate.engine, color, font, anchor="ms")
+        draw.ellipse((x - DOT, y - DOT, x + DOT, y + DOT), fill=own)
+        draw.text((x, y - DOT - 2), each.candidate.engine, own, font, anchor="ms")
     for number, model in enumerate(models):
         y = box[1] + 24 * number
-        draw.ellipse((box[2] + 14, y, box[2] + 26, y + 12), fill=COLORS[number % len(COLORS)])
+        draw.ellipse((box[2] + 14, y, box[2] + 26, y + 12), fill=color(number))
         draw.text((box[2] + 34, y + 6), model, "black", font, anchor="lm")
     save_png(picture, path)
 

@@ -15,7 +15,6 @@ POINTS = 400  # of a drawn curve
 WIDTH, HEIGHT, LEFT, BELOW = 480, 260, 58, 24  # pixels of a drawing, and of its margins
 TICKS = 4
 LEFT_OUT = ("epoch", "step", "hp_metric")  # and learning rates, which the recipe tells
-COLORS = ("#0b5cad", "#c2410c", "#15803d", "#7e22ce", "#b45309", "#0e7490", "#be123c", "#4d7c0f")
 
 
 def read_curves(run: Path) -> dict[str, Curve]:

@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from zoo.base import __version__
+from zoo.base.colors import color
 from zoo.base.errors import ZooError
 from zoo.base.files import replace
 from zoo.base.text import printable
@@ -85,10 +86,6 @@ def write(subjects: Sequence[Subject], path: Path) -> None:
         replace(path, printable(text, keep="\n"))
     except OSError as error:
         raise ZooError(f"{path}: cannot be written: {error.strerror}; name another file with -o") from error
-
-
-def color(number: int) -> str:
-    return curves.COLORS[number % len(curves.COLORS)]
 
 
 def _drawings(subjects: Sequence[Subject]) -> Iterator[tuple[str, str]]:

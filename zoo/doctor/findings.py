@@ -42,11 +42,15 @@ class Report:
 
     Args:
         told: called with the title and the lines of each fact as soon as it is known.
+        facts: values by title.
+        findings: what checks found.
+        failures: what checks raised that is no mistake of the user.
     """
 
     told: Callable[[str, Sequence[str]], object] = field(default=lambda *_: None)
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
 
     def fact(self, title: str, value: Any, *lines: str) -> None:
         """Keeps a value for JSON, and tells it in lines for people; without lines it is not told."""
@@ -72,8 +76,6 @@ class Report:
             told = f"this check failed itself: {type(error).__name__}: {first_line(error)}"
             self.findings.append(Finding(check, level, told, "the other checks went on; --debug shows where it failed"))
             self.failures.append(error)
-
-    failures: list[Exception] = field(default_factory=list)
 
     def count(self, level: Level) -> int:
         """The number of findings of a level."""
