@@ -28,8 +28,9 @@ def of_results(results: Results) -> str:
     parameters = f"{results.parameters:,} parameters" if results.parameters else "No parameters"
     parts.append(f"{parameters}; multiply-adds: {macs_text(results.macs)}.")
     if results.speed:
-        speed = [[each.what, f"{each.ms:.1f}", each.machine] for each in results.speed]
-        parts.append(markdown(("speed", "ms", "machine"), speed))
+        speed = [[each.what, f"{each.ms:.1f}", each.machine, each.how] for each in results.speed]
+        columns = 4 if any(each.how for each in results.speed) else 3
+        parts.append(markdown(("speed", "ms", "machine", "how")[:columns], [row[:columns] for row in speed]))
     versions = ", ".join(f"{package} {version}" for package, version in results.versions.items())
     digests = ", ".join(f"{split} `{digest}`" for split, digest in results.data_digest.items())
     code = results.commit if results.commit.startswith("release") else f"commit `{results.commit}`"

@@ -134,11 +134,19 @@ class Table(Stored):
 
 @dataclass(frozen=True, kw_only=True)
 class Speed(Stored):
-    """A time in milliseconds: what was timed, and on which machine."""
+    """A time in milliseconds.
+
+    Args:
+        what: what was timed.
+        ms: milliseconds.
+        machine: threads, processor and versions.
+        how: command and statistic, such as "zoo benchmark: median of 10 rounds, ± 1.2 %".
+    """
 
     what: Line
     ms: Finite
     machine: Line
+    how: Line = ""
 
 
 @dataclass(frozen=True, kw_only=True)
