@@ -112,6 +112,26 @@ def test_a_study_prunes_goes_on_and_tells_the_best(
     assert "no validation has measured a figure" in capsys.readouterr().err
 
 
+def test_trials_that_diverge_fail_and_the_others_go_on(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    plan(place, 3, "pruning: false\n")
+    figures = iter([math.nan, 0.5, math.nan])
+
+    def run(command: list[str], environment: dict[str, str]) -> int:
+        told = json.loads(environment[GIVEN])
+        folder = Path("runs", "mini", command[-1].partition("=")[2])
+        folder.mkdir(parents=True)
+        Record(told["number"], told["values"], "val/loss", "min", {0: next(figures)}).write(folder)
+        return 0
+
+    monkeypatch.setattr(trials, "run", run)
+    assert main.main(FIT) == 1
+    said = capsys.readouterr()
+    assert re.search(r"Best: runs/mini/\w+-002 \(val/loss 0.5\)", said.out)
+    assert re.fullmatch(r"(failed: runs/mini/\w+-00[13]\n){2}", said.err)
+
+
 def test_without_a_figure_or_validation_nothing_can_be_compared(
     place: Path, ran: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -89,8 +89,9 @@ def main(options: argparse.Namespace, keys: Keys, argv: Sequence[str]) -> int:
         folder = parent / f"{digest}_trial-{number:03d}"
         trial = _trial(plan, folder, number, list(found.values()))
         record = Record.read(folder) if trials.done(trial, words, number, plan.trials) else None
+        if number == 1 and not (record and record.reports):
+            raise ZooError(f"{shown(folder)}: no validation has measured a figure; is this a dry run?")
         if record is None or record.best is None:
-            _check_first(number, folder)
             failed.append(folder)
         else:
             found[folder] = record
@@ -111,12 +112,6 @@ def _trial(plan: Plan, folder: Path, number: int, records: Sequence[Record]) -> 
         environment={GIVEN: json.dumps(told)},
         told="".join(f"  {key}={cell_text(value)}" for key, value in values.items()),
     )
-
-
-def _check_first(number: int, folder: Path) -> None:
-    """Ends a study whose first trial has no figure, as the others would have none either."""
-    if number == 1:
-        raise ZooError(f"{shown(folder)}: no validation has measured a figure; is this a dry run?")
 
 
 def read_plan(path: Path) -> Plan:
@@ -209,6 +204,8 @@ def _report(plan: Plan, found: Mapping[Path, Record], failed: Sequence[Path], wo
     for folder in failed:
         print(f"failed: {shown(folder)}", file=sys.stderr)  # noqa: T201
     names = {record.figure for record in found.values()}
+    if not found:
+        raise ZooError("no trial has a finite figure: lower the learning rates")
     if len(names) > 1:
         raise ZooError(f"trials monitor different figures: {', '.join(sorted(names))}; leave out keys that choose them")
     ranked = sorted(found, key=lambda folder: _rank(found[folder]))

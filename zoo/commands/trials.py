@@ -200,7 +200,7 @@ def done(trial: Trial, words: Sequence[str], number: int, count: int) -> bool:
         )
     print(f"[{number}/{count}] {where}", flush=True)  # noqa: T201
     begun = (trial.folder / CONFIG).is_file()
-    if not begun:
+    if not begun and not any(trial.folder.glob("checkpoints/*")):
         shutil.rmtree(trial.folder, ignore_errors=True)  # of a run that was killed before its first step
     command = ["--resume", str(trial.folder)] if begun else [*words, *trial.words]
     code = run([sys.executable, "-m", "zoo.commands.main", "fit", *command], trial.environment)
