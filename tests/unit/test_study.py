@@ -223,13 +223,15 @@ def test_a_file_of_a_study(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("trials: [", "study.yaml: not YAML"),
+        ("trials: [", "study.yaml:"),
+        (f"trials: {'9' * 5000}", "study.yaml: not YAML"),
+        ("trials: 3\nspace: {a: {int: [1, 2]}, a: {int: [1, 3]}}", "study.yaml:2: "),
         ("- 1", "a study needs trials: NUMBER, and space:"),
         ("trials: 3", "a study needs trials: NUMBER, and space:"),
         ("trials: 3\nspaces: {}\nspace: {a: 1}", "no key 'spaces'; did you mean space?"),
         ("space: {a: {int: [1, 2]}}", "trials must be a number from 1 to 1000, not None"),
         ("trials: 1001\nspace: {a: {int: [1, 2]}}", "trials must be a number from 1 to 1000, not 1001"),
-        ("trials: 3\nseed: -1\nspace: {a: {int: [1, 2]}}", "seed must be a whole number from 0 on, not -1"),
+        ("trials: 3\nseed: -1\nspace: {a: {int: [1, 2]}}", "seed must be a number from 0 to 4294967295, not -1"),
         ("trials: 3\npruning: yes\nspace: {a: {int: [1, 2]}}", "pruning: must be false, or such as {trials: 5"),
         ("trials: 3\npruning: {trial: 2}\nspace: {a: {int: [1, 2]}}", "no key 'trial'; did you mean trials?"),
         ("trials: 3\npruning: {trials: -2}\nspace: {a: {int: [1, 2]}}", "pruning: trials must be a number from 0"),

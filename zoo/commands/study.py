@@ -20,10 +20,12 @@ from zoo.base.extras import require
 from zoo.base.files import expanded, read_text
 from zoo.base.paths import shown
 from zoo.base.text import cell_text, did_you_mean
+from zoo.base.typed import NOT_YAML
 from zoo.commands import trials
 from zoo.commands.terminal import table
 from zoo.commands.trials import MOST, Trial
 from zoo.compare.subject import SEED
+from zoo.training import recipes
 from zoo.training.keys import Keys, pairs
 from zoo.training.study import GIVEN, Pruning, Record, suggested
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 KEYS = ("trials", "seed", "pruning", "space")
+MOST_SEED = 2**32 - 1
 SHOWN, COMPARED = 20, 4  # trials in the table, and in the command that compares the best
 NUMBERS = {"float": "[1e-4, 1e-2]", "int": "[2, 8]"}  # kinds of ranges, with an example
 Dimension = tuple[str, list[Any], bool]  # kind, limits or choices, whether logarithmic
@@ -122,9 +125,11 @@ def read_plan(path: Path) -> Plan:
     """
     if not path.is_file():
         raise ZooError(f"--study {path}: no such file")
+    text = read_text(path)
+    recipes.parse(text, path)  # refuses keys that are given twice
     try:
-        content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+        content = yaml.safe_load(text)
+    except NOT_YAML as error:
         raise ZooError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(content, dict) or not isinstance(content.get("space"), dict) or not content["space"]:
         raise ZooError(f"{path}: a study needs trials: NUMBER, and space: with keys of the recipe")
@@ -132,7 +137,7 @@ def read_plan(path: Path) -> Plan:
     count: Any = content.get("trials")
     seed = content.get("seed", 0)
     check_count(f"{path}: trials", count, f"must be a number from 1 to {MOST}", most=MOST)
-    check_count(f"{path}: seed", seed, "must be a whole number from 0 on", least=0)
+    check_count(f"{path}: seed", seed, f"must be a number from 0 to {MOST_SEED}", least=0, most=MOST_SEED)
     space = {str(key): _dimension(f"{path}: space: {key}:", key, given) for key, given in content["space"].items()}
     return Plan(count, seed, _pruning(f"{path}: pruning:", content.get("pruning", {})), space)
 
