@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo.models.fast_style import FastStyle
 from zoo.nn import cost
-from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d
+from zoo.nn.cpu import ReflectConv2d, UpsampledConv2d
 from zoo.nn.instance_norm import ConditionalInstanceNorm
 from zoo.nn.mode import counting
 
@@ -30,7 +30,7 @@ class Blended(nn.Module):
     ("make", "count"),  # counted on 4 channels of 16x16 pixels
     [
         (lambda: ReflectConv2d(4, 8, 3, stride=2), 3 * 3 * 4 * 8 * 8 * 8),
-        (lambda: BlockConv2d(4, 3, 9, bias=True), 9 * 9 * 4 * 3 * 16 * 16),
+        (lambda: UpsampledConv2d(4, 3, 7, bias=True), 7 * 7 * 4 * 3 * 32 * 32),
         (lambda: UpsampledConv2d(4, 8), 3 * 3 * 4 * 8 * 32 * 32),
         (lambda: Blended(), 0),  # neither a convolution nor a matrix product, however many styles are blended
     ],
@@ -47,11 +47,10 @@ def test_a_layer_costs_what_it_is_defined_as(
 
 
 def test_a_network_is_counted_as_its_paper_draws_it():
-    """9x9 at the full size, 3x3 with stride 2 twice, two 3x3 a block, 3x3 after each enlarging, 9x9 to RGB."""
+    """7x7 and 3x3 with stride 2, two 3x3 a block, 3x3 and 7x7 after the enlargings."""
     side, c = 32, 4
-    first, down = 81 * 3 * c * side**2, 9 * (c * 2 * c * 16**2 + 2 * c * 4 * c * 8**2)
-    block, up = 2 * 9 * (4 * c) ** 2 * 8**2, 9 * (4 * c * 2 * c * 16**2 + 2 * c * c * 32**2)
-    drawn = first + down + 2 * block + up + first
+    down, up = 49 * 3 * c * 16**2 + 9 * c * 2 * c * 8**2, 9 * 2 * c * c * 16**2 + 49 * c * 3 * side**2
+    drawn = down + 2 * 2 * 9 * (2 * c) ** 2 * 8**2 + up
     for styles in (["a"], ["a", "b", "c"]):
         assert cost.macs(FastStyle(styles, channels=c, blocks=2), 3, side, side) == drawn
 

@@ -75,68 +75,65 @@ class ReflectConv2d(nn.Conv2d):
     ``(B, inputs, H, W)`` -> ``(B, outputs, H / stride, W / stride)``, rounded up.
 
     Args:
-        kernel: side of the kernel, odd; H and W are more than half of it.
+        kernel: side of the kernel, odd; H and W are more than half of what it spans.
+        dilation: distance of the pixels under the kernel.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False) -> None:
-        super().__init__(inputs, outputs, kernel, stride, kernel // 2, padding_mode="reflect", bias=bias)
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = False, dilation: int = 1
+    ) -> None:
+        margin = dilation * (kernel // 2)
+        super().__init__(inputs, outputs, kernel, stride, margin, dilation, padding_mode="reflect", bias=bias)
+        self.margin = margin
 
     def forward(self, x: Tensor) -> Tensor:
         if tracing() or x.device.type != "cpu":
             return super().forward(x)
-        return F.conv2d(_Reflected.apply(x, self.kernel_size[0] // 2), self.weight, self.bias, self.stride)
-
-
-class BlockConv2d(ReflectConv2d):
-    """:class:`ReflectConv2d` for few outputs, such as RGB, which alone do not fill a processor's vectors.
-
-    It computes a block of pixels at a time: a convolution with the block as its stride, the outputs of all pixels of
-    the block, and a kernel larger by their distance. It has more multiplications (1.8 times as many for 9x9) but is
-    faster (the same benchmark). H and W are multiples of ``BLOCK``.
-    """
-
-    BLOCK = 4
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, bias: bool = False) -> None:
-        super().__init__(inputs, outputs, kernel, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if tracing() or x.device.type != "cpu":
-            return super().forward(x)
-        places = range(self.BLOCK)
-        shifted = [F.pad(self.weight, (j, self.BLOCK - 1 - j, i, self.BLOCK - 1 - i)) for i in places for j in places]
-        kernel = torch.stack(shifted, 1).flatten(0, 1).contiguous(memory_format=CHANNELS_LAST)
-        y = F.conv2d(_Reflected.apply(x, self.kernel_size[0] // 2), kernel, stride=self.BLOCK)
-        y = F.pixel_shuffle(y, self.BLOCK)
-        return y if self.bias is None else y + self.bias[:, None, None]
+        return F.conv2d(_Reflected.apply(x, self.margin), self.weight, self.bias, self.stride, 0, self.dilation)
 
 
 class UpsampledConv2d(nn.Conv2d):
-    """Nearest-neighbour upsampling by 2 and a 3x3 convolution padded by reflection, in 4/9 of the multiply-adds.
+    """Bilinear upsampling by 2 and a convolution, as one convolution of the small picture.
 
-    ``(B, inputs, H, W)`` -> ``(B, outputs, 2H, 2W)``. The nine pixels under the kernel are copies of only 2x2 different
-    pixels, in each of the four positions of an output pixel. So this is a 2x2 convolution of the small picture, with
-    four times the outputs and with sums of the kernel's values. It is faster on every device
-    (`tests/benchmarks/fast_style_speed.py`).
+    ``(B, inputs, H, W)`` -> ``(B, outputs, 2H, 2W)``. The pixels under the kernel are mixtures of few small pixels, of
+    3x3 for a kernel of 3x3, so that each of the four positions of an output pixel has a kernel of sums. No large
+    picture is made, which is faster on every device (`tests/benchmarks/fast_style_speed.py`). The pixels at the border
+    are repeated beyond it.
+
+    Nearest-neighbour upsampling, which is cheaper, makes stairs of a slope; a kernel that sharpens makes teeth of them.
+
+    Args:
+        kernel: side of the kernel, odd.
     """
 
     taps: Tensor
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 3, bias=False)
-        # position of the output, pixel of the small picture, value of the kernel; the same for rows and columns
-        taps = torch.tensor([[[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]])
-        self.register_buffer("taps", taps, persistent=False)
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, kernel, bias=bias)
+        self.beyond = (kernel + 3) // 4  # small pixels that the kernel reaches on each side
+        self.register_buffer("taps", self._taps(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, (self.beyond,) * 4, "replicate")
         if counted():
-            return F.conv2d(F.pad(F.interpolate(x, scale_factor=2), (1, 1, 1, 1), "reflect"), self.weight)
-        inputs, outputs = self.in_channels, self.out_channels
+            crop = slice(2 * self.beyond - self.kernel_size[0] // 2, -(2 * self.beyond - self.kernel_size[0] // 2))
+            large = F.interpolate(x, scale_factor=2, mode="bilinear")[:, :, crop, crop]
+            return F.conv2d(large, self.weight, self.bias)
         taps = self.taps.to(self.weight)
-        kernel = torch.einsum("oiyx,pay,qbx->opqiab", self.weight, taps, taps).reshape(4 * outputs, inputs, 2, 2)
-        x = F.pad(x, (1, 1, 1, 1), "replicate")  # equals reflection of the upsampled picture
-        y = F.pixel_shuffle(F.conv2d(x, kernel.contiguous(memory_format=CHANNELS_LAST)), 2)
-        return y[:, :, 1:-1, 1:-1]
+        kernel = torch.einsum("oiyx,pay,qbx->opqiab", self.weight, taps, taps).flatten(0, 2)
+        bias = None if self.bias is None else self.bias.repeat_interleave(4)
+        return conv_to_pixels(x, kernel, 2, bias)
+
+    def _taps(self) -> Tensor:
+        """Weights of small pixels: (position of the output pixel, small pixel, pixel under the kernel), of one side."""
+        kernel, last = self.kernel_size[0], 2 * self.beyond
+        taps = torch.zeros(2, last + 1, kernel)
+        for position in range(2):
+            for k in range(kernel):
+                row = position + k - kernel // 2  # of the large picture, from the first of the small pixel's two
+                small = (row - 1) // 2 + self.beyond
+                taps[position, small, k], taps[position, small + 1, k] = (0.75, 0.25) if row % 2 else (0.25, 0.75)
+        return taps
 
 
 def conv_to_pixels(x: Tensor, kernel: Tensor, scale: int, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:

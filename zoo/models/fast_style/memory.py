@@ -53,18 +53,18 @@ def rows_at_a_time(
 
 
 def bytes_a_pixel(channels: int) -> int:
-    """Bytes per pixel of a picture computed whole, in float32: four outputs of the first layer, and 13 planes.
+    """Bytes per pixel of a picture computed whole, in float32: eight outputs of the first layer, and 13 planes.
 
     ``python tests/benchmarks/fast_style_speed.py --memory`` prints it beside the measured memory, for strips too.
     """
-    return 4 * (4 * channels + 13)
+    return 4 * (2 * channels + 13)
 
 
 def strips_bytes(channels: int, size: tuple[int, int], rows: int) -> int:
     """Bytes of the features kept for the whole picture, and of five strips: freed memory is not all reusable at once.
 
-    Features at half and a quarter of the resolution, with two and four times the channels of the first layer, take 3/4
-    of its output.
+    Features at a half and a quarter of the resolution, with one and two times the first layer's channels, have fewer
+    values than half the picture's pixels times these channels.
     """
     width, height = size
-    return width * (3 * height * channels + 5 * (rows + AROUND) * bytes_a_pixel(channels))
+    return width * (2 * height * channels + 5 * (rows + AROUND) * bytes_a_pixel(channels))

@@ -76,7 +76,7 @@ class FastStyleModule(Learner):
 
     def __init__(
         self,
-        channels: int = 24,
+        channels: int = 32,
         blocks: int = 5,
         styles: dict[str, Path] | None = None,
         style_size: int = 448,

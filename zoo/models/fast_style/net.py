@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from zoo.base.bounds import Depth, Width
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
-from zoo.nn.cpu import BlockConv2d, ReflectConv2d, UpsampledConv2d
+from zoo.nn.cpu import ReflectConv2d, UpsampledConv2d
 from zoo.nn.instance_norm import ConditionalInstanceNorm, blended_vectors
 from zoo.nn.squash import squashed, unsquashed
 
 STRIDE = 4  # stride of the deepest features
 LEAK = 0.2  # slope of the last activation below 0
 LEAST_VARIANCE = 0.01  # added to the variance of colours: a flat sky keeps its noise as small as it is
-MIN_SIDE = 8  # least side in pixels that the deepest layers can pad by reflection
+MIN_SIDE = 12  # least side in pixels that the deepest layers can pad by reflection
 
 
 class FastStyle(Model):
@@ -31,30 +31,31 @@ class FastStyle(Model):
     Input: RGB in 0..1, ``(B, 3, H, W)``, any size, and the weights of the styles, ``(B, S)``, whose sum is 1; without
     them the first style. Output: the same shape; it may leave 0..1 by 5 %, and is not clipped, so that a loss sees it.
 
-    The layers: a 9x9 convolution, two convolutions of stride 2, five residual blocks, two upsampling steps, a 9x9
-    convolution to RGB, and a scaled tanh. Deviations from the papers:
+    The layers: a 7x7 and a 3x3 convolution of stride 2, five residual blocks, two upsampling steps, of which the last
+    has a 7x7 convolution to RGB, and a scaled tanh. Deviations from the papers:
 
+    - No features have the picture's own resolution, and the residual blocks have half the paper's channels.
+    - Every second residual block is dilated by 2, to see as far as with more blocks.
     - Instance norm instead of batch norm (https://arxiv.org/abs/1607.08022), conditioned on the style.
-    - The last upsampling step is scaled and shifted by the style, but not normalised: right before the output the norm
-      would draw blobs, whose only use is to move its statistics. Its activation is a leaky ReLU: without a norm, all
-      channels of a ReLU can be 0 in flat parts, which then have one colour in every style.
-    - Three quarters of the paper's channels: 24, 48 and 96; ``channels=32`` is the paper's width.
+    - The last but one upsampling step is scaled and shifted by the style, but not normalised: right before the output
+      the norm would draw blobs, whose only use is to move its statistics. Its activation is a leaky ReLU: without a
+      norm, all channels of a ReLU can be 0 in flat parts, which then have one colour in every style.
     - The output is a change of the picture in the style's colours (:class:`StyleColors`), not a picture from scratch:
       shapes need not be learnt, only strokes.
-    - Every convolution pads by reflection, so that no border becomes visible.
-    - An upsampling step is nearest neighbour and a 3x3 convolution, not a convolution of stride 1/2, whose uneven
-      overlap draws a checkerboard (https://distill.pub/2016/deconv-checkerboard).
+    - Every convolution pads by reflection or repetition, so that no border becomes visible.
+    - An upsampling step is bilinear and a convolution, not a convolution of stride 1/2, whose uneven overlap draws a
+      checkerboard (https://distill.pub/2016/deconv-checkerboard).
     - The tanh spans 0..1 and 5 % more on each side, so that black and white can be reached.
 
     Args:
         styles: names of the styles, in the order of their vectors.
-        channels: number of channels of the first layer; deeper layers have twice and four times as many.
+        channels: number of channels of the first layer; residual blocks have twice as many.
         blocks: number of residual blocks.
     """
 
     outputs = ("picture",)
 
-    def __init__(self, styles: Sequence[str] = ("style",), channels: Width = 24, blocks: Depth = 5) -> None:
+    def __init__(self, styles: Sequence[str] = ("style",), channels: Width = 32, blocks: Depth = 5) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:
             raise ZooError(f"channels and blocks must be 1 or more, not {channels} and {blocks}")
@@ -65,15 +66,13 @@ class FastStyle(Model):
             return [conv, ConditionalInstanceNorm(conv.out_channels, count), nn.ReLU(inplace=True)]
 
         self.layers = nn.ModuleList([
-            *normalized(ReflectConv2d(3, channels, 9)),
+            *normalized(ReflectConv2d(3, channels, 7, stride=2)),
             *normalized(ReflectConv2d(channels, 2 * channels, 3, stride=2)),
-            *normalized(ReflectConv2d(2 * channels, 4 * channels, 3, stride=2)),
-            *(ResidualBlock(4 * channels, count) for _ in range(blocks)),
-            *normalized(UpsampledConv2d(4 * channels, 2 * channels)),
+            *(ResidualBlock(2 * channels, count, 1 + i % 2) for i in range(blocks)),
             UpsampledConv2d(2 * channels, channels),
             StyleScale(channels, count),
             nn.LeakyReLU(LEAK, inplace=True),
-            BlockConv2d(channels, 3, 9, bias=True),
+            UpsampledConv2d(channels, 3, 7, bias=True),
         ])  # fmt: skip
         self.recolor = StyleColors(count)
         self.to(memory_format=torch.channels_last)
@@ -158,15 +157,15 @@ def through(layers: Iterable[nn.Module], x: Tensor, mix: Tensor) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions added to their input, without an activation after the addition."""
+    """Two 3x3 convolutions, dilated or not, added to their input, without an activation after the addition."""
 
-    def __init__(self, channels: int, styles: int) -> None:
+    def __init__(self, channels: int, styles: int, dilation: int = 1) -> None:
         super().__init__()
         self.layers = nn.ModuleList([
-            ReflectConv2d(channels, channels, 3),
+            ReflectConv2d(channels, channels, 3, dilation=dilation),
             ConditionalInstanceNorm(channels, styles),
             nn.ReLU(inplace=True),
-            ReflectConv2d(channels, channels, 3),
+            ReflectConv2d(channels, channels, 3, dilation=dilation),
             ConditionalInstanceNorm(channels, styles),
         ])  # fmt: skip
 

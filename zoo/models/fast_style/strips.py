@@ -1,8 +1,8 @@
 """Styles a large picture in a fraction of the memory, with the same result as the whole picture.
 
 An instance norm needs the statistics of the whole picture, so tiles that are styled one after the other would disagree.
-Here each layer processes all strips of rows before the next layer begins. Features are kept between layers only at half
-and a quarter of the resolution. Features at full resolution, which are large and cheap, are computed twice.
+Here each layer processes all strips of rows before the next layer begins. Features, of which none has the picture's own
+resolution, are kept between layers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from zoo.nn.squash import squashed
 from zoo.pictures.tensors import to_array, to_tensor
 
 Rows: TypeAlias = "Callable[[int, int], Tensor]"  # top and bottom -> (1, C, bottom - top, W)
-HALO = 8  # rows of the picture beyond a strip: 9x9 and 3x3 convolutions reach 5
+HALO = 2 * STRIDE  # rows of the picture beyond a strip: a dilated convolution and the two upsampling steps reach them
 
 
 @torch.inference_mode()
