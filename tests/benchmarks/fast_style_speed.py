@@ -81,12 +81,17 @@ def written_out(module: nn.Module) -> nn.Module:
         return norm
     if not isinstance(module, nn.Conv2d):
         return copy.deepcopy(module)
-    size, stride, bias = module.kernel_size[0], module.stride, module.bias is not None
-    inputs, outputs = module.in_channels, module.out_channels
-    conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="reflect", bias=bias)
+    size, bias, enlarges = module.kernel_size[0], module.bias is not None, isinstance(module, UpsampledConv2d)
+    span, inputs, outputs = module.dilation[0] * (size // 2), module.in_channels, module.out_channels
+    padding, mode = (0, "zeros") if enlarges else (span, "reflect")
+    conv = nn.Conv2d(inputs, outputs, size, module.stride, padding, module.dilation, padding_mode=mode, bias=bias)
     conv.load_state_dict(module.state_dict())
     conv.to(memory_format=torch.contiguous_format)
-    return nn.Sequential(nn.Upsample(scale_factor=2), conv) if isinstance(module, UpsampledConv2d) else conv
+    if not enlarges:
+        return conv
+    beyond = (size + 3) // 4  # of the small picture, repeated before it is enlarged
+    crop = nn.ZeroPad2d(span - 2 * beyond)
+    return nn.Sequential(nn.ReplicationPad2d(beyond), nn.Upsample(scale_factor=2, mode="bilinear"), crop, conv)
 
 
 def picture(width: int, height: int) -> Image.Image:
