@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from zoo.base import progress
+from zoo.base import progress, scratch
 from zoo.base.processes import processors
 from zoo.cards import exported
 from zoo.commands.devices import chosen_device
@@ -16,7 +16,7 @@ from zoo.commands.failures import grouped
 from zoo.commands.inputs import Failure, Inputs
 from zoo.commands.lines import Lines, earlier, name_of
 from zoo.commands.loading import is_pure, loaded, prepare
-from zoo.commands.outputs import Outputs, writable
+from zoo.commands.outputs import TEMPORARY, Outputs, writable
 from zoo.commands.overheard import listening
 from zoo.commands.pipeline import Job, Outcome, Stages
 from zoo.commands.plan import CAMERA, Plan, read_plan, say
@@ -45,6 +45,7 @@ def main(argv: list[str]) -> int:
     plan, shard = read_plan(argv, say), of_slurm()
     items = list((shard.part if shard else list)(list(plan.work.items())))
     with writable(plan.out):
+        scratch.sweep(plan.out, TEMPORARY, nested=True)
         outputs = plan.outputs()
         todo, kept = _left(plan, outputs, items)
         lines = Lines(plan.out / name_of(shard), kept, plan.verb["overwrite"] or plan.verb["skip_existing"])
@@ -124,7 +125,8 @@ def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Ou
     stages = Stages(work.read, work.predict, work.write, work.batch, computing, threads)
     if alike:  # however many threads there are, so that results do not depend on their number
         prepare(net)
-    with listening(), _each(share // max(1, computing) if alike else 0), closing(stages.run(jobs)) as outcomes:
+    threading = _each(share // max(1, computing) if alike else 0)
+    with listening(), threading, work.outputs.writing(), closing(stages.run(jobs)) as outcomes:
         yield from outcomes
 
 
