@@ -101,7 +101,8 @@ def test_every_frame_of_a_slow_camera_is_used_with_its_time(tmp_path: Path, caps
     assert told.out.startswith("camera 0: 5 frames, ")
     assert told.out.endswith(f" a second, 0 left out: {tmp_path / 'new' / 'a.mp4'}\n")
     clock = iter((7.0, 7.5, 9.0)).__next__
-    newest = Newest(Fake([lambda: used.acquire(timeout=20) and frame(9)] * 3), clock)
+    used = threading.Semaphore(0)
+    newest = Newest(Fake([shot(9)] * 3), clock)
     with closing(newest):
         newest.start()
         assert [used.release() or newest.take(20).seconds for _ in range(3)] == [0.0, 0.5, 2.0]
@@ -161,12 +162,12 @@ def test_ctrl_c_finishes_the_file_and_a_camera_that_hangs_ends(
 
     handler = signal.getsignal(signal.SIGINT)
     command = ["predict", str(tiny_linknet), "--camera=0", "--device", "cpu"]
-    changed = threading.Event()
-    monkeypatch.setattr(live, "_change", lambda _: lambda rgb: changed.set() or rgb)
-    wait = lambda: changed.wait(20) and frame(99)  # noqa: E731
+    changed = threading.Semaphore(0)
+    monkeypatch.setattr(live, "_change", lambda _: lambda rgb: changed.release() or rgb)
+    wait = lambda: changed.acquire(timeout=20) and frame(99)  # noqa: E731
     for name in ("camera_overlay.mp4", "camera_overlay_2.mp4"):
-        changed.clear()
-        given(capture := Fake([frame(99), wait, *repeat(frame(99), 9), hang]))
+        changed = threading.Semaphore(0)
+        given(capture := Fake([frame(99), wait, wait, hang]))  # when the second is changed, the first is in the file
         assert main.main(command) == 0
         assert set(levels(Path(name))) <= {98, 99, 100}
         told = capsys.readouterr()
