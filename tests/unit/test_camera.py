@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -295,25 +296,35 @@ def test_without_a_display_there_is_no_window(monkeypatch: pytest.MonkeyPatch):
         Window("a")
 
 
+WINDOWS = """
+import numpy as np
+from zoo.pictures.window import Window
+
+for key in ("<q>", "<Escape>"):
+    window = Window("a")
+    for shape, shown in (((36, 48, 3), (48, 36)), ((36, 48, 3), (48, 36)), ((500, 700, 3), (126, 90))):
+        window.show(np.full(shape, 90, np.uint8), "title")
+        assert (window._shown.width(), window._shown.height()) == shown
+    assert window.attend()
+    window._root.focus_force()
+    window._root.update()
+    window._root.event_generate(key)
+    assert not window.attend()
+    window.close()
+"""
+
+
 @pytest.mark.skipif(not shutil.which("Xvfb"), reason="there is no Xvfb, which stands in for a display")
-def test_a_real_window(monkeypatch: pytest.MonkeyPatch):
+def test_a_real_window():
+    """In a process of its own, which Tk ends when the display goes."""
     pytest.importorskip("tkinter")
     command = ["Xvfb", "-displayfd", "1", "-screen", "0", "200x100x24", "-nolisten", "tcp"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         try:
-            monkeypatch.setenv("DISPLAY", f":{server.stdout.readline().strip()}")
-            for key in ("<q>", "<Escape>"):
-                window = Window("a")
-                window.show(frame(50), "first")
-                window.show(frame(90), "second")
-                assert (window._shown.width(), window._shown.height()) == (48, 36)
-                window.show(frame(90, (500, 700, 3)), "large")
-                assert (window._shown.width(), window._shown.height()) == (126, 90)
-                assert window.attend()
-                window._root.focus_force()
-                window._root.update()
-                window._root.event_generate(key)
-                assert not window.attend()
-                window.close()
+            display = {"DISPLAY": f":{server.stdout.readline().strip()}"}
+            done = subprocess.run(
+                [sys.executable, "-c", WINDOWS], env={**os.environ, **display}, capture_output=True, text=True
+            )
         finally:
             server.terminate()
+    assert (done.returncode, done.stderr) == (0, "")
