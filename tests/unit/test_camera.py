@@ -19,6 +19,7 @@ import pytest
 
 from zoo.base.errors import ZooError
 from zoo.base.progress import NoBars
+from zoo.base.scratch import temporary_folder
 from zoo.commands import live, main
 from zoo.pictures import camera
 from zoo.pictures.camera import Newest
@@ -138,6 +139,10 @@ def test_frames_that_come_while_one_is_changed_are_left_out(tmp_path: Path, caps
 def test_a_camera_that_ends_or_fails_leaves_a_whole_file(
     tiny_linknet: Path, given: Callable, capsys: pytest.CaptureFixture, ending: list
 ):
+    with temporary_folder(Path(), ".zoo-camera-") as left:
+        pass
+    left.mkdir()  # by a process that was killed
+    Path(f"{left}.lock").touch()
     given(Fake([None, None, *(frame(level, (35, 47, 3)) for level in (9, 99, 200)), *ending]))
     code = main.main(["predict", str(tiny_linknet), "--camera", "0", "-o", "a.mp4", "--device", "cpu", "--tile", "64"])
     told = capsys.readouterr()

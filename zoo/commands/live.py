@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from zoo.base import progress
 from zoo.base.errors import ZooError
+from zoo.base.scratch import temporary_folder
 from zoo.cards import exported
 from zoo.commands.devices import chosen_device
 from zoo.commands.frames import change_of
@@ -25,6 +26,7 @@ from zoo.pictures.window import Window
 
 if TYPE_CHECKING:
     import numpy as np
+    from av.container import OutputContainer
 
     from zoo.base.progress import Bars
 
@@ -83,6 +85,16 @@ def _free(path: Path) -> Path:
         count += 1
         free = path.with_stem(f"{path.stem}_{count}")
     return free
+
+
+@contextmanager
+def _film(path: Path) -> Iterator[OutputContainer]:
+    """Opens a video to write; the next one in the same folder removes what a killed process left."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with temporary_folder(path.parent, ".zoo-camera-") as folder:
+        with encoder.writing(folder / path.name) as output:
+            yield output
+        (folder / path.name).replace(path)
 
 
 def _change(watch: Watch) -> video.Change:
@@ -191,8 +203,7 @@ class Live:
             self._window.show(made, f"{self._name}: {rate:.1f} frames a second")
         if self._file is not None:
             if self._writer is None:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-                self._writer = encoder.Writer(files.enter_context(encoder.writing(self._file)), NOMINAL, UNIT)
+                self._writer = encoder.Writer(files.enter_context(_film(self._file)), NOMINAL, UNIT)
             self._writer.write(made, round(seconds / UNIT))
 
     def _check(self, stop: threading.Event) -> None:
