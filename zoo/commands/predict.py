@@ -123,7 +123,7 @@ def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Ou
     computing = threads if share > 1 and len(todo) > 1 and alike else 0
     stages = Stages(work.read, work.predict, work.write, work.batch, computing, threads)
     if alike:  # however many threads there are, so that results do not depend on their number
-        _prepare(net)
+        _prepare(net, plan.verb["bfloat16"])
     with listening(), _each(share // max(1, computing) if alike else 0), closing(stages.run(jobs)) as outcomes:
         yield from outcomes
 
@@ -147,16 +147,19 @@ def _alike(plan: Plan, net: Predicts) -> bool:
     return "batch_size" in plan.options and hasattr(net.engine, "net") and net.engine.device == "cpu"
 
 
-def _prepare(net: Any) -> None:
+def _prepare(net: Any, bfloat16: bool) -> None:
     """Makes a network on a CPU, which only this command uses, faster for what follows."""
     import torch  # which computes
 
     from zoo.nn.cpu import keep_freed_memory
     from zoo.nn.folding import fold_norms
+    from zoo.nn.packing import pack_convolutions
 
     keep_freed_memory()
     if (example := net.declared.example) is not None:
-        fold_norms(net, net.infer, torch.rand(1, *example, generator=torch.Generator().manual_seed(0)))
+        picture = torch.rand(1, *example, generator=torch.Generator().manual_seed(0))
+        fold_norms(net, net.infer, picture)
+        pack_convolutions(net, net.infer, picture, torch.bfloat16 if bfloat16 else torch.float32)
 
 
 @contextmanager
