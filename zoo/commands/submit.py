@@ -43,8 +43,7 @@ def add_submit_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--submit", choices=["slurm"], help="submit a job instead of training here")
     group.add_argument("--nodes", type=int, metavar="N", help="number of machines (default 1)")
     group.add_argument("--gpus", type=int, metavar="N", help="GPUs of each machine (default 1)")
-    told = "CPUs of each process (default: the recipe's data.num_workers, else 4, and one more)"
-    group.add_argument("--cpus", type=int, metavar="N", help=told)
+    group.add_argument("--cpus", type=int, metavar="N", help="CPUs of each process (default: data.num_workers + 1)")
     group.add_argument("--time", metavar="TIME", help="time limit of a start, such as 4h; the job is started again")
     group.add_argument("--dry-run", action="store_true", default=None, help="only print the script")
 
