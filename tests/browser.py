@@ -170,12 +170,15 @@ class Tab:
 
 @contextlib.contextmanager
 def served(folder: Path, headers: Mapping[str, str] = ISOLATED) -> Iterator[str]:
-    """Serves a folder on loopback; gives its address."""
+    """Serves a folder on loopback; gives its address. A header may be one of a kind of files: {".gz": "gzip"}."""
 
     class Handler(SimpleHTTPRequestHandler):
         def end_headers(self) -> None:
             for name, value in headers.items():
-                self.send_header(name, value)
+                if not name.startswith("."):
+                    self.send_header(name, value)
+                elif self.path.endswith(name):
+                    self.send_header("Content-Encoding", value)
             super().end_headers()
 
         def log_message(self, *_: object) -> None: ...

@@ -11,6 +11,7 @@ import torch
 
 import zoo
 from zoo.cards.speeds import machine_of, put_on_card
+from zoo.models.evaluation import Speed
 from zoo.models.homographynet import HomographyNet
 
 ROUNDS, REPEATS = 15, 10
@@ -44,7 +45,10 @@ def main() -> None:
     for name, value in best.items():
         print(f"{1000 * value:7.2f} ms  {best[PEER] / value:5.2f} x  {name}")
     if options.write:
-        put_on_card(options.write, best, machine_of(torch.get_num_threads(), f"torch {torch.__version__}"))
+        machine = machine_of(torch.get_num_threads(), f"torch {torch.__version__}")
+        how = f"best of {ROUNDS} rounds"
+        rows = [Speed(what=name, ms=round(1000 * value, 1), machine=machine, how=how) for name, value in best.items()]
+        put_on_card(options.write, rows)
 
 
 if __name__ == "__main__":

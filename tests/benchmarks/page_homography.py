@@ -1,4 +1,4 @@
-"""How far the corners of XFeat's page lie from Python's, and how far OpenCV's own move with the order of matches.
+"""How far the corners of XFeat's page lie from Python's, and how far Python's own move with the order of matches.
 
     python tests/benchmarks/page_homography.py
 
@@ -12,7 +12,6 @@ import json
 import subprocess
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
 from zoo import load
@@ -21,6 +20,7 @@ from zoo.data.streets import FIRST_SCENE, draw_street
 from zoo.exports.demo import samples, site
 from zoo.models.xfeat import predict
 from zoo.models.xfeat.features import find
+from zoo.models.xfeat.robust import homography_of
 from zoo.pictures.classical import to_grey
 from zoo.pictures.geometry import corner_points, matrix_from_corners, transform_points
 
@@ -51,12 +51,9 @@ def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield sample(picture, matrix_from_corners(corners, *SIZE), *SIZE), second.clip(0, 255).astype(np.uint8)
 
 
-def magsac(matches: np.ndarray) -> np.ndarray:
-    """Corners by OpenCV, with the settings of ``zoo predict``."""
-    matrix, _ = cv2.findHomography(
-        matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, predict.NEAR, maxIters=predict.ITERATIONS, confidence=0.999
-    )
-    return transform_points(np.asarray(matrix), corner_points(*SIZE))
+def corners(matches: np.ndarray) -> np.ndarray:
+    """Corners by ``zoo predict``."""
+    return transform_points(np.asarray(homography_of(matches, predict.NEAR)), corner_points(*SIZE))
 
 
 def main() -> None:
@@ -68,10 +65,10 @@ def main() -> None:
     printed = subprocess.run(command, input=asked, capture_output=True, text=True, check=True).stdout
     order, off, own = np.random.default_rng(0), [], []
     for matches, matrix in zip(every, json.loads(printed), strict=True):
-        python = magsac(matches)
+        python = corners(matches)
         page = transform_points(np.array(matrix).reshape(3, 3), corner_points(*SIZE))
         off.append(np.abs(page - python).max())
-        own += [np.abs(magsac(order.permutation(matches)) - python).max() for _ in range(ORDERS)]
+        own += [np.abs(corners(order.permutation(matches)) - python).max() for _ in range(ORDERS)]
     for name, each in (("page and Python", off), ("Python and Python, matches in another order", own)):
         print(f"{name}: median {np.median(each):.2f} px, largest {max(each):.2f} px, {len(each)} pairs")
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.cards.speeds import machine_of, put_on_card
+from zoo.models.evaluation import Speed
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.cost import macs
 
@@ -111,7 +112,10 @@ def main() -> None:
             size = f", {count:,} parameters, {macs(net, 3, HEIGHT, WIDTH) / 1e9:.1f} GMACs"
         print(f"{1000 * value:8.1f} ms  {value / median[OURS]:6.3f} x  {name}{size}")
     if options.write:
-        put_on_card(options.write, median, machine_of(torch.get_num_threads(), f"torch {torch.__version__}"))
+        machine = machine_of(torch.get_num_threads(), f"torch {torch.__version__}")
+        how = f"median of {options.rounds} rounds"
+        rows = [Speed(what=name, ms=round(1000 * value, 1), machine=machine, how=how) for name, value in median.items()]
+        put_on_card(options.write, rows)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,17 @@ def test_shows_files_that_are_there():
         assert (ROOT / target).is_file(), target
 
 
+def test_each_measuring_script_that_is_named_is_there():
+    named = {
+        (path.name, script)
+        for folder, ending in (("cards", "md"), ("docs", "md"), ("zoo", "py"), ("tests", "py"), ("scripts", "py"))
+        for path in [*(ROOT / folder).rglob(f"*.{ending}"), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+        for script in re.findall(r"(?:tests/benchmarks|scripts)/\w+\.py", path.read_text())
+    }
+    assert len(named) > 20
+    assert [each for each in sorted(named) if not (ROOT / each[1]).is_file()] == []
+
+
 def test_names_what_exists():
     assert set(re.findall(r"^zoo (\w+)", README, re.MULTILINE)) <= set(VERBS)
     for recipe in re.findall(r"--recipe (\w+)", README):

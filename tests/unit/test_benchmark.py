@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import re
@@ -13,15 +14,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zoo.base.colors import COLORS
 from zoo.base.errors import ZooError
-from zoo.benchmark import candidates, measuring, report
+from zoo.benchmark import candidates, measuring, report, worker
 from zoo.benchmark.candidates import Candidate
 from zoo.benchmark.measuring import Measured
 from zoo.cards.card import read_card
+from zoo.cards.speeds import put_on_card
 from zoo.commands import main
+from zoo.models.evaluation import Speed
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -31,7 +35,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def measured(name: str, engine: str, seconds: list[float], value: float | None = 0.5, batch: int = 1) -> Measured:
-    candidate = Candidate(name, name, engine, "float32", (batch, 3, 48, 64), "cpu", "0.5 mIoU", "mIoU on x test", value)
+    candidate = Candidate(name, name, engine, (batch, 3, 48, 64), "cpu", "0.5 mIoU", "mIoU on x test", value)
     return Measured(candidate, f"{engine} 1.0", 0.25, 0.5, seconds, 10**9)
 
 
@@ -60,10 +64,26 @@ def test_what_cannot_run_is_left_out_with_its_reason(tiny_linknet: Path, tmp_pat
     broken = shutil.copytree(tiny_linknet, tmp_path / "broken")
     (broken / "model.safetensors").write_bytes(b"x")
     shape = (1, 3, 48, 64)
-    wrong = Candidate(str(broken), "broken", "torch", "float32", shape, "cpu")
+    wrong = Candidate(str(broken), "broken", "torch", shape, "cpu")
     with pytest.raises(ZooError, match="nothing can be measured here"):
         measuring.measure([wrong], 1, 1, said.append)
     assert re.fullmatch(r"left out: broken, torch, 64x48: .*model.safetensors.*", said[0])
+
+
+def test_torch_computes_in_three_ways(tiny_linknet: Path, monkeypatch: pytest.MonkeyPatch):
+    """Without a compiler of C++, which takes half a minute: what is compiled is the graph that dynamo finds."""
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))
+    torch._dynamo.reset()
+    counters = torch._dynamo.utils.counters["stats"]
+    found = {}
+    for engine in ("torch", "torch-bfloat16", "torch-compile"):
+        counters.clear()
+        compute, runtime, _ = worker._load(Candidate(str(tiny_linknet), "tiny", engine, (1, 3, 48, 64), "cpu"), 1)
+        (found[engine],) = compute()
+        assert bool(counters["calls_captured"]) == (engine == "torch-compile")
+        assert runtime.startswith("torch ")
+    np.testing.assert_allclose(found["torch-compile"], found["torch"], rtol=1e-4, atol=1e-4)
+    assert 1e-4 < np.abs(found["torch-bfloat16"] - found["torch"]).max() < 1
 
 
 def test_rounds_begin_with_another_one_each(monkeypatch: pytest.MonkeyPatch):
@@ -89,7 +109,7 @@ def test_rounds_begin_with_another_one_each(monkeypatch: pytest.MonkeyPatch):
         yield measuring.Begun(Line(candidate.name), Measured(candidate, "runtime", 0.1, 0.1))
 
     monkeypatch.setattr(measuring, "begun", begun)
-    asked = [Candidate(name, name, "torch", "float32", (1, 3, 8, 8), "cpu") for name in "abc"]
+    asked = [Candidate(name, name, "torch", (1, 3, 8, 8), "cpu") for name in "abc"]
     found = measuring.measure(asked, 3, 1, print)
     assert "".join(turns) == "abc" + "bca" + "cab" + "abc"
     assert [each.seconds for each in found] == [[0.1] * 3] * 3
@@ -128,13 +148,17 @@ def test_the_plot_has_a_dot_for_each(tmp_path: Path):
 
 
 def test_candidates_are_all_combinations():
-    found = candidates.candidates(["linknet", "xfeat"], ["torch", "onnx"], [], [1, 4], "cpu", half=True)
+    found = candidates.candidates(["linknet", "xfeat"], ["torch", "torch-bfloat16", "onnx"], [], [1, 4], "cpu")
     assert len(found) == 2 * 2 * 3
     assert found[0].shape == (1, 3, 360, 480)
     assert found[6].shape == (1, 1, 480, 640)
     assert found[0].figure.startswith("0.667 mIoU")
     assert report.baseline_of(found, None) is found[0]
-    assert report.baseline_of(found, "xfeat_free 4 bfloat16").shape == (4, 1, 480, 640)
+    half = report.baseline_of(found, "xfeat_free 4 bfloat16")
+    assert (half.shape, half.engine, half.precision) == ((4, 1, 480, 640), "torch-bfloat16", "bfloat16")
+    assert candidates.known(" onnx, all") == [*candidates.ENGINES]
+    sizes = candidates.candidates(["fast_style"], ["torch"], [], [1], "cpu")
+    assert sizes[0].size == "512x384"  # of the speeds on its card, not of its multiply-adds
 
 
 @pytest.mark.parametrize(
@@ -170,17 +194,34 @@ def test_times_are_put_on_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     before = read_card(card).results
 
     def measure(asked: list[Candidate], *_: object) -> list[Measured]:
-        return [Measured(each, f"{each.engine} 9.9", 0.1, 0.1, [0.0123]) for each in asked]
+        return [Measured(each, f"{each.engine[:5]} 9.9", 0.1, 0.1, [0.012, 0.0123, 0.0126]) for each in asked]
 
     monkeypatch.setattr(measuring, "measure", measure)
-    assert main.main(["benchmark", str(card), "--write", "--threads", "2"]) == 0
+    assert main.main(["benchmark", str(card), "--write", "--threads", "2", "--rounds", "3"]) == 0
     after = read_card(card).results
     assert after.figures == before.figures
     own = {each.what: each for each in after.speed if each.what.startswith("engines: ")}
-    assert own.keys() == {"engines: 640x480, torch 9.9, float32, as loaded", "engines: 640x480, onnx 9.9, float32"}
+    assert [name.removeprefix("engines: 640x480, ") for name in own] == [
+        "torch 9.9, float32, as loaded",
+        "torch 9.9, bfloat16 autocast",
+        "torch 9.9, torch.compile, float32",
+        "onnx 9.9, float32",
+        "openv 9.9, float32",
+        "openc 9.9, float32",
+    ]
     assert {each.ms for each in own.values()} == {12.3}
+    assert {each.how for each in own.values()} == {"zoo benchmark: median of 3 rounds, ± 1.2 %"}
     assert next(iter(own.values())).machine.startswith("2 cores, ")
-    assert "onnx 9.9" in (card / "README.md").read_text()
+    assert "onnx 9.9, float32 | 12.3 | 2 cores, " in (card / "README.md").read_text()
     assert [each for each in after.speed if each.what not in own] == [
         each for each in before.speed if not each.what.startswith("engines: ")
     ]
+
+
+def test_more_times_than_a_card_holds_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    card = shutil.copytree(read_card("xfeat_free").folder, tmp_path / "xfeat_free")
+    before = (card / "results.json").read_bytes()
+    rows = [Speed(what=f"engines: {n}x8, torch", ms=1.0, machine="here") for n in range(51)]
+    with pytest.raises(ZooError, match="speed"):
+        put_on_card(card, rows, engines=True)
+    assert (card / "results.json").read_bytes() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -227,3 +228,63 @@ def test_damaged_facts_and_pictures(names: list[str], tmp_path: Path, capsys: py
     assert not (tmp_path / "x.html").exists()
     Image.new("L", (3000, 10)).save(picture)
     assert main.main(["compare", names[1], str(run), "-o", str(tmp_path / "x.html")]) == 0
+
+
+TOLD = [
+    "--license",
+    "mit",
+    "--data-license",
+    "drawn",
+    "--datasets",
+    "streets",
+    "--description",
+    "A try.",
+    "--limits",
+    "All.",
+]
+
+
+def test_a_card_tells_mean_and_deviation_over_seeds(
+    names: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """As the cards of the two runs do, measured on the same data; a later measurement keeps them."""
+    monkeypatch.chdir(tmp_path)
+    for made, (own, *others) in {"one": names[:1], "two": names[1:2], "both": names[:2]}.items():
+        seeds = ["--seeds", *others] if others else []
+        assert main.main(["card", own, "--name", made, "-o", made, *seeds, *TOLD]) == 0
+    one, two, both = (read_card(tmp_path / made).results.figures for made in ("one", "two", "both"))
+    assert {figure.seeds for figure in (*one, *two)} == {None}
+    for first, second, figure in zip(one, two, both, strict=True):
+        assert figure.value == first.value
+        assert figure.seeds
+        assert figure.seeds.seeds == 2
+        values = [first.value, second.value]  # rounded weights
+        assert figure.seeds.mean == pytest.approx(statistics.fmean(values), abs=1e-3)
+        assert figure.seeds.deviation == pytest.approx(statistics.stdev(values), abs=1e-3)
+    assert max(figure.seeds.deviation for figure in both if figure.seeds) > 1e-3
+    shown = f"{both[0].seeds.mean:.4g} ± {both[0].seeds.deviation:.2g} (2 seeds)" if both[0].seeds else ""
+    assert f"| {shown} |" in (tmp_path / "both" / "README.md").read_text()
+    assert "seeds" not in (tmp_path / "one" / "README.md").read_text().lower()
+    assert main.main(["evaluate", "./both", "--write"]) == 0
+    assert read_card(tmp_path / "both").results.figures == both
+    results = json.loads((tmp_path / "both" / "results.json").read_text())
+    digests = dict.fromkeys(results["data_digest"], "0" * 64)
+    (tmp_path / "both" / "results.json").write_text(json.dumps({**results, "data_digest": digests}))
+    assert main.main(["evaluate", "./both", "--write"]) == 0  # other data than those of the seeds
+    assert {figure.seeds for figure in read_card(tmp_path / "both").results.figures} == {None}
+
+
+def test_seeds_of_a_card_differ_in_nothing_else(names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    a, b, c = names
+    for own, others, message in (
+        (a, [c], f"{c} differs from {a} in more than its seed: model.init_args.optimizer.init_args.lr"),
+        (a, [b, b], "the seeds must be different ones, not 1, 2, 2"),
+        (a, ["linknet"], "linknet is no folder of a run"),
+        (str(Path(a, "checkpoints", "best.ckpt")), [b], "best.ckpt is no folder of a run"),
+        (a, ["nowhere"], "nowhere is no folder of a run"),
+    ):
+        capsys.readouterr()
+        folder = tmp_path / "card"
+        assert main.main(["card", own, "--name", "x", "-o", str(folder), "--seeds", *others, *TOLD]) == 2
+        assert message in capsys.readouterr().err
+        assert not folder.exists()

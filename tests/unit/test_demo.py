@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import hashlib
 import io
 import json
@@ -190,7 +191,13 @@ def test_the_folder_holds_all_that_its_pages_name(written: tuple[Path, str]):
     for script in folder.rglob("*.js"):
         for target in re.findall(r'(?:from|import\() ?"(\.[^"]+)"', script.read_text()):
             assert (script.parent / target).is_file(), f"{script.name} names {target}"
-    assert {path.name: path.read_bytes() for path in (folder / "runtime").iterdir()} == CONTENTS
+    runtimes = {path.name: path.read_bytes() for path in (folder / "runtime").iterdir()}
+    packed = [name for name in runtimes if name.endswith(".gz")]
+    assert packed == [f"{name}.gz" for name in CONTENTS if name.endswith(".wasm")]
+    assert {
+        name.removesuffix(".gz"): gzip.decompress(content) if name in packed else content
+        for name, content in runtimes.items()
+    } == CONTENTS
 
 
 def test_no_script_or_page_names_another_site(written: tuple[Path, str]):

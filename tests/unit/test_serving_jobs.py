@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import yaml
 from starlette.responses import PlainTextResponse
 
 from serving import processes
@@ -21,6 +22,7 @@ from zoo.base.registry import architectures
 from zoo.commands import serve
 from zoo.commands.offers import offer, read_fixed
 from zoo.exports.demo import runtime, site
+from zoo.models.fast_style.blend import weights_of
 from zoo.serving import jobs as serving
 from zoo.serving import pages
 from zoo.serving.guard import Guard
@@ -233,6 +235,15 @@ def test_what_a_process_says_names_no_folder_of_the_server(printed: str, told: l
         (Field("strength", "number", "", low=0, high=1), float("nan"), None),
         (Field("start", "choice", "", ("noise",)), "noise", "--start=noise"),
         (Field("start", "choice", "", ("noise",)), "--yes", None),
+        (Field("style", "blend", "", ("a", "b")), "b", "--style=b"),
+        (Field("style", "blend", "", ("a", "b")), {"a": 0.25, "b": 0.75}, "--style={a: 0.25, b: 0.75}"),
+        (Field("style", "blend", "", ("a", "b")), {"a": 0.25, "c": 0.75}, None),
+        (Field("style", "blend", "", ("a", "b")), {"a": 0, "b": 0}, None),
+        (Field("style", "blend", "", ("a", "b")), {"a": -1, "b": 1}, None),
+        (Field("style", "blend", "", ("a", "b")), {"a": float("nan"), "b": 1}, None),
+        (Field("style", "blend", "", ("a", "b")), {"a": True}, None),
+        (Field("style", "blend", "", ("a", "b")), {}, None),
+        (Field("style", "blend", "", ("a", "b")), ["a", "b"], None),
         (Field("grey", "tick", ""), True, "--grey"),
         (Field("grey", "tick", ""), "yes", None),
         (Field("size", "text", "", ("original",)), "-o /", "--size=-o /"),  # one word, so that it stays a value
@@ -279,8 +290,10 @@ def test_neural_style_is_offered_with_its_style_and_previews():
 def test_fast_style_is_offered_with_the_names_of_its_styles_and_video():
     found = offer("fast_style", {}, None)
     (style,) = (field for field in found.fields if field.name == "style")
-    assert style.kind == "choice"
+    assert style.kind == "blend"
     assert "starry_night" in style.choices
+    (word,) = found.words({"style": {"starry_night": 0.5, "scream": 0.5}})
+    assert weights_of(yaml.safe_load(word.partition("=")[2]), style.choices).max() == 0.5
     assert found.video
     assert list(found.pictures) == ["mask"]
     assert not found.needed

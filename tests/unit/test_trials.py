@@ -32,7 +32,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Commands of the runs, which are made in this process."""
     commands: list[list[str]] = []
 
-    def run(command: list[str]) -> int:
+    def run(command: list[str], _environment: object) -> int:
         commands.append(command[3:])
         return main.main(command[3:])
 
@@ -87,14 +87,14 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(
 ):
     codes = iter([0, 2, 0])
     monkeypatch.setattr(trials, "read", lambda folder: type("Run", (), {"figures": (), "direction": ""})())
-    monkeypatch.setattr(trials, "run", lambda command: next(codes))
+    monkeypatch.setattr(trials, "run", lambda *_: next(codes))
     assert main.main(["fit", "--recipe", "mini.yaml", "--seeds", "3"]) == 1
     assert re.fullmatch(r"failed: runs/mini/\w{6}_seed-4\n", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("code", [130, 143, 2])
 def test_an_interrupt_and_a_first_run_that_fails_end_all(place: Path, monkeypatch: pytest.MonkeyPatch, code: int):
-    monkeypatch.setattr(trials, "run", lambda command: code)
+    monkeypatch.setattr(trials, "run", lambda *_: code)
     with pytest.raises(SystemExit) as end:
         main.main(["fit", "--recipe", "mini.yaml", "--seeds", "3"])
     assert end.value.code == code
@@ -129,8 +129,9 @@ def test_a_wrong_sweep_is_refused(given: str):
     [
         (["--seeds", "0"], "--seeds must be a number from 1 to 1000, not 0"),
         (["--seeds", "1001"], "--seeds must be a number from 1 to 1000, not 1001"),
-        (["--seeds", "500", "--sweep", "a=1,2,3"], "ask for 1,500 runs: at most 1,000"),
+        (["--seeds", "500", "--sweep", "data.train=1,2,3"], "ask for 1,500 runs: at most 1,000"),
         (["--sweep", "a=1", "--sweep", "a=2"], "is given twice"),
+        (["--sweep", "model.optimiser.lr=1,2"], "no key --model.optimiser; did you mean --model.optimizer?"),
         (["--seeds", "2", "--submit", "slurm", "--time", "1h"], "--submit is for a single run"),
     ],
 )

@@ -12,13 +12,16 @@ from zoo.base.text import listing, unknown
 from zoo.cards import golden, stored
 from zoo.cards.card import Card, read_card
 from zoo.cards.overview import headline
-from zoo.engines import ENGINES
+from zoo.cards.speeds import size_of
+from zoo.engines import ENGINES as RUNTIMES
 from zoo.hub import locate
 
 MOST = 64  # candidates: each is a process with torch or another library
 LARGEST = 16_384  # pixels of a side
 GOLDEN = 1 << 20  # bytes of a golden file, at most
-BFLOAT16 = "bfloat16"  # torch's autocast
+BFLOAT16, COMPILED, ALL = "torch-bfloat16", "torch-compile", "all"
+ENGINES = ("torch", BFLOAT16, COMPILED, *RUNTIMES[1:])
+HOW = {BFLOAT16: "bfloat16 autocast", COMPILED: "torch.compile, float32"}  # what is said of an engine in tables
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,7 @@ class Candidate:
     Args:
         model: what ``zoo.load`` takes.
         name: name of the model in tables.
-        engine: name of the engine.
-        precision: "float32", or "bfloat16" for torch's autocast.
+        engine: one of :data:`ENGINES`: torch alone, by its autocast or compiled, or what runs exported files.
         shape: shape of the input, ``(B, C, H, W)``.
         device: device, as the engine names it.
         figure: the figure that tells most about the model; empty: not known.
@@ -40,7 +42,6 @@ class Candidate:
     model: str
     name: str
     engine: str
-    precision: str
     shape: tuple[int, int, int, int]
     device: str
     figure: str = ""
@@ -51,30 +52,35 @@ class Candidate:
     def size(self) -> str:
         return f"{self.shape[3]}x{self.shape[2]}"
 
+    @property
+    def precision(self) -> str:
+        return "bfloat16" if self.engine == BFLOAT16 else "float32"
+
+    @property
+    def how(self) -> str:
+        """Precision, and what is done to compute faster."""
+        return HOW.get(self.engine, "float32")
+
 
 def candidates(
-    models: Sequence[str], engines: Sequence[str], sizes: Sequence[str], batches: Sequence[int], device: str, half: bool
+    models: Sequence[str], engines: Sequence[str], sizes: Sequence[str], batches: Sequence[int], device: str
 ) -> list[Candidate]:
     """All combinations, model by model.
 
     Args:
         models: what ``zoo.load`` takes.
         engines: names of engines.
-        sizes: sizes such as "480x360"; none: the size of each card's multiply-adds.
+        sizes: sizes such as "480x360"; none: the size of each card's speeds, or else of its multiply-adds.
         batches: numbers of pictures in a batch.
         device: device, as the engines name it.
-        half: whether torch is measured in bfloat16 too.
 
     Raises:
         ZooError: a name, a size or a number is wrong, or there are too many combinations.
     """
-    for engine in engines:
-        if engine not in ENGINES:
-            raise unknown("engine", engine, ENGINES)
     for batch in batches:
         check_count("--batch", batch, "must be a number from 1 to 1024", most=1024)
     given = [parsed(size) for size in sizes]
-    found = [each for model in models for each in _of(model, engines, given, batches, device, half)]
+    found = [each for model in models for each in _of(model, engines, given, batches, device)]
     if len(found) > MOST:
         raise ZooError(f"{len(found)} combinations are asked for: at most {MOST}; name fewer models, engines or sizes")
     return found
@@ -86,7 +92,6 @@ def _of(
     sizes: Sequence[tuple[int, int]],
     batches: Sequence[int],
     device: str,
-    half: bool,
 ) -> Iterator[Candidate]:
     card = read_card(model)
     if card.size == "none":
@@ -96,9 +101,8 @@ def _of(
     metric, value = (f"{main.metric} on {main.where} {main.split}", main.value) if main else ("", None)
     places = sizes or [_size(card, model)]
     for (width, height), batch, engine in itertools.product(places, batches, engines):
-        for precision in ("float32", BFLOAT16) if half and engine == "torch" else ("float32",):
-            shape = (batch, channels, height, width)
-            yield Candidate(model, card.name, engine, precision, shape, device, figure, metric, value)
+        shape = (batch, channels, height, width)
+        yield Candidate(model, card.name, engine, shape, device, figure, metric, value)
 
 
 def parsed(size: str) -> tuple[int, int]:
@@ -110,8 +114,8 @@ def parsed(size: str) -> tuple[int, int]:
 
 
 def _size(card: Card, model: str) -> tuple[int, int]:
-    """The size at which the card counts multiply-adds: the one that its task is known by."""
-    for size in card.results.macs:
+    """The size of the speeds on the card, such that new ones are comparable, or of its multiply-adds."""
+    for size in filter(None, (size_of(card.results), *card.results.macs)):
         try:
             return parsed(size)
         except ZooError:
@@ -129,8 +133,15 @@ def _channels(model: str) -> int:
 
 
 def known(engines: str) -> list[str]:
-    """Names of engines in a text such as "torch,onnx"."""
+    """Names of engines in a text such as "torch,onnx", or "all".
+
+    Raises:
+        ZooError: there is no such engine.
+    """
     names = [name.strip() for name in engines.split(",") if name.strip()]
     if not names:
-        raise ZooError(f"--engines takes names: {listing(ENGINES)}")
-    return list(dict.fromkeys(names))
+        raise ZooError(f"--engines takes names: {listing((*ENGINES, ALL))}")
+    for name in names:
+        if name not in (*ENGINES, ALL):
+            raise unknown("engine", name, (*ENGINES, ALL))
+    return list(ENGINES if ALL in names else dict.fromkeys(names))

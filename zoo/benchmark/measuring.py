@@ -54,7 +54,7 @@ class Measured:
     @property
     def name(self) -> str:
         """Model, runtime and precision, such as "linknet_camvid, torch 2.14.1, float32"."""
-        return ", ".join((self.candidate.name, self.runtime, self.candidate.precision))
+        return ", ".join((self.candidate.name, self.runtime, self.candidate.how))
 
 
 @dataclass

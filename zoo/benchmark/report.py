@@ -28,7 +28,7 @@ def baseline_of(asked: Sequence[Candidate], words: str | None) -> Candidate:
     Raises:
         ZooError: there is none.
     """
-    texts = [" ".join((each.name, each.engine, each.precision, each.size, str(each.shape[0]))) for each in asked]
+    texts = [" ".join((each.name, each.engine, each.how, each.size, str(each.shape[0]))) for each in asked]
     for each, text in zip(asked, texts, strict=True):
         if set((words or "").split()) <= set(text.split()):
             return each
@@ -40,7 +40,7 @@ def rows(found: Sequence[Measured], baseline: Measured) -> list[tuple[str | floa
     return [
         (
             each.candidate.name,
-            f"{each.runtime}, {each.candidate.precision}",
+            f"{each.runtime}, {each.candidate.how}",
             each.candidate.size,
             each.candidate.shape[0],
             _short(1000 * each.median),

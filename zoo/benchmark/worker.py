@@ -11,8 +11,9 @@ from typing import Any
 
 from zoo.base.errors import ZooError
 from zoo.base.text import first_line
-from zoo.benchmark.candidates import BFLOAT16, Candidate
+from zoo.benchmark.candidates import BFLOAT16, COMPILED, Candidate
 
+PAUSE = 0.1  # s, after which the threads of the candidate before no longer spin
 TURN = 0.3  # s that a candidate computes in a turn, about
 STATUS = Path("/proc/self/status")
 
@@ -24,6 +25,7 @@ def serve(connection: Connection, candidate: Candidate, threads: int) -> None:
     candidate is left out. The last answer is the process's peak memory in bytes, and that of the GPU.
     """
     os.environ["OMP_NUM_THREADS"] = str(threads)  # which the engines of exported files keep to
+    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # or torch.compile leaves processes that wait for more
     try:
         compute, name, loading = _load(candidate, threads)
         start = time.perf_counter()
@@ -47,7 +49,7 @@ def _load(candidate: Candidate, threads: int) -> tuple[Any, str, float]:
 
     cv2.setNumThreads(threads)
     x = np.random.default_rng(0).random(candidate.shape, dtype=np.float32)
-    if candidate.engine != "torch":
+    if not candidate.engine.startswith("torch"):
         name = engine_class(candidate.engine).name
         zoo.load(candidate.model, engine=candidate.engine, device=candidate.device)  # exports it, if there is no file
         start = time.perf_counter()
@@ -55,24 +57,22 @@ def _load(candidate: Candidate, threads: int) -> tuple[Any, str, float]:
         return lambda: engine(x), name, time.perf_counter() - start
     import torch
 
+    from zoo.engines.torch import TorchEngine
+
     torch.set_num_threads(threads)
-    name = f"torch {torch.__version__.partition('+')[0]}"
     zoo.load(candidate.model)  # imports what the network needs
     start = time.perf_counter()
-    network = zoo.load(candidate.model, device=candidate.device).engine
+    net = zoo.load(candidate.model, device=candidate.device)
     loading = time.perf_counter() - start
-    if candidate.precision != BFLOAT16:
-        return lambda: network(x), name, loading
-
-    def half() -> Any:
-        with torch.autocast(torch.device(candidate.device).type, torch.bfloat16):
-            return network(x)
-
-    return half, name, loading
+    if candidate.engine == COMPILED:
+        net.infer = torch.compile(net.infer)  # type: ignore[method-assign]
+    network = TorchEngine(net, autocast=candidate.engine == BFLOAT16)
+    return lambda: network(x), f"torch {torch.__version__.partition('+')[0]}", loading
 
 
 def _seconds(compute: Any) -> float:
     """Time of a call: the mean over a turn, in which the first call only warms up."""
+    time.sleep(PAUSE)
     start = time.perf_counter()
     compute()
     repeats = max(1, round(TURN / (time.perf_counter() - start)))

@@ -12,6 +12,7 @@ from zoo.models.evaluation import Results
 
 Cell = str | float | None
 HEAD = ("file", "runtime", "largest difference", "equal pixels", "figure", "in torch", "exported")
+SEEDS = "Seeds: mean and standard deviation over trainings that differ only in their seed (`zoo card RUN --seeds RUN`)."
 EXPORTS = "Exported by `zoo export` and run by other runtimes, on the same pictures as in torch:"
 EXPLAINED = {  # columns
     2: "Largest difference: of any number that the network puts out.",
@@ -22,14 +23,20 @@ EXPLAINED = {  # columns
 
 def of_results(results: Results) -> str:
     """Figures, further tables, cost, speed, and where they come from."""
-    rows = [(f.metric, f.where, f.split, f.value, f"± {f.tolerance:.2g}") for f in results.figures]
-    parts = [markdown(("figure", "data", "split", "value", "tolerance"), rows)]
+    rows = [(f.metric, f.where, f.split, f.value, f"± {f.tolerance:.2g}", str(f.seeds or "")) for f in results.figures]
+    several = any(figure.seeds for figure in results.figures)
+    columns = 6 if several else 5
+    parts = [
+        markdown(("figure", "data", "split", "value", "tolerance", "seeds")[:columns], [r[:columns] for r in rows])
+    ]
+    parts += [SEEDS] if several else []
     parts += [f"{each.title}:\n\n{markdown(each.columns, each.rows)}" for each in results.tables]
     parameters = f"{results.parameters:,} parameters" if results.parameters else "No parameters"
     parts.append(f"{parameters}; multiply-adds: {macs_text(results.macs)}.")
     if results.speed:
-        speed = [[each.what, f"{each.ms:.1f}", each.machine] for each in results.speed]
-        parts.append(markdown(("speed", "ms", "machine"), speed))
+        speed = [[each.what, f"{each.ms:.1f}", each.machine, each.how] for each in results.speed]
+        columns = 4 if any(each.how for each in results.speed) else 3
+        parts.append(markdown(("speed", "ms", "machine", "how")[:columns], [row[:columns] for row in speed]))
     versions = ", ".join(f"{package} {version}" for package, version in results.versions.items())
     digests = ", ".join(f"{split} `{digest}`" for split, digest in results.data_digest.items())
     code = results.commit if results.commit.startswith("release") else f"commit `{results.commit}`"

@@ -13,11 +13,12 @@ from zoo.base import __version__
 from zoo.base.bounds import check_count
 from zoo.base.errors import ZooError
 from zoo.benchmark import measuring, report
-from zoo.benchmark.candidates import candidates, known
+from zoo.benchmark.candidates import ALL, candidates, known
 from zoo.benchmark.measuring import Measured
 from zoo.cards.card import read_card
 from zoo.cards.speeds import ENGINE, machine_of, put_on_card
 from zoo.commands.terminal import table
+from zoo.models.evaluation import Speed
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,7 +29,8 @@ def run(options: argparse.Namespace) -> int:
     batches = [_number("--batch", text) for text in options.batch.split(",")]
     sizes = [text.strip() for text in options.sizes.split(",")] if options.sizes else []
     models = list(dict.fromkeys(options.models))
-    asked = candidates(models, known(options.engines), sizes, batches, _device(options.device), options.bfloat16)
+    engines = options.engines or (ALL if options.write else "torch,onnx")
+    asked = candidates(models, known(engines), sizes, batches, _device(options.device))
     if options.write:
         _check_writable(models, batches)
     first = report.baseline_of(asked, options.baseline)
@@ -43,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"Plot: {plot}")
     if options.write:
         for name in models:
-            _write(name, found, options.threads)
+            _write(name, found, options)
             say(f"Card: {read_card(name).folder}")
     return 0
 
@@ -95,13 +97,19 @@ def _check_writable(models: Sequence[str], batches: Sequence[int]) -> None:
             raise ZooError(f"--write: {folder} is no card that can be written to")
 
 
-def _write(name: str, found: Sequence[Measured], threads: int) -> None:
-    card = read_card(name)
+def _write(name: str, found: Sequence[Measured], options: argparse.Namespace) -> None:
+    """Puts the medians on a card, each with its number of rounds and spread."""
+    card, machine = read_card(name), machine_of(options.threads, f"zoo {__version__}", options.device)
     own = [each for each in found if each.candidate.name == card.name and each.candidate.shape[0] == 1]
-    seconds = {
-        f"{ENGINE}{each.candidate.size}, {each.runtime}, {each.candidate.precision}"
-        f"{', as loaded' * (each.candidate.engine == 'torch' and each.candidate.precision == 'float32')}": each.median
+    rows = [
+        Speed(
+            what=f"{ENGINE}{each.candidate.size}, {each.runtime}, {each.candidate.how}"
+            f"{', as loaded' * (each.candidate.engine == 'torch')}",
+            ms=round(1000 * each.median, 1),
+            machine=machine,
+            how=f"zoo benchmark: median of {options.rounds} rounds, ± {100 * each.spread:.1f} %",
+        )
         for each in own
-    }
-    if seconds:
-        put_on_card(card.folder, seconds, machine_of(threads, f"zoo {__version__}"), engines=True)
+    ]
+    if rows:
+        put_on_card(card.folder, rows, engines=True)

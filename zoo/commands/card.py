@@ -19,7 +19,7 @@ from zoo.cards.about import About, add_about_options, check_about, write_readme
 from zoo.cards.card import NAME, begin_readme, check_card, read_card
 from zoo.cards.front import unclear_use
 from zoo.cards.samples import last_sheet, write_samples
-from zoo.commands import evaluate
+from zoo.commands import evaluate, siblings
 from zoo.commands.options import usage
 from zoo.commands.repository import check_names
 from zoo.commands.terminal import Parser
@@ -45,13 +45,16 @@ def main(argv: list[str]) -> int:
         "--dtype", choices=("auto", "bfloat16", "float16", "float32"), default="auto", help="dtype of the weights"
     )
     parser.add_argument("--device", default="cpu", help="device that measures the figures")
+    seeds = "runs that differ only in their seed; the card tells mean and deviation"
+    parser.add_argument("--seeds", nargs="+", default=(), metavar="RUN", help=seeds)
     add_about_options(parser)
     options, rest = parser.parse_known_args(argv)
     if options.repo:
         check_names(options.repo)
     folder, repo = options.output or Path("cards", options.name), options.repo or f"USER/{options.name}"
     about = About.of(options)
-    make_card(options.source, options.name, folder, about, repo, dtype=options.dtype, device=options.device, given=rest)
+    kinds = {"dtype": options.dtype, "device": options.device, "given": rest, "seeds": options.seeds}
+    make_card(options.source, options.name, folder, about, repo, **kinds)
     if note := unclear_use(read_card(folder).front, folder):
         print(note)  # noqa: T201
     print(f"Card:    {folder}\nPublish: zoo publish {shlex.quote(str(folder))} --repo {repo}")  # noqa: T201
@@ -68,6 +71,7 @@ def make_card(
     dtype: str = "auto",
     device: str = "cpu",
     given: Sequence[str] = (),
+    seeds: Sequence[str] = (),
 ) -> None:
     """Makes a card, whole or not at all.
 
@@ -80,11 +84,13 @@ def make_card(
         dtype: dtype of the weights; "auto" is float16, or float32 where float16 overflows.
         device: device that measures the figures.
         given: arguments of ``zoo evaluate``, for data and evaluator.
+        seeds: runs that differ from the source only in their seed, which are measured too.
 
     Raises:
         ZooError: the checkpoint does not exist, fields are empty, or data cannot be found. Nothing is written then.
     """
     folder = expanded(folder).absolute()
+    siblings.check(str(source), seeds)
     trained, front, sheet = _checked(source, name, folder, about)
     pictures = _pictures(trained)
     given = [*trained.own_arguments(given), *given]
@@ -97,7 +103,7 @@ def make_card(
         if pictures:
             sources.write(draft / sources.FILE, pictures)
         _write_readme(draft, name, about, trained, front, shown, repo)
-        measured = measure(net)
+        measured = siblings.measured(measure(net), measure, seeds, device)
         evaluate.write(draft, measured, evaluate.command([name, *given, "--write"]))
         replace(draft / "recipe.yaml", trained.recipe_for(name, measured.figures))
         if problems := check_card(draft):

@@ -31,7 +31,7 @@ from zoo.commands.terminal import parse_model, table
 from zoo.commands.verdict import HOLD, Verdict
 from zoo.engines import ENGINES
 from zoo.hub import layout, locate
-from zoo.models.evaluation import Context, Each, Results
+from zoo.models.evaluation import Context, Each, Figure, Results
 
 if TYPE_CHECKING:
     from zoo.models.base import Model
@@ -263,13 +263,22 @@ def _report(measured: Results, verdict: Verdict, engine: str) -> None:
 
 def write(folder: Path, measured: Results, command: str) -> None:
     """Puts measured figures on a card, with the command, versions and commit that made them."""
+    before = read_card(folder).results
     update: dict[str, Any] = {
+        "figures": [_with_seeds(figure, measured, before) for figure in measured.figures],
         "command": command,
         "versions": {"zoo": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
         "commit": _commit(),
-        "speed": measured.speed or read_card(folder).results.speed,  # a benchmark may have written it since
+        "speed": measured.speed or before.speed,  # a benchmark may have written it since
     }
     refresh(folder, dataclasses.replace(measured, **update))
+
+
+def _with_seeds(figure: Figure, measured: Results, before: Results) -> Figure:
+    """A figure with the spread of seeds that the card tells already, if it was measured on the same data."""
+    known = next((each.seeds for each in before.figures if each.key == figure.key and each.data == figure.data), None)
+    same = measured.data_digest == before.data_digest
+    return dataclasses.replace(figure, seeds=known) if known and same and not figure.seeds else figure
 
 
 def command(argv: list[str]) -> str:

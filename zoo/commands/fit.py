@@ -19,7 +19,7 @@ from zoo.base.paths import shown
 from zoo.base.registry import architecture_of, architectures
 from zoo.base.text import listing
 from zoo.cards.about import About, add_about_options, check_about
-from zoo.commands import submit, trials
+from zoo.commands import study, submit, trials
 from zoo.commands.terminal import Parser
 from zoo.training import recipes
 from zoo.training.keys import SECTIONS, Keys, pairs
@@ -62,8 +62,10 @@ def main(verb: str, argv: list[str]) -> int:
             return 0
     words = _checked(options, keys, resume)
     every = seconds_of("--every", options.every)
+    if options.study:
+        return study.main(options, keys, argv)
     if options.seeds is not None or options.sweep:
-        return trials.main(options, recipe, argv, given)
+        return trials.main(options, keys, argv)
     if options.submit:
         text = submit.script(options, (resume.parent if resume else recipe or Path("run")).stem, argv, keys.value)
         print(text if options.dry_run else submit.submit(text))  # noqa: T201
@@ -99,7 +101,7 @@ def parser_of(verb: str) -> Parser:
         formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=32),
     )
     parser.set_defaults(resume=None, every="never", submit=None, publish=None, private=None, ckpt_path=None)
-    parser.set_defaults(seeds=None, sweep=None)
+    parser.set_defaults(seeds=None, sweep=None, study=None)
     parser.add_argument("--recipe", metavar="NAME", help=f"installed recipe, or a file; zoo {verb} alone lists recipes")
     purpose = "start from" if verb == "fit" else "measure"
     parser.add_argument("--weights", metavar="NAME", help=f"{purpose} a model, a folder or a safetensors file")

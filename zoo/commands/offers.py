@@ -110,7 +110,9 @@ def _field(option: Option, arguments: Mapping[str, Any]) -> Field | None:
         return Field(name, "tick", told) if option.default is False else None
     named = arguments.get(f"{option.name}s")  # such as the styles of a network
     if str in kinds and isinstance(named, (list, tuple)):
-        return Field(name, "choice", told.partition(";")[0], tuple(map(str, named)), str(named[0]))
+        blends = any(typing.get_origin(each) in MAPPINGS for each in kinds)
+        about = told.partition(";")[0]
+        return Field(name, "blend" if blends else "choice", about, tuple(map(str, named)), str(named[0]))
     words = [str(word) for kind in kinds if typing.get_origin(kind) is Literal for word in typing.get_args(kind)]
     others = [kind for kind in kinds if typing.get_origin(kind) is not Literal]
     if not others:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import hashlib
 import itertools
+import os
 import re
 import shlex
+import shutil
 import signal
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import yaml
@@ -26,7 +28,7 @@ from zoo.base.files import read_text
 from zoo.base.paths import shown
 from zoo.commands.terminal import table
 from zoo.compare.subject import SEED, read
-from zoo.training.keys import pairs
+from zoo.training.keys import Keys, pairs
 from zoo.training.lock import holder
 from zoo.training.recipes import CONFIG
 from zoo.training.states import State
@@ -43,31 +45,33 @@ class Trial:
 
     Args:
         values: values of the swept keys.
-        seed: random seed.
         folder: folder of the run, the same whenever the same command is given.
         words: further words of ``zoo fit``.
+        environment: further variables of its environment.
+        told: what is printed beside the folder.
     """
 
     values: tuple[str, ...]
-    seed: int
     folder: Path
     words: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    told: str = ""
 
 
 def add_trial_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, metavar="N", help="train N times, with seeds from the recipe's on")
     swept = "train with each value, such as model.optimizer.lr=1e-3,3e-3"
     parser.add_argument("--sweep", action="append", metavar="KEY=VALUES", help=swept)
+    parser.add_argument("--study", metavar="FILE.yaml", help="let Optuna choose values from ranges (extra [sweep])")
 
 
-def main(options: argparse.Namespace, recipe: Path | None, argv: Sequence[str], given: Sequence[str]) -> int:
+def main(options: argparse.Namespace, keys: Keys, argv: Sequence[str]) -> int:
     """Trains each trial that is not complete in a process of its own, and prints a table of all.
 
     Args:
         options: options of ``zoo fit``.
-        recipe: file of the recipe.
+        keys: the recipe and its keys.
         argv: words of ``zoo fit``.
-        given: the words that are keys of the recipe.
 
     Returns:
         1 if a trial failed.
@@ -75,17 +79,35 @@ def main(options: argparse.Namespace, recipe: Path | None, argv: Sequence[str], 
     Raises:
         ZooError: options are wrong, or the first trial fails.
     """
-    if one := next((name for name in ALONE if getattr(options, name)), None):
-        raise ZooError(f"--{one} is for a single run, without --seeds and --sweep")
-    if recipe is None:
-        raise ZooError("--seeds and --sweep need --recipe NAME")
-    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_trial_options(own)
-    words = own.parse_known_args(list(argv))[1]
-    trials = list(planned(options, recipe, words, dict(pairs(given))))
-    failed = [trial for number, trial in enumerate(trials, 1) if not _done(trial, words, number, len(trials))]
+    recipe, words = begin(options, keys, argv, [key for key, _ in swept(options.sweep)])
+    trials = list(planned(options, recipe, words, dict(pairs(keys.given))))
+    failed = [trial for number, trial in enumerate(trials, 1) if not done(trial, words, number, len(trials))]
     _report(trials, failed, [key for key, _ in swept(options.sweep)])
     return 1 if failed else 0
+
+
+def begin(
+    options: argparse.Namespace, keys: Keys, argv: Sequence[str], changed: Sequence[str]
+) -> tuple[Path, list[str]]:
+    """The recipe, and the words of ``zoo fit`` without the options of trials.
+
+    Args:
+        options: options of ``zoo fit``.
+        keys: the recipe and its keys.
+        argv: words of ``zoo fit``.
+        changed: keys whose values the trials change.
+
+    Raises:
+        ZooError: there is no recipe, an option is for single runs, or there is no such key.
+    """
+    if one := next((name for name in ALONE if getattr(options, name)), None):
+        raise ZooError(f"--{one} is for a single run, without --seeds, --sweep and --study")
+    if keys.recipe is None:
+        raise ZooError("--seeds, --sweep and --study need --recipe NAME")
+    replace(keys, given=[*keys.given, *(f"--{key}=" for key in changed)]).check()
+    own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_trial_options(own)
+    return keys.recipe, own.parse_known_args(list(argv))[1]
 
 
 def swept(given: Sequence[str] | None) -> list[tuple[str, list[str]]]:
@@ -123,22 +145,29 @@ def planned(options: argparse.Namespace, recipe: Path, words: Sequence[str], giv
 
     A folder's name holds a digest of recipe and options: the same command finds its runs, another one makes new ones.
     """
-    text, grid = read_text(recipe), swept(options.sweep)
+    grid = swept(options.sweep)
     seeds = 1 if options.seeds is None else options.seeds
     check_count("--seeds", seeds, f"must be a number from 1 to {MOST}", most=MOST)
     combinations = list(itertools.product(*(values for _, values in grid)))
     if len(combinations) * seeds > MOST:
         raise ZooError(f"--seeds and --sweep ask for {len(combinations) * seeds:,} runs: at most {MOST:,}")
-    content = _mapping(text, recipe)
+    content = _mapping(read_text(recipe), recipe)
     first = _first_seed(given.get(f"--{SEED}", content.get(SEED)))
-    root = given.get(PLACE) or (content.get("trainer") or {}).get("default_root_dir") or "runs"
-    digest = hashlib.sha256("\0".join([text, *words]).encode(errors="replace")).hexdigest()[:6]
+    parent, digest = place_of(recipe, given, words)
     for values, seed in itertools.product(combinations, range(first, first + seeds)):
         keys = [f"{key.rpartition('.')[2]}-{value[:LONGEST]}" for (key, _), value in zip(grid, values, strict=True)]
         name = re.sub(r"[^\w.+-]", "_", "_".join([digest, *keys, f"seed-{seed}"]))
         own = [f"--{key}={value}" for (key, _), value in zip(grid, values, strict=True)]
         own += [f"--{SEED}={seed}", f"--trainer.logger.version={name}"]
-        yield Trial(values, seed, Path(root, recipe.stem, name), tuple(own))
+        yield Trial(values, parent / name, tuple(own))
+
+
+def place_of(recipe: Path, given: dict[str, str], words: Sequence[str]) -> tuple[Path, str]:
+    """The folder of a recipe's runs, and a digest of all that the trials of a command have in common."""
+    text = read_text(recipe)
+    root = given.get(PLACE) or (_mapping(text, recipe).get("trainer") or {}).get("default_root_dir") or "runs"
+    digest = hashlib.sha256("\0".join([text, *words]).encode(errors="replace")).hexdigest()[:6]
+    return Path(root, recipe.stem), digest
 
 
 def _mapping(text: str, recipe: Path) -> dict[str, Any]:
@@ -159,18 +188,22 @@ def _first_seed(given: Any) -> int:
         return 1
 
 
-def _done(trial: Trial, words: Sequence[str], number: int, count: int) -> bool:
+def done(trial: Trial, words: Sequence[str], number: int, count: int) -> bool:
     """Trains a trial unless it is complete; returns whether it is complete now."""
-    where = shown(trial.folder)
+    where = f"{shown(trial.folder)}{trial.told}"
     if State.read(trial.folder).complete:
         print(f"[{number}/{count}] {where}: complete", flush=True)  # noqa: T201
         return True
     if by := holder(trial.folder):
-        raise ZooError(f"{where} still runs: {by}; wait until it has ended, and give the same command again")
+        raise ZooError(
+            f"{shown(trial.folder)} still runs: {by}; wait until it has ended, and give the same command again"
+        )
     print(f"[{number}/{count}] {where}", flush=True)  # noqa: T201
     begun = (trial.folder / CONFIG).is_file()
+    if not begun and not any(trial.folder.glob("checkpoints/*")):
+        shutil.rmtree(trial.folder, ignore_errors=True)  # of a run that was killed before its first step
     command = ["--resume", str(trial.folder)] if begun else [*words, *trial.words]
-    code = run([sys.executable, "-m", "zoo.commands.main", "fit", *command])
+    code = run([sys.executable, "-m", "zoo.commands.main", "fit", *command], trial.environment)
     if code in (130, 143) or code < 0:
         print("Interrupted. The same command goes on.", file=sys.stderr)  # noqa: T201
         sys.exit(code if code > 0 else 128 - code)
@@ -179,9 +212,14 @@ def _done(trial: Trial, words: Sequence[str], number: int, count: int) -> bool:
     return not code
 
 
-def run(command: Sequence[str]) -> int:
-    """Runs a process, to which signals are passed on; returns its exit code."""
-    with subprocess.Popen(command) as process, _passing_on(process):  # noqa: S603
+def run(command: Sequence[str], environment: Mapping[str, str] = MappingProxyType({})) -> int:
+    """Runs a process, to which signals are passed on; returns its exit code.
+
+    Args:
+        command: the command.
+        environment: further variables of its environment.
+    """
+    with subprocess.Popen(command, env={**os.environ, **environment}) as process, _passing_on(process):  # noqa: S603
         return process.wait()
 
 

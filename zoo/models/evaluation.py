@@ -80,6 +80,24 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Seeds(Stored):
+    """A figure over runs of a recipe that differ only in their seed.
+
+    Args:
+        seeds: number of runs, the card's own included.
+        mean: mean of the values.
+        deviation: standard deviation of the values, of a sample.
+    """
+
+    seeds: Annotated[int, Interval(ge=2, le=1000)]
+    mean: Finite
+    deviation: Annotated[Finite, Interval(ge=0)]
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4g} ± {self.deviation:.2g} ({self.seeds} seeds)"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figure(Stored):
     """A number that a card claims. Metric, split and protocol say what it is comparable with.
 
@@ -90,6 +108,7 @@ class Figure(Stored):
         value: the measured value.
         tolerance: largest difference that a later measurement may have.
         protocol: how the value was measured, such as "Protocol B" or "256 px".
+        seeds: the same over several runs; None: only the card's own was measured.
     """
 
     metric: Line
@@ -98,6 +117,7 @@ class Figure(Stored):
     value: Finite
     tolerance: Annotated[Finite, Interval(ge=0)]
     protocol: Line = ""
+    seeds: Seeds | None = None
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -152,11 +172,19 @@ class Table(Stored):
 
 @dataclass(frozen=True, kw_only=True)
 class Speed(Stored):
-    """A time in milliseconds: what was timed, and on which machine."""
+    """A time in milliseconds.
+
+    Args:
+        what: what was timed.
+        ms: milliseconds.
+        machine: threads, processor and versions.
+        how: command and statistic, such as "zoo benchmark: median of 10 rounds, ± 1.2 %".
+    """
 
     what: Line
     ms: Finite
     machine: Line
+    how: Line = ""
 
 
 @dataclass(frozen=True, kw_only=True)

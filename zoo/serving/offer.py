@@ -21,7 +21,7 @@ class Field:
         name: name of the option, without dashes before it.
         kind: kind of its value.
         help: what it does.
-        choices: the values of a choice; suggestions for a text.
+        choices: the values of a choice, the names that a blend has weights of, or suggestions for a text.
         default: value that an empty field stands for, as a text.
         low: least number; None: any.
         high: largest number; None: any.
@@ -30,7 +30,7 @@ class Field:
     """
 
     name: str
-    kind: Literal["number", "choice", "tick", "text"]
+    kind: Literal["number", "choice", "blend", "tick", "text"]
     help: str
     choices: tuple[str, ...] = ()
     default: str = ""
@@ -51,11 +51,20 @@ class Field:
             return f"--{self.name}"
         if self.kind == "number" and self._is_number(value):
             return f"--{self.name}={value}"
-        if self.kind == "choice" and isinstance(value, str) and value in self.choices:
+        if self.kind in ("choice", "blend") and isinstance(value, str) and value in self.choices:
             return f"--{self.name}={value}"
+        if self.kind == "blend" and self._is_blend(value):
+            return f"--{self.name}={{{', '.join(f'{name}: {weight:g}' for name, weight in value.items())}}}"
         if self.kind == "text" and isinstance(value, str) and len(value) <= LONGEST and value.isprintable():
             return f"--{self.name}={value}"
         raise RefusedError(400, f"The option {self.name} must be {self._wanted()}.")
+
+    def _is_blend(self, value: Any) -> bool:
+        """Whether a value has weights of some of the names, one of them above 0."""
+        if not isinstance(value, Mapping) or not set(value) <= set(self.choices):
+            return False
+        numbers = [each for each in value.values() if isinstance(each, (int, float)) and not isinstance(each, bool)]
+        return len(numbers) == len(value) and all(0 <= each <= 1 for each in numbers) and any(numbers)
 
     def _is_number(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
@@ -64,8 +73,9 @@ class Field:
         return low <= value <= high  # not true of NaN
 
     def _wanted(self) -> str:
-        if self.kind == "choice":
-            return f"one of {', '.join(self.choices)}"
+        if self.kind in ("choice", "blend"):
+            names = f"one of {', '.join(self.choices)}"
+            return names if self.kind == "choice" else f"{names}, or weights from 0 to 1 by such names"
         if self.kind == "number":
             low = "" if self.low is None else f" from {self.low:,}"
             high = "" if self.high is None else f" to {self.high:,}"

@@ -32,6 +32,7 @@ from zoo.training.folder import CHECKPOINTS, LAST_CHECKPOINT, keep_metrics
 from zoo.training.lock import locked
 from zoo.training.recipes import CONFIG
 from zoo.training.refusals import explained
+from zoo.training.reporting import Reporting
 from zoo.training.resumable import Resumable
 from zoo.training.signals import Signals, end_others
 
@@ -228,7 +229,7 @@ def _add_callbacks(cli: ZooCLI, signals: Signals, every: float) -> None:
         callbacks.append(Described({"architecture": name, "recipe": recipe, "config": config}))
     else:
         say(f"{type(cli.model).__name__} belongs to no architecture: it is trained, but no card can be made of the run")
-    callbacks += [RunConfig(cli.whole()), RunFacts()]
+    callbacks += [RunConfig(cli.whole()), RunFacts(), *Reporting.given()]
     if cli.trainer.checkpoint_callback:
         given = config["seed_everything"]
         seed = given if type(given) is int else None

@@ -15,6 +15,7 @@ from zoo.base.bounds import Count, check_count
 from zoo.base.errors import ZooError
 from zoo.engines import Engine, Shapes
 from zoo.models.xfeat.features import CELL, DESCRIPTOR, Features, find, moved
+from zoo.models.xfeat.robust import errors, homography_of
 from zoo.pictures.classical import magnification, polish, to_grey, usable
 from zoo.pictures.geometry import resizing, transform_points
 from zoo.pictures.homography import Homography, normalized, read
@@ -27,7 +28,6 @@ ENOUGH = 40  # inliers from which on no further rotation or size is tried
 PLENTY = 100  # inliers from which on no second pass with a warped picture is made
 FEWEST = 15  # least number of inliers of a valid homography
 ROUGH = 7  # least number of inliers of a candidate
-ITERATIONS = 10_000  # largest number of MAGSAC iterations
 SURE = 25.0  # inliers with which the confidence is a half: pictures of different things seldom have as many
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
@@ -186,22 +186,15 @@ def check_options(max_side: int, keypoints: int) -> None:
 
 
 def agreeing(a: Features, b: Features, shape_a: tuple[int, ...], shape_b: tuple[int, ...]) -> Found:
-    """The homography that most matches agree with, by MAGSAC++ (https://arxiv.org/abs/1912.05909)."""
-    matches = matched(a, b)
+    """The homography that most matches agree with."""
+    matches, threshold = matched(a, b), NEAR * b.pixel
     none = Found(None, matches, np.zeros(len(matches), bool))
-    if len(matches) < 4:
+    matrix = usable(homography_of(matches, threshold), shape_a, shape_b)
+    if matrix is None:
         return none
-    threshold = NEAR * b.pixel
-    try:
-        estimate, kept = cv2.findHomography(
-            matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, threshold, maxIters=ITERATIONS, confidence=0.999
-        )
-    except cv2.error:
+    inliers = errors(matrix, matches) <= threshold
+    if np.count_nonzero(inliers) < ROUGH:
         return none
-    matrix = usable(np.asarray(estimate) if estimate is not None else None, shape_a, shape_b)
-    if matrix is None or int(kept.sum()) < ROUGH:
-        return none
-    inliers = kept[:, 0].astype(bool)
     if min(breadth(matches[inliers, :2]) / a.pixel, breadth(matches[inliers, 2:]) / b.pixel) < NEAR:
         return none  # any of many homographies takes a line to a line
     return Found(matrix, matches, inliers)

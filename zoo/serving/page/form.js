@@ -1,6 +1,6 @@
 // The pictures and options of a job, as a form made from what the server says of the model.
 
-import { button, make } from "../page/elements.js";
+import { button, choice, make, percent, slider } from "../page/elements.js";
 
 /** A place for a file: {name, label, optional, file, element, take(file)}.
  *
@@ -31,26 +31,44 @@ export function slot(name, label, optional, suffixes, changed) {
     return own;
 }
 
-/** The options: {element, values()}. */
+/** The options: {element, values(), check()}. */
 export function options(fields) {
-    const made = fields.map(field => [field, control(field)]);
-    const rows = made.map(([field, input]) => {
+    const made = fields.map(field => {
+        const input = control(field), more = field.kind === "blend" ? blend(field, input) : null;
         const note = make("p", { className: "note", id: `about-${field.name}` }, `${field.help}.`);
         input.setAttribute("aria-describedby", note.id);
         const title = field.name.replaceAll("-", " ");
         const row = field.kind === "tick"
             ? make("label", { className: "row tick" }, input, title)
             : make("div", { className: "row" }, make("label", { for: input.id }, title), input, suggestions(field));
-        return make("div", { className: "option" }, row, note);
+        const element = make("div", { className: "option" }, row, ...(more?.rows ?? []), note);
+        return { name: field.name, input, element, value: more?.value ?? (() => value(field, input)) };
     });
-    const element = fields.length ? make("details", {}, make("summary", {}, "Options"), ...rows) : "";
-    return { element, values: () => Object.fromEntries(made.map(([field, input]) => [field.name, value(field, input)])), check: () => made.every(([, input]) => input.reportValidity()) };
+    const element = fields.length ? make("details", {}, make("summary", {}, "Options"), ...made.map(each => each.element)) : "";
+    return {
+        element,
+        values: () => Object.fromEntries(made.map(each => [each.name, each.value()])),
+        check: () => made.every(each => each.input.reportValidity()),
+    };
+}
+
+/** A second choice beside the first, and its share: {rows, value()}. */
+function blend(field, first) {
+    const share = slider("share of the second", { value: 0.5 }, percent, () => {});
+    const named = field.choices.map(each => [each, each.replaceAll("_", " ")]);
+    const second = choice("blend with", [["", "none"], ...named], "", value => (share.row.hidden = !value));
+    share.row.hidden = true;
+    const value = () => {
+        const other = second.input.value, part = Number(share.input.value);
+        return !other || other === first.value ? first.value : { [first.value]: 1 - part, [other]: part };
+    };
+    return { rows: [second.row, share.row], value };
 }
 
 function control(field) {
     const id = `option-${field.name}`;
     if (field.kind === "tick") return make("input", { id, type: "checkbox" });
-    if (field.kind === "choice") {
+    if (field.kind === "choice" || field.kind === "blend") {
         const input = make("select", { id });
         if (!field.choices.includes(field.default)) input.append(make("option", { value: "" }, "default"));
         input.append(...field.choices.map(each => make("option", { value: each, selected: each === field.default }, each.replaceAll("_", " "))));

@@ -127,7 +127,7 @@ class Page {
 
     #hear(told) {
         if (told.kind === "state") this.say(told.text);
-        else if (told.kind === "loading") this.#progress(told, `Loading the model: ${(told.done / 1e6).toFixed(1)} MB`);
+        else if (told.kind === "loading") this.#progress(told, `Loading ${told.what}: ${(told.done / 1e6).toFixed(1)} MB`);
         else if (told.kind === "progress") this.#progress(told, told.total > 1 ? `Working: ${told.done} of ${told.total}` : "Working");
         else if (told.kind === "part") this.view.part(told);
         else if (told.kind === "checked") {

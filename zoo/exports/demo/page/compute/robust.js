@@ -1,15 +1,14 @@
 // The homography that most matches agree with: samples of four, every second one of the most similar matches only, as
-// PROSAC draws them (Chum and Matas, 2005), then weights as MAGSAC++ has them (https://arxiv.org/abs/1912.05909), with the
-// reach that OpenCV gives them. They are iterated to their fixed point, about which OpenCV's answers lie: it fits samples
-// of the matches and stops early. The numbers are drawn from a fixed seed, so that answers repeat.
+// PROSAC draws them (Chum and Matas, 2005), then weights as MAGSAC++ has them (https://arxiv.org/abs/1912.05909), iterated
+// to their fixed point, as zoo predict does. The numbers are drawn from a fixed seed, so that answers repeat.
 
 import { inverse, ofCorners, solved, times } from "./geometry.js";
 
 const MOST = 40_000, LEAST = 400; // samples
 const SURE = 0.999, FIRST = 12; // matches that the first samples are drawn from
-const BRIEF = 4, LONG = 30; // rounds of weighted least squares for a candidate, and for the result
+const BRIEF = 4, LONG = 100; // rounds of weighted least squares for a candidate, and for the result
 const QUANTILE = 3.64; // of the error's length, in standard deviations
-const REACH = 10; // pixels: least reach of the weights of the result
+const REACH = 1.5; // thresholds: distance from which on a match has no weight
 const SQUARE = 2; // sides of the square that samples are mapped from
 
 /** Gives {matrix, inliers} with 1 in the lower right, or null.
@@ -29,14 +28,14 @@ export function homographyOf(matches, threshold) {
         rounds = Math.min(rounds, Math.max(LEAST, Math.ceil(Math.log(1 - SURE) / Math.log(1 - share ** 4))));
     }
     if (!best.matrix) return null;
-    const matrix = refined(flat, best.matrix, Math.max(REACH, threshold), LONG) ?? best.matrix;
+    const matrix = refined(flat, best.matrix, REACH * threshold, LONG) ?? best.matrix;
     return { matrix, inliers: matches.filter((_, k) => error(matrix, flat, k) <= limit) };
 }
 
 /** A candidate, or what weighted least squares make of it where more matches agree with that. */
 function bettered(flat, matrix, threshold) {
     let best = { matrix, score: scored(flat, matrix, threshold ** 2) };
-    for (const reach of [2 * threshold, threshold]) { // matches a little off pull a rough candidate into its place
+    for (const reach of [4 * threshold, 2 * threshold]) { // matches a little off pull a rough candidate into its place
         const next = refined(flat, best.matrix, reach, BRIEF), score = next ? scored(flat, next, threshold ** 2) : 0;
         if (score > best.score) best = { matrix: next, score };
     }
@@ -111,8 +110,8 @@ function refined(flat, m, reach, rounds) {
     return m;
 }
 
-/** The weight of an error, averaged over all noise up to `reach`: a difference of incomplete gamma functions of 3/2. */
-const weight = (distance, reach) => (distance < reach ? upperGamma(distance ** 2 / (2 * reach ** 2)) - LEFT : 0);
+/** The weight of an error, averaged over all noise that reaches no farther: a difference of incomplete gamma functions. */
+const weight = (distance, reach) => (distance < reach ? upperGamma((QUANTILE * distance / reach) ** 2 / 2) - LEFT : 0);
 
 const upperGamma = x => 0.5 * Math.sqrt(Math.PI) * erfc(Math.sqrt(x)) + Math.sqrt(x) * Math.exp(-x);
 
