@@ -124,8 +124,8 @@ def add_about_options(parser: Any) -> None:
     parser.add_argument("--license-link", default="", metavar="URL", help="address of the licence's text")
     parser.add_argument("--data-license", default="", metavar="TEXT", help="licence of the training data, in one line")
     parser.add_argument(
-        "--commercial-use", default="", choices=USES,
-        help="commercial use of the weights (default: the card's, or else unclear)",
+        "--commercial-use", default="", choices=USES, metavar="USE",
+        help="yes, no or unclear (default: the card's, or unclear)",
     )  # fmt: skip
     parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="training data of the model")
     parser.add_argument("--description", default="", metavar="TEXT", help="what the model is for (new README)")

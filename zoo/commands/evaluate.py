@@ -27,7 +27,7 @@ from zoo.cards.card import read_card, refresh
 from zoo.commands import several, shards
 from zoo.commands.devices import chosen_device
 from zoo.commands.options import OptionParser, evaluate_options, options_of
-from zoo.commands.terminal import parse_model, table
+from zoo.commands.terminal import parse_model
 from zoo.commands.verdict import HOLD, Verdict
 from zoo.engines import ENGINES
 from zoo.hub import layout, locate
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     each = several.each_of(serve, argv, card.architecture, devices, chosen) if devices > 1 else map
     measured = measured_on(options.model, given, engine, chosen, each)
     verdict = Verdict(card.results, measured)
-    _report(measured, verdict, engine)
+    print(verdict.report(engine))  # noqa: T201
     if not options.write:
         return verdict.code
     if lost := verdict.lost():
@@ -246,19 +246,6 @@ def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:
 
     there = set(card_names())
     return {other: weights.load(other, device=device) for other in declared.weights if other != name and other in there}
-
-
-def _report(measured: Results, verdict: Verdict, engine: str) -> None:
-    """Prints the measured tables; claim, measurement and verdict of each figure; and a summary."""
-    for each in measured.tables:
-        print(f"{each.title}:\n{table([each.columns, *each.rows])}\n")  # noqa: T201
-    print(table([["figure", "claim", "measured", ""], *(line.row() for line in verdict.lines)]))  # noqa: T201
-    for name in verdict.differing:
-        digest = measured.data_digest[name]
-        print(f"note: the {name} data differ from the card's (SHA-256 {digest[:12]}...)")  # noqa: T201
-    if engine != "torch":
-        print(f"note: computed by the engine {engine}, not by torch")  # noqa: T201
-    print(verdict.summary())  # noqa: T201
 
 
 def write(folder: Path, measured: Results, command: str) -> None:
