@@ -52,7 +52,8 @@ Evaluator = TypeVar("Evaluator", bound=Callable[..., Any])
 def picture_by_picture(evaluator: Evaluator) -> Evaluator:
     """Marks an evaluator that calls ``context.each`` exactly once, so that several processes can share the pictures.
 
-    Each process runs the evaluator up to this call, and then does every n-th item.
+    Each process runs the evaluator up to this call, and then does every n-th item. The function that it calls returns
+    plain values or arrays: torch would send a tensor as memory of a process that may have ended.
     """
     evaluator.by_picture = True  # type: ignore[attr-defined]
     return evaluator

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from itertools import islice
 
+import numpy as np
 import torch
-from torch import Tensor
 
 from zoo.base.errors import ZooError
 from zoo.data.folder import SegmentationFolder
@@ -30,7 +30,8 @@ def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
         name, protocol = context.name_of(data.pictures), ""
     places = [(split, number) for split in SPLITS for number in range(len(data.kept(split)))]
     counts = iter(context.each(partial(confusion, net, data), places))
-    scores = {split: segmentation_scores(sum(islice(counts, len(data.kept(split))))) for split in SPLITS}
+    sums = {split: sum(islice(counts, len(data.kept(split)))) for split in SPLITS}
+    scores = {split: segmentation_scores(torch.from_numpy(pixels)) for split, pixels in sums.items()}
     figures: list[Figure] = []
     for split, own in scores.items():
         found = {"mIoU": own.miou, "mean class accuracy": own.mean_accuracy, "pixel accuracy": own.pixel_accuracy}
@@ -48,10 +49,10 @@ def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
 
 
 @torch.inference_mode()
-def confusion(net: LinkNet, data: SegmentationData, place: tuple[Split, int]) -> Tensor:
+def confusion(net: LinkNet, data: SegmentationData, place: tuple[Split, int]) -> np.ndarray:
     """The confusion matrix of one picture, by its split and number: pixels ``(classes, classes)``."""
     split, number = place
     picture, mask = data.kept(split)[number]
     found, prediction = confusion_matrix(len(data.labels), data.labels.ignore_index), net.predict(picture).mask
     found.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])
-    return found.compute()
+    return found.compute().numpy()
