@@ -29,7 +29,7 @@ def test_two_processes_measure_as_one(claimed: Path, capsys: pytest.CaptureFixtu
     alone = capsys.readouterr()
     assert main.main([*words, "--devices=2"]) == 3
     assert capsys.readouterr() == alone
-    assert len(re.findall(r"0\.\d{3,4}", alone.out)) > 20
+    assert len(re.findall(r"0\.\d{3,4}", alone.out)) >= 8
 
 
 def by_turns(measure: Callable[[Each], Any], count: int) -> Each:
