@@ -102,7 +102,7 @@ def _change(watch: Watch) -> video.Change:
     device = chosen_device(watch.verb["device"], exported.engine_of(watch.name, watch.verb["engine"]))
     net = loaded(watch.name, watch.verb["engine"], device, watch.verb["bfloat16"])
     if is_pure(net, watch.options):
-        prepare(net)
+        prepare(net, watch.verb["bfloat16"])
     return change_of(net, watch.options, watch.verb["steady"])
 
 

@@ -43,13 +43,16 @@ def is_pure(net: Predicts, options: Mapping[str, Any]) -> bool:
     return "batch_size" in options and hasattr(net.engine, "net") and net.engine.device == "cpu"
 
 
-def prepare(net: Any) -> None:
+def prepare(net: Any, bfloat16: bool) -> None:
     """Makes a network on a CPU, which only this command uses, faster for what follows."""
     import torch  # which computes
 
     from zoo.nn.cpu import keep_freed_memory
     from zoo.nn.folding import fold_norms
+    from zoo.nn.packing import pack_convolutions
 
     keep_freed_memory()
     if (example := net.declared.example) is not None:
-        fold_norms(net, net.infer, torch.rand(1, *example, generator=torch.Generator().manual_seed(0)))
+        picture = torch.rand(1, *example, generator=torch.Generator().manual_seed(0))
+        fold_norms(net, net.infer, picture)
+        pack_convolutions(net, net.infer, picture, torch.bfloat16 if bfloat16 else torch.float32)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from zoo.base.bounds import Count, Interval
+from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json
 from zoo.base.registry import Architecture, architectures, import_object
@@ -23,6 +23,7 @@ from zoo.commands import inputs
 from zoo.commands.inputs import VIDEOS, Failure, Inputs
 from zoo.commands.options import OptionParser, predict_options, save_options, usage
 from zoo.commands.outputs import Outputs
+from zoo.commands.shards import count_of
 from zoo.commands.terminal import parse_model
 from zoo.engines import ENGINES
 from zoo.hub import layout, locate
@@ -112,10 +113,7 @@ def read_plan(argv: list[str], say: Callable[[str], None]) -> Plan:
     if not output:  # a variable of the shell that is not set
         raise ZooError("-o is empty; name a folder")
     verb = {option: given.pop(option, False) for option in OWN}
-    try:
-        verb["devices"] = read(Count, verb["devices"], words=True)
-    except UnfitError:
-        raise ZooError(f"--devices must be a whole number from 1 on, not {verb['devices']!r}") from None
+    verb["devices"] = count_of(verb["devices"])
     if verb["chain"] and verb["devices"] > 1:
         raise ZooError("--chain makes one result for all pictures; leave out --devices")
     failures = list[Failure]()

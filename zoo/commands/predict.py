@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -68,17 +69,24 @@ def _left(plan: Plan, outputs: Outputs, items: Todo) -> tuple[Todo, list[str]]:
 def _outcomes(argv: list[str], plan: Plan, todo: Todo, shard: Shard | None, bars: Bars) -> Outcomes:
     """The outcomes, by this process or by several."""
     if not todo:
-        return spread(serve, [])
+        return _numbered([])
     engine = exported.engine_of(plan.name, plan.verb["engine"])
     device, count = chosen_device(plan.verb["device"], engine), min(plan.verb["devices"], len(todo))
     if plan.verb["devices"] > 1:
         each = devices(plan.verb["devices"], device)[:count]
         share = max(1, processors() // count)
         parts = [[str(place) for place, _ in todo[index::count]] for index in range(count)]
-        return spread(serve, [(argv, part, where, share) for part, where in zip(parts, each, strict=True)])
+        shards = [(argv, part, where, share) for part, where in zip(parts, each, strict=True)]
+        return _numbered(spread(serve, shards, "; --skip-existing goes on"))
     if shard is not None and plan.verb["device"] is None and device == "cuda:0":
         device = _gpu_of(shard)
     return predicted(plan, todo, device, processors(), bars)
+
+
+def _numbered(outcomes: Iterable[Outcome]) -> Outcomes:
+    """Outcomes with their places among all; each process counts its own."""
+    for number, outcome in enumerate(outcomes):
+        yield replace(outcome, number=number)
 
 
 def _gpu_of(shard: Shard) -> str:
@@ -124,7 +132,7 @@ def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Ou
     computing = threads if share > 1 and len(todo) > 1 and alike else 0
     stages = Stages(work.read, work.predict, work.write, work.batch, computing, threads)
     if alike:  # however many threads there are, so that results do not depend on their number
-        prepare(net)
+        prepare(net, plan.verb["bfloat16"])
     threading = _each(share // max(1, computing) if alike else 0)
     with listening(), threading, work.outputs.writing(), closing(stages.run(jobs)) as outcomes:
         yield from outcomes
