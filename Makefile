@@ -47,7 +47,7 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.installed-dev: pyproject.toml
 	@echo "installing into $(VENV), which takes minutes the first time"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --editable ".[dev]"
+	$(BIN)/pip install --quiet --no-compile --editable ".[dev]"
 	@touch $(VENV)/.installed $@
 
 $(VENV)/.installed-docs: pyproject.toml

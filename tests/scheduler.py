@@ -45,9 +45,12 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 GresTypes=gpu
 ReturnToService=2
-KillWait=30
+KillWait=60
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Gres=gpu:2 State=UNKNOWN
-PartitionName=all Nodes={host} Default=YES State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=all Nodes={host} Default=YES PriorityTier=1 State=UP
+PartitionName=urgent Nodes={host} PriorityTier=2 State=UP
 """
 
 
@@ -58,6 +61,8 @@ def missing() -> str:
 
 class Slurm:
     """One node with the CPUs of this machine and two GPUs that are none, as a context.
+
+    Jobs of the partition "urgent" take the node from those of the partition "all", which start again after them.
 
     Its clients find it by ``variables`` of the environment.
     """

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,17 @@ data:
     augment: {crop: [48, 64]}
 trainer:
   accelerator: cpu
+"""
+
+CARD_RECIPE = """\
+data:
+  class_path: zoo.data.StreetScenes
+  init_args:
+    size: [64, 64]
+    train: 2
+    val: 3
+    batch_size: 2
+    augment: {crop: [64, 64]}
 """
 
 RESULTS = {
@@ -108,6 +120,25 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def card(bundle: Path) -> Path:
     return write_card(bundle / "cards" / "linknet_camvid")
+
+
+@pytest.fixture
+def claimed(card: Path, tiny_linknet: Path) -> Path:
+    """A card whose figures nobody measured yet, with the weights of a tiny network."""
+    from zoo import load
+    from zoo.base.registry import architectures
+    from zoo.cards import golden
+
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(tiny_linknet / name, card / name)
+    config = json.loads((card / "config.json").read_text())
+    config |= {"recipe": "linknet_streets.yaml", "data": "street scenes"}
+    config["golden"] = golden.write(load(tiny_linknet), card, architectures()["linknet"].example)
+    (card / "config.json").write_text(json.dumps(config))
+    (card / "recipe.yaml").write_text(CARD_RECIPE)
+    content = json.loads((card / "results.json").read_text())
+    (card / "results.json").write_text(json.dumps({**content, "figures": [], "tables": []}))
+    return card
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -18,8 +17,6 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, jaccard_sco
 from zoo import load
 from zoo.base import __version__
 from zoo.base.bounds import Count
-from zoo.base.registry import architectures
-from zoo.cards import golden
 from zoo.cards.card import check_card, refresh
 from zoo.commands import evaluate, main
 from zoo.data import SegmentationFolder, StreetScenes, camvid_files
@@ -27,32 +24,6 @@ from zoo.data.labels import CAMVID
 from zoo.data.streets import draw_street
 from zoo.models.evaluation import Context, Figure, Results, Table
 from zoo.models.linknet import evaluate as protocol
-
-RECIPE = """\
-data:
-  class_path: zoo.data.StreetScenes
-  init_args:
-    size: [64, 64]
-    train: 2
-    val: 3
-    batch_size: 2
-    augment: {crop: [64, 64]}
-"""
-
-
-@pytest.fixture
-def claimed(card: Path, tiny_linknet: Path) -> Path:
-    """A card whose figures nobody measured yet, with the weights of a tiny network."""
-    for name in ("config.json", "model.safetensors"):
-        shutil.copy(tiny_linknet / name, card / name)
-    config = json.loads((card / "config.json").read_text())
-    example = architectures()["linknet"].example
-    config |= {"recipe": "linknet_streets.yaml", "data": "street scenes"}
-    config["golden"] = golden.write(load(tiny_linknet), card, example)
-    (card / "config.json").write_text(json.dumps(config))
-    (card / "recipe.yaml").write_text(RECIPE)
-    (card / "results.json").write_text(json.dumps({**results(card), "figures": [], "tables": []}))
-    return card
 
 
 @pytest.fixture
@@ -403,7 +374,7 @@ def test_an_evaluator_may_ask_for_the_recipe(claimed: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(protocol, "evaluate", ask)
     assert main.main(["evaluate", "linknet", "--data.val=2"]) == 3
-    want = yaml.safe_load(RECIPE)
+    want = yaml.safe_load((claimed / "recipe.yaml").read_text())
     want["data"]["init_args"] = {"size": [64, 64]}
     assert [context.recipe for context in given] == [want]
 

@@ -202,12 +202,13 @@ def test_no_card_is_a_bug(tmp_path: Path, name: str, capsys: pytest.CaptureFixtu
     places: list[tuple[Any, ...]] = [(key,) for key in content]
     places += [("weights", key) for key in content.get("weights", {})]
     codes = set()
-    for place, odd in itertools.product(places, ODD):
+    for number, (place, odd) in enumerate(itertools.product(places, ODD)):
         changed = copy.deepcopy(content)
         functools.reduce(lambda inner, key: inner[key], place[:-1], changed)[place[-1]] = odd
         text = json.dumps(changed)
         (folder / name).write_text(text if name.endswith("json") else f"---\n{text}\n---\n{original.split('---')[-1]}")
-        for argv in (["info", str(folder)], ["publish", str(folder), "--repo", "me/net", "--dry-run"]):
+        publish = ["publish", str(folder), "--repo", "me/net", "--dry-run"]  # which reads every file of the card
+        for argv in (["info", str(folder)], *([publish] if number % 4 == 0 else [])):
             code = main.main(argv)
             assert code in (0, 2), (place, odd, argv)
             codes.add(code)

@@ -428,3 +428,23 @@ def test_pictures_of_one_bit_say_that_they_became_grey(tmp_path: Path):
     Image.new("1", (4, 4), 1).save(tmp_path / "scan.png")
     found, lost = to_picture(tmp_path / "scan.png")
     assert (found.mode, lost) == ("L", ("1 bit a pixel became grey",))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_pngs_of_any_size_hold_their_pixels(tmp_path: Path, mode: str):
+    """OpenCV writes those that are neither small nor huge."""
+    for side in (64, 300):
+        picture = Image.effect_noise((side, side), 60).convert(mode)
+        picture.putpixel((1, 2), (255, 0, 9)[0] if mode == "L" else (255, 0, 9))
+        save_png(picture, tmp_path / "a.png")
+        with Image.open(tmp_path / "a.png") as read:
+            assert (read.format, read.mode, read.size) == ("PNG", mode, picture.size)
+            assert read.tobytes() == picture.tobytes()
+
+
+def test_a_png_keeps_the_profile_of_its_colours(tmp_path: Path):
+    picture = Image.new("RGB", (300, 300))
+    picture.info["icc_profile"] = profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    save_png(picture, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as read:
+        assert read.info["icc_profile"] == profile

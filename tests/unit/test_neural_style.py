@@ -228,7 +228,7 @@ def test_too_small_pictures(net, tmp_path):
 
 
 def test_large_pictures_are_told_of(net):
-    assert painted(net).notes == ("made at 64x51 pixels; --size makes it larger",)
+    assert painted(net).notes == ("made at 64x51 pixels; the option size makes it larger",)
     assert painted(net, size=200).notes == ()
     assert painted(net, size=200).size == (100, 80)
     assert shrink(Image.fromarray(CONTENT), 100).size == (100, 80)

@@ -21,6 +21,7 @@ from PIL import Image
 
 from serving import Served, png, processes, soon, write_export
 from zoo import load
+from zoo.base.scratch import temporary_folder
 from zoo.commands import main
 from zoo.serving import jobs
 from zoo.serving.job import Upload
@@ -195,8 +196,10 @@ def test_jobs_end_with_the_server(number: signal.Signals, model: Path, tmp_path:
         code = own.end(number)
         if number == signal.SIGKILL:  # nobody is left who could remove the files
             soon(lambda: not processes(folder))
+            assert folder.exists()
+            with temporary_folder(own.temporary, "zoo-demo-"):  # as the next server does
+                assert not folder.exists()
             own.process.returncode = 0
-            own.left = lambda: processes(own.temporary)
         else:
             assert code == 0
             assert not own.left()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import re
 import subprocess
 import sys
@@ -220,6 +221,19 @@ def test_jobs_and_results_are_limited_in_number(program, tmp_path: Path):
 def test_what_a_process_says_names_no_folder_of_the_server(printed: str, told: list[str], tmp_path: Path):
     job = Job(OFFER, [], "a", tmp_path, {"picture": "my cat.png"})
     assert job.told(printed.format(job.folder)) == told
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ("make the picture smaller: --size 384 or size=384", "make the picture smaller: size 384"),
+        ("64x51 pixels; --size makes it larger", "64x51 pixels; the option size makes it larger"),
+        ("confirm with --yes or yes=True", "confirm with --yes or yes=True"),  # no field of the page
+    ],
+)
+def test_what_a_process_says_is_in_the_words_of_the_page(printed: str, told: str, tmp_path: Path):
+    offer = dataclasses.replace(OFFER, fields=(Field("size", "number", ""),))
+    assert Job(offer, [], "a", tmp_path, {}).told(f"zoo: {printed}") == [told]
 
 
 @pytest.mark.parametrize(

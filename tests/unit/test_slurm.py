@@ -1,4 +1,4 @@
-"""A job of a real SLURM is interrupted, requeued and finished; skipped where SLURM is not installed."""
+"""A job of a real SLURM is interrupted, requeued, preempted and finished; skipped where SLURM is not installed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,34 @@ from zoo.commands import main
 ROOT = Path(__file__).parents[2]
 CALLBACK = """\
 import os
+import signal
 import subprocess
+import threading
 from lightning.pytorch import Callback
 
 
 class Scheduled(Callback):
     def on_before_optimizer_step(self, trainer, *_):
-        job, first = os.environ.get("SLURM_JOB_ID"), "SLURM_RESTART_COUNT" not in os.environ
-        if job and first and trainer.is_global_zero and trainer.global_step == 5:
+        job, starts = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_RESTART_COUNT", "0")
+        if not job or not trainer.is_global_zero:
+            return
+        if (starts, trainer.global_step) == ("0", 5):
             subprocess.run(["scancel", "--signal=USR1", job], check=True)  # to the tasks, as --signal does
+        if (starts, trainer.global_step) == ("1", 8):
+            urgent = ["--partition=urgent", "--exclusive", "--export=NONE", "--output=/dev/null", "--wrap=true"]
+            arrived, before = threading.Event(), signal.getsignal(signal.SIGTERM)
+            signal.signal(signal.SIGTERM, lambda *told: (before(*told), arrived.set()))
+            subprocess.run(["sbatch", *urgent], check=True)
+            assert arrived.wait(60)  # or the training would end first
 """
 TRAINING = ["--data.train=16", "--data.val=2", "--trainer.max_epochs=3", "--trainer.num_sanity_val_steps=0"]
 TRAINING += ["--trainer.callbacks+=scheduled.Scheduled"]
+SUBMITTED = ["--trainer.devices=2", "--submit=slurm", "--time=5m"]
 
 
 @pytest.fixture
 def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
-    """One node of at least two CPUs and two GPUs."""
+    """One node of at least two CPUs."""
     if name := missing():
         pytest.skip(f"SLURM is not installed: there is no {name}")
     if not Path(sys.executable).with_name("zoo").exists():
@@ -44,22 +55,25 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
         yield running
 
 
-def test_a_job_that_asks_for_another_start_ends_with_the_weights_of_a_whole_run(
+def test_a_job_that_asks_for_another_start_and_is_preempted_ends_with_the_weights_of_a_whole_run(
     slurm: Slurm, mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """Two tasks get the signal that SLURM sends before the time limit; the scheduler then ends and starts the job."""
+    """Two tasks get the signal that SLURM sends before the time limit; the scheduler then ends and starts the job.
+
+    Afterwards a job of a higher priority takes the node.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     (tmp_path / "scheduled.py").write_text(CALLBACK)
     (tmp_path / "mini.yaml").write_text(mini_recipe)
-    assert main.main(["fit", "--recipe", "mini.yaml", *TRAINING, "--submit=slurm", "--gpus=2", "--time=5m"]) == 0
+    assert main.main(["fit", "--recipe", "mini.yaml", *TRAINING, *SUBMITTED]) == 0
     job = capsys.readouterr().out.split()[-1]
     Ranks("--recipe", "mini.yaml", *TRAINING, "--trainer.logger.name=whole", world=2).end(0, 0)
     slurm.wait(lambda: "JobState=COMPLETED" in slurm.ask("scontrol", "show", "job", job))
     told = (tmp_path / f"zoo_mini_{job}.txt").read_text()
-    assert told.count("Interrupted. Resume with: zoo fit --resume runs/mini/version_0") == 1, told
+    assert told.count("Interrupted. Resume with: zoo fit --resume runs/mini/version_0") == 2, told
     assert f"SLURM starts job {job} again, which continues this run" in told
-    assert "Restarts=1" in slurm.ask("scontrol", "show", "job", job)
+    assert "Restarts=2" in slurm.ask("scontrol", "show", "job", job)
     (run,) = (tmp_path / "runs" / "mini").iterdir()
     whole = tmp_path / "runs" / "whole" / "version_0"
     ours, theirs = (torch.load(each / "checkpoints/last.ckpt", weights_only=True) for each in (run, whole))

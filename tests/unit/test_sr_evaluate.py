@@ -34,14 +34,16 @@ from zoo.models.perceptual_sr.evaluate import (
     comparison,
     digest,
     evaluate,
-    measure,
     methods,
+    summary,
     upscaled,
 )
+from zoo.models.perceptual_sr.evaluate import measure as measure_one
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.metrics.lpips import LPIPS
 from zoo.nn.metrics.super_resolution import feature_distance, psnr
 
+Truths = list[tuple[str, np.ndarray]]
 TINY = {"channels": 4, "blocks": 1}
 CONVOLUTIONS = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128), 10: (256, 128), 12: (256, 256), 14: (256, 256)}
 CONVOLUTIONS |= {17: (512, 256), **dict.fromkeys((19, 21, 24, 26, 28), (512, 512))}
@@ -72,7 +74,7 @@ def truths() -> list[tuple[str, np.ndarray]]:
 
 
 @pytest.fixture(scope="module")
-def folder(truths: list[tuple[str, np.ndarray]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(truths: Truths, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("benchmarks") / "Two"
     folder.mkdir()
     for name, truth in truths:
@@ -105,7 +107,11 @@ class Cheap:
         return torch.zeros(1)
 
 
-def off_by(truths: list[tuple[str, np.ndarray]], levels: list[int]):
+def measure(every: dict, truths: Truths, scale: int, lpips: LPIPS) -> dict:
+    return summary(measure_one(every, scale, lpips, picture) for _, picture in truths)
+
+
+def off_by(truths: Truths, levels: list[int]):
     """A method that was told the truths, in their order, and errs by so many levels of 255 in every condition."""
     answers = (each for each in zip(truths, levels, strict=True) for _ in CONDITIONS)
 
@@ -116,14 +122,14 @@ def off_by(truths: list[tuple[str, np.ndarray]], levels: list[int]):
     return method
 
 
-def test_scores_are_means_over_the_pictures(truths: list[tuple[str, np.ndarray]]):
+def test_scores_are_means_over_the_pictures(truths: Truths):
     """The mean is of dB, not of squared errors."""
     found = [measure({"told": off_by(truths, levels)}, truths, 4, Cheap())[""]["told"] for levels in ([1, 1], [1, 10])]
     assert found[1]["PSNR Y"] == pytest.approx(found[0]["PSNR Y"] - 10)
     assert found[1]["relu2_2"] == pytest.approx((1 + 100) / 2 / 255**2, rel=1e-4)
 
 
-def test_feature_distances_are_those_of_each_picture(truths: list[tuple[str, np.ndarray]], lpips: LPIPS):
+def test_feature_distances_are_those_of_each_picture(truths: Truths, lpips: LPIPS):
     """The truth's features are computed once a picture, and are those of no other."""
     every = methods(tiny(), {})
     found = measure({name: every[name] for name in (BICUBIC, NETWORK)}, truths, 4, lpips)[""]
@@ -139,7 +145,7 @@ def test_feature_distances_are_those_of_each_picture(truths: list[tuple[str, np.
             assert found[name][layer] == pytest.approx(mean, rel=0.02)  # in bfloat16 where that is native
 
 
-def test_a_network_that_adds_nothing_fares_like_nearest_neighbour(truths: list[tuple[str, np.ndarray]], lpips: LPIPS):
+def test_a_network_that_adds_nothing_fares_like_nearest_neighbour(truths: Truths, lpips: LPIPS):
     net = tiny()
     for parameter in net.body[-1].parameters():
         parameter.data.zero_()
@@ -150,7 +156,7 @@ def test_a_network_that_adds_nothing_fares_like_nearest_neighbour(truths: list[t
     assert shares == [1, 1]
 
 
-def test_low_pictures_go_through_jpeg(truths: list[tuple[str, np.ndarray]], lpips: LPIPS):
+def test_low_pictures_go_through_jpeg(truths: Truths, lpips: LPIPS):
     """Their JPEG has the stated quality; what only adds to the network is not measured once more."""
     found = measure(methods(tiny(), {}), truths, 4, lpips)
     assert list(found) == ["", ", JPEG 75", ", JPEG 40"]
@@ -183,7 +189,7 @@ def test_the_bicubic_of_the_literature(real_data: Path):
     assert 25.99 <= found["Set14"]["PSNR Y"] <= 26.10
 
 
-def test_shares_are_of_what_is_left(truths: list[tuple[str, np.ndarray]]):
+def test_shares_are_of_what_is_left(truths: Truths):
     scores = {
         name: {"PSNR Y": 30.0, "SSIM Y": 0.9, "LPIPS": 0.3, "grid": 1.1, "relu2_2": left, "relu3_3": 2 * left}
         for name, left in ((BICUBIC, 0.8), (NETWORK, 0.2), (PIXEL, 0.4), ("mine", 0.1))
@@ -286,7 +292,7 @@ def test_pictures_without_content_make_no_figure(vgg_file: Path, tmp_path: Path)
         evaluate(net, SuperResolutionPairs(test=[tmp_path]), Context(), vgg=str(vgg_file))
 
 
-def test_the_digest_tells_any_change(truths: list[tuple[str, np.ndarray]]):
+def test_the_digest_tells_any_change(truths: Truths):
     pictures = [truth for _, truth in truths]
     other = [pictures[0].copy(), pictures[1]]
     other[0][0, 0, 0] ^= 1
@@ -339,7 +345,7 @@ def test_without_weights_of_vgg(installed: dict[str, Path], tmp_path: Path, caps
     assert len(error.splitlines()) <= 3
 
 
-def test_bicubic_is_pillows(truths: list[tuple[str, np.ndarray]]):
+def test_bicubic_is_pillows(truths: Truths):
     low = make_low(truths[0][1], 4)
     assert np.array_equal(methods(tiny(), {})[BICUBIC](low), enlarge(low, 4))
     assert enlarge(low, 4).shape == truths[0][1].shape

@@ -389,11 +389,12 @@ def test_a_video_for_a_model_of_pictures(
 ):
     monkeypatch.chdir(tmp_path)
     write(Path("clip.mp4"))
-    assert main.main(["predict", "perceptual_sr_pixel", "clip.mp4", "-o", "out", "--device", "cpu"]) == 2
-    assert "zoo: clip.mp4: a video; PerceptualSR takes pictures only\n" in capsys.readouterr().err
+    command = ["-o", "out", "--device", "cpu", "--vgg", "null", "--style", "clip.mp4"]
+    assert main.main(["predict", "neural_style", "clip.mp4", *command]) == 2
+    assert "zoo: clip.mp4: a video; NeuralStyle takes pictures only\n" in capsys.readouterr().err
     Path("in").mkdir()
     write(Path("in/clip.mp4"))
-    assert main.main(["predict", "perceptual_sr_pixel", "in", "-o", "out", "--device", "cpu"]) == 2
+    assert main.main(["predict", "neural_style", "in", *command]) == 2
     assert "no pictures in in\n" in capsys.readouterr().err
 
 

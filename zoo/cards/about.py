@@ -124,13 +124,13 @@ def add_about_options(parser: Any) -> None:
     parser.add_argument("--license-link", default="", metavar="URL", help="address of the licence's text")
     parser.add_argument("--data-license", default="", metavar="TEXT", help="licence of the training data, in one line")
     parser.add_argument(
-        "--commercial-use", default="", choices=USES,
-        help="whether the weights may be used commercially (default: the card's value, or else unclear)",
+        "--commercial-use", default="", choices=USES, metavar="USE",
+        help="yes, no or unclear (default: the card's, or unclear)",
     )  # fmt: skip
     parser.add_argument("--datasets", default=(), nargs="+", metavar="NAME", help="training data of the model")
     parser.add_argument("--description", default="", metavar="TEXT", help="what the model is for (new README)")
     parser.add_argument("--limits", default="", metavar="TEXT", help="where the model fails (new README)")
-    parser.add_argument("--samples", default=(), nargs="+", metavar="PICTURE", help="pictures to show with results")
+    parser.add_argument("--samples", default=(), nargs="+", metavar="FILE", help="pictures to show with results")
 
 
 def check_about(about: About, card: Mapping[str, Any] | None = None) -> None:

@@ -20,6 +20,7 @@ from zoo.base.registry import architecture_of, architectures, import_object
 from zoo.base.text import did_you_mean, first_line, is_line, unknown
 from zoo.base.typed import Form, Longest, UnfitError, hints_of, read
 from zoo.models.base import Model
+from zoo.nn.mode import unset
 
 LENGTH = 4096  # most items of a list
 TEXT = 200  # characters
@@ -52,7 +53,7 @@ def build(config: Mapping[str, Any], where: str | Path, device: str = "cpu") -> 
         raise ZooError(f"{where}: arguments must be an object, not {json.dumps(arguments):.60}")
     checked = check_arguments(cls, arguments, where)
     try:
-        with torch.device(device):
+        with unset() if device == "meta" else torch.device(device):
             return cls(**checked)
     except Exception as error:  # a network may raise anything for unexpected arguments
         said = error if isinstance(error, ZooError) else f"{cls.__name__} refuses its arguments: {first_line(error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
@@ -23,13 +24,14 @@ from zoo.base.registry import Architecture, card_names, import_object
 from zoo.base.text import first_line
 from zoo.cards import exported, forms
 from zoo.cards.card import read_card, refresh
+from zoo.commands import several, shards
 from zoo.commands.devices import chosen_device
 from zoo.commands.options import OptionParser, evaluate_options, options_of
-from zoo.commands.terminal import parse_model, table
+from zoo.commands.terminal import parse_model
 from zoo.commands.verdict import HOLD, Verdict
 from zoo.engines import ENGINES
 from zoo.hub import layout, locate
-from zoo.models.evaluation import Context, Figure, Results
+from zoo.models.evaluation import Context, Each, Figure, Results
 
 if TYPE_CHECKING:
     from zoo.models.base import Model
@@ -48,27 +50,23 @@ def main(argv: list[str]) -> int:
     Returns:
         0 if all claims were measured and hold, or were written; 1 if a claim does not hold; 3 if neither is known.
     """
-    options, given = parse_model(argv, "zoo evaluate MODEL", DESCRIPTION, _add_common)
-    engine = exported.engine_of(options.model, options.engine)
+    options, given = parsed(argv)
+    engine, devices = exported.engine_of(options.model, options.engine), shards.count_of(options.devices)
     if options.write and engine != "torch":
         raise ZooError("--write needs the engine torch; zoo export writes the figures of an export into parity.json")
+    if devices > 1 and engine != "torch":
+        raise ZooError(f"--devices {devices} needs the engine torch, not {engine}")
     model = exported.model_of(options.model) if exported.is_file(options.model) else options.model
     source, card = locate.find(model), read_card(model)
     if options.write and source.foreign:
         raise ZooError(f"{source} cannot be written to; write to a copy: zoo pull {options.model} --to FOLDER")
     if card.architecture is None:
         raise ZooError(f"{source}/config.json names no architecture: {card.config.get('architecture')!r}")
-    with blaming(source):
-        called = "" if any(word.startswith("--data.root") for word in given) else called_by(card.front.get("datasets"))
-        chosen = chosen_device(options.device, engine)
-        device = chosen if engine == "torch" else "cpu"  # device of the network
-        measure = prepare(card.name, card.architecture, recipe_of(source), given, device, source, called)
-        net = load(model, engine="torch", device=device)
-        if engine != "torch":
-            net.engine = load(options.model, engine=engine, device=chosen).engine
-        measured = measure(net)
+    chosen = chosen_device(options.device, engine)
+    each = several.each_of(serve, argv, card.architecture, devices, chosen) if devices > 1 else map
+    measured = measured_on(options.model, given, engine, chosen, each)
     verdict = Verdict(card.results, measured)
-    _report(measured, verdict, engine)
+    print(verdict.report(engine))  # noqa: T201
     if not options.write:
         return verdict.code
     if lost := verdict.lost():
@@ -80,10 +78,49 @@ def main(argv: list[str]) -> int:
     return HOLD
 
 
+def parsed(argv: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """The common options, and the further arguments for the data and the evaluator."""
+    return parse_model(argv, "zoo evaluate MODEL", DESCRIPTION, _add_common)
+
+
+def measured_on(name: str, given: Sequence[str], engine: str, device: str, each: Each = map) -> Results:
+    """Measures a card, or an export of one.
+
+    Args:
+        name: the card, or the file.
+        given: further arguments of the command.
+        engine: what computes.
+        device: device of the engine.
+        each: applies a function to items, as of :class:`zoo.models.evaluation.Context`.
+
+    Raises:
+        ZooError: the data or the device cannot be found, or nothing takes an argument.
+    """
+    model = exported.model_of(name) if exported.is_file(name) else name
+    source, card = locate.find(model), read_card(model)
+    assert card.architecture is not None
+    with blaming(source):
+        called = "" if any(word.startswith("--data.root") for word in given) else called_by(card.front.get("datasets"))
+        place = device if engine == "torch" else "cpu"  # device of the network
+        measure = prepare(card.name, card.architecture, recipe_of(source), given, place, source, called, each)
+        net = load(model, engine="torch", device=place)
+        if engine != "torch":
+            net.engine = load(name, engine=engine, device=device).engine
+        return measure(net)
+
+
+def serve(argv: list[str], device: str, *share: int) -> Iterator[Any]:
+    """What one of several processes measures on its device; see :func:`zoo.commands.several.part`."""
+    options, given = parsed(argv)
+    return several.part(lambda each: measured_on(options.model, given, "torch", device, each), *share)
+
+
 def _add_common(parser: Any) -> None:
     parser.add_argument("--write", action="store_true", help="write the measured figures to the card")
     parser.add_argument("--engine", choices=ENGINES, help="engine of the network; by default torch, or the file's own")
     parser.add_argument("--device", help="device, such as cpu or cuda; by default the GPU if torch finds one")
+    told = "number of processes, one for each GPU, or all on the CPU (default: 1)"
+    parser.add_argument("--devices", metavar="N", default="1", help=told)
 
 
 @contextmanager
@@ -108,6 +145,7 @@ def prepare(
     device: str = "cpu",
     source: locate.Source | None = None,
     called: str = "",
+    each: Each = map,
 ) -> Measure:
     """Finds the data, and returns the function that measures a network on them.
 
@@ -120,6 +158,7 @@ def prepare(
         source: source of the recipe, if the recipe is not the user's own. Only a recipe from an installed package may
             name files anywhere: nobody can tell who wrote any other folder.
         called: name of the author's own data.
+        each: applies a function to items.
 
     Raises:
         ZooError: the data or the device cannot be found, or nothing takes an argument.
@@ -140,7 +179,7 @@ def prepare(
     with _asking(own):
         data = data_class(**arguments.pop("data"))
         data.prepare_data()
-    context = Context(recipe, lambda: _others(declared, name, device), called)
+    context = Context(recipe, lambda: _others(declared, name, device), called, each)
     evaluator = import_object(declared.evaluate)
     return _asking(own)(lambda net: evaluator(net, data, context, **arguments))
 
@@ -198,7 +237,7 @@ def _arguments(
     parser.add_options(f"data of {name}: {data_class.__name__}", options, known)
     words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in known.items()}
     own = parser.parse([*(f"--data.{key}={word}" for key, word in words.items()), *given])
-    return {key: value for key, value in own.items() if key not in ("write", "engine", "device")}
+    return {key: value for key, value in own.items() if key not in ("write", "engine", "device", "devices")}
 
 
 def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:
@@ -207,19 +246,6 @@ def _others(declared: Architecture, name: str, device: str) -> dict[str, Model]:
 
     there = set(card_names())
     return {other: weights.load(other, device=device) for other in declared.weights if other != name and other in there}
-
-
-def _report(measured: Results, verdict: Verdict, engine: str) -> None:
-    """Prints the measured tables; claim, measurement and verdict of each figure; and a summary."""
-    for each in measured.tables:
-        print(f"{each.title}:\n{table([each.columns, *each.rows])}\n")  # noqa: T201
-    print(table([["figure", "claim", "measured", ""], *(line.row() for line in verdict.lines)]))  # noqa: T201
-    for name in verdict.differing:
-        digest = measured.data_digest[name]
-        print(f"note: the {name} data differ from the card's (SHA-256 {digest[:12]}...)")  # noqa: T201
-    if engine != "torch":
-        print(f"note: computed by the engine {engine}, not by torch")  # noqa: T201
-    print(verdict.summary())  # noqa: T201
 
 
 def write(folder: Path, measured: Results, command: str) -> None:

@@ -67,7 +67,7 @@ def main(verb: str, argv: list[str]) -> int:
     if options.seeds is not None or options.sweep:
         return trials.main(options, keys, argv)
     if options.submit:
-        text = submit.script(options, (resume.parent if resume else recipe or Path("run")).stem, argv)
+        text = submit.script(options, (resume.parent if resume else recipe or Path("run")).stem, argv, keys.value)
         print(text if options.dry_run else submit.submit(text))  # noqa: T201
         return 0
     from zoo.training import run

@@ -13,11 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any
 
+from zoo.base import scratch
 from zoo.base.errors import ZooError
 from zoo.commands.inputs import Inputs
 from zoo.pictures.held import file_of
 
 RECORD = ".zoo-predict.jsonl"  # in the folder of results: each file's sources, size and time, and what is complete
+TEMPORARY = ".zoo-predict-"  # begins the names of folders of results that are being written
 DONE = "done:"  # begins the name of a prediction in a line that says which files are all of its results
 
 
@@ -40,6 +42,7 @@ class Outputs:
         self._pictures = {path.resolve() for paths in work.values() for path in paths}
         self._endings = set[str]()  # endings of names that were checked for all predictions
         self._checking = threading.Lock()
+        self._temporary = TEMPORARY
         self._own, self._done = dict[str, list[Any]](), dict[str, list[Any]]()
         self._read_record()
 
@@ -49,6 +52,12 @@ class Outputs:
                 with suppress(ValueError, TypeError):  # a line that a killed process left incomplete
                     name, *told = json.loads(line)
                     (self._done if name.startswith(DONE) else self._own)[name.removeprefix(DONE)] = told
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Marks half-written results as those of this process; a later run removes them if it is killed."""
+        with scratch.owned(self.folder, TEMPORARY) as self._temporary:
+            yield
 
     def save(self, destination: Path, write: Callable[[Path], Any]) -> tuple[str, ...]:
         """Writes the results of a prediction, all or none; returns their names below the folder.
@@ -64,7 +73,7 @@ class Outputs:
         """
         place = (self.folder / destination).parent
         place.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".zoo-predict-", dir=place) as temporary:
+        with TemporaryDirectory(prefix=self._temporary, dir=place) as temporary:
             try:
                 write(Path(temporary, destination.name))
             except ZooError as error:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from zoo.base.bounds import Count
+from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
 from zoo.base.files import read_json
-from zoo.base.registry import Architecture, architectures
+from zoo.base.registry import Architecture, architectures, import_object
 from zoo.base.text import printable, unknown
 from zoo.base.typed import UnfitError, read
 from zoo.cards import export_file, exported
@@ -22,12 +23,14 @@ from zoo.commands import inputs
 from zoo.commands.inputs import VIDEOS, Failure, Inputs
 from zoo.commands.options import OptionParser, predict_options, save_options, usage
 from zoo.commands.outputs import Outputs
+from zoo.commands.shards import count_of
 from zoo.commands.terminal import parse_model
 from zoo.engines import ENGINES
 from zoo.hub import layout, locate
 from zoo.pictures.images import SUFFIXES
 
 USAGE = "zoo predict MODEL PICTURES... -o OUT"
+CAMERA = "--camera"
 CHAIN = "one panorama of pictures that follow each other"
 DESCRIPTION = "Runs a model on pictures and writes its results, and a line for each picture into results.jsonl."
 EPILOG = (
@@ -43,6 +46,7 @@ OWN = (
     "bfloat16",
     "chain",
     "steady",
+    "camera",
 )  # options of the verb itself
 
 
@@ -109,16 +113,69 @@ def read_plan(argv: list[str], say: Callable[[str], None]) -> Plan:
     if not output:  # a variable of the shell that is not set
         raise ZooError("-o is empty; name a folder")
     verb = {option: given.pop(option, False) for option in OWN}
-    try:
-        verb["devices"] = read(Count, verb["devices"], words=True)
-    except UnfitError:
-        raise ZooError(f"--devices must be a whole number from 1 on, not {verb['devices']!r}") from None
+    verb["devices"] = count_of(verb["devices"])
     if verb["chain"] and verb["devices"] > 1:
         raise ZooError("--chain makes one result for all pictures; leave out --devices")
     failures = list[Failure]()
     saving = _saving(declared, given, verb["chain"])
     work = _work(name, declared, texts, Path(output), failures, verb["chain"], say)
     return Plan(name, declared, Path(output), verb, given, saving, work, failures)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A command line on a camera that was read.
+
+    Args:
+        name: the model's name.
+        declared: its architecture.
+        number: the camera's number.
+        output: path of a video to write; None: none was named.
+        verb: options of the verb itself, by name.
+        options: keyword arguments of ``predict``.
+    """
+
+    name: str
+    declared: Architecture
+    number: int
+    output: Path | None
+    verb: dict[str, Any]
+    options: dict[str, Any]
+
+
+def read_watch(argv: list[str]) -> Watch:
+    """Reads a command line with ``--camera``; help exits here.
+
+    Raises:
+        ZooError: an option or the model is wrong.
+    """
+    declared, given = _parsed(argv)
+    name, output = given.pop("model"), given.pop("output")
+    verb = {option: given.pop(option, False) for option in OWN}
+    try:
+        number = read(Annotated[int, Interval(ge=0)], verb["camera"], words=True)
+    except UnfitError:
+        raise ZooError(f"{CAMERA} must be the number of a camera, from 0 on, not {verb['camera']!r}") from None
+    needless = ["--skip-existing"] * verb["skip_existing"] + ["--devices"] * (verb["devices"] != "1")
+    known = inspect.signature(import_object(declared.predictor).predict_frame).parameters
+    for option in (*predict_options(declared), *save_options(declared)):
+        if option.name not in known and given[option.name] != option.default:
+            needless.append(option.flag)
+    if needless:
+        raise ZooError(f"{' '.join(needless)}: of no use with {CAMERA}; leave it out")
+    return Watch(name, declared, number, _film(output, verb["overwrite"]), verb, given)
+
+
+def _film(output: str | None, overwrite: bool) -> Path | None:
+    """The path of a video to write."""
+    if output is None:
+        return None
+    path = Path(output)
+    if path.suffix.lower() != ".mp4" or path.is_dir():
+        raise ZooError(f"-o {output}: with {CAMERA} name a file that ends in .mp4")
+    if path.exists() and not overwrite:
+        raise ZooError(f"{path} is there already; name another file with -o, or give --overwrite")
+    return path
 
 
 def say(text: str) -> None:
@@ -129,13 +186,18 @@ def _parsed(argv: list[str]) -> tuple[Architecture, dict[str, Any]]:
     """The architecture of the named model, and the parsed arguments; help exits here."""
     known, _ = parse_model(argv, USAGE, DESCRIPTION, _add_common)
     declared = _architecture(known.model, known.engine)
-    parser = _parser(known.model, declared)
+    if known.camera is not None and not declared.video:
+        takes = f"{len(declared.inputs)} pictures" if len(declared.inputs) > 1 else "pictures only"
+        raise ZooError(f"{known.model} takes {takes}; {CAMERA} is for models that take videos")
+    parser = _parser(known.model, declared, camera=known.camera is not None)
     try:
         return declared, parser.parse(argv)
     except ZooError as error:
         lists = sorted(set(parser.many) & set(argv))
         if lists and " needs pictures" in str(error):
             raise ZooError(f"pictures are required; name them before {' and '.join(lists)}") from None
+        if known.camera is not None and (needless := str(error).splitlines()[0].partition("unexpected argument ")[2]):
+            raise ZooError(f"{CAMERA} predicts what a camera sees; leave out {needless}") from None
         raise
 
 
@@ -174,6 +236,8 @@ def _work(
 
 def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help="folder for the results")
+    told = "predict what camera N sees (0 is the first) in a window, or into -o FILE.mp4; for models that take videos"
+    parser.add_argument(CAMERA, metavar="N", help=told)
     parser.add_argument("--engine", choices=ENGINES, help="engine of the network; by default torch, or the file's own")
     parser.add_argument("--device", help="device, such as cpu or cuda; by default the GPU if torch finds one")
     parser.add_argument("--overwrite", action="store_true", help="also replace files that this command did not make")
@@ -185,7 +249,7 @@ def _add_common(parser: Any, required: bool = False) -> None:
     parser.add_argument("--devices", metavar="N", default="1", help=told)
 
 
-def _parser(model: str, declared: Architecture) -> OptionParser:
+def _parser(model: str, declared: Architecture, camera: bool) -> OptionParser:
     parser = OptionParser(
         f"zoo predict {model}", model, description=DESCRIPTION, epilog=EPILOG,
         usage=f"zoo predict {model} {usage(declared)} -o OUT [options]",
@@ -197,8 +261,9 @@ def _parser(model: str, declared: Architecture) -> OptionParser:
         else f"{count} files, or a .csv of files"
     )
     parser.add_argument("model", help=argparse.SUPPRESS)
-    parser.add_argument("pictures", nargs="+", type=str, help=kinds + ("; videos too" if declared.video else ""))
-    _add_common(parser, required=True)
+    if not camera:
+        parser.add_argument("pictures", nargs="+", type=str, help=kinds + ("; videos too" if declared.video else ""))
+    _add_common(parser, required=not camera)
     if declared.chain:
         parser.add_argument("--chain", action="store_true", help=f"make {CHAIN}: files, folders or patterns")
     if declared.steady:

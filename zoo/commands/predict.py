@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from zoo import load
-from zoo.base import progress
-from zoo.base.errors import ZooError
+from zoo.base import progress, scratch
 from zoo.base.processes import processors
 from zoo.cards import exported
 from zoo.commands.devices import chosen_device
 from zoo.commands.failures import grouped
 from zoo.commands.inputs import Failure, Inputs
 from zoo.commands.lines import Lines, earlier, name_of
-from zoo.commands.outputs import Outputs, writable
+from zoo.commands.loading import is_pure, loaded, prepare
+from zoo.commands.outputs import TEMPORARY, Outputs, writable
 from zoo.commands.overheard import listening
 from zoo.commands.pipeline import Job, Outcome, Stages
-from zoo.commands.plan import Plan, read_plan, say
+from zoo.commands.plan import CAMERA, Plan, read_plan, say
 from zoo.commands.predictions import Predictions
 from zoo.commands.shards import Shard, devices, of_slurm, spread
 
 if TYPE_CHECKING:
     from zoo.base.progress import Bars
-    from zoo.models.prediction import Predicts
 
 MOST_THREADS = 4  # of each stage
 
@@ -40,9 +39,14 @@ def main(argv: list[str]) -> int:
     Returns:
         0, or 2 if a picture failed; the failures are named at the end.
     """
+    if any(word.partition("=")[0] == CAMERA for word in argv):
+        from zoo.commands import live  # which imports OpenCV
+
+        return live.main(argv)
     plan, shard = read_plan(argv, say), of_slurm()
     items = list((shard.part if shard else list)(list(plan.work.items())))
     with writable(plan.out):
+        scratch.sweep(plan.out, TEMPORARY, nested=True)
         outputs = plan.outputs()
         todo, kept = _left(plan, outputs, items)
         lines = Lines(plan.out / name_of(shard), kept, plan.verb["overwrite"] or plan.verb["skip_existing"])
@@ -65,17 +69,24 @@ def _left(plan: Plan, outputs: Outputs, items: Todo) -> tuple[Todo, list[str]]:
 def _outcomes(argv: list[str], plan: Plan, todo: Todo, shard: Shard | None, bars: Bars) -> Outcomes:
     """The outcomes, by this process or by several."""
     if not todo:
-        return spread(serve, [])
+        return _numbered([])
     engine = exported.engine_of(plan.name, plan.verb["engine"])
     device, count = chosen_device(plan.verb["device"], engine), min(plan.verb["devices"], len(todo))
     if plan.verb["devices"] > 1:
         each = devices(plan.verb["devices"], device)[:count]
         share = max(1, processors() // count)
         parts = [[str(place) for place, _ in todo[index::count]] for index in range(count)]
-        return spread(serve, [(argv, part, where, share) for part, where in zip(parts, each, strict=True)])
+        shards = [(argv, part, where, share) for part, where in zip(parts, each, strict=True)]
+        return _numbered(spread(serve, shards, "; --skip-existing goes on"))
     if shard is not None and plan.verb["device"] is None and device == "cuda:0":
         device = _gpu_of(shard)
     return predicted(plan, todo, device, processors(), bars)
+
+
+def _numbered(outcomes: Iterable[Outcome]) -> Outcomes:
+    """Outcomes with their places among all; each process counts its own."""
+    for number, outcome in enumerate(outcomes):
+        yield replace(outcome, number=number)
 
 
 def _gpu_of(shard: Shard) -> str:
@@ -110,53 +121,21 @@ def predicted(plan: Plan, todo: Todo, device: str, share: int, bars: Bars) -> Ou
         share: processors to keep busy.
         bars: show how far single predictions are.
     """
-    net = load(plan.name, engine=plan.verb["engine"], device=device)
-    if plan.verb["bfloat16"]:
-        _use_bfloat16(plan, net)
+    net = loaded(plan.name, plan.verb["engine"], device, plan.verb["bfloat16"])
     options = plan.options | _news(net.predict, bars)
     work = Predictions(
         net, plan.declared, options, plan.saving, plan.chain, plan.verb["steady"], plan.outputs(), bars,
     )  # fmt: skip
     jobs = (Job(number, place, paths) for number, (place, paths) in enumerate(todo))
     threads = min(MOST_THREADS, share)
-    alike = _alike(plan, net)
+    alike = is_pure(net, plan.options)
     computing = threads if share > 1 and len(todo) > 1 and alike else 0
     stages = Stages(work.read, work.predict, work.write, work.batch, computing, threads)
     if alike:  # however many threads there are, so that results do not depend on their number
-        _prepare(net)
-    with listening(), _each(share // max(1, computing) if alike else 0), closing(stages.run(jobs)) as outcomes:
+        prepare(net, plan.verb["bfloat16"])
+    threading = _each(share // max(1, computing) if alike else 0)
+    with listening(), threading, work.outputs.writing(), closing(stages.run(jobs)) as outcomes:
         yield from outcomes
-
-
-def _use_bfloat16(plan: Plan, net: Any) -> None:
-    """Lets torch's engine compute in bfloat16, or says why not."""
-    if not hasattr(net.engine, "net") or plan.declared.example is None:
-        raise ZooError("--bfloat16 is for forward passes by the engine torch; leave it out")
-    import torch
-
-    from zoo.engines.torch import TorchEngine
-    from zoo.nn.precision import native_bfloat16
-
-    if not native_bfloat16(torch.device(net.engine.device)):
-        raise ZooError(f"--bfloat16: {net.engine.device} does not compute in it natively; it would be slower")
-    net.engine = TorchEngine(net, autocast=True)
-
-
-def _alike(plan: Plan, net: Predicts) -> bool:
-    """Whether several threads can predict at a time: torch's forward pass, which is all that there is to it."""
-    return "batch_size" in plan.options and hasattr(net.engine, "net") and net.engine.device == "cpu"
-
-
-def _prepare(net: Any) -> None:
-    """Makes a network on a CPU, which only this command uses, faster for what follows."""
-    import torch  # which computes
-
-    from zoo.nn.cpu import keep_freed_memory
-    from zoo.nn.folding import fold_norms
-
-    keep_freed_memory()
-    if (example := net.declared.example) is not None:
-        fold_norms(net, net.infer, torch.rand(1, *example, generator=torch.Generator().manual_seed(0)))
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import inspect
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,14 +12,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.base import progress
 from zoo.base.errors import ZooError
 from zoo.base.registry import Architecture, import_object
 from zoo.commands.failures import failure, names
+from zoo.commands.frames import Expected, change_of
 from zoo.commands.inputs import Inputs
 from zoo.commands.lines import about
 from zoo.commands.outputs import ForeignError, Outputs
 from zoo.commands.overheard import overheard
 from zoo.commands.pipeline import Job, Outcome, is_video
+from zoo.commands.plan import say
 from zoo.engines import auto_batch
 from zoo.pictures import video
 from zoo.pictures.images import decoded
@@ -114,21 +116,17 @@ class Predictions:
         path, destination = job.paths[0], job.destination
         if not self.declared.video:
             raise ZooError(f"{path}: a video; {self.declared.net.rpartition('.')[2]} takes pictures only")
-        known = inspect.signature(self.net.predict_frame).parameters
-        change: video.Change = partial(
-            self.net.predict_frame, **{name: self.options[name] for name in known if name in self.options}
-        )
-        if self.steady:
-            from zoo.pictures.steady import Steady  # which imports OpenCV
-
-            change = Steady(change)
+        told = progress.listener() is not None  # it is shown how far the video is
+        change = Expected(path, change_of(self.net, self.options, self.steady), (lambda _: None) if told else say)
         self.outputs.check(destination, [ending := f"_{self.declared.video}.mp4"])  # before the long work
         task, start, written = self.bars.add_task("Frames", total=None), time.perf_counter(), list[video.Written]()
-        show = partial(self.bars.update, task)
+
+        def show(done: int, total: int | None) -> None:
+            self.bars.update(task, completed=done, total=total)
+            change.tell(done, total)
 
         def write(place: Path) -> None:
-            file = place.with_name(f"{place.name}{ending}")
-            written.append(video.change_frames(path, file, change, lambda n, total: show(completed=n, total=total)))
+            written.append(video.change_frames(path, place.with_name(f"{place.name}{ending}"), change, show))
 
         try:
             files = self.outputs.save(destination, write)

@@ -7,12 +7,13 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
 
 from zoo.base.errors import ZooError
 from zoo.base.extras import require
 from zoo.base.files import expanded
+from zoo.base.scratch import temporary_folder
 from zoo.base.text import first_line, printable
 from zoo.commands.terminal import Parser
 from zoo.serving.limits import MEGABYTE, Limits
@@ -67,8 +68,8 @@ def serve(options: argparse.Namespace) -> int:
         raise ZooError(f"--port must be 0 to {MOST_PORT}, not {port}")
     with run.ended_by_signals(), run.listen(host, port) as bound:  # fails now, not after the pages are made
         try:
-            with TemporaryDirectory(prefix="zoo-demo-") as temporary:
-                folder, models = Path(temporary), options.models or _all_models()
+            with temporary_folder(Path(gettempdir()), "zoo-demo-") as folder:
+                models = options.models or _all_models()
                 offers = _offers(models, getattr(options, "fix", []), getattr(options, "device", None))
                 shown = _write_site(models, options.runtime, folder / "site")
                 pages.write(offers, folder / "site", limits, shown)

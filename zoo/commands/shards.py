@@ -1,4 +1,4 @@
-"""Predictions by several processes: one for each device of a machine, or the tasks of a SLURM job."""
+"""Work by several processes: one for each device of a machine, or the tasks of a SLURM job."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
+from zoo.base.bounds import Count
 from zoo.base.errors import ZooError
-from zoo.commands.pipeline import Outcome
+from zoo.base.typed import UnfitError, read
 
 TASK, TASKS, STEP, LOCAL = "SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_ID", "SLURM_LOCALID"
 PATIENCE = 60  # seconds that a process has to finish what it writes
@@ -23,7 +24,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Shard:
-    """A part of the predictions: every ``count``-th from ``index`` on.
+    """A part of the work: every ``count``-th from ``index`` on.
 
     Args:
         index: its number, from 0 on.
@@ -47,6 +48,18 @@ def of_slurm() -> Shard | None:
     return Shard(int(told[0]), int(told[1]), int(told[2]) if told[2].isdecimal() else 0)
 
 
+def count_of(text: str) -> int:
+    """The number of processes that ``--devices`` asks for.
+
+    Raises:
+        ZooError: the text is no number from 1 on.
+    """
+    try:
+        return int(read(Count, text, words=True))
+    except UnfitError:
+        raise ZooError(f"--devices must be a whole number from 1 on, not {text!r}") from None
+
+
 def devices(count: int, chosen: str) -> list[str]:
     """The devices of several processes.
 
@@ -68,15 +81,16 @@ def devices(count: int, chosen: str) -> list[str]:
 
 
 def spread(
-    work: Callable[..., Iterable[Outcome]], arguments: Sequence[tuple[Any, ...]]
-) -> Generator[Outcome, None, None]:
-    """The outcomes of several processes, in the order of all predictions.
+    work: Callable[..., Iterable[Item]], arguments: Sequence[tuple[Any, ...]], way_out: str = ""
+) -> Generator[Item, None, None]:
+    """The outcomes of several processes by turns, which is the order of all work.
 
     A process waits when its outcomes are not taken, and ends when this one does.
 
     Args:
         work: function of a module that yields the outcomes of a shard, in order.
         arguments: its arguments for each shard.
+        way_out: what to do if a process was killed, for the error.
 
     Raises:
         ZooError: a process ended before its work was done; what ``work`` raises is raised here.
@@ -91,7 +105,7 @@ def spread(
         for child, (_, end) in zip(children, pipes, strict=True):
             child.start()
             end.close()
-        yield from _merged([taken for taken, _ in pipes])
+        yield from _merged([taken for taken, _ in pipes], way_out)
     finally:
         for taken, _ in pipes:
             taken.close()  # whoever still works finds nobody to tell
@@ -100,22 +114,22 @@ def spread(
                 child.join(PATIENCE)
 
 
-def _merged(pipes: Sequence[Connection]) -> Iterator[Outcome]:
+def _merged(pipes: Sequence[Connection], way_out: str) -> Iterator[Any]:
     number, count = 0, len(pipes)
     while pipes:
         try:
             told = pipes[number % count].recv()
         except (EOFError, OSError):
-            raise ZooError(f"process {number % count + 1} of {count} was killed; --skip-existing goes on") from None
+            raise ZooError(f"process {number % count + 1} of {count} was killed{way_out}") from None
         if told is None:  # those after it have no more either
             return
         if isinstance(told, BaseException):
             raise told
-        yield replace(told, number=number)
+        yield told
         number += 1
 
 
-def _serve(pipe: Connection, work: Callable[..., Iterable[Outcome]], given: tuple[Any, ...]) -> None:
+def _serve(pipe: Connection, work: Callable[..., Iterable[Any]], given: tuple[Any, ...]) -> None:
     """What a process does: it tells outcomes, at last None, or an error."""
     signal.signal(signal.SIGINT, _interrupt_once)
     with suppress(BrokenPipeError, ConnectionResetError, KeyboardInterrupt):

@@ -7,7 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ from zoo.base.errors import ZooError
 from zoo.base.text import first_line
 
 LEAST = 300  # seconds of a job: two minutes of them are for its end
-NEEDS = ("nodes", "gpus", "time", "dry_run")  # options that mean something with --submit only
+ACCELERATOR = "trainer.accelerator"
+WORKERS = 4  # most processes that make batches where neither recipe nor command says how many
+NEEDS = ("nodes", "gpus", "cpus", "time", "dry_run")  # options that mean something with --submit only
 SCRIPT = """\
 #!/bin/bash
 #SBATCH --job-name=zoo_{name}
 #SBATCH --nodes={nodes}
-#SBATCH --ntasks-per-node={gpus}
-#SBATCH --gpus-per-node={gpus}
-#SBATCH --time={time}
+#SBATCH --ntasks-per-node={tasks}
+#SBATCH --cpus-per-task={cpus}
+{gpus}#SBATCH --time={time}
 #SBATCH --signal=USR1@120
 #SBATCH --requeue
 #SBATCH --open-mode=append
@@ -32,7 +34,7 @@ SCRIPT = """\
 # Two minutes before the end the run saves a checkpoint and asks for another start, which goes on in the same folder.
 cd {here}
 export PATH={programs}:"$PATH"
-srun {command}
+srun --cpus-per-task={cpus} {command}
 """
 
 
@@ -41,6 +43,7 @@ def add_submit_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--submit", choices=["slurm"], help="submit a job instead of training here")
     group.add_argument("--nodes", type=int, metavar="N", help="number of machines (default 1)")
     group.add_argument("--gpus", type=int, metavar="N", help="GPUs of each machine (default 1)")
+    group.add_argument("--cpus", type=int, metavar="N", help="CPUs of each process (default: data.num_workers + 1)")
     group.add_argument("--time", metavar="TIME", help="time limit of a start, such as 4h; the job is started again")
     group.add_argument("--dry-run", action="store_true", default=None, help="only print the script")
 
@@ -55,7 +58,7 @@ def check_submit(options: argparse.Namespace) -> None:
         if given := next((name for name in NEEDS if getattr(options, name) is not None), None):
             raise ZooError(f"--{given.replace('_', '-')} needs --submit slurm")
         return
-    for name in ("nodes", "gpus"):
+    for name in ("nodes", "gpus", "cpus"):
         if (count := getattr(options, name)) is not None:
             check_count(f"--{name}", count)
     if not options.time:
@@ -64,28 +67,43 @@ def check_submit(options: argparse.Namespace) -> None:
         raise ZooError(f"--time must be {LEAST // 60}m or more, not {options.time} ({seconds:.0f} s)")
 
 
-def script(options: argparse.Namespace, name: str, argv: Sequence[str]) -> str:
+def script(options: argparse.Namespace, name: str, argv: Sequence[str], value: Callable[[str], Any]) -> str:
     """The script for sbatch.
 
     Args:
         options: checked options.
         name: name of the recipe or of the run.
         argv: words of ``zoo fit``, those about the job included.
+        value: gives the value of a key of the training, such as ``trainer.accelerator``; None: it is not set.
+
+    Raises:
+        ZooError: GPUs are asked for, and the training uses none.
     """
-    nodes, gpus, seconds = options.nodes or 1, options.gpus or 1, int(seconds_of("--time", options.time))
+    nodes, seconds, on_cpus = options.nodes or 1, int(seconds_of("--time", options.time)), value(ACCELERATOR) == "cpu"
+    if on_cpus and options.gpus:
+        raise ZooError("--gpus: the training uses none (trainer.accelerator is cpu); --trainer.devices sets processes")
+    devices, workers = value("trainer.devices"), value("data.num_workers")
+    tasks = options.gpus or (devices if _is_count(devices) else 1)
+    cpus = options.cpus or (workers if _is_count(workers) or workers == 0 else WORKERS) + 1
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_submit_options(own)
     words = ["zoo", "fit", *own.parse_known_args(argv)[1]]
-    words += [f"--trainer.num_nodes={nodes}", f"--trainer.devices={gpus}"]
+    words += [f"--trainer.num_nodes={nodes}", f"--trainer.devices={tasks}"]
     return SCRIPT.format(
         name=re.sub(r"[^\w-]", "_", name),
         nodes=nodes,
-        gpus=gpus,
+        tasks=tasks,
+        cpus=cpus,
+        gpus="" if on_cpus else f"#SBATCH --gpus-per-node={tasks}\n",
         time=f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}",
         here=shlex.quote(str(Path.cwd())),
         programs=shlex.quote(str(Path(sys.executable).parent)),
         command=shlex.join(words),
     )
+
+
+def _is_count(number: Any) -> bool:
+    return type(number) is int and number > 0
 
 
 def submit(text: str) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import product
 
 from zoo.base.text import printable
+from zoo.commands.terminal import table
 from zoo.models.evaluation import Figure, Results
 
 HOLD, BROKEN, OPEN = 0, 1, 3  # exit codes of zoo evaluate; 2 is an error of the user
@@ -103,6 +104,21 @@ class Verdict:
             return "No claim was compared: the figures are of other data or another protocol than the card's."
         told = f"Claims that hold: {len(claims) - len(broken) - len(left)} of {len(claims)}."
         return told + (f" Not compared: {_names(left)}." if left else "")
+
+    def report(self, engine: str) -> str:
+        """The measured tables; claim, measurement and verdict of each figure; notes; and the summary.
+
+        Args:
+            engine: what computed the network.
+        """
+        lines = [f"{each.title}:\n{table([each.columns, *each.rows])}\n" for each in self.measured.tables]
+        lines.append(table([["figure", "claim", "measured", ""], *(line.row() for line in self.lines)]))
+        for name in self.differing:
+            digest = self.measured.data_digest[name]
+            lines.append(f"note: the {name} data differ from the card's (SHA-256 {digest[:12]}...)")
+        if engine != "torch":
+            lines.append(f"note: computed by the engine {engine}, not by torch")
+        return "\n".join([*lines, self.summary()])
 
     def lost(self) -> str:
         """The claims or tables that the card would lose if it held only this measurement; empty if none."""

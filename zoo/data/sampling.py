@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -12,6 +11,8 @@ import cv2
 import torch
 import torch.distributed as dist
 from torch.utils.data import Dataset, DistributedSampler
+
+from zoo.base.processes import processors
 
 
 class EpochSampler(DistributedSampler):
@@ -55,7 +56,7 @@ def replicas() -> dict[str, int]:
 
 def default_workers() -> int:
     """One worker per core, at most 4; none on two cores, where workers would take time from the network."""
-    cores = os.cpu_count() or 1
+    cores = processors()
     return min(cores, 4) if cores > 2 else 0
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from zoo.base.bounds import Interval
 from zoo.base.errors import ZooError
@@ -21,6 +21,9 @@ Whole = Annotated[int, Interval(ge=-(10**15), le=10**15)]  # Python has larger i
 Finite = Annotated[float, Form(math.isfinite, "that is finite")]
 
 
+Each: TypeAlias = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+
+
 @dataclass(frozen=True)
 class Context:
     """What an evaluator may use beside network and data.
@@ -29,15 +32,31 @@ class Context:
         recipe: recipe of the card, which says what the network was trained for.
         others: loads the installed networks with other weights of the architecture, by their cards' names.
         data: the author's name for their own data; empty: the name is unknown, or other data may be meant.
+        each: ``each(work, items)`` yields ``work(item)`` for each of a sequence of items, in order. Several processes
+            may share the work; see :func:`picture_by_picture`.
     """
 
     recipe: Mapping[str, Any] = field(default_factory=dict)
     others: Callable[[], Mapping[str, Any]] = dict
     data: str = ""
+    each: Each = map
 
     def name_of(self, folder: Path) -> str:
         """Name of the data in a folder: the author's name for them, or else the folder's name."""
         return self.data or ends_apart([folder])[0]
+
+
+Evaluator = TypeVar("Evaluator", bound=Callable[..., Any])
+
+
+def picture_by_picture(evaluator: Evaluator) -> Evaluator:
+    """Marks an evaluator that calls ``context.each`` exactly once, so that several processes can share the pictures.
+
+    Each process runs the evaluator up to this call, and then does every n-th item. The function that it calls returns
+    plain values or arrays: torch would send a tensor as memory of a process that may have ended.
+    """
+    evaluator.by_picture = True  # type: ignore[attr-defined]
+    return evaluator
 
 
 class Stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -28,44 +29,66 @@ def fold_norms(net: nn.Module, infer: Callable[[Tensor], tuple[Tensor, ...]], ex
         The number of batch norms that were folded.
     """
     with torch.inference_mode():
-        pairs, before = _pairs(net, lambda: infer(example))
-        kept = {name: net.get_submodule(name) for pair in pairs for name in pair}
-        for convolution, norm in pairs:
+        seen = Watched.of(net, lambda: infer(example), _is_norm)
+        kept = {name: net.get_submodule(name) for pair in seen.pairs.items() for name in pair}
+        for convolution, norm in seen.pairs.items():
             _fold(net, convolution, norm)
-        close = map(_close, infer(example), before)
-        if not all(close):
+        if not all(map(close, infer(example), seen.outputs)):
             for name, module in kept.items():
                 net.set_submodule(name, module)
             return 0
-    return len(pairs)
+    return len(seen.pairs)
 
 
-def _close(after: Tensor, before: Tensor) -> bool:
+def close(after: Tensor, before: Tensor) -> bool:
+    """Whether outputs differ by no more than rounding."""
     return bool((after - before).abs().max() <= TOLERANCE * before.abs().max().clamp_min(1))
 
 
-def _pairs(net: nn.Module, run: Callable[[], Any]) -> tuple[list[tuple[str, str]], Any]:
-    """Names of convolutions and the batch norms that take their outputs, each called once; and what ``run`` returns."""
-    names = {module: name for name, module in net.named_modules()}
-    made, calls, found = list[tuple[nn.Module, Tensor]](), list[nn.Module](), dict[nn.Module, nn.Module]()
+@dataclass(frozen=True)
+class Watched:
+    """What a run of a network shows.
 
-    def convolved(module: nn.Module, _: Any, output: Tensor) -> None:
-        made.append((module, output))
-        calls.append(module)
+    Args:
+        convolutions: names of the convolutions that are called once.
+        pairs: names of these convolutions, and of the module that takes the output and is called once, too.
+        outputs: what the run returned.
+    """
 
-    def normed(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        calls.append(module)
-        found.update({source: module for source, output in made if output is inputs[0]})
+    convolutions: list[str]
+    pairs: dict[str, str]
+    outputs: Any
 
-    hooks = [module.register_forward_hook(convolved) for module in names if type(module) in CONVOLUTIONS]
-    hooks += [module.register_forward_pre_hook(normed) for module in names if _is_norm(module)]
-    try:
-        result = run()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    once = {module for module in calls if calls.count(module) == 1}
-    return [(names[a], names[b]) for a, b in found.items() if {a, b} <= once], result
+    @classmethod
+    def of(cls, net: nn.Module, run: Callable[[], Any], follows: Callable[[nn.Module], bool]) -> Watched:
+        """Runs a network.
+
+        Args:
+            net: the network.
+            run: its forward pass.
+            follows: whether to look at a module that takes the output of a convolution.
+        """
+        names = {module: name for name, module in net.named_modules()}
+        made, calls, found = list[tuple[nn.Module, Tensor]](), list[nn.Module](), dict[nn.Module, nn.Module]()
+
+        def convolved(module: nn.Module, _: Any, output: Tensor) -> None:
+            made.append((module, output))
+            calls.append(module)
+
+        def followed(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            calls.append(module)
+            found.update({source: module for source, output in made if output is inputs[0]})
+
+        hooks = [module.register_forward_hook(convolved) for module in names if type(module) in CONVOLUTIONS]
+        hooks += [module.register_forward_pre_hook(followed) for module in names if follows(module)]
+        try:
+            outputs = run()
+        finally:
+            for hook in hooks:
+                hook.remove()
+        once = {module for module in calls if calls.count(module) == 1}
+        pairs = {names[a]: names[b] for a, b in found.items() if {a, b} <= once}
+        return cls([names[conv] for conv, _ in made if conv in once], pairs, outputs)
 
 
 def _is_norm(module: nn.Module) -> bool:

@@ -7,9 +7,9 @@ from urllib.parse import urlparse
 from urllib.request import getproxies
 
 import huggingface_hub
-import timm
 
 from zoo.base.errors import ZooError
+from zoo.nn.uncompiled import timm
 
 WEIGHTS = "model.safetensors"
 

@@ -18,13 +18,30 @@ from zoo.base.files import replace, replacing
 from zoo.base.memory import running_out
 from zoo.pictures.images import SUFFIXES
 
+QUICK = range(1 << 16, 1 << 24)  # pixels of a PNG that OpenCV writes: it takes a while to import, and memory
 SHOWN_SIDE = 1024  # most pixels of the longer side in a notebook
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Writes a PNG whole or not at all, and without a copy of it in memory."""
+    """Writes a PNG whole or not at all, and a large one without a copy of it in memory."""
     with replacing(path) as temporary:
-        image.save(temporary, "PNG", compress_level=1)  # half the time of level 4 for photographs, and as small
+        plain = image.mode in ("L", "RGB") and not {"icc_profile", "transparency"} & image.info.keys()
+        if plain and image.width * image.height in QUICK:
+            temporary.write_bytes(_encoded(np.asarray(image)))
+        else:
+            image.save(temporary, "PNG", compress_level=1)  # half the time of level 4 for photographs, and as small
+
+
+def _encoded(pixels: np.ndarray) -> bytes:
+    """A PNG by OpenCV, in half of Pillow's time; photographs become a little larger, other results smaller."""
+    import cv2  # small results need none of it
+
+    pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    settings = {"COMPRESSION": 1, "STRATEGY": cv2.IMWRITE_PNG_STRATEGY_RLE}
+    if hasattr(cv2, "IMWRITE_PNG_FILTER"):  # from OpenCV 4.12 on
+        settings["FILTER"] = cv2.IMWRITE_PNG_FILTER_PAETH
+    words = [word for name, value in settings.items() for word in (getattr(cv2, f"IMWRITE_PNG_{name}"), value)]
+    return bytes(cv2.imencode(".png", pixels, words)[1])
 
 
 def save_pngs(pictures: Mapping[str, Image.Image], destination: str | Path) -> list[Path]:

@@ -7,14 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from zoo.base.errors import ZooError
-from zoo.base.extras import require
-from zoo.base.files import replacing
+from zoo.pictures.encoder import BT601, BT709, Writer, import_av, writing
 
 if TYPE_CHECKING:
     from av import Packet
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to the same
+Change: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) uint8 to the same, or to another size
 Progress: TypeAlias = "Callable[[int, int | None], None]"  # frames that are done, and their total if it is known
 
 SUFFIXES = frozenset(
@@ -30,8 +28,6 @@ SUFFIXES = frozenset(
 )
 SLACK = 0.98  # headers may count a frame or two too many
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}  # layouts of sound, by the number of channels
-QUALITY = {"crf": "18"}  # quality of x264: hardly distinguishable from the given frames
-BT709, BT601 = 1, 5  # matrices from RGB to luma and chroma, by swscale's numbers
 MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9}  # H.273's, which mark frames -> swscale's
 
 
@@ -58,29 +54,34 @@ def change_frames(source: Path, destination: Path, change: Change, progress: Pro
     Args:
         source: path of a video in any format that FFmpeg reads.
         destination: path with the suffix .mp4.
-        change: function that gets upright RGB frames, all of one size, and returns frames of that kind.
-        progress: function that is called after each frame.
+        change: function that gets upright RGB frames, all of one size, and returns frames of that kind, of the same
+            size or another.
+        progress: function that is called after each frame, with their total as far as the file tells it.
 
     Raises:
         ZooError: PyAV is missing, the source is not a video, or no frame of it can be read.
     """
     first = _first(source)  # its size and rotation are needed at once
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with _opened(source) as container, _writing(destination) as output:
+    with _opened(source) as container, writing(destination) as output:
         video = _video(container, source)
-        writer = _Writer(output, video, first)
+        rate = video.average_rate or video.guessed_rate or Fraction(25)
+        writer = Writer(output, rate, video.time_base, _aspect(video, first))
         sounds, notes = _sounds(container, output)
-        damaged = 0
+        damaged, total, early = 0, _frames(video), list[Any]()
         for item in _items(source, container, video, list(sounds)):
             if item is None:
                 damaged += 1
             elif isinstance(item, Sound):
                 item.packet.stream = sounds[item.packet.stream]
-                output.mux(item.packet)
+                early.append(item.packet)
             else:
                 writer.write(change(_upright(item, first)), item.pts)
                 if progress is not None:
-                    progress(writer.frames, video.frames or None)
+                    progress(writer.frames, total)
+            if writer.frames:  # the file begins with the size of the frames
+                output.mux(early)
+                early.clear()
         writer.finish()
         if damaged:
             notes.append(f"damaged: {damaged} {'part' if damaged == 1 else 'parts'} of it left out")
@@ -96,7 +97,7 @@ def _first(source: Path) -> VideoFrame:
     raise ZooError(f"{source}: no frame of it can be read")
 
 
-def _ends_early(video: VideoStream, writer: _Writer, damaged: int) -> list[str]:
+def _ends_early(video: VideoStream, writer: Writer, damaged: int) -> list[str]:
     """A note if the header promises more frames or, in containers that do not count frames, more seconds."""
     if video.frames:
         short = writer.frames + damaged < SLACK * video.frames - 1
@@ -115,52 +116,16 @@ def _seconds(video: VideoStream) -> float:
         return float((video.duration or 0) * (video.time_base or 0))
 
 
-class _Writer:
-    """The encoder of the changed frames."""
+def _frames(video: VideoStream) -> int | None:
+    """The number of frames, which not all containers count; None if nothing tells it."""
+    rate = video.average_rate or video.guessed_rate or 0
+    return video.frames or round(_seconds(video) * float(rate)) or None
 
-    def __init__(self, output: OutputContainer, video: VideoStream, first: VideoFrame) -> None:
-        height, width = _upright(first, first).shape[:2]
-        self.output, self.time_base = output, video.time_base
-        self.frames, self.first, self.last, self.notes = 0, 0, -1, list[str]()
-        rate = video.average_rate or video.guessed_rate or Fraction(25)
-        self.stream: Any = output.add_stream("libx264", rate=rate, options=dict(QUALITY))
-        self.stream.width, self.stream.height = width + width % 2, height + height % 2
-        self.stream.pix_fmt = "yuv420p"
-        context: Any = self.stream.codec_context
-        context.time_base = video.time_base  # unit of the times of frames, which need not come at a constant rate
-        context.colorspace = context.color_primaries = context.color_trc = BT709
-        if aspect := video.sample_aspect_ratio:  # aspect of a pixel
-            context.sample_aspect_ratio = 1 / aspect if round(first.rotation / 90) % 2 else aspect
-        if (width, height) != (self.stream.width, self.stream.height):
-            self.notes.append(
-                f"{width}x{height} became {self.stream.width}x{self.stream.height}: sides have to be even"
-            )
 
-    def write(self, pixels: np.ndarray, pts: int | None) -> None:
-        """Adds a frame.
-
-        Args:
-            pts: time at which it is shown, in units of the time base; None or a past time: the next free one.
-        """
-        import av
-
-        height, width = pixels.shape[:2]
-        even = ((0, self.stream.height - height), (0, self.stream.width - width), (0, 0))
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.pad(pixels, even, "edge")), format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
-        self.last = self.last + 1 if pts is None or (self.frames and pts <= self.last) else pts
-        self.first = self.first if self.frames else self.last
-        self.frames += 1
-        frame.pts, frame.time_base = self.last, self.time_base
-        self.output.mux(self.stream.encode(frame))
-
-    def finish(self) -> None:
-        self.output.mux(self.stream.encode(None))
-
-    @property
-    def seconds(self) -> float:
-        """Time from the first frame to the last."""
-        return float((self.last - self.first) * (self.time_base or 0))
+def _aspect(video: VideoStream, first: VideoFrame) -> Fraction | None:
+    """Width of an upright pixel divided by its height; None: the file does not say."""
+    aspect = video.sample_aspect_ratio
+    return 1 / aspect if aspect and round(first.rotation / 90) % 2 else aspect
 
 
 @dataclass(frozen=True)
@@ -172,7 +137,7 @@ def _items(
     source: Path, container: InputContainer, video: VideoStream, sounds: list[Any]
 ) -> Iterator[VideoFrame | Sound | None]:
     """Frames, packets of sound, and None for each packet of pictures that is damaged, in their order in the file."""
-    invalid = _import_av().error.InvalidDataError
+    invalid = import_av().error.InvalidDataError
     with _reading(source):
         for packet in container.demux([video, *sounds]):
             if packet.stream is video:
@@ -238,7 +203,7 @@ def _sounds(container: InputContainer, output: OutputContainer) -> tuple[dict[An
 
 @contextmanager
 def _opened(source: Path) -> Iterator[InputContainer]:
-    av = _import_av()
+    av = import_av()
     with _reading(source):
         # a playlist could name addresses otherwise
         container = av.open(str(source), options={"protocol_whitelist": "file"})
@@ -247,39 +212,9 @@ def _opened(source: Path) -> Iterator[InputContainer]:
 
 
 @contextmanager
-def _writing(destination: Path) -> Iterator[OutputContainer]:
-    """Opens an MP4 to write; errors name it, and no part of it is left if writing stops."""
-    av = _import_av()
-    with replacing(destination) as temporary, temporary.open("wb") as file:
-        sink = _Sink(file)
-        try:
-            with av.open(sink, "w", format="mp4") as output:
-                yield output
-        except av.FFmpegError as error:
-            if sink.error is not None:
-                raise sink.error from None
-            raise ZooError(f"{destination}: cannot be written ({error.strerror})") from None
-
-
-class _Sink:
-    """A file that remembers its error, since PyAV at times says only that there was one."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file, self.seek, self.tell = file, file.seek, file.tell
-        self.error: OSError | None = None
-
-    def write(self, content: bytes) -> int:
-        try:
-            return self.file.write(content)
-        except OSError as error:
-            self.error = error
-            raise
-
-
-@contextmanager
 def _reading(source: Path) -> Iterator[None]:
     """Turns errors of reading a file into one line with its name."""
-    av = _import_av()
+    av = import_av()
     try:
         yield
     except FileNotFoundError:
@@ -290,7 +225,3 @@ def _reading(source: Path) -> Iterator[None]:
         raise ZooError(f"{source}: {error.strerror}") from None
     except av.FFmpegError as error:
         raise ZooError(f"{source}: damaged, or not a video that FFmpeg can read ({error.strerror})") from None
-
-
-def _import_av() -> ModuleType:
-    return require("video", "video", "av")[0]

@@ -27,6 +27,9 @@ FOLDERS = re.compile(
 )  # before a name, but in no address
 
 
+OPTION = re.compile(r"--([a-z-]+)(?: (\S+) or \w+=\S+)?")  # as messages name it, also with a value and for Python
+
+
 @dataclass
 class Upload:
     """A file of a visitor.
@@ -156,14 +159,24 @@ class Job:
         return {"id": self.id, **{name: getattr(self, name) for name in names}, "files": files, "seconds": seconds}
 
     def told(self, printed: str) -> list[str]:
-        """What its process told the user, one text for each message, without the paths of this machine."""
+        """What its process told the user, one text for each message, in the words of the page.
+
+        Paths of this machine are left out, and options are named as the page's fields are.
+        """
         messages: list[list[str]] = []
         for line in printed.splitlines():
             if line.startswith("zoo: "):
                 messages.append([line.removeprefix("zoo: ").removeprefix("error: ")])
             elif messages:
                 messages[-1].append(line)
-        return [self._without_paths("\n".join(lines[:LINES])) for lines in messages]
+        return [OPTION.sub(self._field, self._without_paths("\n".join(lines[:LINES]))) for lines in messages]
+
+    def _field(self, option: re.Match[str]) -> str:
+        """An option in a message as the page names it, if the page has it."""
+        name, value = option.groups()
+        if name not in (field.name for field in self.offer.fields):
+            return option[0]
+        return f"{name} {value}" if value else f"the option {name}"
 
     def _without_paths(self, text: str) -> str:
         for each in self.files.values():

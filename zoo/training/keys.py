@@ -146,6 +146,16 @@ class Keys:
             return recipes.import_class(told.get(f"{section}.class_path") or told.get(section) or own)
         return None
 
+    def value(self, key: str) -> Any:
+        """The value of a key such as ``data.num_workers``: the command's, or else the recipe's; None without either."""
+        section, _, name = key.partition(".")
+        for option, value in reversed([*pairs(self.given)]):
+            if option.lstrip("-").replace(".init_args", "") == key:
+                with suppress(yaml.YAMLError):  # reported by jsonargparse
+                    return yaml.safe_load(value)
+        content = self._content.get(section) or {}
+        return content.get("init_args", content).get(name)
+
     @cached_property
     def _content(self) -> dict[str, Any]:
         return yaml.safe_load(read_text(self.recipe)) if self.recipe else {}

@@ -56,7 +56,7 @@ class Correlation(nn.Module):
 
 def neighbours(cells: int, radius: int) -> Tensor:
     """Index of the cells around each cell, row by row: ``(1, n * n, (2r+1)^2)``; those outside have index n * n."""
-    numbers = 1.0 + torch.arange(cells * cells).reshape(1, 1, cells, cells)
+    numbers = 1.0 + torch.arange(cells * cells, device="cpu").reshape(1, 1, cells, cells)  # also of a network on meta
     around = F.unfold(numbers, 2 * radius + 1, padding=radius).long()  # 0 outside
     return torch.where(around > 0, around - 1, cells * cells).transpose(1, 2).contiguous()
 

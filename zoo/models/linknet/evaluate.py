@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import islice
+
+import numpy as np
 import torch
 
 from zoo.base.errors import ZooError
 from zoo.data.folder import SegmentationFolder
 from zoo.data.segmentation import SegmentationData, Split
-from zoo.models.evaluation import Context, Figure, Results, Table, claims_of
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of, picture_by_picture
 from zoo.models.linknet.net import LinkNet
 from zoo.nn.cost import macs, parameter_count
-from zoo.nn.metrics.segmentation import SegmentationScores, confusion_matrix, segmentation_scores
+from zoo.nn.metrics.segmentation import confusion_matrix, segmentation_scores
 
 SPLITS: tuple[Split, ...] = ("test", "val")
 TOLERANCE = 0.002  # other kernels round differently
 
 
+@picture_by_picture
 def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
     """Measures whole splits at the pictures' own size and at a single scale, in float32, without void pixels."""
     if tuple(net.labels) != data.labels.names:
@@ -23,7 +28,10 @@ def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
     name, protocol = type(data).__name__, type(data).__name__
     if isinstance(data, SegmentationFolder):
         name, protocol = context.name_of(data.pictures), ""
-    scores = {split: score(net, data, split) for split in SPLITS}
+    places = [(split, number) for split in SPLITS for number in range(len(data.kept(split)))]
+    counts = iter(context.each(partial(confusion, net, data), places))
+    sums = {split: sum(islice(counts, len(data.kept(split)))) for split in SPLITS}
+    scores = {split: segmentation_scores(torch.from_numpy(pixels)) for split, pixels in sums.items()}
     figures: list[Figure] = []
     for split, own in scores.items():
         found = {"mIoU": own.miou, "mean class accuracy": own.mean_accuracy, "pixel accuracy": own.pixel_accuracy}
@@ -41,11 +49,10 @@ def evaluate(net: LinkNet, data: SegmentationData, context: Context) -> Results:
 
 
 @torch.inference_mode()
-def score(net: LinkNet, data: SegmentationData, split: Split) -> SegmentationScores:
-    """One confusion matrix over a split."""
-    labels = data.labels
-    confusion = confusion_matrix(len(labels), labels.ignore_index)
-    for picture, mask in data.kept(split):
-        prediction = net.predict(picture).mask
-        confusion.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])
-    return segmentation_scores(confusion.compute())
+def confusion(net: LinkNet, data: SegmentationData, place: tuple[Split, int]) -> np.ndarray:
+    """The confusion matrix of one picture, by its split and number: pixels ``(classes, classes)``."""
+    split, number = place
+    picture, mask = data.kept(split)[number]
+    found, prediction = confusion_matrix(len(data.labels), data.labels.ignore_index), net.predict(picture).mask
+    found.update(torch.from_numpy(prediction).long()[None], torch.from_numpy(mask).long()[None])
+    return found.compute().numpy()

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from safetensors import SafetensorError, safe_open
-from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
 from zoo.base.bounds import Byte, Classes, Enlargement
 from zoo.base.errors import ZooError
 from zoo.base.text import did_you_mean
 from zoo.models.base import Model
+from zoo.nn.mode import unset
 from zoo.nn.pretrained import timm_file
 from zoo.nn.resize import BilinearResize
+from zoo.nn.uncompiled import Conv2dSame, timm
 from zoo.pictures.sheets import distinct_colors
 
 WAY_OUT = "give --model.encoder_weights FILE.safetensors, or null for a random start"
@@ -166,7 +166,7 @@ def _own_file(file: str, name: str) -> str:
             stored = set(tensors.keys())
     except SafetensorError as error:
         raise ZooError(f"{file}: not a whole safetensors file: {error}") from None
-    with torch.device("meta"):
+    with unset():
         own = dict(timm.create_model(name).named_parameters())
     if not stored & own.keys():
         raise ZooError(f"{file}: holds no tensor of {name}, such as {next(iter(own))}")

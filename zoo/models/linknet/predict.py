@@ -214,8 +214,8 @@ def likeliest(logits: np.ndarray) -> np.ndarray:
     best, classes = logits[:, 0].copy(), np.zeros(logits[:, 0].shape, np.uint8)
     for number in range(1, logits.shape[1]):
         larger = logits[:, number] > best
-        np.copyto(best, logits[:, number], where=larger)
-        classes[larger] = number
+        np.maximum(best, logits[:, number], out=best)
+        np.maximum(classes, larger * np.uint8(number), out=classes)
     return classes
 
 

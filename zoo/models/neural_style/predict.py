@@ -103,7 +103,7 @@ class Painter:
                 picture, previews, losses = watch(steps, settings.iterations, preview_every, preview, progress)
             made = finish(picture, source, alpha, strength=strength, preserve_color=preserve_color, notes=notes)
             if made.size != source.size:
-                notes = (*notes, f"made at {made.size[0]}x{made.size[1]} pixels; --size makes it larger")
+                notes = (*notes, f"made at {made.size[0]}x{made.size[1]} pixels; the option size makes it larger")
             return Painting(made.picture, made.content, notes, previews, losses)
 
         return one_or_many(content, partial(map, paint))

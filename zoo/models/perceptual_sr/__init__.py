@@ -16,6 +16,7 @@ ARCHITECTURE = Architecture(
     paper="https://arxiv.org/abs/1603.08155",
     input="RGB 0..1, any size; the output is as many times as large as the scale says, four by default",
     example=(3, 24, 32),
+    video="enlarged",
     foreign="zoo.models.perceptual_sr.foreign.arguments_of",
     page="enlarge",
 )

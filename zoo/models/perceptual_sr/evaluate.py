@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import islice
 from statistics import fmean, median
 from typing import TypeAlias
 
@@ -17,7 +18,7 @@ from zoo.data.digest import digest
 from zoo.data.low_resolution import enlarge, make_low
 from zoo.data.super_resolution import SuperResolutionPairs
 from zoo.models.base import Model
-from zoo.models.evaluation import Context, Figure, Results, Table, claims_of, ratio
+from zoo.models.evaluation import Context, Figure, Results, Table, claims_of, picture_by_picture, ratio
 from zoo.models.perceptual_sr.net import PerceptualSR
 from zoo.nn.cost import macs, parameter_count
 from zoo.nn.metrics.artefacts import periodic_energy
@@ -28,7 +29,6 @@ from zoo.pictures.tensors import to_tensor
 
 Method: TypeAlias = "Callable[[np.ndarray], np.ndarray]"  # (H, W, 3) to (sH, sW, 3), uint8
 Scores: TypeAlias = "dict[str, float]"
-Truths: TypeAlias = "Sequence[tuple[str, np.ndarray]]"  # name and (H, W, 3) uint8 of each picture
 
 BICUBIC, NETWORK, ENSEMBLE = "bicubic", "network", "network, self-ensemble"
 PIXEL = "perceptual_sr_pixel"  # the weights that others are compared with
@@ -41,6 +41,7 @@ RATIO_TOLERANCE = 0.01  # and other VGG-16 weights are a little different
 WIDTH, HEIGHT = 320, 240  # size of the picture for which the cost is counted
 
 
+@picture_by_picture
 def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *, vgg: str = "timm") -> Results:
     """Measures whole pictures of each benchmark of the data in float32, beside bicubic interpolation and other weights.
 
@@ -64,10 +65,12 @@ def evaluate(net: PerceptualSR, data: SuperResolutionPairs, context: Context, *,
     every = methods(net, context.others())
     figures, benchmarks = list[Figure](), data.benchmark_folders["test"]
     own = context.name_of(data.root) if data.root else "streets"
-    tables, digests = [], {}
-    for name, truths in data.benchmarks().items():
+    tables, digests, known = [], {}, data.benchmarks()
+    pictures = [picture for truths in known.values() for _, picture in truths]
+    found = iter(context.each(partial(measure, every, net.scale, lpips), pictures))
+    for name, truths in known.items():
         source, protocol, title = (name, name, name) if benchmarks else (own, "", f"{own} test")
-        for condition, scores in measure(every, truths, net.scale, lpips).items():
+        for condition, scores in summary(islice(found, len(truths))).items():
             figures += claims(source, protocol, scores, condition)
             tables.append(comparison(f"{title}, {len(truths)} pictures{condition}", scores))
         digests[protocol or "test"] = digest(truth for _, truth in truths)
@@ -102,25 +105,22 @@ def as_batch(picture: np.ndarray, device: torch.device) -> Tensor:
 
 
 @torch.inference_mode()
-def measure(every: Mapping[str, Method], truths: Truths, scale: int, lpips: LPIPS) -> dict[str, dict[str, Scores]]:
-    """Each score over the pictures, by condition and method: means, and the median of the grid."""
-    found: dict[str, dict[str, list[Scores]]] = {
-        condition: {name: [] for name in every if not condition or name != ENSEMBLE} for condition in CONDITIONS
-    }
-    for _, picture in truths:
-        truth = as_batch(picture, lpips.vgg.mean.device)
-        features, plain = features_of(lpips, truth), make_low(picture, scale)
-        for condition, quality in CONDITIONS.items():
-            low = plain if quality is None else saved(plain, quality)
-            for name, each in found[condition].items():
-                result = as_batch(every[name](low), truth.device)
-                scores = {"PSNR Y": psnr(result, truth, crop=scale)}
-                if quality is None:
-                    scores["SSIM Y"] = ssim(result, truth, crop=scale)
-                if name != ENSEMBLE:
-                    scores |= perceived(result, truth, features, lpips, scale if quality is None else None)
-                each.append({score: value.item() for score, value in scores.items()})
-    return {condition: {name: _summary(each) for name, each in methods.items()} for condition, methods in found.items()}
+def measure(every: Mapping[str, Method], scale: int, lpips: LPIPS, picture: np.ndarray) -> dict[str, dict[str, Scores]]:
+    """Each score of a picture ``(H, W, 3)`` uint8, by condition and method."""
+    found: dict[str, dict[str, Scores]] = {condition: {} for condition in CONDITIONS}
+    truth = as_batch(picture, lpips.vgg.mean.device)
+    features, plain = features_of(lpips, truth), make_low(picture, scale)
+    for condition, quality in CONDITIONS.items():
+        low = plain if quality is None else saved(plain, quality)
+        for name in (name for name in every if quality is None or name != ENSEMBLE):
+            result = as_batch(every[name](low), truth.device)
+            scores = {"PSNR Y": psnr(result, truth, crop=scale)}
+            if quality is None:
+                scores["SSIM Y"] = ssim(result, truth, crop=scale)
+            if name != ENSEMBLE:
+                scores |= perceived(result, truth, features, lpips, scale if quality is None else None)
+            found[condition][name] = {score: value.item() for score, value in scores.items()}
+    return found
 
 
 def perceived(
@@ -141,8 +141,19 @@ def features_of(lpips: LPIPS, picture: Tensor) -> dict[str, Tensor]:
         return lpips.vgg(picture)
 
 
-def _summary(each: Sequence[Scores]) -> Scores:
-    return {score: (median if score == GRID else fmean)(s[score] for s in each) for score in each[0]}
+def summary(measured: Iterable[Mapping[str, Mapping[str, Scores]]]) -> dict[str, dict[str, Scores]]:
+    """Each score over pictures, by condition and method: means, and the median of the grid."""
+    pictures = list(measured)
+    return {
+        condition: {
+            name: {
+                score: (median if score == GRID else fmean)(each[condition][name][score] for each in pictures)
+                for score in scores
+            }
+            for name, scores in methods.items()
+        }
+        for condition, methods in pictures[0].items()
+    }
 
 
 def claims(data: str, protocol: str, scores: Mapping[str, Scores], condition: str = "") -> list[Figure]:

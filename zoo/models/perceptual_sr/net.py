@@ -152,7 +152,7 @@ def alike(channels: int, scale: int) -> nn.Conv2d:
     """The last convolution, which starts with the same weights for all s x s pixels of a colour."""
     layer = nn.Conv2d(channels, 3 * scale**2, 3, padding=1)
     for tensor in (layer.weight, layer.bias):
-        tensor.copy_(tensor[:: scale**2].repeat_interleave(scale**2, 0) / 10)  # type: ignore[index, union-attr]
+        tensor.copy_(tensor[:: scale**2].repeat_interleave(scale**2, 0)).div_(10)  # type: ignore[index, union-attr]
     return layer
 
 

@@ -99,14 +99,7 @@ class Upscaler:
             ZooError: a picture cannot be read, the scale, side or tile is impossible, there is too little memory, or a
                 picture has 50 megapixels or more without ``yes``.
         """
-        if tile not in ("auto", None):
-            check_count("tile", tile, 'must be a number of pixels from 1 on, "auto" or None')
-        if scale is not None:
-            wanted = f"must be 2 to {self.scale}, the factor of these weights" if self.scale > 2 else "must be 2 here"
-            check_count("scale", scale, wanted, least=2, most=self.scale)
-        if max_side is not None:
-            check_count("max_side", max_side, "must be a number of pixels from 1 on")
-        options = Options(int(scale or self.scale), int(max_side or 0), tile, self_ensemble, match_histogram, progress)
+        options = self._options(scale, max_side, tile, self_ensemble, match_histogram, progress)
 
         def upscale(one: Picture) -> Upscaled:
             with naming(one):
@@ -120,6 +113,39 @@ class Upscaler:
                 return Upscaled(self._upscale(source, fitted), source, notes)
 
         return one_or_many(picture, partial(map, upscale))
+
+    def predict_frame(
+        self,
+        frame: np.ndarray,
+        *,
+        scale: Count | None = None,
+        max_side: Count | None = None,
+        self_ensemble: bool = False,
+        match_histogram: bool = False,
+        tile: Count | Literal["auto"] | None = "auto",
+    ) -> np.ndarray:
+        """Enlarges a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises."""
+        options, source = self._options(scale, max_side, tile, self_ensemble, match_histogram), Image.fromarray(frame)
+        return np.asarray(self._upscale(source, self._fitted(source.size, options)).convert("RGB"))
+
+    def _options(
+        self,
+        scale: int | None,
+        max_side: int | None,
+        tile: int | Literal["auto"] | None,
+        self_ensemble: bool,
+        match_histogram: bool,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Options:
+        """The checked options."""
+        if tile not in ("auto", None):
+            check_count("tile", tile, 'must be a number of pixels from 1 on, "auto" or None')
+        if scale is not None:
+            wanted = f"must be 2 to {self.scale}, the factor of these weights" if self.scale > 2 else "must be 2 here"
+            check_count("scale", scale, wanted, least=2, most=self.scale)
+        if max_side is not None:
+            check_count("max_side", max_side, "must be a number of pixels from 1 on")
+        return Options(int(scale or self.scale), int(max_side or 0), tile, self_ensemble, match_histogram, progress)
 
     def _fitted(self, size: Size, options: Options) -> Options:
         """The options with the smallest factor that gives the wanted longer side."""
