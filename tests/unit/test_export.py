@@ -386,7 +386,7 @@ def test_figures_that_cannot_be_measured_cost_the_export_only_if_they_were_asked
     def refuse(*_, **__):
         raise ZooError("no connection\nand no weights")
 
-    monkeypatch.setattr("zoo.models.linknet.evaluate.score", refuse)
+    monkeypatch.setattr("zoo.models.linknet.evaluate.confusion", refuse)
     argv = ["export", str(model), "--to", "onnx", "-o", str(tmp_path / "out")]
     assert main.main(argv) == 0
     told = capsys.readouterr()
