@@ -25,6 +25,7 @@ from zoo.benchmark.measuring import Measured
 from zoo.cards.card import read_card
 from zoo.cards.speeds import put_on_card
 from zoo.commands import main
+from zoo.hub import locate
 from zoo.models.evaluation import Speed
 
 
@@ -45,9 +46,9 @@ FOUND = [measured("a", "torch", [0.011, 0.010, 0.030]), measured("b", "onnx", [0
 def test_models_are_measured_in_processes_of_their_own(tiny_linknet: Path, capsys: pytest.CaptureFixture[str]):
     """With torch and, where it is installed, ONNX Runtime."""
     given = [str(tiny_linknet), "--sizes", "64x48", "--threads", "1", "--rounds", "2", "--form", "json"]
-    assert main.main(["benchmark", *given, "--engines", "torch,onnx", "--batch", "1,2"]) == 0
+    assert main.main(["benchmark", *given, "--engines", "torch,onnx", "--batch", "2"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert {(each["engine"], each["batch"]) for each in told["measured"]} >= {("torch", 1), ("torch", 2)}
+    assert {(each["engine"], each["batch"]) for each in told["measured"]} >= {("torch", 2)}
     for each in told["measured"]:
         assert len(each["seconds"]) == 2
         assert 0 < each["median"] < 5
@@ -147,7 +148,7 @@ def test_the_plot_has_a_dot_for_each(tmp_path: Path):
     report.plot(FOUND[:1], tmp_path / "plot.png")  # an axis of one value
 
 
-def test_candidates_are_all_combinations():
+def test_candidates_are_all_combinations(tmp_path: Path):
     found = candidates.candidates(["linknet", "xfeat"], ["torch", "torch-bfloat16", "onnx"], [], [1, 4], "cpu")
     assert len(found) == 2 * 2 * 3
     assert found[0].shape == (1, 3, 360, 480)
@@ -157,7 +158,11 @@ def test_candidates_are_all_combinations():
     half = report.baseline_of(found, "xfeat_free 4 bfloat16")
     assert (half.shape, half.engine, half.precision) == ((4, 1, 480, 640), "torch-bfloat16", "bfloat16")
     assert candidates.known(" onnx, all") == [*candidates.ENGINES]
-    sizes = candidates.candidates(["fast_style"], ["torch"], [], [1], "cpu")
+    card = shutil.copytree(locate.find("fast_style").folder, tmp_path / "fast_style")
+    assert candidates.candidates([str(card)], ["torch"], [], [1], "cpu")[0].size == "512x512"
+    results = (card / "results.json").read_text()
+    (card / "results.json").write_text(results.replace("engines: 512x512", "engines: 512x384"))
+    sizes = candidates.candidates([str(card)], ["torch"], [], [1], "cpu")
     assert sizes[0].size == "512x384"  # of the speeds on its card, not of its multiply-adds
 
 
