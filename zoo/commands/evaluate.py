@@ -6,12 +6,10 @@ import argparse
 import dataclasses
 import json
 import os
-import platform
 import shlex
 import subprocess
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -19,6 +17,7 @@ from zoo import load
 from zoo.base import __version__
 from zoo.base.errors import ZooError
 from zoo.base.files import read_text
+from zoo.base.packages import versions
 from zoo.base.paths import without_folders
 from zoo.base.registry import Architecture, card_names, import_object
 from zoo.base.text import first_line
@@ -254,7 +253,7 @@ def write(folder: Path, measured: Results, command: str) -> None:
     update: dict[str, Any] = {
         "figures": [_with_seeds(figure, measured, before) for figure in measured.figures],
         "command": command,
-        "versions": {"zoo": __version__, "python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
+        "versions": versions(PACKAGES),
         "commit": _commit(),
         "speed": measured.speed or before.speed,  # a benchmark may have written it since
     }

@@ -19,6 +19,7 @@ from typing import Any
 
 from zoo.base import __version__
 from zoo.base.memory import free_bytes, gigabytes
+from zoo.base.packages import version_of, versions_of
 from zoo.base.registry import card_names
 from zoo.base.text import first_line
 from zoo.doctor.findings import Finding, Report
@@ -52,7 +53,7 @@ def examine_machine(report: Report) -> None:
 
 def versions(report: Report) -> Iterator[Finding]:
     """Installed packages against the versions that the zoo needs."""
-    found = {name: version for name in SHOWN if (version := _version(name))}
+    found = versions_of(SHOWN)
     python = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     packages = ", ".join(f"{name} {version}" for name, version in found.items())
     values = {"zoo": __version__, "python": platform.python_version(), "system": platform.platform(), **found}
@@ -81,19 +82,12 @@ def _unmet(text: str) -> Finding | None:
     if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
         return None
     way = f"pip install '{wanted.name}{wanted.specifier}'"
-    if (have := _version(wanted.name)) is None:
+    if (have := version_of(wanted.name)) is None:
         return Finding("package", "error", f"{wanted.name} is not installed", way, (wanted.name,))
     if not wanted.specifier.contains(have, prereleases=True):
         told = f"{wanted.name} is {have}, the zoo needs {wanted.specifier}"
         return Finding("package", "error", told, way, (wanted.name,))
     return None
-
-
-def _version(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def devices(report: Report) -> Iterator[Finding]:
@@ -216,7 +210,7 @@ def _lacking(text: str) -> bool:
     wanted = Requirement(text)
     if wanted.name == DISTRIBUTION:  # an extra made of others
         return any(_lacking(each) for name in wanted.extras for each in _requires(name))
-    return (have := _version(wanted.name)) is None or not wanted.specifier.contains(have, prereleases=True)
+    return (have := version_of(wanted.name)) is None or not wanted.specifier.contains(have, prereleases=True)
 
 
 def models(report: Report) -> Iterator[Finding]:

@@ -14,13 +14,13 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 from zoo.base.errors import ZooError
+from zoo.base.packages import version_of
 from zoo.base.text import LINE, cell_text, first_line, shortened
 from zoo.cards.parity import Compared, Measured, OnRuntime
 from zoo.engines import Engine, engine_class
@@ -40,6 +40,7 @@ MIN_EQUAL = {"fp32": 0.9999, "fp16": 0.99}  # least fraction of equal pixels of 
 STRANGE = 2.0  # allowed mean difference of another int8 runtime, as a multiple of ONNX Runtime's
 COST = 0.01  # most that int8 may change the card's first figure, relative
 ROUNDING = 1.5e-4  # allowed difference of figures, which have four decimals: the last may fall either way
+NO_ENGINE = ("torch", "spandrel")  # runtimes that are packages without an engine of their own
 
 Opener: TypeAlias = "Callable[[str, Sequence[str]], Engine]"  # takes a runtime and names of outputs
 
@@ -238,8 +239,11 @@ def installed(kinds: Sequence[str]) -> dict[str, str]:
     """Names with versions, such as "onnxruntime 1.32.0", of the installed runtimes."""
     names = {}
     for kind in kinds:
-        with suppress(ZooError, PackageNotFoundError):
-            names[kind] = f"{kind} {version(kind)}" if kind in ("torch", "spandrel") else str(engine_class(kind).name)
+        with suppress(ZooError):
+            if kind not in NO_ENGINE:
+                names[kind] = str(engine_class(kind).name)
+            elif version := version_of(kind):
+                names[kind] = f"{kind} {version}"
     return names
 
 

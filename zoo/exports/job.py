@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 from zoo.base import __version__
 from zoo.base.errors import ZooError
+from zoo.base.packages import versions_of
 from zoo.cards import parity
 from zoo.cards.parity import Certificate
 from zoo.exports import certificate, convert, formats, metadata, parting, pictures, quantize, use
@@ -207,10 +207,6 @@ def write(subject: Subject, made: Made, folder: Path) -> Done:
 
 def certify(subject: Subject, made: Made, file: str, content: bytes) -> Certificate:
     """The entry of the file in ``parity.json``."""
-    versions = {}
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
     return Certificate(
         file=file,
         sha256=hashlib.sha256(content).hexdigest(),
@@ -218,6 +214,6 @@ def certify(subject: Subject, made: Made, file: str, content: bytes) -> Certific
         zoo_version=__version__,
         exporter=made.entries["exporter"],
         precision=subject.settings.precision,
-        versions=versions,
+        versions=versions_of(PACKAGES),
         runtimes={each.name: each.certified() for each in made.found},
     )

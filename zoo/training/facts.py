@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import platform
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from zoo.base import __version__
+from zoo.base.packages import versions
 from zoo.nn.learning import RunFolder
 from zoo.training.progress import monitor_of
 from zoo.training.states import Facts
 
-PACKAGES = ("torch", "lightning", "timm", "albumentations", "numpy", "opencv-python-headless", "pillow")
+PACKAGES = ("torch", "lightning", "timm", "albumentations", "numpy", "opencv-python-headless", "pillow")  # of figures
 
 
 class RunFacts(Callback):
@@ -25,13 +22,4 @@ class RunFacts(Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         digests = data.digests() if hasattr(data, "digests") else {}  # of another package
-        Facts(versions(), digests, trainer.world_size, monitor_of(pl_module) or ()).write(run)
-
-
-def versions() -> dict[str, str]:
-    """Versions of the zoo and of the packages that figures depend on."""
-    found = {"zoo": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
+        Facts(versions(PACKAGES), digests, trainer.world_size, monitor_of(pl_module) or ()).write(run)
