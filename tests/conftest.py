@@ -17,6 +17,12 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the parallelism: threads of several would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: tests that wait, for servers, other processes or a scheduler, leave a core idle."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
 MODELS = [Path(__file__).with_name("models")]  # ZOO_TEST_MODELS names further folders, of other packages
 MODELS += map(Path, filter(None, os.environ.get("ZOO_TEST_MODELS", "").split(os.pathsep)))
 
