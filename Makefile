@@ -18,6 +18,8 @@ quickstart: $(VENV)/.installed
 	$(BIN)/zoo fit --recipe linknet_streets.yaml
 	$(BIN)/zoo predict linknet $(SAMPLE) -o runs/quickstart
 
+# Most tests of commands start Python: compiling torch's modules again each time would take more than half of the start.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
