@@ -8,7 +8,7 @@ const MOST = 40_000, LEAST = 400; // samples
 const SURE = 0.999, FIRST = 12; // matches that the first samples are drawn from
 const BRIEF = 4, LONG = 100; // rounds of weighted least squares for a candidate, and for the result
 const QUANTILE = 3.64; // of the error's length, in standard deviations
-const REACH = 1.5; // thresholds: distance from which on a match has no weight
+const REACH = 2.5; // thresholds: distance from which on a match has no weight
 const SQUARE = 2; // sides of the square that samples are mapped from
 
 /** Gives {matrix, inliers} with 1 in the lower right, or null.
