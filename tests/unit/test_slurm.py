@@ -1,7 +1,11 @@
-"""A job of a real SLURM is interrupted, requeued, preempted and finished; skipped where SLURM is not installed."""
+"""Jobs of a real SLURM: one is interrupted, requeued, preempted and finished, one shares pictures.
+
+They are skipped where SLURM is not installed.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from forked import Ranks
 from scheduler import Slurm, missing
@@ -83,3 +88,22 @@ def test_a_job_that_asks_for_another_start_and_is_preempted_ends_with_the_weight
     row = next(line.split() for line in capsys.readouterr().out.splitlines() if "runs/mini" in line)
     assert row[:4] == ["runs/mini/version_0", "complete", "3", "12"]
     assert row[-1] == job
+
+
+def test_the_tasks_of_srun_share_the_pictures(
+    slurm: Slurm, tiny_linknet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    (tmp_path / "in").mkdir()
+    for number in range(5):
+        Image.effect_noise((64, 64), 60).convert("RGB").save(tmp_path / "in" / f"{number}.png")
+    zoo = str(Path(sys.executable).with_name("zoo"))
+    told = slurm.ask("srun", "--ntasks=2", zoo, "predict", str(tiny_linknet), "in", "-o", "out")
+    assert sorted(told.splitlines()) == ["2 of 2 pictures: out", "3 of 3 pictures: out"]
+    for task, names in enumerate((["0", "2", "4"], ["1", "3"])):
+        lines = (tmp_path / "out" / f"results-{task}-of-2.jsonl").read_text().splitlines()
+        assert [json.loads(line)["file"] for line in lines] == [f"in/{name}.png" for name in names]
+    assert {path.name for path in (tmp_path / "out").glob("*_mask.png")} == {
+        f"{number}_mask.png" for number in range(5)
+    }
