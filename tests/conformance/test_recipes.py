@@ -1,7 +1,8 @@
-"""Every recipe in the folder."""
+"""Every recipe in the folder. ZOO_TEST_ACCELERATOR=gpu trains them on a GPU."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from zoo.commands import main
 from zoo.training import recipes
 
 RECIPES = recipes.names()
+ACCELERATOR = os.environ.get("ZOO_TEST_ACCELERATOR", "cpu")
 
 
 @pytest.fixture(params=RECIPES)
@@ -52,7 +54,7 @@ def test_runs_two_steps(
     content = yaml.safe_load(recipe.read_text())
     name = content["model"]["class_path"].split(".")[2]
     monkeypatch.chdir(tmp_path)
-    arguments = ["--trainer.accelerator=cpu", "--trainer.max_steps=2", "--trainer.check_val_every_n_epoch=1"]
+    arguments = [f"--trainer.accelerator={ACCELERATOR}", "--trainer.max_steps=2", "--trainer.check_val_every_n_epoch=1"]
     data = tiny(name).miniature(content, tmp_path / "data")
     assert main.main(["fit", "--recipe", recipe.name, *data, *arguments, "--debug"]) == 0
     run = tmp_path / "runs" / recipe.stem / "version_0"
