@@ -18,9 +18,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the parallelism: thre
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_xdist_auto_num_workers() -> int:
+def pytest_xdist_auto_num_workers() -> int | None:
     """One worker more than cores: tests that wait, for servers, other processes or a scheduler, leave a core idle."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist takes that number
+    from zoo.base.processes import processors
+
+    return processors() + 1
 
 
 MODELS = [Path(__file__).with_name("models")]  # ZOO_TEST_MODELS names further folders, of other packages
