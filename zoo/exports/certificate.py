@@ -77,6 +77,7 @@ class Reference:
 
     @classmethod
     def of(cls, net: Model, inputs: list[Input]) -> Reference:
+        """What torch answers to the inputs, each in a blend of styles where the network has some."""
         answers, names = [], list(net.outputs)
         weights = [blend(net, len(each.x), number) for number, each in enumerate(inputs)]
         for each, blended in zip(inputs, weights, strict=True):
