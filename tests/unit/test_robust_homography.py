@@ -50,6 +50,17 @@ def test_it_is_nearer_to_the_truth_than_where_it_began():
     assert np.mean(ours) < 0.95 * np.mean(theirs)
 
 
+def test_matches_with_errors_near_the_threshold_still_count():
+    """With weights that end at 1.5 thresholds the result is 1.5 times as far off as where it began."""
+    ours, theirs = [], []
+    for seed in range(40):
+        matches = drawn(2.0, seed, count=60, wrong=20)
+        begun, _ = cv2.findHomography(matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, 3.0)
+        theirs.append(off(begun))
+        ours.append(off(settled(begun, matches, REACH * 3.0)))
+    assert np.mean(ours) < 1.25 * np.mean(theirs)
+
+
 @pytest.mark.parametrize("kind", ["few", "none", "one place", "line", "nowhere"])
 def test_matches_without_an_answer_are_no_error(kind: str):
     matches = drawn(0.5)

@@ -18,7 +18,7 @@ SAMPLES = 10_000  # largest number of MAGSAC++ iterations
 ROUNDS = 100  # most rounds of weighted least squares
 STEP = 1e-9  # largest relative change of an entry in the last round
 QUANTILE = 3.64  # of an error's length, in standard deviations
-REACH = 2.5  # thresholds: distance from which on a match has no weight; by 1.5, pairs with few matches get worse
+REACH = 2.5  # thresholds: distance from which on a match has no weight; by 1.5, noisy matches fit worse
 
 
 def homography_of(matches: np.ndarray, threshold: float) -> np.ndarray | None:
