@@ -267,7 +267,7 @@ def test_a_bad_picture_costs_none_of_its_batch(here: Path, tiny_linknet: Path, m
     watch(monkeypatch, Segmenter, lambda pictures, **_: given.append(pictures))
     Path("in/a_torn.png").write_bytes(Path("in/street.png").read_bytes()[:900])
     assert predict(tiny_linknet, "in", "--batch-size", "2") == 2
-    assert [len(one) if type(one) is list else 1 for one in given] == [2, 1]
+    assert sorted(len(one) if type(one) is list else 1 for one in given) == [1, 2]  # threads take batches in any order
     assert written("mask") == ["street_2_mask.png", "street_mask.png", "sub/street_mask.png"]
     out, err = capsys.readouterr()
     assert "3 of 4 pictures" in out
