@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from zoo.models.xfeat import robust
 from zoo.models.xfeat.robust import REACH, errors, homography_of, settled
 from zoo.pictures.geometry import corner_points, transform_points
 
@@ -59,6 +60,30 @@ def test_matches_with_errors_near_the_threshold_still_count():
         theirs.append(off(begun))
         ours.append(off(settled(begun, matches, REACH * 3.0)))
     assert np.mean(ours) < 1.25 * np.mean(theirs)
+
+
+def by_rounds_alone(matrix: np.ndarray, matches: np.ndarray, reach: float) -> tuple[np.ndarray, int]:
+    """The homography at which rounds settle that foresee nothing, as those of the page do; and their number."""
+    for number in range(1, 1000):
+        before, matrix = matrix, robust._fitted(matches, robust._weights(errors(matrix, matches), reach))
+        if np.max(np.abs(matrix - before) / (np.abs(before) + 1e-6)) < robust.STEP:
+            return matrix, number
+    raise AssertionError("they do not settle")
+
+
+def test_half_of_the_rounds_lead_to_the_same_fixed_point(monkeypatch: pytest.MonkeyPatch):
+    fitted, calls, slow = robust._fitted, [], 0
+    monkeypatch.setattr(robust, "_fitted", lambda *given: calls.append(1) or fitted(*given))
+    for seed in range(20):
+        matches = drawn(1.5, seed, count=100, wrong=40)
+        begun, _ = cv2.findHomography(matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, 3.0)
+        found = settled(begun, matches, REACH * 3.0)
+        fast = len(calls)
+        want, rounds = by_rounds_alone(begun, matches, REACH * 3.0)
+        del calls[fast:]
+        slow += rounds
+        np.testing.assert_allclose(transform_points(found, CORNERS), transform_points(want, CORNERS), atol=1e-3)
+    assert len(calls) < 0.5 * slow, (len(calls), slow)
 
 
 @pytest.mark.parametrize("kind", ["few", "none", "one place", "line", "nowhere"])

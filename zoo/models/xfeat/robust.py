@@ -2,12 +2,13 @@
 
 OpenCV's MAGSAC++ (https://arxiv.org/abs/1912.05909) fits samples of the matches and stops early: its corners depend on
 the order of the matches. From its result, least squares with the weights of MAGSAC++ are iterated to their fixed point.
-The page of ``zoo demo`` does the same in JavaScript.
+The page of ``zoo demo`` goes there as well, in JavaScript and by more rounds.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ from zoo.pictures.geometry import transform_points
 SAMPLES = 10_000  # largest number of MAGSAC++ iterations
 ROUNDS = 100  # most rounds of weighted least squares
 STEP = 1e-9  # largest relative change of an entry in the last round
+NEAR = 1e-3  # change from which on the fixed point is near enough to be foreseen, and no other is
+PAST = 4  # rounds from which it is foreseen
 QUANTILE = 3.64  # of an error's length, in standard deviations
 REACH = 2.5  # thresholds: distance from which on a match has no weight; by 1.5, noisy matches fit worse
 
@@ -47,15 +50,33 @@ def settled(matrix: np.ndarray, matches: np.ndarray, reach: float) -> np.ndarray
         matches: matched points ``(K, 4)``: x and y in a, x and y in b.
         reach: distance in pixels of b from which on a match has no weight.
     """
+    past, before = list[tuple[np.ndarray, np.ndarray]](), math.inf
     for _ in range(ROUNDS):
         better = _fitted(matches, _weights(errors(matrix, matches), reach))
         if better is None:
             return matrix
-        step = np.max(np.abs(better - matrix) / (np.abs(matrix) + 1e-6))
-        matrix = better
+        step = float(np.max(np.abs(better - matrix) / (np.abs(matrix) + 1e-6)))
         if step < STEP:
-            break
-    return matrix
+            return better
+        past = [*past, (matrix, better)][-PAST:] if step < min(NEAR, before) else [(matrix, better)]
+        matrix, before = _foreseen(past), step
+    return past[-1][1]
+
+
+def _foreseen(past: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The fixed point, if rounds were linear: Anderson's acceleration (https://doi.org/10.1145/321296.321305).
+
+    Args:
+        past: homographies ``(3, 3)``, each with the one that a round made of it.
+    """
+    if len(past) == 1:
+        return past[0][1]
+    scale = np.abs(past[-1][0]).ravel() + 1e-6
+    given, made = (np.stack([each.ravel() / scale for each in part]) for part in zip(*past, strict=True))
+    steps = made - given
+    parts = np.linalg.lstsq(np.diff(steps, axis=0).T, steps[-1], rcond=1e-10)[0]
+    ahead: np.ndarray = (made[-1] - np.diff(made, axis=0).T @ parts) * scale
+    return ahead.reshape(3, 3)
 
 
 def errors(matrix: np.ndarray, matches: np.ndarray) -> np.ndarray:
