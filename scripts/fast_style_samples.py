@@ -3,8 +3,9 @@
 python scripts/fast_style_samples.py cards/fast_style          (needs scikit-image)
 
 The photographs come with scikit-image: astronaut (NASA) and rocket (SpaceX) are in the public domain, chelsea (Stefan
-van der Walt) and coffee (Rachel Michetti) are CC0. Of other pictures, which may not go on a card, the same sheets are
-drawn elsewhere, to look at them:
+van der Walt) and coffee (Rachel Michetti) are CC0. Beside L-BFGS stand hubble_deep_field (NASA, public domain) and
+camera (Lav Varshney, CC0) as well. Of other pictures, which may not go on a card, the same sheets are drawn elsewhere,
+to look at them:
 
 python scripts/fast_style_samples.py cards/fast_style --root FOLDER --out FOLDER
 
@@ -28,6 +29,7 @@ from zoo import load
 from zoo.base.files import replace
 from zoo.data.pictures import find_pictures
 from zoo.models.fast_style.evaluate import brought_to, loss_of, one_style
+from zoo.models.fast_style.evaluate import painted as painted_in
 from zoo.models.fast_style.net import FastStyle
 from zoo.models.fast_style.reference import Descent
 from zoo.pictures.images import open_rgb
@@ -36,8 +38,9 @@ from zoo.pictures.tensors import to_array
 
 STREET = Path(__file__).parents[1] / "cards" / "linknet_camvid" / "samples" / "street.jpg"
 PICTURES = ("coffee", "astronaut", "chelsea", "rocket")
+FURTHER = ("hubble_deep_field", "camera")  # pictures that are only compared with L-BFGS
 WIDE, CELL, NARROW = 400, 300, 220  # width of a cell in pixels: of a mask's sheet, of sheets of styles, of a strip
-SIDE = 320  # longer side of pictures beside L-BFGS
+SIDE, SHRUNK = 320, 262  # longer side of pictures beside L-BFGS, and of their cells on the sheet
 COLUMNS = 4  # of the sheet of all styles
 SHOWN = 3  # styles on the sheet of several photographs
 STRENGTHS = (0.25, 0.5, 0.75, 1.0)
@@ -45,10 +48,10 @@ BLENDS = (1.0, 0.75, 0.5, 0.25, 0.0)  # weights of the first of two styles
 QUALITY, LEAST_QUALITY, MAX_BYTES = 85, 55, 235_000  # quality of a JPEG, and bytes of a file: five are below 1.2 MB
 
 
-def published() -> list[Image.Image]:
+def published(names: Sequence[str] = PICTURES) -> list[Image.Image]:
     from skimage import data
 
-    return [Image.fromarray(getattr(data, name)()).convert("RGB") for name in PICTURES]
+    return [Image.fromarray(getattr(data, name)()).convert("RGB") for name in names]
 
 
 def painted(net: FastStyle, picture: Image.Image, **options: object) -> np.ndarray:
@@ -116,9 +119,8 @@ def optimised(net: FastStyle, card: Path, pictures: Sequence[Image.Image], vgg: 
         descent = Descent(criterion, torch.from_numpy(style), "content", clip=True)
         with torch.autocast("cpu", torch.bfloat16):
             *_, last = descent.steps(x, iterations)
-        made = net.engine(x.numpy(), style)[0]
-        rows.append([to_array(x[0]), to_array(torch.from_numpy(made[0])), to_array(last.picture[0])])
-    return contact_sheet(rows, ("photograph", "network", f"L-BFGS, {iterations} iterations"), width=SIDE)
+        rows.append([to_array(x[0]), to_array(painted_in(net, x, number)[0]), to_array(last.picture[0])])
+    return contact_sheet(rows, ("photograph", "network", f"L-BFGS, {iterations} iterations"), width=SHRUNK)
 
 
 def save(picture: Image.Image, path: Path) -> None:
@@ -140,7 +142,7 @@ def main() -> None:
         "--out", type=Path, help="folder of the sheets; by default the card's, unless of other pictures"
     )
     parser.add_argument("--vgg", help="weights of VGG-16, for the sheet beside L-BFGS")
-    parser.add_argument("--iterations", type=int, default=300, help="iterations of L-BFGS")
+    parser.add_argument("--iterations", type=int, default=500, help="iterations of L-BFGS")
     options = parser.parse_args()
     if options.root and options.out is None:
         parser.error("other pictures may not be redistributed: give --out, a folder other than the card")
@@ -153,7 +155,8 @@ def main() -> None:
     save(strengths(net, pictures[-2 if len(pictures) > 1 else 0]), out / "strength.jpg")
     save(blends(net, pictures[0]), out / "blend.jpg")
     if options.vgg:
-        sheet = optimised(net, options.card, pictures, options.vgg, options.iterations)
+        compared = pictures if options.root else published(PICTURES + FURTHER)
+        sheet = optimised(net, options.card, compared, options.vgg, options.iterations)
         save(sheet, out / "optimised.jpg")
     save(masked(net), out / "mask.jpg")
 

@@ -18,13 +18,18 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the parallelism: thre
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with the slowest tests: none of them is left for the end, when the other cores have nothing to do."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_xdist_auto_num_workers() -> int | None:
-    """One worker more than cores: tests that wait, for servers, other processes or a scheduler, leave a core idle."""
+    """Two workers more than cores: tests that wait, for servers, other processes or a scheduler, leave cores idle."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist takes that number
     from zoo.base.processes import processors
 
-    return processors() + 1
+    return processors() + 2
 
 
 MODELS = [Path(__file__).with_name("models")]  # ZOO_TEST_MODELS names further folders, of other packages

@@ -26,6 +26,7 @@ from zoo.training import recipes
 
 ARGUMENTS = {"styles": ["red", "green", "blue"], "channels": 4, "blocks": 1}
 OPTIONS = {"style": [["blue"], ["red", "green"], ["{red: 2, blue: 0.5}"]], "mask": [["picture.png"]]}
+OPTIONS["grain"] = [["0"], ["0.2"], ["null"]]
 CHANNELS = 3
 SIZES = [(1, 1), (3, 5), (1, 40), (31, 17), (13, 50), (24, 32)]
 LAYERS = {"style_layers": {"relu1_2": 1.0, "relu2_2": 1.0}, "content_layers": {"relu2_2": 1.0}}
@@ -254,7 +255,11 @@ def test_refuses_what_it_cannot_be():
         FastStyleModule(vgg=None, styles={"mine": Path("nowhere.jpg")}, **LAYERS)
     with pytest.raises(ZooError, match="styles_per_picture must be 1 or more"):
         FastStyleModule(vgg=None, styles_per_picture=0, **LAYERS)
-    for name in ("grid_weight", "noise", "style_lr_factor"):
+    for name in ("trunk_after", "noise"):
+        for value in (-1.0, 1.1, math.nan):
+            with pytest.raises(ZooError, match=rf"model\.{name} must be from 0 to 1, not {value}"):
+                FastStyleModule(vgg=None, **{name: value}, **LAYERS)
+    for name in ("grid_weight", "steady_weight", "style_lr_factor"):
         for value in (-1.0, math.nan, math.inf):
             with pytest.raises(ZooError, match=rf"model\.{name} must be 0 or more, not {value}"):
                 FastStyleModule(vgg=None, **{name: value}, **LAYERS)

@@ -19,6 +19,7 @@ from zoo.base.errors import ZooError
 from zoo.commands import main
 from zoo.data.style import draw_pattern, read_style
 from zoo.models.fast_style.module import FastStyleModule
+from zoo.pictures.tensors import with_grain
 
 LAYERS = {"style_layers": {"relu1_1": 1.0, "relu2_1": 1.0}, "content_layers": {"relu2_1": 1.0}}
 NAMES = ("cat", "coffee", "pattern")
@@ -127,12 +128,58 @@ def test_a_grid_costs(files: dict[str, Path]):
     assert losses[1] - losses[0] > 0.9 * 5 * variance
 
 
+def test_strokes_that_follow_the_strides_cost(files: dict[str, Path]):
+    """The painting of a moved picture is to be the moved painting, as it is where only the pixel itself counts."""
+    module, x, mix = at(made(files, steady_weight=3.0), 5), batch(2), torch.eye(3)[:2]
+    module.net.forward = lambda x, mix=None: 1 - x
+    assert float(module.unsteadiness(x, module(x, mix), mix)) == 0
+
+    def with_strides(x: Tensor, mix: Tensor | None = None) -> Tensor:
+        grid = torch.zeros_like(x)
+        grid[..., ::4] = 0.4
+        return x + grid
+
+    module.net.forward = with_strides
+    costs = [float(at(module, step).unsteadiness(x, with_strides(x), mix)) for step in range(20)]
+    assert costs == pytest.approx([cost if cost < 0.01 else 2 * 0.4**2 / 4 for cost in costs], rel=0.1)
+    assert 1 <= sum(cost < 0.01 for cost in costs) <= 12  # moved by 0 columns
+
+
+def test_the_cost_of_strokes_that_do_not_move_along_is_part_of_the_loss(files: dict[str, Path]):
+    logged: dict[str, Tensor] = {}
+    losses = []
+    for weight in (0.0, 1e4):
+        module = at(made(files, steady_weight=weight, noise=0.1), 5)
+        module.log, module.log_dict = (lambda *values, **options: None), logged.update
+        losses.append(module.train().training_step(batch(), 0).item())
+    assert losses[1] - losses[0] == pytest.approx(float(logged["train/steady"].detach()), rel=1e-3)
+    assert logged["train/steady"] > 0
+
+
+@pytest.mark.parametrize("side", [12, 13, 20, 64])
+def test_small_crops_are_compared_as_well(files: dict[str, Path], side: int):
+    module, x, mix = at(made(files, steady_weight=3.0), 6), torch.rand(1, 3, side, side), torch.eye(3)[:1]
+    assert torch.isfinite(module.unsteadiness(x, module(x, mix), mix))
+
+
+def test_validation_sees_what_predictions_see(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch):
+    """The grain that every picture gets, as strong as the noise in training."""
+    module, given = made(files, noise=0.1), []
+    assert module.net.grain == module.arguments["grain"] == 0.1
+    module.log_means = lambda values: None
+    module.net.register_forward_hook(lambda net, inputs, result: given.append(inputs[0]))
+    module.validation_step(x := batch(1), 0)
+    assert torch.equal(given[0], with_grain(x, 0.1))
+    assert float((given[0] - x).std()) > 0.05
+
+
 def test_random_numbers_of_the_training_stay_alone(files: dict[str, Path]):
     module = at(made(files, noise=0.1), 5)
     torch.manual_seed(3)
     state = torch.random.get_rng_state()
     module.drawn_styles(4)
     module.noisy(batch())
+    module.unsteadiness(batch(), batch(), torch.eye(3)[[0, 1, 2, 0]])
     assert torch.equal(state, torch.random.get_rng_state())
 
 

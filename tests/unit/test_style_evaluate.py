@@ -122,7 +122,7 @@ class Told(Model):
 
     def __init__(self, answer: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
-        self.answer, self.weight, self.styles = answer, nn.Parameter(torch.zeros(1)), NAMES
+        self.answer, self.weight, self.styles, self.grain = answer, nn.Parameter(torch.zeros(1)), NAMES, 0.0
 
     def forward(self, x: Tensor, mix: Tensor | None = None) -> Tensor:
         return x if mix is None else self.answer(x, mix)  # without weights multiply-adds are counted

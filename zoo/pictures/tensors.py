@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.pictures.grain import grain
 from zoo.pictures.images import Picture, to_floats, to_pixels
 
 
@@ -17,3 +18,10 @@ def to_tensor(picture: Picture) -> Tensor:
 def to_array(tensor: Tensor) -> np.ndarray:
     """``(3, H, W)`` in 0..1 -> ``(H, W, 3)`` uint8."""
     return to_pixels(tensor.detach().float().cpu().numpy())
+
+
+def with_grain(pictures: Tensor, strength: float) -> Tensor:
+    """Pictures ``(B, 3, H, W)`` in 0..1 with the grain of :func:`zoo.pictures.grain.grained`, each with the same."""
+    height, width = pictures.shape[2:]
+    levels = torch.from_numpy(grain(height, width, strength)).movedim(-1, 0)
+    return (pictures + levels.to(pictures) / 255).clamp(0, 1)

@@ -9,6 +9,7 @@ using uchar = unsigned char;
 enum { CV_8U, CV_32F, CV_64F, CV_8UC3 };
 
 namespace cv {
+template <class T> T saturate_cast(int value);
 struct Size { Size(); Size(int width, int height); int width, height; };
 struct Rect { Rect(int x, int y, int width, int height); int x, y, width, height; };
 struct Scalar { Scalar(); double& operator[](int i); };
@@ -46,6 +47,7 @@ struct Mat {
     template <class T> T* ptr(int i, int j);
     template <class T> void forEach(const std::function<void(T&, const int*)>& call);
     bool empty() const;
+    Mat clone() const;
     MatSize size;
     int rows, cols;
 };

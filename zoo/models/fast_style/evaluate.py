@@ -31,12 +31,12 @@ from zoo.nn.losses.style_transfer import StyleTransferLoss
 from zoo.nn.metrics.artefacts import MIN_SIDE, periodic_energy
 from zoo.nn.metrics.style import color_quantiles, distance, patch_quantiles
 from zoo.pictures.images import open_rgb
-from zoo.pictures.tensors import to_array, to_tensor
+from zoo.pictures.tensors import to_array, to_tensor, with_grain
 
 CONTENT, NETWORK = "the content itself", "network"
 NOT_OF_THE_LOSS = {  # arguments
-    "channels", "blocks", "styles_per_picture", "trunk_after", "grid_weight", "noise", "style_lr_factor", "optimizer",
-    "lr_scheduler", "log_pictures_every",
+    "channels", "blocks", "styles_per_picture", "trunk_after", "grid_weight", "noise", "steady_weight",
+    "style_lr_factor", "optimizer", "lr_scheduler", "log_pictures_every",
 }  # fmt: skip
 SIDE = 512  # side in pixels of the picture for which the cost is counted
 TIMED, PASSES = 3, 5  # pictures that are timed, and timed passes of the network on each
@@ -151,8 +151,9 @@ def one_style(net: FastStyle, number: int) -> np.ndarray:
 
 @torch.inference_mode()
 def painted(net: FastStyle, content: Tensor, number: int) -> Tensor:
-    """The network's picture ``(1, 3, H, W)`` in one style, by its engine, clipped to 0..1."""
-    made = torch.from_numpy(net.engine(content.cpu().numpy(), one_style(net, number))[0])
+    """The network's picture ``(1, 3, H, W)`` in one style, by its engine, with its grain, clipped to 0..1."""
+    given = with_grain(content, net.grain)
+    made = torch.from_numpy(net.engine(given.cpu().numpy(), one_style(net, number))[0])
     return made.clamp(0, 1).to(content.device)
 
 

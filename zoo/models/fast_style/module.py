@@ -21,9 +21,10 @@ from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.style_transfer import TOLD, StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
 from zoo.pictures.sheets import contact_sheet
-from zoo.pictures.tensors import to_array
+from zoo.pictures.tensors import to_array, with_grain
 
 GRID_WINDOWS = (8, 16)  # strides: in smaller windows a stroke looks like a grid
+BORDER = 16  # pixels at the border of a picture whose painting depends on what lies beyond
 ROWS = 3  # rows on a sheet of validation pictures
 CONTENT_LAYERS = {"relu3_3": 1.0, "relu4_2": 0.5}  # by relu4_2 alone a network loses the shapes
 STYLE_LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
@@ -58,8 +59,9 @@ class FastStyleModule(Learner):
         color_weight: weight of the colour term.
         tv_weight: weight of the total variation.
         grid_weight: weight of :func:`zoo.nn.losses.grid.grid_loss`, against patterns that repeat with the stride.
-        noise: standard deviation of noise on the training pictures, which the painting should not show, so that the
-            frames of a video are painted alike.
+        noise: standard deviation of noise on the training pictures, from 0 to 1: strokes begin from it where a picture
+            is flat. Predictions get as much.
+        steady_weight: weight of :meth:`unsteadiness`, so that strokes move along with the picture.
         vgg: "timm", or the path of a safetensors file with VGG-16. None: random weights, which show colours and
             roughness but no shapes, for a try without any download.
         style_lr_factor: learning rate of the vectors of the styles, relative to the trunk's: a step changes the vectors
@@ -70,6 +72,7 @@ class FastStyleModule(Learner):
     """
 
     learns_from = PictureCrops
+    monitor = ("val/loss", "min")  # selects the best checkpoint
     net: FastStyle
     criterion: StyleTransferLoss
     shown: list[list[Tensor]]  # rows of the sheet: content, and a picture of each style
@@ -91,6 +94,7 @@ class FastStyleModule(Learner):
         tv_weight: float = 15.0,
         grid_weight: float = 0.0,
         noise: float = 0.0,
+        steady_weight: float = 0.0,
         vgg: str | None = "timm",
         style_lr_factor: float = 1.0,
         optimizer: OptimizerCallable = torch.optim.Adam,
@@ -99,11 +103,11 @@ class FastStyleModule(Learner):
     ) -> None:
         super().__init__("content", "style", "color", "tv", "loss")
         self.paintings = paintings = read_styles(styles, style_size, style_sizes or {})
-        check_numbers(styles_per_picture, trunk_after, grid_weight, noise, style_lr_factor)
-        self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks}
-        self.net = FastStyle(list(paintings), channels, blocks).begin(list(paintings.values()))
+        check_numbers(styles_per_picture, trunk_after, noise, grid_weight, steady_weight, style_lr_factor)
+        self.arguments = {"styles": list(paintings), "channels": channels, "blocks": blocks, "grain": noise}
+        self.net = FastStyle(list(paintings), channels, blocks, noise).begin(list(paintings.values()))
         self.trunk_after, self.styles_per_picture = trunk_after, min(styles_per_picture, len(paintings))
-        self.grid_weight, self.noise = grid_weight, noise
+        self.grid_weight, self.noise, self.steady_weight = grid_weight, noise, steady_weight
         content_layers, style_layers = content_layers or CONTENT_LAYERS, style_layers or STYLE_LAYERS
         criterion = StyleTransferLoss(
             VGGFeatures(list({**style_layers, **content_layers}), weights=vgg, pooling="average", padding="replicate"),
@@ -112,8 +116,7 @@ class FastStyleModule(Learner):
         )  # fmt: skip
         self.hold(criterion=criterion)
         self.style_lr_factor, self.optimizer, self.lr_scheduler = style_lr_factor, optimizer, lr_scheduler
-        self.monitor, self.pictures = ("val/loss", "min"), PictureLog(log_pictures_every)
-        self.shown, self.steps, self.left_out = [], 0, 0
+        self.pictures, self.shown, self.steps, self.left_out = PictureLog(log_pictures_every), [], 0, 0
 
     def forward(self, x: Tensor, mix: Tensor | None = None) -> Tensor:
         return self.net(self.as_weights(x), None if mix is None else self.as_weights(mix)).float()
@@ -123,25 +126,51 @@ class FastStyleModule(Learner):
         each = self.styles_per_picture
         targets = {layer: f.repeat_interleave(each, 0) for layer, f in self.criterion.targets(batch).items()}
         contents = batch.repeat_interleave(each, 0)
-        pictures = self(self.noisy(contents), mix)
+        given = self.noisy(contents)
+        pictures = self(given, mix)
         terms = self.criterion.terms(pictures, targets, mix)
         loss = terms.pop("loss")
         if self.grid_weight:
             terms["grid"] = self.grid_weight * grid_loss(pictures, contents, STRIDE, GRID_WINDOWS)
             loss = loss + terms["grid"]
+        if self.steady_weight:
+            terms["steady"] = self.steady_weight * self.unsteadiness(given, pictures, mix)
+            loss = loss + terms["steady"]
         self.log("train/loss", loss, prog_bar=True)
         self.log_dict({f"train/{name}": term for name, term in terms.items()})
         return loss
 
-    def generator(self) -> torch.Generator:
+    def unsteadiness(self, contents: Tensor, pictures: Tensor, mix: Tensor) -> Tensor:
+        """Mean squared difference between paintings and the paintings of the same contents moved by a few pixels.
+
+        They differ where strokes follow the strides of the network instead of the picture. Borders are left out: what
+        lies beyond them is unknown to one of the two.
+
+        Args:
+            contents: contents ``(B, 3, H, W)``, with their noise.
+            pictures: their paintings, of the same shape.
+            mix: weights of the styles ``(B, S)``.
+        """
+        down, right = torch.randint(STRIDE, (2,), generator=self.generator(1)).tolist()
+        height, width = (max(1, side - STRIDE) for side in contents.shape[2:])
+        rows, columns = slice(down, down + height), slice(right, right + width)
+        difference = pictures[..., rows, columns] - self(contents[..., rows, columns], mix)
+        edge = min(BORDER, (min(height, width) - 1) // 2)
+        return difference[..., edge : height - edge, edge : width - edge].square().mean()
+
+    def generator(self, purpose: int = 0) -> torch.Generator:
         """Random numbers that follow from step and rank, so that a resumed training goes on the same."""
         processes = self.trainer.world_size if self._trainer else 1
-        return torch.Generator().manual_seed(self.global_step * processes + self.global_rank)
+        return torch.Generator().manual_seed(self.global_step * processes + self.global_rank + (purpose << 40))
 
     def noisy(self, pictures: Tensor) -> Tensor:
         if not self.noise:
             return pictures
         return pictures + self.noise * torch.randn(pictures.shape, generator=self.generator()).to(pictures)
+
+    def grained(self, pictures: Tensor) -> Tensor:
+        """Pictures with the grain that predictions get, as strong as the noise in training."""
+        return with_grain(pictures, self.noise)
 
     def drawn_styles(self, pictures: int) -> Tensor:
         """Weights ``(pictures * styles_per_picture, S)`` of this step's styles."""
@@ -157,10 +186,11 @@ class FastStyleModule(Learner):
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         mix = self.one_style(batch_idx).expand(len(batch), -1)
-        picture = self(batch, mix)
+        given = self.grained(batch)
+        picture = self(given, mix)
         self.log_means(self.criterion.terms(picture, self.criterion.targets(batch), mix))
         if batch_idx < ROWS:
-            painted = [self(batch[:1], self.one_style(number))[0] for number in range(len(self.net.styles))]
+            painted = [self(given[:1], self.one_style(number))[0] for number in range(len(self.net.styles))]
             self.shown.append([batch[0], *painted])
         return picture
 
@@ -204,7 +234,12 @@ class FastStyleModule(Learner):
 
 
 def check_numbers(
-    styles_per_picture: int, trunk_after: float, grid_weight: float, noise: float, style_lr_factor: float
+    styles_per_picture: int,
+    trunk_after: float,
+    noise: float,
+    grid_weight: float,
+    steady_weight: float,
+    style_lr_factor: float,
 ) -> None:
     """Refuses arguments that are out of their range.
 
@@ -213,9 +248,11 @@ def check_numbers(
     """
     if styles_per_picture < 1:
         raise ZooError(f"model.styles_per_picture must be 1 or more, not {styles_per_picture}")
-    if not 0 <= trunk_after <= 1:
-        raise ZooError(f"model.trunk_after must be from 0 to 1, not {trunk_after}")
-    for name, value in (("grid_weight", grid_weight), ("noise", noise), ("style_lr_factor", style_lr_factor)):
+    for name, value in {"trunk_after": trunk_after, "noise": noise}.items():
+        if not 0 <= value <= 1:
+            raise ZooError(f"model.{name} must be from 0 to 1, not {value}")
+    weights = {"grid_weight": grid_weight, "steady_weight": steady_weight, "style_lr_factor": style_lr_factor}
+    for name, value in weights.items():
         if not 0 <= value < float("inf"):
             raise ZooError(f"model.{name} must be 0 or more, not {value}")
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.base.bounds import Depth, Width
+from zoo.base.bounds import Depth, Fraction, Width
 from zoo.base.errors import ZooError
 from zoo.models.base import Model
 from zoo.nn.cpu import ReflectConv2d, UpsampledConv2d
@@ -51,15 +51,24 @@ class FastStyle(Model):
         styles: names of the styles, in the order of their vectors.
         channels: number of channels of the first layer; residual blocks have twice as many.
         blocks: number of residual blocks.
+        grain: standard deviation of the noise, from 0 to 1, that pictures get before they are painted: of the noise
+            in training. Strokes begin from it where a picture is flat.
+
+    Raises:
+        ZooError: a name of a style is none, or a number is out of its range.
     """
 
     outputs = ("picture",)
 
-    def __init__(self, styles: Sequence[str] = ("style",), channels: Width = 32, blocks: Depth = 5) -> None:
+    def __init__(
+        self, styles: Sequence[str] = ("style",), channels: Width = 32, blocks: Depth = 5, grain: Fraction = 0.0
+    ) -> None:
         super().__init__()
         if channels < 1 or blocks < 1:
             raise ZooError(f"channels and blocks must be 1 or more, not {channels} and {blocks}")
-        self.styles, self.channels, self.blocks = check_names(styles), channels, blocks
+        if not 0 <= grain <= 1:
+            raise ZooError(f"grain must be from 0 to 1, not {grain}")
+        self.styles, self.channels, self.blocks, self.grain = check_names(styles), channels, blocks, grain
         count = len(self.styles)
 
         def normalized(conv: nn.Conv2d) -> list[nn.Module]:
@@ -126,7 +135,7 @@ class FastStyle(Model):
         return [parameter for layer in layers for parameter in layer.parameters(recurse=False)]
 
     def facts(self) -> dict[str, Any]:
-        return {"styles": self.styles, "channels": self.channels}
+        return {"styles": self.styles, "channels": self.channels, "grain": self.grain}
 
 
 def check_names(styles: Sequence[str]) -> tuple[str, ...]:

@@ -11,11 +11,13 @@ import numpy as np
 from PIL import Image
 
 from zoo.base.bounds import Count, Fraction, Width, check_count
+from zoo.base.errors import ZooError
 from zoo.base.memory import running_out
 from zoo.base.typed import Form, Longest
 from zoo.engines import Engine, Shapes, network_of
 from zoo.models.fast_style.blend import weights_of
 from zoo.models.fast_style.memory import rows_at_a_time
+from zoo.pictures.grain import grained
 from zoo.pictures.images import Picture, naming, one_or_many, to_floats, to_pixels
 from zoo.pictures.masked import read_mask
 from zoo.pictures.stylized import Stylized, as_content, check_strength, finish
@@ -33,11 +35,13 @@ class Stylizer:
         engine: computes the network.
         styles: names of the network's styles.
         channels: number of channels of the network's first layer, from which memory is estimated.
+        grain: standard deviation of the noise that pictures get before they are painted.
     """
 
     engine: Engine
     styles: Annotated[tuple[Name, ...], Form(bool, "of which there is one or more"), Longest(1000)]
     channels: Width
+    grain: Fraction = 0.0
 
     def shapes(self, batch: int, height: int, width: int) -> Shapes:
         """Shapes of the engine's input and output."""
@@ -52,6 +56,7 @@ class Stylizer:
         preserve_color: bool = False,
         mask: Picture | None = None,
         size: Count | Literal["original"] = SIDE,
+        grain: Fraction | None = None,
         tile: Count | Literal["auto"] | None = "auto",
         progress: Callable[[int, int], None] | None = None,
     ) -> Any:
@@ -70,6 +75,8 @@ class Stylizer:
             size: longer side in pixels at which the picture is painted, before it gets its own size again; a smaller
                 side gives larger strokes. "original" paints at the picture's own size, with strokes of a fixed number
                 of pixels
+            grain: standard deviation of the noise that the picture gets before it is painted, so that flat parts get
+                strokes, from 0 (flat parts stay flat) to 1. By default as much as in training
             tile: number of rows computed at a time, which changes the result by at most one 8-bit level; "auto" chooses
                 it by the free memory, None takes the whole picture. Engines other than torch's only take the whole
             progress: called after each part of the work with the number of finished parts and their total.
@@ -80,12 +87,13 @@ class Stylizer:
         """
         check_strength(strength)
         weights, side = weights_of(style, self.styles), checked_side(size)
+        noise = self.grain if grain is None else check_grain(grain)
 
         def stylize(one: Picture) -> Stylized:
             with naming(one), running_out("memory ran out; make the picture smaller"):
                 content, alpha, notes = as_content(one)
                 chosen = None if mask is None else read_mask(mask, content.size)
-                result = self._restyle(content, weights, side, tile, progress)
+                result = self._restyle(content, weights, side, noise, tile, progress)
                 return finish(
                     result, content, alpha, strength=strength, preserve_color=preserve_color, mask=chosen, notes=notes
                 )
@@ -103,11 +111,14 @@ class Stylizer:
         size: int | Literal["original"] = SIDE,
         tile: int | Literal["auto"] | None = "auto",
     ) -> np.ndarray:
-        """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises."""
+        """Styles a frame of a video, ``(H, W, 3)`` uint8, by itself; see :meth:`predict`, also for what it raises.
+
+        A frame gets no grain, which would stand still before what moves.
+        """
         content, weights, side = Image.fromarray(frame), weights_of(style, self.styles), checked_side(size)
         with running_out(f"memory ran out for frames of {content.width}x{content.height} pixels"):
             chosen = None if mask is None else read_mask(mask, content.size)
-            result = self._restyle(content, weights, side, tile, None)
+            result = self._restyle(content, weights, side, 0.0, tile, None)
             made = finish(result, content, strength=strength, preserve_color=preserve_color, mask=chosen)
             return np.asarray(made.picture)
 
@@ -116,11 +127,12 @@ class Stylizer:
         content: Image.Image,
         weights: np.ndarray,
         side: int | None,
+        noise: float,
         tile: int | Literal["auto"] | None,
         progress: Callable[[int, int], None] | None,
     ) -> Image.Image:
         """Styles an RGB picture: painted at its working size, and brought back to its own."""
-        worked = at_side(content, side)
+        worked = grained(at_side(content, side), noise)
         by_strips = hasattr(self.engine, "net")  # which needs the layers of the network one by one
         rows = rows_at_a_time(self.engine.device, self.channels, worked.size, tile, by_strips)
         if rows is not None:
@@ -144,6 +156,12 @@ def checked_side(size: int | Literal["original"]) -> int | None:
         return None
     check_count("size", size, 'must be a number of pixels from 1 on, or "original"')
     return int(size)
+
+
+def check_grain(grain: float) -> float:
+    if isinstance(grain, bool) or not isinstance(grain, (int, float, np.number)) or not 0 <= grain <= 1:
+        raise ZooError(f"grain must be a number from 0 to 1, not {grain!r:.60}")
+    return float(grain)
 
 
 def at_side(picture: Image.Image, side: int | None) -> Image.Image:

@@ -1,5 +1,6 @@
 // From a picture to the picture in a style: zoo/models/fast_style/predict.py in the browser.
 
+import { grained } from "./grain.js";
 import { planes, toPixels, whiteWhereUnseen } from "./pixels.js";
 import { reducedTo, resized } from "./resample.js";
 
@@ -9,7 +10,7 @@ const LUMA = [0.299, 0.587, 0.114];
 
 export class Stylizer {
     constructor(net, facts) {
-        Object.assign(this, { net, styles: facts.styles, painted: null });
+        Object.assign(this, { net, styles: facts.styles, grain: facts.grain ?? 0, painted: null });
     }
 
     answer = outputs => outputs.picture.data;
@@ -39,7 +40,7 @@ export class Stylizer {
     async #paint(picture, weights, side) {
         const { width, height } = picture, factor = Math.min(side / Math.max(width, height), MOST_ENLARGED);
         const [columns, rows] = [width, height].map(each => Math.max(1, evenRound(factor * each)));
-        const worked = factor === 1 ? picture : reducedTo(picture, columns, rows, "bicubic");
+        const worked = grained(factor === 1 ? picture : reducedTo(picture, columns, rows, "bicubic"), this.grain);
         const sum = weights.reduce((total, weight) => total + weight, 0), n = worked.width * worked.height;
         const x = planes(worked, 0, 0, worked.width, worked.height);
         const style = { data: Float32Array.from(weights, weight => weight / sum), shape: [1, weights.length] };
