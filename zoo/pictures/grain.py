@@ -6,14 +6,18 @@ import numpy as np
 from PIL import Image
 
 BAND = 256  # rows at a time, so that memory stays small
-MIXED = ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1))  # shifts and factors of the integer hash "lowbias32"
+BLUR = 5  # side in pixels of the two boxes that make noise soft: finer noise would depend on strides of a network
+SOFTENED = 17 / 125  # standard deviation of white noise of standard deviation 1 after both boxes
+FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)  # of row, column and channel
+MIXED = ((16, 0x7FEB352D), (15, 0x846CA68B))  # shifts and factors of the integer hash "lowbias32"
+MEAN, SPREAD = 20_479_687.5, 1_608_082  # mean and standard deviation of a sum of 16-bit numbers by both boxes
 
 
 def grain(height: int, width: int, strength: float, first_row: int = 0) -> np.ndarray:
-    """Noise in 8-bit levels, ``(H, W, 3)`` int16: the same for every picture and on every machine.
+    """Soft noise in 8-bit levels, ``(H, W, 3)`` int16: the same for every picture and on every machine.
 
-    A value depends on nothing but its row, column and channel. Values are whole and evenly distributed around 0, by an
-    integer hash of 32 bits, which programs in other languages can compute as well.
+    An integer hash of row, column and channel, summed up by two boxes of 5x5 pixels, which programs in other languages
+    can compute as well.
 
     Args:
         height: rows.
@@ -21,23 +25,23 @@ def grain(height: int, width: int, strength: float, first_row: int = 0) -> np.nd
         strength: standard deviation, as a fraction of the range of values.
         first_row: row of the whole picture in which this part begins.
     """
-    rows = (np.arange(first_row, first_row + height, dtype=np.uint32) * np.uint32(0x9E3779B1))[:, None, None]
-    columns = (np.arange(width, dtype=np.uint32) * np.uint32(0x85EBCA77))[:, None]
-    x = rows + columns + np.arange(3, dtype=np.uint32) * np.uint32(0xC2B2AE3D)
+    beyond = BLUR - 1  # rows and columns on each side that the boxes reach
+    rows = np.arange(first_row - beyond, first_row + height + beyond).astype(np.uint32)[:, None, None]
+    columns = np.arange(-beyond, width + beyond).astype(np.uint32)[:, None]
+    row, column, channel = map(np.uint32, FACTORS)
+    x = rows * row + columns * column + np.arange(3, dtype=np.uint32) * channel
     for shift, factor in MIXED:
         x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
-    most = largest(strength)
-    return ((x.astype(np.uint64) * np.uint64(2 * most + 1)) >> np.uint64(32)).astype(np.int16) - np.int16(most)
-
-
-def largest(strength: float) -> int:
-    """The largest value of a grain, whose values lie as far on either side of 0."""
-    return round(255 * 3**0.5 * strength)
+    sums = ((x ^ (x >> np.uint32(16))) >> np.uint32(16)).astype(np.int32)
+    for _ in range(2):
+        sums = sum(sums[i : len(sums) - BLUR + 1 + i] for i in range(BLUR))
+        sums = sum(sums[:, i : sums.shape[1] - BLUR + 1 + i] for i in range(BLUR))
+    return np.floor((sums - MEAN) * (255 * strength / SPREAD) + 0.5).astype(np.int16)
 
 
 def grained(picture: Image.Image, strength: float) -> Image.Image:
     """An RGB picture with grain."""
-    if not largest(strength):
+    if not strength:
         return picture
     pixels = np.array(picture)
     for top in range(0, picture.height, BAND):

@@ -20,6 +20,7 @@ from zoo.nn.learning import Learner, PictureLog
 from zoo.nn.losses.grid import grid_loss
 from zoo.nn.losses.style_transfer import TOLD, StyleTransferLoss
 from zoo.nn.vgg import VGGFeatures
+from zoo.pictures.grain import BLUR, SOFTENED
 from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array, with_grain
 
@@ -164,9 +165,13 @@ class FastStyleModule(Learner):
         return torch.Generator().manual_seed(self.global_step * processes + self.global_rank + (purpose << 40))
 
     def noisy(self, pictures: Tensor) -> Tensor:
+        """Pictures with noise that is as soft as the grain that predictions get, and new in each step."""
         if not self.noise:
             return pictures
-        return pictures + self.noise * torch.randn(pictures.shape, generator=self.generator()).to(pictures)
+        height, width = (side + 2 * (BLUR - 1) for side in pictures.shape[2:])
+        white = torch.randn(*pictures.shape[:2], height, width, generator=self.generator())
+        soft = F.avg_pool2d(F.avg_pool2d(white, BLUR, 1), BLUR, 1) / SOFTENED
+        return pictures + self.noise * soft.to(pictures)
 
     def grained(self, pictures: Tensor) -> Tensor:
         """Pictures with the grain that predictions get, as strong as the noise in training."""
