@@ -59,7 +59,7 @@ def test_values_have_the_strength_and_are_soft(strength: float):
 
 def test_training_sees_noise_of_the_same_softness():
     module = FastStyleModule(channels=4, blocks=1, vgg=None, noise=0.1, style_size=48, **LAYERS)
-    drawn = (module.noisy(torch.zeros(1, 3, 200, 300)) / 0.1)[0].numpy()
+    drawn = ((module.noisy(torch.full((1, 3, 200, 300), 0.5)) - 0.5) / 0.1)[0].numpy()
     fixed = grain(200, 300, 0.1).transpose(2, 0, 1) / 25.5
     for by in (0, 1, 2, 4, 6, 9):
         here, there = ((each * np.roll(each, by, 2)).mean() for each in (drawn, fixed))

@@ -86,6 +86,19 @@ def test_half_of_the_rounds_lead_to_the_same_fixed_point(monkeypatch: pytest.Mon
     assert len(calls) < 0.5 * slow, (len(calls), slow)
 
 
+def test_where_the_equations_fail_late_the_last_answer_remains(monkeypatch: pytest.MonkeyPatch):
+    fitted, made = robust._fitted, []
+
+    def fails_late(*given: np.ndarray) -> np.ndarray | None:
+        made.append(fitted(*given))
+        return made[-1] if len(made) < 8 else None
+
+    monkeypatch.setattr(robust, "_fitted", fails_late)
+    matches = drawn(1.0)
+    begun, _ = cv2.findHomography(matches[:, :2], matches[:, 2:], cv2.USAC_MAGSAC, 3.0)
+    assert settled(begun, matches, REACH * 3.0) is made[6]
+
+
 @pytest.mark.parametrize("kind", ["few", "none", "one place", "line", "nowhere"])
 def test_matches_without_an_answer_are_no_error(kind: str):
     matches = drawn(0.5)

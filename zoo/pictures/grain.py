@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-BAND = 256  # rows at a time, so that memory stays small
+BAND, LEAST_ROWS = 1 << 17, 16  # pixels at a time, so that memory stays small, and rows at least
 BLUR = 5  # side in pixels of the two boxes that make noise soft: finer noise would depend on strides of a network
 SOFTENED = 17 / 125  # standard deviation of white noise of standard deviation 1 after both boxes
 FACTORS = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)  # of row, column and channel
@@ -44,7 +44,8 @@ def grained(picture: Image.Image, strength: float) -> Image.Image:
     if not strength:
         return picture
     pixels = np.array(picture)
-    for top in range(0, picture.height, BAND):
-        band = pixels[top : top + BAND]
+    rows = max(LEAST_ROWS, BAND // picture.width)
+    for top in range(0, picture.height, rows):
+        band = pixels[top : top + rows]
         band[:] = (band + grain(len(band), picture.width, strength, top)).clip(0, 255)
     return Image.fromarray(pixels)

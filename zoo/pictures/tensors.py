@@ -22,6 +22,8 @@ def to_array(tensor: Tensor) -> np.ndarray:
 
 def with_grain(pictures: Tensor, strength: float) -> Tensor:
     """Pictures ``(B, 3, H, W)`` in 0..1 with the grain of :func:`zoo.pictures.grain.grained`, each with the same."""
+    if not strength:
+        return pictures
     height, width = pictures.shape[2:]
     levels = torch.from_numpy(grain(height, width, strength)).movedim(-1, 0)
     return (pictures + levels.to(pictures) / 255).clamp(0, 1)

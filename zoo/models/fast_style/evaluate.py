@@ -60,11 +60,11 @@ def evaluate(
 ) -> Results:
     """Measures how near the network's pictures come to the styles, and its loss relative to L-BFGS on the same picture.
 
-    Every picture is painted in every style. Distances are divided by the distance of the photograph itself: 1 is a
-    photograph, 0 the painting. The loss is the recipe's, in float32, on pictures clipped to 0..1; it is compared on the
-    first pictures, each in another style. An iteration of L-BFGS is one evaluation of loss and gradient; after each
-    number of iterations, the best picture so far counts. Whether L-BFGS also clips on the way is tried on the first
-    picture, and the better way is taken.
+    Every picture is painted in every style, with the network's grain. Distances are divided by the distance of the
+    photograph itself: 1 is a photograph, 0 the painting. The loss is the recipe's, in float32, on pictures clipped to
+    0..1; it is compared on the first pictures, each in another style. An iteration of L-BFGS is one evaluation of loss
+    and gradient; after each number of iterations, the best picture so far counts. Whether L-BFGS also clips on the way
+    is tried on the first picture, and the better way is taken.
 
     Args:
         net: the network.

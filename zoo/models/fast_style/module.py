@@ -25,7 +25,8 @@ from zoo.pictures.sheets import contact_sheet
 from zoo.pictures.tensors import to_array, with_grain
 
 GRID_WINDOWS = (8, 16)  # strides: in smaller windows a stroke looks like a grid
-BORDER = 16  # pixels at the border of a picture whose painting depends on what lies beyond
+BORDER = 16  # pixels at the border of a picture whose painting depends most on what lies beyond
+STYLES, NOISE, SHIFTS = range(PURPOSES := 3)  # what random numbers are for
 ROWS = 3  # rows on a sheet of validation pictures
 CONTENT_LAYERS = {"relu3_3": 1.0, "relu4_2": 0.5}  # by relu4_2 alone a network loses the shapes
 STYLE_LAYERS = {"relu1_1": 1.0, "relu2_1": 1.0, "relu3_1": 1.0, "relu4_1": 1.0, "relu5_1": 1.0}
@@ -144,42 +145,41 @@ class FastStyleModule(Learner):
     def unsteadiness(self, contents: Tensor, pictures: Tensor, mix: Tensor) -> Tensor:
         """Mean squared difference between paintings and the paintings of the same contents moved by a few pixels.
 
-        They differ where strokes follow the strides of the network instead of the picture. Borders are left out: what
-        lies beyond them is unknown to one of the two.
+        They differ where strokes follow the strides of the network instead of the picture. Borders, which also differ
+        because of what lies beyond them, are left out.
 
         Args:
             contents: contents ``(B, 3, H, W)``, with their noise.
             pictures: their paintings, of the same shape.
             mix: weights of the styles ``(B, S)``.
         """
-        down, right = torch.randint(STRIDE, (2,), generator=self.generator(1)).tolist()
-        height, width = (max(1, side - STRIDE) for side in contents.shape[2:])
+        height, width = (side - STRIDE for side in contents.shape[2:])
+        if min(height, width) < 1:  # nothing is left to compare
+            return pictures.new_zeros(())
+        down, right = torch.randint(STRIDE, (2,), generator=self.generator(SHIFTS)).tolist()
         rows, columns = slice(down, down + height), slice(right, right + width)
         difference = pictures[..., rows, columns] - self(contents[..., rows, columns], mix)
         edge = min(BORDER, (min(height, width) - 1) // 2)
         return difference[..., edge : height - edge, edge : width - edge].square().mean()
 
-    def generator(self, purpose: int = 0) -> torch.Generator:
-        """Random numbers that follow from step and rank, so that a resumed training goes on the same."""
+    def generator(self, purpose: int) -> torch.Generator:
+        """Random numbers that follow from step, rank and purpose, so that a resumed training goes on the same."""
         processes = self.trainer.world_size if self._trainer else 1
-        return torch.Generator().manual_seed(self.global_step * processes + self.global_rank + (purpose << 40))
+        place = self.global_step * processes + self.global_rank
+        return torch.Generator().manual_seed(PURPOSES * place + purpose)  # of which torch takes the lower 32 bits
 
     def noisy(self, pictures: Tensor) -> Tensor:
         """Pictures with noise that is as soft as the grain that predictions get, and new in each step."""
         if not self.noise:
             return pictures
         height, width = (side + 2 * (BLUR - 1) for side in pictures.shape[2:])
-        white = torch.randn(*pictures.shape[:2], height, width, generator=self.generator())
+        white = torch.randn(*pictures.shape[:2], height, width, generator=self.generator(NOISE))
         soft = F.avg_pool2d(F.avg_pool2d(white, BLUR, 1), BLUR, 1) / SOFTENED
-        return pictures + self.noise * soft.to(pictures)
-
-    def grained(self, pictures: Tensor) -> Tensor:
-        """Pictures with the grain that predictions get, as strong as the noise in training."""
-        return with_grain(pictures, self.noise)
+        return (pictures + self.noise * soft.to(pictures)).clamp(0, 1)
 
     def drawn_styles(self, pictures: int) -> Tensor:
         """Weights ``(pictures * styles_per_picture, S)`` of this step's styles."""
-        generator = self.generator()
+        generator = self.generator(STYLES)
         count = len(self.net.styles)
         orders = [torch.randperm(count, generator=generator)[: self.styles_per_picture] for _ in range(pictures)]
         return F.one_hot(torch.cat(orders), count).float().to(self.device)
@@ -191,7 +191,7 @@ class FastStyleModule(Learner):
 
     def validation_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         mix = self.one_style(batch_idx).expand(len(batch), -1)
-        given = self.grained(batch)
+        given = with_grain(batch, self.noise)
         picture = self(given, mix)
         self.log_means(self.criterion.terms(picture, self.criterion.targets(batch), mix))
         if batch_idx < ROWS:

@@ -76,7 +76,8 @@ class Stylizer:
                 side gives larger strokes. "original" paints at the picture's own size, with strokes of a fixed number
                 of pixels
             grain: standard deviation of the noise that the picture gets before it is painted, so that flat parts get
-                strokes, from 0 (flat parts stay flat) to 1. By default as much as in training
+                strokes, from 0 (flat parts stay flat) to 1. By default as much as in training; frames of videos get
+                none
             tile: number of rows computed at a time, which changes the result by at most one 8-bit level; "auto" chooses
                 it by the free memory, None takes the whole picture. Engines other than torch's only take the whole
             progress: called after each part of the work with the number of finished parts and their total.
@@ -132,9 +133,10 @@ class Stylizer:
         progress: Callable[[int, int], None] | None,
     ) -> Image.Image:
         """Styles an RGB picture: painted at its working size, and brought back to its own."""
-        worked = grained(at_side(content, side), noise)
+        worked = at_side(content, side)
         by_strips = hasattr(self.engine, "net")  # which needs the layers of the network one by one
         rows = rows_at_a_time(self.engine.device, self.channels, worked.size, tile, by_strips)
+        worked = grained(worked, noise)
         if rows is not None:
             net = network_of(self.engine, "a picture by strips, as --tile asks for,")
             from zoo.models.fast_style.strips import stylize_by_strips  # which needs torch

@@ -46,7 +46,8 @@ def settled(matrix: np.ndarray, matches: np.ndarray, reach: float) -> np.ndarray
     """The homography, with 1 in the lower right, at which weighted least squares settle.
 
     Args:
-        matrix: homography ``(3, 3)`` to begin with; it comes back where the equations have no answer.
+        matrix: homography ``(3, 3)`` to begin with; it, or the last fitted one, comes back where the equations have no
+            answer.
         matches: matched points ``(K, 4)``: x and y in a, x and y in b.
         reach: distance in pixels of b from which on a match has no weight.
     """
@@ -54,7 +55,7 @@ def settled(matrix: np.ndarray, matches: np.ndarray, reach: float) -> np.ndarray
     for _ in range(ROUNDS):
         better = _fitted(matches, _weights(errors(matrix, matches), reach))
         if better is None:
-            return matrix
+            return past[-1][1] if past else matrix
         step = float(np.max(np.abs(better - matrix) / (np.abs(matrix) + 1e-6)))
         if step < STEP:
             return better
