@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -13,6 +16,7 @@ MIXED = ((16, 0x7FEB352D), (15, 0x846CA68B))  # shifts and factors of the intege
 MEAN, SPREAD = 20_479_687.5, 1_608_082  # mean and standard deviation of a sum of 16-bit numbers by both boxes
 
 
+@lru_cache(maxsize=16)  # pictures of one size get the same
 def grain(height: int, width: int, strength: float, first_row: int = 0) -> np.ndarray:
     """Soft noise in 8-bit levels, ``(H, W, 3)`` int16: the same for every picture and on every machine.
 
@@ -32,11 +36,13 @@ def grain(height: int, width: int, strength: float, first_row: int = 0) -> np.nd
     x = rows * row + columns * column + np.arange(3, dtype=np.uint32) * channel
     for shift, factor in MIXED:
         x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
-    sums = ((x ^ (x >> np.uint32(16))) >> np.uint32(16)).astype(np.int32)
+    sums = ((x ^ (x >> np.uint32(16))) >> np.uint32(16)).astype(np.uint16)
     for _ in range(2):
-        sums = sum(sums[i : len(sums) - BLUR + 1 + i] for i in range(BLUR))
-        sums = sum(sums[:, i : sums.shape[1] - BLUR + 1 + i] for i in range(BLUR))
-    return np.floor((sums - MEAN) * (255 * strength / SPREAD) + 0.5).astype(np.int16)
+        sums = cv2.boxFilter(sums, cv2.CV_32S, (BLUR, BLUR), normalize=False)
+    sums = sums[beyond : beyond + height, beyond : beyond + width]
+    levels = np.floor((sums - MEAN) * (255 * strength / SPREAD) + 0.5).astype(np.int16)
+    levels.setflags(write=False)  # it is kept
+    return levels
 
 
 def grained(picture: Image.Image, strength: float) -> Image.Image:
