@@ -66,6 +66,7 @@ def test_training_sees_noise_of_the_same_softness():
         assert here == pytest.approx(there, abs=0.05)
 
 
+@pytest.mark.filterwarnings("error")  # torch warns of arrays that nothing may be written to
 def test_a_part_of_a_picture_gets_the_grain_of_the_whole():
     whole = grain(64, 48, 0.1)
     assert np.array_equal(grain(20, 30, 0.1, first_row=11), whole[11:31, :30])

@@ -25,5 +25,5 @@ def with_grain(pictures: Tensor, strength: float) -> Tensor:
     if not strength:
         return pictures
     height, width = pictures.shape[2:]
-    levels = torch.from_numpy(grain(height, width, strength)).movedim(-1, 0)
-    return (pictures + levels.to(pictures) / 255).clamp(0, 1)
+    added = torch.from_numpy(grain(height, width, strength) / np.float32(255)).movedim(-1, 0)
+    return (pictures + added.to(pictures)).clamp(0, 1)
