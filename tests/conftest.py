@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -18,28 +19,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers are the parallelism: thre
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the slowest tests, so that none is left for the end, when other cores have nothing to do.
-
-    Workers begin at different places of the list, and take from the longest end: each gets slow tests to begin with.
-    """
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    others = [item for item in items if not item.get_closest_marker("slow")]
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
-    files = list(dict.fromkeys(item.path for item in slow))
-    items[:] = []
-    for number in range(workers):  # the list is dealt in equal parts; a file's slow tests stay together
-        items += [item for item in slow if files.index(item.path) % workers == number]
-        items += others[len(others) * number // workers : len(others) * (number + 1) // workers]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite that a script starts in the background ignores it
 
 
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Two workers more than cores: tests that wait, for servers, other processes or a scheduler, leave cores idle."""
+    """One worker more than cores: tests that wait, for servers, other processes or a scheduler, leave a core idle."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist takes that number
     from zoo.base.processes import processors
 
-    return processors() + 2
+    return processors() + 1
 
 
 MODELS = [Path(__file__).with_name("models")]  # ZOO_TEST_MODELS names further folders, of other packages

@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from zoo.base.registry import card_names
 from zoo.cards.card import fill, read_card
 from zoo.cards.overview import models_table, peers_table
@@ -53,7 +51,6 @@ def test_names_what_exists():
         assert recipe in recipes.names()
 
 
-@pytest.mark.slow
 def test_its_first_example_passes_a_strict_type_check(tmp_path: Path):
     example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
     (tmp_path / "example.py").write_text(example)

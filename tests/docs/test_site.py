@@ -19,8 +19,6 @@ from zoo.training import recipes
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow  # all, so that the site is built once
-
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:

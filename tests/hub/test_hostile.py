@@ -157,7 +157,6 @@ def _fuzz_config(folder: Path, expected: FastStyle, data: st.DataObject) -> None
 outcomes: list[str] = []
 
 
-@pytest.mark.slow
 def test_any_config_is_refused_or_right(sound: Path, bounded: None):
     outcomes.clear()
     original = (sound / "config.json").read_bytes()
@@ -345,7 +344,6 @@ def _fuzz_file(folder: Path, content: bytes, data: st.DataObject) -> None:
     outcomes.append("loaded")  # with other numbers in it, which is its author's right
 
 
-@pytest.mark.slow
 def test_any_safetensors_file_is_refused_or_has_the_networks_tensors(sound: Path, bounded: None):
     outcomes.clear()
     original = {path: path.read_bytes() for path in sound.iterdir()}

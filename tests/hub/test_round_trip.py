@@ -22,7 +22,6 @@ def run(token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.slow
 def test_the_script_holds_and_cleans_up(hub: Any):
     done = run("hf_write", "--with", "onnx")
     assert done.returncode == 0, done.stderr

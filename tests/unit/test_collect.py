@@ -157,7 +157,6 @@ def tree(folder: Path) -> tuple[dict[str, str], list[tuple[Any, ...]]]:
     return pictures(folder), records
 
 
-@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_in_the_same_folder(gallery: Gallery, tmp_path: Path):
     rows = [row for row in rows_of(300, gallery.endpoint) if row["label"] not in ("kind slow", "kind silent")]
     source = write_list(tmp_path / "list.jsonl", rows)

@@ -148,7 +148,6 @@ def test_a_convolution_that_a_batch_norm_was_folded_into_is_not_blamed(model: Pa
     assert parting.from_torch(net, graph, x) == "what follows the last layer"
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_a_runtime_that_gives_something_else_is_refused_unless_forced(model: Path, tmp_path: Path, monkeypatch, capsys):
     compute = OpenCVEngine._run

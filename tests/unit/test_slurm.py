@@ -60,7 +60,6 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slurm]:
         yield running
 
 
-@pytest.mark.slow
 def test_a_job_that_asks_for_another_start_and_is_preempted_ends_with_the_weights_of_a_whole_run(
     slurm: Slurm, mini_recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -29,6 +28,8 @@ def grain(height: int, width: int, strength: float, first_row: int = 0) -> np.nd
         strength: standard deviation, as a fraction of the range of values.
         first_row: row of the whole picture in which this part begins.
     """
+    import cv2  # which only predictions need
+
     beyond = BLUR - 1  # rows and columns on each side that the boxes reach
     rows = np.arange(first_row - beyond, first_row + height + beyond).astype(np.uint32)[:, None, None]
     columns = np.arange(-beyond, width + beyond).astype(np.uint32)[:, None]
