@@ -398,7 +398,6 @@ def test_an_interrupt_says_how_to_go_on(gallery: Gallery, tmp_path: Path):
         [*map(str, command)],
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
     )
     ledger_file = tmp_path / "out" / "ledger.jsonl"
     while not (ledger_file.exists() and ledger_file.stat().st_size):

@@ -59,10 +59,8 @@ trainer:
 STEPS = 4  # steps of an epoch
 SIGNAL = """\
 import os
-import signal
 from lightning.pytorch import Callback
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what they run in the background ignore it
 
 class SignalAtStep(Callback):
     def on_train_batch_end(self, trainer, *_):

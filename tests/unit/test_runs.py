@@ -26,11 +26,9 @@ data:
 STEPS = 4  # steps of an epoch
 SIGNAL = """\
 import os
-import signal
 import sys
 from lightning.pytorch import Callback
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # shells have what they run in the background ignore it
 LIMIT = os.environ.get("AT_STEP")
 
 class SignalAtStep(Callback):
